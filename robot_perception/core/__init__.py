@@ -1,0 +1,27 @@
+"""What things are: images, cameras, depth, objects, scenes. Needs numpy and nothing else."""
+
+from robot_perception.core.box3d import Box3D
+from robot_perception.core.camera import CameraModel
+from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
+from robot_perception.core.detections import Detections
+from robot_perception.core.features import SceneFeatures
+from robot_perception.core.image import Image
+from robot_perception.core.masks import Masks
+from robot_perception.core.pointcloud import PointCloud
+from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
+
+__all__ = [
+    'Box3D',
+    'CameraModel',
+    'Depth',
+    'Detections',
+    'Image',
+    'Masks',
+    'MetricDepth',
+    'ObjectPosition',
+    'PointCloud',
+    'RelativeDepth',
+    'Scene',
+    'SceneFeatures',
+    'SceneObject',
+]

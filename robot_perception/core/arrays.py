@@ -1,0 +1,58 @@
+"""Array types and the one check every array passes at the door."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from robot_perception.core.errors import ShapeError
+
+BoolArray = npt.NDArray[np.bool_]
+UInt8Array = npt.NDArray[np.uint8]
+UInt16Array = npt.NDArray[np.uint16]
+Int32Array = npt.NDArray[np.int32]
+Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
+# np.asarray takes anything; checked() says what it accepts.
+AnyArray = npt.NDArray[Any]
+
+
+def checked(
+    name: str, value: object, shape: tuple[int | None, ...], dtype: npt.DTypeLike, remedy: str
+) -> AnyArray:
+    """Return a read-only view of ``value`` after checking its shape and dtype.
+
+    Args:
+        name: what the array is called, for the message.
+        value: a numpy array; other types are refused rather than guessed at.
+        shape: expected lengths; ``None`` accepts any length.
+        dtype: expected dtype, compared exactly.
+        remedy: one sentence telling the caller what to do.
+
+    Raises:
+        ShapeError: not an array, or another shape or dtype.
+
+    """
+    expected = f'{_describe(shape)} {np.dtype(dtype).name}'
+    if not isinstance(value, np.ndarray):
+        raise ShapeError(
+            f'{name}: expected a numpy array {expected}, got {type(value).__name__}. {remedy}'
+        )
+    fits = value.ndim == len(shape) and all(
+        want is None or want == got for want, got in zip(shape, value.shape, strict=False)
+    )
+    if not fits or value.dtype != np.dtype(dtype):
+        raise ShapeError(
+            f'{name}: expected {expected}, got {_describe(value.shape)} {value.dtype}. {remedy}'
+        )
+    view: AnyArray = value.view()
+    view.flags.writeable = False
+    return view
+
+
+def _describe(shape: tuple[int | None, ...]) -> str:
+    lengths = ['any' if length is None else str(length) for length in shape]
+    return f'({", ".join(lengths)}{"," if len(lengths) == 1 else ""})'

@@ -1,0 +1,110 @@
+"""A calibrated camera: which ray of light each pixel saw.
+
+Convention: the optical frame of REP 103, z forward, x right, y down. Pixel (u, v) counts
+columns and rows with the centre of the top-left pixel at (0, 0), as OpenCV and ROS do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+import math
+
+import numpy as np
+
+from robot_perception.core import distortion
+from robot_perception.core.arrays import Float32Array, Float64Array
+from robot_perception.core.errors import CalibrationError
+
+
+@dataclass(frozen=True, slots=True)
+class CameraModel:
+    """Intrinsics of one image size; hashable, so that what is derived from it is cached.
+
+    Attributes:
+        size_hw: rows and columns of the image the intrinsics belong to.
+        fx, fy: focal lengths, pixels, finite and > 0.
+        cx, cy: principal point, pixels.
+        distortion_model: 'none', 'plumb_bob', 'rational_polynomial' or 'equidistant'.
+        distortion: its coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6]], or
+            k1 k2 k3 k4 for equidistant.
+
+    """
+
+    size_hw: tuple[int, int]
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion_model: str = distortion.NONE
+    distortion: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        if min(self.size_hw) < 1:
+            raise CalibrationError(
+                'size', f'size_hw: expected at least one pixel, got {self.size_hw}.'
+            )
+        numbers = (self.fx, self.fy, self.cx, self.cy)
+        if not all(math.isfinite(number) for number in numbers) or min(self.fx, self.fy) <= 0:
+            raise CalibrationError(
+                'focal_length',
+                f'camera: expected finite intrinsics with fx, fy > 0, got fx={self.fx}, '
+                f'fy={self.fy}, cx={self.cx}, cy={self.cy}. '
+                'Calibrate the camera; 3D needs its focal length.',
+            )
+        distortion.check_coefficients(self.distortion_model, self.distortion)
+
+    @classmethod
+    def nominal(cls, size_hw: tuple[int, int], hfov_deg: float) -> CameraModel:
+        """Make a pinhole of a known horizontal field of view and nothing else known.
+
+        Args:
+            size_hw: rows and columns.
+            hfov_deg: horizontal field of view in degrees, above 0 and below 180.
+
+        """
+        if not 0 < hfov_deg < 180:  # noqa: PLR2004 - a pinhole sees less than a half space
+            raise CalibrationError(
+                'hfov', f'hfov_deg: expected above 0 and below 180 degrees, got {hfov_deg}.'
+            )
+        height, width = size_hw
+        focal = width / (2 * math.tan(math.radians(hfov_deg) / 2))
+        return cls(size_hw, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    def rays(self) -> Float32Array:
+        """Ray of every pixel: (H, W, 2) float32, x/z and y/z; read-only, computed once.
+
+        NaN where the lens model has no ray for a pixel.
+        """
+        return _rays(self)
+
+    def project(self, points_m: Float64Array) -> Float64Array:
+        """Pixels of points in the optical frame.
+
+        Args:
+            points_m: (..., 3) metres.
+
+        Returns:
+            (..., 2) float64 columns and rows, NaN for points not in front of the camera.
+
+        """
+        z = np.where(points_m[..., 2] > 0, points_m[..., 2], np.nan)
+        plane = np.asarray(points_m[..., :2] / z[..., None], np.float64)
+        bent = distortion.distort(self.distortion_model, self.distortion, plane)
+        pixels: Float64Array = bent * (self.fx, self.fy) + (self.cx, self.cy)
+        return pixels
+
+    def unproject(self, pixels_uv: Float64Array) -> Float64Array:
+        """Rays of pixels: (..., 2) columns and rows -> (..., 2) float64 x/z and y/z."""
+        bent = (np.asarray(pixels_uv, np.float64) - (self.cx, self.cy)) / (self.fx, self.fy)
+        return distortion.undistort(self.distortion_model, self.distortion, bent)
+
+
+@lru_cache(maxsize=8)
+def _rays(camera: CameraModel) -> Float32Array:
+    height, width = camera.size_hw
+    columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height))
+    rays = camera.unproject(np.stack([columns, rows], axis=-1)).astype(np.float32)
+    rays.flags.writeable = False
+    return rays

@@ -1,0 +1,97 @@
+"""Two kinds of depth, kept apart by type so that a unit cannot lie.
+
+A `MetricDepth` is in metres and may become 3D. A `RelativeDepth` is inverse depth up to an
+unknown scale and shift: good for a picture, wrong as metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt16Array
+from robot_perception.core.errors import InputError, ShapeError
+
+_MILLIMETRES_PER_METRE = 1000.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricDepth:
+    """Depth along the optical axis.
+
+    Attributes:
+        metres: (H, W) float32, each value finite and > 0, or NaN where unknown (REP 118).
+
+    """
+
+    metres: Float32Array
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        metres = checked(
+            'metres', self.metres, (None, None), np.float32, 'Use MetricDepth.from_metres().'
+        )
+        if np.any(metres <= 0) or np.any(np.isinf(metres)):
+            raise InputError(
+                'metres: expected finite values above 0, or NaN for unknown; got values outside. '
+                'Use MetricDepth.from_metres(), which turns them into NaN.'
+            )
+        object.__setattr__(self, 'metres', metres)
+
+    @classmethod
+    def from_metres(cls, raw: AnyArray) -> MetricDepth:
+        """Make depth of raw metres: anything not finite and above 0 becomes NaN.
+
+        Args:
+            raw: (H, W) floating point, metres.
+
+        """
+        metres = raw.astype(np.float32)
+        metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
+        return cls(metres)
+
+    @classmethod
+    def from_millimetres(cls, raw: UInt16Array) -> MetricDepth:
+        """Make depth of a 16UC1 picture: (H, W) uint16 millimetres, 0 = unknown."""
+        checked('raw', raw, (None, None), np.uint16, 'Use from_metres() for floating point.')
+        metres = raw.astype(np.float32) / np.float32(_MILLIMETRES_PER_METRE)
+        metres[raw == 0] = np.nan
+        return cls(metres)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.metres.shape[0], self.metres.shape[1]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RelativeDepth:
+    """Inverse depth up to an unknown positive scale and an unknown shift.
+
+    Attributes:
+        inverse: (H, W) float32, finite, >= 0, unitless; larger is nearer.
+
+    """
+
+    inverse: Float32Array
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        inverse = checked(
+            'inverse', self.inverse, (None, None), np.float32, 'Pass inverse depth as float32.'
+        )
+        if not np.all(np.isfinite(inverse)):
+            raise ShapeError(
+                'inverse: expected finite values, got NaN or infinity. '
+                'The network overflowed: use precision fp32.'
+            )
+        object.__setattr__(self, 'inverse', inverse)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.inverse.shape[0], self.inverse.shape[1]
+
+
+Depth = MetricDepth | RelativeDepth

@@ -1,0 +1,92 @@
+"""The error tree of the package.
+
+    PerceptionError
+    ├── InputError (ValueError)         a value handed in is not usable
+    │   ├── ShapeError                  an array has the wrong shape or dtype
+    │   ├── CalibrationError            a camera calibration cannot be used for 3D
+    │   └── ConversionError             a message cannot become an image, or back
+    ├── ConfigError (ValueError)        a parameter has a bad name, type or value
+    ├── ModelError                      a network cannot be loaded or run
+    │   ├── UnknownModelError           no catalogue row and no folder of that name
+    │   ├── WeightsMissingError         the checkpoint is not on this machine
+    │   ├── WeightsInvalidError         the checkpoint is there and cannot be used
+    │   └── DeviceUnavailableError      the asked-for device is not on this machine
+    ├── SourceError                     a bag, video, folder or camera cannot be read
+    └── OutputError                     a result cannot be written
+
+Every message says what, what was expected, what came, and what to do.
+"""
+
+from __future__ import annotations
+
+
+class PerceptionError(Exception):
+    """Base of everything this package raises on purpose."""
+
+
+class InputError(PerceptionError, ValueError):
+    """A value handed in is not usable."""
+
+
+class ShapeError(InputError):
+    """An array has the wrong shape or dtype."""
+
+
+class CalibrationError(InputError):
+    """A camera calibration cannot be used for 3D; 2D results do not need it.
+
+    Attributes:
+        reason: short stable slug, for counters and diagnostics.
+
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the slug beside the sentence."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class ConversionError(InputError):
+    """A message cannot be converted.
+
+    Attributes:
+        reason: short stable slug (``'step'``, ``'encoding'`` ...), for counters and diagnostics.
+
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the slug beside the sentence."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class ConfigError(PerceptionError, ValueError):
+    """A parameter has a bad name, type or value."""
+
+
+class ModelError(PerceptionError):
+    """A network cannot be loaded or run."""
+
+
+class UnknownModelError(ModelError):
+    """Neither a catalogue row nor a folder has that name."""
+
+
+class WeightsMissingError(ModelError):
+    """The checkpoint is not on this machine."""
+
+
+class WeightsInvalidError(ModelError):
+    """The checkpoint is there and cannot be used."""
+
+
+class DeviceUnavailableError(ModelError):
+    """The asked-for device is not on this machine."""
+
+
+class SourceError(PerceptionError):
+    """A bag, video, folder of pictures or camera cannot be read."""
+
+
+class OutputError(PerceptionError):
+    """A result cannot be written."""

@@ -1,0 +1,50 @@
+"""What an encoder says of a whole scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core.arrays import checked, Float32Array
+from robot_perception.core.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneFeatures:
+    """Global vector and patch grid of one image.
+
+    Attributes:
+        model: identifier of the encoder; vectors of different encoders live in different
+            spaces and must not be compared.
+        vector: (C,) float32, the global descriptor, not normalised.
+        patches: (GH, GW, C) float32, one vector for each patch, rows first.
+
+    """
+
+    model: str
+    vector: Float32Array
+    patches: Float32Array
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        vector = checked('vector', self.vector, (None,), np.float32, 'Pass one flat vector.')
+        patches = checked(
+            'patches',
+            self.patches,
+            (None, None, len(vector)),
+            np.float32,
+            'Pass one vector for each patch, of the same length as the global one.',
+        )
+        if not (np.all(np.isfinite(vector)) and np.all(np.isfinite(patches))):
+            raise InputError(
+                'features: expected finite values, got NaN or infinity. '
+                'The network overflowed: use precision fp32.'
+            )
+        object.__setattr__(self, 'vector', vector)
+        object.__setattr__(self, 'patches', patches)
+
+    @property
+    def grid_hw(self) -> tuple[int, int]:
+        """Rows and columns of the patch grid."""
+        return self.patches.shape[0], self.patches.shape[1]

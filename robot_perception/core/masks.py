@@ -1,0 +1,84 @@
+"""The pixels of each object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core.arrays import (
+    BoolArray,
+    checked,
+    Float32Array,
+    UInt8Array,
+    UInt16Array,
+)
+from robot_perception.core.errors import InputError
+
+MAX_INSTANCES = np.iinfo(np.uint16).max - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """N masks at the size of the image; mask i belongs to detection i. Masks may overlap.
+
+    Attributes:
+        pixels: (N, H, W) bool.
+        scores: (N,) float32 in [0, 1], the segmenter's own estimate of each mask's IoU.
+
+    """
+
+    pixels: BoolArray
+    scores: Float32Array
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        pixels = checked(
+            'pixels', self.pixels, (None, None, None), np.bool_, 'Threshold the logits first.'
+        )
+        scores = checked(
+            'scores', self.scores, (len(pixels),), np.float32, 'Pass one score for each mask.'
+        )
+        if len(pixels) > MAX_INSTANCES:
+            raise InputError(
+                f'pixels: expected at most {MAX_INSTANCES} masks, got {len(pixels)}. '
+                'Lower detector.max_objects.'
+            )
+        if not np.all((scores >= 0) & (scores <= 1)):
+            raise InputError('scores: expected values in [0, 1], got values outside.')
+        object.__setattr__(self, 'pixels', pixels)
+        object.__setattr__(self, 'scores', scores)
+
+    @classmethod
+    def empty(cls, size_hw: tuple[int, int]) -> Masks:
+        """No masks of the given size."""
+        return cls(np.zeros((0, *size_hw), np.bool_), np.zeros(0, np.float32))
+
+    def __len__(self) -> int:
+        """Count of masks."""
+        return len(self.pixels)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+    def instance_map(self) -> UInt16Array:
+        """Paint the masks on one picture.
+
+        Returns:
+            (H, W) uint16: 0 = background, otherwise index + 1. Where masks overlap the lower
+            index wins: detections come best score first.
+
+        """
+        painted = np.zeros(self.size_hw, np.uint16)
+        for index in range(len(self) - 1, -1, -1):
+            painted[self.pixels[index]] = index + 1
+        return painted
+
+    def class_map(self, values: UInt8Array) -> UInt8Array:
+        """Paint one value per mask: (H, W) uint8, 0 = background, ``values[i]`` for mask i."""
+        checked('values', values, (len(self),), np.uint8, 'Pass one value for each mask.')
+        table = np.concatenate([np.zeros(1, np.uint8), values])
+        painted: UInt8Array = table[self.instance_map()]
+        return painted

@@ -1,0 +1,69 @@
+"""Coloured points in the camera's optical frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core.arrays import checked, Float32Array, UInt8Array
+from robot_perception.core.camera import CameraModel
+from robot_perception.core.depth import MetricDepth
+from robot_perception.core.errors import ShapeError
+from robot_perception.core.image import Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PointCloud:
+    """Organised cloud: one point for each pixel, in the order of the image.
+
+    Attributes:
+        xyz_m: (H, W, 3) float32, metres in the optical frame, NaN in all three where unknown.
+        rgb: (H, W, 3) uint8, red, green, blue.
+
+    """
+
+    xyz_m: Float32Array
+    rgb: UInt8Array
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        xyz = checked('xyz_m', self.xyz_m, (None, None, 3), np.float32, 'Pass rows of points.')
+        rgb = checked('rgb', self.rgb, xyz.shape, np.uint8, 'Pass one colour for each point.')
+        object.__setattr__(self, 'xyz_m', xyz)
+        object.__setattr__(self, 'rgb', rgb)
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.xyz_m.shape[0], self.xyz_m.shape[1]
+
+    def known(self) -> tuple[Float32Array, UInt8Array]:
+        """Points that are known, as flat lists: (N, 3) float32 metres and (N, 3) uint8."""
+        mask = np.isfinite(self.xyz_m[..., 2])
+        return self.xyz_m[mask], self.rgb[mask]
+
+
+def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCloud:
+    """Place every pixel in space along its own ray.
+
+    Args:
+        image: colours.
+        depth: metres along the optical axis, at the image's size.
+        camera: calibration of that size.
+
+    Raises:
+        ShapeError: the three are not of one size.
+
+    """
+    if not image.size_hw == depth.size_hw == camera.size_hw:
+        raise ShapeError(
+            f'cloud: expected one size, got image {image.size_hw}, depth {depth.size_hw}, '
+            f'camera {camera.size_hw} (rows, columns). Register the depth to the image.'
+        )
+    xyz = np.empty((*image.size_hw, 3), np.float32)
+    np.multiply(camera.rays(), depth.metres[..., None], out=xyz[..., :2])
+    xyz[..., 2] = depth.metres
+    lost = np.isnan(xyz[..., 0])
+    xyz[lost] = np.nan
+    return PointCloud(xyz, image.rgb)

@@ -1,0 +1,128 @@
+"""Everything that is known of one frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from robot_perception.core.arrays import checked, Float64Array
+from robot_perception.core.box3d import Box3D, Vector3
+from robot_perception.core.camera import CameraModel
+from robot_perception.core.depth import Depth, MetricDepth
+from robot_perception.core.detections import Detections
+from robot_perception.core.errors import ShapeError
+from robot_perception.core.features import SceneFeatures
+from robot_perception.core.image import Image
+from robot_perception.core.masks import Masks
+from robot_perception.core.pointcloud import lift_image, PointCloud
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectPosition:
+    """Where an object is, in the optical frame of the camera.
+
+    Attributes:
+        depth_m: median depth of its pixels, metres along the optical axis.
+        centroid_m: mean of its points, metres.
+        covariance_m2: (3, 3) float64, spread of its points about the centroid, square metres.
+        box: tight box around its points.
+
+    """
+
+    depth_m: float
+    centroid_m: Vector3
+    covariance_m2: Float64Array
+    box: Box3D
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        covariance = checked(
+            'covariance_m2', self.covariance_m2, (3, 3), 'float64', 'Pass the points covariance.'
+        )
+        object.__setattr__(self, 'covariance_m2', covariance)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneObject:
+    """One object, with what is known of it; unknown is None.
+
+    Attributes:
+        index: place in `Scene.detections` and `Scene.masks`; its value in the instance map is
+            index + 1.
+        class_id: index in the detector's label table.
+        class_name: name of the class.
+        score: confidence in [0, 1].
+        box_xyxy: left, top, right, bottom in pixels.
+        track_id: identity over frames.
+        position: where it is in space.
+
+    """
+
+    index: int
+    class_id: int
+    class_name: str
+    score: float
+    box_xyxy: tuple[float, float, float, float]
+    track_id: int | None = None
+    position: ObjectPosition | None = None
+
+    @property
+    def depth_m(self) -> float | None:
+        """Median depth in metres, None when unknown."""
+        return None if self.position is None else self.position.depth_m
+
+    @property
+    def centroid_m(self) -> Vector3 | None:
+        """Mean of the object's points in metres, None when unknown."""
+        return None if self.position is None else self.position.centroid_m
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """The structured result for one frame.
+
+    A stage that was switched off, or skipped for this frame, leaves None: a result never comes
+    from another frame than `image`.
+
+    Attributes:
+        image: the frame itself, with its stamp and coordinate frame.
+        camera: calibration of the image, None when there is none that can be trusted.
+        features: embedding of the scene.
+        depth: depth of every pixel, metric or relative, at the image's size.
+        detections: objects in the picture.
+        masks: their pixels, one mask for each detection, at the image's size.
+        objects: one entry for each detection, joined with mask, depth and place in space.
+        timing_s: seconds that each stage took, in order.
+
+    """
+
+    image: Image
+    camera: CameraModel | None = None
+    features: SceneFeatures | None = None
+    depth: Depth | None = None
+    detections: Detections | None = None
+    masks: Masks | None = None
+    objects: tuple[SceneObject, ...] = ()
+    timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+    def __post_init__(self) -> None:
+        """Check that the parts belong together."""
+        for name, part in (('depth', self.depth), ('masks', self.masks), ('camera', self.camera)):
+            if part is not None and part.size_hw != self.image.size_hw:
+                raise ShapeError(
+                    f'{name}: expected the size of the image {self.image.size_hw}, '
+                    f'got {part.size_hw} (rows, columns).'
+                )
+        count = 0 if self.detections is None else len(self.detections)
+        if self.masks is not None and len(self.masks) != count:
+            raise ShapeError(f'masks: expected one for each of {count}, got {len(self.masks)}.')
+        if len(self.objects) != count:
+            raise ShapeError(f'objects: expected one for each of {count}, got {len(self.objects)}')
+        object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
+
+    def cloud(self) -> PointCloud | None:
+        """Organised point cloud, None without metric depth and calibration."""
+        if self.camera is None or not isinstance(self.depth, MetricDepth):
+            return None
+        return lift_image(self.image, self.depth, self.camera)

@@ -1,0 +1,119 @@
+"""Rays against OpenCV, closed forms and their own inverse."""
+
+import cv2
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+
+from robot_perception.core import CameraModel
+from robot_perception.core.errors import CalibrationError
+
+SIZE_HW = (480, 640)
+PINHOLE = {'fx': 500.0, 'fy': 510.0, 'cx': 320.5, 'cy': 240.25}
+LENSES = [
+    ('none', ()),
+    ('plumb_bob', (-0.28, 0.07, 0.001, -0.0005, 0.01)),
+    ('plumb_bob', (0.12, -0.2, 0.0, 0.002)),
+    ('rational_polynomial', (0.5, -0.3, 0.0005, -0.0003, 0.05, 0.8, -0.2, 0.02)),
+    ('equidistant', (-0.02, 0.005, -0.003, 0.001)),
+]
+
+
+def camera_with(model, coefficients):
+    return CameraModel(SIZE_HW, **PINHOLE, distortion_model=model, distortion=coefficients)
+
+
+def pixel_grid():
+    columns, rows = np.meshgrid(np.arange(640.0), np.arange(480.0))
+    return np.stack([columns, rows], axis=-1)
+
+
+@pytest.mark.parametrize(('model', 'coefficients'), LENSES)
+def test_projection_agrees_with_opencv(model, coefficients):
+    camera = camera_with(model, coefficients)
+    random = np.random.default_rng(1)
+    points = random.uniform((-1, -0.8, 0.5), (1, 0.8, 4), (2000, 3))
+    matrix = np.array([[500.0, 0, 320.5], [0, 510.0, 240.25], [0, 0, 1]])
+    if model == 'equidistant':
+        expected, _ = cv2.fisheye.projectPoints(
+            points[:, None], np.zeros(3), np.zeros(3), matrix, np.array(coefficients)
+        )
+    else:
+        expected, _ = cv2.projectPoints(
+            points, np.zeros(3), np.zeros(3), matrix, np.array(coefficients)
+        )
+    assert np.abs(camera.project(points) - expected[:, 0]).max() < 1e-6
+
+
+@pytest.mark.parametrize(('model', 'coefficients'), LENSES)
+def test_every_pixel_round_trips(model, coefficients):
+    camera = camera_with(model, coefficients)
+    pixels = pixel_grid()
+    rays = camera.unproject(pixels)
+    back = camera.project(np.dstack([rays, np.ones(SIZE_HW)]))
+    assert np.abs(back - pixels).max() < 1e-3
+    assert np.allclose(camera.rays(), rays, atol=1e-6)
+
+
+def test_pinhole_rays_are_the_closed_form():
+    rays = camera_with('none', ()).rays()
+    assert rays.shape == (480, 640, 2)
+    assert rays[240, 320] == pytest.approx(((320 - 320.5) / 500, (240 - 240.25) / 510), abs=1e-7)
+
+
+def test_rays_are_computed_once_and_cannot_be_changed():
+    camera = camera_with('none', ())
+    assert camera.rays() is camera_with('none', ()).rays()
+    with pytest.raises(ValueError, match='read-only'):
+        camera.rays()[0, 0, 0] = 1
+
+
+def test_a_pixel_the_lens_never_saw_has_no_ray():
+    # r (1 - 0.5 r^2) has its largest value 0.544 at r = 0.816: nothing lies further out.
+    camera = CameraModel((1, 3), 1.0, 1.0, 0.0, 0.0, 'plumb_bob', (-0.5, 0.0, 0.0, 0.0))
+    rays = camera.unproject(np.array([[0.5, 0.0], [0.6, 0.0]]))
+    assert rays[0, 0] * (1 - 0.5 * rays[0, 0] ** 2) == pytest.approx(0.5)
+    assert rays[0, 0] < 0.816
+    assert np.isnan(rays[1]).all()
+
+
+def test_points_behind_the_camera_have_no_pixel():
+    assert np.isnan(camera_with('none', ()).project(np.array([[0.0, 0.0, -1.0]]))).all()
+
+
+@given(hfov=st.floats(10, 150), width=st.integers(2, 4000))
+@settings(deadline=None)
+def test_nominal_camera_sees_the_asked_angle(hfov, width):
+    camera = CameraModel.nominal((4, width), hfov)
+    edges = camera.unproject(np.array([[-0.5, 1.5], [width - 0.5, 1.5]]))
+    seen = np.degrees(np.arctan(edges[1, 0]) - np.arctan(edges[0, 0]))
+    assert seen == pytest.approx(hfov, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'reason', 'message'),
+    [
+        ({'fx': 0.0}, 'focal_length', 'fx=0.0'),
+        ({'fy': float('nan')}, 'focal_length', 'Calibrate the camera'),
+        ({'cx': float('inf')}, 'focal_length', 'expected finite intrinsics'),
+        ({'size_hw': (0, 4)}, 'size', 'at least one pixel'),
+        ({'distortion_model': 'thin_prism'}, 'distortion_model', "got 'thin_prism'"),
+        ({'distortion_model': 'plumb_bob', 'distortion': (1.0,)}, 'distortion_coefficients', '4 or 5'),
+        (
+            {'distortion_model': 'equidistant', 'distortion': (0.0, 0.0, 0.0, float('nan'))},
+            'distortion_coefficients',
+            'expected finite',
+        ),
+    ],
+)
+def test_a_bad_calibration_is_named(changes, reason, message):
+    with pytest.raises(CalibrationError, match=message) as caught:
+        CameraModel(**{'size_hw': (4, 4), **PINHOLE, **changes})
+    assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize('hfov', [0.0, 180.0, -3.0, float('nan')])
+def test_an_impossible_field_of_view_is_refused(hfov):
+    with pytest.raises(CalibrationError, match='above 0 and below 180'):
+        CameraModel.nominal((4, 4), hfov)
