@@ -1,0 +1,59 @@
+"""Finds peers on a node's topics that can never be heard, and says what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rclpy.node import Node
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+_TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
+
+
+def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[str]:
+    """Describe every publisher that the node's subscription to ``topic`` cannot hear."""
+    ours = _endpoint_of(node, node.get_subscriptions_info_by_topic(topic))
+    for peer in node.get_publishers_info_by_topic(topic):
+        if peer.topic_type != type_name:
+            yield _type_problem(topic, type_name, peer)
+        elif ours is not None and not _compatible(peer.qos_profile, ours.qos_profile):
+            yield _qos_problem(topic, 'subscription', ours, peer)
+
+
+def publisher_problems(node: Node, topic: str) -> Iterator[str]:
+    """Describe every subscriber that cannot hear the node's publisher of ``topic``."""
+    ours = _endpoint_of(node, node.get_publishers_info_by_topic(topic))
+    for peer in node.get_subscriptions_info_by_topic(topic):
+        if ours is not None and not _compatible(ours.qos_profile, peer.qos_profile):
+            yield _qos_problem(topic, 'publisher', ours, peer)
+
+
+def _endpoint_of(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
+    """Find the node itself in the graph, which tells the settings that are really in force."""
+    name = (node.get_name(), node.get_namespace())
+    return next((end for end in endpoints if (end.node_name, end.node_namespace) == name), None)
+
+
+def _compatible(offered: QoSProfile, requested: QoSProfile) -> bool:
+    verdict, _ = qos_check_compatible(offered, requested)
+    return bool(verdict != QoSCompatibility.ERROR)
+
+
+def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
+    remedy = 'Remap the input to a topic of that type.'
+    if peer.topic_type in _TRANSPORTS and type_name in _TRANSPORTS:
+        remedy = f'Set input.transport to {_TRANSPORTS[peer.topic_type]} and remap the topic.'
+    return f'{topic}: expected {type_name}, node {peer.node_name} sends {peer.topic_type}. {remedy}'
+
+
+def _qos_problem(topic: str, role: str, ours: TopicEndpointInfo, peer: TopicEndpointInfo) -> str:
+    return (
+        f'{topic}: our {role} is {_words(ours.qos_profile)}, node {peer.node_name} is '
+        f'{_words(peer.qos_profile)}; they cannot connect. '
+        f'Set qos_overrides.{topic}.{role}.reliability, or change the other side.'
+    )
+
+
+def _words(profile: QoSProfile) -> str:
+    return f'{profile.reliability.name.lower()} and {profile.durability.name.lower()}'

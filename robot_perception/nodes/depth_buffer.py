@@ -1,0 +1,54 @@
+"""Sensor depth waits here for the image it belongs to."""
+
+from __future__ import annotations
+
+from collections import deque
+import threading
+
+from robot_perception.conversions.messages import Message
+
+_NANOSECONDS = 1_000_000_000
+_KEPT = 8
+
+
+class DepthBuffer:
+    """The last depth messages; finds the one nearest to an image's stamp."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._arrived = threading.Condition()
+        self._messages: deque[tuple[int, Message]] = deque(maxlen=_KEPT)
+
+    def put(self, message: Message) -> None:
+        """Keep a depth message."""
+        stamp = message.header.stamp
+        with self._arrived:
+            self._messages.append((stamp.sec * _NANOSECONDS + stamp.nanosec, message))
+            self._arrived.notify_all()
+
+    def clear(self) -> None:
+        """Forget everything, as after a jump of time."""
+        with self._arrived:
+            self._messages.clear()
+
+    def nearest(self, stamp_ns: int, max_offset_s: float, wait_s: float) -> Message:
+        """Find the depth of an image.
+
+        Args:
+            stamp_ns: stamp of the image.
+            max_offset_s: largest difference of stamps.
+            wait_s: how long to wait for a depth still on its way; a later one ends the wait.
+
+        Returns:
+            The message, or None.
+
+        """
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._settled(stamp_ns), timeout=wait_s)
+            if not self._messages:
+                return None
+            stamp, message = min(self._messages, key=lambda item: abs(item[0] - stamp_ns))
+            return message if abs(stamp - stamp_ns) <= max_offset_s * _NANOSECONDS else None
+
+    def _settled(self, stamp_ns: int) -> bool:
+        return any(stamp >= stamp_ns for stamp, _ in self._messages)

@@ -1,0 +1,43 @@
+"""Makes real ROS messages for the conversions, which know them by name only."""
+
+from __future__ import annotations
+
+import array
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from robot_perception.core.arrays import AnyArray
+from robot_perception.core.errors import PerceptionError
+
+
+@cache
+def message_class(type_name: str) -> Any:  # noqa: ANN401 - generated classes share no base
+    """Find the class of ``'package/msg/Name'``.
+
+    Raises:
+        PerceptionError: the package is not in this ROS installation.
+
+    """
+    package, _, name = type_name.split('/')
+    try:
+        return getattr(import_module(f'{package}.msg'), name)
+    except (ImportError, AttributeError) as error:
+        raise PerceptionError(
+            f'{type_name}: not in this ROS installation ({error}). Install ros-<distro>-'
+            f'{package.replace("_", "-")}, or build the workspace with "make" or colcon.'
+        ) from error
+
+
+class RosMessages:
+    """The `MessageFactory` of a running node."""
+
+    def __call__(self, type_name: str, /, **fields: Any) -> Any:  # noqa: ANN401 - any message
+        """Make a message of ``type_name``."""
+        return message_class(type_name)(**fields)
+
+    def sequence(self, values: AnyArray) -> Any:  # noqa: ANN401 - array.array lacks a generic base
+        """Make the value of a numeric array field: one copy, no check of each element."""
+        filled = array.array(values.dtype.char)
+        filled.frombytes(values.data.cast('B') if values.size else b'')
+        return filled

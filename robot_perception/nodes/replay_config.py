@@ -1,0 +1,82 @@
+"""What can be set about a replay: the parameters of the node and the flags of the command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot_perception.pipeline.parameters import check_fields, parameter
+from robot_perception.sources import (
+    NOMINAL_HFOV_DEG,
+    open_source,
+    OPTICAL_FRAME,
+    Source,
+    TopicWish,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayConfig:
+    """How a recording is published."""
+
+    source: str = parameter(
+        '', 'Path of a rosbag2, video, picture or folder of pictures, or index of a webcam.'
+    )
+    rate: float = parameter(1.0, 'How many times faster than recorded.', low=0.001, high=1000.0)
+    loop: bool = parameter(False, 'Begin again at the end; stamps then jump back.')  # noqa: FBT003
+    clock: bool = parameter(
+        False,  # noqa: FBT003 - the default of a parameter
+        'Publish the recorded time on /clock, for nodes with use_sim_time.',
+    )
+    fps: float = parameter(
+        0.0,
+        'Pictures per second of pictures and videos; 0 is the recorded rate, or 30 for pictures.',
+        unit='1/s',
+        low=0.0,
+        high=1000.0,
+    )
+    hfov_deg: float = parameter(
+        NOMINAL_HFOV_DEG,
+        'Horizontal field of view to assume where no calibration is recorded. It makes a nominal '
+        'pinhole: distances derived from it are as good as this guess.',
+        unit='degrees',
+        low=1.0,
+        high=179.0,
+    )
+    frame_id: str = parameter(
+        OPTICAL_FRAME, 'Coordinate frame of pictures, videos and webcams; a bag has its own.'
+    )
+    image_topic: str = parameter('', 'Image topic of a bag; empty finds the one camera.')
+    camera_info_topic: str = parameter(
+        '', 'CameraInfo topic of a bag; empty takes the one beside the images.'
+    )
+    depth_topic: str = parameter('', 'Depth topic of a bag; empty finds it.')
+    wait_for_subscriber_s: float = parameter(
+        0.0,
+        'Longest wait for somebody who listens to the images before the first is published.',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+    def open(self) -> Source:
+        """Open the source.
+
+        Raises:
+            SourceError: it cannot be read.
+
+        """
+        return open_source(
+            self.source,
+            hfov_deg=self.hfov_deg,
+            fps=self.fps or None,
+            frame_id=self.frame_id,
+            topics=TopicWish(
+                self.image_topic or None,
+                self.camera_info_topic or None,
+                self.depth_topic or None,
+            ),
+        )

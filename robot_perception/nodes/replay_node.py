@@ -1,0 +1,284 @@
+"""Publishes a recording as a camera would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import sys
+import threading
+import time
+from typing import Any
+
+from rcl_interfaces.msg import ParameterDescriptor
+import rclpy
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.task import Future
+from rclpy.time import Time
+
+from robot_perception.core.errors import ConfigError, PerceptionError, SourceError
+from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.replay_config import ReplayConfig
+from robot_perception.pipeline.parameters import parameters_of, Value
+from robot_perception.sources import play, PlayReport, Role, Sample, Source
+from robot_perception.sources.player import Timekeeper
+
+EXIT_OK, EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_PARTLY_READ = 0, 1, 2, 3
+
+_IMAGE_HISTORY = 10
+_TF_HISTORY = 100
+_POLL_S = 0.05
+# Somebody who subscribes to the images subscribes to the rest within this time.
+_SETTLE_S = 0.3
+_DELIVERY_S = 2.0
+_JOIN_S = 5.0
+
+
+class ReplayNode(Node):
+    """Plays a source once `start` is called; `finished` then tells the outcome.
+
+    Attributes:
+        source: what is played.
+        finished: completed at the end with a `PlayReport`, with None after an interruption, or
+            with the error that ended it.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        on_sample: Callable[[Sample], object] | None = None,
+        **node_options: Any,  # noqa: ANN401 - those of rclpy's Node
+    ) -> None:
+        """Declare the parameters, open the source and make the publishers.
+
+        Args:
+            on_sample: called after every published sample, from the playing thread.
+            node_options: passed to rclpy's Node: context, parameter_overrides ...
+
+        Raises:
+            ConfigError: a parameter has a bad value.
+            SourceError: the source cannot be read.
+
+        """
+        super().__init__('replay', **node_options)
+        self._on_sample = on_sample
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.finished: Future[PlayReport | None] = Future()
+        try:
+            self._config = self._declare_config()
+            self.source: Source = self._config.open()
+        except BaseException:
+            self.destroy_node()
+            raise
+        self._outputs = self._make_publishers()
+        self._clock_output: Publisher[Any] | None = None
+        if self._config.clock:
+            clock_type = message_class('rosgraph_msgs/msg/Clock')
+            self._clock_output = self.create_publisher(clock_type, '/clock', _reliable(1))
+        self.get_logger().info(self.source.description)
+        for note in self.source.notes:
+            self.get_logger().warning(note)
+
+    def start(self) -> None:
+        """Begin to play, in a thread of its own."""
+        self.context.on_shutdown(self._stop.set)
+        self._thread = threading.Thread(target=self._run, name='replay', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End playing, wherever it is, and close the source."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_JOIN_S)
+        self.source.close()
+
+    def _declare_config(self) -> ReplayConfig:
+        values: dict[str, Any] = {}
+        for item in parameters_of(ReplayConfig()):
+            constraint = item.constraint
+            descriptor = ParameterDescriptor(
+                description=constraint.description,
+                additional_constraints=constraint.range_text(),
+                read_only=True,
+            )
+            try:
+                values[item.name] = self.declare_parameter(
+                    item.name, item.default, descriptor
+                ).value
+            except Exception as error:
+                # rclpy raises several unrelated types here; each says what is wrong.
+                raise ConfigError(f'{item.name}: {error}') from error
+        config = ReplayConfig(**values)
+        if not config.source:
+            raise ConfigError(
+                'source: expected a path or the index of a webcam, got nothing. '
+                'Pass --ros-args -p source:=PATH.'
+            )
+        return config
+
+    def _make_publishers(self) -> Mapping[Role, Publisher[Any]]:
+        # The transport's name follows where the images are remapped to.
+        compressed = f'{self.resolve_topic_name("image")}/compressed'
+        outputs = {
+            Role.IMAGE: ('image', _reliable(_IMAGE_HISTORY)),
+            Role.COMPRESSED_IMAGE: (compressed, _reliable(_IMAGE_HISTORY)),
+            Role.CAMERA_INFO: ('camera_info', _reliable(_IMAGE_HISTORY)),
+            Role.DEPTH: ('depth', _reliable(_IMAGE_HISTORY)),
+            Role.TF: ('/tf', _reliable(_TF_HISTORY)),
+            Role.TF_STATIC: ('/tf_static', _reliable(_TF_HISTORY, latched=True)),
+        }
+        publishers = {}
+        for role, (topic, qos) in outputs.items():
+            if role not in self.source.roles:
+                continue
+            try:
+                message_type = message_class(role.type_name)
+            except PerceptionError as error:
+                self.get_logger().warning(f'{topic} is not published. {error}')
+                continue
+            publishers[role] = self.create_publisher(message_type, topic, qos)
+        return publishers
+
+    def _run(self) -> None:
+        try:
+            self._wait_for_subscriber()
+            report = play(
+                self.source,
+                self._publish,
+                rate=self._config.rate,
+                loop=self._config.loop,
+                clock=self._publish_clock if self._config.clock else None,
+                on_damage=self._report_damage,
+                timekeeper=Timekeeper(sleep=self._stop.wait, stopped=self._stop.is_set),
+            )
+            self._wait_for_delivery()
+        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the end
+            # Publishing fails once the context is gone, which is no error of ours.
+            if self._stop.is_set() or not self.context.ok():
+                self.finished.set_result(None)
+            else:
+                self.finished.set_exception(error)
+        else:
+            self.finished.set_result(report)
+
+    def _report_damage(self, error: SourceError) -> None:
+        self.get_logger().error(str(error))
+
+    def _publish(self, sample: Sample) -> None:
+        output = self._outputs.get(sample.role)
+        if output is not None:
+            output.publish(sample.cdr)
+        if self._on_sample is not None:
+            self._on_sample(sample)
+
+    def _publish_clock(self, stamp_ns: int) -> None:
+        assert self._clock_output is not None  # noqa: S101 - made with the clock parameter
+        message = message_class('rosgraph_msgs/msg/Clock')()
+        message.clock = Time(nanoseconds=stamp_ns).to_msg()
+        self._clock_output.publish(message)
+
+    def _wait_for_subscriber(self) -> None:
+        if self._config.wait_for_subscriber_s == 0:
+            return
+        deadline = time.monotonic() + self._config.wait_for_subscriber_s
+        images = [
+            output
+            for role, output in self._outputs.items()
+            if role in (Role.IMAGE, Role.COMPRESSED_IMAGE)
+        ]
+        while not any(output.get_subscription_count() for output in images):
+            if time.monotonic() > deadline:
+                self.get_logger().warning(
+                    f'nobody listens to {images[0].topic_name}; playing all the same'
+                )
+                return
+            if self._stop.wait(_POLL_S):
+                return
+        self._stop.wait(_SETTLE_S)
+
+    def _wait_for_delivery(self) -> None:
+        """Let reliable subscribers fetch the last messages before the publishers go."""
+        deadline = time.monotonic() + _DELIVERY_S
+        for output in self._outputs.values():
+            while not self._stop.is_set() and time.monotonic() < deadline:
+                if output.wait_for_all_acked(Duration(seconds=_POLL_S)):
+                    break
+
+
+def _reliable(depth: int, *, latched: bool = False) -> QoSProfile:
+    """Serve every subscriber; only a reliable one is waited for."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+    )
+
+
+def replay(
+    ros_args: Sequence[str] | None = None,
+    parameters: Mapping[str, Value] | None = None,
+    on_open: Callable[[Source], object] | None = None,
+    on_sample: Callable[[Sample], object] | None = None,
+) -> int:
+    """Play a source in this process until its end, Ctrl-C or SIGTERM.
+
+    Args:
+        ros_args: ROS arguments; None takes those of the command line.
+        parameters: values that win over those in the ROS arguments.
+        on_open: called with the opened source before playing.
+        on_sample: called after every published sample.
+
+    Returns:
+        An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what could be
+        read of a damaged source.
+
+    """
+    try:
+        rclpy.init(args=None if ros_args is None else list(ros_args))
+    except RuntimeError as error:
+        # Base of what rclpy raises for arguments it does not understand.
+        print(f'replay: bad ROS arguments: {error}', file=sys.stderr)
+        return EXIT_BAD_ARGUMENTS
+    try:
+        overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
+        node = ReplayNode(on_sample=on_sample, parameter_overrides=overrides)
+        if on_open is not None:
+            on_open(node.source)
+        return _play_to_end(node)
+    except ConfigError as error:
+        rclpy.logging.get_logger('replay').error(str(error))
+        return EXIT_BAD_ARGUMENTS
+    except SourceError as error:
+        rclpy.logging.get_logger('replay').error(str(error))
+        return EXIT_FAILED
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return EXIT_OK
+    finally:
+        rclpy.try_shutdown()
+
+
+def _play_to_end(node: ReplayNode) -> int:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    node.start()
+    try:
+        executor.spin_until_future_complete(node.finished)
+        report = node.finished.result()
+    finally:
+        node.stop()
+        executor.shutdown()
+        node.destroy_node()
+    if report is None:
+        return EXIT_OK
+    return EXIT_OK if report.error is None else EXIT_PARTLY_READ
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the node: ``ros2 run robot_perception replay_node --ros-args -p source:=PATH``."""
+    return replay(args)

@@ -1,0 +1,120 @@
+"""Where the newest frame waits for the worker."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+import threading
+
+from robot_perception.conversions.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """What became of every frame: received = published + dropped + rejected + waiting.
+
+    Attributes:
+        received: frames that reached the callback.
+        published: frames with at least one output published.
+        dropped: good frames given up, by reason.
+        rejected: bad frames, by reason.
+        waiting: in the slot or under way.
+
+    """
+
+    received: int
+    published: int
+    dropped: Mapping[str, int]
+    rejected: Mapping[str, int]
+    waiting: int
+
+
+class FrameSlot:
+    """Holds one message: the newest wins, the one it replaces is counted as dropped.
+
+    `put` is called by the executor's thread, `take` and the outcomes by the worker's. Every
+    taken message must be ended by exactly one of `published`, `drop` and `reject`.
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._ready = threading.Condition()
+        self._message: Message = None
+        self._closed = False
+        self._received = 0
+        self._published = 0
+        self._dropped: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+
+    def put(self, message: Message) -> None:
+        """Offer a message; the one still waiting is dropped for it."""
+        with self._ready:
+            self._received += 1
+            if self._message is not None:
+                self._dropped['newer_frame'] += 1
+            self._message = message
+            self._ready.notify()
+
+    def refuse(self, reason: str) -> None:
+        """Count a message that arrived and is not wanted."""
+        with self._ready:
+            self._received += 1
+            self._dropped[reason] += 1
+
+    def take(self) -> Message:
+        """Wait for a message; None once the slot is closed."""
+        with self._ready:
+            while self._message is None and not self._closed:
+                self._ready.wait()
+            message, self._message = self._message, None
+            return message
+
+    def open(self) -> None:
+        """Let `take` wait again after a `close`."""
+        with self._ready:
+            self._closed = False
+
+    def close(self, reason: str) -> None:
+        """Wake the worker for good; a message still waiting is dropped."""
+        with self._ready:
+            self._closed = True
+            self._discard(reason)
+            self._ready.notify_all()
+
+    def discard(self, reason: str) -> None:
+        """Drop the waiting message, if any."""
+        with self._ready:
+            self._discard(reason)
+
+    def _discard(self, reason: str) -> None:
+        if self._message is not None:
+            self._dropped[reason] += 1
+            self._message = None
+
+    def published(self) -> None:
+        """End a taken message: it was published."""
+        with self._ready:
+            self._published += 1
+
+    def drop(self, reason: str) -> None:
+        """End a taken message: it was good and gave nothing."""
+        with self._ready:
+            self._dropped[reason] += 1
+
+    def reject(self, reason: str) -> None:
+        """End a taken message: it was bad."""
+        with self._ready:
+            self._rejected[reason] += 1
+
+    def counts(self) -> FrameCounts:
+        """Say what became of every frame so far."""
+        with self._ready:
+            ended = self._published + self._dropped.total() + self._rejected.total()
+            return FrameCounts(
+                received=self._received,
+                published=self._published,
+                dropped=dict(self._dropped),
+                rejected=dict(self._rejected),
+                waiting=self._received - ended,
+            )

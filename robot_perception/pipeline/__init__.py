@@ -1,0 +1,17 @@
+"""What happens to one frame: the sequence, its configuration, lifting to 3D, timing."""
+
+from robot_perception.pipeline.config import PerceptionConfig, PRESETS
+from robot_perception.pipeline.pictures import read_picture
+from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
+from robot_perception.pipeline.timing import StageTiming, Stopwatch, TimingWindow
+
+__all__ = [
+    'PRESETS',
+    'PerceptionConfig',
+    'PerceptionPipeline',
+    'StageTiming',
+    'Stages',
+    'Stopwatch',
+    'TimingWindow',
+    'read_picture',
+]

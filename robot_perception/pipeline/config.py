@@ -1,0 +1,308 @@
+"""Every parameter of the package, once: the node, the commands and the library read this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+
+from robot_perception.core.errors import ConfigError
+from robot_perception.pipeline.parameters import check_fields, parameter, with_values
+
+_ROBOT_FEATURES = 'facebook/dinov2-small'
+_ROBOT_DEPTH = 'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf'
+_ROBOT_DETECTOR = 'facebook/detr-resnet-50'
+_ROBOT_SEGMENTER = 'facebook/sam2.1-hiera-tiny'
+
+_MODEL = 'Catalogue name, folder of a checkpoint, demo, or stub.'
+_INPUT_SIZE = (
+    'Side of the network input: the short side where the aspect is kept, the side of the square '
+    "otherwise; 0 = the checkpoint's own."
+)
+_EVERY_K = 'Run on every k-th frame; the frames between carry no result of this stage.'
+_ENABLED = 'Run this stage.'
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesConfig:
+    """Scene encoder."""
+
+    SECTION: ClassVar[str] = 'features'
+
+    enabled: bool = parameter(True, _ENABLED, live=True)
+    model: str = parameter(_ROBOT_FEATURES, _MODEL)
+    input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
+    every_k: int = parameter(1, _EVERY_K, unit='frames', low=1, high=10000, live=True)
+    publish_patches: bool = parameter(
+        False, 'Send the patch grid along with the global vector.', live=True
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DepthConfig:
+    """Depth of every pixel."""
+
+    SECTION: ClassVar[str] = 'depth'
+
+    enabled: bool = parameter(True, _ENABLED, live=True)
+    source: str = parameter(
+        'model',
+        'Where metres come from: the network, or a depth camera registered to the image.',
+        choices=('model', 'sensor'),
+    )
+    model: str = parameter(_ROBOT_DEPTH, _MODEL)
+    input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
+    every_k: int = parameter(1, _EVERY_K, unit='frames', low=1, high=10000, live=True)
+    max_offset_s: float = parameter(
+        0.02,
+        'Largest difference between the stamps of an image and of the sensor depth used for it.',
+        unit='seconds',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    max_wait_s: float = parameter(
+        0.1,
+        'How long an image waits for the sensor depth that belongs to it; then it goes on '
+        'without 3D.',
+        unit='seconds',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig:
+    """Objects in the picture."""
+
+    SECTION: ClassVar[str] = 'detector'
+
+    enabled: bool = parameter(True, _ENABLED, live=True)
+    model: str = parameter(_ROBOT_DETECTOR, _MODEL)
+    input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
+    every_k: int = parameter(1, _EVERY_K, unit='frames', low=1, high=10000, live=True)
+    threshold: float = parameter(
+        0.5, 'Objects that score below are dropped.', low=0.0, high=1.0, live=True
+    )
+    max_objects: int = parameter(
+        20, 'Most objects of one frame, best first.', low=1, high=1000, live=True
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterConfig:
+    """Pixels of the objects."""
+
+    SECTION: ClassVar[str] = 'segmenter'
+
+    enabled: bool = parameter(True, _ENABLED, live=True)
+    model: str = parameter(_ROBOT_SEGMENTER, _MODEL)
+    input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraConfig:
+    """How the calibration is read."""
+
+    SECTION: ClassVar[str] = 'camera'
+
+    rectified: bool = parameter(
+        False,
+        'The image topic is rectified: use P of its CameraInfo and no distortion.',
+        live=True,
+    )
+    fallback_hfov_deg: float = parameter(
+        0.0,
+        'Horizontal field of view assumed when there is no CameraInfo at all; 0 = then no 3D.',
+        unit='degrees',
+        low=0.0,
+        high=179.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class InputConfig:
+    """What the node accepts."""
+
+    SECTION: ClassVar[str] = 'input'
+
+    transport: str = parameter(
+        'raw',
+        'Type of the image topic: raw = Image on "image", '
+        'compressed = CompressedImage on "image/compressed".',
+        choices=('raw', 'compressed'),
+    )
+    max_pixels: int = parameter(
+        2**25, 'Larger images are refused.', unit='pixels', low=1, high=2**30, live=True
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PerceptionConfig:
+    """Everything that can be set."""
+
+    preset: str = parameter(
+        'robot',
+        'Set of defaults that the other parameters start from.',
+        choices=('robot', 'cpu', 'demo', 'stub'),
+    )
+    device: str = parameter('auto', 'Where networks run: auto, cpu, cuda or cuda:N.')
+    precision: str = parameter(
+        'auto',
+        'Arithmetic of the networks; auto = fp16 on CUDA, fp32 otherwise.',
+        choices=('auto', 'fp32', 'bf16', 'fp16'),
+    )
+    autostart: bool = parameter(True, 'Configure and activate the node when it starts.')
+    timing_window: int = parameter(
+        200, 'Frames that percentiles of time are taken over.', unit='frames', low=1, high=100000
+    )
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    depth: DepthConfig = field(default_factory=DepthConfig)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    camera: CameraConfig = field(default_factory=CameraConfig)
+    input: InputConfig = field(default_factory=InputConfig)
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+    @classmethod
+    def from_preset(
+        cls, name: str, overrides: Mapping[str, object] | None = None
+    ) -> PerceptionConfig:
+        """Start from a named set of values.
+
+        Args:
+            name: robot, cpu, demo or stub; see `PRESETS`.
+            overrides: dotted name -> value, on top of the preset.
+
+        Raises:
+            ConfigError: no such preset, or an override that is refused.
+
+        """
+        if name not in PRESETS:
+            raise ConfigError(f'Unknown preset {name!r}. Available: {", ".join(PRESETS)}.')
+        return with_values(cls(preset=name), {**PRESETS[name], **(overrides or {})})
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> PerceptionConfig:
+        """Read a ROS parameter file, the same that the node takes.
+
+        Args:
+            path: YAML with ``ros__parameters`` under one node name, for example ``/**``.
+
+        Raises:
+            ConfigError: the file is missing, is not such a file, or a value is refused.
+
+        """
+        values = _read_parameter_file(Path(path))
+        preset = values.pop('preset', 'robot')
+        return cls.from_preset(str(preset), values)
+
+
+PRESETS: Mapping[str, Mapping[str, object]] = {
+    'robot': {},
+    'cpu': {
+        'features.input_size': 224,
+        'features.every_k': 5,
+        'depth.input_size': 252,
+        'detector.model': 'ustc-community/dfine-nano-coco',
+        'detector.max_objects': 8,
+        'segmenter.input_size': 512,
+    },
+    'demo': {
+        'features.model': 'demo',
+        'depth.model': 'demo',
+        'detector.model': 'demo',
+        'detector.max_objects': 8,
+        'segmenter.model': 'demo',
+    },
+    'stub': {
+        'features.model': 'stub',
+        'depth.model': 'stub',
+        'detector.model': 'stub',
+        'segmenter.model': 'stub',
+    },
+}
+"""The values in which each preset differs from the declared defaults.
+
+``robot`` is what config/perception.yaml spells out. ``cpu`` is the cheap profile: small inputs,
+a light detector, features on every fifth frame. ``demo`` are the package's own small
+checkpoints. ``stub`` computes simple functions of the pixels, for tests and dry runs.
+"""
+
+
+def _read_parameter_file(path: Path) -> dict[str, object]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ConfigError(
+            f'{path}: cannot be read ({error.strerror}). Give a YAML file.'
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path}: not YAML: {error}') from None
+    sections = _parameter_sections(document)
+    if not sections:
+        raise ConfigError(
+            f'{path}: expected a ROS parameter file with ros__parameters under a node name, '
+            'for example "/**: {ros__parameters: {device: cpu}}".'
+        )
+    values: dict[str, object] = {}
+    for section in sections:
+        values.update(_flatten(section))
+    values.pop('use_sim_time', None)  # Every ROS node has it; time is not ours to configure.
+    return values
+
+
+def _parameter_sections(document: object) -> list[Mapping[str, Any]]:
+    """Find the ``ros__parameters`` of every node name, however deep in namespaces."""
+    if not isinstance(document, Mapping):
+        return []
+    found: list[Mapping[str, Any]] = []
+    for name, value in document.items():
+        if name == 'ros__parameters' and isinstance(value, Mapping):
+            found.append(value)
+        else:
+            found.extend(_parameter_sections(value))
+    return found
+
+
+def _flatten(section: Mapping[str, Any], prefix: str = '') -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            values.update(_flatten(value, f'{prefix}{name}.'))
+        else:
+            values[f'{prefix}{name}'] = value
+    return values

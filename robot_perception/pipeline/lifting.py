@@ -1,0 +1,110 @@
+"""From pixels of an object to its place in space."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from robot_perception.core import (
+    Box3D,
+    CameraModel,
+    Detections,
+    Masks,
+    MetricDepth,
+    ObjectPosition,
+)
+from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array
+
+# Fewer points say nothing about a size.
+_MIN_POINTS = 12
+# Depths further than this many robust standard deviations from the median are background seen
+# through or beside the object. Depths spread evenly over an object lie within 2.
+_MAX_DEVIATIONS = 3.0
+# Median absolute deviation to standard deviation, for a normal distribution.
+_MAD_TO_SIGMA = 1.4826
+# A flat object has no spread; sensors and networks still wobble by about this share of depth.
+_RELATIVE_NOISE = 0.01
+
+
+def lift_objects(
+    detections: Detections, masks: Masks | None, depth: MetricDepth, camera: CameraModel
+) -> tuple[ObjectPosition | None, ...]:
+    """Find where each object is.
+
+    Args:
+        detections: N objects.
+        masks: their pixels; without them the pixels of the boxes are used, of which the
+            robust trimming keeps what lies near the median depth.
+        depth: metres at the image's size.
+        camera: calibration of the image.
+
+    Returns:
+        N positions in the optical frame; None for an object with fewer than 12 pixels of known
+        depth.
+
+    """
+    rays = camera.rays()
+    positions = []
+    for index in range(len(detections)):
+        rows, columns = _window(detections.boxes_xyxy[index], depth.size_hw)
+        if masks is not None:
+            # A mask may reach beyond its box.
+            rows, columns = _mask_window(masks.pixels[index])
+        inside = None if masks is None else masks.pixels[index][rows, columns]
+        positions.append(_lift(rays[rows, columns], depth.metres[rows, columns], inside))
+    return tuple(positions)
+
+
+def _window(box_xyxy: Float32Array, size_hw: tuple[int, int]) -> tuple[slice, slice]:
+    """Pixels whose centres lie in the box."""
+    left, top, right, bottom = (float(side) for side in box_xyxy)
+    height, width = size_hw
+    return (
+        slice(max(0, math.ceil(top - 0.5)), max(0, min(height, math.ceil(bottom - 0.5)))),
+        slice(max(0, math.ceil(left - 0.5)), max(0, min(width, math.ceil(right - 0.5)))),
+    )
+
+
+def _mask_window(mask: BoolArray) -> tuple[slice, slice]:
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _lift(
+    rays: Float32Array, metres: Float32Array, inside: BoolArray | None
+) -> ObjectPosition | None:
+    known = np.isfinite(metres) & np.isfinite(rays[..., 0])
+    if inside is not None:
+        known &= inside
+    z = metres[known].astype(np.float64)
+    if len(z) < _MIN_POINTS:
+        return None
+    median = float(np.median(z))
+    deviation = _MAD_TO_SIGMA * float(np.median(np.abs(z - median)))
+    limit = _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * median)
+    kept = np.abs(z - median) <= limit
+    z = z[kept]
+    points = np.column_stack([rays[known][kept].astype(np.float64) * z[:, None], z])
+    return _position(points)
+
+
+def _position(points_m: Float64Array) -> ObjectPosition:
+    """Describe (N, 3) points by centroid, spread and the box along the camera's axes."""
+    low, high = points_m.min(axis=0), points_m.max(axis=0)
+    centroid = points_m.mean(axis=0)
+    offsets = points_m - centroid
+    center = (low + high) / 2
+    size = high - low
+    return ObjectPosition(
+        depth_m=float(np.median(points_m[:, 2])),
+        centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
+        covariance_m2=offsets.T @ offsets / len(points_m),
+        box=Box3D(
+            center_m=(float(center[0]), float(center[1]), float(center[2])),
+            size_m=(float(size[0]), float(size[1]), float(size[2])),
+        ),
+    )

@@ -1,0 +1,174 @@
+"""The table of what is published for a frame: topic, type, stages it needs, how it is made.
+
+Whoever publishes or records a scene walks this table, so that all speak the same topics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from robot_perception import conversions
+from robot_perception.conversions import FrameTiming, MessageFactory
+from robot_perception.conversions.messages import Message
+from robot_perception.core import MetricDepth, Scene
+from robot_perception.pipeline.pipeline import Stages
+from robot_perception.viewer import draw_overlay
+
+
+@dataclass(slots=True)
+class MarkerMemory:
+    """Markers that viewers still show, so that the next frame can remove what is gone."""
+
+    shown: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """One frame on its way out.
+
+    Attributes:
+        factory: makes messages.
+        header: the header of the input image, as a message; every output carries it unchanged.
+        scene: what was seen.
+        camera_info: the CameraInfo message that came with the image, None without one.
+        timing: what the frame took.
+        with_patches: send the patch grid along with the features.
+        markers: markers of earlier frames.
+
+    """
+
+    factory: MessageFactory
+    header: Message
+    scene: Scene
+    camera_info: Message
+    timing: FrameTiming
+    with_patches: bool
+    markers: MarkerMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One topic.
+
+    Attributes:
+        topic: name below the node's own.
+        type_name: 'package/msg/Name'.
+        stages: what must run for it.
+        make: gives the message, or None when the frame has no such result.
+
+    """
+
+    topic: str
+    type_name: str
+    stages: Stages
+    make: Callable[[Published], Message]
+
+
+def _features(frame: Published) -> Message:
+    features = frame.scene.features
+    if features is None:
+        return None
+    return conversions.features_message(
+        frame.factory, frame.header, features, with_patches=frame.with_patches
+    )
+
+
+def _depth(frame: Published) -> Message:
+    depth = frame.scene.depth
+    if not isinstance(depth, MetricDepth):
+        return None
+    return conversions.depth_message(frame.factory, frame.header, depth)
+
+
+def _depth_info(frame: Published) -> Message:
+    scene = frame.scene
+    if scene.camera is None or not isinstance(scene.depth, MetricDepth):
+        return None
+    if frame.camera_info is not None:
+        return conversions.copy_camera_info(frame.factory, frame.header, frame.camera_info)
+    return conversions.camera_info_message(frame.factory, frame.header, scene.camera)
+
+
+def _points(frame: Published) -> Message:
+    cloud = frame.scene.cloud()
+    if cloud is None:
+        return None
+    return conversions.cloud_message(frame.factory, frame.header, cloud)
+
+
+def _detections(frame: Published) -> Message:
+    detections = frame.scene.detections
+    if detections is None:
+        return None
+    return conversions.detections_2d_message(frame.factory, frame.header, detections)
+
+
+def _has_3d(scene: Scene) -> bool:
+    metric = isinstance(scene.depth, MetricDepth)
+    return scene.detections is not None and scene.camera is not None and metric
+
+
+def _detections_3d(frame: Published) -> Message:
+    if not _has_3d(frame.scene):
+        return None
+    return conversions.detections_3d_message(frame.factory, frame.header, frame.scene.objects)
+
+
+def _markers(frame: Published) -> Message:
+    if not _has_3d(frame.scene):
+        return None
+    message, frame.markers.shown = conversions.markers_message(
+        frame.factory, frame.header, frame.scene.objects, frame.markers.shown
+    )
+    return message
+
+
+def _instances(frame: Published) -> Message:
+    masks = frame.scene.masks
+    if masks is None:
+        return None
+    return conversions.instances_message(frame.factory, frame.header, masks)
+
+
+def _classes(frame: Published) -> Message:
+    scene = frame.scene
+    if scene.masks is None or scene.detections is None:
+        return None
+    return conversions.classes_message(
+        frame.factory, frame.header, scene.masks, scene.detections.class_ids
+    )
+
+
+def _scene(frame: Published) -> Message:
+    return conversions.scene_message(frame.factory, frame.header, frame.scene, frame.timing)
+
+
+def _overlay(frame: Published) -> Message:
+    if frame.scene.detections is None:
+        return None
+    picture = draw_overlay(frame.scene)
+    return conversions.image_message(frame.factory, frame.header, picture, 'rgb8')
+
+
+def _timing(frame: Published) -> Message:
+    return conversions.timing_message(frame.factory, frame.header, frame.timing)
+
+
+_MASKS = Stages.DETECTOR | Stages.SEGMENTER
+_OBJECTS_3D = _MASKS | Stages.DEPTH
+
+OUTPUTS = (
+    Output('features', 'robot_perception/msg/SceneFeatures', Stages.FEATURES, _features),
+    Output('depth/image', 'sensor_msgs/msg/Image', Stages.DEPTH, _depth),
+    Output('depth/camera_info', 'sensor_msgs/msg/CameraInfo', Stages.DEPTH, _depth_info),
+    Output('points', 'sensor_msgs/msg/PointCloud2', Stages.DEPTH, _points),
+    Output('detections', 'vision_msgs/msg/Detection2DArray', Stages.DETECTOR, _detections),
+    Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
+    Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
+    Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
+    Output('scene', 'robot_perception/msg/Scene', Stages.ALL, _scene),
+    Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
+    Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
+    Output('timing', 'robot_perception/msg/Timing', Stages.NONE, _timing),
+)

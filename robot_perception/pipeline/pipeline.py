@@ -1,0 +1,284 @@
+"""What happens to one frame: features, depth, objects, masks, and their place in space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import auto, Flag
+import os
+from typing import Any
+
+import numpy as np
+
+from robot_perception import models
+from robot_perception.core import (
+    CameraModel,
+    Depth,
+    Detections,
+    Image,
+    Masks,
+    MetricDepth,
+    ObjectPosition,
+    Scene,
+    SceneObject,
+)
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.core.errors import ConfigError, ShapeError
+from robot_perception.models.frame import Frame
+from robot_perception.models.interfaces import (
+    DepthEstimator,
+    Detector,
+    FeatureExtractor,
+    Segmenter,
+)
+from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.parameters import parameters_of, values_of
+from robot_perception.pipeline.pictures import read_picture
+from robot_perception.pipeline.timing import Stopwatch
+
+
+class Stages(Flag):
+    """What a caller wants of a frame."""
+
+    FEATURES = auto()
+    DEPTH = auto()
+    DETECTOR = auto()
+    SEGMENTER = auto()
+    ALL = FEATURES | DEPTH | DETECTOR | SEGMENTER
+    NONE = 0
+
+
+class PerceptionPipeline:
+    """The four networks in sequence on one frame, from one upload of its pixels.
+
+    Not for use from several threads at once.
+    """
+
+    def __init__(
+        self,
+        config: PerceptionConfig,
+        *,
+        features: FeatureExtractor | None = None,
+        depth: DepthEstimator | None = None,
+        detector: Detector | None = None,
+        segmenter: Segmenter | None = None,
+    ) -> None:
+        """Join ready networks; `from_preset` and `from_config` load them by name.
+
+        A stage without a network does not run.
+        """
+        self._config = config
+        self._loaded_for = config
+        self._features = features
+        self._depth = depth
+        self._detector = detector
+        self._segmenter = segmenter
+        self._frames = 0
+
+    @classmethod
+    def from_preset(
+        cls, name: str, overrides: Mapping[str, object] | None = None
+    ) -> PerceptionPipeline:
+        """Load the networks of a preset: robot, cpu, demo or stub.
+
+        Args:
+            name: the preset.
+            overrides: parameters by dotted name, for example ``{'detector.threshold': 0.7}``.
+
+        """
+        return cls.load(PerceptionConfig.from_preset(name, overrides))
+
+    @classmethod
+    def from_config(cls, path: str | os.PathLike[str]) -> PerceptionPipeline:
+        """Load the networks that a ROS parameter file names."""
+        return cls.load(PerceptionConfig.from_file(path))
+
+    @classmethod
+    def load(cls, config: PerceptionConfig) -> PerceptionPipeline:
+        """Load the networks of a configuration.
+
+        Raises:
+            ModelError: a checkpoint is missing or unusable, or the device is not there.
+
+        """
+        place = {'device': config.device, 'precision': config.precision}
+        build: dict[str, Any] = {
+            'features': models.build_feature_extractor,
+            'depth': models.build_depth_estimator,
+            'detector': models.build_detector,
+            'segmenter': models.build_segmenter,
+        }
+        networks = {}
+        for name in _networks_needed(config):
+            section = getattr(config, name)
+            networks[name] = build[name](section.model, input_size=section.input_size, **place)
+        return cls(config, **networks)
+
+    @property
+    def config(self) -> PerceptionConfig:
+        """The parameters in force."""
+        return self._config
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes, by class id; empty without a detector."""
+        return () if self._detector is None else tuple(self._detector.class_names)
+
+    def reconfigure(self, config: PerceptionConfig) -> None:
+        """Change live parameters from the next frame on.
+
+        Raises:
+            ConfigError: a parameter differs that is fixed once the networks are loaded.
+
+        """
+        current = values_of(self._config)
+        for item in parameters_of(config):
+            if item.default != current[item.name] and not item.constraint.live:
+                raise ConfigError(
+                    f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
+                    'Make a new pipeline, or clean up and configure the node.'
+                )
+        missing = _networks_needed(config) - _networks_needed(self._loaded_for)
+        if missing:
+            name = min(missing)
+            raise ConfigError(
+                f'{name}.enabled: the network was not loaded, because the stage was off. '
+                'Switch it on before the networks are loaded.'
+            )
+        self._config = config
+
+    def reset(self) -> None:
+        """Forget what earlier frames left behind, as after a jump of time."""
+        self._frames = 0
+
+    def process(
+        self,
+        image: Image | UInt8Array | str | os.PathLike[str],
+        camera: CameraModel | None = None,
+        *,
+        sensor_depth: MetricDepth | None = None,
+        stages: Stages = Stages.ALL,
+    ) -> Scene:
+        """See one frame.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, an `Image` with stamp and frame, or a picture file.
+            camera: calibration at the image's size; without it there is no 3D.
+            sensor_depth: registered depth at the image's size, which takes the place of the
+                depth network when ``depth.source`` is ``sensor``.
+            stages: what to compute; a stage switched off in the configuration stays off.
+
+        Raises:
+            InputError: the image, camera or depth do not fit each other.
+            ModelError: a network failed.
+
+        """
+        frame = Frame(_as_image(image))
+        _check_size('camera', camera, frame.image)
+        _check_size('sensor_depth', sensor_depth, frame.image)
+        watch = Stopwatch()
+        due = stages & self._due()
+        features = depth = detections = masks = None
+        if self._features is not None and Stages.FEATURES in due:
+            with watch.stage('features'):
+                features = self._features.extract(frame)
+        if Stages.DEPTH in due:
+            with watch.stage('depth'):
+                depth = self._measure(frame, sensor_depth)
+        if self._detector is not None and Stages.DETECTOR in due:
+            with watch.stage('detector'):
+                detections = self._detector.detect(
+                    frame,
+                    threshold=self._config.detector.threshold,
+                    max_objects=self._config.detector.max_objects,
+                )
+        if self._segmenter is not None and Stages.SEGMENTER in due and detections is not None:
+            with watch.stage('segmenter'):
+                masks = self._segmenter.segment(frame, detections.boxes_xyxy)
+        with watch.stage('lifting'):
+            objects = _objects(detections, masks, depth, camera)
+        self._frames += 1
+        return Scene(
+            image=frame.image,
+            camera=camera,
+            features=features,
+            depth=depth,
+            detections=detections,
+            masks=masks,
+            objects=objects,
+            timing_s=watch.seconds,
+        )
+
+    def _due(self) -> Stages:
+        """Stages that are switched on and whose turn it is."""
+        config = self._config
+        due = Stages.NONE
+        for stage, section in (
+            (Stages.FEATURES, config.features),
+            (Stages.DEPTH, config.depth),
+            (Stages.DETECTOR, config.detector),
+        ):
+            if section.enabled and self._frames % section.every_k == 0:
+                due |= stage
+        if config.segmenter.enabled:
+            due |= Stages.SEGMENTER
+        return due
+
+    def _measure(self, frame: Frame, sensor_depth: MetricDepth | None) -> Depth | None:
+        if self._config.depth.source == 'sensor':
+            return sensor_depth
+        return None if self._depth is None else self._depth.estimate(frame)
+
+
+def _networks_needed(config: PerceptionConfig) -> set[str]:
+    """Stages whose networks the configuration calls for."""
+    needed = {
+        name
+        for name in ('features', 'depth', 'detector', 'segmenter')
+        if getattr(config, name).enabled
+    }
+    return needed - {'depth'} if config.depth.source == 'sensor' else needed
+
+
+def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:
+    if isinstance(image, Image):
+        return image
+    if isinstance(image, np.ndarray):
+        return Image(image)
+    return read_picture(image)
+
+
+def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image) -> None:
+    if part is not None and part.size_hw != image.size_hw:
+        raise ShapeError(
+            f'{name}: expected the size of the image {image.size_hw}, got {part.size_hw} '
+            '(rows, columns). Use the calibration or depth that belongs to this image.'
+        )
+
+
+def _objects(
+    detections: Detections | None,
+    masks: Masks | None,
+    depth: Depth | None,
+    camera: CameraModel | None,
+) -> tuple[SceneObject, ...]:
+    if detections is None:
+        return ()
+    positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
+    if isinstance(depth, MetricDepth) and camera is not None:
+        positions = lift_objects(detections, masks, depth, camera)
+    return tuple(_object(detections, index, place) for index, place in enumerate(positions))
+
+
+def _object(detections: Detections, index: int, position: ObjectPosition | None) -> SceneObject:
+    left, top, right, bottom = (float(side) for side in detections.boxes_xyxy[index])
+    tracks = detections.track_ids
+    return SceneObject(
+        index=index,
+        class_id=int(detections.class_ids[index]),
+        class_name=detections.class_names[index],
+        score=float(detections.scores[index]),
+        box_xyxy=(left, top, right, bottom),
+        track_id=None if tracks is None else int(tracks[index]),
+        position=position,
+    )

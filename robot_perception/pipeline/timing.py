@@ -1,0 +1,77 @@
+"""Where the time goes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+import time
+
+import numpy as np
+
+
+class Stopwatch:
+    """Seconds of named stages of one frame, in the order they ran."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside; a stage entered twice adds up."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - start
+            self._seconds[name] = self._seconds.get(name, 0.0) + elapsed
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Stage -> seconds."""
+        return dict(self._seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class StageTiming:
+    """One stage over the last frames, all in seconds."""
+
+    stage: str
+    last_s: float
+    p50_s: float
+    p95_s: float
+    p99_s: float
+
+
+class TimingWindow:
+    """Percentiles of each stage over the last frames that ran it."""
+
+    def __init__(self, frames: int) -> None:
+        """Remember at most ``frames`` values for each stage."""
+        self._frames = frames
+        self._values: dict[str, deque[float]] = {}
+
+    def add(self, timing_s: Mapping[str, float]) -> tuple[StageTiming, ...]:
+        """Take one frame and describe the stages it ran."""
+        for stage, seconds in timing_s.items():
+            self._values.setdefault(stage, deque(maxlen=self._frames)).append(seconds)
+        return tuple(self._describe(stage) for stage in timing_s)
+
+    def summary(self) -> tuple[StageTiming, ...]:
+        """Describe every stage seen so far."""
+        return tuple(self._describe(stage) for stage in self._values)
+
+    def clear(self) -> None:
+        """Forget everything, as after a jump of time."""
+        self._values.clear()
+
+    def __len__(self) -> int:
+        """Frames in the fullest window."""
+        return max((len(values) for values in self._values.values()), default=0)
+
+    def _describe(self, stage: str) -> StageTiming:
+        values = self._values[stage]
+        p50, p95, p99 = np.percentile(values, (50, 95, 99))
+        return StageTiming(stage, values[-1], float(p50), float(p95), float(p99))

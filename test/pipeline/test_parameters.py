@@ -1,0 +1,106 @@
+"""Parameters: one declaration, checked, flattened, replaced, read from a file."""
+
+import pytest
+
+from robot_perception.core.errors import ConfigError
+from robot_perception.pipeline import PerceptionConfig, PRESETS
+from robot_perception.pipeline.parameters import parameters_of, values_of, with_values
+
+
+def test_names_are_dotted_and_unique():
+    names = [item.name for item in parameters_of(PerceptionConfig())]
+    assert len(names) == len(set(names))
+    assert {'device', 'detector.threshold', 'depth.input_size', 'camera.rectified'} <= set(names)
+
+
+def test_every_parameter_says_what_it_is():
+    for item in parameters_of(PerceptionConfig()):
+        assert item.constraint.description.endswith('.'), item.name
+        assert type(item.default) is item.kind, item.name
+        bounded = item.constraint.low is not None and item.constraint.high is not None
+        assert bounded == (item.kind in {int, float}), f'{item.name}: a number has a range'
+
+
+def test_values_round_trip():
+    config = PerceptionConfig.from_preset('cpu', {'detector.threshold': 0.25})
+    assert with_values(PerceptionConfig(), values_of(config)) == config
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_presets_know_themselves(preset):
+    config = PerceptionConfig.from_preset(preset)
+    assert config.preset == preset
+    assert {name: values_of(config)[name] for name in PRESETS[preset]} == PRESETS[preset]
+
+
+def test_an_integer_may_stand_for_a_float():
+    config = with_values(PerceptionConfig(), {'detector.threshold': 1})
+    assert config.detector.threshold == 1.0
+    assert type(config.detector.threshold) is float
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'detector.treshold': 0.5}, "Unknown parameter 'detector.treshold'. Available: .*device"),
+        ({'detector.threshold': 1.5}, r'detector.threshold: expected 0 to 1, got 1.5'),
+        ({'detector.threshold': float('nan')}, 'expected 0 to 1, got nan'),
+        ({'detector.threshold': 'high'}, r"expected float, got 'high' \(str\)"),
+        ({'detector.max_objects': 2.0}, r'expected int, got 2.0 \(float\)'),
+        ({'detector.max_objects': True}, r'expected int, got True \(bool\)'),
+        ({'detector.enabled': 1}, r'expected bool, got 1 \(int\)'),
+        ({'precision': 'int8'}, r"expected one of \['auto', 'fp32', 'bf16', 'fp16'\], got 'int8'"),
+        ({'input.max_pixels': 0}, 'input.max_pixels: expected 1 to .* pixels, got 0'),
+        ({'camera.fallback_hfov_deg': float('inf')}, 'expected 0 to 179 degrees'),
+    ],
+)
+def test_refusals_name_the_parameter(values, message):
+    with pytest.raises(ConfigError, match=message):
+        with_values(PerceptionConfig(), values)
+
+
+def test_unknown_preset():
+    with pytest.raises(ConfigError, match=r"'fast'. Available: robot, cpu, demo, stub"):
+        PerceptionConfig.from_preset('fast')
+
+
+@pytest.mark.parametrize('node', ['/**', 'perception', '/front/perception'])
+def test_reads_the_file_that_the_node_reads(tmp_path, node):
+    path = tmp_path / 'perception.yaml'
+    path.write_text(
+        f'{node}:\n  ros__parameters:\n    preset: stub\n    use_sim_time: true\n'
+        '    detector:\n      threshold: 0.75\n    depth.input_size: 252\n'
+    )
+    config = PerceptionConfig.from_file(path)
+    assert config.detector.threshold == 0.75
+    assert config.depth.input_size == 252
+    assert config.depth.model == 'stub'
+
+
+def test_reads_namespaces_as_nested_keys(tmp_path):
+    path = tmp_path / 'perception.yaml'
+    path.write_text('front:\n  perception:\n    ros__parameters: {device: cpu}\n')
+    assert PerceptionConfig.from_file(path).device == 'cpu'
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('', 'ros__parameters under a node name'),
+        ('[1, 2]', 'ros__parameters under a node name'),
+        ('device: cpu', 'ros__parameters under a node name'),
+        ('a: [', 'not YAML'),
+        ('/**: {ros__parameters: {devise: cpu}}', "Unknown parameter 'devise'"),
+        ('/**: {ros__parameters: {preset: fast}}', "Unknown preset 'fast'"),
+    ],
+)
+def test_bad_files(tmp_path, text, message):
+    path = tmp_path / 'perception.yaml'
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        PerceptionConfig.from_file(path)
+
+
+def test_missing_file():
+    with pytest.raises(ConfigError, match='cannot be read .*Give a YAML file'):
+        PerceptionConfig.from_file('/nowhere/perception.yaml')

@@ -1,0 +1,161 @@
+"""The walk of a frame, on stubs."""
+
+import cv2
+import numpy as np
+import pytest
+
+from robot_perception import PerceptionPipeline
+from robot_perception.core import CameraModel, Image, MetricDepth
+from robot_perception.core.errors import ConfigError, InputError, SourceError
+from robot_perception.pipeline import PerceptionConfig, Stages, Stopwatch, TimingWindow
+from robot_perception.pipeline.parameters import with_values
+
+SIZE_HW = (48, 64)
+RGB = np.random.default_rng(3).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8)
+CAMERA = CameraModel.nominal(SIZE_HW, 60)
+
+
+def stub(**overrides):
+    values = {name.replace('__', '.'): value for name, value in overrides.items()}
+    return PerceptionPipeline.from_preset('stub', values)
+
+
+def test_the_whole_scene():
+    scene = stub().process(Image(RGB, 17, 'camera'), CAMERA)
+    assert (scene.image.stamp_ns, scene.image.frame_id) == (17, 'camera')
+    assert scene.features is not None
+    assert isinstance(scene.depth, MetricDepth)
+    assert len(scene.objects) == len(scene.detections) == len(scene.masks) > 0
+    assert all(thing.position is not None for thing in scene.objects)
+    assert list(scene.timing_s) == ['features', 'depth', 'detector', 'segmenter', 'lifting']
+    assert scene.cloud().size_hw == SIZE_HW
+    for index, thing in enumerate(scene.objects):
+        assert thing.index == index
+        assert thing.class_name == scene.detections.class_names[index]
+        assert thing.box_xyxy == pytest.approx(scene.detections.boxes_xyxy[index])
+
+
+def test_same_pixels_give_the_same_scene():
+    first, second = stub().process(RGB, CAMERA), stub().process(RGB.copy(), CAMERA)
+    assert np.array_equal(first.depth.metres, second.depth.metres)
+    assert np.array_equal(first.features.vector, second.features.vector)
+    assert first.objects[0].centroid_m == second.objects[0].centroid_m
+
+
+def test_a_picture_file_is_read_as_rgb_and_upright(tmp_path):
+    path = tmp_path / 'picture.png'
+    cv2.imwrite(str(path), RGB[..., ::-1])
+    assert np.array_equal(stub().process(path).image.rgb, RGB)
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [(None, 'cannot be read .*Give a picture'), (b'', '0 bytes that are not one'), (b'text', '4 bytes')],
+)
+def test_what_is_no_picture_is_named(tmp_path, content, message):
+    path = tmp_path / 'photo.jpg'
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=message):
+        stub().process(path)
+
+
+def test_without_a_camera_there_is_no_3d():
+    scene = stub().process(RGB)
+    assert scene.cloud() is None
+    assert scene.objects
+    assert all(thing.position is None for thing in scene.objects)
+
+
+def test_a_camera_of_another_size_is_refused():
+    with pytest.raises(InputError, match='camera: expected the size of the image'):
+        stub().process(RGB, CameraModel.nominal((10, 10), 60))
+    with pytest.raises(InputError, match='sensor_depth: expected the size of the image'):
+        stub().process(RGB, sensor_depth=MetricDepth(np.ones((2, 2), np.float32)))
+
+
+@pytest.mark.parametrize(
+    ('stages', 'present'),
+    [
+        (Stages.FEATURES, {'features'}),
+        (Stages.DEPTH, {'depth'}),
+        (Stages.DETECTOR, {'detections'}),
+        (Stages.DETECTOR | Stages.SEGMENTER, {'detections', 'masks'}),
+        (Stages.NONE, set()),
+    ],
+)
+def test_only_what_is_asked_for_runs(stages, present):
+    scene = stub().process(RGB, CAMERA, stages=stages)
+    parts = ('features', 'depth', 'detections', 'masks')
+    assert {part for part in parts if getattr(scene, part) is not None} == present
+
+
+@pytest.mark.parametrize('name', ['features', 'depth', 'detector', 'segmenter'])
+def test_a_stage_switched_off_needs_no_network(name):
+    pipeline = stub(**{f'{name}__enabled': False, f'{name}__model': '/no/such/checkpoint'})
+    scene = pipeline.process(RGB, CAMERA)
+    part = {'detector': 'detections', 'segmenter': 'masks'}.get(name, name)
+    assert getattr(scene, part) is None
+    wanted = with_values(pipeline.config, {f'{name}.enabled': True})
+    with pytest.raises(ConfigError, match=f'{name}.enabled: the network was not loaded'):
+        pipeline.reconfigure(wanted)
+
+
+def test_every_k_leaves_the_frames_between_without_a_result():
+    pipeline = stub(features__every_k=3)
+    ran = [pipeline.process(RGB).features is not None for _ in range(7)]
+    assert ran == [True, False, False, True, False, False, True]
+    pipeline.reset()
+    assert pipeline.process(RGB).features is not None
+
+
+def test_sensor_depth_takes_the_place_of_the_network():
+    pipeline = stub(depth__source='sensor', depth__model='/no/such/checkpoint')
+    metres = np.full(SIZE_HW, 2.5, np.float32)
+    scene = pipeline.process(RGB, CAMERA, sensor_depth=MetricDepth(metres))
+    assert np.array_equal(scene.depth.metres, metres)
+    assert scene.objects[0].depth_m == pytest.approx(2.5)
+    assert pipeline.process(RGB, CAMERA).depth is None
+
+
+def test_live_parameters_change_between_frames():
+    pipeline = stub()
+    best = float(pipeline.process(RGB).detections.scores[0])
+    pipeline.reconfigure(with_values(pipeline.config, {'detector.threshold': best - 0.01}))
+    assert len(pipeline.process(RGB).detections) < 3
+    with pytest.raises(ConfigError, match='detector.model: fixed at'):
+        pipeline.reconfigure(with_values(pipeline.config, {'detector.model': 'other'}))
+
+
+def test_from_config_loads_a_parameter_file(tmp_path):
+    path = tmp_path / 'p.yaml'
+    path.write_text('/**: {ros__parameters: {preset: stub, detector: {max_objects: 1}}}')
+    pipeline = PerceptionPipeline.from_config(path)
+    assert len(pipeline.process(RGB).detections) == 1
+    assert pipeline.config == PerceptionConfig.from_preset('stub', {'detector.max_objects': 1})
+    assert len(pipeline.class_names) == 3
+
+
+def test_stopwatch_adds_up_and_keeps_order():
+    watch = Stopwatch()
+    for name in ('b', 'a', 'b'):
+        with watch.stage(name):
+            pass
+    assert list(watch.seconds) == ['b', 'a']
+    with pytest.raises(ZeroDivisionError), watch.stage('c'):
+        _ = 1 / 0
+    assert 'c' in watch.seconds
+
+
+def test_window_gives_percentiles_of_the_last_frames():
+    window = TimingWindow(100)
+    for value in range(1000, 1100):
+        window.add({'depth': value - 1000.0})
+    window.add({'depth': 100.0})
+    (depth,) = window.summary()
+    values = np.arange(1, 101)
+    assert (depth.last_s, depth.p50_s) == (100.0, np.percentile(values, 50))
+    assert (depth.p95_s, depth.p99_s) == (np.percentile(values, 95), np.percentile(values, 99))
+    assert len(window) == 100
+    window.clear()
+    assert window.summary() == ()
