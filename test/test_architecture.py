@@ -17,13 +17,12 @@ ALLOWED = {
     'viewer': {'core'},
     'sources': {'core'},
     'pipeline': {'core', 'models', 'conversions', 'viewer'},
-    'nodes': {'core', 'conversions', 'sources', 'pipeline'},
-    'demo': {'core', 'models', 'conversions', 'viewer', 'sources', 'pipeline', 'nodes'},
-    'cli': {'core', 'models', 'viewer', 'sources', 'pipeline', 'nodes', 'demo'},
+    'nodes': {'core', 'conversions', 'viewer', 'sources', 'pipeline'},
+    'cli': {'core', 'models', 'viewer', 'sources', 'pipeline', 'nodes'},
 }
 # Library -> rooms that may import it; a library not named here may be imported anywhere but core.
 HOMES = {
-    'rclpy': {'nodes', 'demo'},
+    'rclpy': {'nodes'},
     'torch': {'models'},
     'transformers': {'models'},
     'safetensors': {'models'},

@@ -79,6 +79,10 @@ class CameraModel:
         """
         return _rays(self)
 
+    def has_blind_pixels(self) -> bool:
+        """Whether the lens model has no ray for some pixels."""
+        return _has_blind_pixels(self)
+
     def project(self, points_m: Float64Array) -> Float64Array:
         """Pixels of points in the optical frame.
 
@@ -108,3 +112,8 @@ def _rays(camera: CameraModel) -> Float32Array:
     rays = camera.unproject(np.stack([columns, rows], axis=-1)).astype(np.float32)
     rays.flags.writeable = False
     return rays
+
+
+@lru_cache(maxsize=8)
+def _has_blind_pixels(camera: CameraModel) -> bool:
+    return bool(np.isnan(_rays(camera)).any())

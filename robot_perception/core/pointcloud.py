@@ -61,9 +61,11 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
             f'cloud: expected one size, got image {image.size_hw}, depth {depth.size_hw}, '
             f'camera {camera.size_hw} (rows, columns). Register the depth to the image.'
         )
+    rays = camera.rays()
     xyz = np.empty((*image.size_hw, 3), np.float32)
-    np.multiply(camera.rays(), depth.metres[..., None], out=xyz[..., :2])
+    np.multiply(rays[..., 0], depth.metres, out=xyz[..., 0])
+    np.multiply(rays[..., 1], depth.metres, out=xyz[..., 1])
     xyz[..., 2] = depth.metres
-    lost = np.isnan(xyz[..., 0])
-    xyz[lost] = np.nan
+    if camera.has_blind_pixels():
+        xyz[np.isnan(xyz[..., 0])] = np.nan
     return PointCloud(xyz, image.rgb)

@@ -44,14 +44,20 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
     remedy = 'Remap the input to a topic of that type.'
     if peer.topic_type in _TRANSPORTS and type_name in _TRANSPORTS:
         remedy = f'Set input.transport to {_TRANSPORTS[peer.topic_type]} and remap the topic.'
-    return f'{topic}: expected {type_name}, node {peer.node_name} sends {peer.topic_type}. {remedy}'
+    return (
+        f'{topic}: expected {type_name}, node {peer.node_name} sends {peer.topic_type}. {remedy}'
+    )
 
 
 def _qos_problem(topic: str, role: str, ours: TopicEndpointInfo, peer: TopicEndpointInfo) -> str:
+    remedies = {
+        'subscription': 'Set input.reliability to auto',
+        'publisher': f'Set qos_overrides.{topic}.publisher.reliability',
+    }
     return (
         f'{topic}: our {role} is {_words(ours.qos_profile)}, node {peer.node_name} is '
         f'{_words(peer.qos_profile)}; they cannot connect. '
-        f'Set qos_overrides.{topic}.{role}.reliability, or change the other side.'
+        f'{remedies[role]}, or change the other side.'
     )
 
 

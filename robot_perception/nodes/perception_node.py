@@ -17,8 +17,6 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
@@ -27,7 +25,7 @@ from robot_perception.conversions.messages import Message
 from robot_perception.core.errors import ConfigError, PerceptionError
 from robot_perception.nodes import qos
 from robot_perception.nodes.calibration import CalibrationKeeper
-from robot_perception.nodes.connections import publisher_problems, subscription_problems
+from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.diagnostics import (
     diagnostic_array,
@@ -37,14 +35,17 @@ from robot_perception.nodes.diagnostics import (
     timing_status,
     WARN,
 )
-from robot_perception.nodes.messages import message_class, RosMessages
+from robot_perception.nodes.inputs import Input
+from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionPipeline
 
 _DIAGNOSTICS_PERIOD_S = 1.0
+_FOLLOW_PERIOD_S = 0.2
 # An image older than this by the node's clock comes from another clock.
 _FOREIGN_CLOCK_S = 10.0
 _EXIT_BAD_ARGUMENTS = 2
@@ -74,16 +75,16 @@ class PerceptionNode(LifecycleNode):
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
         self._worker: FrameWorker | None = None
-        self._inputs: dict[Subscription[Any], str] = {}
+        self._inputs: list[Input] = []
         self._enabled = True
         self._reported = self._slot.counts()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.output())
         # Steady time: a paused or absent /clock must not silence the node.
-        self.create_timer(
-            _DIAGNOSTICS_PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
+        self.create_timer(_FOLLOW_PERIOD_S, self._follow_publishers, clock=steady)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
@@ -164,8 +165,8 @@ class PerceptionNode(LifecycleNode):
             self._worker = None
 
     def _release(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
+        for one in self._inputs:
+            one.destroy()
         self._inputs.clear()
         if self._outputs is not None:
             self._outputs.destroy()
@@ -185,18 +186,16 @@ class PerceptionNode(LifecycleNode):
             self._listen('sensor_msgs/msg/Image', 'depth', self._depth_buffer.put)
 
     def _listen(self, type_name: str, topic: str, callback: Callable[[Message], None]) -> None:
-        subscription = self.create_subscription(
-            message_class(type_name),
-            topic,
-            callback,
-            qos.camera_input(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        self._inputs[subscription] = type_name
+        reliability = self._config.input.reliability
+        self._inputs.append(Input(self, type_name, topic, callback, reliability))
+
+    def _follow_publishers(self) -> None:
+        for one in self._inputs:
+            one.follow()
 
     @property
     def _image_topic(self) -> str:
-        return next((str(item.topic_name) for item in self._inputs), 'image')
+        return next((one.topic for one in self._inputs), 'image')
 
     def _on_image(self, message: Message) -> None:
         if self._worker is None:
@@ -273,8 +272,8 @@ class PerceptionNode(LifecycleNode):
 
     def _connection_problems(self) -> list[str]:
         problems: list[str] = []
-        for subscription, type_name in self._inputs.items():
-            problems += subscription_problems(self, subscription.topic_name, type_name)
+        for one in self._inputs:
+            problems += one.problems()
         if self._outputs is not None:
             for publisher in self._outputs.all:
                 problems += publisher_problems(self, publisher.topic_name)
@@ -292,14 +291,17 @@ class PerceptionNode(LifecycleNode):
         )
 
 
-def main(args: list[str] | None = None) -> int:
-    """Run the node until it is interrupted; returns the exit code."""
-    rclpy.init(args=args)
+def run_node(parameters: list[Parameter[Any]] | None = None) -> int:
+    """Run the node in this process until it is interrupted; returns the exit code.
+
+    Args:
+        parameters: values that win over those of the ROS arguments.
+
+    """
     try:
-        node = PerceptionNode()
+        node = PerceptionNode(parameter_overrides=parameters)
     except ConfigError as error:
-        print(f'perception: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
+        rclpy.logging.get_logger('perception').error(str(error))
         return _EXIT_BAD_ARGUMENTS
     try:
         rclpy.spin(node)
@@ -307,8 +309,17 @@ def main(args: list[str] | None = None) -> int:
         pass
     finally:
         node.destroy_node()
-        rclpy.try_shutdown()
     return 0
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node: ``ros2 run robot_perception perception_node``."""
+    make_room_for_images()
+    rclpy.init(args=args)
+    try:
+        return run_node()
+    finally:
+        rclpy.try_shutdown()
 
 
 if __name__ == '__main__':

@@ -22,6 +22,7 @@ from rclpy.time import Time
 from robot_perception.core.errors import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_config import ReplayConfig
+from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.pipeline.parameters import parameters_of, Value
 from robot_perception.sources import play, PlayReport, Role, Sample, Source
 from robot_perception.sources.player import Timekeeper
@@ -32,7 +33,7 @@ _IMAGE_HISTORY = 10
 _TF_HISTORY = 100
 _POLL_S = 0.05
 # Somebody who subscribes to the images subscribes to the rest within this time.
-_SETTLE_S = 0.3
+_SETTLE_S = 1.0
 _DELIVERY_S = 2.0
 _JOIN_S = 5.0
 
@@ -73,22 +74,27 @@ class ReplayNode(Node):
             self._config = self._declare_config()
             self.source: Source = self._config.open()
         except BaseException:
-            self.destroy_node()
+            super().destroy_node()
             raise
+        self.get_logger().info(self.source.description)
+        for note in self.source.notes:
+            self.get_logger().warning(note)
         self._outputs = self._make_publishers()
         self._clock_output: Publisher[Any] | None = None
         if self._config.clock:
             clock_type = message_class('rosgraph_msgs/msg/Clock')
             self._clock_output = self.create_publisher(clock_type, '/clock', _reliable(1))
-        self.get_logger().info(self.source.description)
-        for note in self.source.notes:
-            self.get_logger().warning(note)
 
     def start(self) -> None:
         """Begin to play, in a thread of its own."""
         self.context.on_shutdown(self._stop.set)
         self._thread = threading.Thread(target=self._run, name='replay', daemon=True)
         self._thread.start()
+
+    def destroy_node(self) -> None:
+        """Stop playing before the publishers go."""
+        self.stop()
+        super().destroy_node()
 
     def stop(self) -> None:
         """End playing, wherever it is, and close the source."""
@@ -239,6 +245,7 @@ def replay(
         read of a damaged source.
 
     """
+    make_room_for_images()
     try:
         rclpy.init(args=None if ros_args is None else list(ros_args))
     except RuntimeError as error:
@@ -259,6 +266,11 @@ def replay(
         return EXIT_FAILED
     except (KeyboardInterrupt, ExternalShutdownException):
         return EXIT_OK
+    except Exception:
+        # A signal during start-up makes any call of rclpy fail.
+        if rclpy.ok():
+            raise
+        return EXIT_OK
     finally:
         rclpy.try_shutdown()
 
@@ -271,7 +283,6 @@ def _play_to_end(node: ReplayNode) -> int:
         executor.spin_until_future_complete(node.finished)
         report = node.finished.result()
     finally:
-        node.stop()
         executor.shutdown()
         node.destroy_node()
     if report is None:

@@ -158,6 +158,11 @@ class InputConfig:
         'compressed = CompressedImage on "image/compressed".',
         choices=('raw', 'compressed'),
     )
+    reliability: str = parameter(
+        'auto',
+        'Quality of service of the inputs; auto follows the publishers: reliable if all are.',
+        choices=('auto', 'reliable', 'best_effort'),
+    )
     max_pixels: int = parameter(
         2**25, 'Larger images are refused.', unit='pixels', low=1, high=2**30, live=True
     )
@@ -216,11 +221,14 @@ class PerceptionConfig:
         return with_values(cls(preset=name), {**PRESETS[name], **(overrides or {})})
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str]) -> PerceptionConfig:
+    def from_file(
+        cls, path: str | os.PathLike[str], overrides: Mapping[str, object] | None = None
+    ) -> PerceptionConfig:
         """Read a ROS parameter file, the same that the node takes.
 
         Args:
             path: YAML with ``ros__parameters`` under one node name, for example ``/**``.
+            overrides: dotted name -> value, on top of the file.
 
         Raises:
             ConfigError: the file is missing, is not such a file, or a value is refused.
@@ -228,7 +236,7 @@ class PerceptionConfig:
         """
         values = _read_parameter_file(Path(path))
         preset = values.pop('preset', 'robot')
-        return cls.from_preset(str(preset), values)
+        return cls.from_preset(str(preset), {**values, **(overrides or {})})
 
 
 PRESETS: Mapping[str, Mapping[str, object]] = {
@@ -243,8 +251,11 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     },
     'demo': {
         'features.model': 'demo',
+        'features.input_size': 126,
         'depth.model': 'demo',
+        'depth.input_size': 126,
         'detector.model': 'demo',
+        'detector.input_size': 192,
         'detector.max_objects': 8,
         'segmenter.model': 'demo',
     },

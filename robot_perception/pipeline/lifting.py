@@ -80,15 +80,20 @@ def _lift(
     known = np.isfinite(metres) & np.isfinite(rays[..., 0])
     if inside is not None:
         known &= inside
-    z = metres[known].astype(np.float64)
-    if len(z) < _MIN_POINTS:
+    places = np.flatnonzero(known)
+    if len(places) < _MIN_POINTS:
         return None
-    median = float(np.median(z))
-    deviation = _MAD_TO_SIGMA * float(np.median(np.abs(z - median)))
-    limit = _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * median)
-    kept = np.abs(z - median) <= limit
-    z = z[kept]
-    points = np.column_stack([rays[known][kept].astype(np.float64) * z[:, None], z])
+    z = metres.ravel()[places]
+    median = np.median(z)
+    distance = np.abs(z - median)
+    deviation = _MAD_TO_SIGMA * np.median(distance)
+    kept = distance <= _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * median)
+    if not kept.all():
+        places, z = places[kept], z[kept]
+    points = np.empty((len(places), 3))
+    points[:, :2] = rays.reshape(-1, 2)[places]
+    points[:, :2] *= z[:, None]
+    points[:, 2] = z
     return _position(points)
 
 

@@ -1,0 +1,1 @@
+"""`robot-perception VERB`: one file for each verb, flags only; the work is done elsewhere."""

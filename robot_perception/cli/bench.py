@@ -1,0 +1,54 @@
+"""``robot-perception bench``: how long things take on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from importlib.util import find_spec
+import json
+from typing import Any
+
+from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.core.errors import PerceptionError
+
+_MILLISECONDS = 1e3
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the verb and its flags."""
+    parser: argparse.ArgumentParser = subparsers.add_parser('bench', help='measure this machine')
+    subjects = parser.add_subparsers(metavar='SUBJECT', required=True, dest='subject')
+    node = subjects.add_parser(
+        'node',
+        help='time from publishing an image to the last output, less the networks',
+        description='Runs the node on 640x480 images with every topic subscribed.',
+    )
+    node.add_argument('--frames', type=int, default=100, help='default: %(default)s')
+    node.add_argument('--json', action='store_true', help='print JSON')
+    add_settings(node, preset='stub')
+    node.set_defaults(run=run_node)
+
+
+def run_node(arguments: argparse.Namespace) -> int:
+    """Measure the node."""
+    config = read_settings(arguments)
+    if find_spec('rclpy') is None:
+        raise PerceptionError('expected ROS 2, got a Python without rclpy. Source your ROS.')
+    from robot_perception.nodes.benchmark import benchmark_node  # noqa: PLC0415 - needs ROS
+
+    result = benchmark_node(config, arguments.frames)
+    if arguments.json:
+        print(json.dumps(asdict(result), indent=2))
+        return 0
+    print(f'{result.frames} frames of 640x480, every topic subscribed')
+    rows = {
+        'image to last output': result.total_s,
+        'networks': result.models_s,
+        'overhead': result.overhead_s,
+        **{f'  {name}': value for name, value in result.steps_s.items()},
+    }
+    print(f'{"":<42}{"p50/ms":>9}{"p95/ms":>9}{"share":>8}')
+    for name, (p50, p95) in rows.items():
+        share = f'{p50 / result.overhead_s[0]:8.0%}' if name.startswith('  ') else ''
+        print(f'{name:<42}{p50 * _MILLISECONDS:9.1f}{p95 * _MILLISECONDS:9.1f}{share}')
+    return 0

@@ -1,0 +1,117 @@
+"""``robot-perception replay SOURCE``: publishes a recording as a camera would."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from importlib.util import find_spec
+import sys
+from typing import Any, TYPE_CHECKING
+
+from tqdm import tqdm
+
+from robot_perception.core.errors import ConfigError
+from robot_perception.nodes.replay_config import ReplayConfig
+from robot_perception.pipeline.parameters import Parameter, parameters_of
+
+if TYPE_CHECKING:
+    from robot_perception.sources import Sample, Source
+
+EXIT_FAILED, EXIT_BAD_ARGUMENTS = 1, 2
+
+_EPILOG = """\
+exit codes: 0 played or interrupted, 1 failed, 2 bad arguments, 3 damaged source, played in part
+
+examples:
+  robot-perception replay recording/ --loop --clock
+  robot-perception replay video.mp4 --hfov 75
+  robot-perception replay 0 --ros-args -r image:=/camera/image_raw
+"""
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the verb and its flags."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        'replay',
+        help='publish a bag, video, folder of pictures or webcam as a camera',
+        description='Publishes a recording as image, camera_info and, where it has it, depth.',
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for item in parameters_of(ReplayConfig()):
+        _add_argument(parser, item)
+    parser.add_argument(
+        '--ros-args',
+        nargs=argparse.REMAINDER,
+        default=[],
+        help='ROS arguments, such as remappings (-r image:=/camera/image_raw); must stand last',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Play the source; returns an exit code."""
+    values = {item.name: getattr(arguments, item.name) for item in fields(ReplayConfig)}
+    try:
+        ReplayConfig(**values)
+    except ConfigError as error:
+        print(f'robot-perception replay: {error}', file=sys.stderr)
+        return EXIT_BAD_ARGUMENTS
+    if find_spec('rclpy') is None:
+        print(
+            'robot-perception replay: expected ROS 2 for publishing, got a Python without rclpy. '
+            'Source your ROS installation (. /opt/ros/<distro>/setup.bash), or make a workspace '
+            'without one by running "make demo" in the source tree.',
+            file=sys.stderr,
+        )
+        return EXIT_FAILED
+    from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - needs ROS
+
+    ros_args = ['--ros-args', *arguments.ros_args] if arguments.ros_args else []
+    progress = _Progress(loop=arguments.loop)
+    try:
+        return replay(ros_args, values, progress.begin, progress.step)
+    finally:
+        progress.close()
+
+
+class _Progress:
+    """A bar over the messages, on a terminal only."""
+
+    def __init__(self, *, loop: bool) -> None:
+        self._loop = loop
+        self._bar: tqdm[Any] | None = None
+
+    def begin(self, source: Source) -> None:
+        total = None if self._loop else source.sample_count
+        self._bar = tqdm(total=total, unit=' messages', disable=None)
+
+    def step(self, _sample: Sample) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _add_argument(parser: argparse.ArgumentParser, item: Parameter) -> None:
+    text = item.constraint.description
+    if item.name == 'source':
+        parser.add_argument('source', metavar='SOURCE', help=text)
+        return
+    # A unit at the end of a name is for programs; the help says it to people.
+    flag = '--' + item.name.removesuffix('_deg').removesuffix('_s').replace('_', '-')
+    if item.kind is bool:
+        parser.add_argument(flag, dest=item.name, action='store_true', help=text)
+        return
+    unit = item.constraint.unit
+    shown = f' ({unit}; default: %(default)s)' if unit else ' (default: %(default)s)'
+    parser.add_argument(
+        flag,
+        dest=item.name,
+        type=item.kind,
+        default=item.default,
+        metavar=unit.upper() or 'VALUE',
+        help=text + (shown if item.default != '' else ''),
+    )

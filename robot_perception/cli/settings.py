@@ -1,0 +1,63 @@
+"""Flags that choose the parameters, shared by the verbs that run networks."""
+
+from __future__ import annotations
+
+import argparse
+
+from robot_perception.core.errors import ConfigError
+from robot_perception.pipeline import PerceptionConfig, PRESETS
+from robot_perception.pipeline.parameters import parameters_of, Value
+
+
+def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
+    """Add --preset, --config, --device and --set."""
+    group = parser.add_argument_group('parameters')
+    choice = group.add_mutually_exclusive_group()
+    choice.add_argument(
+        '--preset',
+        choices=tuple(PRESETS),
+        default=preset,
+        help='set of defaults (default: %(default)s)',
+    )
+    choice.add_argument('--config', metavar='FILE', help='ROS parameter file, instead of a preset')
+    group.add_argument('--device', help='auto, cpu, cuda or cuda:N')
+    group.add_argument(
+        '--set',
+        metavar='NAME=VALUE',
+        action='append',
+        default=[],
+        help='one parameter by its dotted name, such as detector.threshold=0.7; may be repeated',
+    )
+
+
+def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
+    """Make the configuration that the flags ask for.
+
+    Raises:
+        ConfigError: an unknown name or a refused value.
+
+    """
+    overrides = dict(_assignment(text) for text in arguments.set)
+    if arguments.device is not None:
+        overrides['device'] = arguments.device
+    if arguments.config is not None:
+        return PerceptionConfig.from_file(arguments.config, overrides)
+    return PerceptionConfig.from_preset(arguments.preset, overrides)
+
+
+def _assignment(text: str) -> tuple[str, Value]:
+    name, sign, value = text.partition('=')
+    if not sign:
+        raise ConfigError(f'--set: expected NAME=VALUE, got {text!r}.')
+    kinds = {item.name: item.kind for item in parameters_of(PerceptionConfig())}
+    kind = kinds.get(name, str)
+    if kind is bool:
+        words = {'true': True, 'false': False}
+        if value.lower() not in words:
+            raise ConfigError(f'{name}: expected true or false, got {value!r}.')
+        return name, words[value.lower()]
+    try:
+        number: Value = kind(value)
+    except ValueError:
+        raise ConfigError(f'{name}: expected {kind.__name__}, got {value!r}.') from None
+    return name, number

@@ -1,0 +1,69 @@
+"""ROS messages to what things are and back, with no ROS package imported."""
+
+from robot_perception.conversions.camera_info import (
+    camera_info_message,
+    copy_camera_info,
+    match_camera,
+    to_camera,
+)
+from robot_perception.conversions.compressed import compressed_to_image
+from robot_perception.conversions.depth import depth_message, to_depth
+from robot_perception.conversions.detections import detections_2d_message, detections_3d_message
+from robot_perception.conversions.features import features_message
+from robot_perception.conversions.header import header_message, read_header
+from robot_perception.conversions.image import image_message, to_image
+from robot_perception.conversions.markers import markers_message
+from robot_perception.conversions.masks import (
+    classes_message,
+    instances_message,
+    label_info_message,
+)
+from robot_perception.conversions.messages import (
+    CameraInfoMsg,
+    CompressedImageMsg,
+    HeaderMsg,
+    ImageMsg,
+    Message,
+    MessageFactory,
+)
+from robot_perception.conversions.pointcloud import cloud_message
+from robot_perception.conversions.results import to_features, to_scene
+from robot_perception.conversions.rosbags_factory import RosbagsFactory
+from robot_perception.conversions.scene import scene_message
+from robot_perception.conversions.timing import FrameTiming, timing_message
+from robot_perception.conversions.validation import MAX_PIXELS
+
+__all__ = [
+    'MAX_PIXELS',
+    'CameraInfoMsg',
+    'CompressedImageMsg',
+    'FrameTiming',
+    'HeaderMsg',
+    'ImageMsg',
+    'Message',
+    'MessageFactory',
+    'RosbagsFactory',
+    'camera_info_message',
+    'classes_message',
+    'cloud_message',
+    'compressed_to_image',
+    'copy_camera_info',
+    'depth_message',
+    'detections_2d_message',
+    'detections_3d_message',
+    'features_message',
+    'header_message',
+    'image_message',
+    'instances_message',
+    'label_info_message',
+    'markers_message',
+    'match_camera',
+    'read_header',
+    'scene_message',
+    'timing_message',
+    'to_camera',
+    'to_depth',
+    'to_features',
+    'to_image',
+    'to_scene',
+]

@@ -1,0 +1,231 @@
+"""sensor_msgs/msg/CameraInfo to a calibrated camera, and back.
+
+The message describes the sensor at full resolution; the image may be a binned window of it.
+As in image_geometry, the window's offset is taken off the principal point first, and then
+everything is divided by the binning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import index
+
+import numpy as np
+
+from robot_perception.conversions.messages import CameraInfoMsg, Message, MessageFactory
+from robot_perception.conversions.validation import shorten
+from robot_perception.core import CameraModel
+from robot_perception.core.arrays import Float64Array
+from robot_perception.core.distortion import (
+    COEFFICIENT_COUNTS,
+    EQUIDISTANT,
+    NONE,
+    PLUMB_BOB,
+)
+from robot_perception.core.errors import CalibrationError
+
+_MAX_COEFFICIENTS = 64
+_MIN_FOCAL = 0.01
+_MAX_PIXELS = 1e7
+
+
+def to_camera(info: CameraInfoMsg, *, rectified: bool) -> CameraModel:
+    """Make a camera model of the image that comes with ``info``.
+
+    Args:
+        info: anything with the fields of sensor_msgs/msg/CameraInfo.
+        rectified: whether the image is rectified: then ``P`` holds and there is no distortion;
+            otherwise ``K`` and ``D`` hold.
+
+    Raises:
+        CalibrationError: the camera is not calibrated (reason ``'zero'``), its numbers are not
+            finite (``'nan'``), of no lens on earth (``'implausible'``), too few or no numbers
+            (``'type'``), its size is not one (``'size'``), or the model refuses them
+            (``'focal_length'``, ``'distortion_model'``, ``'distortion_coefficients'``).
+
+    """
+    name, values, columns = ('P', info.p, 4) if rectified else ('K', info.k, 3)
+    matrix = _numbers(name, values, 3 * columns).reshape(3, columns)
+    fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    if fx == 0 or fy == 0:
+        raise CalibrationError(
+            'zero',
+            f'{name}: expected a focal length, got fx={fx}, fy={fy}: the camera is not '
+            'calibrated. Calibrate it; 3D needs its focal length.',
+        )
+    _check_plausible(name, (fx, fy), (cx, cy))
+    size_hw, (left, top), (bin_x, bin_y) = _window(info)
+    model, coefficients = (NONE, ()) if rectified else _distortion(info)
+    return CameraModel(
+        size_hw,
+        fx / bin_x,
+        fy / bin_y,
+        (cx - left) / bin_x,
+        (cy - top) / bin_y,
+        model,
+        coefficients,
+    )
+
+
+def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
+    """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` fits the image."""
+    if camera.size_hw != size_hw:
+        raise CalibrationError(
+            'size_mismatch',
+            f'camera_info: expected the size of the image {size_hw}, got {camera.size_hw} '
+            '(rows, columns). Remap camera_info to the topic beside the image.',
+        )
+
+
+def camera_info_message(factory: MessageFactory, header: Message, camera: CameraModel) -> Message:
+    """Make a sensor_msgs/msg/CameraInfo: no binning, no window, R the identity, P as K.
+
+    A camera without distortion is written as plumb_bob with zeros, as ROS does.
+    """
+    bent = camera.distortion_model != NONE
+    intrinsics = [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]
+    k = np.array(intrinsics, np.float64)
+    return factory(
+        'sensor_msgs/msg/CameraInfo',
+        header=header,
+        height=camera.size_hw[0],
+        width=camera.size_hw[1],
+        distortion_model=camera.distortion_model if bent else PLUMB_BOB,
+        d=factory.sequence(np.array(camera.distortion if bent else [0] * 5, np.float64)),
+        k=k.reshape(-1),
+        r=np.eye(3).reshape(-1),
+        p=np.hstack([k, np.zeros((3, 1))]).reshape(-1),
+        binning_x=0,
+        binning_y=0,
+        roi=region_message(factory, (0, 0), (0, 0)),
+    )
+
+
+def copy_camera_info(factory: MessageFactory, header: Message, info: CameraInfoMsg) -> Message:
+    """Carry a whole calibration over to another header.
+
+    Raises:
+        CalibrationError: reason ``'type'`` for fields that are not the message's.
+
+    """
+    region = info.roi
+    return factory(
+        'sensor_msgs/msg/CameraInfo',
+        header=header,
+        height=_integer('height', info.height),
+        width=_integer('width', info.width),
+        distortion_model=info.distortion_model,
+        d=factory.sequence(_array('D', info.d)),
+        k=_array('K', info.k, 9),
+        r=_array('R', info.r, 9),
+        p=_array('P', info.p, 12),
+        binning_x=_integer('binning_x', info.binning_x),
+        binning_y=_integer('binning_y', info.binning_y),
+        roi=region_message(
+            factory,
+            (_integer('y_offset', region.y_offset), _integer('x_offset', region.x_offset)),
+            (_integer('height', region.height), _integer('width', region.width)),
+            do_rectify=bool(region.do_rectify),
+        ),
+    )
+
+
+def region_message(
+    factory: MessageFactory,
+    origin_yx: tuple[int, int],
+    size_hw: tuple[int, int],
+    *,
+    do_rectify: bool = False,
+) -> Message:
+    """Make a sensor_msgs/msg/RegionOfInterest."""
+    return factory(
+        'sensor_msgs/msg/RegionOfInterest',
+        x_offset=origin_yx[1],
+        y_offset=origin_yx[0],
+        height=size_hw[0],
+        width=size_hw[1],
+        do_rectify=do_rectify,
+    )
+
+
+def _check_plausible(name: str, focal: tuple[float, float], centre: tuple[float, float]) -> None:
+    """Refuse finite numbers that would still make rays overflow."""
+    if min(map(abs, focal)) < _MIN_FOCAL or max(map(abs, (*focal, *centre))) > _MAX_PIXELS:
+        raise CalibrationError(
+            'implausible',
+            f'{name}: expected focal lengths of at least {_MIN_FOCAL} and everything within '
+            f'{_MAX_PIXELS:g} pixels, got fx, fy={focal}, cx, cy={centre}. '
+            'Calibrate the camera again.',
+        )
+
+
+def _window(info: CameraInfoMsg) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Size of the image in rows and columns, left and top of its window, binning in x and y."""
+    region = info.roi
+    height = _integer('roi.height', region.height) or _integer('height', info.height)
+    width = _integer('roi.width', region.width) or _integer('width', info.width)
+    bin_x = max(_integer('binning_x', info.binning_x), 1)
+    bin_y = max(_integer('binning_y', info.binning_y), 1)
+    left = _integer('roi.x_offset', region.x_offset)
+    top = _integer('roi.y_offset', region.y_offset)
+    return (height // bin_y, width // bin_x), (left, top), (bin_x, bin_y)
+
+
+def _distortion(info: CameraInfoMsg) -> tuple[str, tuple[float, ...]]:
+    """Lens model and coefficients, without those that change nothing."""
+    name = info.distortion_model
+    if not isinstance(name, str):
+        raise CalibrationError(
+            'type', f'distortion_model: expected text, got {shorten(name)}. Fix the publisher.'
+        )
+    coefficients = _finite('D', _array('D', info.d)).tolist()
+    # An equidistant lens of zeros still is no pinhole.
+    if name != EQUIDISTANT and not any(coefficients) and name in {'', *COEFFICIENT_COUNTS}:
+        return NONE, ()
+    # OpenCV appends thin prism and tilt, which are zero unless they were asked for.
+    longest = max(COEFFICIENT_COUNTS.get(name, (0,)))
+    if not any(coefficients[longest:]):
+        coefficients = coefficients[:longest]
+    return name, tuple(coefficients)
+
+
+def _numbers(name: str, values: Sequence[float], count: int) -> Float64Array:
+    return _finite(name, _array(name, values, count))
+
+
+def _finite(name: str, numbers: Float64Array) -> Float64Array:
+    if not np.all(np.isfinite(numbers)):
+        raise CalibrationError(
+            'nan',
+            f'{name}: expected finite numbers, got NaN or infinity. Calibrate the camera again.',
+        )
+    return numbers
+
+
+def _array(name: str, values: Sequence[float], count: int | None = None) -> Float64Array:
+    """Flat float64 array of ``count`` numbers, or of a length that a lens may have."""
+    try:
+        array = np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise CalibrationError('type', f'{name}: expected numbers, got {error}.') from error
+    fits = array.ndim == 1 and (
+        array.size <= _MAX_COEFFICIENTS if count is None else array.size == count
+    )
+    if not fits:
+        expected = f'at most {_MAX_COEFFICIENTS}' if count is None else str(count)
+        raise CalibrationError(
+            'type', f'{name}: expected {expected} numbers, got {array.shape}. Fix the publisher.'
+        )
+    return array
+
+
+def _integer(name: str, value: object) -> int:
+    try:
+        number = index(value)  # type: ignore[arg-type] # SupportsIndex is what is being tested
+    except TypeError:
+        number = -1
+    if number < 0:
+        raise CalibrationError(
+            'type', f'{name}: expected a whole number >= 0, got {value!r}. Fix the publisher.'
+        )
+    return number

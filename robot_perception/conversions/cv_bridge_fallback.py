@@ -1,0 +1,73 @@
+"""The rare encodings, by way of `cv_bridge` where a ROS install has one that imports.
+
+It is built against one NumPy; under another its import fails in several ways. That must cost
+an error message, never the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+import re
+from typing import Any
+
+import numpy as np
+
+from robot_perception.conversions.messages import ImageMsg
+from robot_perception.conversions.validation import check_rows, shorten
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.core.errors import ConversionError
+
+# cv_bridge parses names such as 8UC999 into channel counts; nothing longer is one.
+_NAME = re.compile(r'[A-Za-z0-9_]{1,32}')
+
+
+def convert_rare(message: ImageMsg, size_hw: tuple[int, int], supported: str) -> UInt8Array:
+    """Convert an image in an encoding that this package has no row for.
+
+    Args:
+        message: sensor_msgs/msg/Image.
+        size_hw: its rows and columns, already checked.
+        supported: names of the encodings that need no cv_bridge, for the message.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ConversionError: reason ``'encoding'`` when cv_bridge is missing, broken or cannot do
+            it; ``'step'`` and ``'data'`` as for every image.
+
+    """
+    name = message.encoding
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise _refused(name, supported, 'no encoding has such a name')
+    convert, missing = _bridge()
+    if convert is None:
+        raise _refused(name, supported, missing)
+    check_rows(message, size_hw[0], size_hw[1])
+    try:
+        rgb = np.asarray(convert(message, 'rgb8'))
+    except Exception as error:  # it raises TypeError, ValueError, cv2.error and its own
+        raise _refused(name, supported, f'cv_bridge: {error}') from error
+    if rgb.shape != (*size_hw, 3) or rgb.dtype != np.uint8:
+        raise _refused(name, supported, f'cv_bridge made {rgb.shape} {rgb.dtype} of it')
+    return rgb
+
+
+@cache
+def _bridge() -> tuple[Callable[..., Any] | None, str]:
+    """Import cv_bridge once; the function, or None and why there is none."""
+    try:
+        from cv_bridge import CvBridge  # noqa: PLC0415 - most machines have none
+
+        return CvBridge().imgmsg_to_cv2, ''
+    except Exception as error:  # noqa: BLE001 - ImportError, AttributeError, SystemError ...
+        return None, f'cv_bridge cannot be used here: {error}'
+
+
+def _refused(name: object, supported: str, why: str) -> ConversionError:
+    return ConversionError(
+        'encoding',
+        f'encoding: expected one of {supported}, got {shorten(name)} ({why}). '
+        'Set the camera driver to one of them.',
+    )

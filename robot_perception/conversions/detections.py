@@ -1,0 +1,102 @@
+"""Objects to vision_msgs: what RViz, Nav2 and trackers read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from robot_perception.conversions.geometry import box_2d_message, box_3d_message, pose_message
+from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.core import Detections, ObjectPosition, SceneObject
+from robot_perception.core.arrays import Float64Array
+
+_NOWHERE = (0.0, 0.0, 0.0)
+
+
+def detections_2d_message(
+    factory: MessageFactory, header: Message, detections: Detections
+) -> Message:
+    """Make a vision_msgs/msg/Detection2DArray.
+
+    ``class_id`` is the class's name, ``id`` the track's number or empty. The pose of a result
+    is not known in 2D and left at the origin with covariance 0.
+    """
+    unknown = _pose_with_covariance(factory, pose_message(factory, _NOWHERE), np.zeros((6, 6)))
+    tracks = detections.track_ids
+    rows = zip(
+        detections.boxes_xyxy.tolist(),
+        detections.class_names,
+        detections.scores.tolist(),
+        [''] * len(detections) if tracks is None else map(str, tracks.tolist()),
+        strict=True,
+    )
+    return factory(
+        'vision_msgs/msg/Detection2DArray',
+        header=header,
+        detections=[
+            factory(
+                'vision_msgs/msg/Detection2D',
+                header=header,
+                results=[_result(factory, name, score, unknown)],
+                bbox=box_2d_message(factory, box),
+                id=track,
+            )
+            for box, name, score, track in rows
+        ],
+    )
+
+
+def detections_3d_message(
+    factory: MessageFactory, header: Message, objects: Sequence[SceneObject]
+) -> Message:
+    """Make a vision_msgs/msg/Detection3DArray of the objects whose place is known.
+
+    ``bbox`` is the box around the object's points. The one result of each detection is posed
+    at their centroid, in the box's rotation, and its covariance is their spread about it:
+    square metres in the first three rows and columns, 0 for the rotation, which is not
+    estimated.
+
+    Args:
+        factory: makes the messages.
+        header: of the frame that the positions are in.
+        objects: those without a position are left out.
+
+    """
+    return factory(
+        'vision_msgs/msg/Detection3DArray',
+        header=header,
+        detections=[
+            factory(
+                'vision_msgs/msg/Detection3D',
+                header=header,
+                results=[
+                    _result(factory, item.class_name, item.score, _pose(factory, item.position))
+                ],
+                bbox=box_3d_message(factory, item.position.box),
+                id='' if item.track_id is None else str(item.track_id),
+            )
+            for item in objects
+            if item.position is not None
+        ],
+    )
+
+
+def _pose(factory: MessageFactory, position: ObjectPosition) -> Message:
+    covariance = np.zeros((6, 6))
+    covariance[:3, :3] = position.covariance_m2
+    pose = pose_message(factory, position.centroid_m, position.box.rotation_xyzw)
+    return _pose_with_covariance(factory, pose, covariance)
+
+
+def _pose_with_covariance(
+    factory: MessageFactory, pose: Message, covariance: Float64Array
+) -> Message:
+    return factory(
+        'geometry_msgs/msg/PoseWithCovariance', pose=pose, covariance=covariance.reshape(-1)
+    )
+
+
+def _result(factory: MessageFactory, name: str, score: float, pose: Message) -> Message:
+    hypothesis = factory('vision_msgs/msg/ObjectHypothesis', class_id=name, score=float(score))
+    return factory('vision_msgs/msg/ObjectHypothesisWithPose', hypothesis=hypothesis, pose=pose)

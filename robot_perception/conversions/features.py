@@ -1,0 +1,32 @@
+"""Scene features to robot_perception/msg/SceneFeatures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.core import SceneFeatures
+
+
+def features_message(
+    factory: MessageFactory, header: Message, features: SceneFeatures, *, with_patches: bool
+) -> Message:
+    """Make a robot_perception/msg/SceneFeatures; the grid's size is told with or without it.
+
+    Args:
+        factory: makes the message.
+        header: std_msgs/msg/Header to carry.
+        features: vector and patch grid.
+        with_patches: whether to send the grid, which is some hundred times the vector.
+
+    """
+    patches = features.patches if with_patches else np.zeros(0, np.float32)
+    return factory(
+        'robot_perception/msg/SceneFeatures',
+        header=header,
+        model=features.model,
+        vector=factory.sequence(np.ascontiguousarray(features.vector)),
+        grid_height=features.grid_hw[0],
+        grid_width=features.grid_hw[1],
+        patches=factory.sequence(np.ascontiguousarray(patches).reshape(-1)),
+    )

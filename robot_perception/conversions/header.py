@@ -1,0 +1,66 @@
+"""Stamp and frame of a message: carried through unchanged, refused when they make no sense."""
+
+from __future__ import annotations
+
+from operator import index
+
+from robot_perception.conversions.messages import HeaderMsg, Message, MessageFactory
+from robot_perception.core.errors import ConversionError
+
+_NANOSECONDS = 1_000_000_000
+_MAX_SECONDS = 2**31 - 1
+_MAX_FRAME_ID = 4096
+
+
+def read_header(header: HeaderMsg) -> tuple[int, str]:
+    """Read stamp and frame.
+
+    Returns:
+        Nanoseconds, >= 0, and the frame id.
+
+    Raises:
+        ConversionError: reason ``'stamp'`` for a time that ROS does not have (before 0, or
+            nanoseconds outside [0, 1e9)), ``'frame_id'`` for one over 4096 characters long.
+
+    """
+    try:
+        seconds, nanoseconds = index(header.stamp.sec), index(header.stamp.nanosec)
+    except (AttributeError, TypeError) as error:
+        raise ConversionError(
+            'stamp', f'stamp: expected whole sec and nanosec, got neither ({error}).'
+        ) from error
+    if not (0 <= seconds <= _MAX_SECONDS and 0 <= nanoseconds < _NANOSECONDS):
+        raise ConversionError(
+            'stamp',
+            f'stamp: expected sec in [0, 2^31) and nanosec in [0, 1e9), got sec={seconds}, '
+            f'nanosec={nanoseconds}. Fix the publisher.',
+        )
+    frame_id = header.frame_id
+    if not isinstance(frame_id, str) or len(frame_id) > _MAX_FRAME_ID:
+        raise ConversionError(
+            'frame_id',
+            f'frame_id: expected text of at most {_MAX_FRAME_ID} characters, got '
+            f'{_describe(frame_id)}. Fix the publisher.',
+        )
+    return seconds * _NANOSECONDS + nanoseconds, frame_id
+
+
+def header_message(factory: MessageFactory, stamp_ns: int, frame_id: str) -> Message:
+    """Make a std_msgs/msg/Header; the inverse of `read_header`.
+
+    Raises:
+        ConversionError: reason ``'stamp'`` for a time that does not fit a message.
+
+    """
+    seconds, nanoseconds = divmod(stamp_ns, _NANOSECONDS)
+    if not 0 <= seconds <= _MAX_SECONDS:
+        raise ConversionError(
+            'stamp',
+            f'stamp_ns: expected 0 to 2^31 seconds, got {stamp_ns} ns. Pass ROS time.',
+        )
+    stamp = factory('builtin_interfaces/msg/Time', sec=seconds, nanosec=nanoseconds)
+    return factory('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+
+def _describe(frame_id: object) -> str:
+    return f'{len(frame_id)} of them' if isinstance(frame_id, str) else type(frame_id).__name__

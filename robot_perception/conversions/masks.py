@@ -1,0 +1,70 @@
+"""Masks to label images, and the table that names their values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from robot_perception.conversions.image import image_message
+from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.core import Masks
+from robot_perception.core.arrays import checked, Int32Array
+from robot_perception.core.errors import InputError
+
+BACKGROUND = 'background'
+OTHER = 'other'
+_LAST = 255
+
+
+def instances_message(factory: MessageFactory, header: Message, masks: Masks) -> Message:
+    """Make a mono16 image: 0 = background, otherwise the detection's index + 1."""
+    return image_message(factory, header, masks.instance_map(), 'mono16')
+
+
+def classes_message(
+    factory: MessageFactory, header: Message, masks: Masks, class_ids: Int32Array
+) -> Message:
+    """Make a mono8 image: 0 = background, otherwise the class id + 1, at most 255.
+
+    Detectors of more than 255 classes share 255 among the rest; `label_info_message` then
+    names it 'other'. masks/instances and the detections still tell them apart.
+
+    Args:
+        factory: makes the message.
+        header: std_msgs/msg/Header to carry.
+        masks: N masks.
+        class_ids: (N,) int32, index in the detector's label table, >= 0.
+
+    """
+    ids = checked('class_ids', class_ids, (len(masks),), np.int32, 'Pass one id for each mask.')
+    if np.any(ids < 0):
+        raise InputError(f'class_ids: expected ids >= 0, got {ids.min()}. Drop such detections.')
+    values = np.minimum(ids.astype(np.int64) + 1, _LAST).astype(np.uint8)
+    return image_message(factory, header, masks.class_map(values), 'mono8')
+
+
+def label_info_message(
+    factory: MessageFactory, header: Message, class_names: Sequence[str], threshold: float
+) -> Message:
+    """Make a vision_msgs/msg/LabelInfo: the name of each value of masks/classes.
+
+    Args:
+        factory: makes the message.
+        header: std_msgs/msg/Header to carry.
+        class_names: the detector's label table.
+        threshold: lowest score that is published, in [0, 1].
+
+    """
+    names = [BACKGROUND, *class_names]
+    if len(names) > _LAST + 1:
+        names = [*names[:_LAST], OTHER]
+    return factory(
+        'vision_msgs/msg/LabelInfo',
+        header=header,
+        class_map=[
+            factory('vision_msgs/msg/VisionClass', class_id=value, class_name=name)
+            for value, name in enumerate(names)
+        ],
+        threshold=float(threshold),
+    )

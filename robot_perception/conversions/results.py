@@ -1,0 +1,149 @@
+"""Results back from their messages: what the node said, as the values it said it of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from robot_perception.conversions.camera_info import to_camera
+from robot_perception.conversions.depth import to_depth
+from robot_perception.conversions.messages import Message
+from robot_perception.core import (
+    Box3D,
+    Detections,
+    Image,
+    Masks,
+    ObjectPosition,
+    Scene,
+    SceneFeatures,
+    SceneObject,
+)
+from robot_perception.core.arrays import BoolArray, Float32Array
+from robot_perception.core.errors import ConversionError
+
+Objects = Sequence[Any]  # robot_perception/msg/SceneObject
+
+
+def to_features(message: Message) -> SceneFeatures:
+    """Read a robot_perception/msg/SceneFeatures; without patches its grid is 0 x 0.
+
+    Raises:
+        ConversionError: the patch grid does not hold what it says.
+
+    """
+    vector = np.asarray(message.vector, np.float32)
+    grid_hw = (int(message.grid_height), int(message.grid_width))
+    patches = np.asarray(message.patches, np.float32)
+    if not len(patches):
+        grid_hw = (0, 0)
+    if len(patches) != grid_hw[0] * grid_hw[1] * len(vector):
+        raise ConversionError(
+            'patches',
+            f'patches: expected {grid_hw[0]} x {grid_hw[1]} x {len(vector)} numbers, '
+            f'got {len(patches)}. The message is damaged.',
+        )
+    return SceneFeatures(message.model, vector, patches.reshape(*grid_hw, len(vector)))
+
+
+def to_scene(message: Message, image: Image, features: SceneFeatures | None = None) -> Scene:
+    """Read a robot_perception/msg/Scene.
+
+    Args:
+        message: the scene.
+        image: the image it was made of, which the message does not carry.
+        features: features with patches, from their own topic, in place of the scene's.
+
+    Raises:
+        InputError: the message contradicts itself or the image.
+
+    """
+    if (message.height, message.width) != image.size_hw:
+        raise ConversionError(
+            'size',
+            f'scene: expected the size of the image {image.size_hw}, '
+            f'got {(message.height, message.width)}. Pair it with the image of its stamp.',
+        )
+    objects = message.objects
+    if features is None and len(message.features):
+        features = to_features(message.features[0])
+    return Scene(
+        image=image,
+        camera=to_camera(message.camera_info[0], rectified=False)
+        if len(message.camera_info)
+        else None,
+        features=features,
+        depth=to_depth(message.depth[0]) if len(message.depth) else None,
+        detections=_detections(objects),
+        masks=_masks(objects, image.size_hw),
+        objects=tuple(_object(item) for item in objects),
+        timing_s=dict(zip(message.timing.stages, map(float, message.timing.last), strict=True)),
+    )
+
+
+def _box_xyxy(item: Message) -> tuple[float, float, float, float]:
+    center = item.bbox.center.position
+    half_x, half_y = item.bbox.size_x / 2, item.bbox.size_y / 2
+    return center.x - half_x, center.y - half_y, center.x + half_x, center.y + half_y
+
+
+def _detections(objects: Objects) -> Detections:
+    boxes: Float32Array = np.array([_box_xyxy(item) for item in objects], np.float32)
+    tracks = [item.track_id for item in objects]
+    return Detections(
+        boxes.reshape(-1, 4),
+        np.array([item.score for item in objects], np.float32),
+        np.array([item.class_id for item in objects], np.int32),
+        tuple(item.class_name for item in objects),
+        np.array([int(track) for track in tracks], np.int64) if objects and all(tracks) else None,
+    )
+
+
+def _masks(objects: Objects, size_hw: tuple[int, int]) -> Masks | None:
+    scores = np.array([item.mask_score for item in objects], np.float32)
+    if np.isnan(scores).any():
+        return None
+    pixels: BoolArray = np.zeros((len(objects), *size_hw), np.bool_)
+    for mask, item in zip(pixels, objects, strict=True):
+        region = item.mask_roi
+        window = mask[
+            region.y_offset : region.y_offset + region.height,
+            region.x_offset : region.x_offset + region.width,
+        ]
+        data = np.frombuffer(bytes(item.mask.data), np.uint8)
+        if data.size != window.size:
+            raise ConversionError(
+                'mask',
+                f'mask: expected {window.size} pixels inside the image, got {data.size}. '
+                'The message is damaged.',
+            )
+        window[...] = data.reshape(window.shape) > 0
+    return Masks(pixels, scores)
+
+
+def _object(item: Message) -> SceneObject:
+    return SceneObject(
+        index=int(item.index),
+        class_id=int(item.class_id),
+        class_name=item.class_name,
+        score=float(item.score),
+        box_xyxy=_box_xyxy(item),
+        track_id=int(item.track_id) if item.track_id else None,
+        position=_position(item) if len(item.bbox_3d) else None,
+    )
+
+
+def _position(item: Message) -> ObjectPosition:
+    centroid, box = item.centroid[0], item.bbox_3d[0]
+    center, turn = box.center.position, box.center.orientation
+    return ObjectPosition(
+        depth_m=float(item.depth),
+        centroid_m=(centroid.x, centroid.y, centroid.z),
+        covariance_m2=np.array(item.centroid_covariance, np.float64).reshape(3, 3),
+        box=Box3D(
+            center_m=(center.x, center.y, center.z),
+            size_m=(box.size.x, box.size.y, box.size.z),
+            rotation_xyzw=(turn.x, turn.y, turn.z, turn.w),
+        ),
+    )

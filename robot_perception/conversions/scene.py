@@ -1,0 +1,84 @@
+"""The whole structured result of a frame, as robot_perception/msg/Scene."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from robot_perception.conversions.camera_info import camera_info_message, region_message
+from robot_perception.conversions.depth import depth_message
+from robot_perception.conversions.features import features_message
+from robot_perception.conversions.geometry import box_2d_message, box_3d_message, point_message
+from robot_perception.conversions.image import image_message
+from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions.timing import FrameTiming, timing_message
+from robot_perception.core import Masks, MetricDepth, Scene, SceneObject
+from robot_perception.core.arrays import BoolArray, UInt8Array
+
+_OBJECT = 255
+
+
+def scene_message(
+    factory: MessageFactory, header: Message, scene: Scene, timing: FrameTiming
+) -> Message:
+    """Make a robot_perception/msg/Scene.
+
+    Patch features stay out: `features_message` sends them to who asks. A part that the scene
+    does not have, or depth that is not in metres, is an empty list.
+    """
+    height, width = scene.image.size_hw
+    features, depth, camera, masks = scene.features, scene.depth, scene.camera, scene.masks
+    return factory(
+        'robot_perception/msg/Scene',
+        header=header,
+        height=height,
+        width=width,
+        features=[]
+        if features is None
+        else [features_message(factory, header, features, with_patches=False)],
+        depth=[depth_message(factory, header, depth)] if isinstance(depth, MetricDepth) else [],
+        camera_info=[] if camera is None else [camera_info_message(factory, header, camera)],
+        objects=[_object_message(factory, header, item, masks) for item in scene.objects],
+        timing=timing_message(factory, header, timing),
+    )
+
+
+def _object_message(
+    factory: MessageFactory, header: Message, item: SceneObject, masks: Masks | None
+) -> Message:
+    mask = np.zeros((0, 0), np.bool_) if masks is None else masks.pixels[item.index]
+    mask_score = None if masks is None else float(masks.scores[item.index])
+    origin_yx, cropped = _crop(mask)
+    position = item.position
+    return factory(
+        'robot_perception/msg/SceneObject',
+        index=item.index,
+        class_id=item.class_id,
+        class_name=item.class_name,
+        score=float(item.score),
+        track_id='' if item.track_id is None else str(item.track_id),
+        bbox=box_2d_message(factory, item.box_xyxy),
+        mask_roi=region_message(factory, origin_yx, (cropped.shape[0], cropped.shape[1])),
+        mask=image_message(factory, header, cropped, 'mono8'),
+        mask_score=math.nan if mask_score is None else mask_score,
+        depth=math.nan if position is None else float(position.depth_m),
+        centroid=[] if position is None else [point_message(factory, position.centroid_m)],
+        centroid_covariance=factory.sequence(
+            np.zeros(0) if position is None else position.covariance_m2.ravel()
+        ),
+        bbox_3d=[] if position is None else [box_3d_message(factory, position.box)],
+    )
+
+
+def _crop(mask: BoolArray) -> tuple[tuple[int, int], UInt8Array]:
+    """Top left corner of the smallest window with all of the mask, and the window as 0 and 255.
+
+    A mask without pixels gives a window of no size at the origin.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    columns = np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return (0, 0), np.zeros((0, 0), np.uint8)
+    window = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return (int(rows[0]), int(columns[0])), np.where(window, _OBJECT, 0).astype(np.uint8)

@@ -1,0 +1,59 @@
+"""Where the time of a frame went, to robot_perception/msg/Timing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.core.errors import ShapeError
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTiming:
+    """Seconds of the stages, this time and over a window of frames.
+
+    Attributes:
+        stages: names, in the order they ran.
+        last_s: seconds of this frame, one for each stage.
+        p50_s, p95_s, p99_s: percentiles over the window, one for each stage.
+        window: frames in the window.
+        age_s: seconds of ROS time from the image's stamp to publishing; NaN = unknown.
+
+    """
+
+    stages: tuple[str, ...]
+    last_s: tuple[float, ...]
+    p50_s: tuple[float, ...]
+    p95_s: tuple[float, ...]
+    p99_s: tuple[float, ...]
+    window: int
+    age_s: float
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        for name in ('last_s', 'p50_s', 'p95_s', 'p99_s'):
+            if len(getattr(self, name)) != len(self.stages):
+                raise ShapeError(
+                    f'{name}: expected one for each of {len(self.stages)} stages, '
+                    f'got {len(getattr(self, name))}.'
+                )
+
+
+def timing_message(factory: MessageFactory, header: Message, timing: FrameTiming) -> Message:
+    """Make a robot_perception/msg/Timing."""
+    seconds = {
+        'last': timing.last_s,
+        'p50': timing.p50_s,
+        'p95': timing.p95_s,
+        'p99': timing.p99_s,
+    }
+    return factory(
+        'robot_perception/msg/Timing',
+        header=header,
+        stages=list(timing.stages),
+        window=timing.window,
+        age=float(timing.age_s),
+        **{name: factory.sequence(np.array(row, np.float32)) for name, row in seconds.items()},
+    )

@@ -1,0 +1,167 @@
+"""The door for images: what passes here can be converted; what does not has cost no memory.
+
+All sums are done in Python integers, which do not wrap as the 32-bit fields of a message do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import index
+
+import numpy as np
+
+from robot_perception.conversions.encodings import Layout
+from robot_perception.conversions.header import read_header
+from robot_perception.conversions.messages import ImageMsg
+from robot_perception.core.arrays import AnyArray
+from robot_perception.core.errors import ConversionError
+
+MAX_PIXELS = 2**25
+_SHOWN_CHARACTERS = 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CheckedImage:
+    """An image message whose fields agree with each other.
+
+    Attributes:
+        size_hw: rows and columns.
+        stamp_ns: stamp in nanoseconds.
+        frame_id: coordinate frame.
+        pixels: (rows, width[, channels]) in the encoding's dtype and the message's byte order;
+            a read-only view of the message's data that leaves out the padding of rows.
+
+    """
+
+    size_hw: tuple[int, int]
+    stamp_ns: int
+    frame_id: str
+    pixels: AnyArray
+
+
+def check_image(
+    message: ImageMsg, encodings: Mapping[str, Layout], *, max_pixels: int
+) -> CheckedImage:
+    """Check an image message and look at its pixels in place.
+
+    Rows may be padded (``step`` above the bytes of a row); ``data`` is exactly ``step`` times
+    rows, as the message's definition says. Any ``is_bigendian`` but 0 is true; it has no
+    meaning for 8-bit encodings.
+
+    Args:
+        message: sensor_msgs/msg/Image.
+        encodings: the ones to accept, by name.
+        max_pixels: the largest width times height to accept.
+
+    Raises:
+        ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'size'``, ``'too_large'``,
+            ``'encoding'``, ``'step'``, ``'data'``.
+
+    """
+    stamp_ns, frame_id = read_header(message.header)
+    height, width = check_size(message, max_pixels=max_pixels)
+    name = message.encoding
+    layout = encodings.get(name) if isinstance(name, str) else None
+    if layout is None:
+        raise ConversionError(
+            'encoding',
+            f'encoding: expected one of {", ".join(encodings)}, got {shorten(name)}. '
+            'Set the camera driver to one of them.',
+        )
+    _check_parity(shorten(name), layout, height, width)
+    data, step = check_rows(message, layout.rows(height), width * layout.pixel_bytes)
+    shape: tuple[int, ...] = (layout.rows(height), width)
+    strides: tuple[int, ...] = (step, layout.pixel_bytes)
+    dtype = np.dtype(layout.dtype).newbyteorder('>' if message.is_bigendian else '<')
+    if layout.channels > 1:
+        shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
+    pixels: AnyArray = np.ndarray(shape, dtype, data, strides=strides)
+    pixels.flags.writeable = False
+    return CheckedImage((height, width), stamp_ns, frame_id, pixels)
+
+
+def check_size(message: ImageMsg, *, max_pixels: int) -> tuple[int, int]:
+    """Rows and columns, at least one of each and at most ``max_pixels`` in all."""
+    height, width = _integer('height', message.height), _integer('width', message.width)
+    check_pixels(height, width, max_pixels=max_pixels)
+    return height, width
+
+
+def check_pixels(height: int, width: int, *, max_pixels: int) -> None:
+    """Raise ConversionError unless a picture of this size is there and may be made."""
+    if min(height, width) < 1:
+        raise ConversionError(
+            'size',
+            f'size: expected at least one pixel, got {width}x{height}. '
+            'The camera sends no picture.',
+        )
+    if height * width > max_pixels:
+        raise ConversionError(
+            'too_large',
+            f'size: expected at most {max_pixels} pixels, got {width}x{height}. '
+            'Lower the resolution of the camera or raise max_pixels.',
+        )
+
+
+def check_rows(message: ImageMsg, rows: int, row_bytes: int) -> tuple[memoryview, int]:
+    """Bytes of the message and its step, checked against each other."""
+    step = _integer('step', message.step)
+    if step < row_bytes:
+        raise ConversionError(
+            'step', f'step: expected at least {row_bytes} bytes, got {step}. Fix the publisher.'
+        )
+    data = as_bytes(message.data)
+    if len(data) != step * rows:
+        raise ConversionError(
+            'data',
+            f'data: expected {step * rows} bytes (step {step} x {rows} rows), got {len(data)}. '
+            'Fix the publisher.',
+        )
+    return data, step
+
+
+def as_bytes(data: object) -> memoryview:
+    """Look at the bytes of ``data`` in place; bytes, array.array and numpy arrays all work."""
+    try:
+        # The buffer protocol has no type before Python 3.12.
+        return memoryview(data).cast('B').toreadonly()  # type: ignore[arg-type]
+    except (TypeError, ValueError, BufferError) as error:
+        raise ConversionError(
+            'data', f'data: expected contiguous bytes, got {type(data).__name__} ({error}).'
+        ) from error
+
+
+def shorten(name: object) -> str:
+    """Show what a message holds where a short name should be, however long it is."""
+    if not isinstance(name, str):
+        return type(name).__name__
+    cut = '...' if len(name) > _SHOWN_CHARACTERS else ''
+    return ascii(name[:_SHOWN_CHARACTERS]) + cut
+
+
+def _integer(field: str, value: object) -> int:
+    try:
+        # SupportsIndex is what is being tested.
+        return index(value)  # type: ignore[arg-type]
+    except TypeError as error:
+        reason = 'step' if field == 'step' else 'size'
+        raise ConversionError(
+            reason, f'{field}: expected a whole number, got {type(value).__name__}.'
+        ) from error
+
+
+def _check_parity(name: str, layout: Layout, height: int, width: int) -> None:
+    if min(height, width) < layout.min_side:
+        raise ConversionError(
+            'size',
+            f'size: expected sides of at least {layout.min_side} for {name}, got '
+            f'{width}x{height}. Enlarge the region of interest.',
+        )
+    if (layout.even_width and width % 2) or (layout.even_height and height % 2):
+        sides = 'width and height' if layout.even_height else 'width'
+        raise ConversionError(
+            'size',
+            f'size: expected an even {sides} for {name}, got {width}x{height}. '
+            'Set an even size in the camera driver.',
+        )

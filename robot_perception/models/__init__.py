@@ -1,0 +1,112 @@
+"""How a network is asked: one adapter for each family. torch lives here and nowhere else.
+
+This file, the stubs and the catalogue need no torch; an adapter imports it when it is built.
+"""
+
+from __future__ import annotations
+
+from robot_perception.models.catalogue import (
+    CATALOGUE,
+    CatalogueRow,
+    find_row,
+    known_models,
+    STUB,
+    Task,
+)
+from robot_perception.models.frame import Frame
+from robot_perception.models.interfaces import (
+    DepthEstimator,
+    Detector,
+    FeatureExtractor,
+    Segmenter,
+)
+from robot_perception.models.stub import (
+    StubDepthEstimator,
+    StubDetector,
+    StubFeatureExtractor,
+    StubSegmenter,
+)
+
+__all__ = [
+    'CATALOGUE',
+    'STUB',
+    'CatalogueRow',
+    'DepthEstimator',
+    'Detector',
+    'FeatureExtractor',
+    'Frame',
+    'Segmenter',
+    'Task',
+    'build_depth_estimator',
+    'build_detector',
+    'build_feature_extractor',
+    'build_segmenter',
+    'find_row',
+    'known_models',
+]
+
+# Arguments of the four builders:
+#   model: 'stub', an id of the catalogue, or the path of a checkpoint folder.
+#   device: 'auto' (CUDA where there is one), 'cpu', 'cuda' or 'cuda:N'.
+#   precision: 'auto' (fp32 on a CPU, fp16 on CUDA), 'fp32', 'bf16' or 'fp16'.
+#   input_size: side of the network's input in pixels: the short side where the aspect is kept
+#       (DINOv2, Depth Anything, DETR, YOLOS: rounded to the patch as the checkpoint's processor
+#       does), the side of the square otherwise (RT-DETR, RT-DETRv2, D-FINE, SAM 2);
+#       0 = the checkpoint's own rule.
+# Each raises a ModelError that names the parameter, what was found and what to do.
+
+
+def build_feature_extractor(
+    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+) -> FeatureExtractor:
+    """Build what embeds a scene (parameter ``features.model``)."""
+    if model == STUB:
+        return StubFeatureExtractor()
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
+
+    checkpoint = find_checkpoint(model, 'features')
+    from robot_perception.models.dinov2 import Dinov2  # noqa: PLC0415 - torch-free door
+
+    return Dinov2(checkpoint, device=device, precision=precision, input_size=input_size)
+
+
+def build_depth_estimator(
+    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+) -> DepthEstimator:
+    """Build what estimates depth (parameter ``depth.model``)."""
+    if model == STUB:
+        return StubDepthEstimator()
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
+
+    checkpoint = find_checkpoint(model, 'depth')
+    from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - torch-free door
+
+    return DepthAnything(checkpoint, device=device, precision=precision, input_size=input_size)
+
+
+def build_detector(
+    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+) -> Detector:
+    """Build what finds objects (parameter ``detector.model``)."""
+    if model == STUB:
+        return StubDetector()
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
+
+    checkpoint = find_checkpoint(model, 'detector')
+    from robot_perception.models.detr import Detr  # noqa: PLC0415 - torch-free door
+
+    return Detr(checkpoint, device=device, precision=precision, input_size=input_size)
+
+
+def build_segmenter(
+    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+) -> Segmenter:
+    """Build what finds the pixels of boxes (parameter ``segmenter.model``)."""
+    if model == STUB:
+        return StubSegmenter()
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
+
+    checkpoint = find_checkpoint(model, 'segmenter')
+    from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - torch-free door
+
+    return Sam2(checkpoint, device=device, precision=precision, input_size=input_size)

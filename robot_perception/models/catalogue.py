@@ -1,0 +1,113 @@
+"""The checkpoints this package knows by name. Anything else is named by its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal['features', 'depth', 'detector', 'segmenter']
+
+STUB = 'stub'
+DEMO = 'demo'
+_COMMIT_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """One published checkpoint.
+
+    Attributes:
+        model: id on the Hugging Face Hub, which is also the value of the parameter.
+        task: the seam it serves.
+        family: the architecture.
+        revision: the commit that is loaded, 40 hexadecimal digits; or ``'main'`` where no commit
+            has been verified, in which case what loads is what was pulled last.
+        licence: of the weights, as an SPDX identifier.
+        unit: of what comes out.
+        size_mb: of the download, in megabytes, rounded.
+        description: one line for a listing.
+
+    """
+
+    model: str
+    task: Task
+    family: str
+    revision: str
+    licence: str
+    unit: str
+    size_mb: int
+    description: str
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the revision is one commit, so that the same weights load everywhere."""
+        return len(self.revision) == _COMMIT_LENGTH
+
+
+CATALOGUE: tuple[CatalogueRow, ...] = (
+    CatalogueRow(
+        'facebook/dinov2-small',
+        'features',
+        'DINOv2',
+        'ed25f3a31f01632728cabb09d1542f84ab7b0056',
+        'Apache-2.0',
+        'unitless vectors of 384',
+        88,
+        'scene and patch features',
+    ),
+    CatalogueRow(
+        'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf',
+        'depth',
+        'Depth Anything V2',
+        '8078d68a9c75a972131914f6afd0c1723be0da7f',
+        'Apache-2.0',
+        'metres, up to 20',
+        99,
+        'metric depth, trained indoors',
+    ),
+    CatalogueRow(
+        'facebook/detr-resnet-50',
+        'detector',
+        'DETR',
+        '1d5f47bd3bdd2c4bbfa585418ffe6da5028b4c0b',
+        'Apache-2.0',
+        'pixels, scores 0 to 1',
+        167,
+        'objects of COCO, ResNet-50',
+    ),
+    CatalogueRow(
+        'ustc-community/dfine-nano-coco',
+        'detector',
+        'D-FINE',
+        'main',
+        'Apache-2.0',
+        'pixels, scores 0 to 1',
+        15,
+        'objects of COCO, cheap enough for a CPU; no commit is pinned',
+    ),
+    CatalogueRow(
+        'facebook/sam2.1-hiera-tiny',
+        'segmenter',
+        'SAM 2',
+        'de431c4043854a71d8101e17995dfe596bf101a5',
+        'Apache-2.0',
+        'pixels, scores 0 to 1',
+        156,
+        'masks of boxes',
+    ),
+)
+
+
+def find_row(model: str) -> CatalogueRow | None:
+    """Return the row of ``model``, or None when the catalogue does not know it.
+
+    >>> find_row('facebook/dinov2-small').task
+    'features'
+
+    """
+    return next((row for row in CATALOGUE if row.model == model), None)
+
+
+def known_models(task: Task | None = None) -> tuple[str, ...]:
+    """Ids of the catalogue, of one task or of all."""
+    return tuple(row.model for row in CATALOGUE if task in (None, row.task))

@@ -1,0 +1,213 @@
+"""Find a checkpoint on this machine. Nothing here reaches the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from robot_perception.core.errors import (
+    ModelError,
+    UnknownModelError,
+    WeightsInvalidError,
+    WeightsMissingError,
+)
+from robot_perception.models.catalogue import (
+    CatalogueRow,
+    DEMO,
+    find_row,
+    known_models,
+    STUB,
+    Task,
+)
+from robot_perception.models.installation import check_installation
+
+# Task -> model_type of config.json -> class of transformers that runs it.
+NETWORKS: Mapping[Task, Mapping[str, str]] = {
+    'features': {
+        'dinov2': 'Dinov2Model',
+        'dinov2_with_registers': 'Dinov2WithRegistersModel',
+    },
+    'depth': {'depth_anything': 'DepthAnythingForDepthEstimation'},
+    'detector': {
+        'detr': 'DetrForObjectDetection',
+        'conditional_detr': 'ConditionalDetrForObjectDetection',
+        'deformable_detr': 'DeformableDetrForObjectDetection',
+        'rt_detr': 'RTDetrForObjectDetection',
+        'rt_detr_v2': 'RTDetrV2ForObjectDetection',
+        'd_fine': 'DFineForObjectDetection',
+        'yolos': 'YolosForObjectDetection',
+    },
+    # The image part of a published SAM 2 is inside its video checkpoint.
+    'segmenter': {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
+}
+
+CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
+_PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
+_SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A folder with a network in it.
+
+    Attributes:
+        name: id of the catalogue, or name of the folder; what results are labelled with.
+        task: the seam it is to serve.
+        folder: where it lies.
+        config: config.json.
+        preprocessor: preprocessor_config.json; empty when the folder has none.
+        weight_files: one safetensors file, or all its shards in order.
+
+    """
+
+    name: str
+    task: Task
+    folder: Path
+    config: Mapping[str, Any]
+    preprocessor: Mapping[str, Any]
+    weight_files: tuple[Path, ...]
+
+    @property
+    def family(self) -> str:
+        """The ``model_type`` of the config."""
+        return str(self.config['model_type'])
+
+    @property
+    def network_class(self) -> str:
+        """Name of the class of transformers that runs it."""
+        return NETWORKS[self.task][self.family]
+
+
+def find_checkpoint(model: str, task: Task) -> Checkpoint:
+    """Find the folder of ``model`` and read its small files.
+
+    Args:
+        model: path of a folder, ``'demo'``, or an id of the catalogue, which is looked for in the
+            cache of the Hugging Face Hub at the catalogue's revision. A folder goes first.
+        task: what the network is to do.
+
+    Raises:
+        ModelError: the libraries are not usable, or the network does another task.
+        UnknownModelError: no such folder and no such id.
+        WeightsMissingError: it is known and not on this machine.
+        WeightsInvalidError: it is here and cannot be used.
+
+    """
+    check_installation()
+    parameter = f'{task}.model'
+    if model == DEMO:
+        from robot_perception.models.tiny import demo_checkpoint  # noqa: PLC0415 - imports torch
+
+        return read_checkpoint(demo_checkpoint(task), task)
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        return read_checkpoint(folder, task)
+    row = find_row(model)
+    if row is None:
+        raise UnknownModelError(
+            f'{parameter}: expected {STUB}, {DEMO}, an id of the catalogue or a folder; got '
+            f'{model!r}, which is none of them. Catalogue: {", ".join(known_models(task))}. '
+            'For any other checkpoint give the folder that holds its config.json and '
+            'model.safetensors.'
+        )
+    if row.task != task:
+        raise ModelError(
+            f'{parameter}: expected a model for this task, got {model!r}, which is for '
+            f'{row.task}. Use one of {", ".join(known_models(task))}.'
+        )
+    return read_checkpoint(_cached_folder(row), task, name=row.model)
+
+
+def read_checkpoint(folder: Path, task: Task, *, name: str = '') -> Checkpoint:
+    """Read the small files of a folder; see `find_checkpoint`."""
+    where = f'{task}.model: {folder}'
+    if not (folder / CONFIG).is_file():
+        raise WeightsMissingError(
+            f'{where}: expected a {CONFIG} beside the weights, found none. '
+            'Give the folder of a checkpoint saved for transformers.'
+        )
+    config = _read_json(folder / CONFIG, where)
+    preprocessor = {}
+    if (folder / PREPROCESSOR).is_file():
+        preprocessor = _read_json(folder / PREPROCESSOR, where)
+    if 'auto_map' in config or 'auto_map' in preprocessor:
+        raise WeightsInvalidError(
+            f'{where}: asks for code of its own to be run (auto_map), which is never done here. '
+            'Use a checkpoint of an architecture that transformers has itself.'
+        )
+    if 'quantization_config' in config:
+        raise WeightsInvalidError(
+            f'{where}: is quantised, which is not supported. Use the checkpoint it was made from.'
+        )
+    families = NETWORKS[task]
+    if config.get('model_type') not in families:
+        raise ModelError(
+            f'{where}: expected model_type to be one of {", ".join(families)}; '
+            f'got {config.get("model_type")!r}. Give a checkpoint for this task.'
+        )
+    return Checkpoint(
+        name or folder.resolve().name,
+        task,
+        folder,
+        config,
+        preprocessor,
+        _weight_files(folder, where),
+    )
+
+
+def _cached_folder(row: CatalogueRow) -> Path:
+    """Find the snapshot of a row in the Hub's cache, at its revision and no other."""
+    from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - slow, optional
+
+    cache = constants.HF_HUB_CACHE
+    found = try_to_load_from_cache(row.model, CONFIG, cache, revision=row.revision)
+    if isinstance(found, str):
+        return Path(found).parent
+    raise WeightsMissingError(
+        f'{row.task}.model: {row.model} is not on this machine. Looked for a folder of that name '
+        f'and for revision {row.revision} in {cache}. '
+        f'Run: robot-perception models pull {row.model}; or give the folder of a copy.'
+    )
+
+
+def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
+    single = folder / 'model.safetensors'
+    if single.is_file():
+        return (single,)
+    shards = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    if shards:
+        expected = int(_SHARD.fullmatch(shards[0].name)[2])  # type: ignore[index] # matched above
+        if len(shards) != expected:
+            raise WeightsInvalidError(
+                f'{where}: expected {expected} shards of weights, found {len(shards)}. '
+                'Copy or pull the missing ones.'
+            )
+        return tuple(shards)
+    pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
+    if pickled:
+        raise WeightsInvalidError(
+            f'{where}: expected model.safetensors, found only pickled weights ({pickled[0]}), '
+            'which can run code when read and are never opened. Convert them to safetensors, or '
+            'use a revision that has them.'
+        )
+    raise WeightsMissingError(
+        f'{where}: expected model.safetensors, found no weights. Copy or pull them.'
+    )
+
+
+def _read_json(path: Path, where: str) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise WeightsInvalidError(
+            f'{where}: {path.name} cannot be read as JSON ({error}). Copy or pull it again.'
+        ) from None
+    if not isinstance(document, dict):
+        raise WeightsInvalidError(
+            f'{where}: {path.name} is JSON and no object. Copy or pull it again.'
+        )
+    return document

@@ -1,0 +1,125 @@
+"""The DETR family: which objects are there. DETR, RT-DETR, D-FINE, YOLOS and their like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from robot_perception.core import Detections
+from robot_perception.core.arrays import Float32Array
+from robot_perception.core.boxes import area_xyxy, clip_xyxy
+from robot_perception.core.errors import WeightsInvalidError
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.frame import Frame
+from robot_perception.models.network import load_network
+from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
+from robot_perception.models.resize import (
+    check_input_size,
+    Exactly,
+    ResizeRule,
+    ShortSide,
+    SizeHW,
+)
+
+_SQUARE = ('rt_detr', 'rt_detr_v2', 'd_fine')
+_SQUARE_SIDE, _SQUARE_STRIDE = 640, 32
+_SHORTEST, _LONGEST = 800, 1333
+# COCO numbers 91 classes and uses 80; checkpoints call the others this.
+_NO_CLASS = 'N/A'
+
+
+class Detr:
+    """Gives boxes with the best class of each, best score first.
+
+    A query answers with one box and a score for each class. Each query gives one object here,
+    under its best class; where transformers decodes a network with sigmoid scores it may list
+    one box several times under several classes. Boxes whose class is a hole in the label table
+    (``N/A``) and boxes without area inside the image are left out.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str, precision: str, input_size: int
+    ) -> None:
+        """Load the network; arguments as in `build_detector`."""
+        rule = _resize_rule(checkpoint, input_size)
+        self._network = load_network(checkpoint, device=device, precision=precision)
+        labels = self._network.module.config.id2label
+        self._class_names = tuple(str(labels[index]) for index in range(len(labels)))
+        self._pixels = read_preprocessor(
+            checkpoint, rule, resample=BILINEAR, normalise=checkpoint.family not in _SQUARE
+        )
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id, as config.json spells them."""
+        return self._class_names
+
+    def detect(self, frame: Frame, *, threshold: float, max_objects: int) -> Detections:
+        """Find at most ``max_objects`` objects scoring above ``threshold``, best first."""
+        with self._network.running():
+            answers = self._forward(self._preprocess(frame))
+        return self._postprocess(answers, frame.image.size_hw, threshold, max_objects)
+
+    def _preprocess(self, frame: Frame) -> torch.Tensor:
+        return self._pixels(frame.on(self._network.placement.device))
+
+    def _forward(self, pixels: torch.Tensor) -> Float32Array:
+        """Ask; each row of (Q, 6): centre x and y, width and height in [0, 1], score, class."""
+        output = self._network.module(pixel_values=pixels)
+        scores, classes = self._probabilities(output.logits[0].float()).max(-1)
+        columns = [output.pred_boxes[0].float(), scores[:, None], classes[:, None].float()]
+        return self._network.to_numpy(torch.cat(columns, dim=-1))
+
+    def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Score each class: (Q, L). One column more than classes means softmax with background."""
+        count = len(self._class_names)
+        if logits.shape[-1] == count + 1:
+            return logits.softmax(-1)[:, :-1]
+        if logits.shape[-1] == count:
+            return logits.sigmoid()
+        raise WeightsInvalidError(
+            f'detector.model: {self._network.checkpoint.folder}: expected scores for the '
+            f'{count} classes that config.json names, got {logits.shape[-1]}. '
+            'Name every class in id2label.'
+        )
+
+    def _postprocess(
+        self, answers: Float32Array, size_hw: SizeHW, threshold: float, max_objects: int
+    ) -> Detections:
+        answers = answers[np.argsort(-answers[:, 4], kind='stable')]
+        answers = answers[answers[:, 4] > threshold]
+        height, width = size_hw
+        half = answers[:, 2:4] / 2
+        corners = np.concatenate([answers[:, :2] - half, answers[:, :2] + half], axis=1)
+        boxes = corners * np.array([width, height, width, height], np.float32)
+        # Rounding may turn a box without width inside out.
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
+        boxes = clip_xyxy(boxes, size_hw)
+        classes = answers[:, 5].astype(np.int32)
+        names = tuple(self._class_names[index] for index in classes)
+        found = Detections(boxes, answers[:, 4].clip(0, 1), classes, names)
+        is_object = np.array([name != _NO_CLASS for name in names], np.bool_)
+        return found.select(np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects])
+
+
+def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
+    """Keep the aspect or squash to a square, as the checkpoint was trained."""
+    parameter = 'detector.input_size'
+    size = read_size(checkpoint)
+    if checkpoint.family in _SQUARE:
+        check_input_size(parameter, input_size, _SQUARE_STRIDE)
+        return Exactly(
+            input_size or size.get('height', _SQUARE_SIDE),
+            input_size or size.get('width', _SQUARE_SIDE),
+        )
+    check_input_size(parameter, input_size, 1)
+    if not input_size and 'height' in size and 'width' in size:
+        return Exactly(size['height'], size['width'])
+    shortest = size.get('shortest_edge', _SHORTEST)
+    longest = size.get('longest_edge', _LONGEST)
+    if input_size:
+        shortest, longest = input_size, round(input_size * longest / shortest)
+    patch = int(checkpoint.config.get('patch_size', 16)) if checkpoint.family == 'yolos' else 1
+    return ShortSide(shortest, longest, patch)

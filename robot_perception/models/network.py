@@ -1,0 +1,224 @@
+"""Load the weights of a checkpoint into the network they belong to, or say why not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+import torch
+import transformers
+
+from robot_perception.core.arrays import Float32Array
+from robot_perception.core.errors import ModelError, WeightsInvalidError
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.device import place, Placement
+from robot_perception.models.timm_resnet import rename_timm_key, uses_timm, without_timm
+
+_LOG = logging.getLogger(__name__)
+_NAMED_IN_A_MESSAGE = 3
+
+ConfigEdit = Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """A network ready to run.
+
+    Attributes:
+        module: the network of transformers, on its device, in evaluation mode.
+        checkpoint: where it came from.
+        placement: where it runs.
+
+    """
+
+    # transformers publishes no types.
+    module: Any
+    checkpoint: Checkpoint
+    placement: Placement
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the network inside: no gradients, in the placement's precision.
+
+        Raises:
+            ModelError: the device ran out of memory.
+
+        """
+        try:
+            with torch.inference_mode(), self.placement.autocast():
+                yield
+        except torch.OutOfMemoryError as error:
+            raise _out_of_memory(self.checkpoint, self.placement) from error
+
+    def to_numpy(self, output: torch.Tensor) -> Float32Array:
+        """Bring what came out to the CPU as float32.
+
+        Raises:
+            ModelError: it holds NaN or infinity.
+
+        """
+        values: Float32Array = output.float().cpu().numpy()
+        if not np.all(np.isfinite(values)):
+            raise ModelError(
+                f'{self.checkpoint.task}: expected finite numbers of {self.checkpoint.name}, got '
+                f'NaN or infinity in precision {self.placement.precision}. Use precision '
+                f'{"bf16 or fp32" if self.placement.precision == "fp16" else "fp32"}; if it is '
+                'fp32 already, the checkpoint is at fault.'
+            )
+        return values
+
+
+def load_network(
+    checkpoint: Checkpoint, *, device: str, precision: str, edit: ConfigEdit | None = None
+) -> Network:
+    """Load a checkpoint.
+
+    Args:
+        checkpoint: found by `find_checkpoint`.
+        device: see `place`.
+        precision: see `place`.
+        edit: changes the network's config in place before the network is made.
+
+    Raises:
+        ConfigError, DeviceUnavailableError: see `place`.
+        ModelError: the device has no memory for it.
+        WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
+
+    """
+    placement = place(device, precision)
+    where = f'{checkpoint.task}.model: {checkpoint.folder}'
+    config: Mapping[str, Any] = checkpoint.config
+    weights = _read_weights(checkpoint.weight_files, where)
+    if uses_timm(config):
+        config = without_timm(config, where)
+        weights = {rename_timm_key(key): value for key, value in weights.items()}
+    module = _assemble(checkpoint, config, weights, edit, where)
+    try:
+        module.to(placement.device)
+    except torch.OutOfMemoryError as error:
+        raise _out_of_memory(checkpoint, placement) from error
+    return Network(module.eval(), checkpoint, placement)
+
+
+def _out_of_memory(checkpoint: Checkpoint, placement: Placement) -> ModelError:
+    task = checkpoint.task
+    return ModelError(
+        f'{task}: {checkpoint.name} ran out of memory on {placement.device}. '
+        f'Lower {task}.input_size, close what else uses the device, or use device cpu.'
+    )
+
+
+def _read_weights(files: tuple[Path, ...], where: str) -> dict[str, torch.Tensor]:
+    weights: dict[str, torch.Tensor] = {}
+    for file in files:
+        weights.update(_read_file(file, where))
+    bad = [
+        key
+        for key, value in weights.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
+    ]
+    if bad:
+        raise WeightsInvalidError(
+            f'{where}: expected finite weights, got NaN or infinity in {_name_some(bad)}. '
+            'The training that made it failed; use another checkpoint.'
+        )
+    return weights
+
+
+def _read_file(file: Path, where: str) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError) as error:
+        raise WeightsInvalidError(
+            f'{where}: {file.name} cannot be read as safetensors ({error}). '
+            'It is damaged or was cut short; copy or pull it again.'
+        ) from None
+
+
+def _assemble(
+    checkpoint: Checkpoint,
+    config: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    edit: ConfigEdit | None,
+    where: str,
+) -> Any:  # noqa: ANN401 - transformers publishes no types
+    network_class = getattr(transformers, checkpoint.network_class)
+    try:
+        with quiet_transformers():
+            settings = network_class.config_class.from_dict(dict(config))
+            if edit is not None:
+                edit(settings)
+            module, report = network_class.from_pretrained(
+                None,
+                config=settings,
+                state_dict=dict(weights),
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                dtype=torch.float32,
+            )
+    except Exception as error:
+        # Anything may be wrong with a config, and transformers raises anything.
+        raise WeightsInvalidError(
+            f'{where}: transformers {transformers.__version__} cannot build the network '
+            f'({type(error).__name__}: {error}). Use a checkpoint saved for this architecture.'
+        ) from error
+    _check_report(module, report, where)
+    return module
+
+
+def _check_report(module: torch.nn.Module, report: Mapping[str, Any], where: str) -> None:
+    """Refuse a network in which any layer would be random, or from which layers are left out."""
+    mismatched = [key for key, *_ in report['mismatched_keys']]
+    extra = {key for key in report['unexpected_keys'] if 'num_batches_tracked' not in key}
+    cut = [key for key in extra if _is_beyond_the_last_layer(module, key)]
+    for kind, keys in (
+        ('weights that are missing', report['missing_keys']),
+        ('weights of another shape', mismatched),
+        ('layers that the config leaves out', cut),
+        ('weights that cannot be converted', report['error_msgs']),
+    ):
+        if keys:
+            raise WeightsInvalidError(
+                f'{where}: expected the weights to fit config.json, got {kind}: '
+                f'{_name_some(keys)}. The two files do not belong together; copy or pull both.'
+            )
+    if extra:
+        _LOG.warning('%s: weights that the network has no use for: %s', where, _name_some(extra))
+
+
+def _is_beyond_the_last_layer(module: torch.nn.Module, key: str) -> bool:
+    """Tell whether ``key`` belongs to a numbered layer that a list of the network lacks."""
+    for part in key.split('.'):
+        children = dict(module.named_children())
+        if part not in children:
+            return part.isdigit() and bool(children)
+        module = children[part]
+    return False
+
+
+def _name_some(keys: Any) -> str:  # noqa: ANN401 - sets, lists, and what transformers makes of them
+    names = sorted(map(str, keys))
+    rest = len(names) - _NAMED_IN_A_MESSAGE
+    return ', '.join(names[:_NAMED_IN_A_MESSAGE]) + (f' and {rest} more' if rest > 0 else '')
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Silence its report and progress bar: this file says what is wrong itself."""
+    log = transformers.utils.logging
+    verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bar:
+            log.enable_progress_bar()

@@ -1,0 +1,97 @@
+"""SAM 2: the pixels of objects whose boxes are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from robot_perception.core import Masks
+from robot_perception.core.arrays import checked, Float32Array
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.frame import Frame
+from robot_perception.models.network import load_network
+from robot_perception.models.preprocess import BILINEAR, read_preprocessor
+from robot_perception.models.resize import check_input_size, Exactly, SizeHW
+
+_STRIDE = 32
+# Beyond about this many boxes in one call the decoder only gets slower.
+_BOXES_PER_CALL = 8
+
+
+class Sam2:
+    """Gives one mask for each box; the image is encoded once however many boxes there are.
+
+    The network is asked for one mask for each box, not for three to choose from: a box leaves
+    little doubt which object is meant, and the network itself falls back on the best of the
+    three where the one is unstable.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str, precision: str, input_size: int
+    ) -> None:
+        """Load the network; arguments as in `build_segmenter`."""
+        check_input_size('segmenter.input_size', input_size, _STRIDE)
+        self._network = load_network(
+            checkpoint,
+            device=device,
+            precision=precision,
+            edit=(lambda config: _set_side(config, input_size)) if input_size else None,
+        )
+        self._side = int(self._network.module.config.prompt_encoder_config.image_size)
+        rule = Exactly(self._side, self._side)
+        self._pixels = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalise=True)
+
+    def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
+        """Find one mask at the image's size for each of (N, 4) float32 boxes in pixels."""
+        boxes = checked('boxes_xyxy', boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.')
+        size_hw = frame.image.size_hw
+        if not len(boxes):
+            return Masks.empty(size_hw)
+        masks = []
+        with self._network.running():
+            embeddings = self._network.module.get_image_embeddings(self._preprocess(frame))
+            prompts = self._prompts(boxes, size_hw)
+            for chunk in torch.split(prompts, _BOXES_PER_CALL, dim=1):
+                logits, scores = self._forward(embeddings, chunk)
+                masks.append(self._postprocess(logits, scores, size_hw))
+        return Masks(
+            np.concatenate([chunk.pixels for chunk in masks]),
+            np.concatenate([chunk.scores for chunk in masks]),
+        )
+
+    def _preprocess(self, frame: Frame) -> torch.Tensor:
+        return self._pixels(frame.on(self._network.placement.device))
+
+    def _prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
+        """Bring boxes to the input's pixels: (1, N, 4). The aspect is not kept, nor is theirs."""
+        height, width = size_hw
+        image = np.array([width, height, width, height], np.float32)
+        scaled = boxes_xyxy * (np.float32(self._side) / image)
+        return torch.from_numpy(scaled)[None].to(self._network.placement.device)
+
+    def _forward(
+        self, embeddings: list[torch.Tensor], prompts: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self._network.module(
+            image_embeddings=embeddings, input_boxes=prompts, multimask_output=False
+        )
+        return output.pred_masks[0], output.iou_scores[0, :, 0]
+
+    def _postprocess(self, logits: torch.Tensor, scores: torch.Tensor, size_hw: SizeHW) -> Masks:
+        full = functional.interpolate(
+            logits.float(), size_hw, mode='bilinear', align_corners=False
+        )
+        # An overflow in the logits shows in the sum, which costs less to fetch than they do.
+        self._network.to_numpy(logits.float().sum())
+        pixels = (full[:, 0] > 0).cpu().numpy()
+        return Masks(pixels, self._network.to_numpy(scores).clip(0, 1))
+
+
+def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Ask for another square input; the weights fit any."""
+    config.vision_config.backbone_config.image_size = [side, side]
+    config.vision_config.backbone_feature_sizes = [[side // stride] * 2 for stride in (4, 8, 16)]
+    config.prompt_encoder_config.image_size = side

@@ -1,0 +1,99 @@
+"""DETR checkpoints that were saved with a timm backbone, read without timm.
+
+timm's ResNet and that of transformers are one architecture under two sets of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import re
+from typing import Any
+
+from robot_perception.core.errors import WeightsInvalidError
+
+_MAY_USE_TIMM = ('detr', 'conditional_detr', 'deformable_detr')
+_BOTTLENECK = {'layer_type': 'bottleneck', 'hidden_sizes': [256, 512, 1024, 2048]}
+_BASIC = {'layer_type': 'basic', 'hidden_sizes': [64, 128, 256, 512]}
+_RESNETS: Mapping[str, Mapping[str, Any]] = {
+    'resnet18': {**_BASIC, 'depths': [2, 2, 2, 2]},
+    'resnet34': {**_BASIC, 'depths': [3, 4, 6, 3]},
+    'resnet50': {**_BOTTLENECK, 'depths': [3, 4, 6, 3]},
+    'resnet101': {**_BOTTLENECK, 'depths': [3, 4, 23, 3]},
+    'resnet152': {**_BOTTLENECK, 'depths': [3, 8, 36, 3]},
+}
+_KEY = re.compile(
+    r'(?P<head>.*backbone\.(?:conv_encoder\.)?model\.)'
+    r'(?:(?P<stem>conv|bn)1'
+    r'|layer(?P<stage>\d)\.(?P<block>\d+)\.'
+    r'(?:(?P<part>conv|bn)(?P<place>\d)|downsample\.(?P<down>[01])))'
+    r'\.(?P<tail>\w+)'
+)
+_NAMES = {
+    'conv': 'convolution',
+    'bn': 'normalization',
+    '0': 'convolution',
+    '1': 'normalization',
+}
+
+
+def uses_timm(config: Mapping[str, Any]) -> bool:
+    """Tell whether a config.json asks for a timm backbone, in the old or the new spelling."""
+    if config['model_type'] not in _MAY_USE_TIMM:
+        return False
+    backbone = config.get('backbone_config')
+    if backbone is None:
+        return bool(config.get('use_timm_backbone', True))
+    return bool(backbone.get('model_type') == 'timm_backbone')
+
+
+def without_timm(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Rewrite a config.json that asks for a timm ResNet to ask for that of transformers.
+
+    Args:
+        config: for which `uses_timm` holds.
+        where: what to call the checkpoint in a message.
+
+    Raises:
+        WeightsInvalidError: another backbone, or one that is dilated.
+
+    """
+    backbone = config.get('backbone_config') or config
+    name = backbone.get('backbone') or 'resnet50'
+    if name not in _RESNETS or config.get('dilation'):
+        dilated = ', dilated' if config.get('dilation') else ''
+        raise WeightsInvalidError(
+            f'{where}: expected a timm backbone out of {", ".join(_RESNETS)}, not dilated; '
+            f'got {name}{dilated}. Use a checkpoint with one of those.'
+        )
+    many_levels = (
+        config['model_type'] == 'deformable_detr' and config.get('num_feature_levels', 4) > 1
+    )
+    resnet = {
+        'model_type': 'resnet',
+        'embedding_size': 64,
+        'hidden_act': 'relu',
+        'num_channels': config.get('num_channels', 3),
+        'out_features': ['stage2', 'stage3', 'stage4'] if many_levels else ['stage4'],
+        **_RESNETS[name],
+    }
+    kept = {key: value for key, value in config.items() if key not in ('backbone', 'dilation')}
+    return kept | {'use_timm_backbone': False, 'backbone_config': resnet}
+
+
+def rename_timm_key(key: str) -> str:
+    """Give a weight of a timm ResNet inside a detector its name in transformers.
+
+    >>> rename_timm_key('model.backbone.conv_encoder.model.layer3.5.conv2.weight')
+    'model.backbone.conv_encoder.model.encoder.stages.2.layers.5.layer.1.convolution.weight'
+
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return key
+    head, tail = match['head'], match['tail']
+    if match['stem']:
+        return f'{head}embedder.embedder.{_NAMES[match["stem"]]}.{tail}'
+    block = f'{head}encoder.stages.{int(match["stage"]) - 1}.layers.{match["block"]}'
+    if match['down']:
+        return f'{block}.shortcut.{_NAMES[match["down"]]}.{tail}'
+    return f'{block}.layer.{int(match["place"]) - 1}.{_NAMES[match["part"]]}.{tail}'

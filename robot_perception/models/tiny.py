@@ -1,0 +1,259 @@
+"""Seeded tiny checkpoints of the four real architectures, made on demand.
+
+They take the very path of the full-size ones, file for file. Their weights are random: what they
+return means nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import json
+import os
+from pathlib import Path
+import tempfile
+from typing import Any
+
+import torch
+import transformers
+
+from robot_perception.core.errors import ModelError
+from robot_perception.models.catalogue import Task
+from robot_perception.models.checkpoint import PREPROCESSOR
+from robot_perception.models.network import quiet_transformers
+
+# To be raised when what is written changes: finished folders in the cache are not made again.
+_VERSION = 1
+_IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
+_BILINEAR, _BICUBIC = 2, 3
+_COMMON = {'do_resize': True, 'do_rescale': True, 'rescale_factor': 1 / 255, 'do_normalize': True}
+_SAM2_SIDE = 128
+_CLASSES = ('thing', 'other thing', 'third thing')
+_CARD = """---
+license: apache-2.0
+---
+# {name}: random weights
+
+A network of the real architecture and of no use: it was never trained, seed {seed}. It is for
+tests and for trying the software around it. **What it returns, boxes and depth included, means
+nothing.**
+"""
+
+
+def write_tiny_checkpoints(folder: Path, seed: int = 0) -> dict[Task, Path]:
+    """Write one checkpoint for each task; the same seed writes the same bytes.
+
+    Args:
+        folder: where; made if it is missing, its checkpoints overwritten.
+        seed: of the weights.
+
+    Returns:
+        The checkpoint folder of each task.
+
+    """
+    folders: dict[Task, Path] = {}
+    for task, (name, make, preprocessor) in _MAKERS.items():
+        # The caller's random numbers stay what they were.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = make()
+            spread_weights(network)
+            _LIVELIER.get(task, lambda _: None)(network)
+        folders[task] = folder / name
+        write_checkpoint(network, folders[task], preprocessor)
+        card = _CARD.format(name=name, seed=seed)
+        (folders[task] / 'README.md').write_text(card, encoding='utf-8')
+    return folders
+
+
+def write_checkpoint(network: Any, folder: Path, preprocessor: Mapping[str, Any]) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Write config.json, model.safetensors and preprocessor_config.json, readable by all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with quiet_transformers():
+        network.save_pretrained(folder)
+    text = json.dumps(preprocessor, indent=2, sort_keys=True)
+    (folder / PREPROCESSOR).write_text(f'{text}\n', encoding='utf-8')
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+def demo_checkpoint(task: Task) -> Path:
+    """Return the checkpoint of ``model: demo``, made in the user's cache the first time.
+
+    Raises:
+        ModelError: the cache cannot be written.
+
+    """
+    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'robot_perception'
+    folder = cache / f'tiny-{_VERSION}'
+    if not folder.is_dir():
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix='making-', dir=cache) as making:
+                write_tiny_checkpoints(Path(making) / 'tiny')
+                _settle(Path(making) / 'tiny', folder)
+        except OSError as error:
+            raise ModelError(
+                f'{task}.model: demo checkpoints cannot be written to {cache} ({error}). '
+                'Make it writable, or set XDG_CACHE_HOME to a folder that is.'
+            ) from error
+    return folder / _MAKERS[task][0]
+
+
+def _settle(made: Path, folder: Path) -> None:
+    """Move a finished folder to its name, unless another process was first."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+def spread_weights(network: torch.nn.Module) -> None:
+    """Draw weights so that what comes out varies; untrained tiny networks are near constant."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            torch.nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+        elif isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=module.in_features**-0.5)
+
+
+def _features() -> Any:  # noqa: ANN401 - transformers publishes no types
+    return transformers.Dinov2Model(_vit())
+
+
+def _depth() -> Any:  # noqa: ANN401 - transformers publishes no types
+    config = transformers.DepthAnythingConfig(
+        backbone_config=_vit(out_indices=[1, 2, 3, 4], reshape_hidden_states=False),
+        reassemble_hidden_size=32,
+        neck_hidden_sizes=[8, 16, 16, 32],
+        fusion_hidden_size=16,
+        head_hidden_size=8,
+        depth_estimation_type='metric',
+        max_depth=20,
+    )
+    return transformers.DepthAnythingForDepthEstimation(config)
+
+
+def _shallow(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Keep depth inside its range instead of at either end."""
+    with torch.no_grad():
+        network.head.conv3.weight.mul_(0.02)
+
+
+def _detector() -> Any:  # noqa: ANN401 - transformers publishes no types
+    backbone = transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16, 16, 32],
+        depths=[1] * 4,
+        layer_type='basic',
+        out_features=['stage4'],
+    )
+    config = transformers.DetrConfig(
+        backbone_config=backbone,
+        num_queries=10,
+        d_model=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        id2label=dict(enumerate(_CLASSES)),
+        label2id={name: index for index, name in enumerate(_CLASSES)},
+    )
+    return transformers.DetrForObjectDetection(config)
+
+
+def _sure(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Make queries differ, and some pass a threshold of 0.5."""
+    with torch.no_grad():
+        network.model.query_position_embeddings.weight.normal_(std=3)
+        network.bbox_predictor.layers[-1].weight.mul_(4)
+        network.class_labels_classifier.weight.mul_(4)
+
+
+def _segmenter() -> Any:  # noqa: ANN401 - transformers publishes no types
+    backbone = transformers.Sam2HieraDetConfig(
+        hidden_size=8,
+        image_size=[_SAM2_SIDE, _SAM2_SIDE],
+        blocks_per_stage=[1, 1, 2, 1],
+        embed_dim_per_stage=[8, 16, 32, 64],
+        num_attention_heads_per_stage=[1, 1, 2, 2],
+        window_size_per_stage=[8, 4, 4, 2],
+        global_attention_blocks=[3],
+    )
+    vision = transformers.Sam2VisionConfig(
+        backbone_config=backbone,
+        backbone_channel_list=[64, 32, 16, 8],
+        backbone_feature_sizes=[[_SAM2_SIDE // stride] * 2 for stride in (4, 8, 16)],
+        fpn_hidden_size=32,
+    )
+    config = transformers.Sam2Config(
+        vision_config=vision,
+        prompt_encoder_config={
+            'hidden_size': 32,
+            'image_size': _SAM2_SIDE,
+            'mask_input_channels': 4,
+        },
+        mask_decoder_config={
+            'hidden_size': 32,
+            'mlp_dim': 32,
+            'num_attention_heads': 2,
+            'iou_head_hidden_dim': 32,
+        },
+    )
+    return transformers.Sam2Model(config)
+
+
+def _vit(**more: Any) -> Any:  # noqa: ANN401 - transformers publishes no types
+    return transformers.Dinov2Config(
+        hidden_size=32,
+        num_hidden_layers=4,
+        num_attention_heads=2,
+        mlp_ratio=2,
+        image_size=70,
+        **more,
+    )
+
+
+# The constants of the published files.
+_DINOV2_PREPROCESSOR = {
+    **_COMMON,
+    **_IMAGENET,
+    'image_processor_type': 'BitImageProcessor',
+    'resample': _BICUBIC,
+    'size': {'shortest_edge': 256},
+    'do_center_crop': True,
+    'crop_size': {'height': 224, 'width': 224},
+}
+_DEPTH_PREPROCESSOR = {
+    **_COMMON,
+    **_IMAGENET,
+    'image_processor_type': 'DPTImageProcessor',
+    'resample': _BICUBIC,
+    'size': {'height': 518, 'width': 518},
+    'keep_aspect_ratio': True,
+    'ensure_multiple_of': 14,
+}
+_DETR_PREPROCESSOR = {
+    **_COMMON,
+    **_IMAGENET,
+    'image_processor_type': 'DetrImageProcessor',
+    'resample': _BILINEAR,
+    'size': {'shortest_edge': 800, 'longest_edge': 1333},
+}
+_SAM2_PREPROCESSOR = {
+    **_COMMON,
+    **_IMAGENET,
+    'image_processor_type': 'Sam2ImageProcessorFast',
+    'resample': _BILINEAR,
+    'size': {'height': _SAM2_SIDE, 'width': _SAM2_SIDE},
+}
+
+_MAKERS: Mapping[Task, tuple[str, Callable[[], Any], Mapping[str, Any]]] = {
+    'features': ('tiny-dinov2', _features, _DINOV2_PREPROCESSOR),
+    'depth': ('tiny-depth-anything', _depth, _DEPTH_PREPROCESSOR),
+    'detector': ('tiny-detr', _detector, _DETR_PREPROCESSOR),
+    'segmenter': ('tiny-sam2', _segmenter, _SAM2_PREPROCESSOR),
+}
+_LIVELIER: Mapping[Task, Callable[[Any], None]] = {'depth': _shallow, 'detector': _sure}

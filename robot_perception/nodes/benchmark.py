@@ -1,0 +1,178 @@
+"""How long a frame takes beside the networks: from publishing an image to the last output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import time
+from typing import Any
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+
+from robot_perception.conversions import camera_info_message, header_message, image_message
+from robot_perception.core import CameraModel
+from robot_perception.core.errors import PerceptionError
+from robot_perception.nodes import qos
+from robot_perception.nodes.child import child_process, keep_to_ourselves, run_node_process
+from robot_perception.nodes.messages import message_class, RosMessages
+from robot_perception.nodes.publishers import LABEL_INFO
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.pipeline.parameters import values_of
+
+SIZE_HW = (480, 640)
+_MODELS = ('features', 'depth', 'detector', 'segmenter')
+_TIMING = 'timing'
+_START_LIMIT_S = 180.0
+_FRAME_LIMIT_S = 10.0
+_PAUSE_S = 0.05
+# Publishers learn of their subscribers a little later than subscribers of theirs.
+_SETTLE_S = 1.0
+_WARM_UP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class NodeBenchmark:
+    """Medians and 95th percentiles over the frames, in seconds.
+
+    Attributes:
+        frames: how many.
+        total_s: from before the image is published to the arrival of the last output.
+        models_s: inside the networks.
+        overhead_s: total less models.
+        steps_s: what the overhead is made of.
+
+    """
+
+    frames: int
+    total_s: tuple[float, float]
+    models_s: tuple[float, float]
+    overhead_s: tuple[float, float]
+    steps_s: Mapping[str, tuple[float, float]]
+
+
+class _Probe(Node):
+    """Publishes one image at a time and notes when the last output has come.
+
+    Outputs are taken as serialized bytes, so that unpacking them here does not count.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('perception_probe')
+        self.ready = False
+        self.publish_s: list[float] = []
+        self._waiting: set[str] = set()
+        self._last_s = 0.0
+        self._timing: Any = None
+        self._image = self.create_publisher(
+            message_class('sensor_msgs/msg/Image'), 'image', qos.output()
+        )
+        self._info = self.create_publisher(
+            message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', qos.output()
+        )
+        for output in OUTPUTS:
+            self._hear(output.topic, output.type_name)
+        self.create_subscription(
+            message_class('vision_msgs/msg/LabelInfo'),
+            f'perception/{LABEL_INFO}',
+            lambda _: setattr(self, 'ready', True),
+            qos.latched(),
+        )
+
+    def _hear(self, topic: str, type_name: str) -> None:
+        def keep(data: bytes) -> None:
+            self._last_s = time.perf_counter()
+            self._waiting.discard(topic)
+            if topic == _TIMING:
+                self._timing = data
+
+        self.create_subscription(
+            message_class(type_name), f'perception/{topic}', keep, qos.output(), raw=True
+        )
+
+    def connected(self) -> bool:
+        """Tell whether every output has its publisher and the image its reader."""
+        return self.ready and self._image.get_subscription_count() > 0
+
+    def see(self, executor: SingleThreadedExecutor, pixels: Any) -> tuple[float, Any]:  # noqa: ANN401 - an array
+        """Send one frame; returns seconds to the last output, and the Timing message."""
+        factory = RosMessages()
+        header = header_message(factory, time.time_ns(), 'camera_optical_frame')
+        info = camera_info_message(factory, header, CameraModel.nominal(SIZE_HW, 60.0))
+        image = image_message(factory, header, pixels, 'rgb8')
+        self._waiting = {output.topic for output in OUTPUTS}
+        self._info.publish(info)
+        begin = time.perf_counter()
+        self._image.publish(image)
+        end = begin + _FRAME_LIMIT_S
+        while self._waiting and time.perf_counter() < end:
+            executor.spin_once(timeout_sec=0.5)
+        if self._waiting:
+            raise PerceptionError(
+                f'no {", ".join(sorted(self._waiting))} within {_FRAME_LIMIT_S:.0f} s of an image.'
+            )
+        timing = deserialize_message(self._timing, message_class('robot_perception/msg/Timing'))
+        return self._last_s - begin, timing
+
+
+def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark:
+    """Run the node in a process of its own, all topics subscribed, one frame at a time.
+
+    Raises:
+        PerceptionError: the node does not start or does not answer.
+
+    """
+    keep_to_ourselves()
+    rclpy.init(args=[])
+    probe = _Probe()
+    executor = SingleThreadedExecutor()
+    executor.add_node(probe)
+    try:
+        with child_process(run_node_process, values_of(config)) as child:
+            end = time.monotonic() + _START_LIMIT_S
+            while not probe.connected() and child.is_alive() and time.monotonic() < end:
+                executor.spin_once(timeout_sec=0.1)
+            if not probe.connected():
+                raise PerceptionError('the node did not start; its messages above say why.')
+            time.sleep(_SETTLE_S)
+            rows = [_measure(probe, executor, seed) for seed in range(frames + _WARM_UP)]
+    finally:
+        executor.shutdown()
+        probe.destroy_node()
+        rclpy.try_shutdown()
+    return _summary(rows[_WARM_UP:])
+
+
+def _measure(probe: _Probe, executor: SingleThreadedExecutor, seed: int) -> dict[str, float]:
+    pixels = np.random.default_rng(seed).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8)
+    total_s, timing = probe.see(executor, pixels)
+    time.sleep(_PAUSE_S)
+    stages = dict(zip(timing.stages, timing.last, strict=True))
+    models_s = sum(stages[name] for name in _MODELS)
+    return {
+        'total': total_s,
+        'models': models_s,
+        'overhead': total_s - models_s,
+        'image in: publish, DDS, wake, decode': timing.age,
+        'lifting to 3D': stages['lifting'],
+        'outputs: make, publish, DDS': total_s - models_s - timing.age - stages['lifting'],
+    }
+
+
+def _summary(rows: list[dict[str, float]]) -> NodeBenchmark:
+    def spread(name: str) -> tuple[float, float]:
+        p50, p95 = np.percentile([row[name] for row in rows], (50, 95))
+        return float(p50), float(p95)
+
+    steps = [name for name in rows[0] if name not in {'total', 'models', 'overhead'}]
+    return NodeBenchmark(
+        frames=len(rows),
+        total_s=spread('total'),
+        models_s=spread('models'),
+        overhead_s=spread('overhead'),
+        steps_s={name: spread(name) for name in steps},
+    )

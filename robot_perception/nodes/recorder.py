@@ -1,0 +1,134 @@
+"""Listens to everything the perception node says, with the time it arrived."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+import time
+from typing import Any
+
+from rclpy.node import Node
+
+from robot_perception.conversions.messages import Message
+from robot_perception.nodes import qos
+from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.publishers import LABEL_INFO
+from robot_perception.pipeline.outputs import OUTPUTS
+
+IMAGE = 'image'
+_IMAGE_TYPES = {
+    'raw': ('sensor_msgs/msg/Image', 'image'),
+    'compressed': ('sensor_msgs/msg/CompressedImage', 'image/compressed'),
+}
+# Frames whose messages are kept until the next complete one.
+_KEPT_FRAMES = 8
+_NANOSECONDS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class RecordedFrame:
+    """What belongs to one image stamp.
+
+    Attributes:
+        messages: topic -> message; 'image' is the input itself.
+        arrivals_s: topic -> monotonic time of arrival.
+
+    """
+
+    messages: dict[str, Message] = field(default_factory=dict)
+    arrivals_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def delay_s(self) -> float | None:
+        """Seconds from the image's arrival to the last output's; None without either."""
+        outputs = [when for topic, when in self.arrivals_s.items() if topic != IMAGE]
+        if IMAGE not in self.arrivals_s or not outputs:
+            return None
+        return max(outputs) - self.arrivals_s[IMAGE]
+
+
+class Recorder(Node):
+    """Counts every message, times every frame, keeps the last complete one.
+
+    Attributes:
+        counts: messages by topic.
+        complete: the newest frame with an image and as many outputs as any frame had.
+        counters: the last account of the node's own, from /diagnostics.
+        ready: whether the node under observation is active.
+        last_arrival_s: monotonic time of the last message.
+
+    """
+
+    def __init__(self, target: str = 'perception', transport: str = 'raw', **kwargs: Any) -> None:  # noqa: ANN401 - those of rclpy's Node
+        """Subscribe to the topics of the node ``target``."""
+        super().__init__('perception_recorder', **kwargs)
+        self.counts: Counter[str] = Counter()
+        self.complete: RecordedFrame | None = None
+        self.counters: Mapping[str, str] = {}
+        self.ready = False
+        self.last_arrival_s = time.monotonic()
+        self._frames: dict[int, RecordedFrame] = {}
+        self._delays_s: dict[int, float] = {}
+        type_name, topic = _IMAGE_TYPES[transport]
+        self._hear(type_name, topic, IMAGE)
+        for output in OUTPUTS:
+            self._hear(output.type_name, f'{target}/{output.topic}', output.topic)
+        self.create_subscription(
+            message_class('vision_msgs/msg/LabelInfo'),
+            f'{target}/{LABEL_INFO}',
+            self._on_label_info,
+            qos.latched(),
+        )
+        self.create_subscription(
+            message_class('diagnostic_msgs/msg/DiagnosticArray'),
+            '/diagnostics',
+            self._on_diagnostics,
+            qos.output(),
+        )
+
+    @property
+    def delays_s(self) -> tuple[float, ...]:
+        """Seconds from image to last output of every frame that had outputs."""
+        return tuple(self._delays_s.values())
+
+    def _hear(self, type_name: str, topic: str, name: str) -> None:
+        self.create_subscription(
+            message_class(type_name),
+            topic,
+            lambda message: self._on_message(name, message),
+            qos.output(),
+        )
+
+    def _on_message(self, name: str, message: Message) -> None:
+        now = self.last_arrival_s = time.monotonic()
+        self.counts[name] += 1
+        header = _header(message)
+        if header is None:
+            return
+        stamp_ns = header.stamp.sec * _NANOSECONDS + header.stamp.nanosec
+        frame = self._frames.setdefault(stamp_ns, RecordedFrame())
+        frame.messages[name] = message
+        frame.arrivals_s[name] = now
+        delay = frame.delay_s
+        if delay is not None:
+            self._delays_s[stamp_ns] = delay
+            if self.complete is None or len(frame.messages) >= len(self.complete.messages):
+                self.complete = frame
+        while len(self._frames) > _KEPT_FRAMES:
+            del self._frames[next(iter(self._frames))]
+
+    def _on_label_info(self, _: Message) -> None:
+        self.ready = True
+
+    def _on_diagnostics(self, message: Message) -> None:
+        for status in message.status:
+            if status.name.endswith(': frames'):
+                self.counters = {item.key: item.value for item in status.values}
+
+
+def _header(message: Message) -> Message:
+    """Header of a message; a MarkerArray has those of its markers, if it has any."""
+    if hasattr(message, 'header'):
+        return message.header
+    return message.markers[0].header if message.markers else None

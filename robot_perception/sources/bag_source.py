@@ -1,0 +1,75 @@
+"""A rosbag2 recording as a source. Messages pass through byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from robot_perception.core.errors import SourceError
+from robot_perception.sources.bag_file import BagTopic, open_bag
+from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
+from robot_perception.sources.messages import standard_types
+from robot_perception.sources.sample import Role, Sample, Source
+
+
+class BagSource(Source):
+    """The camera of a bag: pictures, calibration, depth and transforms."""
+
+    def __init__(self, path: Path, wish: TopicWish | None = None) -> None:
+        """Open a bag and choose its topics.
+
+        A file that was cut short is read up to the cut.
+
+        Args:
+            path: the folder of a bag, or a single .mcap or .db3 file.
+            wish: topics to use, for a bag with several cameras.
+
+        Raises:
+            SourceError: not a bag, nothing readable in it, or no camera to choose.
+
+        """
+        self._bag = open_bag(path)
+        try:
+            topics = self._bag.topics()
+            choice = choose_topics(list(map(_described, topics)), wish or TopicWish(), path.name)
+        except SourceError as error:
+            self.close()
+            if self._bag.damage is None:
+                raise
+            raise SourceError(f'{error} {self._bag.damage}') from error
+        self._chosen = choice.roles
+        listed = ', '.join(f'{topic} as {role.value}' for topic, role in choice.roles.items())
+        self.description = f'bag {path.name}: {listed}'
+        self.roles = frozenset(choice.roles.values())
+        self.notes = choice.notes
+        self.sample_count = sum(
+            topic.message_count for topic in topics if topic.name in choice.roles
+        )
+        self.duration_ns = self._bag.duration_ns
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Give the chosen messages in order of recording."""
+        for message in self._bag.messages(self._chosen.keys()):
+            yield Sample(self._chosen[message.topic], message.stamp_ns, message.data)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._bag.close()
+
+
+def _described(topic: BagTopic) -> Topic:
+    """Look into the first image of a topic."""
+    types = standard_types()
+    if topic.type_name not in (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name):
+        return Topic(topic.name, topic.type_name)
+    try:
+        message = types.deserialize_cdr(topic.first, topic.type_name)
+    except Exception as error:
+        # A deserializer fed with broken bytes raises anything.
+        raise SourceError(
+            f'{topic.name}: expected {topic.type_name}, got a message that cannot be read '
+            f'({error}). Record it again.'
+        ) from error
+    compressed = topic.type_name == Role.COMPRESSED_IMAGE.type_name
+    field = 'format' if compressed else 'encoding'
+    return Topic(topic.name, topic.type_name, str(getattr(message, field)))

@@ -1,0 +1,185 @@
+"""Which topics of a bag are the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from robot_perception.core.errors import SourceError
+from robot_perception.sources.sample import Role
+
+DEPTH_ENCODINGS = ('16UC1', '32FC1')
+_DEPTH_WORDS = ('depth', 'disparity')
+_REGISTERED_WORDS = ('aligned', 'registered')
+_TRANSPORTS = ('compressed',)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of a bag that holds messages.
+
+    Attributes:
+        name: full name, such as ``/camera/color/image_raw``.
+        type_name: ROS type.
+        encoding: encoding of the first image, or format of the first compressed one; empty for
+            other types.
+
+    """
+
+    name: str
+    type_name: str
+    encoding: str = ''
+
+    @property
+    def base(self) -> str:
+        """Name without the transport: camera_info stands beside this one."""
+        head, _, tail = self.name.rpartition('/')
+        return head if tail in _TRANSPORTS else self.name
+
+    @property
+    def namespace(self) -> str:
+        """Everything before the last part of the base name."""
+        return self.base.rpartition('/')[0]
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it holds depth that can be published as it is."""
+        return self.type_name == Role.DEPTH.type_name and self.encoding in DEPTH_ENCODINGS
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it holds pictures that are not made of depth."""
+        carries = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
+        named_depth = any(word in self.name.lower() for word in _DEPTH_WORDS)
+        coded_depth = self.encoding.startswith(DEPTH_ENCODINGS) or 'Depth' in self.encoding
+        return self.type_name in carries and not named_depth and not coded_depth
+
+
+@dataclass(frozen=True, slots=True)
+class TopicWish:
+    """Topics the user named; None leaves the choice to this module."""
+
+    image: str | None = None
+    camera_info: str | None = None
+    depth: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicChoice:
+    """Topics by role, and what is worth saying about the choice."""
+
+    roles: Mapping[str, Role]
+    notes: tuple[str, ...] = ()
+
+
+def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicChoice:
+    """Pick the one camera of a bag, its calibration and its depth.
+
+    Args:
+        topics: the topics that hold messages.
+        wish: what the user named.
+        bag: name of the bag, for messages.
+
+    Raises:
+        SourceError: no camera, several cameras and none named, or a named topic that is absent
+            or of a wrong type.
+
+    """
+    image = _choose_image(topics, wish.image, bag)
+    info, info_notes = _choose_camera_info(topics, image, wish.camera_info, bag)
+    depth, depth_notes = _choose_depth(topics, image, wish.depth, bag)
+    compressed = image.type_name == Role.COMPRESSED_IMAGE.type_name
+    roles = {image.name: Role.COMPRESSED_IMAGE if compressed else Role.IMAGE}
+    if info is not None:
+        roles[info.name] = Role.CAMERA_INFO
+    if depth is not None:
+        roles[depth.name] = Role.DEPTH
+    for role in (Role.TF, Role.TF_STATIC):
+        name = f'/{role.value}'
+        if any(topic.name == name and topic.type_name == role.type_name for topic in topics):
+            roles[name] = role
+    return TopicChoice(roles, info_notes + depth_notes)
+
+
+def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
+    carriers = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
+    if wish is not None:
+        named = [topic for topic in topics if topic.type_name in carriers]
+        return _named(named, wish, 'image_topic', bag)
+    pictures = [topic for topic in topics if topic.is_picture]
+    raw = {topic.base for topic in pictures if topic.type_name == Role.IMAGE.type_name}
+    # One camera often records both; the raw pictures need no decoding.
+    cameras = [
+        topic
+        for topic in pictures
+        if topic.type_name == Role.IMAGE.type_name or topic.base not in raw
+    ]
+    if not cameras:
+        raise SourceError(
+            f'{bag}: expected a topic of camera images, got {_listed(topics)}. '
+            'Record one (sensor_msgs Image or CompressedImage), or name it with image_topic.'
+        )
+    if len(cameras) > 1:
+        raise SourceError(
+            f'{bag}: expected one camera, got {_listed(cameras)}. '
+            'Choose one with image_topic (--image-topic).'
+        )
+    return cameras[0]
+
+
+def _choose_camera_info(
+    topics: Sequence[Topic], image: Topic, wish: str | None, bag: str
+) -> tuple[Topic | None, tuple[str, ...]]:
+    infos = [topic for topic in topics if topic.type_name == Role.CAMERA_INFO.type_name]
+    if wish is not None:
+        return _named(infos, wish, 'camera_info_topic', bag), ()
+    sibling = f'{image.namespace}/camera_info'
+    for topic in infos:
+        if topic.name == sibling:
+            return topic, ()
+    note = (
+        f'{bag}: no {sibling} beside {image.name}, so nothing 3D can be made. '
+        f'Calibrations there: {_listed(infos)}; choose one with camera_info_topic.'
+    )
+    return None, (note,)
+
+
+def _choose_depth(
+    topics: Sequence[Topic], image: Topic, wish: str | None, bag: str
+) -> tuple[Topic | None, tuple[str, ...]]:
+    if wish is not None:
+        named = [topic for topic in topics if topic.type_name == Role.DEPTH.type_name]
+        return _named(named, wish, 'depth_topic', bag), ()
+    depths = [topic for topic in topics if topic.is_depth and topic != image]
+    registered = [
+        topic for topic in depths if any(word in topic.name for word in _REGISTERED_WORDS)
+    ]
+    for candidates in (depths, registered):
+        if len(candidates) == 1:
+            return candidates[0], ()
+    if not depths:
+        return None, ()
+    note = (
+        f'{bag}: several depth topics, none published: {_listed(depths)}. '
+        'Choose one with depth_topic.'
+    )
+    return None, (note,)
+
+
+def _named(topics: Sequence[Topic], name: str, parameter: str, bag: str) -> Topic:
+    full = name if name.startswith('/') else f'/{name}'
+    for topic in topics:
+        if topic.name == full:
+            return topic
+    raise SourceError(
+        f'{parameter}: expected a topic of {bag} that fits, got {full!r}. '
+        f'Choose one of: {_listed(topics)}.'
+    )
+
+
+def _listed(topics: Sequence[Topic]) -> str:
+    described = [
+        f'{topic.name} ({topic.type_name}{", " if topic.encoding else ""}{topic.encoding})'
+        for topic in sorted(topics, key=lambda topic: topic.name)
+    ]
+    return ', '.join(described) or 'none'

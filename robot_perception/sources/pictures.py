@@ -1,0 +1,202 @@
+"""Pictures on disk as sources: one, a folder of them, or colour and depth in pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+import re
+
+import cv2
+import numpy as np
+
+from robot_perception.core import CameraModel
+from robot_perception.core.arrays import AnyArray, UInt8Array, UInt16Array
+from robot_perception.core.errors import CalibrationError, SourceError
+from robot_perception.sources.messages import camera_info, color_image, depth_image
+from robot_perception.sources.sample import Role, Sample, Source
+
+PICTURE_SUFFIXES = (
+    *('.jpg', '.jpeg', '.png', '.bmp', '.webp'),
+    *('.tif', '.tiff', '.ppm', '.pgm'),
+)
+INTRINSICS_NAME = 'camera-intrinsics.txt'
+PICTURES_PER_SECOND = 30.0
+_COLOR_MARK, _DEPTH_MARK = '.color', '.depth'
+_SECOND_NS = 1_000_000_000
+# The 7-Scenes recordings write it where there is no depth; it is also where 16 bits end.
+_NO_DEPTH = np.iinfo(np.uint16).max
+_NAMED_AT_MOST = 5
+
+
+class PictureSource(Source):
+    """Pictures in order of their names, at a given rate.
+
+    In a folder with ``NAME.color.jpg`` and ``NAME.depth.png`` (16-bit millimetres, registered to
+    the colours) the depth goes with its picture, and ``camera-intrinsics.txt`` (3x3 matrix,
+    pixels) is the calibration. Everything else has a nominal pinhole: a field of view and
+    nothing more. Pictures that cannot be read are left out and named at the end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        hfov_deg: float,
+        frame_id: str,
+        start_ns: int,
+        fps: float = PICTURES_PER_SECOND,
+    ) -> None:
+        """Find the pictures.
+
+        Args:
+            path: one picture, or a folder of them.
+            hfov_deg: assumed horizontal field of view, degrees.
+            frame_id: coordinate frame of the camera.
+            start_ns: stamp of the first picture, nanoseconds.
+            fps: pictures per second.
+
+        Raises:
+            SourceError: no pictures there, or a bad intrinsics file.
+
+        """
+        self._hfov_deg = hfov_deg
+        self._frame_id = frame_id
+        self._start_ns = start_ns
+        self._fps = fps
+        self._pictures = [path] if path.is_file() else _pictures(path)
+        if not self._pictures:
+            raise SourceError(
+                f'{path}: expected pictures in the folder, got none. '
+                f'Pass a folder with {", ".join(PICTURE_SUFFIXES)}.'
+            )
+        self._depths = {one: depth for one in self._pictures if (depth := _depth_of(one))}
+        self._matrix = _read_intrinsics(path / INTRINSICS_NAME) if self._depths else None
+        count = len(self._pictures)
+        self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
+        if self._depths:
+            self.roles |= {Role.DEPTH}
+        self.sample_count = 2 * count + len(self._depths)
+        self.duration_ns = round(count * _SECOND_NS / fps)
+        self.description = (
+            f'{path.name}: {count} picture{"s" if count > 1 else ""}, {len(self._depths)} with '
+            f'depth, {fps:g} per second, '
+            + (f'nominal camera of {hfov_deg:g} degrees' if self._matrix is None else 'calibrated')
+        )
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Give calibration, depth and picture of each frame."""
+        lost = []
+        for index, path in enumerate(self._pictures):
+            stamp_ns = self._start_ns + round(index * _SECOND_NS / self._fps)
+            try:
+                samples = list(self._frame(path, stamp_ns))
+            except SourceError as error:
+                lost.append(str(error))
+                continue
+            yield from samples
+        if lost:
+            named = ' '.join(lost[:_NAMED_AT_MOST])
+            raise SourceError(
+                f'{self._pictures[0].parent}: expected {len(self._pictures)} readable pictures, '
+                f'got {len(self._pictures) - len(lost)}. {named}'
+                f'{" ..." if len(lost) > _NAMED_AT_MOST else ""}'
+            )
+
+    def close(self) -> None:
+        """Nothing stays open."""
+
+    def _frame(self, path: Path, stamp_ns: int) -> Iterator[Sample]:
+        # A registered pair must not be turned by what the camera says of its posture.
+        paired = path in self._depths
+        bgr = _read_color(path, turned=not paired)
+        camera = self._camera((bgr.shape[0], bgr.shape[1]))
+        # The calibration and the depth go first, so that they are there when the picture arrives.
+        yield Sample(Role.CAMERA_INFO, stamp_ns, camera_info(camera, stamp_ns, self._frame_id))
+        if paired:
+            depth = _read_depth(self._depths[path], camera.size_hw)
+            yield Sample(Role.DEPTH, stamp_ns, depth_image(depth, stamp_ns, self._frame_id))
+        yield Sample(Role.IMAGE, stamp_ns, color_image(bgr, stamp_ns, self._frame_id))
+
+    def _camera(self, size_hw: tuple[int, int]) -> CameraModel:
+        if self._matrix is None:
+            return CameraModel.nominal(size_hw, self._hfov_deg)
+        fx, fy, cx, cy = self._matrix
+        return CameraModel(size_hw, fx, fy, cx, cy)
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name is one of a picture."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Pictures of a folder by name, 2 before 10; of pairs only the colours."""
+    files = sorted((one for one in folder.iterdir() if is_picture(one)), key=_natural)
+    colors = [one for one in files if Path(one.stem).suffix == _COLOR_MARK]
+    return colors or files
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    parts = re.findall(r'\d+|\D+', path.name)
+    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
+
+
+def _depth_of(path: Path) -> Path | None:
+    """Return the depth that belongs to a picture, None without one."""
+    name = Path(path.stem)
+    if name.suffix != _COLOR_MARK:
+        return None
+    depth = path.with_name(f'{name.stem}{_DEPTH_MARK}.png')
+    return depth if depth.exists() else None
+
+
+def _read_intrinsics(path: Path) -> tuple[float, float, float, float] | None:
+    """Focal lengths and principal point; None without a file."""
+    if not path.exists():
+        return None
+    try:
+        matrix = np.loadtxt(path, dtype=np.float64).reshape(3, 3)
+        fx, fy, cx, cy = map(float, (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]))
+        CameraModel((1, 1), fx, fy, cx, cy)
+    except (OSError, ValueError, CalibrationError) as error:
+        raise SourceError(
+            f'{path}: expected three rows of three numbers, fx 0 cx, 0 fy cy, 0 0 1, '
+            f'got something else ({error}). Write the camera matrix there, or take the file away.'
+        ) from error
+    return fx, fy, cx, cy
+
+
+def _read_color(path: Path, *, turned: bool) -> UInt8Array:
+    flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    bgr: UInt8Array = _decoded(path, flags)
+    return bgr
+
+
+def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
+    depth = _decoded(path, cv2.IMREAD_UNCHANGED)
+    if depth.dtype != np.uint16 or depth.shape != size_hw:
+        raise SourceError(
+            f'{path}: expected 16-bit depth of {size_hw}, got {depth.shape} {depth.dtype}. '
+            'Register the depth to the colours, in millimetres.'
+        )
+    millimetres: UInt16Array = np.where(depth == _NO_DEPTH, np.uint16(0), depth)
+    return millimetres
+
+
+def _decoded(path: Path, flags: int) -> AnyArray:
+    try:
+        data = path.read_bytes()
+        # Unlike imread, imdecode does not fill up a cut JPEG with grey.
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except (OSError, cv2.error) as error:
+        raise SourceError(
+            f'{path}: expected a picture that can be decoded, got none ({error}). '
+            'Copy it again or take it away.'
+        ) from error
+    if pixels is None:
+        raise SourceError(
+            f'{path}: expected a picture that can be decoded, got none. '
+            'Copy it again or take it away.'
+        )
+    decoded: AnyArray = pixels
+    return decoded

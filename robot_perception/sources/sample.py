@@ -1,0 +1,104 @@
+"""What every recording is turned into: a stream of serialized messages."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Role(Enum):
+    """What a message is for; the value is the ROS type that carries it."""
+
+    type_name: str
+
+    IMAGE = ('image', 'sensor_msgs/msg/Image')
+    COMPRESSED_IMAGE = ('compressed_image', 'sensor_msgs/msg/CompressedImage')
+    CAMERA_INFO = ('camera_info', 'sensor_msgs/msg/CameraInfo')
+    DEPTH = ('depth', 'sensor_msgs/msg/Image')
+    TF = ('tf', 'tf2_msgs/msg/TFMessage')
+    TF_STATIC = ('tf_static', 'tf2_msgs/msg/TFMessage')
+
+    def __new__(cls, name: str, type_name: str) -> Self:
+        """Make the name the value and keep the type beside it."""
+        role = object.__new__(cls)
+        role._value_ = name
+        role.type_name = type_name
+        return role
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One message at the time it was recorded.
+
+    Attributes:
+        role: what it is for.
+        stamp_ns: time of recording in nanoseconds; paces the replay. The header inside has its
+            own stamp.
+        cdr: the serialized message, encapsulation header included, ready to be published.
+
+    """
+
+    role: Role
+    stamp_ns: int
+    cdr: bytes
+
+    @property
+    def type_name(self) -> str:
+        """ROS type, such as ``sensor_msgs/msg/Image``."""
+        return self.role.type_name
+
+
+class Source(ABC):
+    """A recording or a camera, opened. Each iteration starts again at the beginning.
+
+    What can be read is given first; what cannot is raised as SourceError at the end.
+
+    Attributes:
+        description: one line saying what is read and how.
+        roles: roles of the samples to expect.
+        sample_count: samples of one pass, None when unknown.
+        duration_ns: length of one pass, until the next could begin; None when unknown.
+        live: whether samples come when they happen, so that nothing can be paced.
+        notes: sentences about choices a user may want to change.
+
+    """
+
+    description: str
+    roles: frozenset[Role]
+    sample_count: int | None = None
+    duration_ns: int | None = None
+    live: bool = False
+    notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Sample]:
+        """Give the samples in order of time.
+
+        Raises:
+            SourceError: after the last sample that could be read, when something could not.
+
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of files and devices; may be called twice."""
+
+    def __enter__(self) -> Self:
+        """Use the source in a with statement."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close at the end of a with statement."""
+        self.close()

@@ -1,0 +1,158 @@
+"""Videos and webcams as sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+import time
+
+import cv2
+
+from robot_perception.core import CameraModel
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.core.errors import SourceError
+from robot_perception.sources.messages import camera_info, color_image
+from robot_perception.sources.sample import Role, Sample, Source
+
+VIDEO_SUFFIXES = (
+    *('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv'),
+    *('.ts', '.mts', '.m2ts', '.ogv', '.3gp'),
+)
+_SECOND_NS = 1_000_000_000
+_MILLISECOND_NS = 1_000_000
+_USUAL_FPS = 30.0
+# The count in a container's header is an estimate; a real cut takes away more than this.
+_COUNT_SLACK = 0.05
+
+
+class VideoSource(Source):
+    """A video file. Its calibration is a nominal pinhole: a field of view and nothing more."""
+
+    def __init__(
+        self, path: Path, *, hfov_deg: float, frame_id: str, start_ns: int, fps: float | None
+    ) -> None:
+        """Open a video.
+
+        Args:
+            path: the file.
+            hfov_deg: assumed horizontal field of view, degrees.
+            frame_id: coordinate frame of the camera.
+            start_ns: stamp of the first picture, nanoseconds.
+            fps: pictures per second; None takes the times of the video.
+
+        Raises:
+            SourceError: the file holds no video that can be decoded.
+
+        """
+        self._path = path
+        self._start_ns = start_ns
+        self._fps = fps
+        self._frame_id = frame_id
+        capture = cv2.VideoCapture(str(path))
+        readable, bgr = capture.read() if capture.isOpened() else (False, None)
+        recorded_fps = capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
+        self._frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        capture.release()
+        if not readable or bgr is None:
+            raise SourceError(
+                f'{path}: expected a video that can be decoded, got none. '
+                'The file is damaged or of an unknown codec; convert it to mp4 with H.264.'
+            )
+        size_hw = (bgr.shape[0], bgr.shape[1])
+        self._camera = CameraModel.nominal(size_hw, hfov_deg)
+        played_fps = fps or recorded_fps
+        self._period_ns = round(_SECOND_NS / played_fps)
+        self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
+        if self._frames:
+            self.sample_count = 2 * self._frames
+            self.duration_ns = self._frames * self._period_ns
+        self.description = (
+            f'video {path.name}: {size_hw[1]}x{size_hw[0]}, {played_fps:.4g} pictures per second, '
+            f'nominal camera of {hfov_deg:g} degrees'
+        )
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Give calibration and picture of each frame."""
+        capture = cv2.VideoCapture(str(self._path))
+        count = 0
+        media_ns = -self._period_ns
+        try:
+            while (picture := capture.read())[0]:
+                media_ns = self._media_time_ns(capture, count, media_ns)
+                stamp_ns = self._start_ns + media_ns
+                yield from _frame(picture[1], self._camera, stamp_ns, self._frame_id)
+                count += 1
+        finally:
+            capture.release()
+        if count == 0 or count < self._frames * (1 - _COUNT_SLACK):
+            raise SourceError(
+                f'{self._path}: expected {self._frames} pictures, got {count}. '
+                'The file is cut or damaged; what could be decoded is used.'
+            )
+
+    def close(self) -> None:
+        """Nothing stays open between passes."""
+
+    def _media_time_ns(self, capture: cv2.VideoCapture, index: int, previous_ns: int) -> int:
+        if self._fps is not None:
+            return round(index * _SECOND_NS / self._fps)
+        recorded_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * _MILLISECOND_NS)
+        # Streams without a container have no times.
+        return recorded_ns if recorded_ns > previous_ns else previous_ns + self._period_ns
+
+
+class WebcamSource(Source):
+    """A camera of this machine, at its own rate, with a nominal pinhole."""
+
+    live = True
+
+    def __init__(self, index: int, *, hfov_deg: float, frame_id: str) -> None:
+        """Open a camera.
+
+        Args:
+            index: number of the camera, as in /dev/video0.
+            hfov_deg: assumed horizontal field of view, degrees.
+            frame_id: coordinate frame of the camera.
+
+        Raises:
+            SourceError: there is no such camera, or it gives no picture.
+
+        """
+        self._index = index
+        self._frame_id = frame_id
+        self._capture = cv2.VideoCapture(index)
+        readable, bgr = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not readable or bgr is None:
+            self._capture.release()
+            raise SourceError(
+                f'webcam {index}: expected a camera that gives pictures, got none. '
+                'Check that it is plugged in, that no other program holds it and that you may '
+                'read /dev/video*; the first camera is 0.'
+            )
+        size_hw = (bgr.shape[0], bgr.shape[1])
+        self._camera = CameraModel.nominal(size_hw, hfov_deg)
+        self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
+        self.description = (
+            f'webcam {index}: {size_hw[1]}x{size_hw[0]}, nominal camera of {hfov_deg:g} degrees'
+        )
+
+    def __iter__(self) -> Iterator[Sample]:
+        """Give calibration and picture of each frame, stamped now; ends only by an error."""
+        while True:
+            readable, bgr = self._capture.read()
+            if not readable:
+                raise SourceError(
+                    f'webcam {self._index}: expected a picture, got none. '
+                    'The camera was unplugged or taken by another program.'
+                )
+            yield from _frame(bgr, self._camera, time.time_ns(), self._frame_id)
+
+    def close(self) -> None:
+        """Let go of the camera."""
+        self._capture.release()
+
+
+def _frame(bgr: UInt8Array, camera: CameraModel, stamp_ns: int, frame_id: str) -> Iterator[Sample]:
+    # The calibration goes first, so that it is there when the picture arrives.
+    yield Sample(Role.CAMERA_INFO, stamp_ns, camera_info(camera, stamp_ns, frame_id))
+    yield Sample(Role.IMAGE, stamp_ns, color_image(bgr, stamp_ns, frame_id))

@@ -1,0 +1,88 @@
+"""Everything that is worth keeping of one scene, as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+
+import cv2
+
+from robot_perception.core import Scene
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.core.errors import OutputError
+from robot_perception.viewer.atomic import make_folder, write_bytes
+from robot_perception.viewer.cloud import draw_cloud
+from robot_perception.viewer.depth import draw_depth_with_scale
+from robot_perception.viewer.features import draw_features
+from robot_perception.viewer.masks import draw_instances
+from robot_perception.viewer.overlay import draw_overlay
+from robot_perception.viewer.ply import write_ply
+from robot_perception.viewer.scene_json import write_scene_json
+
+
+def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list[Path]:
+    """Write the pictures, the cloud and the description of a scene.
+
+    What the scene lacks is not written. Files of the same name are replaced.
+
+    Args:
+        scene: what to write.
+        folder: made where it is missing.
+        stem: beginning of the names: ``STEM_overlay.png``, ``STEM_depth.png``,
+            ``STEM_features.png``, ``STEM_instances.png``, ``STEM_cloud.png``, ``STEM.ply`` and
+            ``STEM_scene.json``.
+
+    Returns:
+        Paths of the files, in that order.
+
+    Raises:
+        OutputError: a file cannot be written. Those before it stay; none is half-written.
+
+    """
+    target = Path(folder)
+    if not stem or Path(stem).name != stem:
+        raise OutputError(
+            f'stem: expected a plain file name, got {stem!r}. Put the rest in folder.'
+        )
+    make_folder(target)
+    written = []
+    for name, picture in _pictures(scene):
+        written.append(target / f'{stem}_{name}.png')
+        write_picture(picture, written[-1])
+    cloud = scene.cloud()
+    if cloud is not None:
+        written.append(target / f'{stem}.ply')
+        write_ply(cloud, written[-1])
+    written.append(target / f'{stem}_scene.json')
+    write_scene_json(scene, written[-1])
+    return written
+
+
+def write_picture(rgb: UInt8Array, path: str | os.PathLike[str]) -> None:
+    """Write a picture as PNG, exact in every pixel.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        path: file to make or replace; its folder must exist.
+
+    Raises:
+        OutputError: the file cannot be written; no half-written file is left.
+
+    """
+    _, encoded = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    write_bytes(Path(path), encoded.tobytes())
+
+
+def _pictures(scene: Scene) -> Iterator[tuple[str, UInt8Array]]:
+    size_hw = scene.image.size_hw
+    yield 'overlay', draw_overlay(scene)
+    if scene.depth is not None:
+        yield 'depth', draw_depth_with_scale(scene.depth)
+    if scene.features is not None:
+        yield 'features', draw_features(scene.features, size_hw)
+    if scene.masks is not None:
+        yield 'instances', draw_instances(scene.masks)
+    cloud = scene.cloud()
+    if cloud is not None:
+        yield 'cloud', draw_cloud(cloud, size_hw)

@@ -1,0 +1,138 @@
+"""Plates that name the objects of a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from robot_perception.core import SceneObject
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.viewer.palette import class_colour, Rgb
+from robot_perception.viewer.text import draw_text, fit_text, text_size_px, text_width
+
+_PLATE: Rgb = (20, 22, 27)
+_PLATE_OPACITY = 0.86
+_LETTERS: Rgb = (255, 255, 255)
+_FAR_M = 10
+_MAX_LETTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """A label with its place, in pixels of the picture."""
+
+    text: str
+    colour: Rgb
+    left: int
+    top: int
+    width: int
+    height: int
+
+    def overlaps(self, other: Plate) -> bool:
+        """Whether the two cover a pixel together."""
+        return (
+            self.left < other.left + other.width
+            and other.left < self.left + self.width
+            and self.top < other.top + other.height
+            and other.top < self.top + self.height
+        )
+
+
+def labels_of(item: SceneObject) -> tuple[str, str, str]:
+    """Say what an object is on one line: all that is known, less, and its name only.
+
+    >>> labels_of(SceneObject(0, 1, 'cup', 0.913, (0, 0, 9, 9), track_id=3))
+    ('cup #3 0.91', 'cup #3 0.91', 'cup')
+
+    """
+    # Names come from a model's config: whatever they hold, a label is one short line.
+    name = ' '.join(item.class_name.split())[:_MAX_LETTERS]
+    track = '' if item.track_id is None else f' #{item.track_id}'
+    depth = '' if item.depth_m is None else f' · {_metres(item.depth_m)}'
+    scored = f'{name}{track} {item.score:.2f}'
+    return f'{scored}{depth}', scored, name
+
+
+def place_plates(
+    placed_boxes: Iterable[tuple[SceneObject, tuple[int, int, int, int]]],
+    size_hw: tuple[int, int],
+) -> list[Plate]:
+    """Find a place inside the picture for the label of each box.
+
+    Args:
+        placed_boxes: objects with the pixels of their boxes: left, top, right, bottom.
+        size_hw: rows and columns of the picture.
+
+    Returns:
+        One plate for each box, fewer where the picture has no room for a letter.
+
+    """
+    size_px = text_size_px(size_hw)
+    height = round(size_px * 1.5)
+    plates: list[Plate] = []
+    for item, box in placed_boxes:
+        frame = _bar(size_px) + 2 * _padding(size_px)
+        text = _fitting_label(item, size_px, size_hw[1] - frame)
+        if not text or height > size_hw[0]:
+            continue
+        width = text_width(text, size_px) + frame
+        colour = class_colour(item.class_name)
+        tries = [
+            Plate(text, colour, left, top, width, height)
+            for left, top in _corners(box, width, height, size_hw)
+        ]
+        free = (plate for plate in tries if not any(map(plate.overlaps, plates)))
+        plates.append(next(free, tries[0]))
+    return plates
+
+
+def draw_plates(canvas: UInt8Array, plates: Iterable[Plate]) -> None:
+    """Draw the plates on ``canvas``, (H, W, 3) uint8 rgb, in place."""
+    size_px = text_size_px((canvas.shape[0], canvas.shape[1]))
+    for plate in plates:
+        bottom, right = plate.top + plate.height, plate.left + plate.width
+        region = canvas[plate.top : bottom, plate.left : right]
+        cv2.addWeighted(region, 1 - _PLATE_OPACITY, _filled(region), _PLATE_OPACITY, 0, region)
+        region[:, : _bar(size_px)] = plate.colour
+        left = plate.left + _bar(size_px) + _padding(size_px)
+        middle = plate.top + plate.height // 2
+        draw_text(canvas, plate.text, (left, middle), size_px, _LETTERS)
+
+
+def _fitting_label(item: SceneObject, size_px: int, room_px: int) -> str:
+    """Take the longest label there is room for; a number is shown whole or not at all."""
+    labels = labels_of(item)
+    fitting = (label for label in labels if text_width(label, size_px) <= room_px)
+    return next(fitting, None) or fit_text(labels[-1], size_px, room_px)
+
+
+def _corners(
+    box: tuple[int, int, int, int], width: int, height: int, size_hw: tuple[int, int]
+) -> Iterator[tuple[int, int]]:
+    """Left and top of a plate in order of preference, all inside the picture."""
+    left, top, right, bottom = box
+    rows = (top - height, top, bottom, bottom - height)
+    wanted = [(column, row) for column in (left, right - width) for row in rows]
+    last_left, last_top = size_hw[1] - width, size_hw[0] - height
+    fitting = [(column, row) for column, row in wanted if 0 <= row <= last_top]
+    for column, row in fitting or [(left, top)]:
+        yield min(max(column, 0), last_left), min(max(row, 0), last_top)
+
+
+def _filled(region: UInt8Array) -> UInt8Array:
+    return np.full(region.shape, _PLATE, np.uint8)
+
+
+def _metres(depth_m: float) -> str:
+    return f'{depth_m:.2f} m' if depth_m < _FAR_M else f'{depth_m:.1f} m'
+
+
+def _bar(size_px: int) -> int:
+    return max(2, round(size_px / 4))
+
+
+def _padding(size_px: int) -> int:
+    return max(2, round(size_px / 3))

@@ -1,0 +1,26 @@
+"""Masks as a picture of labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot_perception.core import Masks
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.viewer.palette import instance_colour, Rgb
+
+_BACKGROUND: Rgb = (24, 26, 31)
+
+
+def draw_instances(masks: Masks) -> UInt8Array:
+    """Paint each mask in a colour of its own.
+
+    Args:
+        masks: may overlap; the better detection then wins, as in `Masks.instance_map`.
+
+    Returns:
+        (H, W, 3) uint8 rgb, dark grey where there is no object.
+
+    """
+    colours = [_BACKGROUND, *(instance_colour(index) for index in range(len(masks)))]
+    picture: UInt8Array = np.array(colours, np.uint8)[masks.instance_map()]
+    return picture

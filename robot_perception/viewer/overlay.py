@@ -1,0 +1,100 @@
+"""The picture with its objects drawn on it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from robot_perception.core import Scene
+from robot_perception.core.arrays import BoolArray, UInt8Array
+from robot_perception.viewer.labels import draw_plates, place_plates
+from robot_perception.viewer.palette import class_colour, Rgb
+
+_TINT = 0.38
+# The contour is the colour of its class, lightened so that it stands out from the tint.
+_CONTOUR_WHITE = 0.45
+_LINE_SHARE = 1 / 300
+
+PixelBox = tuple[int, int, int, int]
+
+
+def draw_overlay(scene: Scene) -> UInt8Array:
+    """Draw masks, boxes and labels of a scene on its image.
+
+    Objects that lie outside the image are left out. Smaller boxes are drawn over larger ones.
+
+    Args:
+        scene: masks and objects may be missing; the picture then shows what there is.
+
+    Returns:
+        (H, W, 3) uint8 rgb, a new picture of the image's size.
+
+    """
+    canvas: UInt8Array = scene.image.rgb.copy()
+    size_hw = scene.image.size_hw
+    stroke = max(1, round(min(size_hw) * _LINE_SHARE))
+    boxes = [(item, _pixels_of(item.box_xyxy, size_hw)) for item in scene.objects]
+    visible = [(item, box) for item, box in boxes if box is not None]
+    visible.sort(key=lambda pair: _area(pair[1]), reverse=True)
+    if scene.masks is not None:
+        for item, _ in visible:
+            _tint(canvas, scene.masks.pixels[item.index], class_colour(item.class_name), stroke)
+    for item, box in visible:
+        _draw_box(canvas, box, class_colour(item.class_name), stroke)
+    draw_plates(canvas, place_plates(visible, size_hw))
+    return canvas
+
+
+def _pixels_of(
+    box_xyxy: tuple[float, float, float, float], size_hw: tuple[int, int]
+) -> PixelBox | None:
+    """Whole pixels that a box covers inside the image, None when there are none."""
+    height, width = size_hw
+    left, top, right, bottom = box_xyxy
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
+        return None
+    first_column, first_row = round(max(left, 0)), round(max(top, 0))
+    last_column, last_row = round(min(right, width)), round(min(bottom, height))
+    first_column, first_row = min(first_column, width - 1), min(first_row, height - 1)
+    return (
+        first_column,
+        first_row,
+        max(last_column, first_column + 1),
+        max(last_row, first_row + 1),
+    )
+
+
+def _area(box: PixelBox) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _tint(canvas: UInt8Array, mask: BoolArray, colour: Rgb, stroke: int) -> None:
+    pixels = mask.view(np.uint8)
+    left, top, width, height = cv2.boundingRect(pixels)
+    if width == 0:
+        return
+    window = np.s_[top : top + height, left : left + width]
+    region, stencil = canvas[window], pixels[window]
+    cv2.copyTo(cv2.LUT(region, _tint_table(colour)), stencil, region)
+    # An inner edge by erosion: its cost does not depend on how ragged the mask is.
+    reach = 2 * max(1, stroke // 2) + 1
+    inner = cv2.erode(
+        stencil, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
+    )
+    light = np.array(colour) * (1 - _CONTOUR_WHITE) + 255 * _CONTOUR_WHITE
+    region[(stencil != inner)] = light.astype(np.uint8)
+
+
+def _tint_table(colour: Rgb) -> UInt8Array:
+    values = np.arange(256)[:, None] * (1 - _TINT) + np.array(colour) * _TINT
+    table: UInt8Array = values.round().astype(np.uint8)[None]
+    return table
+
+
+def _draw_box(canvas: UInt8Array, box: PixelBox, colour: Rgb, stroke: int) -> None:
+    """Draw the line wholly inside the box, so that a box at the border stays visible."""
+    left, top, right, bottom = box
+    # Plain strips of whole pixels: OpenCV's antialiased lines bleed out of the box.
+    region = canvas[top:bottom, left:right]
+    region[:stroke] = region[-stroke:] = colour
+    region[:, :stroke] = region[:, -stroke:] = colour

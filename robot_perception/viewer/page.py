@@ -1,0 +1,203 @@
+"""A page that shows results in a browser, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+import math
+import os
+from pathlib import Path
+from urllib.parse import quote
+
+from robot_perception.core.errors import InputError, OutputError
+from robot_perception.viewer.atomic import make_folder, write_bytes
+
+Cell = str | int | float | None
+
+_ABSENT = '\N{EN DASH}'
+_INDEX = 'index.html'
+_MAX_DECIMALS = 3
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c1f24; --faint: #626a76; --line: #dfe2e7;
+  --paper: #fbfbfc; --card: #ffffff; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e8ec; --faint: #98a0ad;
+  --line: #30353d; --paper: #14161a; --card: #1b1e23; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 2.5rem 1.25rem 4rem; color: var(--ink);
+  background: var(--paper); font: 16px/1.55 system-ui, -apple-system, "Segoe UI", sans-serif; }
+h1 { margin: 0 0 .75rem; font-size: 1.75rem; line-height: 1.2; letter-spacing: -.015em; }
+h2 { margin: 2.5rem 0 .75rem; font-size: 1.1rem; }
+p { max-width: 44rem; margin: 0 0 .75rem; color: var(--faint); }
+.figures { display: grid; gap: 1.25rem; margin-top: 1.75rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+figure { margin: 0; overflow: hidden; border: 1px solid var(--line); border-radius: 10px;
+  background: var(--card); }
+figure a { display: block; background: #181a1f; }
+img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: contain; }
+figcaption { padding: .7rem .9rem .8rem; font-size: .9rem; color: var(--faint); }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px;
+  background: var(--card); }
+table { width: 100%; border-collapse: collapse; font-size: .92rem;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .5rem .9rem; text-align: left; white-space: nowrap; }
+th { color: var(--faint); font-weight: 600; }
+tbody tr { border-top: 1px solid var(--line); }
+.number { text-align: right; }
+""".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture on the page.
+
+    Attributes:
+        file: path of the picture relative to the page's folder.
+        caption: what it shows, for everyone.
+        alt: what it shows, for those who cannot see it.
+
+    """
+
+    file: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of values on the page.
+
+    Attributes:
+        title: heading.
+        columns: names with their units.
+        rows: one cell for each column, None for unknown. Columns of numbers only are aligned
+            right, their floats with as many decimals as give the largest four digits, at most
+            three.
+
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Check that each row fits the columns."""
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise InputError(
+                    f'table {self.title!r}: expected {len(self.columns)} cells in each row, '
+                    f'got {len(row)}. Pass None for an unknown value.'
+                )
+
+
+def write_page(
+    folder: str | os.PathLike[str],
+    title: str,
+    figures: Sequence[Figure],
+    tables: Sequence[Table],
+    notes: Sequence[str],
+) -> Path:
+    """Write ``index.html``; it needs nothing but the pictures beside it.
+
+    Args:
+        folder: made where it is missing; the pictures are in it already.
+        title: of the page, plain text.
+        figures: pictures in order.
+        tables: shown below the pictures.
+        notes: paragraphs below the title, plain text.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        OutputError: a picture is missing or lies outside the folder, or the page cannot be
+            written; no half-written file is left.
+
+    """
+    target = Path(folder)
+    make_folder(target)
+    for figure in figures:
+        _check_picture(target, figure)
+    page = target / _INDEX
+    write_bytes(page, _page(title, figures, tables, notes).encode())
+    return page
+
+
+def _check_picture(folder: Path, figure: Figure) -> None:
+    picture = (folder / figure.file).resolve()
+    if not (picture.is_relative_to(folder.resolve()) and picture.is_file()):
+        raise OutputError(
+            f'figure: expected a file inside {folder}, got {figure.file!r}. '
+            'Write the pictures first, into the folder of the page.'
+        )
+
+
+def _page(
+    title: str, figures: Sequence[Figure], tables: Sequence[Table], notes: Sequence[str]
+) -> str:
+    parts = [
+        '<!DOCTYPE html>',
+        '<html lang="en">',
+        '<head>',
+        '<meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f'<title>{escape(title)}</title>',
+        f'<style>\n{_STYLE}\n</style>',
+        '</head>',
+        '<body>',
+        f'<h1>{escape(title)}</h1>',
+        *(f'<p>{escape(note)}</p>' for note in notes),
+    ]
+    if figures:
+        parts += ['<div class="figures">', *map(_figure, figures), '</div>']
+    parts += [*map(_table, tables), '</body>', '</html>', '']
+    return '\n'.join(parts)
+
+
+def _figure(figure: Figure) -> str:
+    address = quote(figure.file)
+    return (
+        f'<figure><a href="{address}"><img src="{address}" alt="{escape(figure.alt)}"></a>'
+        f'<figcaption>{escape(figure.caption)}</figcaption></figure>'
+    )
+
+
+def _table(table: Table) -> str:
+    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
+    numeric = [_is_numeric(column) for column in columns]
+    texts = zip(*map(_texts, columns), strict=True)
+    head = _row('th', table.columns, numeric)
+    body = '\n'.join(_row('td', row, numeric) for row in texts)
+    return (
+        f'<h2>{escape(table.title)}</h2>\n<div class="scroll"><table>\n'
+        f'<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    )
+
+
+def _row(tag: str, texts: Sequence[str], numeric: Sequence[bool]) -> str:
+    kinds = (' class="number"' if right else '' for right in numeric)
+    inner = ''.join(
+        f'<{tag}{kind}>{escape(text)}</{tag}>' for kind, text in zip(kinds, texts, strict=True)
+    )
+    return f'<tr>{inner}</tr>'
+
+
+def _is_numeric(column: Sequence[Cell]) -> bool:
+    known = [cell for cell in column if cell is not None]
+    return bool(known) and all(isinstance(cell, int | float) for cell in known)
+
+
+def _texts(column: Sequence[Cell]) -> list[str]:
+    """Write the cells of one column, its floats with as many decimals each."""
+    sizes = [abs(cell) for cell in column if isinstance(cell, float) and math.isfinite(cell)]
+    largest = max(sizes, default=0.0)
+    whole_digits = math.floor(math.log10(largest)) if largest >= 1 else 0
+    decimals = max(0, _MAX_DECIMALS - whole_digits)
+    return [_text(cell, decimals) for cell in column]
+
+
+def _text(cell: Cell, decimals: int) -> str:
+    if isinstance(cell, float):
+        return f'{cell:.{decimals}f}' if math.isfinite(cell) else _ABSENT
+    return _ABSENT if cell is None else str(cell)

@@ -1,0 +1,198 @@
+"""A scene as JSON, for programs.
+
+Unknown is null. Pixels are pixels of the image; positions are metres in the optical frame of the
+camera; masks are run lengths as in COCO's uncompressed format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from robot_perception.core import (
+    CameraModel,
+    Depth,
+    MetricDepth,
+    ObjectPosition,
+    Scene,
+    SceneFeatures,
+    SceneObject,
+)
+from robot_perception.core.arrays import BoolArray
+from robot_perception.viewer.atomic import write_bytes
+
+SCHEMA = 'robot_perception/scene'
+SCHEMA_VERSION = 1
+
+JsonValue = None | bool | int | float | str | Sequence['JsonValue'] | Mapping[str, 'JsonValue']
+
+# Digits after the point: a hundredth of a pixel, a tenth of a millimetre, a microsecond.
+_PIXEL_DIGITS = 2
+_METRE_DIGITS = 4
+_SCORE_DIGITS = 4
+_SECOND_DIGITS = 6
+# Digits in all, where the magnitude is not known beforehand.
+_SIGNIFICANT = 6
+
+
+def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
+    """Describe a scene in what JSON has: null, numbers, text, lists and objects.
+
+    Returns:
+        A mapping with the keys ``schema``, ``version``, ``image``, ``camera``, ``timing_s``,
+        ``features``, ``depth`` and ``objects``; a part that the scene lacks is None. No number
+        is NaN or infinite.
+
+    """
+    height, width = scene.image.size_hw
+    return {
+        'schema': SCHEMA,
+        'version': SCHEMA_VERSION,
+        'image': {
+            'height': height,
+            'width': width,
+            'stamp_ns': scene.image.stamp_ns,
+            'frame_id': scene.image.frame_id,
+        },
+        'camera': None if scene.camera is None else _camera(scene.camera),
+        'timing_s': {
+            stage: _rounded(seconds, _SECOND_DIGITS) for stage, seconds in scene.timing_s.items()
+        },
+        'features': None if scene.features is None else _features(scene.features),
+        'depth': None if scene.depth is None else _depth(scene.depth),
+        'objects': None
+        if scene.detections is None
+        else [
+            _object(item, None if scene.masks is None else scene.masks.pixels[item.index])
+            for item in scene.objects
+        ],
+    }
+
+
+def write_scene_json(scene: Scene, path: str | os.PathLike[str]) -> None:
+    """Write `scene_to_dict` of a scene as a UTF-8 JSON file.
+
+    Args:
+        scene: what to write.
+        path: file to make or replace; its folder must exist.
+
+    Raises:
+        OutputError: the file cannot be written; no half-written file is left.
+
+    """
+    text = json.dumps(scene_to_dict(scene), ensure_ascii=False, allow_nan=False)
+    write_bytes(Path(path), (text + '\n').encode())
+
+
+def run_lengths(mask: BoolArray) -> list[int]:
+    """Count runs of equal pixels down the columns, as COCO's uncompressed RLE does.
+
+    Args:
+        mask: (H, W) bool.
+
+    Returns:
+        Lengths of runs, in turn outside and inside the mask; the first is outside and may be 0.
+
+    >>> run_lengths(np.array([[True, False], [True, True]]))
+    [0, 2, 1, 1]
+
+    """
+    columns = mask.ravel(order='F')
+    changes = np.flatnonzero(columns[1:] != columns[:-1]) + 1
+    ends = np.concatenate([[0], changes, [columns.size]])
+    lengths: list[int] = np.diff(ends).tolist()
+    return [0, *lengths] if columns.size and columns[0] else lengths
+
+
+def _camera(camera: CameraModel) -> JsonValue:
+    return {
+        'fx': _significant(camera.fx),
+        'fy': _significant(camera.fy),
+        'cx': _significant(camera.cx),
+        'cy': _significant(camera.cy),
+        'distortion_model': camera.distortion_model,
+        'distortion': [_significant(value) for value in camera.distortion],
+    }
+
+
+def _features(features: SceneFeatures) -> JsonValue:
+    rows, columns = features.grid_hw
+    return {
+        'model': features.model,
+        'vector': [_significant(value) for value in features.vector.tolist()],
+        'grid': [rows, columns],
+    }
+
+
+def _depth(depth: Depth) -> JsonValue:
+    metric = isinstance(depth, MetricDepth)
+    values = depth.metres if isinstance(depth, MetricDepth) else depth.inverse
+    known = values[np.isfinite(values)]
+    digits = _METRE_DIGITS if metric else _SIGNIFICANT
+    low, middle, high = (
+        (float(known.min()), float(np.median(known)), float(known.max()))
+        if known.size
+        else (math.nan, math.nan, math.nan)
+    )
+    return {
+        'kind': 'metric' if metric else 'relative',
+        'unit': 'm' if metric else None,
+        'min': _rounded(low, digits),
+        'median': _rounded(middle, digits),
+        'max': _rounded(high, digits),
+        'known_share': _rounded(known.size / values.size, _SCORE_DIGITS) if values.size else 0.0,
+    }
+
+
+def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:
+    return {
+        'index': item.index,
+        'class_id': item.class_id,
+        'class_name': item.class_name,
+        'score': _rounded(item.score, _SCORE_DIGITS),
+        'track_id': item.track_id,
+        'box_xyxy': _list(item.box_xyxy, _PIXEL_DIGITS),
+        'mask': None if mask is None else _mask(mask),
+        'depth_m': None if item.depth_m is None else _rounded(item.depth_m, _METRE_DIGITS),
+        'centroid_m': None if item.centroid_m is None else _list(item.centroid_m, _METRE_DIGITS),
+        **_position(item.position),
+    }
+
+
+def _mask(mask: BoolArray) -> JsonValue:
+    return {
+        'area': int(np.count_nonzero(mask)),
+        'rle': {'size': list(mask.shape), 'counts': run_lengths(mask)},
+    }
+
+
+def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
+    if position is None:
+        return {'covariance_m2': None, 'box_3d': None}
+    return {
+        'covariance_m2': [
+            [_significant(value) for value in row] for row in position.covariance_m2.tolist()
+        ],
+        'box_3d': {
+            'center_m': _list(position.box.center_m, _METRE_DIGITS),
+            'size_m': _list(position.box.size_m, _METRE_DIGITS),
+            'rotation_xyzw': _list(position.box.rotation_xyzw, _SIGNIFICANT),
+        },
+    }
+
+
+def _list(values: Iterable[float], digits: int) -> list[JsonValue]:
+    return [_rounded(value, digits) for value in values]
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return round(float(value), digits) if math.isfinite(value) else None
+
+
+def _significant(value: float) -> float | None:
+    return float(f'{value:.{_SIGNIFICANT}g}') if math.isfinite(value) else None

@@ -1,0 +1,48 @@
+"""The library and its commands for pip; `colcon build` goes by CMakeLists.txt instead."""
+
+from glob import glob
+from pathlib import Path
+import re
+
+from setuptools import find_packages, setup
+
+NAME = 'robot_perception'
+VERSION = re.search(
+    r"^__version__ = '(.+)'$", Path(NAME, '__init__.py').read_text(encoding='utf-8'), re.MULTILINE
+)[1]
+
+setup(
+    name=NAME,
+    version=VERSION,
+    description='Scene features, depth, objects and masks of every camera frame, for ROS 2',
+    author='robot_perception maintainers',
+    author_email='robot-perception@users.noreply.github.com',
+    maintainer='robot_perception maintainers',
+    maintainer_email='robot-perception@users.noreply.github.com',
+    license='Apache-2.0',
+    keywords=['ROS', 'perception', 'depth', 'detection', 'segmentation'],
+    python_requires='>=3.10',
+    packages=find_packages(include=[NAME, f'{NAME}.*']),
+    package_data={'': ['py.typed', '*.json', '*.safetensors', '*.yaml', '*.html', '*.md']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
+        (f'share/{NAME}', ['package.xml']),
+        *((f'share/{NAME}/{folder}', glob(f'{folder}/*.*')) for folder in ('config', 'launch', 'rviz')),
+    ],
+    install_requires=[
+        'numpy>=1.26',
+        'open3d>=0.18',
+        'opencv-python-headless>=4.8',
+        'pillow>=10.1',
+        'PyYAML>=6.0',
+        'rosbags>=0.10',
+        'safetensors>=0.5',
+        'torch>=2.6',
+        'tqdm>=4.60',
+        'transformers>=5,<6',
+    ],
+    extras_require={
+        'dev': ['hypothesis>=6.100', 'mypy>=1.15', 'pytest>=8', 'ruff>=0.14', 'types-PyYAML'],
+    },
+    entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
+)

@@ -1,0 +1,268 @@
+"""Builders of tiny seeded checkpoints: the four of the package, and further families for tests."""
+
+from functools import partial
+import json
+
+import numpy as np
+from safetensors.torch import load_file, save_file
+import torch
+import transformers
+
+from robot_perception.core import Image
+from robot_perception.models.network import quiet_transformers
+from robot_perception.models.tiny import spread_weights, write_checkpoint
+
+IMAGENET = {
+    'image_mean': [0.485, 0.456, 0.406],
+    'image_std': [0.229, 0.224, 0.225],
+    'do_normalize': True,
+    'do_rescale': True,
+    'rescale_factor': 1 / 255,
+}
+ASPECT = {**IMAGENET, 'size': {'shortest_edge': 96, 'longest_edge': 160}, 'resample': 2}
+SQUARE = {**IMAGENET, 'do_normalize': False, 'size': {'height': 96, 'width': 96}, 'resample': 2}
+COCO_HOLES = (0, 3, 7)
+
+_DETR = {
+    'num_queries': 10,
+    'd_model': 32,
+    'encoder_layers': 1,
+    'decoder_layers': 2,
+    'encoder_attention_heads': 2,
+    'decoder_attention_heads': 2,
+    'encoder_ffn_dim': 32,
+    'decoder_ffn_dim': 32,
+}
+_RT_DETR = {
+    'num_queries': 10,
+    'd_model': 32,
+    'encoder_hidden_dim': 32,
+    'encoder_in_channels': [16, 16, 32],
+    'encoder_ffn_dim': 32,
+    'encoder_attention_heads': 2,
+    'decoder_in_channels': [32, 32, 32],
+    'decoder_ffn_dim': 32,
+    'decoder_layers': 2,
+    'decoder_attention_heads': 2,
+    'hidden_expansion': 0.5,
+}
+
+
+def picture(height=48, width=64, seed=0):
+    """Smooth blobs with noise: an image on which resizing filters differ."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width]
+    waves = [np.sin(x / (5 + c) + c) + np.cos(y / (7 - c)) for c in range(3)]
+    rgb = 127 + 50 * np.stack(waves, axis=-1) + random.normal(0, 20, (height, width, 3))
+    return Image(rgb.clip(0, 255).astype(np.uint8), stamp_ns=7, frame_id='camera')
+
+
+def labels(count, holes=()):
+    """A label table; those of DETR for COCO have holes."""
+    names = {i: 'N/A' if i in holes else f'class {i}' for i in range(count)}
+    return {'id2label': names, 'label2id': {name: i for i, name in names.items()}}
+
+
+def _resnet(**options):
+    return transformers.ResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16, 16, 32],
+        depths=[1] * 4,
+        layer_type='basic',
+        **options,
+    )
+
+
+def _detr(network, config, stages=('stage4',)):
+    backbone = _resnet(out_features=list(stages))
+    holes = COCO_HOLES if config is transformers.DetrConfig else ()
+    return network(config(backbone_config=backbone, **_DETR, **labels(12, holes)))
+
+
+def _rt_detr(network, config):
+    backbone = transformers.RTDetrResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16, 16, 32],
+        depths=[1] * 4,
+        layer_type='basic',
+        out_indices=[2, 3, 4],
+    )
+    return network(config(backbone_config=backbone, **_RT_DETR, **labels(8)))
+
+
+def _d_fine():
+    backbone = transformers.HGNetV2Config(
+        embedding_size=8,
+        hidden_sizes=[16, 16, 16, 32],
+        stem_channels=[3, 8, 8],
+        stage_in_channels=[8, 16, 16, 16],
+        stage_mid_channels=[8] * 4,
+        stage_out_channels=[16, 16, 16, 32],
+        stage_num_blocks=[1] * 4,
+        stage_numb_of_layers=[1] * 4,
+        use_learnable_affine_block=True,
+        out_indices=[2, 3, 4],
+    )
+    config = transformers.DFineConfig(
+        backbone_config=backbone,
+        decoder_n_points=[3, 6, 3],
+        depth_mult=0.34,
+        lqe_hidden_dim=8,
+        **_RT_DETR,
+        **labels(8),
+    )
+    return transformers.DFineForObjectDetection(config)
+
+
+def _yolos():
+    config = transformers.YolosConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        image_size=[64, 96],
+        num_detection_tokens=10,
+        **labels(12),
+    )
+    return transformers.YolosForObjectDetection(config)
+
+
+# Family -> how to make it, and its preprocessor_config.json.
+DETECTORS = {
+    'detr': (
+        partial(_detr, transformers.DetrForObjectDetection, transformers.DetrConfig),
+        ASPECT,
+    ),
+    'conditional_detr': (
+        partial(
+            _detr,
+            transformers.ConditionalDetrForObjectDetection,
+            transformers.ConditionalDetrConfig,
+        ),
+        ASPECT,
+    ),
+    'deformable_detr': (
+        partial(
+            _detr,
+            transformers.DeformableDetrForObjectDetection,
+            transformers.DeformableDetrConfig,
+            ('stage2', 'stage3', 'stage4'),
+        ),
+        ASPECT,
+    ),
+    'rt_detr': (
+        partial(_rt_detr, transformers.RTDetrForObjectDetection, transformers.RTDetrConfig),
+        SQUARE,
+    ),
+    'rt_detr_v2': (
+        partial(_rt_detr, transformers.RTDetrV2ForObjectDetection, transformers.RTDetrV2Config),
+        SQUARE,
+    ),
+    'd_fine': (_d_fine, SQUARE),
+    'yolos': (_yolos, ASPECT),
+}
+
+
+def seeded(make, seed=0):
+    """Make a network whose outputs vary, the same at every call."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = make()
+        spread_weights(network)
+        for module in network.modules():
+            if isinstance(module, torch.nn.Embedding):
+                torch.nn.init.normal_(module.weight)
+        for name, parameter in network.named_parameters():
+            if name.endswith('detection_tokens'):
+                torch.nn.init.normal_(parameter)
+    return network.eval()
+
+
+def write_detector(folder, family):
+    """Write a detector of ``family``; returns the folder."""
+    make, preprocessor = DETECTORS[family]
+    write_checkpoint(seeded(make), folder, preprocessor)
+    return folder
+
+
+def write_dinov2_with_registers(folder):
+    """Write an encoder with four register tokens; returns the folder."""
+    config = transformers.Dinov2WithRegistersConfig(
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        mlp_ratio=2,
+        image_size=70,
+        patch_size=14,
+        num_register_tokens=4,
+    )
+    network = seeded(partial(transformers.Dinov2WithRegistersModel, config))
+    write_checkpoint(network, folder, {**IMAGENET, 'crop_size': {'height': 56, 'width': 56}})
+    return folder
+
+
+def rewrite_config(folder, **changes):
+    """Change config.json of a checkpoint; None takes a key out."""
+    path = folder / 'config.json'
+    config = json.loads(path.read_text())
+    config = {key: value for key, value in (config | changes).items() if value is not None}
+    path.write_text(json.dumps(config))
+
+
+def rewrite_weights(folder, change):
+    """Pass the weights of a checkpoint through ``change``: dict -> dict."""
+    path = folder / 'model.safetensors'
+    weights = {key: value.clone() for key, value in load_file(path).items()}
+    save_file(change(weights), path, metadata={'format': 'pt'})
+
+
+def write_timm_detr(folder, backbone='resnet18'):
+    """Write a DETR twice, as transformers saves it and as one with a timm backbone was saved.
+
+    Returns the two folders.
+    """
+    basic = backbone == 'resnet18'
+    resnet = transformers.ResNetConfig(
+        embedding_size=64,
+        hidden_sizes=[64, 128, 256, 512] if basic else [256, 512, 1024, 2048],
+        depths=[2, 2, 2, 2] if basic else [3, 4, 6, 3],
+        layer_type='basic' if basic else 'bottleneck',
+        out_features=['stage4'],
+    )
+    config = transformers.DetrConfig(backbone_config=resnet, **_DETR, **labels(12))
+    network = seeded(partial(transformers.DetrForObjectDetection, config))
+    plain, timm = folder / 'plain', folder / 'timm'
+    for path in (plain, timm):
+        write_checkpoint(network, path, ASPECT)
+    rewrite_weights(timm, lambda weights: {to_timm(key): value for key, value in weights.items()})
+    rewrite_config(
+        timm,
+        backbone_config=None,
+        use_timm_backbone=True,
+        use_pretrained_backbone=True,
+        backbone=backbone,
+        dilation=False,
+    )
+    return plain, timm
+
+
+def to_timm(key):
+    """Name a ResNet weight as timm does, by a walk over the parts of the name."""
+    mark = 'backbone.conv_encoder.model.'
+    head, found, rest = key.partition(mark)
+    if not found:
+        return key
+    parts = rest.split('.')
+    kind = {'convolution': 'conv', 'normalization': 'bn'}
+    if parts[0] == 'embedder':
+        return f'{head}{mark}{kind[parts[2]]}1.{parts[3]}'
+    block = f'layer{int(parts[2]) + 1}.{parts[4]}'
+    if parts[5] == 'shortcut':
+        return f'{head}{mark}{block}.downsample.{list(kind).index(parts[6])}.{parts[7]}'
+    return f'{head}{mark}{block}.{kind[parts[7]]}{int(parts[6]) + 1}.{parts[8]}'
+
+
+def raw_network(folder, network_class):
+    """Load a checkpoint with transformers alone, as an independent reference."""
+    with quiet_transformers():
+        return getattr(transformers, network_class).from_pretrained(folder).eval()

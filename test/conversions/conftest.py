@@ -1,0 +1,96 @@
+"""Factories for three kinds of messages: plain objects, rosbags' and rclpy's."""
+
+import array
+from functools import cache
+import importlib
+from pathlib import Path
+import sys
+from types import SimpleNamespace
+
+import pytest
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+
+from robot_perception.conversions import RosbagsFactory
+from robot_perception.conversions.cv_bridge_fallback import _bridge
+
+ROOT = Path(__file__).parents[2]
+
+
+class NamespaceFactory:
+    """Messages that are nothing but their fields."""
+
+    def __call__(self, type_name, /, **fields):
+        return SimpleNamespace(type_name=type_name, **fields)
+
+    def sequence(self, values):
+        return values
+
+
+class RclpyFactory:
+    """rclpy's classes, with every field checked as its strict mode does."""
+
+    def __call__(self, type_name, /, **fields):
+        package, _, name = type_name.split('/')
+        message = getattr(importlib.import_module(f'{package}.msg'), name)
+        return message(check_fields=True, **fields)
+
+    def sequence(self, values):
+        made = array.array({'u1': 'B', 'f4': 'f', 'f8': 'd'}[values.dtype.str[1:]])
+        made.frombytes(memoryview(values).cast('B') if values.size else b'')
+        return made
+
+
+@cache
+def typestore():
+    store = get_typestore(Stores.ROS2_KILTED)
+    types = {}
+    for package, folder in (('vision_msgs', 'workspace/vision_msgs'), ('robot_perception', '.')):
+        for file in (ROOT / folder / 'msg').glob('*.msg'):
+            types |= get_types_from_msg(file.read_text(), f'{package}/msg/{file.stem}')
+    store.register(types)
+    return store
+
+
+@pytest.fixture(
+    params=['namespace', 'rosbags', pytest.param('rclpy', marks=pytest.mark.ros)],
+)
+def factory(request):
+    """Each kind of message in turn."""
+    if request.param == 'rclpy':
+        pytest.importorskip('rclpy')
+        pytest.importorskip('vision_msgs.msg')
+        pytest.importorskip('robot_perception.msg')
+        return RclpyFactory()
+    return RosbagsFactory(typestore()) if request.param == 'rosbags' else NamespaceFactory()
+
+
+@pytest.fixture
+def on_the_wire(factory):
+    """Write a message to CDR and read it back, where the kind of message can."""
+
+    def send(message):
+        if isinstance(factory, RclpyFactory):
+            from rclpy.serialization import deserialize_message, serialize_message
+
+            return deserialize_message(serialize_message(message), type(message))
+        if isinstance(factory, RosbagsFactory):
+            name = message.__msgtype__
+            return typestore().deserialize_cdr(typestore().serialize_cdr(message, name), name)
+        return message
+
+    return send
+
+
+@pytest.fixture
+def header(factory):
+    stamp = factory('builtin_interfaces/msg/Time', sec=12, nanosec=345_678_901)
+    return factory('std_msgs/msg/Header', stamp=stamp, frame_id='camera_optical_frame')
+
+
+@pytest.fixture
+def no_cv_bridge(monkeypatch):
+    """A machine without cv_bridge, whatever this one has."""
+    monkeypatch.setitem(sys.modules, 'cv_bridge', None)
+    _bridge.cache_clear()
+    yield
+    _bridge.cache_clear()

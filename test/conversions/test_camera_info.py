@@ -1,0 +1,239 @@
+"""Calibration messages: what they mean, and what must not become 3D."""
+
+import array
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from robot_perception.conversions import (
+    camera_info_message,
+    copy_camera_info,
+    match_camera,
+    to_camera,
+)
+from robot_perception.core import CameraModel
+from robot_perception.core.errors import CalibrationError, InputError
+
+K = [500.0, 0.0, 320.0, 0.0, 510.0, 240.0, 0.0, 0.0, 1.0]
+P = [400.0, 0.0, 300.0, -40.0, 0.0, 410.0, 230.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+D = [0.1, -0.2, 0.001, 0.002, 0.05]
+
+
+def info(**changes):
+    region = ('x_offset', 'y_offset', 'height', 'width')
+    roi = {name: changes.pop(name) for name in region if name in changes}
+    full = changes.pop('size_hw', (480, 640))
+    fields = {
+        'height': full[0],
+        'width': full[1],
+        'distortion_model': 'plumb_bob',
+        'd': D,
+        'k': K,
+        'r': np.eye(3).reshape(-1),
+        'p': P,
+        'binning_x': 0,
+        'binning_y': 0,
+        'roi': SimpleNamespace(**(dict.fromkeys(region, 0) | roi), do_rectify=False),
+    }
+    return SimpleNamespace(**(fields | changes))
+
+
+def test_raw_image_uses_k_and_d():
+    expected = CameraModel((480, 640), 500, 510, 320, 240, 'plumb_bob', tuple(D))
+    assert to_camera(info(), rectified=False) == expected
+
+
+def test_rectified_image_uses_p_and_no_distortion():
+    broken = info(k=[0.0] * 9, d=[float('nan')], distortion_model='?')
+    assert to_camera(broken, rectified=True) == CameraModel((480, 640), 400, 410, 300, 230)
+
+
+@pytest.mark.parametrize(
+    'make', [list, tuple, np.array, lambda numbers: array.array('d', numbers)]
+)
+def test_numbers_of_any_kind(make):
+    assert to_camera(info(k=make(K), d=make(D)), rectified=False).fx == 500
+
+
+@pytest.mark.parametrize(
+    ('changes', 'expected'),
+    [
+        ({}, (480, 640, 500, 510, 320, 240)),
+        ({'binning_x': 1, 'binning_y': 1}, (480, 640, 500, 510, 320, 240)),
+        ({'binning_x': 2, 'binning_y': 2}, (240, 320, 250, 255, 160, 120)),
+        ({'binning_x': 4}, (480, 160, 125, 510, 80, 240)),
+        ({'height': 480, 'width': 640}, (480, 640, 500, 510, 320, 240)),
+        (
+            {'x_offset': 100, 'y_offset': 40, 'height': 200, 'width': 300},
+            (200, 300, 500, 510, 220, 200),
+        ),
+        (
+            {
+                'x_offset': 100,
+                'y_offset': 40,
+                'height': 200,
+                'width': 300,
+                'binning_x': 2,
+                'binning_y': 2,
+            },
+            (100, 150, 250, 255, 110, 100),
+        ),
+    ],
+)
+def test_window_and_binning(changes, expected):
+    region = {'height', 'width'} & changes.keys()
+    message = info(**({'size_hw': (480, 640)} if region else {}), **changes)
+    camera = to_camera(message, rectified=False)
+    numbers = (*camera.size_hw, camera.fx, camera.fy, camera.cx, camera.cy)
+    assert numbers == expected
+    assert camera.distortion == tuple(D)
+
+
+def test_window_sees_the_same_rays_as_the_whole_image():
+    whole = to_camera(info(), rectified=False)
+    part = to_camera(info(x_offset=100, y_offset=40, height=200, width=300), rectified=False)
+    np.testing.assert_allclose(part.rays(), whole.rays()[40:240, 100:400], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('model', 'd', 'expected'),
+    [
+        ('', [], ('none', ())),
+        ('', [0.0] * 5, ('none', ())),
+        ('none', [0.0] * 4, ('none', ())),
+        ('plumb_bob', [], ('none', ())),
+        ('plumb_bob', [0.0] * 5, ('none', ())),
+        ('plumb_bob', [0.0] * 14, ('none', ())),
+        ('plumb_bob', D[:4], ('plumb_bob', tuple(D[:4]))),
+        ('plumb_bob', [*D, 0.0, 0.0, 0.0], ('plumb_bob', tuple(D))),
+        ('rational_polynomial', [0.0] * 8, ('none', ())),
+        (
+            'rational_polynomial',
+            [*range(1, 9), *[0.0] * 6],
+            ('rational_polynomial', tuple(map(float, range(1, 9)))),
+        ),
+        ('equidistant', [0.0] * 4, ('equidistant', (0.0,) * 4)),
+    ],
+)
+def test_lens_models(model, d, expected):
+    camera = to_camera(info(distortion_model=model, d=d), rectified=False)
+    assert (camera.distortion_model, camera.distortion) == expected
+
+
+REJECTED = [
+    ({'k': [0.0] * 9}, 'zero', r'K: expected a focal length, got fx=0.0.*not calibrated'),
+    ({'k': [500.0, *[0.0] * 8]}, 'zero', r'fy=0\.0'),
+    ({'k': [float('nan'), *K[1:]]}, 'nan', r'K: expected finite numbers'),
+    ({'k': [*K[:2], float('inf'), *K[3:]]}, 'nan', r'K: expected finite'),
+    ({'k': [-500.0, *K[1:]]}, 'focal_length', r'fx, fy > 0, got fx=-500'),
+    ({'k': [5e-324, *K[1:]]}, 'implausible', r'K: expected focal lengths of at least 0.01'),
+    ({'k': [*K[:2], 1e308, *K[3:]]}, 'implausible', r'within 1e\+07 pixels, got .*1e\+308'),
+    ({'k': K[:8]}, 'type', r'K: expected 9 numbers, got \(8,\)'),
+    ({'k': None}, 'type', r'K: expected'),
+    ({'k': ['a'] * 9}, 'type', r'K: expected numbers, got could not convert'),
+    ({'d': [float('nan')] * 5}, 'nan', r'D: expected finite'),
+    ({'d': [0.1] * 65}, 'type', r'D: expected at most 64 numbers, got \(65,\)'),
+    ({'size_hw': (0, 640)}, 'size', r'at least one pixel, got \(0, 640\)'),
+    ({'binning_x': 1000}, 'size', r'at least one pixel, got \(480, 0\)'),
+    ({'binning_y': -1}, 'type', r'binning_y: expected a whole number >= 0, got -1'),
+    ({'width': 1.5}, 'type', r'roi.width: expected a whole number >= 0, got 1.5'),
+    ({'distortion_model': 'fov'}, 'distortion_model', r"expected one of .*, got 'fov'"),
+    ({'distortion_model': ''}, 'distortion_model', r"got ''"),
+    ({'distortion_model': None}, 'type', r'distortion_model: expected text, got NoneType'),
+    ({'distortion_model': 'equidistant'}, 'distortion_coefficients', r'got 5'),
+    (
+        {'distortion_model': 'equidistant', 'd': []},
+        'distortion_coefficients',
+        r'D: expected 4 coefficients for equidistant, got 0',
+    ),
+]
+
+
+@pytest.mark.parametrize(('changes', 'reason', 'match'), REJECTED)
+def test_bad_calibrations_are_refused(changes, reason, match):
+    with pytest.raises(CalibrationError, match=match) as caught:
+        to_camera(info(**changes), rectified=False)
+    assert caught.value.reason == reason
+
+
+def test_an_empty_p_is_told_by_name():
+    with pytest.raises(CalibrationError, match=r'P: expected a focal length') as caught:
+        to_camera(info(p=[0.0] * 12), rectified=True)
+    assert caught.value.reason == 'zero'
+
+
+@pytest.mark.parametrize('count', range(21))
+@pytest.mark.parametrize('model', ['plumb_bob', 'rational_polynomial', 'equidistant', 'none'])
+def test_any_length_of_d_is_used_whole_or_refused(model, count):
+    d = [0.01 * (place + 1) for place in range(count)]
+    lengths = {'plumb_bob': {0, 4, 5}, 'rational_polynomial': {0, 8}, 'equidistant': {4}}
+    if count in lengths.get(model, {0}):
+        assert to_camera(info(distortion_model=model, d=d), rectified=False).distortion == tuple(d)
+    else:
+        with pytest.raises(CalibrationError, match=f'got {count}'):
+            to_camera(info(distortion_model=model, d=d), rectified=False)
+
+
+def test_mutated_calibrations_give_finite_rays_or_a_refusal():
+    rng = np.random.default_rng(11)
+    poison = [float('nan'), float('inf'), -float('inf'), 0.0, -1.0, 1e308, 5e-324]
+    accepted = 0
+    for _ in range(500):
+        message = info(k=list(K), p=list(P), d=list(D), size_hw=(6, 8))
+        field = ('k', 'p', 'd')[rng.integers(3)]
+        values = getattr(message, field)
+        values[rng.integers(len(values))] = poison[rng.integers(len(poison))]
+        try:
+            camera = to_camera(message, rectified=bool(rng.integers(2)))
+        except InputError:
+            continue
+        accepted += 1
+        assert not np.any(np.isinf(camera.rays()))
+    assert 100 < accepted < 450
+
+
+def test_camera_matches_its_image():
+    camera = to_camera(info(), rectified=False)
+    match_camera(camera, (480, 640))
+    with pytest.raises(CalibrationError, match=r'image \(640, 480\), got \(480, 640\)') as caught:
+        match_camera(camera, (640, 480))
+    assert caught.value.reason == 'size_mismatch'
+
+
+@pytest.mark.parametrize(
+    'camera',
+    [
+        CameraModel((480, 640), 500.25, 510.5, 320.125, 240.75),
+        CameraModel((480, 640), 500, 510, 320, 240, 'plumb_bob', (0.1, 0.2, 0.3, 0.4)),
+        CameraModel((480, 640), 500, 510, 320, 240, 'equidistant', (0.0,) * 4),
+    ],
+)
+def test_written_calibration_reads_the_same(factory, header, on_the_wire, camera):
+    message = on_the_wire(camera_info_message(factory, header, camera))
+    assert message.header == header
+    assert to_camera(message, rectified=False) == camera
+    rectified = to_camera(message, rectified=True)
+    assert (rectified.fx, rectified.cy, rectified.size_hw) == (camera.fx, camera.cy, (480, 640))
+    np.testing.assert_array_equal(np.reshape(message.r, (3, 3)), np.eye(3))
+    assert len(message.d) == (len(camera.distortion) or 5)
+
+
+def test_a_copy_keeps_every_number(factory, header, on_the_wire):
+    message = info(
+        r=np.arange(9.0), binning_x=2, binning_y=3, x_offset=4, y_offset=6, height=100, width=200
+    )
+    message.roi.do_rectify = True
+    copy = on_the_wire(copy_camera_info(factory, header, message))
+    assert copy.header == header
+    for name in ('height', 'width', 'distortion_model', 'binning_x', 'binning_y'):
+        assert getattr(copy, name) == getattr(message, name)
+    for name in ('x_offset', 'y_offset', 'height', 'width', 'do_rectify'):
+        assert getattr(copy.roi, name) == getattr(message.roi, name)
+    for name in ('d', 'k', 'r', 'p'):
+        assert list(getattr(copy, name)) == list(getattr(message, name))
+
+
+def test_an_uncalibrated_camera_is_copied_as_it_is(factory, header):
+    copy = copy_camera_info(factory, header, info(k=[0.0] * 9, d=[], size_hw=(0, 0)))
+    assert list(copy.k) == [0.0] * 9

@@ -1,0 +1,122 @@
+"""The door to cv_bridge.
+
+No registry has a cv_bridge for ROS 2, so a module of that name stands in for each way in which
+the real one behaves: it works, it is missing, it breaks at import, it breaks on the message.
+"""
+
+import sys
+from types import ModuleType
+
+from image_messages import image_of, STAMP_NS
+import numpy as np
+import pytest
+
+from robot_perception.conversions import to_image
+from robot_perception.conversions.cv_bridge_fallback import _bridge
+from robot_perception.core.errors import ConversionError
+
+RGB16 = np.random.default_rng(1).integers(0, 65536, (6, 8, 3), np.uint16)
+RGB = (RGB16 >> 8).astype(np.uint8)
+
+
+@pytest.fixture
+def install(monkeypatch):
+    """Put a cv_bridge into place whose conversion is the given function."""
+
+    def put(convert):
+        class CvBridge:
+            imgmsg_to_cv2 = staticmethod(convert)
+
+        module = ModuleType('cv_bridge')
+        module.CvBridge = CvBridge
+        monkeypatch.setitem(sys.modules, 'cv_bridge', module)
+
+    _bridge.cache_clear()
+    yield put
+    _bridge.cache_clear()
+
+
+def test_rare_encodings_go_through_cv_bridge(install):
+    asked = []
+
+    def convert(message, encoding):
+        asked.append((message.encoding, encoding))
+        return RGB
+
+    install(convert)
+    image = to_image(image_of(RGB16, 'rgb16'))
+    np.testing.assert_array_equal(image.rgb, RGB)
+    assert (image.stamp_ns, image.frame_id) == (STAMP_NS, 'camera_optical_frame')
+    assert asked == [('rgb16', 'rgb8')]
+
+
+def test_the_table_is_asked_first(install):
+    install(lambda *_: pytest.fail('rgb8 needs no cv_bridge'))
+    np.testing.assert_array_equal(to_image(image_of(RGB, 'rgb8')).rgb, RGB)
+
+
+def test_bad_messages_do_not_reach_cv_bridge(install):
+    install(lambda *_: pytest.fail('not checked first'))
+    for changes, reason in [
+        ({'data': b'abc'}, 'data'),
+        ({'step': 7}, 'step'),
+        ({'width': 0}, 'size'),
+        ({'height': 2**32 - 1}, 'too_large'),
+        ({'sec': -1}, 'stamp'),
+        ({'encoding': 'rgb16; rm'}, 'encoding'),
+    ]:
+        with pytest.raises(ConversionError) as caught:
+            to_image(image_of(RGB16, 'rgb16', **changes))
+        assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ('result', 'match'),
+    [
+        (RGB[:3], r"got 'rgb16' \(cv_bridge made \(3, 8, 3\) uint8 of it\)"),
+        (RGB16, r'cv_bridge made \(6, 8, 3\) uint16 of it'),
+        (None, r'cv_bridge made \(\) object of it'),
+    ],
+)
+def test_wrong_answers_are_refused(install, result, match):
+    install(lambda *_: result)
+    with pytest.raises(ConversionError, match=match):
+        to_image(image_of(RGB16, 'rgb16'))
+
+
+@pytest.mark.parametrize('error', [TypeError('buffer is too small'), RuntimeError('nope')])
+def test_what_cv_bridge_raises_is_a_refusal(install, error):
+    def convert(*_):
+        raise error
+
+    install(convert)
+    with pytest.raises(ConversionError, match=rf"got 'rgb16' \(cv_bridge: {error}\)") as caught:
+        to_image(image_of(RGB16, 'rgb16'))
+    assert caught.value.reason == 'encoding'
+
+
+@pytest.mark.parametrize(
+    'source',
+    [
+        "raise ImportError('numpy.core.multiarray failed to import')",
+        "raise AttributeError('_ARRAY_API not found')",
+        "raise SystemError('initialization failed')",
+        'CvBridge = None',
+    ],
+)
+def test_a_broken_install_is_remembered(tmp_path, monkeypatch, source):
+    (tmp_path / 'cv_bridge.py').write_text(
+        f'import builtins\nbuiltins.cv_bridge_tries += 1\n{source}\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr('builtins.cv_bridge_tries', 0, raising=False)
+    monkeypatch.delitem(sys.modules, 'cv_bridge', raising=False)
+    _bridge.cache_clear()
+    try:
+        for _ in range(3):
+            with pytest.raises(ConversionError, match=r'cv_bridge cannot be used here: .+'):
+                to_image(image_of(RGB16, 'rgb16'))
+        assert sys.modules['builtins'].cv_bridge_tries == 1
+    finally:
+        _bridge.cache_clear()
+        sys.modules.pop('cv_bridge', None)

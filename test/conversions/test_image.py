@@ -1,0 +1,289 @@
+"""Pictures out of image messages, against arithmetic that is written down here a second time."""
+
+import array
+import tracemalloc
+from types import SimpleNamespace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from image_messages import as_message, image_of, STAMP_NS
+from malformed import good_image, malformed_images, MUTATORS
+import numpy as np
+import pytest
+
+from robot_perception.conversions import image_message, to_image
+from robot_perception.conversions.encodings import COLOUR
+from robot_perception.core.errors import ConversionError, ShapeError
+
+RNG = np.random.default_rng(7)
+RGB = RNG.integers(0, 256, (12, 16, 3), np.uint8)
+GRAY = RNG.integers(0, 256, (12, 16), np.uint8)
+GRAY16 = RNG.integers(0, 65536, (12, 16), np.uint16)
+ALPHA = RNG.integers(0, 256, (12, 16, 1), np.uint8)
+Y = RNG.integers(40, 200, (12, 16), np.uint8)
+# One pair of colours for two pixels in a row (4:2:2), or for two by two (4:2:0).
+U2, V2 = RNG.integers(90, 166, (2, 12, 8), np.uint8)
+U4, V4 = RNG.integers(90, 166, (2, 6, 8), np.uint8)
+
+
+def gray_rgb(gray):
+    return np.repeat(gray[..., None], 3, axis=-1)
+
+
+def bt601(y, u, v):
+    """Limited range, ITU-R BT.601, in floating point."""
+    y, u, v = y.astype(float) - 16, u.astype(float) - 128, v.astype(float) - 128
+    y = y * 255 / 219
+    scale = 255 / 224
+    rgb = [
+        y + 1.402 * scale * v,
+        y - 0.344136 * scale * u - 0.714136 * scale * v,
+        y + 1.772 * scale * u,
+    ]
+    return np.clip(np.stack(rgb, axis=-1), 0, 255)
+
+
+def smooth(height=24, width=32):
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([40 + 4 * columns, 200 - 5 * rows, 60 + 2 * rows + 2 * columns], -1).astype(
+        np.uint8
+    )
+
+
+def mosaic(rgb, pattern):
+    """What a sensor sees whose two by two pixels read ``pattern``: 'rggb' from the top left."""
+    raw = np.empty(rgb.shape[:2], np.uint8)
+    for place, letter in enumerate(pattern):
+        top, left = divmod(place, 2)
+        raw[top::2, left::2] = rgb[top::2, left::2, 'rgb'.index(letter)]
+    return raw
+
+
+def interleaved(*planes):
+    return np.stack(planes, axis=-1).reshape(planes[0].shape[0], -1)
+
+
+# Encoding, rows of data as the table's layout says, picture, allowed difference.
+UYVY = np.stack([interleaved(U2, V2), Y], axis=-1)
+YUYV = UYVY[..., ::-1]
+YUV422_RGB = bt601(Y, U2.repeat(2, 1), V2.repeat(2, 1))
+YUV420_RGB = bt601(Y, U4.repeat(2, 0).repeat(2, 1), V4.repeat(2, 0).repeat(2, 1))
+CASES = [
+    ('rgb8', RGB, RGB, 0),
+    ('bgr8', RGB[..., ::-1], RGB, 0),
+    ('8UC3', RGB[..., ::-1], RGB, 0),
+    ('rgba8', np.concatenate([RGB, ALPHA], -1), RGB, 0),
+    ('bgra8', np.concatenate([RGB[..., ::-1], ALPHA], -1), RGB, 0),
+    ('mono8', GRAY, gray_rgb(GRAY), 0),
+    ('8UC1', GRAY, gray_rgb(GRAY), 0),
+    ('mono16', GRAY16, gray_rgb(GRAY16 // 256), 0),
+    ('uyvy', UYVY, YUV422_RGB, 1.5),
+    ('yuv422', UYVY, YUV422_RGB, 1.5),
+    ('yuyv', YUYV, YUV422_RGB, 1.5),
+    ('yuv422_yuy2', YUYV, YUV422_RGB, 1.5),
+    ('nv12', np.vstack([Y, interleaved(U4, V4)]), YUV420_RGB, 1.5),
+    ('nv21', np.vstack([Y, interleaved(V4, U4)]), YUV420_RGB, 1.5),
+    *(
+        (f'bayer_{pattern}8', mosaic(smooth(), pattern), smooth(), 6)
+        for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')
+    ),
+]
+
+
+def differs_by(image, expected):
+    inner = (slice(2, -2), slice(2, -2)) if len(expected) > 12 else ()
+    return np.abs(image.rgb[inner].astype(float) - expected[inner]).max()
+
+
+def test_every_encoding_has_a_case():
+    assert [name for name, *_ in CASES] == sorted(COLOUR, key=[c[0] for c in CASES].index)
+
+
+@pytest.mark.parametrize(('encoding', 'rows', 'expected', 'allowed'), CASES)
+@pytest.mark.parametrize('padding', [0, 1, 6, 64])
+def test_encoding_becomes_rgb(encoding, rows, expected, allowed, padding):
+    image = to_image(image_of(rows, encoding, padding=padding, height=len(expected)))
+    assert image.size_hw == expected.shape[:2]
+    assert (image.stamp_ns, image.frame_id) == (STAMP_NS, 'camera_optical_frame')
+    assert differs_by(image, expected) <= allowed
+    assert not image.rgb.flags.writeable
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+def test_only_its_own_bayer_pattern_gives_the_picture(pattern):
+    message = image_of(mosaic(smooth(), pattern), 'bayer_rggb8')
+    assert (differs_by(to_image(message), smooth()) <= 6) == (pattern == 'rggb')
+
+
+@pytest.mark.parametrize('size_hw', [(3, 3), (3, 8), (5, 7)])
+def test_bayer_of_odd_size(size_hw):
+    flat = np.full((*size_hw, 3), (200, 120, 40), np.uint8)
+    image = to_image(image_of(mosaic(flat, 'grbg'), 'bayer_grbg8'))
+    np.testing.assert_array_equal(image.rgb, flat)
+
+
+@pytest.mark.parametrize('is_bigendian', [1, 2, 255, True])
+def test_big_endian_mono16(is_bigendian):
+    message = image_of(GRAY16.astype('>u2'), 'mono16', is_bigendian=is_bigendian, padding=3)
+    np.testing.assert_array_equal(to_image(message).rgb, gray_rgb(GRAY16 // 256))
+
+
+def test_bytes_have_no_endianness():
+    np.testing.assert_array_equal(to_image(image_of(RGB, 'rgb8', is_bigendian=1)).rgb, RGB)
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [bytes, bytearray, memoryview, lambda data: array.array('B', data), np.frombuffer],
+    ids=['bytes', 'bytearray', 'memoryview', 'array', 'numpy'],
+)
+@pytest.mark.parametrize('padding', [0, 5])
+def test_rgb8_is_not_copied(kind, padding):
+    options = {'dtype': np.uint8} if kind is np.frombuffer else {}
+    message = image_of(RGB, 'rgb8', padding=padding)
+    message.data = kind(message.data, **options)
+    image = to_image(message)
+    np.testing.assert_array_equal(image.rgb, RGB)
+    assert np.shares_memory(image.rgb, np.frombuffer(message.data, np.uint8))
+
+
+REJECTED = [
+    ({'width': 0}, 'size', r'size: expected at least one pixel, got 0x12'),
+    ({'height': 0}, 'size', r'size: expected at least one pixel, got 16x0'),
+    ({'height': 'many'}, 'size', r'height: expected a whole number, got str'),
+    ({'width': 2**16, 'height': 2**16}, 'too_large', r'at most 33554432 pixels.*raise max_pixel'),
+    ({'step': 47}, 'step', r'step: expected at least 48 bytes, got 47'),
+    ({'step': None}, 'step', r'step: expected a whole number, got NoneType'),
+    ({'step': 49}, 'data', r'expected 588 bytes \(step 49 x 12 rows\), got 576'),
+    ({'data': b''}, 'data', r'data: expected 576 bytes .* got 0'),
+    ({'data': [0] * 576}, 'data', r'data: expected contiguous bytes, got list'),
+    ({'data': np.zeros((12, 96), np.uint8)[:, ::2]}, 'data', r'contiguous bytes, got ndarray'),
+    ({'sec': -1}, 'stamp', r'expected sec in .* got sec=-1'),
+    ({'nanosec': 10**9}, 'stamp', r'nanosec in \[0, 1e9\), got .*nanosec=1000000000'),
+    ({'sec': 1.5}, 'stamp', r'stamp: expected whole sec and nanosec'),
+    ({'frame_id': 'f' * 4097}, 'frame_id', r'at most 4096 characters, got 4097'),
+    ({'frame_id': None}, 'frame_id', r'got NoneType'),
+    ({'encoding': '16UC1'}, 'encoding', r'got 16UC1, which is depth. Remap'),
+    ({'encoding': 'rgb16'}, 'encoding', r"expected one of rgb8, bgr8, .*got 'rgb16' \(cv_bridge"),
+    ({'encoding': 'x' * 9999}, 'encoding', r"got 'x{40}'\.\.\. \(no encoding has such a name\)"),
+    ({'encoding': 'b\u00fcgr8'}, 'encoding', r"got 'b\\xfcgr8' \(no encoding has such a name\)"),
+    ({'encoding': b'rgb8'}, 'encoding', r'got bytes'),
+    ({'encoding': ['rgb8']}, 'encoding', r'got list'),
+    ({'encoding': 'yuyv', 'width': 15}, 'size', r"an even width for 'yuyv', got 15x12"),
+    ({'encoding': 'nv12', 'height': 11}, 'size', r"even width and height for 'nv12', got 16x11"),
+    ({'encoding': 'bayer_rggb8', 'width': 2}, 'size', r'sides of at least 3 .* got 2x12'),
+]
+
+
+@pytest.mark.parametrize(('changes', 'reason', 'match'), REJECTED)
+def test_bad_images_are_refused(changes, reason, match, no_cv_bridge):
+    del no_cv_bridge
+    with pytest.raises(ConversionError, match=match) as caught:
+        to_image(image_of(RGB, 'rgb8', **changes))
+    assert caught.value.reason == reason
+
+
+def test_cap_is_the_callers():
+    with pytest.raises(ConversionError, match='at most 191 pixels'):
+        to_image(image_of(RGB, 'rgb8'), max_pixels=191)
+    assert to_image(image_of(RGB, 'rgb8'), max_pixels=192).size_hw == (12, 16)
+
+
+def test_malformed_images_are_told_from_good_ones(no_cv_bridge):
+    del no_cv_bridge
+    wrong, accepted, reasons, longest = [], 0, set(), 0
+    golden = good_image()
+    pixels = np.frombuffer(golden['data'], np.uint8).reshape(12, 16, 3)
+    tracemalloc.start()
+    for name, fields, is_valid in malformed_images(1000):
+        try:
+            image = to_image(as_message(fields))
+            assert image.size_hw == (fields['height'], fields['width'])
+            ok = True
+        except ConversionError as error:
+            reasons.add(error.reason)
+            longest = max(longest, len(str(error)))
+            ok = False
+        accepted += ok
+        if ok != is_valid:
+            wrong.append(name)
+        np.testing.assert_array_equal(to_image(as_message(golden)).rgb, pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not wrong
+    assert 100 < accepted < 900, 'the corpus holds both kinds'
+    assert reasons == {'size', 'too_large', 'step', 'data', 'encoding', 'stamp', 'frame_id'}
+    assert longest < 500
+    assert peak < 16 * 2**20
+
+
+def test_malformed_images_are_the_same_each_time():
+    assert list(malformed_images(200, 3)) == list(malformed_images(200, 3))
+    assert len({name.split('-')[-1] for name, *_ in malformed_images(len(MUTATORS))}) > 60
+
+
+WRITTEN = [
+    ('rgb8', RGB, np.uint8),
+    ('mono8', GRAY, np.uint8),
+    ('mono16', GRAY16, '<u2'),
+    ('16UC1', GRAY16, '<u2'),
+    ('32FC1', RNG.random((12, 16), np.float32), '<f4'),
+]
+
+
+@pytest.mark.parametrize('case', WRITTEN, ids=lambda case: case[0])
+def test_arrays_become_messages(factory, header, on_the_wire, case):
+    encoding, pixels, dtype = case
+    message = on_the_wire(image_message(factory, header, pixels, encoding))
+    assert (message.height, message.width, message.encoding) == (12, 16, encoding)
+    assert (message.is_bigendian, message.step * 12) == (0, pixels.nbytes)
+    assert message.header == header
+    read = np.frombuffer(message.data, dtype).reshape(pixels.shape)
+    np.testing.assert_array_equal(read, pixels)
+
+
+def test_empty_picture_is_a_message(factory, header, on_the_wire):
+    message = on_the_wire(image_message(factory, header, np.zeros((0, 0), np.uint8), 'mono8'))
+    assert (message.height, message.width, message.step, len(message.data)) == (0, 0, 0, 0)
+
+
+def test_slices_are_written_whole(factory, header):
+    flipped = RGB[::-1, ::-1]
+    message = image_message(factory, header, flipped, 'rgb8')
+    np.testing.assert_array_equal(to_image(message).rgb, flipped)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    hnp.arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))),
+    st.integers(0, 2**31 * 10**9 - 1),
+)
+def test_rgb8_round_trip(rgb, stamp_ns):
+    fields = image_of(rgb, 'rgb8', sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    image = to_image(fields)
+    assert image.stamp_ns == stamp_ns
+    again = image_message(_Plain(), fields.header, image.rgb, 'rgb8')
+    assert again.header is fields.header
+    assert bytes(again.data) == fields.data
+
+
+class _Plain:
+    def __call__(self, _name, /, **fields):
+        return SimpleNamespace(**fields)
+
+    def sequence(self, values):
+        return values
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'encoding', 'error', 'match'),
+    [
+        (RGB, 'bgr8', ConversionError, r"expected one of rgb8, mono8.* got 'bgr8'"),
+        (RGB, 'mono8', ShapeError, r'array: expected \(any, any\) uint8, got \(12, 16, 3\)'),
+        (GRAY, 'mono16', ShapeError, r'expected .* uint16, got .* uint8. mono16 is made of that'),
+    ],
+)
+def test_wrong_arrays_are_not_written(pixels, encoding, error, match):
+    with pytest.raises(error, match=match):
+        image_message(_Plain(), None, pixels, encoding)

@@ -1,0 +1,71 @@
+"""Markers that RViz can move without flicker."""
+
+import numpy as np
+import pytest
+
+from robot_perception.conversions import markers_message
+from robot_perception.conversions.markers import colour_of
+from robot_perception.core import Box3D, ObjectPosition, SceneObject
+
+CUBE, TEXT, ADD, DELETE = 1, 9, 0, 2
+TURN = (0.0, 0.6, 0.0, 0.8)
+
+
+def an_object(index, name='cup', *, placed=True, track_id=None, size_m=(0.3, 0.4, 0.5)):
+    box = Box3D((0.15, 0.25, 1.5), size_m, TURN)
+    position = ObjectPosition(1.5, (0.1, 0.2, 1.5), np.eye(3), box) if placed else None
+    return SceneObject(index, 1, name, 0.5, (0, 0, 1, 1), track_id, position)
+
+
+def keys(message, action):
+    return {(one.ns, one.id) for one in message.markers if one.action == action}
+
+
+def both(*slots):
+    return {(namespace, slot) for namespace in ('boxes', 'names') for slot in slots}
+
+
+def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
+    objects = [an_object(0), an_object(1, placed=False), an_object(2, 'ball', track_id=7)]
+    message, shown = markers_message(factory, header, objects, frozenset())
+    message = on_the_wire(message)
+    assert shown == {0, 2}
+    assert keys(message, ADD) == both(0, 2)
+    assert all(one.header == header for one in message.markers)
+    boxes = {one.id: one for one in message.markers if one.type == CUBE}
+    names = {one.id: one for one in message.markers if one.type == TEXT}
+    assert {slot: one.text for slot, one in names.items()} == {0: 'cup', 2: 'ball #7'}
+    scale, pose = boxes[0].scale, boxes[0].pose
+    assert (scale.x, scale.y, scale.z) == (0.3, 0.4, 0.5)
+    assert (pose.position.x, pose.position.y, pose.position.z) == (0.15, 0.25, 1.5)
+    assert (pose.orientation.y, pose.orientation.w) == (0.6, 0.8)
+    assert 0 < boxes[0].color.a < 1
+    assert names[0].color.a == 1
+    assert (boxes[0].lifetime.sec, boxes[0].lifetime.nanosec) == (0, 0)
+
+
+def test_only_unused_ids_are_deleted(factory, header):
+    shown = frozenset()
+    for slots, deleted in [((0, 1, 2), ()), ((0,), (1, 2)), ((0,), ()), ((), (0,)), ((1,), ())]:
+        objects = [an_object(slot) for slot in slots]
+        message, shown = markers_message(factory, header, objects, shown)
+        assert shown == set(slots)
+        assert keys(message, ADD) == both(*slots)
+        assert keys(message, DELETE) == both(*deleted)
+
+
+def test_colour_follows_the_class_not_the_place(factory, header):
+    message, _ = markers_message(
+        factory, header, [an_object(0, 'cup'), an_object(5, 'cup'), an_object(6)], frozenset()
+    )
+    colours = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
+    assert colours == {colour_of('cup')}
+    assert len({colour_of(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5
+
+
+def test_flat_boxes_keep_a_visible_side(factory, header):
+    message, _ = markers_message(
+        factory, header, [an_object(0, size_m=(0.0, 0.2, 0.0))], frozenset()
+    )
+    scale = message.markers[0].scale
+    assert (scale.x, scale.y, scale.z) == pytest.approx((0.001, 0.2, 0.001))

@@ -1,0 +1,28 @@
+"""The factory for bags."""
+
+import numpy as np
+import pytest
+from rosbags.typesys import get_typestore, Stores
+
+from robot_perception.conversions import header_message, RosbagsFactory
+from robot_perception.core.errors import ConversionError
+
+
+@pytest.mark.parametrize('store', [Stores.ROS2_HUMBLE, Stores.ROS2_JAZZY, Stores.ROS2_KILTED])
+def test_makes_messages_of_the_typestore(store):
+    typestore = get_typestore(store)
+    message = header_message(RosbagsFactory(typestore), 1_000_000_002, 'camera')
+    assert isinstance(message, typestore.types['std_msgs/msg/Header'])
+    assert (message.stamp.sec, message.stamp.nanosec, message.frame_id) == (1, 2, 'camera')
+
+
+def test_sequences_are_the_arrays():
+    array = np.arange(3, dtype=np.uint8)
+    assert RosbagsFactory(get_typestore(Stores.EMPTY)).sequence(array) is array
+
+
+def test_unknown_types_are_told():
+    factory = RosbagsFactory(get_typestore(Stores.ROS2_KILTED))
+    with pytest.raises(ConversionError, match=r'vision_msgs/msg/LabelInfo: .*Register its') as e:
+        factory('vision_msgs/msg/LabelInfo')
+    assert e.value.reason == 'type'

@@ -1,0 +1,35 @@
+"""Image messages as plain objects, for tests of several rooms."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+STAMP_NS = 12_345_678_901
+
+
+def as_message(fields):
+    """Turn the fields that test/malformed.py makes into an image message."""
+    stamp = SimpleNamespace(sec=fields['sec'], nanosec=fields['nanosec'])
+    names = ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
+    return SimpleNamespace(
+        header=SimpleNamespace(stamp=stamp, frame_id=fields['frame_id']),
+        **{name: fields[name] for name in names},
+    )
+
+
+def image_of(rows, name, /, *, padding=0, height=None, **changes):
+    """Make an image message of an array, one row of data for each of its rows."""
+    lines = np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8)
+    padded = np.pad(lines, ((0, 0), (0, padding)), constant_values=0xAB)
+    fields = {
+        'sec': STAMP_NS // 10**9,
+        'nanosec': STAMP_NS % 10**9,
+        'frame_id': 'camera_optical_frame',
+        'height': len(rows) if height is None else height,
+        'width': rows.shape[1],
+        'encoding': name,
+        'is_bigendian': 0,
+        'step': padded.shape[1],
+        'data': padded.tobytes(),
+    }
+    return as_message(fields | changes)

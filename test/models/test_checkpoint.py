@@ -1,0 +1,218 @@
+"""Finding checkpoints, and every reason why one is not used."""
+
+import json
+from pathlib import Path
+import shutil
+
+from checkpoints import picture, rewrite_config
+import huggingface_hub
+import pytest
+
+from robot_perception.core.errors import (
+    ModelError,
+    UnknownModelError,
+    WeightsInvalidError,
+    WeightsMissingError,
+)
+from robot_perception.models import (
+    build_depth_estimator,
+    build_detector,
+    build_feature_extractor,
+    build_segmenter,
+    find_row,
+    Frame,
+)
+from robot_perception.models.checkpoint import find_checkpoint
+
+DETR, D_FINE = 'facebook/detr-resnet-50', 'ustc-community/dfine-nano-coco'
+BUILD = {
+    'features': build_feature_extractor,
+    'depth': build_depth_estimator,
+    'detector': build_detector,
+    'segmenter': build_segmenter,
+}
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """An empty cache of the Hub, and no way to the network."""
+    cache = tmp_path / 'hub'
+    cache.mkdir()
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(cache))
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+    return cache
+
+
+def snapshot(cache, model, revision):
+    return cache / f'models--{model.replace("/", "--")}' / 'snapshots' / revision
+
+
+def test_a_folder_is_found_with_its_small_files(tiny):
+    found = find_checkpoint(str(tiny['detector']), 'detector')
+    assert (found.name, found.family) == ('tiny-detr', 'detr')
+    assert found.network_class == 'DetrForObjectDetection'
+    assert found.preprocessor['size'] == {'shortest_edge': 800, 'longest_edge': 1333}
+    assert found.weight_files == (tiny['detector'] / 'model.safetensors',)
+
+
+def test_a_folder_is_found_from_the_home_folder(tiny, monkeypatch):
+    monkeypatch.setenv('HOME', str(tiny['detector'].parent))
+    assert find_checkpoint('~/tiny-detr', 'detector').name == 'tiny-detr'
+
+
+def test_a_folder_goes_before_the_catalogue(tiny, tmp_path, monkeypatch):
+    shutil.copytree(tiny['detector'], tmp_path / DETR)
+    monkeypatch.chdir(tmp_path)
+    assert find_checkpoint(DETR, 'detector').name == 'detr-resnet-50'
+
+
+def test_the_cache_of_the_hub_is_read_at_the_pinned_revision(tiny, hub_cache):
+    revision = find_row(DETR).revision
+    shutil.copytree(tiny['detector'], snapshot(hub_cache, DETR, revision))
+    found = find_checkpoint(DETR, 'detector')
+    assert (found.name, found.folder.name) == (DETR, revision)
+    assert build_detector(DETR, device='cpu').class_names[0] == 'thing'
+
+
+def test_another_revision_in_the_cache_is_not_used(tiny, hub_cache):
+    shutil.copytree(tiny['detector'], snapshot(hub_cache, DETR, '0' * 40))
+    with pytest.raises(WeightsMissingError):
+        find_checkpoint(DETR, 'detector')
+
+
+def test_where_no_commit_is_pinned_what_was_pulled_last_is_used(tiny, hub_cache):
+    folder = snapshot(hub_cache, D_FINE, 'a' * 40)
+    shutil.copytree(tiny['detector'], folder)
+    refs = folder.parents[1] / 'refs'
+    refs.mkdir()
+    (refs / 'main').write_text('a' * 40)
+    assert find_checkpoint(D_FINE, 'detector').folder == folder
+
+
+@pytest.mark.parametrize('task', BUILD)
+def test_a_checkpoint_that_is_not_here_is_named_with_parameter_place_and_remedy(task, hub_cache):
+    model = next(
+        model
+        for model in (
+            'facebook/dinov2-small',
+            'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf',
+            DETR,
+            'facebook/sam2.1-hiera-tiny',
+        )
+        if find_row(model).task == task
+    )
+    message = (
+        f'{task}.model: {model} is not on this machine. .*{find_row(model).revision} in '
+        f'{hub_cache}. Run: robot-perception models pull {model}; or give the folder'
+    )
+    with pytest.raises(WeightsMissingError, match=message):
+        BUILD[task](model)
+
+
+@pytest.mark.parametrize('model', ['detr-r500', '/no/such/folder', ''])
+def test_an_unknown_name_lists_the_catalogue(model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = (
+        f'detector.model: expected stub, demo, an id of the catalogue or a folder; got {model!r}'
+        f'.*Catalogue: {DETR}, {D_FINE}. For any other checkpoint give the folder'
+    )
+    with pytest.raises(UnknownModelError, match=message):
+        build_detector(model)
+
+
+def test_a_model_of_the_catalogue_for_another_task_is_refused():
+    message = f'depth.model: expected a model for this task, got {DETR!r}, which is for detector'
+    with pytest.raises(ModelError, match=message):
+        build_depth_estimator(DETR)
+
+
+@pytest.mark.parametrize(
+    ('task', 'other'), [('detector', 'depth'), ('segmenter', 'detector'), ('features', 'depth')]
+)
+def test_a_folder_for_another_task_is_refused(task, other, tiny):
+    message = f'{task}.model: .*expected model_type to be one of .*; got .*for this task'
+    with pytest.raises(ModelError, match=message):
+        BUILD[task](str(tiny[other]))
+
+
+def test_a_folder_without_config_is_refused(spoilt):
+    folder = spoilt()
+    (folder / 'config.json').unlink()
+    with pytest.raises(WeightsMissingError, match='expected a config.json beside the weights'):
+        build_detector(str(folder))
+
+
+@pytest.mark.parametrize('name', ['config.json', 'preprocessor_config.json'])
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [('{"model_type":', 'cannot be read as JSON'), ('[1]', 'is JSON and no object')],
+)
+def test_files_that_are_no_json_objects_are_refused(spoilt, name, text, message):
+    folder = spoilt()
+    (folder / name).write_text(text)
+    with pytest.raises(WeightsInvalidError, match=f'{name} {message}.*Copy or pull it again'):
+        build_detector(str(folder))
+
+
+@pytest.mark.parametrize('name', ['config.json', 'preprocessor_config.json'])
+def test_code_of_its_own_is_never_run(spoilt, name, tmp_path):
+    folder = spoilt()
+    document = json.loads((folder / name).read_text())
+    document['auto_map'] = {'AutoModelForObjectDetection': 'evil.Evil'}
+    (folder / name).write_text(json.dumps(document))
+    (folder / 'evil.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")\nclass Evil: pass\n')
+    with pytest.raises(WeightsInvalidError, match=r'asks for code of its own .*never done here'):
+        build_detector(str(folder))
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_quantised_weights_are_refused(spoilt):
+    folder = spoilt()
+    rewrite_config(folder, quantization_config={'quant_method': 'bitsandbytes'})
+    with pytest.raises(WeightsInvalidError, match='is quantised, which is not supported'):
+        build_detector(str(folder))
+
+
+@pytest.mark.parametrize('name', ['pytorch_model.bin', 'model.pt', 'model.pth'])
+def test_pickled_weights_are_never_opened(spoilt, name):
+    folder = spoilt()
+    (folder / 'model.safetensors').rename(folder / name)
+    message = f'expected model.safetensors, found only pickled weights .{name}.*can run code'
+    with pytest.raises(WeightsInvalidError, match=message):
+        build_detector(str(folder))
+
+
+def test_a_folder_without_weights_is_refused(spoilt):
+    folder = spoilt()
+    (folder / 'model.safetensors').unlink()
+    with pytest.raises(WeightsMissingError, match=r'expected model.safetensors, found no weights'):
+        build_detector(str(folder))
+
+
+def test_shards_are_read_together(tiny, spoilt):
+    folder = spoilt()
+    split(folder)
+    frame = Frame(picture())
+    expected, found = (
+        build_detector(str(path), device='cpu').detect(frame, threshold=0.0, max_objects=10)
+        for path in (tiny['detector'], folder)
+    )
+    assert found.scores.tolist() == expected.scores.tolist()
+
+
+def test_a_missing_shard_is_noticed(spoilt):
+    folder = spoilt()
+    split(folder)
+    (folder / 'model-00001-of-00002.safetensors').unlink()
+    with pytest.raises(WeightsInvalidError, match='expected 2 shards of weights, found 1'):
+        build_detector(str(folder))
+
+
+def split(folder: Path):
+    from safetensors.torch import load_file, save_file
+
+    weights = sorted(load_file(folder / 'model.safetensors').items())
+    half = len(weights) // 2
+    for number, part in enumerate((weights[:half], weights[half:]), start=1):
+        save_file(dict(part), folder / f'model-0000{number}-of-00002.safetensors')
+    (folder / 'model.safetensors').unlink()

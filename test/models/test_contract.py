@@ -1,0 +1,140 @@
+"""What every network keeps, whatever its family; the stubs are held to it too."""
+
+from checkpoints import DETECTORS, picture
+import numpy as np
+import pytest
+import torch
+
+from robot_perception.core import Detections, Image, Masks, MetricDepth, RelativeDepth
+from robot_perception.models import (
+    build_depth_estimator,
+    build_detector,
+    build_feature_extractor,
+    build_segmenter,
+    Frame,
+    STUB,
+)
+
+SIZES = [(1, 1), (13, 17), (64, 48), (641, 479)]
+BOXES = np.array([[0, 0, 0.5, 0.5], [2, 3, 11, 9]], np.float32)
+
+ASK = {
+    'features': lambda network, frame: network.extract(frame),
+    'depth': lambda network, frame: network.estimate(frame),
+    'detector': lambda network, frame: network.detect(frame, threshold=0.1, max_objects=7),
+    'segmenter': lambda network, frame: network.segment(frame, BOXES),
+}
+BUILD = {
+    'features': build_feature_extractor,
+    'depth': build_depth_estimator,
+    'detector': build_detector,
+    'segmenter': build_segmenter,
+}
+INPUT_SIZE = {'features': 56, 'depth': 70, 'detector': 96, 'segmenter': 64}
+NETWORKS = [
+    *((task, 'tiny') for task in BUILD),
+    *((task, STUB) for task in BUILD),
+    *(('detector', family) for family in DETECTORS),
+]
+
+
+@pytest.fixture(scope='module', params=NETWORKS, ids='-'.join)
+def network(request, tiny, detector_folder):
+    """Task, and a network for it."""
+    task, kind = request.param
+    if kind == 'tiny':
+        model = str(tiny[task])
+    else:
+        model = kind if kind == STUB else str(detector_folder(kind))
+    return task, BUILD[task](model, device='cpu', input_size=INPUT_SIZE[task])
+
+
+def arrays(result):
+    return [
+        value
+        for name in type(result).__slots__
+        if isinstance(value := getattr(result, name), np.ndarray)
+    ]
+
+
+@pytest.mark.parametrize('size_hw', SIZES, ids=str)
+def test_any_size_gives_a_result_of_that_size(network, size_hw):
+    task, model = network
+    found = ASK[task](model, Frame(picture(*size_hw)))
+    assert all(not array.flags.writeable for array in arrays(found))
+    if task == 'features':
+        assert found.patches.shape[2] == len(found.vector)
+    elif task == 'depth':
+        assert isinstance(found, MetricDepth | RelativeDepth)
+        assert found.size_hw == size_hw
+    elif task == 'detector':
+        assert isinstance(found, Detections)
+        assert len(found) <= 7
+        assert np.all(found.boxes_xyxy >= 0)
+        assert np.all(found.boxes_xyxy[:, ::2] <= size_hw[1])
+        assert np.all(found.boxes_xyxy[:, 1::2] <= size_hw[0])
+    else:
+        assert isinstance(found, Masks)
+        assert found.pixels.shape == (2, *size_hw)
+
+
+def test_the_same_frame_gives_the_same_result(network):
+    task, model = network
+    first, second = (arrays(ASK[task](model, Frame(picture()))) for _ in range(2))
+    assert len(first) == len(second) > 0
+    for one, other in zip(first, second, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    # The stub's ellipses follow the boxes alone.
+    'network',
+    [item for item in NETWORKS if item != ('segmenter', STUB)],
+    indirect=True,
+    ids='-'.join,
+)
+def test_another_picture_gives_another_result(network):
+    task, model = network
+    images = [Image(np.full((48, 64, 3), value, np.uint8)) for value in (10, 240)]
+    first, second = (arrays(ASK[task](model, Frame(image))) for image in images)
+    assert not all(np.array_equal(*pair) for pair in zip(first, second, strict=True))
+
+
+def test_a_frame_is_uploaded_once_and_left_as_it_was(network):
+    task, model = network
+    frame = Frame(picture())
+    pixels = frame.on(torch.device('cpu'))
+    before = pixels.clone()
+    ASK[task](model, frame)
+    assert frame.on(torch.device('cpu')) is pixels
+    assert torch.equal(pixels, before)
+
+
+@pytest.mark.parametrize(
+    'network', [item for item in NETWORKS if item[1] != STUB], indirect=True, ids='-'.join
+)
+def test_dropout_is_off(network):
+    assert not network[1]._network.module.training
+
+
+@pytest.mark.parametrize('kind', ['tiny', STUB])
+def test_no_boxes_give_no_masks(kind, tiny):
+    model = build_segmenter(str(tiny['segmenter']) if kind == 'tiny' else STUB, device='cpu')
+    found = model.segment(Frame(picture(13, 17)), np.zeros((0, 4), np.float32))
+    assert (len(found), found.size_hw) == (0, (13, 17))
+
+
+def test_one_upload_serves_all(tiny, monkeypatch):
+    uploads = []
+    to = torch.Tensor.to
+    monkeypatch.setattr(
+        torch.Tensor,
+        'to',
+        lambda self, *args, **named: (
+            (uploads.append(1) if self.dtype is torch.uint8 else None) or to(self, *args, **named)
+        ),
+    )
+    frame = Frame(picture())
+    for task, build in BUILD.items():
+        ASK[task](build(str(tiny[task]), device='cpu'), frame)
+    assert len(uploads) == 1

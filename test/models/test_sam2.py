@@ -1,0 +1,125 @@
+from checkpoints import picture, raw_network, rewrite_config, rewrite_weights
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from robot_perception.core.errors import ConfigError, ModelError, ShapeError
+from robot_perception.models import build_segmenter, Frame
+
+BOXES = np.array([[5, 4, 60, 40], [20.5, 10, 90, 70], [0, 0, 100, 80]], np.float32)
+IMAGE = picture(80, 100)
+
+
+def build(folder, **options):
+    return build_segmenter(str(folder), device='cpu', **options)
+
+
+def direct_call(folder, adapter, boxes):
+    """Ask the raw network once, pixels and boxes together."""
+    network, frame = raw_network(folder, 'Sam2Model'), Frame(IMAGE)
+    pixels = adapter._preprocess(frame)
+    side, (height, width) = pixels.shape[-1], IMAGE.size_hw
+    scale = torch.tensor([side / width, side / height] * 2)
+    with torch.inference_mode():
+        output = network(
+            pixel_values=pixels,
+            input_boxes=(torch.from_numpy(boxes) * scale)[None],
+            multimask_output=False,
+        )
+        full = functional.interpolate(output.pred_masks[0], IMAGE.size_hw, mode='bilinear')
+    return (full[:, 0] > 0).numpy(), output.iou_scores[0, :, 0].clamp(0, 1).numpy()
+
+
+def test_equals_transformers(tiny):
+    adapter = build(tiny['segmenter'])
+    found = adapter.segment(Frame(IMAGE), BOXES)
+    pixels, scores = direct_call(tiny['segmenter'], adapter, BOXES)
+    np.testing.assert_array_equal(found.pixels, pixels)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-6)
+    assert found.size_hw == (80, 100)
+    assert all(0 < mask.mean() < 1 for mask in found.pixels)
+    assert len(np.unique(found.pixels, axis=0)) == 3
+
+
+def test_no_boxes_ask_nothing(tiny, monkeypatch):
+    adapter = build(tiny['segmenter'])
+    monkeypatch.setattr(type(adapter._network.module), 'get_image_embeddings', None)
+    found = adapter.segment(Frame(IMAGE), np.zeros((0, 4), np.float32))
+    assert (len(found), found.size_hw) == (0, (80, 100))
+
+
+def test_many_boxes_are_asked_in_portions_of_one_encoding(tiny, monkeypatch):
+    adapter, network = build(tiny['segmenter']), type(build(tiny['segmenter'])._network.module)
+    boxes = np.concatenate([BOXES + np.float32(index) / 4 for index in range(6)])
+    calls = []
+    encode, ask = network.get_image_embeddings, network.forward
+    monkeypatch.setattr(
+        network, 'get_image_embeddings', lambda *args: calls.append('encode') or encode(*args)
+    )
+    monkeypatch.setattr(
+        network,
+        'forward',
+        lambda *args, **named: calls.append(named['input_boxes'].shape[1]) or ask(*args, **named),
+    )
+    found = adapter.segment(Frame(IMAGE), boxes)
+    assert calls == ['encode', 8, 8, 2]
+    monkeypatch.undo()
+    pixels, scores = direct_call(tiny['segmenter'], adapter, boxes)
+    np.testing.assert_array_equal(found.pixels, pixels)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-6)
+
+
+@pytest.mark.parametrize('side', [64, 160])
+def test_another_input_size_runs_the_same_weights(tiny, side):
+    adapter = build(tiny['segmenter'], input_size=side)
+    assert adapter._preprocess(Frame(IMAGE)).shape == (1, 3, side, side)
+    found = adapter.segment(Frame(IMAGE), BOXES)
+    assert found.pixels.shape == (3, 80, 100)
+    native = build(tiny['segmenter'])
+    for key, value in adapter._network.module.state_dict().items():
+        assert torch.equal(value, native._network.module.state_dict()[key])
+
+
+def test_the_image_part_of_a_video_checkpoint_is_used(tiny, spoilt):
+    folder = spoilt('segmenter')
+    rewrite_config(folder, model_type='sam2_video', num_maskmem=7)
+    video_only = {'memory_attention.layers.0.linear1.weight': torch.zeros(2, 2)}
+    rewrite_weights(folder, lambda weights: weights | video_only)
+    found = build(folder).segment(Frame(IMAGE), BOXES)
+    expected = build(tiny['segmenter']).segment(Frame(IMAGE), BOXES)
+    np.testing.assert_array_equal(found.pixels, expected.pixels)
+
+
+@pytest.mark.parametrize('side', [100, -32])
+def test_an_input_size_that_cannot_be_taken_is_refused(tiny, side):
+    message = f'segmenter.input_size: expected a multiple of 32 pixels, .* got {side}'
+    with pytest.raises(ConfigError, match=message):
+        build(tiny['segmenter'], input_size=side)
+
+
+def test_boxes_of_another_shape_are_refused(tiny):
+    with pytest.raises(ShapeError, match=r'boxes_xyxy: expected \(any, 4\) float32'):
+        build(tiny['segmenter']).segment(Frame(IMAGE), BOXES[0])
+
+
+def test_an_overflow_is_an_error(tiny, monkeypatch):
+    adapter = build(tiny['segmenter'])
+
+    class Output:
+        pred_masks = torch.full((1, 3, 1, 32, 32), float('nan'))
+        iou_scores = torch.zeros(1, 3, 1)
+
+    monkeypatch.setattr(type(adapter._network.module), 'forward', lambda _, **__: Output())
+    with pytest.raises(ModelError, match='segmenter: expected finite numbers of tiny-sam2'):
+        adapter.segment(Frame(IMAGE), BOXES)
+
+
+@pytest.mark.parametrize('precision', ['bf16', 'fp16'])
+def test_lower_precision_is_near(tiny, precision):
+    full, low = (
+        build(tiny['segmenter'], precision=value).segment(Frame(IMAGE), BOXES)
+        for value in ('fp32', precision)
+    )
+    assert np.mean(full.pixels == low.pixels) > 0.95
+    np.testing.assert_allclose(full.scores, low.scores, atol=0.05)

@@ -1,0 +1,148 @@
+import pytest
+
+from robot_perception.core.errors import SourceError
+from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
+from robot_perception.sources.sample import Role
+
+
+def image(name, encoding='rgb8'):
+    return Topic(name, 'sensor_msgs/msg/Image', encoding)
+
+
+def jpeg(name, image_format='rgb8; jpeg compressed bgr8'):
+    return Topic(name, 'sensor_msgs/msg/CompressedImage', image_format)
+
+
+def info(name):
+    return Topic(name, 'sensor_msgs/msg/CameraInfo')
+
+
+def tf(name):
+    return Topic(name, 'tf2_msgs/msg/TFMessage')
+
+
+CASES = {
+    'one camera': (
+        [image('/cam/image_raw'), info('/cam/camera_info')],
+        {'/cam/image_raw': Role.IMAGE, '/cam/camera_info': Role.CAMERA_INFO},
+    ),
+    'topics at the root': (
+        [image('/image'), info('/camera_info')],
+        {'/image': Role.IMAGE, '/camera_info': Role.CAMERA_INFO},
+    ),
+    'compressed only': (
+        [jpeg('/cam/image_raw/compressed'), info('/cam/camera_info')],
+        {
+            '/cam/image_raw/compressed': Role.COMPRESSED_IMAGE,
+            '/cam/camera_info': Role.CAMERA_INFO,
+        },
+    ),
+    'raw before its compressed copy': (
+        [jpeg('/cam/image_raw/compressed'), image('/cam/image_raw'), info('/cam/camera_info')],
+        {'/cam/image_raw': Role.IMAGE, '/cam/camera_info': Role.CAMERA_INFO},
+    ),
+    'realsense': (
+        [
+            image('/camera/color/image_raw'),
+            info('/camera/color/camera_info'),
+            image('/camera/aligned_depth_to_color/image_raw', '16UC1'),
+            info('/camera/aligned_depth_to_color/camera_info'),
+            image('/camera/depth/image_rect_raw', '16UC1'),
+            info('/camera/depth/camera_info'),
+            tf('/tf'),
+            tf('/tf_static'),
+        ],
+        {
+            '/camera/color/image_raw': Role.IMAGE,
+            '/camera/color/camera_info': Role.CAMERA_INFO,
+            '/camera/aligned_depth_to_color/image_raw': Role.DEPTH,
+            '/tf': Role.TF,
+            '/tf_static': Role.TF_STATIC,
+        },
+    ),
+    'depth known by its encoding': (
+        [image('/a/image'), image('/b/image', '32FC1')],
+        {'/a/image': Role.IMAGE, '/b/image': Role.DEPTH},
+    ),
+    'coloured depth is neither': (
+        [image('/a/image'), image('/depth/colored', 'bgr8')],
+        {'/a/image': Role.IMAGE},
+    ),
+    'compressed depth is neither': (
+        [image('/a/image'), jpeg('/b/compressedDepth', '16UC1; compressedDepth png')],
+        {'/a/image': Role.IMAGE},
+    ),
+    'a tf topic of another type': (
+        [image('/a/image'), Topic('/tf', 'std_msgs/msg/String')],
+        {'/a/image': Role.IMAGE},
+    ),
+}
+
+
+@pytest.mark.parametrize(('topics', 'roles'), CASES.values(), ids=CASES.keys())
+def test_choice(topics, roles):
+    assert choose_topics(topics, TopicWish(), 'bag').roles == roles
+    assert choose_topics(topics[::-1], TopicWish(), 'bag').roles == roles
+
+
+TWO_CAMERAS = [
+    image('/left/image'),
+    info('/left/camera_info'),
+    image('/right/image', 'mono8'),
+    info('/right/camera_info'),
+    image('/near', '16UC1'),
+    image('/far', '16UC1'),
+]
+
+
+def test_wishes_choose():
+    wish = TopicWish('/right/image', 'left/camera_info', '/far')
+    assert choose_topics(TWO_CAMERAS, wish, 'bag').roles == {
+        '/right/image': Role.IMAGE,
+        '/left/camera_info': Role.CAMERA_INFO,
+        '/far': Role.DEPTH,
+    }
+
+
+@pytest.mark.parametrize(
+    ('topics', 'wish', 'message'),
+    [
+        ([], TopicWish(), r'bag: expected a topic of camera images, got none\. Record one'),
+        (
+            [info('/cam/camera_info'), image('/depth', '16UC1')],
+            TopicWish(),
+            r'got /cam/camera_info \(sensor_msgs/msg/CameraInfo\), /depth \(.*, 16UC1\)',
+        ),
+        (
+            TWO_CAMERAS,
+            TopicWish(),
+            r'expected one camera, got /left/image \(.*rgb8\), /right/image .*\(--image-topic\)',
+        ),
+        (
+            TWO_CAMERAS,
+            TopicWish(image='/middle'),
+            r"image_topic: expected a topic of bag .* got '/middle'\. Choose one of: /far .*, /left",
+        ),
+        (
+            TWO_CAMERAS,
+            TopicWish('/left/image', camera_info='/left/image'),
+            r"camera_info_topic: .* got '/left/image'\. Choose one of: /left/camera_info",
+        ),
+        (
+            TWO_CAMERAS,
+            TopicWish('/left/image', depth='/none'),
+            r"depth_topic: expected a topic of bag that fits, got '/none'",
+        ),
+    ],
+)
+def test_refusals(topics, wish, message):
+    with pytest.raises(SourceError, match=message):
+        choose_topics(topics, wish, 'bag')
+
+
+def test_notes_say_what_is_missing():
+    choice = choose_topics([*TWO_CAMERAS[2:], image('/x/image')], TopicWish('/x/image'), 'bag')
+    calibration, depth = choice.notes
+    assert 'no /x/camera_info beside /x/image' in calibration
+    assert '/right/camera_info' in calibration
+    assert 'several depth topics, none published: /far' in depth

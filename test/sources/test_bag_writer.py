@@ -1,0 +1,81 @@
+from pathlib import Path
+
+from bags import BEGIN_NS, generated_frames, write_rgbd_bag
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader
+
+from robot_perception.core.errors import OutputError, SourceError
+from robot_perception.sources.bag_writer import BagWriter
+from robot_perception.sources.typestore import definitions_folder, message_store
+
+DEFINITIONS = Path(__file__).parents[2]
+
+
+def test_objects_are_serialized_and_definitions_embedded(tmp_path):
+    types = message_store()
+    features = types.types['robot_perception/msg/SceneFeatures']
+    header = types.types['std_msgs/msg/Header']
+    time = types.types['builtin_interfaces/msg/Time']
+    message = features(
+        header=header(stamp=time(sec=1, nanosec=2), frame_id='eye'),
+        model='stub',
+        vector=np.array([0.5, 1.5], np.float32),
+        grid_height=0,
+        grid_width=0,
+        patches=np.zeros(0, np.float32),
+    )
+    name = 'robot_perception/msg/SceneFeatures'
+    with BagWriter(tmp_path / 'bag', types=types) as bag:
+        bag.write('/features', name, message, 5)
+    with Reader(tmp_path / 'bag') as reader:
+        (connection,) = reader.connections
+        assert (connection.topic, connection.msgtype) == ('/features', name)
+        assert 'MSG: std_msgs/Header' in connection.msgdef.data
+        ((_, stamp_ns, data),) = reader.messages()
+    assert stamp_ns == 5
+    read = types.deserialize_cdr(data, name)
+    assert (read.model, list(read.vector)) == ('stub', [0.5, 1.5])
+
+
+def test_store_knows_what_this_package_publishes():
+    types = message_store().types
+    for path in (DEFINITIONS / 'msg').glob('*.msg'):
+        assert f'robot_perception/msg/{path.stem}' in types
+    assert 'vision_msgs/msg/Detection3DArray' in types
+
+
+def test_definitions_of_the_ros_installation_come_first(tmp_path, monkeypatch):
+    folder = tmp_path / 'share' / 'vision_msgs' / 'msg'
+    folder.mkdir(parents=True)
+    (folder / 'Only.msg').write_text('int32 value\n')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
+    assert definitions_folder('vision_msgs') == folder
+
+
+def test_definitions_that_are_nowhere():
+    with pytest.raises(SourceError, match=r'no_msgs: expected its \.msg files, got none in .*'):
+        definitions_folder('no_msgs')
+
+
+def test_existing_bag_is_not_overwritten(tmp_path):
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(1))
+    with pytest.raises(OutputError, match='exists already, not overwriting'):
+        BagWriter(tmp_path / 'bag')
+
+
+def test_storage_compression_needs_mcap(tmp_path):
+    with pytest.raises(OutputError, match='expected a folder that can be made'):
+        BagWriter(tmp_path / 'bag', storage='sqlite3', compression='storage')
+
+
+def fail_while_writing(path):
+    with BagWriter(path) as bag:
+        bag.write('/a', 'std_msgs/msg/String', b'\0\1\0\0\1\0\0\0\0', BEGIN_NS)
+        raise KeyError('a bug elsewhere')
+
+
+def test_error_leaves_a_bag_that_says_it_is_not_whole(tmp_path):
+    with pytest.raises(KeyError):
+        fail_while_writing(tmp_path / 'bag')
+    assert not (tmp_path / 'bag' / 'metadata.yaml').exists()

@@ -1,0 +1,94 @@
+import json
+
+import numpy as np
+from PIL import Image as PillowImage
+import pytest
+from scenes import example_scene
+
+from robot_perception.core import Image, Scene
+from robot_perception.core.errors import OutputError
+from robot_perception.viewer import draw_instances, draw_overlay, write_picture, write_scene
+
+ALL = [
+    'kitchen_overlay.png',
+    'kitchen_depth.png',
+    'kitchen_features.png',
+    'kitchen_instances.png',
+    'kitchen_cloud.png',
+    'kitchen.ply',
+    'kitchen_scene.json',
+]
+
+
+def test_everything_is_written_and_named(tmp_path):
+    paths = write_scene(example_scene(0), tmp_path / 'new' / 'folder', 'kitchen')
+    assert [path.name for path in paths] == ALL
+    assert sorted(paths) == sorted((tmp_path / 'new' / 'folder').iterdir())
+    assert all(path.stat().st_size > 0 for path in paths)
+
+
+def test_pictures_are_exact(tmp_path):
+    scene = example_scene(0, (60, 80))
+    write_scene(scene, tmp_path, 'kitchen')
+    for name, expected in (
+        ('overlay', draw_overlay(scene)),
+        ('instances', draw_instances(scene.masks)),
+    ):
+        with PillowImage.open(tmp_path / f'kitchen_{name}.png') as picture:
+            assert picture.mode == 'RGB'
+            np.testing.assert_array_equal(np.asarray(picture), expected)
+
+
+@pytest.mark.parametrize(
+    ('scene', 'names'),
+    [
+        (
+            Scene(image=Image(np.zeros((4, 5, 3), np.uint8))),
+            ['kitchen_overlay.png', 'kitchen_scene.json'],
+        ),
+        (
+            example_scene(0, relative=True),
+            [name for name in ALL if name not in {'kitchen_cloud.png', 'kitchen.ply'}],
+        ),
+        (example_scene(0, (1, 1), 0), ALL),
+    ],
+    ids=['image only', 'relative depth', 'one pixel'],
+)
+def test_what_the_scene_lacks_is_not_written(tmp_path, scene, names):
+    assert [path.name for path in write_scene(scene, tmp_path, 'kitchen')] == names
+
+
+def test_writing_again_replaces(tmp_path):
+    write_scene(example_scene(0), tmp_path, 'kitchen')
+    write_scene(example_scene(0, count=1), tmp_path, 'kitchen')
+    told = json.loads((tmp_path / 'kitchen_scene.json').read_text())
+    assert len(told['objects']) == 1
+    assert len(list(tmp_path.iterdir())) == len(ALL)
+
+
+@pytest.mark.parametrize('stem', ['', '.', 'a/b', '/a', '../a'])
+def test_a_stem_that_is_a_path_is_refused(tmp_path, stem):
+    with pytest.raises(OutputError, match=r'stem: expected a plain file name, got .*in folder'):
+        write_scene(example_scene(0), tmp_path / 'folder', stem)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, full_disk):
+    scene = example_scene(0, (60, 80))
+    with full_disk(4000), pytest.raises(OutputError, match=r'png: cannot be written: File too la'):
+        write_scene(scene, tmp_path, 'kitchen')
+    assert not list(tmp_path.glob('.*'))
+    for path in tmp_path.glob('*.png'):
+        with PillowImage.open(path) as picture:
+            picture.load()
+
+
+def test_a_file_in_the_place_of_the_folder_is_said(tmp_path):
+    (tmp_path / 'file').write_bytes(b'')
+    with pytest.raises(OutputError, match=r'file: cannot be written: File exists'):
+        write_scene(example_scene(0), tmp_path / 'file', 'kitchen')
+
+
+def test_a_picture_in_a_missing_folder_is_said(tmp_path):
+    with pytest.raises(OutputError, match=r'a\.png: cannot be written: No such file'):
+        write_picture(np.zeros((2, 2, 3), np.uint8), tmp_path / 'none' / 'a.png')

@@ -1,0 +1,175 @@
+from dataclasses import replace
+import json
+
+import numpy as np
+import pytest
+from scenes import example_scene
+
+from robot_perception.core import Image, MetricDepth, Scene
+from robot_perception.core.errors import OutputError
+from robot_perception.viewer import scene_to_dict, write_scene_json
+from robot_perception.viewer.scene_json import run_lengths
+
+
+def decode(rle):
+    """Decode COCO's uncompressed RLE pixel by pixel."""
+    height, width = rle['size']
+    mask = [[False] * width for _ in range(height)]
+    place, inside = 0, False
+    for count in rle['counts']:
+        for _ in range(count):
+            mask[place % height][place // height] = inside
+            place += 1
+        inside = not inside
+    assert place == height * width
+    return np.array(mask, np.bool_).reshape(height, width)
+
+
+def refuse(constant):
+    raise AssertionError(f'{constant} is not JSON')
+
+
+def read(path):
+    return json.loads(path.read_text(encoding='utf-8'), parse_constant=refuse)
+
+
+@pytest.mark.parametrize('relative', [False, True])
+@pytest.mark.parametrize('count', [0, 4])
+def test_the_file_is_json_and_equals_the_dict(tmp_path, relative, count):
+    scene = example_scene(0, count=count, relative=relative)
+    write_scene_json(scene, tmp_path / 'scene.json')
+    assert read(tmp_path / 'scene.json') == scene_to_dict(scene)
+
+
+def test_each_part_says_what_the_scene_holds():
+    scene = example_scene(1, (48, 64), 3)
+    told = scene_to_dict(scene)
+    assert told['schema'] == 'robot_perception/scene'
+    assert told['version'] == 1
+    assert told['image'] == {
+        'height': 48,
+        'width': 64,
+        'stamp_ns': 1_700_000_000_123_456_789,
+        'frame_id': 'eye',
+    }
+    assert told['camera']['fx'] == pytest.approx(scene.camera.fx, rel=1e-5)
+    assert told['camera']['distortion'] == []
+    assert list(told['timing_s'].items()) == [
+        ('features', 0.012346),
+        ('depth', 0.05),
+        ('detector', 0.04),
+        ('masks', 0.03),
+    ]
+    assert told['features']['model'] == 'stub/encoder'
+    assert told['features']['grid'] == [4, 5]
+    np.testing.assert_allclose(told['features']['vector'], scene.features.vector, rtol=1e-5)
+    metres = scene.depth.metres
+    assert told['depth'] == {
+        'kind': 'metric',
+        'unit': 'm',
+        'min': round(float(np.nanmin(metres)), 4),
+        'median': round(float(np.nanmedian(metres)), 4),
+        'max': round(float(np.nanmax(metres)), 4),
+        'known_share': round(float(np.isfinite(metres).mean()), 4),
+    }
+
+
+def test_each_object_says_what_is_known_of_it():
+    scene = example_scene(1, (48, 64), 3)
+    told = scene_to_dict(scene)['objects']
+    for number, item in enumerate(scene.objects):
+        entry = told[number]
+        assert entry['index'] == number
+        assert entry['class_name'] == item.class_name
+        assert entry['class_id'] == item.class_id
+        assert entry['track_id'] == item.track_id
+        assert entry['score'] == pytest.approx(item.score, abs=5e-5)
+        np.testing.assert_allclose(entry['box_xyxy'], item.box_xyxy, atol=0.005)
+        mask = scene.masks.pixels[number]
+        assert entry['mask']['area'] == mask.sum()
+        np.testing.assert_array_equal(decode(entry['mask']['rle']), mask)
+    placed, lost = scene.objects[0].position, told[2]
+    np.testing.assert_allclose(told[0]['depth_m'], placed.depth_m, atol=5e-5)
+    np.testing.assert_allclose(told[0]['centroid_m'], placed.centroid_m, atol=5e-5)
+    np.testing.assert_allclose(told[0]['covariance_m2'], placed.covariance_m2)
+    np.testing.assert_allclose(told[0]['box_3d']['center_m'], placed.box.center_m, atol=5e-5)
+    assert told[0]['box_3d']['size_m'] == [0.2, 0.3, 0.1]
+    assert told[0]['box_3d']['rotation_xyzw'] == [0, 0, 0, 1]
+    for key in ('depth_m', 'centroid_m', 'covariance_m2', 'box_3d'):
+        assert lost[key] is None
+
+
+def test_what_the_scene_lacks_is_null(tmp_path):
+    bare = Scene(image=Image(np.zeros((2, 3, 3), np.uint8)))
+    write_scene_json(bare, tmp_path / 'scene.json')
+    told = read(tmp_path / 'scene.json')
+    assert {key for key, value in told.items() if value is None} == {
+        'camera',
+        'features',
+        'depth',
+        'objects',
+    }
+    assert told['timing_s'] == {}
+    no_masks = replace(example_scene(0), masks=None)
+    assert [entry['mask'] for entry in scene_to_dict(no_masks)['objects']] == [None] * 3
+
+
+def test_numbers_that_are_not_known_are_null_and_never_nan(tmp_path):
+    scene = example_scene(0, (4, 5), 1)
+    position = replace(
+        example_scene(0).objects[0].position,
+        depth_m=float('nan'),
+        centroid_m=(float('nan'), 1.0, float('inf')),
+        covariance_m2=np.full((3, 3), np.nan),
+    )
+    scene = replace(
+        scene,
+        depth=MetricDepth(np.full((4, 5), np.nan, np.float32)),
+        objects=(replace(scene.objects[0], position=position),),
+        timing_s={'depth': float('nan')},
+    )
+    write_scene_json(scene, tmp_path / 'scene.json')
+    told = read(tmp_path / 'scene.json')
+    assert told['depth']['median'] is None
+    assert told['depth']['known_share'] == 0
+    assert told['objects'][0]['depth_m'] is None
+    assert told['objects'][0]['centroid_m'] == [None, 1.0, None]
+    assert told['objects'][0]['covariance_m2'] == [[None] * 3] * 3
+    assert told['timing_s'] == {'depth': None}
+
+
+def test_relative_depth_has_no_unit():
+    told = scene_to_dict(example_scene(0, relative=True))['depth']
+    assert told['kind'] == 'relative'
+    assert told['unit'] is None
+    assert told['known_share'] == 1
+
+
+def test_names_in_any_script_survive(tmp_path):
+    scene = example_scene(0, count=1)
+    named = replace(scene, objects=(replace(scene.objects[0], class_name='杯 "ü"\n'),))
+    write_scene_json(named, tmp_path / 'scene.json')
+    assert read(tmp_path / 'scene.json')['objects'][0]['class_name'] == '杯 "ü"\n'
+    assert '杯' in (tmp_path / 'scene.json').read_text(encoding='utf-8')
+
+
+@pytest.mark.parametrize('size_hw', [(1, 1), (1, 9), (9, 1), (7, 5), (40, 60)])
+@pytest.mark.parametrize('share', [0.0, 0.03, 0.5, 1.0])
+def test_run_lengths_decode_to_the_mask(size_hw, share):
+    mask = np.random.default_rng(0).random(size_hw) < share
+    counts = run_lengths(mask)
+    np.testing.assert_array_equal(decode({'size': size_hw, 'counts': counts}), mask)
+    assert all(count > 0 for count in counts[1:])
+
+
+def test_run_lengths_are_those_of_the_coco_format():
+    # The worked example of COCO's documentation: columns first, outside first.
+    mask = np.array([[0, 0, 1, 1, 1, 0, 1]], np.bool_)
+    assert run_lengths(mask) == [2, 3, 1, 1]
+    assert run_lengths(np.array([[1, 1, 1, 1, 1, 1, 0]], np.bool_)) == [0, 6, 1]
+    assert run_lengths(np.array([[0, 1], [0, 0], [1, 1]], np.bool_)) == [2, 2, 1, 1]
+
+
+def test_a_folder_that_is_missing_is_said(tmp_path):
+    with pytest.raises(OutputError, match=r'scene\.json: cannot be written: No such file'):
+        write_scene_json(example_scene(0), tmp_path / 'none' / 'scene.json')
