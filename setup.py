@@ -1,6 +1,5 @@
 """The library and its commands for pip; `colcon build` goes by CMakeLists.txt instead."""
 
-from glob import glob
 from pathlib import Path
 import re
 
@@ -23,17 +22,19 @@ setup(
     keywords=['ROS', 'perception', 'depth', 'detection', 'segmentation'],
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={'': ['py.typed', '*.json', '*.safetensors', '*.yaml', '*.html', '*.md']},
+    package_data={'': ['py.typed', '*.json', '*.safetensors', '*.xml', '*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),
-        *((f'share/{NAME}/{folder}', glob(f'{folder}/*.*')) for folder in ('config', 'launch', 'rviz')),
+        *(
+            (f'share/{NAME}/{folder}', [str(path) for path in sorted(Path(folder).glob('*.*'))])
+            for folder in ('config', 'launch', 'rviz')
+        ),
     ],
     install_requires=[
         'numpy>=1.26',
         'open3d>=0.18',
         'opencv-python-headless>=4.8',
-        'pillow>=10.1',
         'PyYAML>=6.0',
         'rosbags>=0.10',
         'safetensors>=0.5',
@@ -42,7 +43,14 @@ setup(
         'transformers>=5,<6',
     ],
     extras_require={
-        'dev': ['hypothesis>=6.100', 'mypy>=1.15', 'pytest>=8', 'ruff>=0.14', 'types-PyYAML'],
+        'dev': [
+            'hypothesis>=6.100',
+            'mypy>=1.15',
+            'pillow>=10.1',
+            'pytest>=8',
+            'ruff>=0.14',
+            'types-PyYAML',
+        ],
     },
     entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
 )

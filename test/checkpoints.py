@@ -241,6 +241,7 @@ def write_timm_detr(folder, backbone='resnet18'):
         use_timm_backbone=True,
         use_pretrained_backbone=True,
         backbone=backbone,
+        backbone_kwargs={'in_chans': 3, 'out_indices': [1, 2, 3, 4]},
         dilation=False,
     )
     return plain, timm

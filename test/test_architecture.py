@@ -75,9 +75,11 @@ def test_imports_run_one_way(room, file):
 def test_no_room_is_a_drawer():
     names = {file.stem for _, file in files_by_room()}
     assert not names & {'utils', 'util', 'helpers', 'common', 'misc'}
-    assert not (PACKAGE / 'msg' / '__init__.py').exists() or not (PACKAGE / 'msg').is_dir() or (
-        PACKAGE / 'msg' / '_scene.py'
-    ).exists()
+    assert (
+        not (PACKAGE / 'msg' / '__init__.py').exists()
+        or not (PACKAGE / 'msg').is_dir()
+        or (PACKAGE / 'msg' / '_scene.py').exists()
+    )
 
 
 @pytest.mark.parametrize('room', ['core', 'conversions', 'models', 'viewer', 'pipeline'])

@@ -104,7 +104,7 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
 
         return read_checkpoint(demo_checkpoint(task), task)
     folder = Path(model).expanduser()
-    if folder.is_dir():
+    if model and folder.is_dir():
         return read_checkpoint(folder, task)
     row = find_row(model)
     if row is None:

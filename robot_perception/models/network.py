@@ -164,10 +164,11 @@ def _assemble(
                 dtype=torch.float32,
             )
     except Exception as error:
-        # Anything may be wrong with a config, and transformers raises anything.
+        # Anything may be wrong with a config, and transformers raises anything, over many lines.
+        reason = ' '.join(str(error).split())
         raise WeightsInvalidError(
             f'{where}: transformers {transformers.__version__} cannot build the network '
-            f'({type(error).__name__}: {error}). Use a checkpoint saved for this architecture.'
+            f'({type(error).__name__}: {reason}). Use a checkpoint saved for this architecture.'
         ) from error
     _check_report(module, report, where)
     return module

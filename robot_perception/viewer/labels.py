@@ -31,13 +31,12 @@ class Plate:
     width: int
     height: int
 
-    def overlaps(self, other: Plate) -> bool:
-        """Whether the two cover a pixel together."""
-        return (
-            self.left < other.left + other.width
-            and other.left < self.left + self.width
-            and self.top < other.top + other.height
-            and other.top < self.top + self.height
+    def overlap(self, other: Plate) -> int:
+        """Count of pixels that both cover."""
+        columns = min(self.left + self.width, other.left + other.width)
+        rows = min(self.top + self.height, other.top + other.height)
+        return max(0, columns - max(self.left, other.left)) * max(
+            0, rows - max(self.top, other.top)
         )
 
 
@@ -84,8 +83,7 @@ def place_plates(
             Plate(text, colour, left, top, width, height)
             for left, top in _corners(box, width, height, size_hw)
         ]
-        free = (plate for plate in tries if not any(map(plate.overlaps, plates)))
-        plates.append(next(free, tries[0]))
+        plates.append(min(tries, key=lambda plate: sum(map(plate.overlap, plates))))
     return plates
 
 

@@ -138,7 +138,7 @@ def test_a_folder_for_another_task_is_refused(task, other, tiny):
 def test_a_folder_without_config_is_refused(spoilt):
     folder = spoilt()
     (folder / 'config.json').unlink()
-    with pytest.raises(WeightsMissingError, match='expected a config.json beside the weights'):
+    with pytest.raises(WeightsMissingError, match=r'expected a config.json beside the weights'):
         build_detector(str(folder))
 
 

@@ -1,0 +1,84 @@
+import re
+
+from checkpoints import picture
+import pytest
+import torch
+
+from robot_perception.core.errors import ConfigError, DeviceUnavailableError
+from robot_perception.models import build_feature_extractor, Frame
+from robot_perception.models.device import place
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """Pretend that there are so many GPUs."""
+
+    def set_count(count):
+        monkeypatch.setattr(torch.cuda, 'is_available', lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, 'device_count', lambda: count)
+
+    return set_count
+
+
+@pytest.mark.parametrize(
+    ('count', 'device', 'precision', 'expected'),
+    [
+        (0, 'auto', 'auto', ('cpu', 'fp32')),
+        (0, 'cpu', 'bf16', ('cpu', 'bf16')),
+        (0, 'cpu', 'fp16', ('cpu', 'fp16')),
+        (2, 'auto', 'auto', ('cuda:0', 'fp16')),
+        (2, 'cuda', 'fp32', ('cuda:0', 'fp32')),
+        (2, 'cuda:1', 'bf16', ('cuda:1', 'bf16')),
+        (2, 'cpu', 'auto', ('cpu', 'fp32')),
+    ],
+)
+def test_placement(gpus, count, device, precision, expected):
+    gpus(count)
+    placement = place(device, precision)
+    assert (str(placement.device), placement.precision) == expected
+
+
+@pytest.mark.parametrize(
+    ('count', 'device', 'here'),
+    [
+        (0, 'cuda', 'cpu.'),
+        (0, 'cuda:3', 'cpu.'),
+        (1, 'cuda:1', 'cpu, cuda:0.'),
+    ],
+)
+def test_a_gpu_that_is_not_here_is_named_with_what_is(gpus, count, device, here):
+    gpus(count)
+    message = f'device: expected one that is on this machine, got {device!r}. Here: {here}'
+    with pytest.raises(DeviceUnavailableError, match=re.escape(message)):
+        place(device, 'auto')
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason='torch is built with CUDA')
+def test_a_build_without_cuda_is_said(tiny):
+    with pytest.raises(DeviceUnavailableError, match=r'torch \S+ is built without CUDA. Use auto'):
+        build_feature_extractor(str(tiny['features']), device='cuda')
+
+
+@pytest.mark.parametrize('device', ['gpu', 'cuda:', 'cuda:-1', 'CPU', ''])
+def test_other_words_for_a_device_are_refused(device):
+    message = f'device: expected auto, cpu, cuda or cuda:N; got {device!r}. Use auto'
+    with pytest.raises(ConfigError, match=message):
+        place(device, 'auto')
+
+
+def test_other_words_for_a_precision_are_refused():
+    message = "precision: expected auto, fp32, bf16, fp16; got 'int8'. Use auto"
+    with pytest.raises(ConfigError, match=message):
+        place('cpu', 'int8')
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_a_gpu_agrees_with_the_cpu(tiny):
+    frame = Frame(picture(96, 128))
+    on_cpu, on_gpu = (
+        build_feature_extractor(str(tiny['features']), device=device, precision='fp32')
+        .extract(frame)
+        .vector
+        for device in ('cpu', 'cuda')
+    )
+    assert on_gpu == pytest.approx(on_cpu, abs=0.05)

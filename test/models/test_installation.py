@@ -1,0 +1,117 @@
+"""What runs without torch, and what is said of an installation that does not work."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+TORCH_FREE = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in ('torch', 'transformers', 'safetensors', 'huggingface_hub'):
+            raise ModuleNotFoundError(f'{name} is blocked')
+
+sys.meta_path.insert(0, Blocker())
+import numpy as np
+from robot_perception import models
+from robot_perception.core import Image
+
+assert models.CATALOGUE
+frame = models.Frame(Image(np.zeros((8, 9, 3), np.uint8)))
+found = models.build_detector('stub').detect(frame, threshold=0.5, max_objects=3)
+models.build_feature_extractor('stub').extract(frame)
+models.build_depth_estimator('stub').estimate(frame)
+assert len(models.build_segmenter('stub').segment(frame, found.boxes_xyxy)) == 3
+assert not {'torch', 'transformers'} & set(sys.modules)
+print('done')
+"""
+
+BUILD = """
+from robot_perception import models
+from robot_perception.core.errors import PerceptionError
+try:
+    models.build_feature_extractor(%r, device='cpu')
+except PerceptionError as error:
+    print(type(error).__name__, error)
+else:
+    print('built')
+"""
+
+
+def run(code, *paths):
+    env = dict(os.environ, PYTHONPATH=os.pathsep.join(map(str, paths)), OMP_NUM_THREADS='1')
+    done = subprocess.run(
+        [sys.executable, '-c', code], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_door_and_the_stubs_need_no_torch():
+    assert run(TORCH_FREE) == 'done'
+
+
+def fake_package(folder, name, code):
+    package = folder / name
+    package.mkdir(parents=True)
+    (package / '__init__.py').write_text(code)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ('code', 'reason'),
+    [
+        (
+            'raise RuntimeError("operator torchvision::nms does not exist")',
+            'RuntimeError: operator torchvision::nms does not exist',
+        ),
+        (
+            'raise ImportError("libcudart.so.13: cannot open shared object file")',
+            'ImportError: libcudart.so.13: cannot open shared object file',
+        ),
+    ],
+)
+def test_a_broken_torchvision_is_said_in_plain_words(tiny, tmp_path, code, reason):
+    broken = fake_package(tmp_path, 'torchvision', code)
+    said = run(BUILD % str(tiny['features']), broken)
+    assert said.startswith(
+        'ModelError torchvision: expected a build that fits the installed torch, or none; got one '
+        f'that cannot be imported ({reason})'
+    )
+    assert 'pip uninstall torchvision' in said
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch):
+    import importlib.util
+
+    from robot_perception.core.errors import ModelError
+    from robot_perception.models import build_detector
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, 'find_spec', lambda name: None if name == 'safetensors' else find(name)
+    )
+    message = (
+        'safetensors: expected to be installed, and is not. Networks need torch, transformers, '
+        'safetensors, huggingface_hub: pip install safetensors; or use model "stub"'
+    )
+    with pytest.raises(ModelError, match=message):
+        build_detector('anything')
+
+
+def test_the_network_is_not_reached_for_what_is_missing(tmp_path):
+    """No name is looked up and no connection made: sockets are forbidden."""
+    code = (
+        'import socket\n'
+        'def refuse(*args, **named): raise AssertionError("the network was asked")\n'
+        'socket.socket.connect = socket.getaddrinfo = refuse\n' + BUILD % 'facebook/dinov2-small'
+    )
+    said = run(
+        f'import os; os.environ["HF_HOME"] = {str(tmp_path)!r}; '
+        f'os.environ.pop("HF_HUB_OFFLINE", None)\n{code}'
+    )
+    assert said.startswith('WeightsMissingError features.model: facebook/dinov2-small is not on')
+    assert 'robot-perception models pull facebook/dinov2-small' in said

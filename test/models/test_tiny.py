@@ -1,0 +1,118 @@
+import stat
+import subprocess
+import sys
+
+from checkpoints import picture
+import numpy as np
+import pytest
+import torch
+
+from robot_perception.core.errors import ModelError
+from robot_perception.models import (
+    build_depth_estimator,
+    build_detector,
+    build_feature_extractor,
+    build_segmenter,
+    Frame,
+)
+from robot_perception.models.tiny import demo_checkpoint, write_tiny_checkpoints
+
+
+def content(folder):
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob('*'))
+        if file.is_file()
+    }
+
+
+def test_the_same_seed_writes_the_same_bytes(tiny, tmp_path):
+    torch.manual_seed(99)
+    write_tiny_checkpoints(tmp_path / 'again')
+    assert content(tmp_path / 'again') == content(tiny['features'].parent)
+
+
+def test_another_process_writes_the_same_bytes(tiny, tmp_path):
+    code = (
+        'from pathlib import Path; from robot_perception.models.tiny import '
+        f'write_tiny_checkpoints; write_tiny_checkpoints(Path({str(tmp_path)!r}))'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)
+    assert content(tmp_path) == content(tiny['features'].parent)
+
+
+def test_another_seed_writes_other_weights(tiny, tmp_path):
+    other = write_tiny_checkpoints(tmp_path, seed=1)
+    for task, folder in tiny.items():
+        name = 'model.safetensors'
+        assert (other[task] / name).read_bytes() != (folder / name).read_bytes()
+
+
+def test_the_caller_s_random_numbers_are_left_alone(tmp_path):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    write_tiny_checkpoints(tmp_path)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_they_are_small_readable_by_all_and_say_what_they_are(tiny):
+    for folder in tiny.values():
+        assert {file.name for file in folder.iterdir()} == {
+            'README.md',
+            'config.json',
+            'model.safetensors',
+            'preprocessor_config.json',
+        }
+        for file in folder.iterdir():
+            if file.name != 'README.md':
+                assert stat.S_IMODE(file.stat().st_mode) == 0o644
+        assert sum(file.stat().st_size for file in folder.iterdir()) < 600_000
+        card = (folder / 'README.md').read_text()
+        assert 'random weights' in card
+        assert 'means\nnothing' in card
+
+
+def test_what_comes_out_is_varied(tiny):
+    frame = Frame(picture(96, 128))
+    found = build_detector(str(tiny['detector'])).detect(frame, threshold=0.5, max_objects=20)
+    assert len(found) >= 3
+    assert len(np.unique(found.boxes_xyxy.round(), axis=0)) >= 3
+    metres = build_depth_estimator(str(tiny['depth'])).estimate(frame).metres
+    assert np.ptp(metres) > 1
+    assert build_feature_extractor(str(tiny['features'])).extract(frame).patches.std() > 0.1
+    masks = build_segmenter(str(tiny['segmenter'])).segment(frame, found.boxes_xyxy)
+    assert 0.02 < masks.pixels.mean() < 0.98
+
+
+def test_demo_makes_its_checkpoints_once_in_the_cache(tmp_path, monkeypatch, tiny):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    folder = demo_checkpoint('depth')
+    assert tmp_path in folder.parents
+    assert content(folder) == content(tiny['depth'])
+    made = (folder / 'model.safetensors').stat().st_mtime_ns
+    assert build_depth_estimator('demo').estimate(Frame(picture())).size_hw == (48, 64)
+    assert (folder / 'model.safetensors').stat().st_mtime_ns == made
+    assert len(list((tmp_path / 'robot_perception').iterdir())) == 1
+
+
+def test_another_process_may_be_first(tmp_path, monkeypatch):
+    from robot_perception.models import tiny as module
+
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    write = module.write_tiny_checkpoints
+
+    def write_late(folder):
+        write(tmp_path / 'robot_perception' / 'tiny-1')
+        return write(folder)
+
+    monkeypatch.setattr(module, 'write_tiny_checkpoints', write_late)
+    assert (demo_checkpoint('features') / 'config.json').is_file()
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
+    (tmp_path / 'file').write_text('')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    message = r'depth.model: demo checkpoints cannot be written to .*set XDG_CACHE_HOME'
+    with pytest.raises(ModelError, match=message):
+        build_depth_estimator('demo')

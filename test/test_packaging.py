@@ -1,0 +1,151 @@
+"""package.xml, CMakeLists.txt and setup.py tell the same story as the code."""
+
+import ast
+import importlib.util
+from pathlib import Path
+import re
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+import zipfile
+
+import pytest
+
+import robot_perception
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / 'robot_perception').rglob('*.py'))
+# What is imported -> what pip calls it; only where the names differ.
+PIP_NAMES = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml', 'huggingface_hub': 'transformers'}
+# Comes with a ROS install only.
+ROS_PYTHON = {'cv_bridge', 'rclpy'}
+
+
+@pytest.fixture(scope='module')
+def manifest():
+    return ET.parse(ROOT / 'package.xml').getroot()  # noqa: S314 - our own file
+
+
+@pytest.fixture(scope='module')
+def dependencies(manifest):
+    return {element.text for element in manifest if element.tag.endswith('depend')}
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory):
+    """Name -> text of each file in the wheel that pip builds of a copy without leftovers."""
+    if not all(importlib.util.find_spec(tool) for tool in ('pip', 'setuptools', 'wheel')):
+        pytest.skip('needs pip, setuptools and wheel')
+    folder = tmp_path_factory.mktemp('wheel')
+    names = ['robot_perception', 'resource', 'config', 'launch', 'rviz', 'setup.py', 'setup.cfg']
+    names += ['pyproject.toml', 'package.xml', 'README.md', 'LICENSE']
+    for name in names:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(
+                path, folder / name, ignore=shutil.ignore_patterns('__pycache__', '.*')
+            )
+        elif path.exists():
+            shutil.copy(path, folder / name)
+    command = [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--no-build-isolation']
+    command += ['--wheel-dir', str(folder / 'out'), str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    (path,) = (folder / 'out').glob('*.whl')
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name).decode(errors='replace') for name in archive.namelist()}
+
+
+def imported_packages():
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition('.')[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                yield str(node.module).partition('.')[0]
+
+
+def named_message_packages():
+    for path in SOURCES:
+        text = path.read_text(encoding='utf-8')
+        names = re.findall(r"'([a-z0-9_]+)/(?:msg|srv)/[A-Z]\w+'", text)
+        yield from filter(is_message_package, names)
+
+
+def is_message_package(name):
+    return name.endswith(('_msgs', '_srvs', '_interfaces'))
+
+
+def test_versions_agree(manifest, wheel):
+    (metadata,) = (text for name, text in wheel.items() if name.endswith('.dist-info/METADATA'))
+    assert f'\nVersion: {robot_perception.__version__}\n' in metadata
+    assert manifest.findtext('version') == robot_perception.__version__
+
+
+def test_messages_that_the_code_uses_are_declared(dependencies):
+    used = {name for name in imported_packages() if is_message_package(name)}
+    used |= set(named_message_packages()) - {'robot_perception'}
+    assert {'sensor_msgs', 'vision_msgs'} <= used
+    assert used <= dependencies
+    assert dependencies >= ROS_PYTHON
+
+
+def test_messages_that_ours_contain_are_declared(dependencies):
+    text = ''.join(path.read_text(encoding='utf-8') for path in (ROOT / 'msg').glob('*.msg'))
+    contained = set(re.findall(r'^([a-z_]+)/[A-Z]', text, re.MULTILINE))
+    assert contained
+    assert contained <= dependencies
+    build = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
+    assert contained == set(re.search(r'DEPENDENCIES ([a-z_ ]+)', build)[1].split())
+
+
+def test_every_message_is_generated():
+    build = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
+    assert set(re.findall(r'msg/\w+\.msg', build)) == {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / 'msg').iterdir()
+    }
+
+
+def test_libraries_that_the_code_imports_are_required(wheel):
+    (metadata,) = (text for name, text in wheel.items() if name.endswith('.dist-info/METADATA'))
+    required = {
+        name.lower()
+        for name in re.findall(r'^Requires-Dist: ([\w-]+)(?!.*extra)', metadata, re.MULTILINE)
+    }
+    imported = {
+        PIP_NAMES.get(name, name)
+        for name in imported_packages()
+        if name not in sys.stdlib_module_names and not is_message_package(name)
+    }
+    # zstd: rosbags asks for the backport, the newest Python has it itself.
+    imported -= {'backports', 'compression'}
+    # Only type checkers see it.
+    imported -= {'typing_extensions'}
+    imported -= ROS_PYTHON | {'robot_perception'}
+    assert imported == required
+
+
+def test_the_wheel_holds_the_rooms_and_not_the_messages(wheel):
+    rooms = {name.split('/')[1] for name in wheel if name.startswith('robot_perception/')}
+    assert {'core', 'models', 'conversions', 'pipeline', 'nodes', 'cli', 'py.typed'} <= rooms
+    assert 'msg' not in rooms
+    data = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / 'robot_perception').rglob('*')
+        if path.is_file() and not any(part.startswith(('.', '__pyc')) for part in path.parts)
+    }
+    assert data <= set(wheel)
+
+
+def test_the_wheel_brings_the_command(wheel):
+    (text,) = (text for name, text in wheel.items() if name.endswith('entry_points.txt'))
+    assert 'robot-perception = robot_perception.cli.main:main' in text
+
+
+def test_the_wheel_carries_the_licence(wheel):
+    assert any(name.endswith('/LICENSE') for name in wheel)
+
+
+def test_there_is_no_python_module_in_the_place_of_the_messages():
+    for name in ('msg', 'msg.py', 'srv', 'srv.py', 'action', 'action.py'):
+        assert not (ROOT / 'robot_perception' / name).exists()
