@@ -22,6 +22,7 @@ IMAGENET = {
 ASPECT = {**IMAGENET, 'size': {'shortest_edge': 96, 'longest_edge': 160}, 'resample': 2}
 SQUARE = {**IMAGENET, 'do_normalize': False, 'size': {'height': 96, 'width': 96}, 'resample': 2}
 COCO_HOLES = (0, 3, 7)
+CARD = 'Random weights, for tests.\n'
 
 _DETR = {
     'num_queries': 10,
@@ -181,7 +182,7 @@ def seeded(make, seed=0):
 def write_detector(folder, family):
     """Write a detector of ``family``; returns the folder."""
     make, preprocessor = DETECTORS[family]
-    write_checkpoint(seeded(make), folder, preprocessor)
+    write_checkpoint(seeded(make), folder, preprocessor, CARD)
     return folder
 
 
@@ -197,7 +198,7 @@ def write_dinov2_with_registers(folder):
         num_register_tokens=4,
     )
     network = seeded(partial(transformers.Dinov2WithRegistersModel, config))
-    write_checkpoint(network, folder, {**IMAGENET, 'crop_size': {'height': 56, 'width': 56}})
+    write_checkpoint(network, folder, {**IMAGENET, 'crop_size': {'height': 56, 'width': 56}}, CARD)
     return folder
 
 
@@ -233,7 +234,7 @@ def write_timm_detr(folder, backbone='resnet18'):
     network = seeded(partial(transformers.DetrForObjectDetection, config))
     plain, timm = folder / 'plain', folder / 'timm'
     for path in (plain, timm):
-        write_checkpoint(network, path, ASPECT)
+        write_checkpoint(network, path, ASPECT, CARD)
     rewrite_weights(timm, lambda weights: {to_timm(key): value for key, value in weights.items()})
     rewrite_config(
         timm,

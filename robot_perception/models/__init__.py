@@ -1,6 +1,20 @@
 """How a network is asked: one adapter for each family. torch lives here and nowhere else.
 
 This file, the stubs and the catalogue need no torch; an adapter imports it when it is built.
+
+The four builders take the same arguments:
+
+- ``model``: ``'stub'``, ``'demo'`` (tiny random networks of the real architectures), an id of the
+  catalogue, or the path of a checkpoint folder.
+- ``device``: ``'auto'`` (CUDA where there is one), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+- ``precision``: ``'auto'`` (fp32 on a CPU, fp16 on CUDA), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+- ``input_size``: side of the network's input in pixels: the short side where the aspect is kept
+  (DINOv2, Depth Anything, DETR, YOLOS: rounded to the patch as the checkpoint's processor does),
+  the side of the square otherwise (RT-DETR, RT-DETRv2, D-FINE, SAM 2: multiples of 32);
+  0 = the checkpoint's own rule.
+
+They raise a `ModelError` that names the parameter, what was found and what to do, or a
+`ConfigError` for a word or a number that is none of these. They never reach the network.
 """
 
 from __future__ import annotations
@@ -8,6 +22,7 @@ from __future__ import annotations
 from robot_perception.models.catalogue import (
     CATALOGUE,
     CatalogueRow,
+    DEMO,
     find_row,
     known_models,
     STUB,
@@ -29,6 +44,7 @@ from robot_perception.models.stub import (
 
 __all__ = [
     'CATALOGUE',
+    'DEMO',
     'STUB',
     'CatalogueRow',
     'DepthEstimator',
@@ -43,17 +59,8 @@ __all__ = [
     'build_segmenter',
     'find_row',
     'known_models',
+    'limit_cpu_threads',
 ]
-
-# Arguments of the four builders:
-#   model: 'stub', an id of the catalogue, or the path of a checkpoint folder.
-#   device: 'auto' (CUDA where there is one), 'cpu', 'cuda' or 'cuda:N'.
-#   precision: 'auto' (fp32 on a CPU, fp16 on CUDA), 'fp32', 'bf16' or 'fp16'.
-#   input_size: side of the network's input in pixels: the short side where the aspect is kept
-#       (DINOv2, Depth Anything, DETR, YOLOS: rounded to the patch as the checkpoint's processor
-#       does), the side of the square otherwise (RT-DETR, RT-DETRv2, D-FINE, SAM 2);
-#       0 = the checkpoint's own rule.
-# Each raises a ModelError that names the parameter, what was found and what to do.
 
 
 def build_feature_extractor(
@@ -110,3 +117,10 @@ def build_segmenter(
     from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - torch-free door
 
     return Sam2(checkpoint, device=device, precision=precision, input_size=input_size)
+
+
+def limit_cpu_threads(count: int) -> None:
+    """Let the networks use at most ``count`` threads of the CPU (parameter ``cpu_threads``)."""
+    from robot_perception.models import device  # noqa: PLC0415 - torch-free door
+
+    device.limit_cpu_threads(count)

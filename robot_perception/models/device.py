@@ -76,3 +76,12 @@ def _device(name: str) -> torch.device:
             'Use auto.'
         )
     return torch.device('cuda', index)
+
+
+def limit_cpu_threads(count: int) -> None:
+    """Let every network of this process use at most ``count`` threads of the CPU, at least 1.
+
+    torch waits for all its threads at every layer. Where other programs keep the cores busy,
+    small networks are many times slower with one thread for each core than with one in all.
+    """
+    torch.set_num_threads(count)

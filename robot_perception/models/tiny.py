@@ -59,20 +59,25 @@ def write_tiny_checkpoints(folder: Path, seed: int = 0) -> dict[Task, Path]:
             spread_weights(network)
             _LIVELIER.get(task, lambda _: None)(network)
         folders[task] = folder / name
-        write_checkpoint(network, folders[task], preprocessor)
-        card = _CARD.format(name=name, seed=seed)
-        (folders[task] / 'README.md').write_text(card, encoding='utf-8')
+        write_checkpoint(network, folders[task], preprocessor, _CARD.format(name=name, seed=seed))
     return folders
 
 
-def write_checkpoint(network: Any, folder: Path, preprocessor: Mapping[str, Any]) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Write config.json, model.safetensors and preprocessor_config.json, readable by all."""
+def write_checkpoint(
+    network: Any,  # noqa: ANN401 - transformers publishes no types
+    folder: Path,
+    preprocessor: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write config.json, model.safetensors, preprocessor_config.json and README.md for all."""
     folder.mkdir(parents=True, exist_ok=True)
     with quiet_transformers():
         network.save_pretrained(folder)
     text = json.dumps(preprocessor, indent=2, sort_keys=True)
     (folder / PREPROCESSOR).write_text(f'{text}\n', encoding='utf-8')
+    (folder / 'README.md').write_text(card, encoding='utf-8')
     for file in folder.iterdir():
+        # transformers writes weights for their owner alone.
         file.chmod(0o644)
 
 

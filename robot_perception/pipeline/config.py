@@ -187,6 +187,13 @@ class PerceptionConfig:
         'Arithmetic of the networks; auto = fp16 on CUDA, fp32 otherwise.',
         choices=('auto', 'fp32', 'bf16', 'fp16'),
     )
+    cpu_threads: int = parameter(
+        0,
+        "Threads of the CPU that networks use; 0 = torch's choice, one for each core. Leave cores "
+        'to the rest of the robot: torch waits for its slowest thread.',
+        low=0,
+        high=1024,
+    )
     autostart: bool = parameter(True, 'Configure and activate the node when it starts.')
     timing_window: int = parameter(
         200, 'Frames that percentiles of time are taken over.', unit='frames', low=1, high=100000
@@ -250,6 +257,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         'segmenter.input_size': 512,
     },
     'demo': {
+        'cpu_threads': 1,
         'features.model': 'demo',
         'features.input_size': 126,
         'depth.model': 'demo',

@@ -26,7 +26,7 @@ class Constraint:
     Attributes:
         description: one sentence for people.
         unit: unit of the value, empty for none.
-        low, high: closed range of a number, None = open.
+        low, high: closed range of a number; every number has one.
         choices: allowed words, empty = any.
         live: may change while the node runs.
 
@@ -59,9 +59,9 @@ class Constraint:
         return value
 
     def _check_range(self, name: str, value: float) -> None:
-        low = -math.inf if self.low is None else self.low
-        high = math.inf if self.high is None else self.high
-        if not (math.isfinite(value) and low <= value <= high):
+        if self.low is None or self.high is None:
+            return
+        if not (math.isfinite(value) and self.low <= value <= self.high):
             raise ConfigError(f'{name}: expected {self.range_text()}, got {value!r}.')
 
     def range_text(self) -> str:
@@ -70,10 +70,12 @@ class Constraint:
         if self.choices:
             return ', '.join(self.choices)
         if self.low is not None and self.high is not None:
-            return f'{self.low:g} to {self.high:g}{unit}'
-        if self.low is not None:
-            return f'at least {self.low:g}{unit}'
-        return f'a finite number{unit}'
+            return f'{_plain(self.low)} to {_plain(self.high)}{unit}'
+        return ''
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,8 @@ class PerceptionPipeline:
             ModelError: a checkpoint is missing or unusable, or the device is not there.
 
         """
+        if config.cpu_threads > 0:
+            models.limit_cpu_threads(config.cpu_threads)
         place = {'device': config.device, 'precision': config.precision}
         build: dict[str, Any] = {
             'features': models.build_feature_extractor,

@@ -99,7 +99,11 @@ def test_nominal_camera_sees_the_asked_angle(hfov, width):
         ({'cx': float('inf')}, 'focal_length', 'expected finite intrinsics'),
         ({'size_hw': (0, 4)}, 'size', 'at least one pixel'),
         ({'distortion_model': 'thin_prism'}, 'distortion_model', "got 'thin_prism'"),
-        ({'distortion_model': 'plumb_bob', 'distortion': (1.0,)}, 'distortion_coefficients', '4 or 5'),
+        (
+            {'distortion_model': 'plumb_bob', 'distortion': (1.0,)},
+            'distortion_coefficients',
+            '4 or 5',
+        ),
         (
             {'distortion_model': 'equidistant', 'distortion': (0.0, 0.0, 0.0, float('nan'))},
             'distortion_coefficients',

@@ -230,7 +230,9 @@ class TestCloud:
     def test_sizes_must_agree(self):
         image = Image(np.zeros((2, 2, 3), np.uint8))
         with pytest.raises(ShapeError, match='Register the depth'):
-            lift_image(image, MetricDepth(np.ones((2, 3), np.float32)), CameraModel.nominal((2, 2), 60))
+            lift_image(
+                image, MetricDepth(np.ones((2, 3), np.float32)), CameraModel.nominal((2, 2), 60)
+            )
 
     def test_colours_must_agree(self):
         with pytest.raises(ShapeError, match='one colour for each point'):

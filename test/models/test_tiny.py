@@ -65,8 +65,7 @@ def test_they_are_small_readable_by_all_and_say_what_they_are(tiny):
             'preprocessor_config.json',
         }
         for file in folder.iterdir():
-            if file.name != 'README.md':
-                assert stat.S_IMODE(file.stat().st_mode) == 0o644
+            assert stat.S_IMODE(file.stat().st_mode) == 0o644
         assert sum(file.stat().st_size for file in folder.iterdir()) < 600_000
         card = (folder / 'README.md').read_text()
         assert 'random weights' in card

@@ -105,3 +105,17 @@ def test_pixels_without_a_ray_are_left_out():
     depth = MetricDepth(np.ones(SIZE_HW, np.float32))
     (found,) = lift_objects(detection((0, 0, 320, 240)), None, depth, fold)
     assert np.isfinite(found.centroid_m).all()
+
+
+def test_a_large_object_is_thinned_without_moving():
+    size_hw = (960, 1280)
+    camera = CameraModel.nominal(size_hw, 60)
+    rays = camera.rays()
+    # A board at 1.5 m that fills most of the picture, before a wall.
+    mask = (np.abs(rays[..., 0]) < 0.4) & (np.abs(rays[..., 1]) < 0.3)
+    depth = np.where(mask, np.float32(1.5), np.float32(4.0))
+    masks = Masks(mask[None], np.ones(1, np.float32))
+    (found,) = lift_objects(detection((0, 0, 1280, 960)), masks, MetricDepth(depth), camera)
+    step_m = 7 * 1.5 / camera.fx
+    assert found.centroid_m == pytest.approx((0, 0, 1.5), abs=step_m)
+    assert found.box.size_m == pytest.approx((1.2, 0.9, 0), abs=2 * step_m)

@@ -1,6 +1,9 @@
 """Parameters: one declaration, checked, flattened, replaced, read from a file."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from robot_perception.core.errors import ConfigError
 from robot_perception.pipeline import PerceptionConfig, PRESETS
@@ -104,3 +107,44 @@ def test_bad_files(tmp_path, text, message):
 def test_missing_file():
     with pytest.raises(ConfigError, match='cannot be read .*Give a YAML file'):
         PerceptionConfig.from_file('/nowhere/perception.yaml')
+
+
+CONFIG = Path(__file__).parents[2] / 'config'
+DOCS = Path(__file__).parents[2] / 'docs'
+
+
+def shown(value):
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def test_the_shipped_file_spells_out_every_parameter_of_the_robot():
+    text = yaml.safe_load((CONFIG / 'perception.yaml').read_text())['/**']['ros__parameters']
+    written = {
+        f'{name}.{inner}' if isinstance(value, dict) else name: below
+        for name, value in text.items()
+        for inner, below in (value.items() if isinstance(value, dict) else [(name, value)])
+    }
+    assert written == values_of(PerceptionConfig())
+    assert PerceptionConfig.from_file(CONFIG / 'perception.yaml') == PerceptionConfig()
+
+
+@pytest.mark.parametrize('preset', [name for name in PRESETS if name != 'robot'])
+def test_each_preset_has_its_file(preset):
+    read = PerceptionConfig.from_file(CONFIG / f'{preset}.yaml')
+    assert read == PerceptionConfig.from_preset(preset)
+
+
+def test_the_documentation_says_what_is_declared():
+    lines = (DOCS / 'parameters.md').read_text().splitlines()
+    rows = {
+        f'| `{item.name}` | {item.kind.__name__} | `{shown(item.default)}` | '
+        f'{item.constraint.range_text() or "any"} | {"yes" if item.constraint.live else ""} | '
+        f'{item.constraint.description} |'
+        for item in parameters_of(PerceptionConfig())
+    }
+    rows |= {
+        f'| {preset} | `{name}` | `{shown(value)}` |'
+        for preset, values in PRESETS.items()
+        for name, value in values.items()
+    }
+    assert rows == {line for line in lines if line.startswith('|') and '`' in line}

@@ -50,7 +50,11 @@ def test_a_picture_file_is_read_as_rgb_and_upright(tmp_path):
 
 @pytest.mark.parametrize(
     ('content', 'message'),
-    [(None, 'cannot be read .*Give a picture'), (b'', '0 bytes that are not one'), (b'text', '4 bytes')],
+    [
+        (None, 'cannot be read .*Give a picture'),
+        (b'', '0 bytes that are not one'),
+        (b'text', '4 bytes'),
+    ],
 )
 def test_what_is_no_picture_is_named(tmp_path, content, message):
     path = tmp_path / 'photo.jpg'

@@ -1,0 +1,254 @@
+"""The workspace without a ROS install: what it pins, how its steps run and fail, what it builds."""
+
+import importlib.util
+import json
+import os
+from pathlib import Path
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+REQUIREMENTS = ROOT / 'workspace' / 'requirements'
+PINNED = re.compile(r"^[\w.-]+(\[\w+\])?==[\w.+]+( ; python_version (<|>=) '3\.\d+')?( +#.*)?$")
+
+# Type hashes of release 4.1.1 of vision_msgs: the contract on the wire.
+HASHES = {
+    'BoundingBox2D': '008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f',
+    'BoundingBox2DArray': '2464e82838009386d371b523211c21c91d74d313fcdd6788223c531d621cf691',
+    'BoundingBox3D': 'bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698',
+    'BoundingBox3DArray': 'a81938db9576b10c2eecd7c5a5da3eac496efd00221b25ed051dfbc81fb56da6',
+    'Classification': 'f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143',
+    'Detection2D': '0d12b69df5c593b3455b7346fac8205437a7d4bcb09b9e0e0b2dde787ded38ea',
+    'Detection2DArray': '214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
+    'Detection3D': 'ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b',
+    'Detection3DArray': '793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018',
+    'LabelInfo': '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
+    'ObjectHypothesis': '51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90',
+    'ObjectHypothesisWithPose': '41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc',
+    'Point2D': 'eab0e83f44ab4de92ceaf76dd7d0e7638f2bdd1d16ffbe16c7a136c48e407247',
+    'Pose2D': 'b0b5d1d7b4c20dd4fcde3ed1d4b289a919290572007d67a97043814db25d3648',
+    'VisionClass': '1e4a11f0fed50b5623cb8ff26ca0e37952a48a9c074d16f804b44e9164c2037a',
+    'VisionInfo': '95d3116a17484ad91c9a2686e1d54890bbfc3ff6c6a2de137738c4950d45d284',
+}
+
+
+@pytest.fixture
+def steps(monkeypatch, tmp_path):
+    """The module with its folders in a place of its own."""
+    monkeypatch.syspath_prepend(ROOT / 'workspace')
+    module = importlib.import_module('steps')
+    for name in ('VENV', 'STAMPS', 'LOGS'):
+        monkeypatch.setattr(module, name, tmp_path / name)
+    return module
+
+
+@pytest.fixture
+def packages(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / 'workspace')
+    return importlib.import_module('system_packages')
+
+
+@pytest.fixture
+def create(steps, monkeypatch):
+    module = importlib.import_module('create')
+    for name in ('VENV', 'LOGS'):
+        monkeypatch.setattr(module, name, getattr(steps, name))
+    return module
+
+
+# Requirements
+
+
+@pytest.mark.parametrize('path', sorted(REQUIREMENTS.iterdir()), ids=lambda path: path.name)
+def test_every_requirement_is_pinned(path):
+    lines = path.read_text(encoding='utf-8').splitlines()
+    loose = [one for one in lines if one and one[0] != '#' and not PINNED.match(one)]
+    assert not loose
+
+
+def test_setuptools_suits_colcon():
+    text = (REQUIREMENTS / 'ros.txt').read_text(encoding='utf-8')
+    assert int(re.search(r'^setuptools==(\d+)', text, re.MULTILINE)[1]) < 80
+
+
+def test_what_breaks_the_workspace_stays_out():
+    names = {
+        re.split(r'[\[=]', line)[0].lower()
+        for path in REQUIREMENTS.iterdir()
+        for line in path.read_text(encoding='utf-8').splitlines()
+    }
+    # torchvision and timm do not load beside a CPU torch; the others are ports of ROS 1.
+    assert not names & {'torchvision', 'timm', 'cv-bridge', 'cvbridge3', 'launch', 'opencv-python'}
+
+
+# Steps
+
+
+def test_step_prints_its_outcome(steps, capsys):
+    steps.step('tea', lambda: 'made')
+    assert re.fullmatch(r'workspace: tea +made +0\.\d s\n', capsys.readouterr().out)
+
+
+def test_failed_program_shows_the_end_of_its_log_and_the_remedy(steps):
+    program = 'print("\\n".join(f"line {i}" for i in range(50))); raise SystemExit(3)'
+    with pytest.raises(steps.StepFailedError, match='tea failed with exit code 3') as caught:
+        steps.run('tea', [sys.executable, '-c', program], advice='Boil the water first.')
+    text = str(caught.value)
+    assert str(steps.LOGS / 'tea.log') in text
+    assert 'line 49' in text
+    assert 'line 29' not in text
+    assert text.endswith('Boil the water first.')
+
+
+def test_programs_do_not_see_another_ros(steps, monkeypatch):
+    for name in steps.FOREIGN_VARIABLES:
+        monkeypatch.setenv(name, '/opt/ros/other')
+    monkeypatch.setenv('ROS_DOMAIN_ID', '7')
+    variables = steps.clean_environment()
+    assert '/opt/ros/other' not in ''.join(variables.values())
+    assert variables['AMENT_PREFIX_PATH'] == variables['CMAKE_PREFIX_PATH'] == str(steps.VENV)
+    assert variables['PATH'].startswith(f'{steps.VENV}/bin{os.pathsep}')
+    assert variables['ROS_DOMAIN_ID'] == '7'
+
+
+def test_stamp_holds_until_the_inputs_change(steps):
+    assert steps.stamped('tea') is None
+    steps.stamp('tea', steps.key_of(['water', 'leaves']))
+    assert steps.stamped('tea') == steps.key_of(['water', 'leaves'])
+    assert steps.stamped('tea') != steps.key_of(['waterleaves'])
+
+
+@pytest.mark.parametrize('machine', [('Linux', 'aarch64'), ('Darwin', 'arm64')])
+def test_other_machines_are_told_what_works_there(create, monkeypatch, machine):
+    monkeypatch.setattr(create.platform, 'system', lambda: machine[0])
+    monkeypatch.setattr(create.platform, 'machine', lambda: machine[1])
+    with pytest.raises(create.StepFailedError, match=r'x86-64 Linux only.*`pip install \.`'):
+        create._check_machine()
+
+
+def test_a_failed_step_ends_the_run(create, monkeypatch, capsys):
+    monkeypatch.setattr(create.platform, 'machine', lambda: 'aarch64')
+    monkeypatch.setattr(sys, 'argv', ['create.py'])
+    assert create.main() == 1
+    assert 'this is Linux aarch64' in capsys.readouterr().err
+
+
+def test_missing_system_packages_are_named_where_they_cannot_be_installed(packages, monkeypatch):
+    monkeypatch.setattr(packages, '_loads', lambda _: False)
+    monkeypatch.setattr(packages.shutil, 'which', lambda name: None if 'apt' in name else name)
+    with pytest.raises(packages.StepFailedError, match='sudo apt-get install -y libusb-1.0-0'):
+        packages.install_system_packages()
+
+
+def test_system_packages_are_installed_after_an_update_of_the_lists(packages, monkeypatch):
+    ran = []
+
+    def run(_, command, **__):
+        ran.append([word for word in command if word in {'install', 'update', 'libusb-1.0-0'}])
+        if len(ran) == 1:
+            raise packages.StepFailedError('Unable to locate package')
+
+    monkeypatch.setattr(packages, '_loads', lambda _: len(ran) == 3)
+    monkeypatch.setattr(packages, '_administrator', list)
+    monkeypatch.setattr(packages, 'run', run)
+    assert packages.install_system_packages() == 'installed'
+    assert ran == [['install', 'libusb-1.0-0'], ['update'], ['install', 'libusb-1.0-0']]
+
+
+# Wheels
+
+
+@pytest.mark.parametrize(
+    ('line', 'repaired'),
+    [
+        (
+            '  INTERFACE_INCLUDE_DIRECTORIES "/opt/python/cp311/include;/opt/python/cp311/numpy"\n',
+            '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11"\n',
+        ),
+        (
+            '  INTERFACE_INCLUDE_DIRECTORIES "/opt/python/cp311/include;${_IMPORT_PREFIX}/include"\n',
+            '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11;${_IMPORT_PREFIX}/include"\n',
+        ),
+        *[
+            (line, line)
+            for line in (
+                '  INTERFACE_INCLUDE_DIRECTORIES "${_IMPORT_PREFIX}/include/rcutils"\n',
+                '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11"\n',
+                '  INTERFACE_LINK_LIBRARIES "a::a;b::b"\n',
+                '# /opt/python/ in a comment\n',
+            )
+        ],
+    ],
+)
+def test_paths_of_the_build_machine_are_replaced(create, line, repaired):
+    assert create._repair_line(line, Path('/usr/include/python3.11')) == repaired
+
+
+def test_prefix_is_there_once_and_below_those_on_top(create, monkeypatch):
+    mine, theirs = sys.prefix, '/opt/overlay'
+    for before in ([], [theirs], [theirs, mine]):
+        monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(before))
+        exec(create.PREFIX_HOOK)  # noqa: S102 - the interpreter does so with the line in a .pth
+        expected = [theirs, mine] if before else [mine]
+        assert os.environ['AMENT_PREFIX_PATH'] == os.pathsep.join(expected)
+
+
+# What is built
+
+
+def test_vision_msgs_declares_the_messages_of_the_release():
+    folder = ROOT / 'workspace' / 'vision_msgs'
+    build = (folder / 'CMakeLists.txt').read_text(encoding='utf-8')
+    assert {path.stem for path in (folder / 'msg').iterdir()} == set(HASHES)
+    assert set(re.findall(r'msg/(\w+)\.msg', build)) == set(HASHES)
+
+
+@pytest.mark.ros
+@pytest.mark.parametrize('name', HASHES)
+def test_vision_msgs_has_the_types_of_the_release(name):
+    index = pytest.importorskip('ament_index_python')
+    share = Path(index.get_package_share_directory('vision_msgs'))
+    path = share / 'msg' / f'{name}.json'
+    if not path.exists():
+        pytest.skip('this ROS has no type hashes yet')
+    hashes = json.loads(path.read_text(encoding='utf-8'))['type_hashes']
+    (found,) = (
+        one['hash_string'] for one in hashes if one['type_name'] == f'vision_msgs/msg/{name}'
+    )
+    assert found == f'RIHS01_{HASHES[name]}'
+
+
+@pytest.mark.ros
+def test_messages_and_rooms_live_in_one_package():
+    from robot_perception import core, msg
+
+    assert core.Image.__module__.startswith('robot_perception.core')
+    assert msg.Scene.__module__.startswith('robot_perception.msg')
+
+
+@pytest.mark.ros
+def test_the_share_has_what_launch_needs():
+    index = pytest.importorskip('ament_index_python')
+    prefix = Path(index.get_package_prefix('robot_perception'))
+    share = prefix / 'share' / 'robot_perception'
+    for name in ('launch/perception.launch.py', 'launch/replay.launch.py', 'rviz/perception.rviz'):
+        assert (share / name).is_file()
+    assert any((share / 'config').glob('*.yaml'))
+    for name in ('perception_node', 'replay_node'):
+        assert os.access(prefix / 'lib' / 'robot_perception' / name, os.X_OK)
+
+
+@pytest.mark.skipif(
+    shutil.which('colcon', path=f'{sys.prefix}/bin') is None, reason='needs colcon'
+)
+def test_a_ros_workspace_sees_one_package():
+    """Else colcon would build our vision_msgs over that of the distribution."""
+    command = [f'{sys.prefix}/bin/colcon', '--log-base', os.devnull, 'list', '--names-only']
+    answer = subprocess.run(
+        [*command, '--base-paths', str(ROOT)], capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.split() == ['robot_perception']

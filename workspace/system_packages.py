@@ -1,0 +1,76 @@
+"""What wheels cannot carry: system packages, by their names in Debian and Ubuntu."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+import sysconfig
+
+from steps import run, StepFailedError
+
+# Runs a program as administrator without asking for a password, as it must in a script.
+SUDO = ['sudo', '-n']
+
+
+def install_system_packages() -> str:
+    """Install what is missing where that is allowed.
+
+    Raises:
+        StepFailedError: Something is missing and could not be installed; names the packages.
+
+    """
+    packages = missing()
+    if not packages:
+        return 'present'
+    advice = f'System packages are missing: sudo apt-get install -y {" ".join(packages)}'
+    prefix = _administrator()
+    if prefix is None:
+        raise StepFailedError(f'{advice}\nInstall them and run again.')
+    apt_get = [*prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get']
+    install = [*apt_get, 'install', '-y', '--no-install-recommends', *packages]
+    try:
+        run('system-packages', install)
+    except StepFailedError:
+        # On a fresh machine the lists of packages are empty or old.
+        run('system-packages', [*apt_get, 'update'], advice=advice)
+        run('system-packages', install, advice=advice)
+    if missing():
+        raise StepFailedError(f'Not found after installing them: {" ".join(missing())}')
+    return 'installed'
+
+
+def missing() -> list[str]:
+    """Name the packages whose work cannot be found on this machine."""
+    python = f'python{sys.version_info.major}.{sys.version_info.minor}'
+    present = {
+        'g++': shutil.which('c++') is not None,
+        f'{python}-dev': Path(sysconfig.get_path('include'), 'Python.h').exists(),
+        f'{python}-venv': importlib.util.find_spec('ensurepip') is not None,
+        'libusb-1.0-0': _loads('libusb-1.0.so.0'),  # Open3D
+    }
+    return [package for package, found in present.items() if not found]
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _administrator() -> list[str] | None:
+    """Return what to put before apt-get, None where it may not be run."""
+    if shutil.which('apt-get') is None:
+        return None
+    if os.geteuid() == 0:
+        return []
+    if shutil.which('sudo') is None:
+        return None
+    allowed = subprocess.run([*SUDO, 'true'], capture_output=True, check=False)  # noqa: S603 - fixed
+    return SUDO if allowed.returncode == 0 else None
