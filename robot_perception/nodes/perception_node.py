@@ -36,6 +36,7 @@ from robot_perception.nodes.diagnostics import (
     WARN,
 )
 from robot_perception.nodes.inputs import Input
+from robot_perception.nodes.memory import keep_freed_memory
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
@@ -302,6 +303,7 @@ def run_node(parameters: list[Parameter[Any]] | None = None) -> int:
         parameters: values that win over those of the ROS arguments.
 
     """
+    keep_freed_memory()
     try:
         node = PerceptionNode(parameter_overrides=parameters)
     except ConfigError as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 import math
 import threading
 import time
@@ -27,7 +27,7 @@ from robot_perception.pipeline import (
     Stages,
     TimingWindow,
 )
-from robot_perception.pipeline.outputs import MarkerMemory, Published
+from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, TIMING
 
 _LOG_PERIOD_S = 1.0
 _NANOSECONDS = 1e9
@@ -138,20 +138,18 @@ class FrameWorker:
             stages=stages,
         )
         self.health.model = ''
-        start = time.perf_counter()
-        count = self._publishers.publish(
+        count = self._publish(
             outputs,
             Published(
                 factory=self._factory,
                 header=message.header,
                 scene=scene,
                 camera_info=calibration.camera_info,
-                timing=self._frame_timing({'decode': decode_s, **scene.timing_s}),
+                timing=self._timed({'decode': decode_s, **scene.timing_s}),
                 with_patches=config.features.publish_patches,
                 markers=self._markers,
             ),
         )
-        self.timing.add({'publish': time.perf_counter() - start})
         if count:
             self._slot.published()
         else:
@@ -182,16 +180,39 @@ class FrameWorker:
         depth, self.health.depth = _read_depth(message, image, config)
         return depth
 
-    def _frame_timing(self, timing_s: dict[str, float]) -> FrameTiming:
-        stages = self.timing.add(timing_s)
-        return FrameTiming(
-            stages=tuple(stage.stage for stage in stages),
-            last_s=tuple(stage.last_s for stage in stages),
-            p50_s=tuple(stage.p50_s for stage in stages),
-            p95_s=tuple(stage.p95_s for stage in stages),
-            p99_s=tuple(stage.p99_s for stage in stages),
+    def _publish(self, outputs: tuple[Output, ...], frame: Published) -> int:
+        """Publish the outputs, the account of the time last of all."""
+        start = time.perf_counter()
+        results = tuple(output for output in outputs if output is not TIMING)
+        count = self._publishers.publish(results, frame)
+        timing = self._timed({'publish': time.perf_counter() - start}, frame.timing)
+        if TIMING in outputs:
+            count += self._publishers.publish((TIMING,), replace(frame, timing=timing))
+        return count
+
+    def _timed(
+        self, seconds: Mapping[str, float], before: FrameTiming | None = None
+    ) -> FrameTiming:
+        """Account for stages that have run, after those of ``before``."""
+        rows = self.timing.add(seconds)
+        timing = FrameTiming(
+            stages=tuple(row.stage for row in rows),
+            last_s=tuple(row.last_s for row in rows),
+            p50_s=tuple(row.p50_s for row in rows),
+            p95_s=tuple(row.p95_s for row in rows),
+            p99_s=tuple(row.p99_s for row in rows),
             window=len(self.timing),
             age_s=self.health.age_s,
+        )
+        if before is None:
+            return timing
+        return replace(
+            timing,
+            stages=before.stages + timing.stages,
+            last_s=before.last_s + timing.last_s,
+            p50_s=before.p50_s + timing.p50_s,
+            p95_s=before.p95_s + timing.p95_s,
+            p99_s=before.p99_s + timing.p99_s,
         )
 
 

@@ -158,6 +158,9 @@ def _timing(frame: Published) -> Message:
 _MASKS = Stages.DETECTOR | Stages.SEGMENTER
 _OBJECTS_3D = _MASKS | Stages.DEPTH
 
+# Goes out last, so that it can tell how long the others took.
+TIMING = Output('timing', 'robot_perception/msg/Timing', Stages.NONE, _timing)
+
 OUTPUTS = (
     Output('features', 'robot_perception/msg/SceneFeatures', Stages.FEATURES, _features),
     Output('depth/image', 'sensor_msgs/msg/Image', Stages.DEPTH, _depth),
@@ -170,5 +173,5 @@ OUTPUTS = (
     Output('scene', 'robot_perception/msg/Scene', Stages.ALL, _scene),
     Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
-    Output('timing', 'robot_perception/msg/Timing', Stages.NONE, _timing),
+    TIMING,
 )

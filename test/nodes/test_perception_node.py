@@ -189,7 +189,7 @@ class TestTopics:
         assert (overlay.encoding, overlay.height, overlay.width) == ('rgb8', *SIZE_HW)
         (timing,) = frame.heard['timing']
         assert list(timing.stages) == [
-            'decode', 'features', 'depth', 'detector', 'segmenter', 'lifting',
+            'decode', 'features', 'depth', 'detector', 'segmenter', 'lifting', 'publish',
         ]  # fmt: skip
         assert all(seconds > 0 for seconds in timing.last)
         assert timing.window == 1
