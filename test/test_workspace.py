@@ -120,6 +120,20 @@ def test_stamp_holds_until_the_inputs_change(steps):
     steps.stamp('tea', steps.key_of(['water', 'leaves']))
     assert steps.stamped('tea') == steps.key_of(['water', 'leaves'])
     assert steps.stamped('tea') != steps.key_of(['waterleaves'])
+    steps.unstamp('tea')
+    assert steps.stamped('tea') is None
+
+
+def test_a_failed_build_is_tried_again_though_its_inputs_are_back(create, steps, monkeypatch):
+    def fail(*_, **__):
+        raise steps.StepFailedError('no')
+
+    monkeypatch.setattr(create, '_interpreter', lambda: create.Interpreter('3.11', ROOT, ROOT))
+    steps.stamp('build', steps.key_of(['inputs of the last success']))
+    monkeypatch.setattr(create, 'run', fail)
+    with pytest.raises(steps.StepFailedError):
+        create._build()
+    assert steps.stamped('build') is None
 
 
 @pytest.mark.parametrize('machine', [('Linux', 'aarch64'), ('Darwin', 'arm64')])

@@ -29,6 +29,7 @@ from steps import (
     stamped,
     step,
     StepFailedError,
+    unstamp,
     VENV,
 )
 from system_packages import install_system_packages
@@ -156,6 +157,7 @@ def _install_requirements() -> str:
     key = key_of([_interpreter().version, *texts])
     if stamped('requirements') == key:
         return 'up to date'
+    unstamp('requirements')
     python = str(VENV / 'bin' / 'python')
     pip = [python, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off']
     pip += ['--constraint', str(constraints)]
@@ -206,6 +208,7 @@ def _build() -> str:
     # The program is a link into the build folder: it is gone when that is.
     if stamped('build') == key and (VENV / 'bin' / 'robot-perception').exists():
         return 'up to date'
+    unstamp('build')
     command = [str(VENV / 'bin' / 'colcon'), '--log-base', str(LOGS / 'log'), 'build']
     command += ['--base-paths', *map(str, PACKAGES.values()), '--packages-select', *PACKAGES]
     command += ['--build-base', str(LOGS), '--install-base', str(VENV), '--merge-install']

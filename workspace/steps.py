@@ -87,6 +87,11 @@ def stamped(step_name: str) -> str | None:
     return path.read_text(encoding='utf-8') if path.exists() else None
 
 
+def unstamp(step_name: str) -> None:
+    """Forget a success: the step begins anew, and may leave things half done."""
+    (STAMPS / step_name).unlink(missing_ok=True)
+
+
 def stamp(step_name: str, key: str) -> None:
     """Write down that a step succeeded with these inputs."""
     STAMPS.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,12 @@ from robot_perception.conversions import camera_info_message, header_message, im
 from robot_perception.core import CameraModel
 from robot_perception.core.errors import PerceptionError
 from robot_perception.nodes import qos
-from robot_perception.nodes.child import child_process, keep_to_ourselves, run_node_process
+from robot_perception.nodes.child import (
+    child_process,
+    interruptible,
+    keep_to_ourselves,
+    run_node_process,
+)
 from robot_perception.nodes.messages import message_class, RosMessages
 from robot_perception.nodes.publishers import LABEL_INFO
 from robot_perception.pipeline import PerceptionConfig
@@ -132,7 +137,7 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
     executor = SingleThreadedExecutor()
     executor.add_node(probe)
     try:
-        with child_process(run_node_process, values_of(config)) as child:
+        with interruptible(), child_process(run_node_process, values_of(config)) as child:
             end = time.monotonic() + _START_LIMIT_S
             while not probe.connected() and child.is_alive() and time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)

@@ -27,6 +27,22 @@ def keep_to_ourselves() -> None:
 
 
 @contextmanager
+def interruptible() -> Iterator[None]:
+    """Make an end by SIGTERM look like one by Ctrl-C.
+
+    Raises:
+        KeyboardInterrupt: a signal has shut ROS down, whatever rclpy raises for that.
+
+    """
+    try:
+        yield
+    except Exception:
+        if rclpy.ok():
+            raise
+        raise KeyboardInterrupt from None
+
+
+@contextmanager
 def child_process(target: Callable[..., None], *arguments: object) -> Iterator[BaseProcess]:
     """Run a function in a fresh Python; interrupt it at the end as Ctrl-C would."""
     process = multiprocessing.get_context('spawn').Process(target=target, args=arguments)

@@ -19,6 +19,7 @@ from robot_perception.core import Scene
 from robot_perception.core.errors import PerceptionError
 from robot_perception.nodes.child import (
     child_process,
+    interruptible,
     keep_to_ourselves,
     run_node_process,
     run_replay_process,
@@ -122,7 +123,7 @@ def _record(
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
     try:
-        with child_process(run_node_process, values) as node:
+        with interruptible(), child_process(run_node_process, values) as node:
             say('starting the node: loading networks')
             _spin(executor, _START_LIMIT_S, lambda: recorder.ready or not node.is_alive())
             if not recorder.ready:

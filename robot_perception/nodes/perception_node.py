@@ -115,7 +115,9 @@ class PerceptionNode(LifecycleNode):
         except PerceptionError as error:
             self.get_logger().error(f'cannot configure: {error}')
         except Exception:  # noqa: BLE001 - rclpy would swallow it without a word
-            self.get_logger().error(f'cannot configure:\n{traceback.format_exc()}')
+            # After a signal nothing can be created, which is no news.
+            if self.context.ok():
+                self.get_logger().error(f'cannot configure:\n{traceback.format_exc()}')
         else:
             names = f'{self._config.preset} preset on {self._config.device}'
             self.get_logger().info(f'configured: {names}; listening to {self._image_topic}')
@@ -306,22 +308,31 @@ def run_node(parameters: list[Parameter[Any]] | None = None) -> int:
     keep_freed_memory()
     try:
         node = PerceptionNode(parameter_overrides=parameters)
+        try:
+            rclpy.spin(node)
+        finally:
+            node.destroy_node()
     except ConfigError as error:
         rclpy.logging.get_logger('perception').error(str(error))
         return _EXIT_BAD_ARGUMENTS
-    try:
-        rclpy.spin(node)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    finally:
-        node.destroy_node()
+    except Exception:
+        # A signal while networks load makes any later call of rclpy fail.
+        if rclpy.ok():
+            raise
     return 0
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node: ``ros2 run robot_perception perception_node``."""
     make_room_for_images()
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:
+        # Base of what rclpy raises for arguments it does not understand.
+        print(f'perception: bad ROS arguments: {error}', file=sys.stderr)
+        return _EXIT_BAD_ARGUMENTS
     try:
         return run_node()
     finally:

@@ -13,7 +13,7 @@ from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import Stages
 from robot_perception.pipeline.outputs import Output, OUTPUTS, Published
 
-LABEL_INFO = 'masks/label_info'
+LABEL_INFO = 'label_info'
 
 
 class OutputPublishers:

@@ -82,9 +82,9 @@ class TestTopics:
     def frame(self, graph):
         """One frame through the node, and what the library says of the same pixels."""
         image, _ = calibrated(graph, *TYPES, features__publish_patches=True)
-        graph.hear('/perception/masks/label_info', 'vision_msgs/msg/LabelInfo', LATCHED)
+        graph.hear('/perception/label_info', 'vision_msgs/msg/LabelInfo', LATCHED)
         see(graph, image, picture(), stamp_ns=7 * SECOND_NS + 5)
-        wait_for(graph, *TYPES, '/perception/masks/label_info')
+        wait_for(graph, *TYPES, '/perception/label_info')
         graph.scene = PerceptionPipeline.from_preset('stub').process(
             Image(picture(), 7 * SECOND_NS + 5, FRAME_ID), CAMERA
         )
@@ -167,7 +167,7 @@ class TestTopics:
         (classes,) = frame.heard['masks/classes']
         assert classes.encoding == 'mono8'
         values = np.frombuffer(bytes(classes.data), np.uint8).reshape(SIZE_HW)
-        (labels,) = frame.heard['/perception/masks/label_info']
+        (labels,) = frame.heard['/perception/label_info']
         names = {item.class_id: item.class_name for item in labels.class_map}
         for index, name in enumerate(frame.scene.detections.class_names):
             assert {names[value] for value in values[painted == index + 1]} <= {name}
