@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core.errors import PerceptionError
+from robot_perception.core.errors import ConfigError, PerceptionError
 
 _MILLISECONDS = 1e3
 
@@ -32,6 +32,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run_node(arguments: argparse.Namespace) -> int:
     """Measure the node."""
     config = read_settings(arguments)
+    if arguments.frames < 1:
+        raise ConfigError(f'--frames: expected at least 1, got {arguments.frames}.')
     if find_spec('rclpy') is None:
         raise PerceptionError('expected ROS 2, got a Python without rclpy. Source your ROS.')
     from robot_perception.nodes.benchmark import benchmark_node  # noqa: PLC0415 - needs ROS

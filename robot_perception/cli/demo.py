@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+import math
 from pathlib import Path
 import sys
 from typing import Any
 
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core.errors import PerceptionError
+from robot_perception.core.errors import ConfigError, PerceptionError
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -39,6 +40,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo; returns an exit code."""
     config = read_settings(arguments)
+    if not 0 < arguments.seconds < math.inf:
+        raise ConfigError(f'--seconds: expected a number above 0, got {arguments.seconds:g}.')
     if find_spec('rclpy') is None:
         raise PerceptionError(
             'expected ROS 2, got a Python without rclpy. Source your ROS installation, make a '

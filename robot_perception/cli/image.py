@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from itertools import chain, count
 import json
 from pathlib import Path
 import sys
@@ -101,8 +102,8 @@ def _stems(files: Sequence[str]) -> list[str]:
     stems: list[str] = []
     for file in files:
         stem = Path(file).stem or 'picture'
-        copies = sum(other == stem or other.startswith(f'{stem}~') for other in stems)
-        stems.append(f'{stem}~{copies + 1}' if copies else stem)
+        names = chain([stem], (f'{stem}~{number}' for number in count(2)))
+        stems.append(next(name for name in names if name not in stems))
     return stems
 
 

@@ -70,7 +70,9 @@ def run_pull(arguments: argparse.Namespace) -> int:
         config = PerceptionConfig.from_preset(arguments.preset)
         sections = (config.features, config.depth, config.detector, config.segmenter)
         names += [section.model for section in sections if find_row(section.model) is not None]
-    if not names:
+        if not names:
+            print(f'preset {arguments.preset}: every network is built in, there is none to fetch')
+    elif not names:
         raise ConfigError('expected names or --preset, got none. Try --preset robot.')
     for name in names:
         checkpoint = pull(name)

@@ -49,6 +49,10 @@ def _assignment(text: str) -> tuple[str, Value]:
     name, sign, value = text.partition('=')
     if not sign:
         raise ConfigError(f'--set: expected NAME=VALUE, got {text!r}.')
+    if name == 'preset':
+        raise ConfigError(
+            f'preset: expected --preset {value}, got it as --set, which comes after.'
+        )
     kinds = {item.name: item.kind for item in parameters_of(PerceptionConfig())}
     kind = kinds.get(name, str)
     if kind is bool:

@@ -19,6 +19,8 @@ They raise a `ModelError` that names the parameter, what was found and what to d
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from robot_perception.models.catalogue import (
     CATALOGUE,
     CatalogueRow,
@@ -41,6 +43,9 @@ from robot_perception.models.stub import (
     StubFeatureExtractor,
     StubSegmenter,
 )
+
+if TYPE_CHECKING:
+    from robot_perception.models.checkpoint import Checkpoint
 
 __all__ = [
     'CATALOGUE',
@@ -69,9 +74,7 @@ def build_feature_extractor(
     """Build what embeds a scene (parameter ``features.model``)."""
     if model == STUB:
         return StubFeatureExtractor()
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
-
-    checkpoint = find_checkpoint(model, 'features')
+    checkpoint = _checkpoint(model, 'features')
     from robot_perception.models.dinov2 import Dinov2  # noqa: PLC0415 - torch-free door
 
     return Dinov2(checkpoint, device=device, precision=precision, input_size=input_size)
@@ -83,9 +86,7 @@ def build_depth_estimator(
     """Build what estimates depth (parameter ``depth.model``)."""
     if model == STUB:
         return StubDepthEstimator()
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
-
-    checkpoint = find_checkpoint(model, 'depth')
+    checkpoint = _checkpoint(model, 'depth')
     from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - torch-free door
 
     return DepthAnything(checkpoint, device=device, precision=precision, input_size=input_size)
@@ -97,9 +98,7 @@ def build_detector(
     """Build what finds objects (parameter ``detector.model``)."""
     if model == STUB:
         return StubDetector()
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
-
-    checkpoint = find_checkpoint(model, 'detector')
+    checkpoint = _checkpoint(model, 'detector')
     from robot_perception.models.detr import Detr  # noqa: PLC0415 - torch-free door
 
     return Detr(checkpoint, device=device, precision=precision, input_size=input_size)
@@ -111,12 +110,22 @@ def build_segmenter(
     """Build what finds the pixels of boxes (parameter ``segmenter.model``)."""
     if model == STUB:
         return StubSegmenter()
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
-
-    checkpoint = find_checkpoint(model, 'segmenter')
+    checkpoint = _checkpoint(model, 'segmenter')
     from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - torch-free door
 
     return Sam2(checkpoint, device=device, precision=precision, input_size=input_size)
+
+
+def _checkpoint(model: str, task: Task) -> Checkpoint:
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
+    from robot_perception.models.installation import check_installation  # noqa: PLC0415 - likewise
+
+    if model == DEMO:
+        check_installation()
+        from robot_perception.models.tiny import demo_checkpoint  # noqa: PLC0415 - imports torch
+
+        model = str(demo_checkpoint(task))
+    return find_checkpoint(model, task)
 
 
 def limit_cpu_threads(count: int) -> None:

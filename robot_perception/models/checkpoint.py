@@ -86,8 +86,8 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
     """Find the folder of ``model`` and read its small files.
 
     Args:
-        model: path of a folder, ``'demo'``, or an id of the catalogue, which is looked for in the
-            cache of the Hugging Face Hub at the catalogue's revision. A folder goes first.
+        model: path of a folder, or an id of the catalogue, which is looked for in the cache of
+            the Hugging Face Hub at the catalogue's revision. A folder goes first.
         task: what the network is to do.
 
     Raises:
@@ -99,10 +99,6 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
     """
     check_installation()
     parameter = f'{task}.model'
-    if model == DEMO:
-        from robot_perception.models.tiny import demo_checkpoint  # noqa: PLC0415 - imports torch
-
-        return read_checkpoint(demo_checkpoint(task), task)
     folder = Path(model).expanduser()
     if model and folder.is_dir():
         return read_checkpoint(folder, task)

@@ -30,6 +30,7 @@ from robot_perception.pipeline.parameters import values_of
 from robot_perception.sources import open_source, Role
 from robot_perception.sources.example import write_example_bag
 from robot_perception.viewer import Figure, Table, write_page, write_scene
+from robot_perception.viewer.atomic import make_folder
 
 _START_LIMIT_S = 180.0
 _QUIET_S = 2.0
@@ -50,7 +51,7 @@ class DemoReport:
 
     Attributes:
         source: what was replayed.
-        counters: the node's own account of frames.
+        counters: the node's own account of frames: received, published, dropped/REASON ...
         messages: messages that arrived, by topic.
         stages: (stage, p50, p95, p99) in seconds, as the node measured them.
         delays_s: seconds from the arrival of an image to that of its last output, each frame.
@@ -60,7 +61,7 @@ class DemoReport:
     """
 
     source: str
-    counters: Mapping[str, str]
+    counters: Mapping[str, int]
     messages: Mapping[str, int]
     stages: tuple[tuple[str, float, float, float], ...]
     delays_s: tuple[float, ...]
@@ -90,6 +91,8 @@ def run_demo(
 
     """
     keep_to_ourselves()
+    # Nobody wants to hear at the end that nothing can be written.
+    make_folder(output)
     with tempfile.TemporaryDirectory() as scratch:
         if source is None:
             source = str(Path(scratch) / 'example')
@@ -165,7 +168,9 @@ def _write(recorder: Recorder, description: str, output: Path, transport: str) -
     files = write_scene(scene, output, _STEM)
     report = DemoReport(
         source=description,
-        counters=recorder.counters,
+        counters={
+            key: int(value) for key, value in recorder.counters.items() if value.isdecimal()
+        },
         messages=dict(recorder.counts),
         stages=_stages(frame.messages['timing']),
         delays_s=recorder.delays_s,

@@ -309,7 +309,8 @@ def run_node(parameters: list[Parameter[Any]] | None = None) -> int:
     try:
         node = PerceptionNode(parameter_overrides=parameters)
         try:
-            rclpy.spin(node)
+            if rclpy.ok():
+                rclpy.spin(node)
         finally:
             node.destroy_node()
     except ConfigError as error:
