@@ -32,11 +32,12 @@ setup(
         ),
     ],
     install_requires=[
+        'backports.zstd>=1.0; python_version < "3.14"',
         'numpy>=1.26',
         'open3d>=0.18',
         'opencv-python-headless>=4.8',
         'PyYAML>=6.0',
-        'rosbags>=0.10',
+        'rosbags>=0.11.9',
         'safetensors>=0.5',
         'torch>=2.6',
         'tqdm>=4.60',

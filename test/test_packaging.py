@@ -117,8 +117,8 @@ def test_libraries_that_the_code_imports_are_required(wheel):
         for name in imported_packages()
         if name not in sys.stdlib_module_names and not is_message_package(name)
     }
-    # zstd: rosbags asks for the backport, the newest Python has it itself.
-    imported -= {'backports', 'compression'}
+    # The newest Python has by itself what the backport brings to the others.
+    imported -= {'compression'}
     # Only type checkers see it.
     imported -= {'typing_extensions'}
     imported -= ROS_PYTHON | {'robot_perception'}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from importlib.util import find_spec
 import math
 from pathlib import Path
@@ -51,7 +52,13 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_perception.nodes.demo import run_demo, timing_rows  # noqa: PLC0415 - needs ROS
 
     output = Path(arguments.output)
-    report = run_demo(config, output, source=arguments.source, seconds=arguments.seconds)
+    report = run_demo(
+        config,
+        output,
+        source=arguments.source,
+        seconds=arguments.seconds,
+        say=partial(print, flush=True),
+    )
     frames = report.counters
     print(f'frames: {frames.get("received")} received, {frames.get("published")} published')
     print(f'{"stage":<22} {"p50/ms":>9} {"p95/ms":>9} {"p99/ms":>9}')

@@ -12,6 +12,8 @@ from robot_perception.core import Detections, ObjectPosition, SceneObject
 from robot_perception.core.arrays import Float64Array
 
 _NOWHERE = (0.0, 0.0, 0.0)
+# Variance of an angle that is uniform over a full turn, square radians.
+_ANY_ANGLE = np.pi**2 / 3
 
 
 def detections_2d_message(
@@ -54,8 +56,8 @@ def detections_3d_message(
 
     ``bbox`` is the box around the object's points. The one result of each detection is posed
     at their centroid, in the box's rotation, and its covariance is their spread about it:
-    square metres in the first three rows and columns, 0 for the rotation, which is not
-    estimated.
+    square metres in the first three rows and columns. The rotation is not estimated: its
+    variance is that of any angle being as likely as any other, pi^2 / 3 square radians.
 
     Args:
         factory: makes the messages.
@@ -83,7 +85,7 @@ def detections_3d_message(
 
 
 def _pose(factory: MessageFactory, position: ObjectPosition) -> Message:
-    covariance = np.zeros((6, 6))
+    covariance = np.diag([0.0, 0.0, 0.0, *[_ANY_ANGLE] * 3])
     covariance[:3, :3] = position.covariance_m2
     pose = pose_message(factory, position.centroid_m, position.box.rotation_xyzw)
     return _pose_with_covariance(factory, pose, covariance)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-import colorsys
-from zlib import crc32
 
 import numpy as np
 
@@ -12,7 +10,7 @@ from robot_perception.conversions.geometry import pose_message, vector_message
 from robot_perception.conversions.header import header_message
 from robot_perception.conversions.messages import Message, MessageFactory
 from robot_perception.core import Box3D, SceneObject
-from robot_perception.core.box3d import Vector3
+from robot_perception.core.colours import class_colour
 
 _CUBE, _TEXT = 1, 9
 _ADD, _DELETE = 0, 2
@@ -61,18 +59,9 @@ def markers_message(
     return factory('visualization_msgs/msg/MarkerArray', markers=markers), used
 
 
-def colour_of(class_name: str) -> Vector3:
-    """Colour of a class: red, green, blue in [0, 1], the same in every run.
-
-    >>> colour_of('cup') == colour_of('cup') != colour_of('ball')
-    True
-
-    """
-    return colorsys.hsv_to_rgb(crc32(class_name.encode()) / 2**32, 0.8, 1.0)
-
-
 def _box(factory: MessageFactory, header: Message, item: SceneObject, box: Box3D) -> Message:
-    colour = (*colour_of(item.class_name), _BOX_ALPHA)
+    red, green, blue = (channel / 255 for channel in class_colour(item.class_name))
+    colour = (red, green, blue, _BOX_ALPHA)
     return _marker(factory, header, _BOXES, item.index, _CUBE, box=box, colour=colour)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import re
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from robot_perception.core.errors import ConversionError
 
 Objects = Sequence[Any]  # robot_perception/msg/SceneObject
 
+_TRACK = re.compile(r'-?[0-9]{1,19}')
+
 
 def to_features(message: Message) -> SceneFeatures:
     """Read a robot_perception/msg/SceneFeatures; without patches its grid is 0 x 0.
@@ -39,11 +42,8 @@ def to_features(message: Message) -> SceneFeatures:
     if not len(patches):
         grid_hw = (0, 0)
     if len(patches) != grid_hw[0] * grid_hw[1] * len(vector):
-        raise ConversionError(
-            'patches',
-            f'patches: expected {grid_hw[0]} x {grid_hw[1]} x {len(vector)} numbers, '
-            f'got {len(patches)}. The message is damaged.',
-        )
+        expected = f'{grid_hw[0]} x {grid_hw[1]} x {len(vector)} numbers'
+        raise _damaged('patches', expected, len(patches))
     return SceneFeatures(message.model, vector, patches.reshape(*grid_hw, len(vector)))
 
 
@@ -65,7 +65,9 @@ def to_scene(message: Message, image: Image, features: SceneFeatures | None = No
             f'scene: expected the size of the image {image.size_hw}, '
             f'got {(message.height, message.width)}. Pair it with the image of its stamp.',
         )
-    objects = message.objects
+    objects, timing = message.objects, message.timing
+    if len(timing.last) != len(timing.stages):
+        raise _damaged('timing', f'{len(timing.stages)} times', len(timing.last))
     if features is None and len(message.features):
         features = to_features(message.features[0])
     return Scene(
@@ -77,8 +79,14 @@ def to_scene(message: Message, image: Image, features: SceneFeatures | None = No
         depth=to_depth(message.depth[0]) if len(message.depth) else None,
         detections=_detections(objects),
         masks=_masks(objects, image.size_hw),
-        objects=tuple(_object(item) for item in objects),
-        timing_s=dict(zip(message.timing.stages, map(float, message.timing.last), strict=True)),
+        objects=tuple(_object(item, place) for place, item in enumerate(objects)),
+        timing_s=dict(zip(timing.stages, map(float, timing.last), strict=True)),
+    )
+
+
+def _damaged(part: str, expected: str, got: object) -> ConversionError:
+    return ConversionError(
+        part, f'{part}: expected {expected}, got {got}. The message is damaged.'
     )
 
 
@@ -90,13 +98,13 @@ def _box_xyxy(item: Message) -> tuple[float, float, float, float]:
 
 def _detections(objects: Objects) -> Detections:
     boxes: Float32Array = np.array([_box_xyxy(item) for item in objects], np.float32)
-    tracks = [item.track_id for item in objects]
+    tracks = [_track(item) for item in objects]
     return Detections(
         boxes.reshape(-1, 4),
         np.array([item.score for item in objects], np.float32),
         np.array([item.class_id for item in objects], np.int32),
         tuple(item.class_name for item in objects),
-        np.array([int(track) for track in tracks], np.int64) if objects and all(tracks) else None,
+        np.array(tracks, np.int64) if tracks and None not in tracks else None,
     )
 
 
@@ -113,28 +121,38 @@ def _masks(objects: Objects, size_hw: tuple[int, int]) -> Masks | None:
         ]
         data = np.frombuffer(bytes(item.mask.data), np.uint8)
         if data.size != window.size:
-            raise ConversionError(
-                'mask',
-                f'mask: expected {window.size} pixels inside the image, got {data.size}. '
-                'The message is damaged.',
-            )
+            raise _damaged('mask', f'{window.size} pixels inside the image', data.size)
         window[...] = data.reshape(window.shape) > 0
     return Masks(pixels, scores)
 
 
-def _object(item: Message) -> SceneObject:
+def _track(item: Message) -> int | None:
+    if not item.track_id:
+        return None
+    track = int(item.track_id) if _TRACK.fullmatch(item.track_id) else None
+    if track is None or abs(track) > np.iinfo(np.int64).max:
+        raise _damaged('track_id', 'a whole number of 64 bits', repr(item.track_id))
+    return track
+
+
+def _object(item: Message, place: int) -> SceneObject:
+    if item.index != place:
+        raise _damaged('index', f'the object at place {place}', item.index)
     return SceneObject(
         index=int(item.index),
         class_id=int(item.class_id),
         class_name=item.class_name,
         score=float(item.score),
         box_xyxy=_box_xyxy(item),
-        track_id=int(item.track_id) if item.track_id else None,
+        track_id=_track(item),
         position=_position(item) if len(item.bbox_3d) else None,
     )
 
 
 def _position(item: Message) -> ObjectPosition:
+    parts = (len(item.centroid), len(item.centroid_covariance))
+    if parts != (1, 9):
+        raise _damaged('bbox_3d', 'a centroid and its 9 covariances beside it', parts)
     centroid, box = item.centroid[0], item.bbox_3d[0]
     center, turn = box.center.position, box.center.orientation
     return ObjectPosition(

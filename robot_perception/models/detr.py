@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -46,7 +46,7 @@ class Detr:
         rule = _resize_rule(checkpoint, input_size)
         self._network = load_network(checkpoint, device=device, precision=precision)
         labels = self._network.module.config.id2label
-        self._class_names = tuple(str(labels[index]) for index in range(len(labels)))
+        self._class_names = _class_names(labels, checkpoint)
         self._pixels = read_preprocessor(
             checkpoint, rule, resample=BILINEAR, normalise=checkpoint.family not in _SQUARE
         )
@@ -123,3 +123,14 @@ def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
         shortest, longest = input_size, round(input_size * longest / shortest)
     patch = int(checkpoint.config.get('patch_size', 16)) if checkpoint.family == 'yolos' else 1
     return ShortSide(shortest, longest, patch)
+
+
+def _class_names(labels: Mapping[int, str], checkpoint: Checkpoint) -> tuple[str, ...]:
+    missing = set(range(len(labels))) - set(labels)
+    if missing:
+        raise WeightsInvalidError(
+            f'detector.model: {checkpoint.folder}: expected id2label of config.json to number '
+            f'the classes from 0 to {len(labels) - 1}, found none for {min(missing)}. '
+            'Number them as the network was trained.'
+        )
+    return tuple(str(labels[index]) for index in range(len(labels)))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 import warnings
 
+import numpy as np
+
 from robot_perception.core import Image
 
 if TYPE_CHECKING:
@@ -32,6 +34,6 @@ class Frame:
             with warnings.catch_warnings():
                 # torch has no read-only tensors and says so; no adapter writes to its input.
                 warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
-                pixels = torch.from_numpy(self.image.rgb)
+                pixels = torch.from_numpy(np.ascontiguousarray(self.image.rgb))
             self._uploaded[device] = pixels.to(device).permute(2, 0, 1)[None]
         return self._uploaded[device]

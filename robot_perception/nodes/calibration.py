@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import re
 
 from robot_perception.conversions import match_camera, to_camera
 from robot_perception.conversions.messages import Message
@@ -33,19 +34,37 @@ class CalibrationKeeper:
     def __init__(self) -> None:
         """Start without a calibration."""
         self._info: Message = None
-        self._read: tuple[Message, bool, CameraModel | CalibrationError] | None = None
+        self._read: tuple[Message, bool, CameraModel | str] | None = None
 
     def keep(self, info: Message) -> None:
         """Take a CameraInfo message."""
         self._info = info
 
-    def of(self, image: Image, config: CameraConfig) -> Calibration:
-        """Say what is known of the camera that took ``image``."""
+    def of(self, image: Image, config: CameraConfig, topic: str) -> Calibration:
+        """Say what is known of the camera that took ``image``.
+
+        Args:
+            image: the image.
+            config: how calibrations are to be read.
+            topic: full name of the image's topic, which may tell that it is rectified.
+
+        """
         info = self._info
         if info is None:
             return self._assumed(image, config)
+        if '' not in (info.header.frame_id, image.frame_id) and (
+            info.header.frame_id != image.frame_id
+        ):
+            return Calibration(
+                None,
+                None,
+                f'CameraInfo is of frame {info.header.frame_id!r}, the image of '
+                f'{image.frame_id!r}. Remap camera_info to the topic beside the image.',
+            )
+        camera = self._camera(info, rectified=is_rectified(config.rectified, topic))
+        if isinstance(camera, str):
+            return Calibration(None, None, camera)
         try:
-            camera = self._camera(info, rectified=config.rectified)
             match_camera(camera, image.size_hw)
         except CalibrationError as error:
             return Calibration(None, None, str(error))
@@ -63,17 +82,16 @@ class CalibrationKeeper:
             'or set camera.fallback_hfov_deg.',
         )
 
-    def _camera(self, info: Message, *, rectified: bool) -> CameraModel:
+    def _camera(self, info: Message, *, rectified: bool) -> CameraModel | str:
+        """Read the calibration, or say why it cannot be read."""
         if self._read is None or not self._same(info, rectified=rectified):
             try:
-                result: CameraModel | CalibrationError = to_camera(info, rectified=rectified)
+                result: CameraModel | str = to_camera(info, rectified=rectified)
             except CalibrationError as error:
-                result = error
+                # The text, not the error: an error that is kept keeps its frames alive.
+                result = str(error)
             self._read = (info, rectified, result)
-        result = self._read[2]
-        if isinstance(result, CalibrationError):
-            raise result
-        return result
+        return self._read[2]
 
     def _same(self, info: Message, *, rectified: bool) -> bool:
         """Tell whether ``info`` says the same as the one read last, whatever its header."""
@@ -91,3 +109,15 @@ class CalibrationKeeper:
             and (last.binning_x, last.binning_y) == (info.binning_x, info.binning_y)
             and last.roi == info.roi
         )
+
+
+def is_rectified(choice: str, topic: str) -> bool:
+    """Tell whether the images of ``topic`` are rectified: always, never, or auto for what it says.
+
+    >>> is_rectified('auto', '/camera/image_rect_color'), is_rectified('auto', '/direct/image')
+    (True, False)
+
+    """
+    if choice != 'auto':
+        return choice == 'always'
+    return 'rect' in re.split('[/_]', topic)

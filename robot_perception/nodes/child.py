@@ -17,12 +17,16 @@ from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.pipeline.parameters import Value
 
 _STOP_LIMIT_S = 10.0
+_EXIT_INTERRUPTED = 130
 
 
 def keep_to_ourselves() -> None:
     """Stay on this machine and, unless the user chose a domain, out of other robots' way."""
     make_room_for_images()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    if os.environ.get('ROS_DISTRO') == 'humble':
+        # The word of the time before discovery ranges.
+        os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
     os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
 
 
@@ -44,18 +48,35 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def child_process(target: Callable[..., None], *arguments: object) -> Iterator[BaseProcess]:
-    """Run a function in a fresh Python; interrupt it at the end as Ctrl-C would."""
+    """Run a function in a fresh Python; end it with SIGTERM if it has not ended by itself."""
     process = multiprocessing.get_context('spawn').Process(target=target, args=arguments)
-    process.start()
     try:
+        # Ctrl-C reaches the child too; it waits there until somebody can take it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield process
     finally:
-        if process.is_alive() and process.pid is not None:
-            os.kill(process.pid, signal.SIGINT)
-        process.join(_STOP_LIMIT_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
+        if process.pid is not None:
+            _end(process)
+
+
+def _end(process: BaseProcess) -> None:
+    process.terminate()
+    process.join(_STOP_LIMIT_S)
+    if process.is_alive():
+        process.kill()
+        process.join()
+
+
+def _take_interrupts() -> None:
+    """Take Ctrl-C from now on, and the one that came while modules were imported."""
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    except KeyboardInterrupt:
+        sys.exit(_EXIT_INTERRUPTED)
 
 
 def run_node_process(values: Mapping[str, object]) -> None:
@@ -63,7 +84,9 @@ def run_node_process(values: Mapping[str, object]) -> None:
     from robot_perception.nodes.perception_node import run_node  # noqa: PLC0415 - in the child
 
     rclpy.init(args=[])
-    code = run_node([Parameter(name, value=value) for name, value in values.items()])
+    _take_interrupts()
+    parameters = [Parameter(name, value=value) for name, value in values.items()]
+    code = run_node(parameters, must_start=True)
     rclpy.try_shutdown()
     sys.exit(code)
 
@@ -72,4 +95,5 @@ def run_replay_process(values: Mapping[str, Value]) -> None:
     """Be the replay node, with the given parameters; ends the process."""
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
+    _take_interrupts()
     sys.exit(replay([], values))

@@ -17,16 +17,16 @@ def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[st
     for peer in node.get_publishers_info_by_topic(topic):
         if peer.topic_type != type_name:
             yield _type_problem(topic, type_name, peer)
-        elif ours is not None and not _compatible(peer.qos_profile, ours.qos_profile):
-            yield _qos_problem(topic, 'subscription', ours, peer)
+        elif ours is not None and (policy := _conflict(peer.qos_profile, ours.qos_profile)):
+            yield _qos_problem(topic, 'subscription', policy, ours, peer)
 
 
 def publisher_problems(node: Node, topic: str) -> Iterator[str]:
     """Describe every subscriber that cannot hear the node's publisher of ``topic``."""
     ours = _endpoint_of(node, node.get_publishers_info_by_topic(topic))
     for peer in node.get_subscriptions_info_by_topic(topic):
-        if ours is not None and not _compatible(ours.qos_profile, peer.qos_profile):
-            yield _qos_problem(topic, 'publisher', ours, peer)
+        if ours is not None and (policy := _conflict(ours.qos_profile, peer.qos_profile)):
+            yield _qos_problem(topic, 'publisher', policy, ours, peer)
 
 
 def _endpoint_of(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
@@ -35,9 +35,14 @@ def _endpoint_of(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpoin
     return next((end for end in endpoints if (end.node_name, end.node_namespace) == name), None)
 
 
-def _compatible(offered: QoSProfile, requested: QoSProfile) -> bool:
-    verdict, _ = qos_check_compatible(offered, requested)
-    return bool(verdict != QoSCompatibility.ERROR)
+def _conflict(offered: QoSProfile, requested: QoSProfile) -> str:
+    """Name the policy in which two sides do not fit; empty when they do."""
+    verdict, reasons = qos_check_compatible(offered, requested)
+    if verdict != QoSCompatibility.ERROR:
+        return ''
+    errors = ' '.join(part for part in reasons.split(';') if 'ERROR' in part).lower()
+    words = {'reliable': 'reliability', 'volatile': 'durability', 'deadline': 'deadline'}
+    return next((policy for word, policy in words.items() if word in errors), 'liveliness')
 
 
 def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
@@ -49,10 +54,12 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
     )
 
 
-def _qos_problem(topic: str, role: str, ours: TopicEndpointInfo, peer: TopicEndpointInfo) -> str:
+def _qos_problem(
+    topic: str, role: str, policy: str, ours: TopicEndpointInfo, peer: TopicEndpointInfo
+) -> str:
     remedies = {
         'subscription': 'Set input.reliability to auto',
-        'publisher': f'Set qos_overrides.{topic}.publisher.reliability',
+        'publisher': f'Set qos_overrides.{topic}.publisher.{policy}',
     }
     return (
         f'{topic}: our {role} is {_words(ours.qos_profile)}, node {peer.node_name} is '

@@ -91,8 +91,6 @@ def run_demo(
 
     """
     keep_to_ourselves()
-    # Nobody wants to hear at the end that nothing can be written.
-    make_folder(output)
     with tempfile.TemporaryDirectory() as scratch:
         if source is None:
             source = str(Path(scratch) / 'example')
@@ -101,6 +99,8 @@ def run_demo(
         with open_source(source) as opened:
             transport = 'compressed' if Role.COMPRESSED_IMAGE in opened.roles else 'raw'
             description, live = opened.description, opened.live
+        # Nobody wants to hear at the end that nothing can be written.
+        make_folder(output)
         say(f'source: {description}')
         values = {
             **values_of(config),
@@ -138,17 +138,23 @@ def _record(
             playing = {'source': source, 'clock': clock, 'wait_for_subscriber_s': 10.0}
             with child_process(run_replay_process, playing) as replay:
                 _spin(executor, seconds, lambda: not (replay.is_alive() and node.is_alive()))
-            quiet = time.monotonic()
+            played_s = time.monotonic()
             _spin(
                 executor,
                 _START_LIMIT_S,
-                lambda: time.monotonic() - max(quiet, recorder.last_arrival_s) > _QUIET_S,
+                lambda: not node.is_alive() or _is_quiet(recorder, played_s),
             )
     finally:
         executor.shutdown()
         recorder.destroy_node()
         rclpy.try_shutdown()
     return recorder
+
+
+def _is_quiet(recorder: Recorder, since_s: float) -> bool:
+    """Tell whether the node has said its last: nothing comes, and no frame is under way."""
+    quiet_s = time.monotonic() - max(since_s, recorder.last_arrival_s)
+    return quiet_s > _QUIET_S and recorder.counters.get('waiting', '0') == '0'
 
 
 def _spin(executor: SingleThreadedExecutor, limit_s: float, done: Callable[[], bool]) -> None:

@@ -18,18 +18,33 @@ class DepthBuffer:
         """Start empty."""
         self._arrived = threading.Condition()
         self._messages: deque[tuple[int, Message]] = deque(maxlen=_KEPT)
+        self._closed = False
 
     def put(self, message: Message) -> None:
-        """Keep a depth message."""
+        """Keep a depth message; a stamp that jumps back ends what was before it."""
         stamp = message.header.stamp
+        stamp_ns = stamp.sec * _NANOSECONDS + stamp.nanosec
         with self._arrived:
-            self._messages.append((stamp.sec * _NANOSECONDS + stamp.nanosec, message))
+            if self._messages and stamp_ns < self._messages[-1][0]:
+                self._messages.clear()
+            self._messages.append((stamp_ns, message))
             self._arrived.notify_all()
 
     def clear(self) -> None:
         """Forget everything, as after a jump of time."""
         with self._arrived:
             self._messages.clear()
+
+    def open(self) -> None:
+        """Let `nearest` wait again after a `close`."""
+        with self._arrived:
+            self._closed = False
+
+    def close(self) -> None:
+        """End every wait."""
+        with self._arrived:
+            self._closed = True
+            self._arrived.notify_all()
 
     def nearest(self, stamp_ns: int, max_offset_s: float, wait_s: float) -> Message:
         """Find the depth of an image.
@@ -44,7 +59,7 @@ class DepthBuffer:
 
         """
         with self._arrived:
-            self._arrived.wait_for(lambda: self._settled(stamp_ns), timeout=wait_s)
+            self._arrived.wait_for(lambda: self._closed or self._settled(stamp_ns), timeout=wait_s)
             if not self._messages:
                 return None
             stamp, message = min(self._messages, key=lambda item: abs(item[0] - stamp_ns))

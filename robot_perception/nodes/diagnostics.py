@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+import math
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from robot_perception.conversions.messages import Message
 from robot_perception.nodes.slot import FrameCounts
+from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
 
 OK, WARN, ERROR, STALE = (
@@ -18,6 +20,10 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.STALE,
 )
 _MILLISECONDS = 1e3
+
+
+# An image older than this by the node's clock comes from another clock.
+_FOREIGN_CLOCK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +56,75 @@ def diagnostic_array(
     return message
 
 
-def frames_status(counts: FrameCounts, before: FrameCounts, seconds: float, topic: str) -> Status:
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """What there is to report.
+
+    Attributes:
+        state: unconfigured, inactive, active ...
+        configure_error: why the last configuration failed, empty when it did not.
+        paused: word of ~/enable, empty when frames are processed.
+        topic: full name of the image topic.
+        counts, before: account of frames, now and at the last report.
+        period_s: time between the two.
+        connections: peers that cannot be heard.
+        health: what the worker found, None without a worker.
+        stages: times of the stages.
+        clock_missing: simulated time is used and none has come.
+
+    """
+
+    state: str
+    configure_error: str
+    paused: str
+    topic: str
+    counts: FrameCounts
+    before: FrameCounts
+    period_s: float
+    connections: Sequence[str]
+    health: Health | None
+    stages: Sequence[StageTiming]
+    clock_missing: bool
+
+
+def statuses_of(view: NodeView) -> list[Status]:
+    """Describe the health of a node."""
+    paused = view.paused or ('' if view.state == 'active' else view.state)
+    statuses = [
+        _lifecycle_status(view),
+        frames_status(view.counts, view.before, view.period_s, view.topic, paused=paused),
+        problem_status('connections', ' '.join(view.connections), 'peers fit'),
+    ]
+    if view.health is not None:
+        health = view.health
+        statuses += [
+            problem_status('calibration', health.calibration, 'calibration fits the image'),
+            problem_status('depth', health.depth, 'depth comes in metres'),
+            problem_status('model', health.model, 'networks run'),
+            problem_status('outputs', health.output, 'outputs go out'),
+            clock_status(health.age_s, missing=view.clock_missing),
+            timing_status(view.stages, health.age_s),
+        ]
+    return statuses
+
+
+def _lifecycle_status(view: NodeView) -> Status:
+    if view.configure_error:
+        return Status('lifecycle', ERROR, f'cannot configure: {view.configure_error}')
+    return Status('lifecycle', OK if view.state == 'active' else WARN, view.state)
+
+
+def frames_status(
+    counts: FrameCounts, before: FrameCounts, seconds: float, topic: str, *, paused: str = ''
+) -> Status:
     """Say what became of the frames since ``before``.
 
     Args:
         counts: totals now.
         before: totals at the last report.
         seconds: time between the two.
-        topic: resolved name of the image topic.
+        topic: full name of the image topic.
+        paused: why frames are not processed at all, empty when they are.
 
     """
     values: dict[str, object] = {
@@ -70,15 +137,26 @@ def frames_status(counts: FrameCounts, before: FrameCounts, seconds: float, topi
     }
     values |= {f'dropped/{reason}': count for reason, count in sorted(counts.dropped.items())}
     values |= {f'rejected/{reason}': count for reason, count in sorted(counts.rejected.items())}
+    return Status('frames', *_judgement(counts, before, topic, paused), values)
+
+
+def _judgement(
+    counts: FrameCounts, before: FrameCounts, topic: str, paused: str
+) -> tuple[bytes, str]:
+    dropped = _grown(counts.dropped, before.dropped)
     rejected = _grown(counts.rejected, before.rejected)
-    failed = _grown(counts.dropped, before.dropped) & {'model_error', 'internal_error'}
-    if failed:
-        return Status('frames', ERROR, f'frames lost to {", ".join(sorted(failed))}', values)
-    if rejected:
-        return Status('frames', WARN, f'bad images: {", ".join(sorted(rejected))}', values)
-    if counts.received == before.received:
-        return Status('frames', STALE, f'no image on {topic}', values)
-    return Status('frames', OK, 'images come in', values)
+    failed = dropped & {'model_error', 'internal_error'}
+    silent = counts.published == before.published
+    cases = (
+        (paused, WARN, f'frames are not processed: {paused}'),
+        (failed, ERROR, f'frames lost to {", ".join(sorted(failed))}'),
+        (rejected, WARN, f'bad images: {", ".join(sorted(rejected))}'),
+        (counts.received == before.received, STALE, f'no image on {topic}'),
+        (silent and 'no_result' in dropped, WARN, 'no result for the topics listened to'),
+        (silent and 'no_subscriber' in dropped, OK, 'images come in, nobody listens to outputs'),
+        (True, OK, 'images come in'),
+    )
+    return next((level, text) for holds, level, text in cases if holds)
 
 
 def _grown(now: Mapping[str, int], before: Mapping[str, int]) -> set[str]:
@@ -94,6 +172,29 @@ def timing_status(stages: Sequence[StageTiming], age_s: float) -> Status:
     return Status('timing', OK, 'time per stage', values)
 
 
-def problem_status(name: str, problem: str, good: str) -> Status:
-    """Report a problem in words, or that there is none."""
+def clock_status(age_s: float, *, missing: bool = False) -> Status:
+    """Compare the stamps of the images with the clock of the node.
+
+    Args:
+        age_s: age of the last image, NaN before the first.
+        missing: simulated time is used and none has come.
+
+    """
+    if missing:
+        text = 'use_sim_time is set and no /clock has come. Play with --clock, or unset it.'
+        return Status('clock', WARN, text)
+    if math.isnan(age_s) or abs(age_s) <= _FOREIGN_CLOCK_S:
+        return problem_status('clock', '', 'stamps agree with this clock')
+    if age_s < 0:
+        text = f'stamps of images are {-age_s:.0f} s ahead of the clock of this node'
+    else:
+        text = f'images are {age_s:.0f} s old by the clock of this node'
+    remedy = 'For a recording set use_sim_time and play it with --clock; else synchronise clocks.'
+    return Status('clock', WARN, f'{text}. {remedy}')
+
+
+def problem_status(name: str, problem: str | None, good: str) -> Status:
+    """Report a problem in words, that there is none, or that nothing was looked at yet (None)."""
+    if problem is None:
+        return Status(name, OK, 'not needed so far')
     return Status(name, ERROR, problem) if problem else Status(name, OK, good)

@@ -1,4 +1,4 @@
-"""Subscriptions that take on the reliability of whoever publishes.
+"""Subscriptions that follow whoever publishes: their reliability, and raw or compressed.
 
 A best-effort reader matches every camera, and loses what does not fit into one shared-memory
 segment or datagram: of raw 640x480 images between two processes nearly all. A reliable reader
@@ -7,91 +7,125 @@ loses none and does not match a best-effort camera. So the reader follows the pu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from robot_perception.conversions.messages import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class
 
+_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _FIXED = {
     'reliable': ReliabilityPolicy.RELIABLE,
     'best_effort': ReliabilityPolicy.BEST_EFFORT,
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A full topic name and the type of its messages, 'package/msg/Name'."""
+
+    name: str
+    type_name: str
+
+    def publishers(self, node: Node) -> list[TopicEndpointInfo]:
+        """Everybody who publishes this type there."""
+        peers = node.get_publishers_info_by_topic(self.name)
+        return [peer for peer in peers if peer.topic_type == self.type_name]
+
+
+def image_topics(node: Node, transport: str) -> tuple[Topic, ...]:
+    """Where images may come from, the best first.
+
+    Args:
+        node: whose remappings count.
+        transport: raw, compressed or auto.
+
+    """
+    name = node.resolve_topic_name('image')
+    raw = (Topic(name, _RAW),)
+    # image_transport puts the compressed images below; a remapping may name them directly.
+    compressed = (Topic(f'{name}/compressed', _COMPRESSED), Topic(name, _COMPRESSED))
+    return {'raw': raw, 'compressed': compressed, 'auto': raw + compressed}[transport]
+
+
+def one_topic(node: Node, name: str, type_name: str) -> tuple[Topic, ...]:
+    """A topic that comes in one form only, after remapping."""
+    return (Topic(node.resolve_topic_name(name), type_name),)
+
+
 class Input:
-    """One topic that is listened to."""
+    """What is listened to: one of several topics, the first that is published."""
 
     def __init__(
         self,
         node: Node,
-        type_name: str,
-        topic: str,
+        topics: Sequence[Topic],
         callback: Callable[[Message], None],
         reliability: str,
     ) -> None:
         """Subscribe.
 
         Args:
-            node: whose topic it is.
-            type_name: 'package/msg/Name'.
-            topic: name before remapping.
+            node: whose input it is.
+            topics: candidates, the best first; without any publisher the first is taken.
             callback: called with every message.
             reliability: reliable, best_effort, or auto to follow the publishers.
 
         """
         self._node = node
-        self._type_name = type_name
-        self._topic = topic
+        self._topics = tuple(topics)
         self._callback = callback
         self._fixed = _FIXED.get(reliability)
+        self._topic = self._topics[0]
         self._reliability = self._fixed or ReliabilityPolicy.BEST_EFFORT
         self._subscription = self._subscribe()
 
     @property
     def topic(self) -> str:
-        """Name after remapping."""
-        return str(self._subscription.topic_name)
+        """Full name of what is listened to now."""
+        return self._topic.name
 
     def follow(self) -> None:
-        """Take on the reliability of the publishers, if it is to be followed and has changed."""
-        if self._fixed is not None:
-            return
-        offered = {
-            peer.qos_profile.reliability
-            for peer in self._node.get_publishers_info_by_topic(self.topic)
-            if peer.topic_type == self._type_name
-        }
-        if not offered:
-            return
-        reliable = offered == {ReliabilityPolicy.RELIABLE}
-        wanted = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-        if wanted != self._reliability:
-            self._reliability = wanted
+        """Listen to what is published, with the reliability of all who publish it."""
+        topic = next((one for one in self._topics if one.publishers(self._node)), self._topic)
+        reliability = self._wanted(topic)
+        if (topic, reliability) != (self._topic, self._reliability):
+            self._topic, self._reliability = topic, reliability
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe()
 
     def problems(self) -> Iterator[str]:
         """Describe publishers that cannot be heard."""
-        return subscription_problems(self._node, self.topic, self._type_name)
+        return subscription_problems(self._node, self._topic.name, self._topic.type_name)
 
     def destroy(self) -> None:
         """Stop listening."""
         self._node.destroy_subscription(self._subscription)
 
+    def _wanted(self, topic: Topic) -> ReliabilityPolicy:
+        if self._fixed is not None:
+            return self._fixed
+        offered = {peer.qos_profile.reliability for peer in topic.publishers(self._node)}
+        if not offered:
+            return self._reliability
+        reliable = offered == {ReliabilityPolicy.RELIABLE}
+        return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+
     def _subscribe(self) -> Subscription[Any]:
         profile = qos.camera_input()
         profile.reliability = self._reliability
         return self._node.create_subscription(
-            message_class(self._type_name),
-            self._topic,
+            message_class(self._topic.type_name),
+            self._topic.name,
             self._callback,
             profile,
             qos_overriding_options=QoSOverridingOptions(

@@ -48,7 +48,7 @@ def _descriptor(item: Parameter) -> ParameterDescriptor:
         name=item.name,
         description=f'{constraint.description}{unit}',
         additional_constraints=constraint.range_text(),
-        read_only=not constraint.live,
+        read_only=constraint.startup,
     )
     if constraint.low is not None and constraint.high is not None:
         if item.kind is int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-import math
 import sys
 import traceback
 from typing import Any
@@ -11,8 +10,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 import rclpy
-from rclpy.clock import Clock, JumpThreshold
-from rclpy.clock_type import ClockType
+from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined] # Humble
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -27,15 +25,8 @@ from robot_perception.nodes import qos
 from robot_perception.nodes.calibration import CalibrationKeeper
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
-from robot_perception.nodes.diagnostics import (
-    diagnostic_array,
-    frames_status,
-    problem_status,
-    Status,
-    timing_status,
-    WARN,
-)
-from robot_perception.nodes.inputs import Input
+from robot_perception.nodes.diagnostics import diagnostic_array, NodeView, statuses_of
+from robot_perception.nodes.inputs import image_topics, Input, one_topic, Topic
 from robot_perception.nodes.memory import keep_freed_memory
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
@@ -44,12 +35,11 @@ from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline.outputs import MarkerMemory
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
-# An image older than this by the node's clock comes from another clock.
-_FOREIGN_CLOCK_S = 10.0
-_EXIT_BAD_ARGUMENTS = 2
+_EXIT_FAILED, _EXIT_BAD_ARGUMENTS = 1, 2
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
@@ -69,6 +59,7 @@ class PerceptionNode(LifecycleNode):
 
         """
         self._slot = FrameSlot()
+        self._depth_buffer = DepthBuffer()
         self._worker: FrameWorker | None = None
         super().__init__('perception', **kwargs)
         try:
@@ -77,11 +68,12 @@ class PerceptionNode(LifecycleNode):
             self.destroy_node()
             raise
         self._calibration = CalibrationKeeper()
-        self._depth_buffer = DepthBuffer()
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
         self._inputs: list[Input] = []
         self._enabled = True
+        self._configure_error = ''
+        self._markers = MarkerMemory()
         self._reported = self._slot.counts()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -104,24 +96,31 @@ class PerceptionNode(LifecycleNode):
         """Where frames come in, and the account of what became of them."""
         return self._slot
 
+    @property
+    def is_active(self) -> bool:
+        """Whether frames are processed."""
+        return self._worker is not None
+
     # Lifecycle
 
     def on_configure(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Load the networks and create the topics."""
+        self._configure_error = ''
         try:
             self._pipeline = PerceptionPipeline.load(self._config)
             self._outputs = OutputPublishers(self)
             self._subscribe()
         except PerceptionError as error:
-            self.get_logger().error(f'cannot configure: {error}')
+            self._configure_error = str(error)
         except Exception:  # noqa: BLE001 - rclpy would swallow it without a word
-            # After a signal nothing can be created, which is no news.
-            if self.context.ok():
-                self.get_logger().error(f'cannot configure:\n{traceback.format_exc()}')
+            self._configure_error = traceback.format_exc()
         else:
             names = f'{self._config.preset} preset on {self._config.device}'
             self.get_logger().info(f'configured: {names}; listening to {self._image_topic}')
             return _SUCCESS
+        # After a signal nothing can be created, which is no news.
+        if self.context.ok():
+            self.get_logger().error(f'cannot configure: {self._configure_error}')
         self._release()
         return TransitionCallbackReturn.FAILURE
 
@@ -131,13 +130,17 @@ class PerceptionNode(LifecycleNode):
         assert self._outputs is not None  # noqa: S101 - the state machine sees to it
         super().on_activate(state)
         self._slot.open()
+        self._depth_buffer.open()
         self._worker = FrameWorker(
             slot=self._slot,
             pipeline=self._pipeline,
             publishers=self._outputs,
             calibration=self._calibration,
             depth_buffer=self._depth_buffer,
+            markers=self._markers,
+            image_topic=lambda: self._image_topic,
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
+            alive=self.context.ok,
             logger=self.get_logger(),
         )
         self._publish_label_info()
@@ -167,6 +170,7 @@ class PerceptionNode(LifecycleNode):
 
     def _stop_worker(self) -> None:
         self._slot.close('inactive')
+        self._depth_buffer.close()
         if self._worker is not None:
             self._worker.join()
             self._worker = None
@@ -184,17 +188,15 @@ class PerceptionNode(LifecycleNode):
     # Topics
 
     def _subscribe(self) -> None:
-        if self._config.input.transport == 'compressed':
-            self._listen('sensor_msgs/msg/CompressedImage', 'image/compressed', self._on_image)
-        else:
-            self._listen('sensor_msgs/msg/Image', 'image', self._on_image)
-        self._listen('sensor_msgs/msg/CameraInfo', 'camera_info', self._calibration.keep)
-        if self._config.depth.source == 'sensor':
-            self._listen('sensor_msgs/msg/Image', 'depth', self._depth_buffer.put)
+        config = self._config
+        self._listen(image_topics(self, config.input.transport), self._on_image)
+        info = one_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
+        self._listen(info, self._calibration.keep)
+        if config.depth.source == 'sensor':
+            self._listen(one_topic(self, 'depth', 'sensor_msgs/msg/Image'), self._depth_buffer.put)
 
-    def _listen(self, type_name: str, topic: str, callback: Callable[[Message], None]) -> None:
-        reliability = self._config.input.reliability
-        self._inputs.append(Input(self, type_name, topic, callback, reliability))
+    def _listen(self, topics: Sequence[Topic], callback: Callable[[Message], None]) -> None:
+        self._inputs.append(Input(self, topics, callback, self._config.input.reliability))
 
     def _follow_publishers(self) -> None:
         for one in self._inputs:
@@ -255,27 +257,23 @@ class PerceptionNode(LifecycleNode):
     # Health
 
     def _report(self) -> None:
-        statuses = list(self._statuses())
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(diagnostic_array(stamp, self.get_name(), statuses))
-
-    def _statuses(self) -> Sequence[Status]:
-        counts = self._slot.counts()
-        statuses = [
-            frames_status(counts, self._reported, _DIAGNOSTICS_PERIOD_S, self._image_topic),
-            problem_status('connections', ' '.join(self._connection_problems()), 'peers fit'),
-        ]
+        now, counts, worker = self.get_clock().now(), self._slot.counts(), self._worker
+        view = NodeView(
+            state=self._state_machine.current_state[1],
+            configure_error=self._configure_error,
+            paused='' if self._enabled else 'disabled by ~/enable',
+            topic=self._image_topic,
+            counts=counts,
+            before=self._reported,
+            period_s=_DIAGNOSTICS_PERIOD_S,
+            connections=self._connection_problems(),
+            health=None if worker is None else worker.health,
+            stages=() if worker is None else worker.timing.summary(),
+            clock_missing=now.nanoseconds == 0,
+        )
         self._reported = counts
-        if self._worker is not None:
-            health = self._worker.health
-            statuses += [
-                problem_status('calibration', health.calibration, 'calibration fits the image'),
-                problem_status('depth', health.depth, 'depth comes in'),
-                problem_status('model', health.model, 'networks run'),
-                self._clock_status(health.age_s),
-                timing_status(self._worker.timing.summary(), health.age_s),
-            ]
-        return statuses
+        message = diagnostic_array(now.to_msg(), self.get_name(), statuses_of(view))
+        self._diagnostics.publish(message)
 
     def _connection_problems(self) -> list[str]:
         problems: list[str] = []
@@ -286,29 +284,22 @@ class PerceptionNode(LifecycleNode):
                 problems += publisher_problems(self, publisher.topic_name)
         return problems
 
-    @staticmethod
-    def _clock_status(age_s: float) -> Status:
-        if math.isnan(age_s) or abs(age_s) <= _FOREIGN_CLOCK_S:
-            return problem_status('clock', '', 'stamps agree with this clock')
-        return Status(
-            'clock',
-            WARN,
-            f'images are {age_s:.0f} s old by the clock of this node. For a recording set '
-            'use_sim_time and play it with --clock; for a camera synchronise the clocks.',
-        )
 
-
-def run_node(parameters: list[Parameter[Any]] | None = None) -> int:
+def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool = False) -> int:
     """Run the node in this process until it is interrupted; returns the exit code.
 
     Args:
         parameters: values that win over those of the ROS arguments.
+        must_start: end with 1 when the node cannot be activated, instead of waiting until
+            somebody mends it.
 
     """
     keep_freed_memory()
     try:
         node = PerceptionNode(parameter_overrides=parameters)
         try:
+            if must_start and not node.is_active:
+                return _EXIT_FAILED
             if rclpy.ok():
                 rclpy.spin(node)
         finally:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
@@ -13,6 +14,13 @@ from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import Stages
 from robot_perception.pipeline.outputs import Output, OUTPUTS, Published
 
+_LABEL_INFO_TYPE = 'vision_msgs/msg/LabelInfo'
+_OVERRIDABLE = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DURABILITY,
+)
 LABEL_INFO = 'label_info'
 
 
@@ -20,20 +28,27 @@ class OutputPublishers:
     """One publisher for each output; nothing is made for a topic that nobody listens to."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        """Create the publishers, inactive until the node is."""
+        """Create the publishers, inactive until the node is.
+
+        Raises:
+            PerceptionError: a message package is missing; then nothing has been created.
+
+        """
+        for type_name in (*(output.type_name for output in OUTPUTS), _LABEL_INFO_TYPE):
+            message_class(type_name)
         self._node = node
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
             for output in OUTPUTS
         }
-        self._label_info = self._create(LABEL_INFO, 'vision_msgs/msg/LabelInfo', qos.latched())
+        self._label_info = self._create(LABEL_INFO, _LABEL_INFO_TYPE, qos.latched())
 
     def _create(self, topic: str, type_name: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
         return self._node.create_lifecycle_publisher(
             message_class(type_name),
             f'~/{topic}',
             profile,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )
 
     @property
@@ -49,15 +64,29 @@ class OutputPublishers:
             if publisher.get_subscription_count() > 0
         )
 
-    def publish(self, outputs: tuple[Output, ...], frame: Published) -> int:
-        """Make and publish each output of a frame; returns how many there were."""
-        count = 0
-        for output in outputs:
+    def publish(
+        self,
+        outputs: tuple[Output, ...],
+        frame: Published,
+        on_error: Callable[[Output, Exception], None],
+    ) -> int:
+        """Make and publish each output of a frame; returns how many went out.
+
+        An output that fails is told to ``on_error`` and takes no other with it.
+        """
+        return sum(self._publish(output, frame, on_error) for output in outputs)
+
+    def _publish(
+        self, output: Output, frame: Published, on_error: Callable[[Output, Exception], None]
+    ) -> bool:
+        try:
             message = output.make(frame)
             if message is not None:
                 self._publishers[output].publish(message)
-                count += 1
-        return count
+        except Exception as error:  # noqa: BLE001 - the other topics have nothing to do with it
+            on_error(output, error)
+            return False
+        return message is not None
 
     def publish_label_info(self, message: object) -> None:
         """Publish the names of the classes, for now and for whoever comes late."""

@@ -48,9 +48,12 @@ class FrameSlot:
         self._rejected: Counter[str] = Counter()
 
     def put(self, message: Message) -> None:
-        """Offer a message; the one still waiting is dropped for it."""
+        """Offer a message; the one still waiting is dropped for it. A closed slot takes none."""
         with self._ready:
             self._received += 1
+            if self._closed:
+                self._dropped['inactive'] += 1
+                return
             if self._message is not None:
                 self._dropped['newer_frame'] += 1
             self._message = message

@@ -14,7 +14,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming
 from robot_perception.conversions.messages import Message
-from robot_perception.core import Image, MetricDepth
+from robot_perception.core import Image, MetricDepth, RelativeDepth, Scene
 from robot_perception.core.errors import ConversionError, PerceptionError
 from robot_perception.nodes.calibration import CalibrationKeeper
 from robot_perception.nodes.depth_buffer import DepthBuffer
@@ -31,23 +31,30 @@ from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, T
 
 _LOG_PERIOD_S = 1.0
 _NANOSECONDS = 1e9
+_RELATIVE = (
+    'the depth network gives relative depth, which has no metres: no depth image, no points, no '
+    '3D. Use a metric checkpoint, or depth.source: sensor.'
+)
 
 
 @dataclass(slots=True)
 class Health:
-    """What the worker last found wrong; empty strings for nothing.
+    """What the worker last found wrong: empty for nothing, None for not looked at.
 
     Attributes:
         calibration: why there is no 3D for want of a calibration.
         depth: why there is no metric depth.
         model: what the last failing network said.
-        age_s: age of the last image by the node's clock, NaN before the first.
+        output: what the last failing output said.
+        age_s: age of the last image when its outputs were out, by the node's clock; NaN before
+            the first.
 
     """
 
-    calibration: str = ''
-    depth: str = ''
-    model: str = ''
+    calibration: str | None = None
+    depth: str | None = None
+    model: str | None = None
+    output: str | None = None
     age_s: float = math.nan
 
 
@@ -62,7 +69,10 @@ class FrameWorker:
         publishers: OutputPublishers,
         calibration: CalibrationKeeper,
         depth_buffer: DepthBuffer,
+        markers: MarkerMemory,
+        image_topic: Callable[[], str],
         now_ns: Callable[[], int],
+        alive: Callable[[], bool],
         logger: RcutilsLogger,
     ) -> None:
         """Join the parts; `start` begins the work."""
@@ -74,9 +84,11 @@ class FrameWorker:
         self._calibration = calibration
         self._depth_buffer = depth_buffer
         self._now_ns = now_ns
+        self._alive = alive
         self._logger = logger
         self._factory = RosMessages()
-        self._markers = MarkerMemory()
+        self._markers = markers
+        self._image_topic = image_topic
         self._last_stamp_ns = 0
         self._jumped = threading.Event()
         self._thread = threading.Thread(target=self._run, name='perception', daemon=True)
@@ -101,14 +113,15 @@ class FrameWorker:
         """See one frame and account for it, whatever happens."""
         try:
             self._see(message)
-        except ConversionError as error:
-            self._slot.reject(error.reason)
-            self._warn(f'image rejected ({error.reason}): {error}')
         except PerceptionError as error:
             self.health.model = str(error)
             self._slot.drop('model_error')
             self._warn(f'frame lost: {error}')
         except Exception:  # noqa: BLE001 - one bad frame must not end the node
+            if not self._alive():
+                # A signal has shut ROS down under this frame; nothing can be published.
+                self._slot.drop('inactive')
+                return
             self.health.model = traceback.format_exc(limit=-1)
             self._slot.drop('internal_error')
             self._warn(f'frame lost to an error of this package:\n{traceback.format_exc()}')
@@ -125,42 +138,41 @@ class FrameWorker:
             return
         config = self._pipeline.config
         start = time.perf_counter()
-        image = _read(message, config)
+        try:
+            image = _read(message, config.input.max_pixels)
+        except ConversionError as error:
+            self._slot.reject(error.reason)
+            self._warn(f'image rejected ({error.reason}): {error}')
+            return
         decode_s = time.perf_counter() - start
         self._watch_stamps(image)
-        stages = stages_for(outputs)
-        calibration = self._calibration.of(image, config.camera)
-        self.health.calibration = calibration.problem
+        stages = self._pipeline.due(stages_for(outputs))
+        calibration = self._calibration.of(image, config.camera, self._image_topic())
         scene = self._pipeline.process(
             image,
             calibration.camera,
             sensor_depth=self._sensor_depth(image, config, stages),
             stages=stages,
         )
-        self.health.model = ''
-        count = self._publish(
+        self._take_stock(scene, calibration.problem, config, stages)
+        self._publish(
             outputs,
             Published(
                 factory=self._factory,
                 header=message.header,
                 scene=scene,
                 camera_info=calibration.camera_info,
-                timing=self._timed({'decode': decode_s, **scene.timing_s}),
+                timing=self._timed({'decode': decode_s, **scene.timing_s}, image),
                 with_patches=config.features.publish_patches,
                 markers=self._markers,
             ),
         )
-        if count:
-            self._slot.published()
-        else:
-            self._slot.drop('no_result')
 
     def _watch_stamps(self, image: Image) -> None:
         if image.stamp_ns < self._last_stamp_ns:
             # A bag that loops without /clock shows here alone.
             self._forget()
         self._last_stamp_ns = image.stamp_ns
-        self.health.age_s = (self._now_ns() - image.stamp_ns) / _NANOSECONDS
 
     def _forget(self) -> None:
         self._jumped.clear()
@@ -172,7 +184,6 @@ class FrameWorker:
         self, image: Image, config: PerceptionConfig, stages: Stages
     ) -> MetricDepth | None:
         if config.depth.source != 'sensor' or Stages.DEPTH not in stages:
-            self.health.depth = ''
             return None
         message = self._depth_buffer.nearest(
             image.stamp_ns, config.depth.max_offset_s, config.depth.max_wait_s
@@ -180,18 +191,42 @@ class FrameWorker:
         depth, self.health.depth = _read_depth(message, image, config)
         return depth
 
-    def _publish(self, outputs: tuple[Output, ...], frame: Published) -> int:
-        """Publish the outputs, the account of the time last of all."""
+    def _take_stock(
+        self, scene: Scene, calibration: str, config: PerceptionConfig, stages: Stages
+    ) -> None:
+        self.health.model = ''
+        if Stages.DEPTH not in stages:
+            return
+        self.health.calibration = calibration
+        if config.depth.source == 'model':
+            relative = isinstance(scene.depth, RelativeDepth)
+            self.health.depth = _RELATIVE if relative else ''
+
+    def _publish(self, outputs: tuple[Output, ...], frame: Published) -> None:
+        """Publish the outputs, the account of the time last of all, and count the frame."""
         start = time.perf_counter()
+        self.health.output = ''
         results = tuple(output for output in outputs if output is not TIMING)
-        count = self._publishers.publish(results, frame)
-        timing = self._timed({'publish': time.perf_counter() - start}, frame.timing)
+        count = self._publishers.publish(results, frame, self._on_output_error)
+        timing = self._timed(
+            {'publish': time.perf_counter() - start}, frame.scene.image, frame.timing
+        )
+        self.health.age_s = timing.age_s
         if TIMING in outputs:
-            count += self._publishers.publish((TIMING,), replace(frame, timing=timing))
-        return count
+            last = replace(frame, timing=timing)
+            count += self._publishers.publish((TIMING,), last, self._on_output_error)
+        if count:
+            self._slot.published()
+        else:
+            self._slot.drop('internal_error' if self.health.output else 'no_result')
+
+    def _on_output_error(self, output: Output, error: Exception) -> None:
+        if self._alive():
+            self.health.output = f'{output.topic}: {error!r}'
+            self._warn(f'{output.topic} of a frame lost:\n{traceback.format_exc()}')
 
     def _timed(
-        self, seconds: Mapping[str, float], before: FrameTiming | None = None
+        self, seconds: Mapping[str, float], image: Image, before: FrameTiming | None = None
     ) -> FrameTiming:
         """Account for stages that have run, after those of ``before``."""
         rows = self.timing.add(seconds)
@@ -202,7 +237,7 @@ class FrameWorker:
             p95_s=tuple(row.p95_s for row in rows),
             p99_s=tuple(row.p99_s for row in rows),
             window=len(self.timing),
-            age_s=self.health.age_s,
+            age_s=(self._now_ns() - image.stamp_ns) / _NANOSECONDS,
         )
         if before is None:
             return timing
@@ -216,10 +251,10 @@ class FrameWorker:
         )
 
 
-def _read(message: Message, config: PerceptionConfig) -> Image:
-    if config.input.transport == 'compressed':
-        return conversions.compressed_to_image(message, max_pixels=config.input.max_pixels)
-    return conversions.to_image(message, max_pixels=config.input.max_pixels)
+def _read(message: Message, max_pixels: int) -> Image:
+    if hasattr(message, 'format'):
+        return conversions.compressed_to_image(message, max_pixels=max_pixels)
+    return conversions.to_image(message, max_pixels=max_pixels)
 
 
 def _read_depth(

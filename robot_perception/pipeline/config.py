@@ -26,6 +26,9 @@ _INPUT_SIZE = (
 _EVERY_K = 'Run on every k-th frame; the frames between carry no result of this stage.'
 _ENABLED = 'Run this stage.'
 
+# Last part of the names in a parameter file that mean this node; ** is any node.
+_NODE_NAMES = ('perception', '**', '*')
+
 
 @dataclass(frozen=True, slots=True)
 class FeaturesConfig:
@@ -115,6 +118,7 @@ class SegmenterConfig:
     enabled: bool = parameter(True, _ENABLED, live=True)
     model: str = parameter(_ROBOT_SEGMENTER, _MODEL)
     input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
+    every_k: int = parameter(1, _EVERY_K, unit='frames', low=1, high=10000, live=True)
 
     def __post_init__(self) -> None:
         """Check once at the door."""
@@ -127,9 +131,11 @@ class CameraConfig:
 
     SECTION: ClassVar[str] = 'camera'
 
-    rectified: bool = parameter(
-        False,
-        'The image topic is rectified: use P of its CameraInfo and no distortion.',
+    rectified: str = parameter(
+        'auto',
+        'Whether the images are rectified, so that P of the CameraInfo counts and no distortion; '
+        'auto = if the name of their topic says rect.',
+        choices=('auto', 'always', 'never'),
         live=True,
     )
     fallback_hfov_deg: float = parameter(
@@ -153,10 +159,10 @@ class InputConfig:
     SECTION: ClassVar[str] = 'input'
 
     transport: str = parameter(
-        'raw',
-        'Type of the image topic: raw = Image on "image", '
-        'compressed = CompressedImage on "image/compressed".',
-        choices=('raw', 'compressed'),
+        'auto',
+        'raw = Image on "image", compressed = CompressedImage on "image/compressed", '
+        'auto = whichever is published, raw if both are.',
+        choices=('auto', 'raw', 'compressed'),
     )
     reliability: str = parameter(
         'auto',
@@ -180,6 +186,7 @@ class PerceptionConfig:
         'robot',
         'Set of defaults that the other parameters start from.',
         choices=('robot', 'cpu', 'demo', 'stub'),
+        startup=True,
     )
     device: str = parameter('auto', 'Where networks run: auto, cpu, cuda or cuda:N.')
     precision: str = parameter(
@@ -194,7 +201,9 @@ class PerceptionConfig:
         low=0,
         high=1024,
     )
-    autostart: bool = parameter(True, 'Configure and activate the node when it starts.')
+    autostart: bool = parameter(
+        True, 'Configure and activate the node when it starts.', startup=True
+    )
     timing_window: int = parameter(
         200, 'Frames that percentiles of time are taken over.', unit='frames', low=1, high=100000
     )
@@ -300,20 +309,24 @@ def _read_parameter_file(path: Path) -> dict[str, object]:
     values: dict[str, object] = {}
     for section in sections:
         values.update(_flatten(section))
-    values.pop('use_sim_time', None)  # Every ROS node has it; time is not ours to configure.
-    return values
+    # What every ROS node has: time and quality of service are not ours to configure.
+    return {
+        name: value
+        for name, value in values.items()
+        if name != 'use_sim_time' and not name.startswith('qos_overrides.')
+    }
 
 
-def _parameter_sections(document: object) -> list[Mapping[str, Any]]:
-    """Find the ``ros__parameters`` of every node name, however deep in namespaces."""
+def _parameter_sections(document: object, name: str = '/**') -> list[Mapping[str, Any]]:
+    """Find the ``ros__parameters`` that are for this node, however deep in namespaces."""
     if not isinstance(document, Mapping):
         return []
     found: list[Mapping[str, Any]] = []
-    for name, value in document.items():
-        if name == 'ros__parameters' and isinstance(value, Mapping):
+    for key, value in document.items():
+        if key != 'ros__parameters':
+            found.extend(_parameter_sections(value, str(key)))
+        elif isinstance(value, Mapping) and name.rsplit('/', 1)[-1] in _NODE_NAMES:
             found.append(value)
-        else:
-            found.extend(_parameter_sections(value))
     return found
 
 

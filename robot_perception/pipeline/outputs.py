@@ -116,8 +116,9 @@ def _detections_3d(frame: Published) -> Message:
 
 
 def _markers(frame: Published) -> Message:
-    if not _has_3d(frame.scene):
+    if frame.scene.detections is None or not (_has_3d(frame.scene) or frame.markers.shown):
         return None
+    # Without 3D no object has a place, and what is still shown is taken away.
     message, frame.markers.shown = conversions.markers_message(
         frame.factory, frame.header, frame.scene.objects, frame.markers.shown
     )

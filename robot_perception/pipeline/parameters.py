@@ -29,6 +29,8 @@ class Constraint:
         low, high: closed range of a number; every number has one.
         choices: allowed words, empty = any.
         live: may change while the node runs.
+        startup: is looked at once, when the node starts. What is neither may change while no
+            networks are loaded.
 
     """
 
@@ -38,6 +40,7 @@ class Constraint:
     high: float | None = None
     choices: tuple[str, ...] = ()
     live: bool = False
+    startup: bool = False
 
     def check(self, name: str, value: Value, kind: type) -> Value:
         """Return ``value`` as ``kind``; an integer may stand for a float.

@@ -51,7 +51,8 @@ class Stages(Flag):
 class PerceptionPipeline:
     """The four networks in sequence on one frame, from one upload of its pixels.
 
-    Not for use from several threads at once.
+    `process` is for one thread at a time; `reconfigure` may be called from another meanwhile and
+    takes effect with the next frame.
     """
 
     def __init__(
@@ -68,7 +69,6 @@ class PerceptionPipeline:
         A stage without a network does not run.
         """
         self._config = config
-        self._loaded_for = config
         self._features = features
         self._depth = depth
         self._detector = detector
@@ -138,9 +138,9 @@ class PerceptionPipeline:
             if item.default != current[item.name] and not item.constraint.live:
                 raise ConfigError(
                     f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
-                    'Make a new pipeline, or clean up and configure the node.'
+                    'Make a new pipeline; a node takes it after cleanup, before configure.'
                 )
-        missing = _networks_needed(config) - _networks_needed(self._loaded_for)
+        missing = _networks_needed(config) - self._loaded()
         if missing:
             name = min(missing)
             raise ConfigError(
@@ -148,6 +148,15 @@ class PerceptionPipeline:
                 'Switch it on before the networks are loaded.'
             )
         self._config = config
+
+    def _loaded(self) -> set[str]:
+        networks = {
+            'features': self._features,
+            'depth': self._depth,
+            'detector': self._detector,
+            'segmenter': self._segmenter,
+        }
+        return {name for name, network in networks.items() if network is not None}
 
     def reset(self) -> None:
         """Forget what earlier frames left behind, as after a jump of time."""
@@ -179,20 +188,21 @@ class PerceptionPipeline:
         _check_size('camera', camera, frame.image)
         _check_size('sensor_depth', sensor_depth, frame.image)
         watch = Stopwatch()
-        due = stages & self._due()
+        config = self._config
+        due = self._due(stages, config)
         features = depth = detections = masks = None
         if self._features is not None and Stages.FEATURES in due:
             with watch.stage('features'):
                 features = self._features.extract(frame)
         if Stages.DEPTH in due:
             with watch.stage('depth'):
-                depth = self._measure(frame, sensor_depth)
+                depth = self._measure(frame, sensor_depth, config)
         if self._detector is not None and Stages.DETECTOR in due:
             with watch.stage('detector'):
                 detections = self._detector.detect(
                     frame,
-                    threshold=self._config.detector.threshold,
-                    max_objects=self._config.detector.max_objects,
+                    threshold=config.detector.threshold,
+                    max_objects=config.detector.max_objects,
                 )
         if self._segmenter is not None and Stages.SEGMENTER in due and detections is not None:
             with watch.stage('segmenter'):
@@ -211,23 +221,26 @@ class PerceptionPipeline:
             timing_s=watch.seconds,
         )
 
-    def _due(self) -> Stages:
-        """Stages that are switched on and whose turn it is."""
-        config = self._config
+    def due(self, stages: Stages) -> Stages:
+        """Tell which of ``stages`` the next frame will run: those switched on whose turn it is."""
+        return self._due(stages, self._config)
+
+    def _due(self, stages: Stages, config: PerceptionConfig) -> Stages:
         due = Stages.NONE
         for stage, section in (
             (Stages.FEATURES, config.features),
             (Stages.DEPTH, config.depth),
             (Stages.DETECTOR, config.detector),
+            (Stages.SEGMENTER, config.segmenter),
         ):
             if section.enabled and self._frames % section.every_k == 0:
                 due |= stage
-        if config.segmenter.enabled:
-            due |= Stages.SEGMENTER
-        return due
+        return due & stages
 
-    def _measure(self, frame: Frame, sensor_depth: MetricDepth | None) -> Depth | None:
-        if self._config.depth.source == 'sensor':
+    def _measure(
+        self, frame: Frame, sensor_depth: MetricDepth | None, config: PerceptionConfig
+    ) -> Depth | None:
+        if config.depth.source == 'sensor':
             return sensor_depth
         return None if self._depth is None else self._depth.estimate(frame)
 

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+import threading
 import time
 
 import numpy as np
@@ -46,30 +47,35 @@ class StageTiming:
 
 
 class TimingWindow:
-    """Percentiles of each stage over the last frames that ran it."""
+    """Percentiles of each stage over the last frames that ran it; for use from any thread."""
 
     def __init__(self, frames: int) -> None:
         """Remember at most ``frames`` values for each stage."""
         self._frames = frames
+        self._lock = threading.Lock()
         self._values: dict[str, deque[float]] = {}
 
     def add(self, timing_s: Mapping[str, float]) -> tuple[StageTiming, ...]:
         """Take one frame and describe the stages it ran."""
-        for stage, seconds in timing_s.items():
-            self._values.setdefault(stage, deque(maxlen=self._frames)).append(seconds)
-        return tuple(self._describe(stage) for stage in timing_s)
+        with self._lock:
+            for stage, seconds in timing_s.items():
+                self._values.setdefault(stage, deque(maxlen=self._frames)).append(seconds)
+            return tuple(self._describe(stage) for stage in timing_s)
 
     def summary(self) -> tuple[StageTiming, ...]:
         """Describe every stage seen so far."""
-        return tuple(self._describe(stage) for stage in self._values)
+        with self._lock:
+            return tuple(self._describe(stage) for stage in self._values)
 
     def clear(self) -> None:
         """Forget everything, as after a jump of time."""
-        self._values.clear()
+        with self._lock:
+            self._values.clear()
 
     def __len__(self) -> int:
         """Frames in the fullest window."""
-        return max((len(values) for values in self._values.values()), default=0)
+        with self._lock:
+            return max((len(values) for values in self._values.values()), default=0)
 
     def _describe(self, stage: str) -> StageTiming:
         values = self._values[stage]

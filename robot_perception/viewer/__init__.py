@@ -1,5 +1,6 @@
 """Pictures and files of a scene, for people: overlay, depth, features, masks, cloud, page."""
 
+from robot_perception.core.colours import class_colour, instance_colour
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
 from robot_perception.viewer.features import draw_features
@@ -7,7 +8,6 @@ from robot_perception.viewer.files import write_picture, write_scene
 from robot_perception.viewer.masks import draw_instances
 from robot_perception.viewer.overlay import draw_overlay
 from robot_perception.viewer.page import Figure, Table, write_page
-from robot_perception.viewer.palette import class_colour, instance_colour
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import scene_to_dict, write_scene_json
 

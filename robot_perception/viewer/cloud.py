@@ -13,7 +13,7 @@ import numpy as np
 
 from robot_perception.core import PointCloud
 from robot_perception.core.arrays import AnyArray, Float32Array, Int32Array, UInt8Array
-from robot_perception.viewer.palette import Rgb
+from robot_perception.core.colours import Rgb
 from robot_perception.viewer.text import draw_text, text_size_px, text_width
 
 _YAW_DEG, _PITCH_DEG = 22, 14

@@ -6,7 +6,7 @@ import numpy as np
 
 from robot_perception.core import Masks
 from robot_perception.core.arrays import UInt8Array
-from robot_perception.viewer.palette import instance_colour, Rgb
+from robot_perception.core.colours import instance_colour, Rgb
 
 _BACKGROUND: Rgb = (24, 26, 31)
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from robot_perception.core import Scene
 from robot_perception.core.arrays import BoolArray, UInt8Array
+from robot_perception.core.colours import class_colour, Rgb
 from robot_perception.viewer.labels import draw_plates, place_plates
-from robot_perception.viewer.palette import class_colour, Rgb
 
 _TINT = 0.38
 # The contour is the colour of its class, lightened so that it stands out from the tint.

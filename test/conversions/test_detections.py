@@ -81,5 +81,6 @@ def test_objects_in_space(factory, header, on_the_wire):
         assert (rotation.x, rotation.y, rotation.z, rotation.w) == TILTED
     covariance = np.reshape(result.pose.covariance, (6, 6))
     np.testing.assert_array_equal(covariance[:3, :3], COVARIANCE)
-    assert not np.any(covariance[3:])
-    assert not np.any(covariance[:, 3:])
+    # Any angle is as likely as any other: variance of a uniform distribution over a full turn.
+    np.testing.assert_allclose(covariance[3:, 3:], np.eye(3) * (2 * np.pi) ** 2 / 12)
+    assert not np.any(covariance[:3, 3:])

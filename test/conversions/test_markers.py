@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from robot_perception.conversions import markers_message
-from robot_perception.conversions.markers import colour_of
 from robot_perception.core import Box3D, ObjectPosition, SceneObject
+from robot_perception.core.colours import class_colour
 
 CUBE, TEXT, ADD, DELETE = 1, 9, 0, 2
 TURN = (0.0, 0.6, 0.0, 0.8)
@@ -59,8 +59,10 @@ def test_colour_follows_the_class_not_the_place(factory, header):
         factory, header, [an_object(0, 'cup'), an_object(5, 'cup'), an_object(6)], frozenset()
     )
     colours = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
-    assert colours == {colour_of('cup')}
-    assert len({colour_of(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5
+    assert {tuple(round(255 * channel) for channel in colour) for colour in colours} == {
+        class_colour('cup')
+    }
+    assert len({class_colour(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5
 
 
 def test_flat_boxes_keep_a_visible_side(factory, header):

@@ -1,6 +1,15 @@
 """Each family against the raw network and the post-processing of transformers."""
 
-from checkpoints import DETECTORS, picture, raw_network, rewrite_config, rewrite_weights
+import json
+
+from checkpoints import (
+    DETECTORS,
+    picture,
+    raw_network,
+    rewrite_config,
+    rewrite_weights,
+    write_detector,
+)
 import numpy as np
 import pytest
 import torch
@@ -232,3 +241,12 @@ def test_weights_can_be_of_another_precision(detector_folder, tmp_path):
         (folder / file.name).write_bytes(file.read_bytes())
     rewrite_weights(folder, lambda weights: {key: value.half() for key, value in weights.items()})
     assert next(build(folder)._network.module.parameters()).dtype == torch.float32
+
+
+def test_a_label_table_with_holes_is_named(tmp_path):
+    folder = write_detector(tmp_path, 'detr')
+    count = len(json.loads((folder / 'config.json').read_text())['id2label'])
+    labels = {str(number): f'class {number}' for number in range(1, count + 1)}
+    rewrite_config(folder, id2label=labels)
+    with pytest.raises(WeightsInvalidError, match='id2label .* found none for 0'):
+        build_detector(str(folder))

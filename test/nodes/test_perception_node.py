@@ -32,9 +32,9 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from robot_perception import conversions
-from robot_perception.core import CameraModel, Image, MetricDepth
+from robot_perception.core import CameraModel, Image, MetricDepth, RelativeDepth
 from robot_perception.core.errors import ConfigError, ModelError
-from robot_perception.models.stub import StubDetector, StubFeatureExtractor
+from robot_perception.models.stub import StubDepthEstimator, StubDetector, StubFeatureExtractor
 from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.parameters import parameters_of
@@ -291,12 +291,19 @@ class TestBadImages:
         for topic in TYPES:
             graph.heard[topic].clear()
         see(graph, image, picture(42), stamp_ns)
-        wait_for(graph, *TYPES)
+        # Messages of earlier images may still be on their way.
+        graph.spin_until(lambda: self.came(graph, stamp_ns), 'golden frame')
         return {
             topic: graph.heard[topic][-1]
             for topic in TYPES
             if topic not in {'timing', 'scene'}  # These tell times.
         }
+
+    def came(self, graph, stamp_ns):
+        last = [graph.heard[topic][-1] for topic in TYPES if graph.heard[topic]]
+        first = [one for message in last for one in getattr(message, 'markers', [message])[:1]]
+        headers = [one.header for one in first]
+        return headers == [header(stamp_ns)] * len(TYPES)
 
     def test_a_thousand_malformed_images_are_counted_and_change_nothing(self, graph):
         image, _ = calibrated(graph, *TYPES, camera__fallback_hfov_deg=60.0)
@@ -408,6 +415,21 @@ class TestSensorDepth:
         metres = np.frombuffer(bytes(graph.heard['depth/image'][0].data), np.float32)
         assert np.all(metres == np.float32(1.25))
 
+    def test_a_frame_without_a_depth_stage_waits_for_none(self, graph):
+        image, _ = self.start(graph, depth__enabled=False, depth__max_wait_s=10.0)
+        see(graph, image, picture())
+        wait_for(graph, 'detections')
+        assert graph.statuses()['depth'][:2] == (OK, 'not needed so far')
+
+    def test_a_bag_that_loops_pairs_again_at_once(self, graph):
+        image, depth = self.start(graph, depth__max_wait_s=5.0)
+        for second in (100, 101, 1):
+            stamp = header(second * SECOND_NS)
+            depth.publish(conversions.depth_message(MAKE, stamp, MetricDepth(self.METRES)))
+            graph.spin(0.2)
+            see(graph, image, picture(second), second * SECOND_NS)
+        wait_for(graph, 'depth/image', count=3)
+
     def test_an_image_waits_for_depth_on_its_way(self, graph):
         image, depth = self.start(graph, depth__max_wait_s=5.0)
         image.publish(image_of(picture(), SECOND_NS))
@@ -450,7 +472,7 @@ class TestParameters:
         for item, described in zip(wanted, future.result().descriptors, strict=True):
             assert described.description.startswith(item.constraint.description)
             assert item.constraint.unit in described.description
-            assert described.read_only is not item.constraint.live
+            assert described.read_only is item.constraint.startup
             ranges = [*described.integer_range, *described.floating_point_range]
             if item.kind in {int, float}:
                 assert (ranges[0].from_value, ranges[0].to_value) == (
@@ -475,7 +497,8 @@ class TestParameters:
         [
             ('detector.threshold', 1.5, 'threshold'),
             ('detector.threshold', float('nan'), 'threshold'),
-            ('detector.model', 'other', 'read-only'),
+            ('detector.model', 'other', 'fixed at'),
+            ('preset', 'cpu', 'read-only'),
             ('depth.max_wait_s', -1.0, 'max_wait_s'),
         ],
     )
@@ -534,7 +557,14 @@ class TestLifecycle:
     def test_a_missing_checkpoint_fails_configuration_and_can_be_mended(self, graph):
         node = graph.start(detector__model='/no/such/folder')
         assert self.state(graph) == State.PRIMARY_STATE_UNCONFIGURED
-        assert node._pipeline is None
+        level, message, _ = graph.statuses()['lifecycle']
+        assert level == ERROR
+        assert 'cannot configure: detector.model' in message
+        (result,) = node.set_parameters([Parameter('detector.model', value='stub')])
+        assert result.successful
+        node.trigger_configure()
+        node.trigger_activate()
+        assert graph.statuses()['lifecycle'][:2] == (OK, 'active')
 
     def test_enable_pauses_and_resumes(self, graph):
         image, _ = calibrated(graph, 'detections')
@@ -550,6 +580,86 @@ class TestLifecycle:
         graph.settle()
         counts = graph.node.slot.counts()
         assert (counts.published, counts.dropped) == (1, {'disabled': 1})
+
+
+class TestHonesty:
+    """What diagnostics and results say when something is missing."""
+
+    def test_inactive_and_disabled_are_said(self, graph):
+        graph.start(autostart=False)
+        report = graph.statuses()
+        assert report['lifecycle'][:2] == (WARN, 'unconfigured')
+        assert report['frames'][:2] == (WARN, 'frames are not processed: unconfigured')
+
+    def test_relative_depth_gives_no_metres_and_says_so(self, graph, monkeypatch):
+        image, _ = calibrated(graph, 'points', 'detections')
+
+        def relative(self, frame):
+            return RelativeDepth(np.ones(frame.image.size_hw, np.float32))
+
+        monkeypatch.setattr(StubDepthEstimator, 'estimate', relative)
+        see(graph, image, picture())
+        wait_for(graph, 'detections')
+        level, message, _ = graph.statuses()['depth']
+        assert level == ERROR
+        assert 'relative depth, which has no metres' in message
+        assert not graph.heard['points']
+
+    def test_a_calibration_of_another_camera_is_refused(self, graph):
+        graph.start()
+        image, info = camera_of(graph)
+        graph.listen('points', 'detections')
+        graph.connect(image)
+        graph.connect(info)
+        other = info_of()
+        other.header.frame_id = 'other_camera'
+        info.publish(other)
+        graph.spin_until(lambda: graph.node._calibration._info is not None, 'CameraInfo')
+        see(graph, image, picture())
+        wait_for(graph, 'detections')
+        level, message, _ = graph.statuses()['calibration']
+        assert level == ERROR
+        assert "of frame 'other_camera'" in message
+        assert not graph.heard['points']
+
+    def test_an_output_that_fails_takes_no_other_with_it(self, graph, monkeypatch):
+        image, _ = calibrated(graph, 'overlay', 'detections', 'timing')
+
+        def fail(scene):
+            raise ZeroDivisionError
+
+        monkeypatch.setattr('robot_perception.pipeline.outputs.draw_overlay', fail)
+        see(graph, image, picture())
+        wait_for(graph, 'detections', 'timing')
+        assert graph.node.slot.counts().published == 1
+        level, message, _ = graph.statuses()['outputs']
+        assert level == ERROR
+        assert 'overlay: ZeroDivisionError' in message
+
+    def test_age_includes_the_networks(self, graph, monkeypatch):
+        detect = StubDetector.detect
+
+        def slow(self, frame, **options):
+            time.sleep(0.3)
+            return detect(self, frame, **options)
+
+        monkeypatch.setattr(StubDetector, 'detect', slow)
+        image, _ = calibrated(graph, 'detections', 'timing')
+        see(graph, image, picture(), graph.node.get_clock().now().nanoseconds)
+        wait_for(graph, 'timing')
+        assert 0.3 < graph.heard['timing'][0].age < 10
+
+    def test_markers_go_when_there_is_no_3d_any_more(self, graph):
+        image, _ = calibrated(graph, 'markers')
+        see(graph, image, picture())
+        wait_for(graph, 'markers')
+        graph.node.set_parameters([Parameter('depth.enabled', value=False)])
+        see(graph, image, picture(), 2 * SECOND_NS)
+        wait_for(graph, 'markers', count=2)
+        shown, gone = graph.heard['markers']
+        assert {marker.action for marker in shown.markers} == {0}
+        assert {marker.action for marker in gone.markers} == {2}
+        assert {m.id for m in gone.markers} == {m.id for m in shown.markers}
 
 
 class TestTime:
@@ -606,10 +716,10 @@ class TestConnections:
         assert level == ERROR
         assert '/perception/features' in message
         assert 'node ear is reliable and transient_local' in message
-        assert 'qos_overrides./perception/features.publisher' in message
+        assert 'qos_overrides./perception/features.publisher.durability' in message
 
     def test_a_topic_of_the_wrong_type_is_named(self, graph):
-        graph.start()
+        graph.start(input__transport='raw')
         # One participant has one type for a topic: the other camera needs a process of its own.
         other = Graph()
         try:
@@ -627,9 +737,25 @@ class TestConnections:
         level, message, _ = graph.statuses()['frames']
         assert (level, message) == (STALE, 'no image on /image')
 
-    def test_compressed_images(self, graph):
-        graph.start(input__transport='compressed')
-        image = graph.publisher('image/compressed', 'sensor_msgs/msg/CompressedImage')
+    @pytest.mark.parametrize(
+        ('transport', 'topic'),
+        [
+            ('compressed', 'image/compressed'),
+            ('auto', 'image/compressed'),
+            ('compressed', 'image'),
+            ('auto', 'image'),
+        ],
+    )
+    def test_compressed_images(self, graph, transport, topic):
+        graph.start(input__transport=transport)
+        other = Graph()  # One participant has one type for a topic.
+        try:
+            self.send_compressed(graph, other, topic)
+        finally:
+            other.close()
+
+    def send_compressed(self, graph, other, topic):
+        image = other.publisher(topic, 'sensor_msgs/msg/CompressedImage')
         graph.listen('features')
         graph.connect(image)
         _, encoded = cv2.imencode('.png', picture()[..., ::-1])

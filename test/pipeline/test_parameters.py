@@ -80,6 +80,19 @@ def test_reads_the_file_that_the_node_reads(tmp_path, node):
     assert config.depth.model == 'stub'
 
 
+def test_reads_its_own_part_of_a_file_for_several_nodes(tmp_path):
+    path = tmp_path / 'robot.yaml'
+    path.write_text(
+        '/**: {ros__parameters: {use_sim_time: true, qos_overrides: {/points: {publisher: '
+        '{reliability: best_effort}}}}}\n'
+        'camera: {ros__parameters: {fps: 30, device: /dev/video0}}\n'
+        'perception: {ros__parameters: {device: cpu}}\n'
+    )
+    assert PerceptionConfig.from_file(path) == PerceptionConfig.from_preset(
+        'robot', {'device': 'cpu'}
+    )
+
+
 def test_reads_namespaces_as_nested_keys(tmp_path):
     path = tmp_path / 'perception.yaml'
     path.write_text('front:\n  perception:\n    ros__parameters: {device: cpu}\n')

@@ -1,5 +1,7 @@
 """The walk of a frame, on stubs."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
@@ -163,3 +165,43 @@ def test_window_gives_percentiles_of_the_last_frames():
     assert len(window) == 100
     window.clear()
     assert window.summary() == ()
+
+
+def test_window_may_be_read_while_it_is_written():
+    window = TimingWindow(50)
+    done = threading.Event()
+    failed = []
+
+    def read():
+        try:
+            while not done.is_set():
+                window.summary()
+                len(window)
+        except RuntimeError as error:
+            failed.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for round_number in range(3000):
+        window.add({f'stage {round_number % 97}': 0.1})
+        if round_number % 100 == 0:
+            window.clear()
+    done.set()
+    reader.join()
+    assert not failed
+
+
+@pytest.mark.parametrize('flip', [np.s_[..., ::-1], np.s_[:, ::-1], np.s_[::-1]])
+def test_a_view_of_a_picture_is_a_picture(flip):
+    pipeline = PerceptionPipeline.from_preset('demo')
+    first = pipeline.process(RGB[flip])
+    second = pipeline.process(np.ascontiguousarray(RGB[flip]))
+    assert np.array_equal(first.features.vector, second.features.vector)
+
+
+def test_due_tells_what_the_next_frame_runs():
+    pipeline = stub(depth__every_k=2, segmenter__enabled=False)
+    assert pipeline.due(Stages.ALL) == Stages.FEATURES | Stages.DEPTH | Stages.DETECTOR
+    pipeline.process(RGB)
+    assert pipeline.due(Stages.ALL) == Stages.FEATURES | Stages.DETECTOR
+    assert pipeline.due(Stages.DEPTH) == Stages.NONE

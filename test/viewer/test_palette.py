@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from robot_perception.viewer.palette import class_colour, depth_table, hatch, instance_colour
+from robot_perception.core.colours import class_colour, instance_colour
+from robot_perception.viewer.palette import depth_table, hatch
 
 NAMES = [f'class {number}' for number in range(500)]
 

@@ -1,0 +1,126 @@
+"""Levels and words of /diagnostics."""
+
+import pytest
+
+pytest.importorskip('diagnostic_msgs')
+
+from builtin_interfaces.msg import Time
+
+from robot_perception.nodes.diagnostics import (
+    diagnostic_array,
+    ERROR,
+    frames_status,
+    OK,
+    problem_status,
+    STALE,
+    Status,
+    timing_status,
+    WARN,
+)
+from robot_perception.nodes.slot import FrameCounts
+from robot_perception.pipeline import StageTiming
+
+pytestmark = pytest.mark.ros
+
+NOTHING = FrameCounts(received=0, published=0, dropped={}, rejected={}, waiting=0)
+
+
+def counts(received=0, published=0, dropped=None, rejected=None, waiting=0):
+    return FrameCounts(received, published, dropped or {}, rejected or {}, waiting)
+
+
+@pytest.mark.parametrize(
+    ('before', 'now', 'level', 'message'),
+    [
+        (NOTHING, NOTHING, STALE, 'no image on /image'),
+        (counts(9, 9), counts(9, 9), STALE, 'no image on /image'),
+        (NOTHING, counts(5, 5), OK, 'images come in'),
+        # To drop frames for a newer one, or because nobody listens, is what the node is for.
+        (NOTHING, counts(5, 1, {'newer_frame': 4}), OK, 'images come in'),
+        (
+            NOTHING,
+            counts(5, 0, {'no_subscriber': 5}),
+            OK,
+            'images come in, nobody listens to outputs',
+        ),
+        (NOTHING, counts(5, 0, {'no_result': 5}), WARN, 'no result for the topics listened to'),
+        (NOTHING, counts(1, 0, {}, {'step': 1}), WARN, 'bad images: step'),
+        (NOTHING, counts(3, 0, {}, {'step': 1, 'data': 2}), WARN, 'bad images: data, step'),
+        # Old ones are history.
+        (counts(3, 0, {}, {'step': 3}), counts(4, 1, {}, {'step': 3}), OK, 'images come in'),
+        (counts(3, 0, {}, {'step': 3}), counts(4, 0, {}, {'step': 4}), WARN, 'bad images: step'),
+        (NOTHING, counts(1, 0, {'model_error': 1}), ERROR, 'frames lost to model_error'),
+        (
+            NOTHING,
+            counts(3, 0, {'model_error': 1, 'internal_error': 1}, {'step': 1}),
+            ERROR,
+            'frames lost to internal_error, model_error',
+        ),
+        (
+            counts(1, 0, {'model_error': 1}),
+            counts(2, 1, {'model_error': 1}),
+            OK,
+            'images come in',
+        ),
+    ],
+)
+def test_frames(before, now, level, message):
+    status = frames_status(now, before, 1.0, '/image')
+    assert (status.name, status.level, status.message) == ('frames', level, message)
+
+
+def test_frames_in_numbers():
+    before = counts(10, 5, {'newer_frame': 5})
+    now = counts(40, 20, {'newer_frame': 17, 'disabled': 1}, {'step': 1}, waiting=1)
+    assert frames_status(now, before, 2.0, '/front/image').values == {
+        'topic': '/front/image',
+        'received': 40,
+        'published': 20,
+        'waiting': 1,
+        'received_hz': '15.0',
+        'published_hz': '7.5',
+        'dropped/disabled': 1,
+        'dropped/newer_frame': 17,
+        'rejected/step': 1,
+    }
+
+
+def test_timing():
+    stages = (StageTiming('depth', 0.5, 0.0101, 0.02, 0.03), StageTiming('decode', 1, 0, 1, 2))
+    status = timing_status(stages, 0.0421)
+    assert (status.name, status.level) == ('timing', OK)
+    assert status.values == {
+        'age_ms': '42.1',
+        'depth/p50_ms': '10.10',
+        'depth/p95_ms': '20.00',
+        'depth/p99_ms': '30.00',
+        'decode/p50_ms': '0.00',
+        'decode/p95_ms': '1000.00',
+        'decode/p99_ms': '2000.00',
+    }
+
+
+def test_age_of_no_image_is_not_a_number():
+    assert timing_status((), float('nan')).values == {'age_ms': 'nan'}
+
+
+@pytest.mark.parametrize(
+    ('problem', 'level', 'message'),
+    [('', OK, 'networks run'), ('out of memory', ERROR, 'out of memory')],
+)
+def test_problem(problem, level, message):
+    status = problem_status('model', problem, 'networks run')
+    assert (status.name, status.level, status.message) == ('model', level, message)
+
+
+def test_the_message():
+    statuses = (
+        Status('frames', WARN, 'bad', {'received': 3, 'hz': '1.0'}),
+        Status('model', OK, 'x'),
+    )
+    message = diagnostic_array(Time(sec=7, nanosec=8), 'perception', statuses)
+    assert (message.header.stamp.sec, message.header.stamp.nanosec) == (7, 8)
+    first, second = message.status
+    assert (first.name, first.level, first.message) == ('perception: frames', b'\x01', 'bad')
+    assert [(item.key, item.value) for item in first.values] == [('received', '3'), ('hz', '1.0')]
+    assert (second.name, list(second.values)) == ('perception: model', [])

@@ -1,0 +1,198 @@
+"""What comes out of the node over DDS is what the library says of the same frames."""
+
+import threading
+
+from bags import folder_frames, generated_frames, write_rgbd_bag
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from graph import MAKE, TIMEOUT_S, TYPES
+from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message, serialize_message
+
+from robot_perception import conversions
+from robot_perception.conversions import FrameTiming
+from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.replay_node import ReplayNode
+from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
+from robot_perception.sources import Role
+
+pytestmark = pytest.mark.ros
+
+NO_TIMING = FrameTiming((), (), (), (), (), window=0, age_s=0.0)
+# These tell times, which are never the same twice.
+COMPARED = [output.topic for output in OUTPUTS if output.topic != 'timing']
+
+
+READERS = {
+    Role.IMAGE: conversions.to_image,
+    Role.COMPRESSED_IMAGE: conversions.compressed_to_image,
+}
+
+
+def message_of(sample):
+    return deserialize_message(sample.cdr, message_class(sample.type_name))
+
+
+def on_the_wire(message):
+    """Give every number the precision it has in a message."""
+    return deserialize_message(serialize_message(message), type(message))
+
+
+class Pace:
+    """Holds the replay after each message until the node has made what it can of it."""
+
+    def __init__(self, graph):
+        self.graph = graph
+        self.samples = []
+        self.images = 0
+        self._tick = threading.Event()
+
+    def __call__(self, sample):
+        self.samples.append(sample)
+        if sample.role is Role.CAMERA_INFO:
+            stamp = message_of(sample).header.stamp
+            self._wait(lambda: self._calibrated(stamp))
+        elif sample.role in READERS:
+            self.images += 1
+            self._wait(self._done)
+
+    def _calibrated(self, stamp):
+        info = self.graph.node._calibration._info
+        return info is not None and info.header.stamp == stamp
+
+    def _done(self):
+        counts = self.graph.node.slot.counts()
+        heard = all(len(kept) >= self.images for kept in self.graph.heard.values())
+        return counts.received == self.images and counts.waiting == 0 and heard
+
+    def _wait(self, done):
+        for _ in range(int(TIMEOUT_S / 0.005)):
+            if done():
+                return
+            self._tick.wait(0.005)
+
+
+def play(graph, bag, **parameters):
+    """Play a bag to the node and the ear; gives the samples that were published."""
+    graph.start(features__publish_patches=True, **parameters)
+    graph.listen(*TYPES)
+    pace = Pace(graph)
+    replay = ReplayNode(
+        context=graph.context,
+        parameter_overrides=[Parameter('source', value=str(bag))],
+        on_sample=pace,
+    )
+    graph.nodes.append(replay)
+    graph.executor.add_node(replay)
+    for publisher in replay.publishers:
+        if publisher.topic_name in {'/image', '/image/compressed', '/camera_info'}:
+            graph.connect(publisher)
+    replay.start()
+    graph.spin_until(replay.finished.done, 'end of the replay')
+    assert replay.finished.result().error is None
+    counts = graph.node.slot.counts()
+    assert (counts.published, counts.dropped, counts.rejected) == (pace.images, {}, {})
+    return pace.samples
+
+
+def library_says(samples, pipeline):
+    """Yield topic -> message for each image, from the pipeline and the table of outputs."""
+    markers, info = MarkerMemory(), None
+    for sample in samples:
+        if sample.role is Role.CAMERA_INFO:
+            info = message_of(sample)
+        elif sample.role in READERS:
+            message = message_of(sample)
+            frame = Published(
+                factory=MAKE,
+                header=message.header,
+                scene=pipeline.process(
+                    READERS[sample.role](message), conversions.to_camera(info, rectified=False)
+                ),
+                camera_info=info,
+                timing=NO_TIMING,
+                with_patches=True,
+                markers=markers,
+            )
+            yield {output.topic: on_the_wire(output.make(frame)) for output in OUTPUTS}
+
+
+def differences(got, expected, path=''):
+    """Yield where two messages differ; two unknown numbers do not."""
+    if hasattr(expected, 'get_fields_and_field_types'):
+        assert type(got) is type(expected)
+        for name in expected.get_fields_and_field_types():
+            yield from differences(getattr(got, name), getattr(expected, name), f'{path}.{name}')
+    elif isinstance(expected, list) and expected and not isinstance(expected[0], str):
+        if len(got) != len(expected):
+            yield path
+            return
+        for index, (one, other) in enumerate(zip(got, expected, strict=True)):
+            yield from differences(one, other, f'{path}[{index}]')
+    elif isinstance(expected, str | bytes | bool | list):
+        if got != expected:
+            yield path
+    elif not np.array_equal(np.asarray(got), np.asarray(expected), equal_nan=True):
+        yield path
+
+
+def assert_equal(heard, samples, pipeline):
+    count = 0
+    for index, frame in enumerate(library_says(samples, pipeline)):
+        count += 1
+        frame['scene'].timing = heard['scene'][index].timing
+        for topic in COMPARED:
+            found = list(differences(heard[topic][index], frame[topic]))
+            assert not found, f'frame {index}, {topic}: {found}'
+    assert {len(heard[topic]) for topic in TYPES} == {count}
+    return count
+
+
+@pytest.mark.parametrize('compressed', [False, True], ids=['raw', 'jpeg'])
+def test_stub_on_generated_frames(graph, tmp_path, compressed):
+    frames = generated_frames(12, (48, 64))
+    write_rgbd_bag(tmp_path / 'bag', frames, compressed=compressed)
+    transport = 'compressed' if compressed else 'raw'
+    samples = play(graph, tmp_path / 'bag', preset='stub', input__transport=transport)
+    assert assert_equal(graph.heard, samples, PerceptionPipeline.from_preset('stub')) == 12
+    # The comparison is not of nothing with nothing.
+    scene = graph.heard['scene'][0]
+    assert len(scene.objects) == 3
+    assert all(len(item.bbox_3d) for item in scene.objects)
+
+
+@pytest.mark.data
+def test_stub_on_a_real_recording(graph, tmp_path, recordings):
+    frames = folder_frames(recordings / 'redkitchen', 3)
+    write_rgbd_bag(tmp_path / 'bag', frames)
+    samples = play(graph, tmp_path / 'bag', preset='stub')
+    assert assert_equal(graph.heard, samples, PerceptionPipeline.from_preset('stub')) == 3
+
+
+def test_real_networks(graph, tmp_path, monkeypatch):
+    pytest.importorskip('transformers')
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(3, (96, 128)))
+    samples = play(graph, tmp_path / 'bag', preset='demo', cpu_threads=1, device='cpu')
+    pipeline = PerceptionPipeline.from_preset('demo', {'cpu_threads': 1, 'device': 'cpu'})
+    assert assert_equal(graph.heard, samples, pipeline) == 3
+    assert any(message.detections for message in graph.heard['detections'])
+
+
+def test_the_comparison_sees_a_difference():
+    point = message_class('geometry_msgs/msg/Point')
+    assert list(differences(point(x=1.0), point(x=1.0))) == []
+    assert list(differences(point(x=float('nan')), point(x=float('nan')))) == []
+    assert list(differences(point(x=1.0), point(x=1.5))) == ['.x']
+    array = message_class('robot_perception/msg/SceneFeatures')
+    assert list(differences(array(vector=[1.0]), array(vector=[1.0, 2.0]))) == ['.vector']
+    image = message_class('sensor_msgs/msg/Image')
+    assert list(differences(image(data=b'ab'), image(data=b'ac'))) == ['.data']
+    markers = message_class('visualization_msgs/msg/MarkerArray')
+    marker = message_class('visualization_msgs/msg/Marker')
+    one, other = markers(markers=[marker(ns='a')]), markers(markers=[marker(ns='b')])
+    assert list(differences(one, other)) == ['.markers[0].ns']

@@ -1,0 +1,137 @@
+"""The node as `ros2 run` starts it: how it begins, and how it ends."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+pytestmark = pytest.mark.ros
+
+# Ports of higher domains may be taken by other programs.
+DOMAIN = random.Random().randrange(1, 100)  # noqa: S311 - no secret
+START_S, END_S = 60, 10
+MAIN = 'from robot_perception.nodes.perception_node import main; raise SystemExit(main())'
+# Networks that take their time to load, whether or not a signal shuts ROS down meanwhile.
+SLOW_MAIN = """
+import sys, time, rclpy
+from robot_perception.pipeline import PerceptionPipeline
+load = PerceptionPipeline.load
+def slow(config):
+    print('loading', file=sys.stderr, flush=True)
+    end = time.monotonic() + 60
+    while rclpy.ok() and time.monotonic() < end:
+        time.sleep(0.01)
+    return load(config)
+PerceptionPipeline.load = slow
+from robot_perception.nodes.perception_node import main
+raise SystemExit(main())
+"""
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the program; it does not outlive the test."""
+    started = []
+
+    def run(*arguments, code=MAIN):
+        environment = {'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+        program = subprocess.Popen(
+            [sys.executable, '-c', code, '--ros-args', '-p', 'preset:=stub', *arguments],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        watchdog = threading.Timer(START_S, program.kill)
+        watchdog.start()
+        started.append((program, watchdog))
+        return program
+
+    yield run
+    for program, watchdog in started:
+        watchdog.cancel()
+        program.kill()
+        program.communicate()
+
+
+def wait_for(program, words):
+    """Read what the program says until the words come."""
+    said = []
+    for line in program.stderr:
+        said.append(line)
+        if words in line:
+            return ''.join(said)
+    raise AssertionError(f'{words!r} was not said, but: {said}')
+
+
+def end_by(program, number):
+    program.send_signal(number)
+    _, errors = program.communicate(timeout=END_S)
+    assert 'Traceback' not in errors
+    assert 'Exception ignored' not in errors
+    return program.returncode
+
+
+SIGNALS = pytest.mark.parametrize(
+    'number', [signal.SIGINT, signal.SIGTERM], ids=lambda one: one.name
+)
+
+
+@SIGNALS
+def test_a_signal_ends_it_cleanly(start, number):
+    program = start()
+    said = wait_for(program, 'configured')
+    assert 'configured: stub preset on auto; listening to /image' in said
+    assert end_by(program, number) == 0
+
+
+@SIGNALS
+def test_a_signal_while_networks_load_ends_it_cleanly(start, number):
+    program = start(code=SLOW_MAIN)
+    wait_for(program, 'loading')
+    assert end_by(program, number) == 0
+
+
+def test_without_its_networks_it_waits_to_be_mended(start):
+    program = start('-p', 'detector.model:=/no/such/folder')
+    said = wait_for(program, 'cannot configure')
+    assert (
+        "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no" in said
+    )
+    assert program.poll() is None
+    assert end_by(program, signal.SIGTERM) == 0
+
+
+def test_remappings_are_told(start):
+    program = start('-r', 'image:=/front/image_raw')
+    assert 'listening to /front/image_raw' in wait_for(program, 'configured')
+    assert end_by(program, signal.SIGINT) == 0
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (
+            ['-p', 'detector.threshold:=7.0'],
+            'detector.threshold: .*Min: 0.0, Max: 1.0, value: 7.0',
+        ),
+        (['-p', 'detector.max_objects:=many'], "detector.max_objects: .*expecting type 'INTEGER'"),
+        (['-p', 'precision:=int4'], r"precision: expected one of \['auto', .*got 'int4'"),
+        (['-p', 'preset:=rowboat'], "Unknown preset 'rowboat'. Available: robot, cpu, demo, stub"),
+        (['--bogus'], r"perception: bad ROS arguments: \['--bogus'\]"),
+    ],
+    ids=['range', 'type', 'choice', 'preset', 'argument'],
+)
+def test_bad_arguments_end_it_with_2(start, arguments, said):
+    program = start(*arguments)
+    _, errors = program.communicate(timeout=START_S)
+    assert program.returncode == 2, errors
+    assert 'Traceback' not in errors
+    assert re.search(said, errors), errors

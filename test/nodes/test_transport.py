@@ -1,0 +1,87 @@
+"""The transport profile: chosen unless somebody else has chosen, and large enough."""
+
+import os
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from robot_perception.nodes.transport import make_room_for_images
+
+PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
+NAMESPACE = {'dds': 'http://www.eprosima.com'}
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    """An environment of the test's own."""
+    plain = {key: value for key, value in os.environ.items() if not key.startswith('FAST')}
+    plain.pop('ROS_DISTRO', None)
+    monkeypatch.setattr(os, 'environ', plain)
+    monkeypatch.setattr(os, 'statvfs', lambda _: Space(2**30))
+    return plain
+
+
+class Space:
+    """A file system with so many bytes left."""
+
+    def __init__(self, size_bytes):
+        self.f_bavail, self.f_frsize = size_bytes // 4096, 4096
+
+
+def test_our_profile_is_chosen(environment):
+    make_room_for_images()
+    assert Path(environment[PROFILES]).is_file()
+
+
+def test_a_container_with_little_shared_memory_is_left_alone(environment, monkeypatch):
+    monkeypatch.setattr(os, 'statvfs', lambda _: Space(64 * 2**20))
+    before = dict(environment)
+    make_room_for_images()
+    assert environment == before
+
+
+def test_older_distributions_know_the_older_name(environment):
+    environment['ROS_DISTRO'] = 'humble'
+    make_room_for_images()
+    assert 'FASTRTPS_DEFAULT_PROFILES_FILE' in environment
+    assert PROFILES not in environment
+
+
+@pytest.mark.parametrize(
+    'choice', [PROFILES, 'FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_BUILTIN_TRANSPORTS']
+)
+def test_a_choice_of_the_user_is_respected(environment, choice):
+    environment[choice] = 'theirs'
+    before = dict(environment)
+    make_room_for_images()
+    assert environment == before
+
+
+def test_a_raw_image_fits_in_one_piece(environment):
+    make_room_for_images()
+    root = ET.parse(environment[PROFILES]).getroot()  # noqa: S314 - our own file
+    (memory,) = (
+        one
+        for one in root.iterfind('.//dds:transport_descriptor', NAMESPACE)
+        if one.findtext('dds:type', namespaces=NAMESPACE) == 'SHM'
+    )
+    largest = int(memory.findtext('dds:maxMessageSize', namespaces=NAMESPACE))
+    segment = int(memory.findtext('dds:segment_size', namespaces=NAMESPACE))
+    cloud_of_a_camera = 640 * 480 * 16
+    assert largest > 3 * cloud_of_a_camera
+    assert segment >= 4 * largest
+
+
+def test_the_profile_names_only_transports_that_it_describes(environment):
+    make_room_for_images()
+    root = ET.parse(environment[PROFILES]).getroot()  # noqa: S314 - our own file
+    described = [
+        one.text
+        for one in root.iterfind('.//dds:transport_descriptor/dds:transport_id', NAMESPACE)
+    ]
+    used = [one.text for one in root.iterfind('.//dds:userTransports/dds:transport_id', NAMESPACE)]
+    assert sorted(described) == sorted(used)
+    # Without the second one peers on other machines would hear nothing.
+    types = [one.text for one in root.iterfind('.//dds:transport_descriptor/dds:type', NAMESPACE)]
+    assert sorted(types) == ['SHM', 'UDPv4']
