@@ -1,0 +1,55 @@
+"""`robot-perception bench node`, for real over DDS, on stubs."""
+
+import json
+
+import pytest
+
+
+@pytest.mark.ros
+def test_json_adds_up(command):
+    pytest.importorskip('rclpy')
+    done = command('bench', 'node', '--frames', '3', '--json')
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {'frames', 'total_s', 'models_s', 'overhead_s', 'steps_s'}
+    assert result['frames'] == 3
+    assert len(result['steps_s']) >= 3
+    spreads = [result['total_s'], result['models_s'], result['overhead_s']]
+    for p50, p95 in [*spreads, *result['steps_s'].values()]:
+        assert 0 < p50 <= p95 < 10
+    assert result['total_s'][0] > result['models_s'][0]
+    assert result['total_s'][1] > result['overhead_s'][0]
+
+
+@pytest.mark.ros
+def test_table(command):
+    pytest.importorskip('rclpy')
+    done = command('bench', 'node', '--frames', '2')
+    assert done.returncode == 0, done.stderr
+    first, head, *rows = done.stdout.splitlines()
+    assert first == '2 frames of 640x480, every topic subscribed'
+    assert head.split() == ['p50/ms', 'p95/ms', 'share']
+    assert [row.split('  ')[0] for row in rows[:3]] == [
+        'image to last output', 'networks', 'overhead',
+    ]  # fmt: skip
+    assert all(row.endswith('%') for row in rows[3:])
+
+
+@pytest.mark.parametrize('frames', ['0', '-3'])
+def test_no_frames(command, frames):
+    done = command('bench', 'node', '--frames', frames)
+    assert done.returncode == 2
+    assert done.stderr == f'robot-perception bench: --frames: expected at least 1, got {frames}.\n'
+
+
+@pytest.mark.ros
+def test_a_node_that_cannot_start_is_not_waited_for(command):
+    pytest.importorskip('rclpy')
+    done = command('bench', 'node', '--frames', '2', '--set', 'detector.model=/no/such/folder')
+    assert done.returncode == 1
+    assert "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no" in (
+        done.stderr
+    )
+    assert 'robot-perception bench: the node did not start; its messages above say why' in (
+        done.stderr
+    )

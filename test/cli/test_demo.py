@@ -1,0 +1,219 @@
+"""`robot-perception demo`: real processes over DDS, from a recording to a page."""
+
+from html.parser import HTMLParser
+import json
+import os
+import random
+import signal
+import subprocess
+
+from bags import generated_frames, write_rgbd_bag
+from commands import Command
+import cv2
+import pytest
+
+from robot_perception.pipeline.outputs import OUTPUTS
+
+pytest.importorskip('rclpy')
+
+pytestmark = pytest.mark.ros
+
+FILES = {
+    'demo_overlay.png', 'demo_depth.png', 'demo_features.png', 'demo_instances.png',
+    'demo_cloud.png', 'demo.ply', 'demo_scene.json', 'report.json', 'index.html',
+}  # fmt: skip
+TOPICS = {output.topic for output in OUTPUTS}
+
+
+class References(HTMLParser):
+    """Collects what a page refers to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in {'src', 'href'}]
+
+
+def make_bag(folder):
+    write_rgbd_bag(folder / 'kitchen', generated_frames(20, (48, 64)))
+    return 'kitchen'
+
+
+def make_compressed_bag(folder):
+    write_rgbd_bag(folder / 'kitchen', generated_frames(20, (48, 64)), compressed=True)
+    return 'kitchen'
+
+
+def make_pictures(folder):
+    (folder / 'pictures').mkdir()
+    for index, frame in enumerate(generated_frames(6, (48, 64), depth=False)):
+        assert cv2.imwrite(str(folder / 'pictures' / f'{index}.jpg'), frame.bgr)
+    return 'pictures'
+
+
+# Maker of the source, size of its pictures, words in its description.
+SOURCES = {
+    'the example': (None, (480, 640), 'bag example: /camera/image_raw as image'),
+    'a bag': (make_bag, (48, 64), 'bag kitchen: /camera/color/image_raw as image'),
+    'a compressed bag': (make_compressed_bag, (48, 64), 'image_raw/compressed as '),
+    'pictures': (make_pictures, (48, 64), 'pictures'),
+}
+
+
+def check_report(folder, words):
+    report = json.loads((folder / 'report.json').read_text())
+    assert words in report['source']
+    frames = report['frames']
+    assert frames['received'] >= frames['published'] > 0
+    lost = sum(count for key, count in frames.items() if key.startswith(('dropped/', 'rejected/')))
+    assert frames['received'] == frames['published'] + lost + frames['waiting']
+    assert not any(key.startswith('rejected/') for key in frames)
+    counts = report['messages']
+    assert set(counts) == TOPICS | {'image'}
+    assert all(0 < counts[topic] <= frames['published'] for topic in TOPICS)
+    times = report['times_ms']
+    assert {'decode', 'features', 'depth', 'detector', 'segmenter', 'lifting'} <= set(times)
+    for row in times.values():
+        assert 0 < row['p50'] <= row['p95'] <= row['p99']
+    total = times['image to last output']['p50']
+    assert total > max(times[name]['p50'] for name in ('decode', 'features', 'detector'))
+
+
+def check_page(folder):
+    text = (folder / 'index.html').read_text()
+    references = [one for one in References(text).found if not one.startswith(('data:', '#'))]
+    assert all((folder / one).is_file() for one in references)
+    shown = {name for name in FILES if name in text}
+    assert {name for name in FILES if name.endswith('.png')} <= shown
+
+
+def check_scene(folder, size_hw):
+    scene = json.loads((folder / 'demo_scene.json').read_text())
+    assert (scene['image']['height'], scene['image']['width']) == size_hw
+    assert scene['depth']['kind'] == 'metric'
+    assert len(scene['objects']) == 3
+    # Patches came along on their topic.
+    assert scene['features']['grid'] == [12, 16]
+    assert cv2.imread(str(folder / 'demo_overlay.png')).shape[:2] == size_hw
+
+
+@pytest.fixture(scope='module')
+def demos(tmp_path_factory):
+    """Run all at once: most of the time they wait."""
+    commands = {name: Command(tmp_path_factory.mktemp('demo')) for name in SOURCES}
+    programs = {}
+    for domain, (name, command) in enumerate(commands.items(), random.randrange(1, 97)):  # noqa: S311 - no secret
+        make, _, _ = SOURCES[name]
+        source = [] if make is None else [make(command.folder)]
+        arguments = ('demo', *source, '--preset', 'stub', '-o', 'seen')
+        programs[name] = command.start(*arguments, ROS_DOMAIN_ID=str(domain))
+    return {name: (commands[name], commands[name].end(programs[name])) for name in SOURCES}
+
+
+@pytest.mark.parametrize('name', SOURCES)
+def test_a_recording_becomes_a_page(demos, name):
+    command, done = demos[name]
+    _, size_hw, words = SOURCES[name]
+    assert done.returncode == 0, done.stderr
+    folder = command.folder / 'seen'
+    assert {path.name for path in folder.iterdir()} == FILES
+    check_report(folder, words)
+    check_page(folder)
+    check_scene(folder, size_hw)
+    assert f'wrote {folder / "index.html"}' in done.stdout
+    assert 'image to last output' in done.stdout
+    assert 'note: these networks are small and untrained' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('source', 'said'),
+    [
+        (
+            'gone',
+            'gone: expected a bag, video, picture, folder of pictures or webcam index, got a',
+        ),
+        ('', 'source: expected a path or the index of a webcam, got nothing. Name one.'),
+        ('notes.txt', "notes.txt: expected a bag, a video or a picture, got a file named '.txt'"),
+        ('.', 'expected'),
+    ],
+)
+def test_a_source_that_cannot_be_read(command, source, said):
+    (command.folder / 'notes.txt').touch()
+    done = command('demo', source, '--preset', 'stub', '-o', 'seen')
+    assert done.returncode == 1
+    assert done.stderr.startswith('robot-perception demo: ')
+    assert said in done.stderr
+    assert not (command.folder / 'seen').exists()
+
+
+@pytest.mark.parametrize('seconds', ['0', '-1', 'nan', 'inf'])
+def test_no_time(command, seconds):
+    done = command('demo', '--preset', 'stub', '--seconds', seconds)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f'robot-perception demo: --seconds: expected a number above 0, got {seconds}.\n'
+    )
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(command):
+    (command.folder / 'taken').touch()
+    source = make_bag(command.folder)
+    done = command('demo', source, '--preset', 'stub', '-o', 'taken/below')
+    assert done.returncode == 1
+    assert 'taken/below: cannot be written: Not a directory' in done.stderr
+    assert 'starting the node' not in done.stdout
+
+
+def test_a_node_that_cannot_start_is_not_waited_for(command):
+    arguments = ('--preset', 'stub', '--set', 'depth.model=/no/such/folder', '-o', 'seen')
+    done = command('demo', make_bag(command.folder), *arguments)
+    assert done.returncode == 1
+    assert 'cannot configure: depth.model: expected stub, demo, an id of the catalogue or a' in (
+        done.stderr
+    )
+    assert 'robot-perception demo: the node did not start; its messages above say why' in (
+        done.stderr
+    )
+
+
+def nodes_of(pid):
+    """Processes that a program has started, but for Python's own resource tracker."""
+    listed = subprocess.run(
+        ['ps', '-ww', '--ppid', str(pid), '-o', 'pid=,args='],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()]
+    return [int(child) for child, words in lines if 'spawn_main' in words]
+
+
+def press_ctrl_c(program):
+    os.killpg(program.pid, signal.SIGINT)
+
+
+def ask_to_end(program):
+    program.terminate()
+
+
+@pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])
+def test_who_ends_it_ends_its_nodes(command, end):
+    program = command.start('demo', make_bag(command.folder), '--preset', 'stub', '-o', 'seen')
+    try:
+        for line in program.stdout:
+            if line == 'replaying\n':
+                break
+        nodes = nodes_of(program.pid)
+        end(program)
+        _, errors = program.communicate(timeout=30)
+    finally:
+        program.kill()
+    assert program.returncode == 130
+    assert 'Traceback' not in errors
+    assert nodes
+    for pid in nodes:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

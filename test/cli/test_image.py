@@ -1,0 +1,215 @@
+"""`robot-perception image FILE...` on pictures of every kind, and on what is none."""
+
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from robot_perception.cli.image import _stems
+from robot_perception.core import CameraModel
+from robot_perception.pipeline import PerceptionPipeline, read_picture
+
+GIVE = 'Give a picture.'
+NO_PICTURE = (
+    'expected a picture such as JPEG or PNG, got 18 bytes that are not one. '
+    'Give a picture; for a bag or a video use "robot-perception demo SOURCE".'
+)
+ORIENTATION, TURNED_RIGHT = 0x0112, 6
+PARTS = (
+    'overlay.png', 'depth.png', 'features.png', 'instances.png', 'cloud.png', 'scene.json',
+)  # fmt: skip
+
+
+def files_of(stem):
+    return {f'{stem}.ply', *(f'{stem}_{part}' for part in PARTS)}
+
+
+def names_in(folder):
+    return {path.name for path in folder.iterdir()}
+
+
+def parsed(text):
+    """Read one JSON object a line, as strictly as any other language does."""
+
+    def refuse(constant):
+        raise ValueError(constant)
+
+    return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+
+
+def test_files_and_lines_of_a_picture(command, picture):
+    done = command('image', picture('photo.jpg', (48, 64)), '--preset', 'stub')
+    assert (done.returncode, done.stderr) == (0, '')
+    output = command.folder / 'perception_output'
+    assert names_in(output) == files_of('photo')
+    first, *lines, last = done.stdout.splitlines()
+    assert first == f'{command.folder / "photo.jpg"}: 64x48, 3 objects'
+    stages = [line.split() for line in lines if line.endswith(' ms')]
+    assert [words[0] for words in stages] == [
+        'features', 'depth', 'detector', 'segmenter', 'lifting',
+    ]  # fmt: skip
+    assert all(float(words[1]) >= 0 for words in stages)
+    objects = [line for line in lines if ' at ' in line]
+    assert len(objects) == 3
+    assert all(line.startswith('  stub ') and line.endswith(' m') for line in objects)
+    assert last.startswith('  wrote photo_overlay.png, ')
+    assert last.endswith(' to perception_output')
+
+
+def test_what_is_written_is_what_the_library_says(command, picture):
+    file = picture('photo.png')
+    command('image', file, '--preset', 'stub', '--hfov', '75', '-o', 'seen')
+    image = read_picture(file)
+    camera = CameraModel.nominal(image.size_hw, 75.0)
+    scene = PerceptionPipeline.from_preset('stub').process(image, camera)
+    (written,) = parsed((command.folder / 'seen' / 'photo_scene.json').read_text())
+    assert written['camera']['fx'] == pytest.approx(camera.fx, rel=1e-5)
+    assert [item['class_name'] for item in written['objects']] == list(
+        scene.detections.class_names
+    )
+    for item, thing in zip(written['objects'], scene.objects, strict=True):
+        assert item['centroid_m'] == pytest.approx(thing.centroid_m, abs=1e-4)
+    overlay = cv2.imread(str(command.folder / 'seen' / 'photo_overlay.png'))
+    assert overlay.shape == (48, 64, 3)
+
+
+def test_a_picture_is_turned_upright_by_its_exif(command):
+    pillow = pytest.importorskip('PIL.Image')
+    pixels = np.zeros((32, 64, 3), np.uint8)
+    pixels[:, :32] = (255, 0, 0)
+    exif = pillow.Exif()
+    exif[ORIENTATION] = TURNED_RIGHT
+    path = command.folder / 'phone.jpg'
+    pillow.fromarray(pixels).save(path, exif=exif, quality=95)
+    done = command('image', path, '--preset', 'stub', '--json')
+    (scene,) = parsed(done.stdout)
+    assert (scene['image']['height'], scene['image']['width']) == (64, 32)
+    rgb = read_picture(path).rgb
+    # What was left is now above.
+    assert rgb[8, 16, 0] > 200
+    assert rgb[56, 16, 0] < 50
+
+
+def test_json_is_for_programs(command, picture):
+    files = [picture('a.png'), picture('b.jpg', (30, 40), seed=1)]
+    done = command('image', *files, '--preset', 'stub', '--json')
+    assert (done.returncode, done.stderr) == (0, '')
+    scenes = parsed(done.stdout)
+    assert [scene['file'] for scene in scenes] == [str(file) for file in files]
+    for scene in scenes:
+        assert scene['schema'] == 'robot_perception/scene'
+        assert len(scene['objects']) == 3
+        assert all(math.isfinite(item['score']) for item in scene['objects'])
+    assert [scene['image']['width'] for scene in scenes] == [64, 40]
+
+
+def test_an_unreadable_picture_among_good_ones(command, picture):
+    broken = command.folder / 'broken.png'
+    broken.write_bytes(b'\x89PNG\r\n\x1a\nnot really')
+    missing = command.folder / 'missing.jpg'
+    done = command(
+        'image', picture('a.png'), broken, missing, picture('z.png'), '--preset', 'stub', '--json'
+    )
+    assert done.returncode == 3
+    assert [scene['file'][-5:] for scene in parsed(done.stdout)] == ['a.png', 'z.png']
+    # OpenCV may have words of its own about a broken file.
+    said = [line for line in done.stderr.splitlines() if line.startswith('robot-perception')]
+    assert said == [
+        f'robot-perception image: {broken}: {NO_PICTURE}',
+        f'robot-perception image: {missing}: cannot be read (No such file or directory). {GIVE}',
+    ]
+    assert names_in(command.folder / 'perception_output') == files_of('a') | files_of('z')
+
+
+def test_nothing_but_unreadable_pictures(command):
+    empty = command.folder / 'empty.png'
+    empty.touch()
+    done = command('image', empty, command.folder, '--preset', 'stub')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert 'empty.png: expected a picture such as JPEG or PNG, got 0 bytes' in done.stderr
+    assert f'{command.folder}: cannot be read (Is a directory)' in done.stderr
+    assert not (command.folder / 'perception_output').exists()
+
+
+@pytest.mark.parametrize(
+    ('files', 'expected'),
+    [
+        (['a.png', 'b.png'], ['a', 'b']),
+        (['one/a.png', 'two/a.png', 'a.jpg'], ['a', 'a~2', 'a~3']),
+        (['a~2.png', 'a.png', 'one/a.png'], ['a~2', 'a', 'a~3']),
+        (['a.png', 'one/a.png', 'a~2.png'], ['a', 'a~2', 'a~2~2']),
+        (['a.b.png', '.hidden'], ['a.b', '.hidden']),
+        (['a.png', 'a.png'], ['a', 'a~2']),
+    ],
+)
+def test_each_picture_has_a_name_of_its_own(files, expected):
+    assert _stems(files) == expected
+    assert len(set(expected)) == len(files)
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(command, picture):
+    files = [picture('one/a.png', (20, 30)), picture('two/a.png', (30, 20))]
+    assert command('image', *files, '--preset', 'stub').returncode == 0
+    output = command.folder / 'perception_output'
+    assert names_in(output) == files_of('a') | files_of('a~2')
+    shapes = [cv2.imread(str(output / f'{stem}_overlay.png')).shape for stem in ('a', 'a~2')]
+    assert shapes == [(20, 30, 3), (30, 20, 3)]
+
+
+@pytest.mark.parametrize(
+    ('output', 'reason'),
+    [('taken', 'File exists'), ('taken/below', 'Not a directory'), ('/proc/here', 'No such file')],
+)
+def test_an_output_that_cannot_be_written(command, picture, output, reason):
+    (command.folder / 'taken').touch()
+    done = command('image', picture('a.png'), '--preset', 'stub', '-o', output)
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith('robot-perception image: ')
+    assert f'{output}: cannot be written: {reason}' in done.stderr
+    assert 'Check the folder, its permissions and the free space' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (['--hfov', '180'], '--hfov: expected above 0 and below 180 degrees, got 180.0.'),
+        (['--hfov', 'nan'], '--hfov: expected above 0 and below 180 degrees, got nan.'),
+        (['--set', 'cpu_threads=two'], "cpu_threads: expected int, got 'two'."),
+    ],
+)
+def test_bad_arguments(command, picture, arguments, said):
+    done = command('image', picture('a.png'), '--preset', 'stub', *arguments)
+    assert (done.returncode, done.stdout) == (2, '')
+    assert done.stderr == f'robot-perception image: {said}\n'
+
+
+def test_a_stage_that_is_off_leaves_its_files_out(command, picture):
+    done = command(
+        'image', picture('a.png'), '--preset', 'stub', '--set', 'depth.enabled=false',
+        '--set', 'features.enabled=false',
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert names_in(command.folder / 'perception_output') == {
+        'a_overlay.png', 'a_instances.png', 'a_scene.json',
+    }  # fmt: skip
+    assert ' at ' not in done.stdout
+
+
+def test_missing_networks_are_named_with_the_remedy(command, picture):
+    done = command('image', picture('a.png'), '--preset', 'robot')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert 'is not on this machine' in done.stderr
+    assert 'Run: robot-perception models pull ' in done.stderr
+
+
+def test_real_networks_say_that_they_are_untrained(command, picture):
+    pytest.importorskip('transformers')
+    done = command('image', picture('a.png', (96, 128)), '--json')
+    assert done.returncode == 0, done.stderr
+    (scene,) = parsed(done.stdout)
+    assert scene['depth']['kind'] == 'metric'
+    assert 'The demo networks are small and untrained: their boxes and metres mean nothing' in (
+        done.stderr
+    )

@@ -1,0 +1,143 @@
+"""The door of the command line: verbs, help, and exit codes that mean something."""
+
+import argparse
+import os
+import signal
+
+import pytest
+
+import robot_perception
+from robot_perception.cli import main
+from robot_perception.core.errors import (
+    ConfigError,
+    ModelError,
+    OutputError,
+    PerceptionError,
+    SourceError,
+    WeightsMissingError,
+)
+
+VERBS = ('demo', 'image', 'replay', 'models', 'bench')
+
+
+def test_help_names_every_verb(command):
+    done = command('--help')
+    assert (done.returncode, done.stderr) == (0, '')
+    for verb in VERBS:
+        assert f'\n    {verb} ' in done.stdout
+
+
+def test_version(command):
+    done = command('--version')
+    assert (done.returncode, done.stdout) == (
+        0,
+        f'robot-perception {robot_perception.__version__}\n',
+    )
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        ([], 'the following arguments are required: VERB'),
+        (['fly'], "invalid choice: 'fly'"),
+        (['--fly'], 'the following arguments are required: VERB'),
+        (['image'], 'the following arguments are required: FILE'),
+        (['models'], 'the following arguments are required: ACTION'),
+        (['bench'], 'the following arguments are required: SUBJECT'),
+        (['image', 'a.png', '--preset', 'rowboat'], "invalid choice: 'rowboat'"),
+        (['image', 'a.png', '--preset', 'stub', '--config', 'a.yaml'], 'not allowed with'),
+        (['demo', '--seconds', 'long'], "invalid float value: 'long'"),
+    ],
+)
+def test_arguments_that_make_no_sense(capsys, arguments, said):
+    with pytest.raises(SystemExit, match='2'):
+        main.main(arguments)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'arguments',
+    [*([verb] for verb in VERBS), ['models', 'list'], ['models', 'pull'], ['bench', 'node']],
+    ids=' '.join,
+)
+def test_every_verb_explains_itself(capsys, arguments):
+    with pytest.raises(SystemExit, match='0'):
+        main.main([*arguments, '--help'])
+    said = capsys.readouterr().out
+    assert said.startswith(f'usage: robot-perception {" ".join(arguments)} ')
+
+
+@pytest.mark.parametrize('verb', ['image', 'demo', 'bench node'])
+def test_verbs_that_run_networks_share_their_flags(capsys, verb):
+    with pytest.raises(SystemExit, match='0'):
+        main.main([*verb.split(), '--help'])
+    said = capsys.readouterr().out
+    for flag in ('--preset', '--config FILE', '--device', '--set NAME=VALUE'):
+        assert flag in said
+
+
+@pytest.fixture
+def verb(monkeypatch):
+    """A verb that ends as it is told to."""
+
+    def end(outcome):
+        def run(_):
+            if isinstance(outcome, int):
+                return outcome
+            raise outcome
+
+        def add_parser(subparsers):
+            parser = subparsers.add_parser('try')
+            parser.set_defaults(run=run)
+
+        monkeypatch.setattr(main, '_VERBS', (argparse.Namespace(add_parser=add_parser),))
+        return main.main(['try'])
+
+    return end
+
+
+@pytest.mark.parametrize(
+    ('outcome', 'code'),
+    [
+        (0, 0),
+        (3, 3),
+        (ConfigError('device: odd'), 2),
+        (PerceptionError('odd'), 1),
+        (ModelError('odd'), 1),
+        (WeightsMissingError('odd'), 1),
+        (SourceError('odd'), 1),
+        (OutputError('odd'), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+    ids=repr,
+)
+def test_exit_codes(verb, capsys, outcome, code):
+    assert verb(outcome) == code
+    said = capsys.readouterr()
+    assert said.out == ''
+    told = '' if isinstance(outcome, int | KeyboardInterrupt) else f'{outcome}\n'
+    assert said.err == (told and f'robot-perception try: {told}')
+
+
+def test_a_bug_is_not_hidden(verb):
+    with pytest.raises(ZeroDivisionError):
+        verb(ZeroDivisionError())
+
+
+def test_interrupted(command):
+    """A pipe that nobody writes to: reading it takes as long as the test wants."""
+    pipe = command.folder / 'picture.png'
+    os.mkfifo(pipe)
+    program = command.start('image', pipe, '--preset', 'stub')
+    with pipe.open('wb'):
+        program.send_signal(signal.SIGINT)
+        out, errors = program.communicate(timeout=20)
+    assert (program.returncode, out, errors) == (130, '', '')
+
+
+def test_flags_are_parsed_without_ros_and_torch(command):
+    blocked = command.folder / 'sitecustomize.py'
+    names = ('rclpy', 'torch', 'transformers', 'open3d')
+    blocked.write_text(f'import sys\nsys.modules.update(dict.fromkeys({names!r}))\n')
+    done = command('--version', PYTHONPATH=str(command.folder))
+    assert (done.returncode, done.stderr) == (0, '')

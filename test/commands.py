@@ -1,0 +1,54 @@
+"""The command line as a user starts it: a program in a process of its own."""
+
+import os
+from pathlib import Path
+import subprocess
+import sys
+
+PROGRAM = Path(sys.executable).with_name('robot-perception')
+MAIN = 'import sys; from robot_perception.cli.main import main; sys.exit(main())'
+TIMEOUT_S = 120
+
+
+class Command:
+    """Starts the program in a folder of the test's own, without the network."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.environment = {
+            **os.environ,
+            'HF_HOME': str(folder / 'hub'),
+            'HF_HUB_OFFLINE': '1',
+            'XDG_CACHE_HOME': str(folder / 'cache'),
+            'OMP_NUM_THREADS': '1',
+            # A terminal that breaks no sentence the tests look for.
+            'COLUMNS': '200',
+        }
+
+    def start(self, *arguments, **environment):
+        """Start it as the first of a process group, as a shell does."""
+        installed = [str(PROGRAM)] if PROGRAM.exists() else [sys.executable, '-c', MAIN]
+        return subprocess.Popen(
+            [*installed, *map(str, arguments)],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def __call__(self, *arguments, **environment):
+        """Run to the end; gives the finished process with returncode, stdout and stderr."""
+        return self.end(self.start(*arguments, **environment))
+
+    @staticmethod
+    def end(program):
+        """Wait for the end of what was started."""
+        try:
+            out, errors = program.communicate(timeout=TIMEOUT_S)
+        finally:
+            program.kill()
+        assert 'Traceback' not in errors, errors
+        return subprocess.CompletedProcess(program.args, program.returncode, out, errors)
