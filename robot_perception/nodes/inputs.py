@@ -17,6 +17,11 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 from robot_perception.conversions.messages import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
@@ -85,8 +90,11 @@ class Input:
         self._topics = tuple(topics)
         self._callback = callback
         self._fixed = _FIXED.get(reliability)
+        # A recording ends, so its publisher is to find the right reader waiting; a camera that
+        # is best effort goes on while the reader changes.
+        self._reliability = ReliabilityPolicy.RELIABLE
         self._topic = self._topics[0]
-        self._reliability = self._fixed or ReliabilityPolicy.BEST_EFFORT
+        self._topic, self._reliability = self._wanted()
         self._subscription = self._subscribe()
 
     @property
@@ -96,10 +104,9 @@ class Input:
 
     def follow(self) -> None:
         """Listen to what is published, with the reliability of all who publish it."""
-        topic = next((one for one in self._topics if one.publishers(self._node)), self._topic)
-        reliability = self._wanted(topic)
-        if (topic, reliability) != (self._topic, self._reliability):
-            self._topic, self._reliability = topic, reliability
+        wanted = self._wanted()
+        if wanted != (self._topic, self._reliability):
+            self._topic, self._reliability = wanted
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe()
 
@@ -111,14 +118,15 @@ class Input:
         """Stop listening."""
         self._node.destroy_subscription(self._subscription)
 
-    def _wanted(self, topic: Topic) -> ReliabilityPolicy:
+    def _wanted(self) -> tuple[Topic, ReliabilityPolicy]:
+        topic = next((one for one in self._topics if one.publishers(self._node)), self._topic)
         if self._fixed is not None:
-            return self._fixed
+            return topic, self._fixed
         offered = {peer.qos_profile.reliability for peer in topic.publishers(self._node)}
         if not offered:
-            return self._reliability
+            return topic, self._reliability
         reliable = offered == {ReliabilityPolicy.RELIABLE}
-        return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        return topic, ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
 
     def _subscribe(self) -> Subscription[Any]:
         profile = qos.camera_input()
@@ -128,6 +136,10 @@ class Input:
             self._topic.name,
             self._callback,
             profile,
+            # A reader that follows mends by itself what the default callbacks warn of.
+            event_callbacks=SubscriptionEventCallbacks(
+                use_default_callbacks=self._fixed is not None
+            ),
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
             ),
