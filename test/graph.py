@@ -1,6 +1,5 @@
 """A small ROS graph for tests: the real node, a camera, and an ear on its topics."""
 
-import random
 import time
 
 import numpy as np
@@ -12,6 +11,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from robot_perception import conversions
 from robot_perception.core import CameraModel
+from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.messages import message_class, RosMessages
 from robot_perception.nodes.perception_node import PerceptionNode
 from robot_perception.pipeline.outputs import OUTPUTS
@@ -23,8 +23,7 @@ SECOND_NS = 1_000_000_000
 TYPES = {output.topic: output.type_name for output in OUTPUTS}
 TIMEOUT_S = 20.0
 MAKE = RosMessages()
-# Ports of higher domains may be taken by other programs.
-_DOMAIN = random.Random().randrange(1, 100)  # noqa: S311 - no secret
+_DOMAIN = free_domain()
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 BEST_EFFORT = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)

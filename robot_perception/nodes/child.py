@@ -8,14 +8,18 @@ import multiprocessing
 from multiprocessing.process import BaseProcess
 import os
 import signal
+import socket
 import sys
 
 import rclpy
 from rclpy.parameter import Parameter
 
+from robot_perception.core.errors import PerceptionError
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.pipeline.parameters import Value
 
+_DOMAINS = 100
+_FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
 _STOP_LIMIT_S = 10.0
 _EXIT_INTERRUPTED = 130
 
@@ -27,7 +31,8 @@ def keep_to_ourselves() -> None:
     if os.environ.get('ROS_DISTRO') == 'humble':
         # The word of the time before discovery ranges.
         os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
-    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % 100))
+    if 'ROS_DOMAIN_ID' not in os.environ:
+        os.environ['ROS_DOMAIN_ID'] = str(free_domain())
 
 
 @contextmanager
@@ -44,6 +49,25 @@ def interruptible() -> Iterator[None]:
         if rclpy.ok():
             raise
         raise KeyboardInterrupt from None
+
+
+def free_domain() -> int:
+    """Find a ROS domain, 1 to 100, in which nobody on this machine is.
+
+    The first participant of a domain binds a UDP port that follows from its number (RTPS 9.6.2):
+    where that port can be bound, there is none.
+    """
+    for offset in range(_DOMAINS):
+        domain = 1 + (os.getpid() + offset) % _DOMAINS
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', _FIRST_PORT + _PORTS_PER_DOMAIN * domain))
+            except OSError:
+                continue
+            return domain
+    raise PerceptionError(
+        f'expected a free ROS domain among 1 to {_DOMAINS}, got none. Set ROS_DOMAIN_ID.'
+    )
 
 
 @contextmanager
@@ -91,9 +115,9 @@ def run_node_process(values: Mapping[str, object]) -> None:
     sys.exit(code)
 
 
-def run_replay_process(values: Mapping[str, Value]) -> None:
-    """Be the replay node, with the given parameters; ends the process."""
+def run_replay_process(values: Mapping[str, Value], listeners: int) -> None:
+    """Be the replay node, with the given parameters, once so many listen; ends the process."""
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
     _take_interrupts()
-    sys.exit(replay([], values))
+    sys.exit(replay([], values, listeners=listeners))

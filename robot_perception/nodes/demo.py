@@ -34,6 +34,8 @@ from robot_perception.viewer.atomic import make_folder
 
 _START_LIMIT_S = 180.0
 _QUIET_S = 2.0
+# The node, and the recorder, which hears the images too.
+_LISTENERS = 2
 _MILLISECONDS = 1e3
 _STEM = 'demo'
 _CAPTIONS = {
@@ -136,7 +138,7 @@ def _record(
                 )
             say('replaying')
             playing = {'source': source, 'clock': clock, 'wait_for_subscriber_s': 10.0}
-            with child_process(run_replay_process, playing) as replay:
+            with child_process(run_replay_process, playing, _LISTENERS) as replay:
                 _spin(executor, seconds, lambda: not (replay.is_alive() and node.is_alive()))
             played_s = time.monotonic()
             _spin(

@@ -52,12 +52,14 @@ class ReplayNode(Node):
         self,
         *,
         on_sample: Callable[[Sample], object] | None = None,
+        listeners: int = 1,
         **node_options: Any,  # noqa: ANN401 - those of rclpy's Node
     ) -> None:
         """Declare the parameters, open the source and make the publishers.
 
         Args:
             on_sample: called after every published sample, from the playing thread.
+            listeners: subscribers of the images that `wait_for_subscriber_s` is for.
             node_options: passed to rclpy's Node: context, parameter_overrides ...
 
         Raises:
@@ -67,6 +69,7 @@ class ReplayNode(Node):
         """
         super().__init__('replay', **node_options)
         self._on_sample = on_sample
+        self._listeners = listeners
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.finished: Future[PlayReport | None] = Future()
@@ -197,11 +200,10 @@ class ReplayNode(Node):
             for role, output in self._outputs.items()
             if role in (Role.IMAGE, Role.COMPRESSED_IMAGE)
         ]
-        while not any(output.get_subscription_count() for output in images):
+        while (count := max(one.get_subscription_count() for one in images)) < self._listeners:
             if time.monotonic() > deadline:
-                self.get_logger().warning(
-                    f'nobody listens to {images[0].topic_name}; playing all the same'
-                )
+                who = f'only {count} of {self._listeners} listen' if count else 'nobody listens'
+                self.get_logger().warning(f'{who} to {images[0].topic_name}; playing all the same')
                 return
             if self._stop.wait(_POLL_S):
                 return
@@ -231,6 +233,7 @@ def replay(
     parameters: Mapping[str, Value] | None = None,
     on_open: Callable[[Source], object] | None = None,
     on_sample: Callable[[Sample], object] | None = None,
+    listeners: int = 1,
 ) -> int:
     """Play a source in this process until its end, Ctrl-C or SIGTERM.
 
@@ -239,6 +242,7 @@ def replay(
         parameters: values that win over those in the ROS arguments.
         on_open: called with the opened source before playing.
         on_sample: called after every published sample.
+        listeners: subscribers of the images that are waited for, where that is asked for.
 
     Returns:
         An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what could be
@@ -254,7 +258,7 @@ def replay(
         return EXIT_BAD_ARGUMENTS
     try:
         overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
-        node = ReplayNode(on_sample=on_sample, parameter_overrides=overrides)
+        node = ReplayNode(on_sample=on_sample, listeners=listeners, parameter_overrides=overrides)
         if on_open is not None:
             on_open(node.source)
         return _play_to_end(node)

@@ -185,6 +185,30 @@ def test_stop_ends_an_endless_loop(context, tmp_path):
     node.destroy_node()
 
 
+def test_as_many_listeners_as_asked_for_are_waited_for(context, tmp_path):
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(2))
+    seen = threading.Event()
+    node = ReplayNode(
+        context=context,
+        listeners=2,
+        on_sample=lambda _: seen.set(),
+        parameter_overrides=[
+            Parameter('source', value=str(tmp_path / 'bag')),
+            Parameter('wait_for_subscriber_s', value=60.0),
+        ],
+    )
+    ears = [Listener(context, {'image': Image})]
+    node.start()
+    try:
+        assert not seen.wait(1.5)
+        ears.append(Listener(context, {'image': Image}))
+        assert seen.wait(TIMEOUT_S)
+    finally:
+        node.destroy_node()
+        for ear in ears:
+            ear.node.destroy_node()
+
+
 @pytest.mark.parametrize(
     ('parameters', 'kind', 'message'),
     [
