@@ -16,7 +16,7 @@ class Command:
     def __init__(self, folder):
         self.folder = folder
         self.environment = {
-            **os.environ,
+            **{key: value for key, value in os.environ.items() if key != 'ROS_DOMAIN_ID'},
             'HF_HOME': str(folder / 'hub'),
             'HF_HUB_OFFLINE': '1',
             'XDG_CACHE_HOME': str(folder / 'cache'),

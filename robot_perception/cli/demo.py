@@ -64,11 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f'{"stage":<22} {"p50/ms":>9} {"p95/ms":>9} {"p99/ms":>9}')
     for name, p50, p95, p99 in timing_rows(report):
         print(f'{name:<22} {p50:9.1f} {p95:9.1f} {p99:9.1f}')
-    if config.detector.model in {'demo', 'stub'}:
-        print(
-            'note: these networks are small and untrained; their boxes and metres mean nothing. '
-            'For real ones: robot-perception models pull --preset robot',
-            file=sys.stderr,
-        )
+    if config.caveat:
+        print(f'note: {config.caveat}', file=sys.stderr)
     print(f'wrote {output.resolve() / "index.html"}')
     return 0

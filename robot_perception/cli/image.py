@@ -64,12 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.hfov < 180:  # noqa: PLR2004 - a pinhole sees less than a half space
         raise ConfigError(f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.')
     pipeline = PerceptionPipeline.load(config)
-    if 'demo' in {config.detector.model, config.depth.model}:
-        print(
-            'The demo networks are small and untrained: their boxes and metres mean nothing. '
-            'Use --preset robot or --preset cpu after "robot-perception models pull".',
-            file=sys.stderr,
-        )
+    if config.caveat:
+        print(f'note: {config.caveat}', file=sys.stderr)
     stems = _stems(arguments.files)
     failed = 0
     for file, stem in tqdm(

@@ -53,6 +53,7 @@ class DemoReport:
 
     Attributes:
         source: what was replayed.
+        caveat: what has to be known before the results are believed, empty for nothing.
         counters: the node's own account of frames: received, published, dropped/REASON ...
         messages: messages that arrived, by topic.
         stages: (stage, p50, p95, p99) in seconds, as the node measured them.
@@ -63,6 +64,7 @@ class DemoReport:
     """
 
     source: str
+    caveat: str
     counters: Mapping[str, int]
     messages: Mapping[str, int]
     stages: tuple[tuple[str, float, float, float], ...]
@@ -111,7 +113,7 @@ def run_demo(
             'use_sim_time': not live,
         }
         recorder = _record(values, source, transport, seconds, say, clock=not live)
-    return _write(recorder, description, output, transport)
+    return _write(recorder, description, config.caveat, output, transport)
 
 
 def _record(
@@ -165,7 +167,9 @@ def _spin(executor: SingleThreadedExecutor, limit_s: float, done: Callable[[], b
         executor.spin_once(timeout_sec=0.1)
 
 
-def _write(recorder: Recorder, description: str, output: Path, transport: str) -> DemoReport:
+def _write(
+    recorder: Recorder, description: str, caveat: str, output: Path, transport: str
+) -> DemoReport:
     frame = recorder.complete
     if frame is None or 'scene' not in frame.messages:
         raise PerceptionError(
@@ -176,6 +180,7 @@ def _write(recorder: Recorder, description: str, output: Path, transport: str) -
     files = write_scene(scene, output, _STEM)
     report = DemoReport(
         source=description,
+        caveat=caveat,
         counters={
             key: int(value) for key, value in recorder.counters.items() if value.isdecimal()
         },
@@ -250,6 +255,5 @@ def _write_page(report: DemoReport, output: Path) -> None:
     messages = Table(
         'Messages that arrived', ('topic', 'count'), tuple(sorted(report.messages.items()))
     )
-    write_page(
-        output, 'robot_perception', figures, (times, frames, messages), (f'{report.source}.',)
-    )
+    notes = [f'{report.source}.', *([report.caveat] if report.caveat else [])]
+    write_page(output, 'robot_perception', figures, (times, frames, messages), notes)

@@ -218,6 +218,18 @@ class PerceptionConfig:
         """Check once at the door."""
         check_fields(self)
 
+    @property
+    def caveat(self) -> str:
+        """What has to be known before results are believed; empty for nothing."""
+        sections = (self.features, self.depth, self.detector, self.segmenter)
+        if 'demo' not in {section.model for section in sections}:
+            return ''
+        return (
+            'These networks are small and untrained: their boxes and metres mean nothing. For '
+            'trained ones run "robot-perception models pull --preset robot" (or cpu) and use '
+            '--preset robot.'
+        )
+
     @classmethod
     def from_preset(
         cls, name: str, overrides: Mapping[str, object] | None = None

@@ -210,6 +210,6 @@ def test_real_networks_say_that_they_are_untrained(command, picture):
     assert done.returncode == 0, done.stderr
     (scene,) = parsed(done.stdout)
     assert scene['depth']['kind'] == 'metric'
-    assert 'The demo networks are small and untrained: their boxes and metres mean nothing' in (
+    assert 'note: These networks are small and untrained: their boxes and metres mean nothing' in (
         done.stderr
     )

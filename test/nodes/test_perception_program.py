@@ -1,7 +1,6 @@
 """The node as `ros2 run` starts it: how it begins, and how it ends."""
 
 import os
-import random
 import re
 import signal
 import subprocess
@@ -12,10 +11,10 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from robot_perception.nodes.child import free_domain
+
 pytestmark = pytest.mark.ros
 
-# Ports of higher domains may be taken by other programs.
-DOMAIN = random.Random().randrange(1, 100)  # noqa: S311 - no secret
 START_S, END_S = 60, 10
 MAIN = 'from robot_perception.nodes.perception_node import main; raise SystemExit(main())'
 # Networks that take their time to load, whether or not a signal shuts ROS down meanwhile.
@@ -41,7 +40,10 @@ def start(tmp_path):
     started = []
 
     def run(*arguments, code=MAIN):
-        environment = {'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+        environment = {
+            'ROS_DOMAIN_ID': str(free_domain()),
+            'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        }
         program = subprocess.Popen(
             [sys.executable, '-c', code, '--ros-args', '-p', 'preset:=stub', *arguments],
             cwd=tmp_path,

@@ -161,3 +161,10 @@ def test_the_documentation_says_what_is_declared():
         for name, value in values.items()
     }
     assert rows == {line for line in lines if line.startswith('|') and '`' in line}
+
+
+def test_untrained_networks_come_with_a_caveat():
+    assert 'mean nothing' in PerceptionConfig.from_preset('demo').caveat
+    assert PerceptionConfig.from_preset('robot').caveat == ''
+    mixed = PerceptionConfig.from_preset('robot', {'depth.model': 'demo'})
+    assert 'mean nothing' in mixed.caveat
