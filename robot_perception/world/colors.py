@@ -25,8 +25,10 @@ def vivid(rng: np.random.Generator) -> Float32Array:
 
 
 def muted(rng: np.random.Generator) -> Float32Array:
-    """Draw a colour of walls and cloth."""
-    return _hsv(rng.random(), rng.uniform(0.0, 0.3), rng.uniform(0.45, 0.92))
+    """Draw a colour of walls, carpets and tiles: mostly grey to beige."""
+    if rng.random() < 0.7:
+        return _hsv(rng.uniform(0.04, 0.14), rng.uniform(0.0, 0.3), rng.uniform(0.4, 0.95))
+    return _hsv(rng.random(), rng.uniform(0.05, 0.28), rng.uniform(0.4, 0.9))
 
 
 def wooden(rng: np.random.Generator) -> Float32Array:
@@ -43,7 +45,7 @@ def whitish(rng: np.random.Generator) -> Float32Array:
 
 def glassy(rng: np.random.Generator) -> Float32Array:
     """Draw a colour of bottles: green, brown, clear blue or anything plastic."""
-    if rng.random() < 0.3:  # noqa: PLR2004 - three in ten
+    if rng.random() < 0.3:
         return vivid(rng)
     hue = (0.33, 0.08, 0.58)[int(rng.integers(3))] + rng.uniform(-0.03, 0.03)
     return _hsv(hue, rng.uniform(0.4, 0.8), rng.uniform(0.25, 0.7))
@@ -51,7 +53,7 @@ def glassy(rng: np.random.Generator) -> Float32Array:
 
 def second_to(first: Float32Array, rng: np.random.Generator) -> Float32Array:
     """Draw a colour clearly lighter or darker than ``first``, of similar hue."""
-    factor = rng.uniform(0.25, 0.5) if float(first.mean()) > 0.3 else rng.uniform(2.0, 3.0)  # noqa: PLR2004 - half of display white
+    factor = rng.uniform(0.25, 0.5) if float(first.mean()) > 0.3 else rng.uniform(2.0, 3.0)
     tint = 1 + rng.uniform(-0.15, 0.15, 3)
     return np.clip(first * factor * tint + 0.01, 0, 0.95).astype(np.float32)
 
@@ -69,11 +71,11 @@ def label(rng: np.random.Generator) -> Float32Array:
     picture[:] = ground
     band = int(rng.integers(8, 30))
     top = int(rng.integers(0, side - band))
-    if rng.random() < 0.6:  # noqa: PLR2004 - six in ten
+    if rng.random() < 0.6:
         picture[top : top + band] = accent
     center = (int(rng.integers(side // 4, 3 * side // 4)), int(rng.integers(20, side - 20)))
     emblem = vivid(rng).tolist()
-    if rng.random() < 0.5:  # noqa: PLR2004 - one in two
+    if rng.random() < 0.5:
         cv2.circle(picture, center, int(rng.integers(10, 24)), emblem, -1)
     else:
         reach = int(rng.integers(10, 22))
@@ -87,7 +89,7 @@ def written_page(rng: np.random.Generator) -> Float32Array:
     """Draw a sheet of paper with lines of text: (96, 96, 3) float32."""
     page = np.full((_LABEL_SIDE, _LABEL_SIDE, 3), 0.85, np.float32)
     for row in range(10, _LABEL_SIDE - 10, 4):
-        if rng.random() < 0.85:  # noqa: PLR2004 - paragraphs end now and then
+        if rng.random() < 0.85:
             page[row : row + 2, 10 : int(rng.integers(40, _LABEL_SIDE - 8))] = 0.25
     return page
 
@@ -96,7 +98,7 @@ _DIAMOND = ((0, -1), (1, 0), (0, 1), (-1, 0))
 
 
 def _print_text(picture: Float32Array, rng: np.random.Generator) -> None:
-    ink = np.float32(_INK if float(picture.mean()) > 0.25 else 0.85)  # noqa: PLR2004 - dark on light
+    ink = np.float32(_INK if float(picture.mean()) > 0.25 else 0.85)
     row = int(rng.integers(8, 30))
     left = int(rng.integers(4, 20))
     picture[row : row + 7, left : left + int(rng.integers(35, 70))] = ink

@@ -6,7 +6,6 @@ on the side of negative x.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -135,14 +134,15 @@ def _room(rng: np.random.Generator, far_m: float, turn: float | None = None) -> 
     angle = rng.uniform(-0.35, 0.35) if turn is None else turn
     pose = Pose(rotation_about(2, angle), np.zeros(3))
     span = _FLOOR_SPAN_M
-    ground = sheet([[-span, -span, 0], [span, -span, 0], [span, span, 0], [-span, span, 0]], _UP)
+    corners = [[-span, -span, 0], [span, -span, 0], [span, span, 0], [-span, span, 0]]
+    ground = sheet(np.array(corners), _UP)
     pattern = str(rng.choice(['planks', 'tiles', 'tiles', 'speckle', 'checker']))
     things = [Thing(_covered(ground, pattern, rng), pose)]
     side = rng.uniform(1.6, 3.0)
     wall = str(rng.choice(['plaster', 'plaster', 'bricks', 'stripes']))
     walls = [_wall((-3.0, -side), (-3.0, side)), _wall((-3.0, side), (far_m, side))]
     walls.append(_wall((far_m, -side), (-3.0, -side)))
-    open_hall = turn is None and rng.random() < 0.12  # noqa: PLR2004 - one in eight
+    open_hall = turn is None and rng.random() < 0.12
     if not open_hall:
         walls.append(_wall((far_m, side), (far_m, -side)))
         edge = cuboid((far_m - 0.015, -side, 0), (far_m, side, 0.08))
@@ -152,6 +152,8 @@ def _room(rng: np.random.Generator, far_m: float, turn: float | None = None) -> 
 
 
 _UP = (0.0, 0.0, 1.0)
+# How much darker the second colour of a pattern is than its first.
+_CONTRASTS = {'plaster': 0.15, 'speckle': 0.6, 'stripes': 0.4, 'tiles': 0.7}
 
 
 def _wall(start: tuple[float, float], end: tuple[float, float]) -> Mesh:
@@ -165,27 +167,23 @@ def _wall(start: tuple[float, float], end: tuple[float, float]) -> Mesh:
 
 def _covered(mesh: Mesh, pattern: str, rng: np.random.Generator, *, swap: bool = False) -> Body:
     """Give a surface a pattern in colours that suit it."""
-    pair: Sequence[Float32Array] | Float32Array
-    if pattern == 'planks':
-        pair = colors.wooden(rng)
-    elif pattern == 'plaster':
-        pair = _pair(colors.muted(rng), rng, 0.15)
-    elif pattern == 'speckle':
-        pair = _pair(colors.muted(rng), rng, 0.6)
-    elif pattern == 'bricks':
-        brick = colors.linear(rng.uniform(0.85, 1.1) * np.array([0.62, 0.36, 0.28]))
-        painted = rng.random() < 0.5  # noqa: PLR2004 - one in two
-        first = colors.whitish(rng) if painted else brick
-        pair = [first, first * np.float32(0.55) if painted else colors.muted(rng)]
-    elif pattern == 'tiles':
-        first = colors.muted(rng)
-        pair = [first, first * np.float32(rng.uniform(0.3, 0.6))]
-    else:
-        first = colors.vivid(rng) if pattern in {'checker', 'weave'} else colors.muted(rng)
-        second = colors.whitish(rng)
-        pair = [first, second] if pattern != 'stripes' else _pair(first, rng, 0.4)
     gloss = {'planks': 0.12, 'tiles': 0.2}.get(pattern, 0.0)
-    return Body(mesh, Textured(texture(pattern), np.stack(pair).astype(np.float32), swap), gloss)
+    return Body(mesh, Textured(texture(pattern), _two_colors(pattern, rng), swap), gloss)
+
+
+def _two_colors(pattern: str, rng: np.random.Generator) -> Float32Array:
+    """Draw the two colours of a pattern: (2, 3)."""
+    if pattern == 'planks':
+        return colors.wooden(rng)
+    if pattern in _CONTRASTS:
+        return _pair(colors.muted(rng), rng, _CONTRASTS[pattern])
+    if pattern == 'bricks':
+        painted = rng.random() < 0.5
+        shade = rng.uniform(0.85, 1.1)
+        brick = colors.linear(shade * np.array([0.62, 0.36, 0.28]))
+        first = colors.whitish(rng) if painted else brick
+        return np.stack([first, first * np.float32(0.55) if painted else colors.muted(rng)])
+    return np.stack([colors.vivid(rng), colors.whitish(rng)])
 
 
 def _pair(first: Float32Array, rng: np.random.Generator, contrast: float) -> Float32Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import math
 
 import numpy as np
@@ -24,12 +24,15 @@ class Mesh:
         vertices_m: (V, 3) float32, metres.
         triangles: (T, 3) uint32, indices of vertices.
         normals: (V, 3) float32, unit length, outward.
+        low_m, high_m: (3,) float64, corners of the box about it.
 
     """
 
     vertices_m: Float32Array
     triangles: AnyArray
     normals: Float32Array
+    low_m: Float64Array = field(init=False)
+    high_m: Float64Array = field(init=False)
 
     def __post_init__(self) -> None:
         """Check once at the door."""
@@ -41,10 +44,12 @@ class Mesh:
         ):
             value = checked(name, getattr(self, name), shape, dtype, 'Build it with this module.')
             object.__setattr__(self, name, value)
+        object.__setattr__(self, 'low_m', self.vertices_m.min(axis=0).astype(np.float64))
+        object.__setattr__(self, 'high_m', self.vertices_m.max(axis=0).astype(np.float64))
 
     def moved(self, offset_m: Vector3) -> Mesh:
         """Shift by ``offset_m``."""
-        return Mesh(self.vertices_m + np.float32(offset_m), self.triangles, self.normals)
+        return Mesh(self.vertices_m + np.array(offset_m, np.float32), self.triangles, self.normals)
 
 
 def merge(meshes: Sequence[Mesh]) -> Mesh:
@@ -60,7 +65,7 @@ def merge(meshes: Sequence[Mesh]) -> Mesh:
 
 def cuboid(low_m: Vector3, high_m: Vector3) -> Mesh:
     """Box between two corners, flat on every face."""
-    low, high = np.float32(low_m), np.float32(high_m)
+    low, high = np.array(low_m, np.float32), np.array(high_m, np.float32)
     return Mesh(low + _UNIT_CORNERS * (high - low), _UNIT_TRIANGLES, _UNIT_NORMALS)
 
 
@@ -118,8 +123,7 @@ def bent_tube(path_m: Float64Array, radius_m: float, sides: int = 12) -> Mesh:
     outward = np.cross(sideways, along)
     angles = np.arange(sides + 1) * (2 * math.pi / sides)
     normals = (
-        np.cos(angles)[None, :, None] * outward[:, None]
-        + np.sin(angles)[None, :, None] * sideways
+        np.cos(angles)[None, :, None] * outward[:, None] + np.sin(angles)[None, :, None] * sideways
     )
     return _grid(path_m[:, None] + radius_m * normals, normals, np.arange(len(path_m) - 1))
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float64Array
+from robot_perception.core.arrays import Float32Array, Float64Array
 from robot_perception.core.box3d import Vector3
 from robot_perception.world import colors
 from robot_perception.world.mesh import bent_tube, cuboid, lathe, merge, Mesh, sphere
@@ -61,7 +61,7 @@ def _ball(size: Vector3, rng: np.random.Generator) -> Body:
         [first, second, first, third],
         [first, colors.whitish(rng)] * 3,
     )[int(rng.integers(4))]
-    cap = 0.92 if len(gores) > 2 else _NO_CAP  # noqa: PLR2004 - gores meet at the poles
+    cap = 0.92 if len(gores) > 2 else _NO_CAP
     paint = Sectors(np.stack(gores), cap)
     return Body(sphere(radius).moved((0, 0, radius)), paint, rng.uniform(0, 0.5))
 
@@ -94,7 +94,7 @@ def _bottle(size: Vector3, rng: np.random.Generator) -> Body:
     glass = colors.glassy(rng)
     bands = np.stack([glass, colors.vivid(rng)])
     low = rng.uniform(0.12, 0.25) * h
-    label = colors.label(rng) if rng.random() < 0.8 else None  # noqa: PLR2004 - four in five
+    label = colors.label(rng) if rng.random() < 0.8 else None
     paint = Wrapped(
         np.array([cap], np.float32), bands, label, (low, low + rng.uniform(0.2, 0.33) * h)
     )
@@ -154,14 +154,14 @@ def _cup(size: Vector3, rng: np.random.Generator) -> Body:
     return Body(mesh, paint, rng.uniform(0.2, 0.8))
 
 
-def _china(rng: np.random.Generator) -> tuple[Float64Array, Float64Array, Float64Array]:
-    outside = colors.whitish(rng) if rng.random() < 0.3 else colors.vivid(rng)  # noqa: PLR2004 - three in ten
-    inside = colors.whitish(rng) if rng.random() < 0.7 else outside  # noqa: PLR2004 - seven in ten
+def _china(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, Float32Array]:
+    outside = colors.whitish(rng) if rng.random() < 0.3 else colors.vivid(rng)
+    inside = colors.whitish(rng) if rng.random() < 0.7 else outside
     return outside, inside, colors.vivid(rng)
 
 
 def _ring(height_m: float, rng: np.random.Generator) -> tuple[float, float]:
-    if rng.random() < 0.5:  # noqa: PLR2004 - every other one has none
+    if rng.random() < 0.5:
         return (1.0, 1.0)
     low = rng.uniform(0.35, 0.8) * height_m
     return (low, low + rng.uniform(0.006, 0.02))

@@ -93,7 +93,7 @@ class Printed:
         del footprint
         colored = _flood(self.color, points)
         broad = np.abs(normals[self.axis]) > _UP
-        across, along = (0, 1) if self.axis == 2 else (1 - self.axis, 2)  # noqa: PLR2004 - z
+        across, along = (0, 1) if self.axis == 2 else (1 - self.axis, 2)
         u, v = (
             (points[axis] - np.float32(self.low_m[axis]))
             / np.float32(self.high_m[axis] - self.low_m[axis])

@@ -16,7 +16,9 @@ from robot_perception.world.vocabulary import CLASS_NAMES
 _TRIES = 12
 _GAP_M = 0.004
 # Fewest and most objects; clutter at most.
-_COUNTS = {'table': (3, 9), 'floor': (3, 8), 'shelf': (5, 12)}
+_COUNTS = {'table': (3, 10), 'floor': (3, 10), 'shelf': (5, 13)}
+# How far objects keep from the middle, as a share of the room they have: heaped or scattered.
+_SPREADS = (0.22, 0.65)
 _CLUTTER = 2
 # Chance to lie on its side, for classes that may.
 _LYING = {'bottle': 0.2, 'can': 0.2, 'box': 0.25}
@@ -45,9 +47,7 @@ class _Footprint:
 
     def reach(self, directions: Float64Array) -> Float64Array:
         """Half its width seen along each row of ``directions``."""
-        width: Float64Array = np.abs(
-            directions @ (self.axes * self.half_m[:, None]).T
-        ).sum(axis=1)
+        width: Float64Array = np.abs(directions @ (self.axes * self.half_m[:, None]).T).sum(axis=1)
         return width
 
     def overlaps(self, other: _Footprint) -> bool:
@@ -69,6 +69,15 @@ class _Standing:
     free: bool
 
 
+@dataclass(slots=True)
+class _Scatter:
+    """Where things may be put, and what stands already."""
+
+    place: Place
+    spread: float
+    standing: list[_Standing]
+
+
 def place_objects(
     place: Place, scene_type: str, rng: np.random.Generator
 ) -> tuple[list[Thing], list[Thing]]:
@@ -80,50 +89,47 @@ def place_objects(
     """
     fewest, most = _COUNTS[scene_type]
     wanted = int(rng.integers(fewest, most + 1))
-    standing: list[_Standing] = []
+    # On a shelf the whole board is used.
+    spread = _SPREADS[1] if scene_type == 'shelf' else rng.uniform(*_SPREADS)
+    scatter = _Scatter(place, spread, [])
+    standing = scatter.standing
     while len(standing) < wanted:
         class_id = int(rng.integers(len(CLASS_NAMES)))
-        body = make_object(class_id, rng)
-        found = _set_down(body, class_id, place, standing, rng)
         # The first must find a place; a full board ends the others.
-        if found is not None:
-            standing.append(found)
-        elif standing:
+        if not _set_down(make_object(class_id, rng), class_id, scatter, rng) and standing:
             wanted -= 1
-    objects = [item.thing for item in standing]
+    count = len(standing)
     for _ in range(int(rng.integers(0, _CLUTTER + 1))):
-        found = _set_down(make_clutter(rng), SCENERY, place, standing, rng)
-        if found is not None:
-            standing.append(found)
-    return objects, [item.thing for item in standing[len(objects) :]]
+        _set_down(make_clutter(rng), SCENERY, scatter, rng)
+    things = [item.thing for item in standing]
+    return things[:count], things[count:]
 
 
-def _set_down(
-    body: Body,
-    class_id: int,
-    place: Place,
-    standing: list[_Standing],
-    rng: np.random.Generator,
-) -> _Standing | None:
+def _set_down(body: Body, class_id: int, scatter: _Scatter, rng: np.random.Generator) -> bool:
+    """Find a place for a thing; returns whether there was one."""
     name = '' if class_id == SCENERY else CLASS_NAMES[class_id]
     if name in _STACKABLE and rng.random() < _STACKING:
-        for base in standing:
+        for base in scatter.standing:
             if base.free:
-                return _stack(body, class_id, base, place, rng)
+                scatter.standing.append(_stack(body, class_id, base, scatter.place, rng))
+                return True
+    supports = scatter.place.supports
     for _ in range(_TRIES):
-        index = min(int(rng.geometric(0.5)) - 1, len(place.supports) - 1)
-        support = place.supports[index]
+        index = min(int(rng.geometric(0.5)) - 1, len(supports) - 1)
+        support = supports[index]
         shelved = math.isfinite(support.headroom_m)
         turn = _draw_turn(name, rng, shelved=shelved)
         footprint, height = _footprint(body, turn, index)
-        spot = _draw_spot(support, footprint, rng)
+        spot = _draw_spot(support, footprint, scatter.spread, rng)
         if spot is None or height > support.headroom_m:
             continue
         here = _Footprint(index, spot, footprint.axes, footprint.half_m)
-        if not any(here.overlaps(item.footprint) for item in standing):
+        if not any(here.overlaps(item.footprint) for item in scatter.standing):
             free = name in _BASES and not shelved
-            return _stand(body, class_id, support, here, turn, base_m=0.0, free=free)
-    return None
+            thing = Thing(body, _standing_pose(body, support, here, turn, base_m=0.0), class_id)
+            scatter.standing.append(_Standing(thing, here, height, free))
+            return True
+    return False
 
 
 def _draw_turn(name: str, rng: np.random.Generator, *, shelved: bool) -> Float64Array:
@@ -142,8 +148,7 @@ def _draw_turn(name: str, rng: np.random.Generator, *, shelved: bool) -> Float64
 
 def _footprint(body: Body, turn: Float64Array, support: int) -> tuple[_Footprint, float]:
     """Smallest upright box about the turned thing: its base and its height."""
-    low, high = body.mesh.vertices_m.min(axis=0), body.mesh.vertices_m.max(axis=0)
-    half = (high - low).astype(np.float64) / 2
+    half = (body.mesh.high_m - body.mesh.low_m) / 2
     upright = int(np.argmax(np.abs(turn[2])))
     level = [axis for axis in range(3) if axis != upright]
     axes = turn[:2, level].T
@@ -151,36 +156,26 @@ def _footprint(body: Body, turn: Float64Array, support: int) -> tuple[_Footprint
 
 
 def _draw_spot(
-    support: Support, footprint: _Footprint, rng: np.random.Generator
+    support: Support, footprint: _Footprint, spread: float, rng: np.random.Generator
 ) -> Float64Array | None:
     """Draw a middle that keeps the footprint on the support, likelier near its middle."""
     room = np.array(support.half_m) - footprint.reach(np.eye(2))
     if np.any(room < 0):
         return None
-    spot: Float64Array = np.clip(rng.normal(0, 0.55, 2), -1, 1) * room
+    spot: Float64Array = np.clip(rng.normal(0, spread, 2), -1, 1) * room
     return spot
 
 
-def _stand(
-    body: Body,
-    class_id: int,
-    support: Support,
-    footprint: _Footprint,
-    turn: Float64Array,
-    *,
-    base_m: float,
-    free: bool,
-) -> _Standing:
+def _standing_pose(
+    body: Body, support: Support, footprint: _Footprint, turn: Float64Array, *, base_m: float
+) -> Pose:
     """Shift the turned thing so that its box stands on the footprint."""
-    turned = Pose(turn, np.zeros(3)).apply(body.mesh.vertices_m.astype(np.float64))
-    low, high = turned.min(axis=0), turned.max(axis=0)
-    mesh = body.mesh.vertices_m
-    middle = (mesh.min(axis=0).astype(np.float64) + mesh.max(axis=0)) / 2
-    center = Pose(turn, np.zeros(3)).apply(middle)
-    shift = np.array([*(footprint.middle_m - center[:2]), base_m - low[2]])
-    pose = support.pose.compose(Pose(turn, shift))
-    top = base_m + float(high[2] - low[2])
-    return _Standing(Thing(body, pose, class_id), footprint, top, free)
+    mesh = body.mesh
+    center = Pose(turn, np.zeros(3)).apply((mesh.low_m + mesh.high_m) / 2)
+    # One of its axes is upright, so the box is as high as it is long along that one.
+    height = float(np.abs(turn[2]) @ (mesh.high_m - mesh.low_m))
+    shift = np.array([*(footprint.middle_m - center[:2]), base_m + height / 2 - center[2]])
+    return support.pose.compose(Pose(turn, shift))
 
 
 def _stack(
@@ -189,8 +184,8 @@ def _stack(
     """Set a thing upright onto another, middle above middle."""
     turn = rotation_about(2, rng.uniform(-math.pi, math.pi))
     below = base.footprint
-    footprint, _ = _footprint(body, turn, below.support)
+    footprint, height = _footprint(body, turn, below.support)
     here = _Footprint(below.support, below.middle_m, footprint.axes, footprint.half_m)
     base.free = False
-    support = place.supports[below.support]
-    return _stand(body, class_id, support, here, turn, base_m=base.top_m, free=False)
+    pose = _standing_pose(body, place.supports[below.support], here, turn, base_m=base.top_m)
+    return _Standing(Thing(body, pose, class_id), here, base.top_m + height, free=False)

@@ -100,7 +100,7 @@ def _quaternion(matrix: Float64Array) -> Quaternion:
     squares = [m[0][0], m[1][1], m[2][2], trace]
     largest = squares.index(max(squares))
     q = [0.0, 0.0, 0.0, 0.0]
-    if largest == 3:  # noqa: PLR2004 - w, after x, y and z
+    if largest == 3:  # w comes after x, y and z
         q[3] = 1 + trace
         q[:3] = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]]
     else:

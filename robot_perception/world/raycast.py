@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import open3d as o3d
 
-from robot_perception.core.arrays import BoolArray, Float32Array, Int64Array
+from robot_perception.core.arrays import AnyArray, BoolArray, Float32Array, Int64Array
 from robot_perception.world.furniture import Thing
 from robot_perception.world.pose import Pose
 
@@ -54,9 +54,7 @@ class RayCaster:
         for index, thing in enumerate(things):
             mesh = thing.body.mesh
             vertices = thing.pose.apply(mesh.vertices_m.astype(np.float64)).astype(np.float32)
-            self._scene.add_triangles(
-                o3d.core.Tensor(vertices), o3d.core.Tensor(np.array(mesh.triangles))
-            )
+            self._scene.add_triangles(_tensor(vertices), _tensor(np.array(mesh.triangles)))
             if index < smooth:
                 turn = Pose(thing.pose.rotation, np.zeros(3))
                 normals = turn.apply(mesh.normals.astype(np.float64)).astype(np.float32)
@@ -69,11 +67,7 @@ class RayCaster:
 
     def cast(self, origin_m: Float32Array, directions: Float32Array) -> Hits:
         """Follow rays from one point: (3,) and (3, N) float32."""
-        count = directions.shape[1]
-        rays = np.empty((count, 6), np.float32)
-        rays[:, :3] = origin_m
-        rays[:, 3:] = directions.T
-        answer = self._scene.cast_rays(o3d.core.Tensor(rays), nthreads=1)
+        answer = self._scene.cast_rays(_rays(origin_m[:, None], directions), nthreads=1)
         reach: Float32Array = answer['t_hit'].numpy()
         raw = answer['geometry_ids'].numpy()
         thing = np.where(raw == _INVALID, NOTHING, raw.astype(np.int64))
@@ -99,21 +93,15 @@ class RayCaster:
             (N,) float32, 1 = free, 0 = blocked.
 
         """
-        rays = np.empty((points_m.shape[1], 6), np.float32)
-        rays[:, :3] = points_m.T
-        rays[:, 3:] = directions.T
-        blocked = self._scene.test_occlusions(
-            o3d.core.Tensor(rays), tnear=0.0, tfar=1.0, nthreads=1
-        )
+        rays = _rays(points_m, directions)
+        blocked = self._scene.test_occlusions(rays, tnear=0.0, tfar=1.0, nthreads=1)
         free: Float32Array = 1 - blocked.numpy().astype(np.float32)
         return free
 
     def meets(self, origin_m: Float32Array, directions: Float32Array) -> BoolArray:
         """Whether rays from one point meet anything: (3,), (3, N) float32 -> (N,) bool."""
-        rays = np.empty((directions.shape[1], 6), np.float32)
-        rays[:, :3] = origin_m
-        rays[:, 3:] = directions.T
-        met: BoolArray = self._scene.test_occlusions(o3d.core.Tensor(rays), nthreads=1).numpy()
+        rays = _rays(origin_m[:, None], directions)
+        met: BoolArray = self._scene.test_occlusions(rays, nthreads=1).numpy()
         return met
 
     def _interpolate(self, triangle: Int64Array, weights: Float32Array) -> Float32Array:
@@ -122,6 +110,18 @@ class RayCaster:
         length = np.sqrt(blend[0] ** 2 + blend[1] ** 2 + blend[2] ** 2)
         unit: Float32Array = blend / np.maximum(length, np.float32(1e-6))
         return unit
+
+
+def _rays(starts_m: Float32Array, directions: Float32Array) -> o3d.core.Tensor:
+    """Pack (3, N) or (3, 1) starts and (3, N) directions as Open3D takes them, (N, 6)."""
+    rays = np.empty((directions.shape[1], 6), np.float32)
+    rays[:, :3] = starts_m.T
+    rays[:, 3:] = directions.T
+    return _tensor(rays)
+
+
+def _tensor(array: AnyArray) -> o3d.core.Tensor:
+    return o3d.core.Tensor(array)  # type: ignore[call-overload,no-any-return] # its stubs forget plain arrays
 
 
 def _face(normals: Float32Array, directions: Float32Array) -> None:

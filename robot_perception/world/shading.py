@@ -14,7 +14,13 @@ _BACKGROUND = 0.75
 
 
 def radiance(
-    stage: Stage, eye_m: Float32Array, directions: Float32Array, hits: Hits, seen: Visibility
+    stage: Stage,
+    eye_m: Float32Array,
+    directions: Float32Array,
+    hits: Hits,
+    seen: Visibility,
+    *,
+    pixel: float,
 ) -> Float32Array:
     """Light that comes back along each ray.
 
@@ -24,12 +30,13 @@ def radiance(
         directions: (3, N) float32.
         hits: what they met.
         seen: how much light gets there.
+        pixel: width of a pixel at a distance of 1, to choose how fine textures are.
 
     Returns:
         (3, N) float32, 1 = white.
 
     """
-    colors, gloss = _paint(stage, hits)
+    colors, gloss = _paint(stage, hits, pixel)
     light, normals = stage.light, hits.normals
     to_lamp = light.lamp_m.astype(np.float32)[:, None] - hits.points_m
     square = _dot(to_lamp, to_lamp)
@@ -52,7 +59,7 @@ def radiance(
     return result
 
 
-def _paint(stage: Stage, hits: Hits) -> tuple[Float32Array, Float32Array]:
+def _paint(stage: Stage, hits: Hits, pixel: float) -> tuple[Float32Array, Float32Array]:
     """Colour (3, N) and gloss (N,) of every point, thing by thing."""
     colors = np.zeros_like(hits.points_m)
     gloss = np.zeros_like(hits.reach)
@@ -66,9 +73,7 @@ def _paint(stage: Stage, hits: Hits) -> tuple[Float32Array, Float32Array]:
         shift = thing.pose.translation_m.astype(np.float32)[:, None]
         local = _turn_back(turn, hits.points_m[:, at] - shift)
         normals = _turn_back(turn, hits.normals[:, at])
-        # Width of a pixel there: the camera is the same in every scene.
-        footprint = hits.reach[at] * np.float32(1 / 500)
-        colors[:, at] = thing.body.paint(local, normals, footprint)
+        colors[:, at] = thing.body.paint(local, normals, hits.reach[at] * np.float32(pixel))
         gloss[at] = thing.body.gloss
     return colors, gloss
 

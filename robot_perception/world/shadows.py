@@ -1,7 +1,7 @@
 """How much light gets to a point: soft shadows of the lamp, and corners that little light enters.
 
-They cost one ray a pixel each: sixteen neighbouring pixels look at sixteen points of the lamp, and
-the mean is taken over those of the sixteen that show the same thing.
+They cost half a ray a pixel each: of sixteen neighbouring pixels eight, as on a chessboard, look at
+points all over the lamp, and the mean is taken over those that show the same thing.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Int64Array
+from robot_perception.core.arrays import AnyArray, BoolArray, Float32Array, Int64Array
 from robot_perception.world.raycast import Hits, RayCaster
 from robot_perception.world.stage import Light, Stage
 
 _SIDE = 4
+_POINTS, _EIGHTHS = 64, 8
 _OFF_SURFACE_M = 1.5e-3
 _SKY_REACH_M = 0.35
 _NEIGHBOURS = [(row, column) for row in (0, -1, 1) for column in (0, -1, 1)]
@@ -36,65 +37,91 @@ class Visibility:
     sky: Float32Array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ThingsSeen:
+    """What each pixel of a picture shows, N = H W, and how much light gets there.
+
+    Attributes:
+        size_hw: rows and columns.
+        thing: (N,) int64, as in `Hits`.
+        visibility: of the point at the pixel's centre.
+
+    """
+
+    size_hw: tuple[int, int]
+    thing: Int64Array
+    visibility: Visibility
+
+    def borrow(self, things: Int64Array, pixels: Int64Array) -> Visibility:
+        """Visibility of points, from the nearest pixel that shows the same thing.
+
+        Args:
+            things: (M,) int64, what the points belong to.
+            pixels: (M,) int64, the pixels they are in, row by row.
+
+        """
+        source = pixels.copy()
+        lacking = np.arange(len(pixels))
+        for step in _NEIGHBOURS:
+            beside = _beside(pixels[lacking], step, self.size_hw)
+            same = self.thing[beside] == things[lacking]
+            source[lacking[same]] = beside[same]
+            lacking = lacking[~same]
+        return Visibility(self.visibility.lamp[source], self.visibility.sky[source])
+
+
 def smooth_visibility(
     stage: Stage, caster: RayCaster, hits: Hits, size_hw: tuple[int, int]
-) -> Visibility:
-    """Visibility of each pixel of a picture, N = H W."""
-    height, width = size_hw
-    row, column = np.arange(height) % _SIDE, np.arange(width) % _SIDE
-    raw = _trace(caster, stage.light, hits, (row[:, None] * _SIDE + column).reshape(-1))
+) -> ThingsSeen:
+    """Trace the light to the pixels of a picture."""
+    row, column = np.indices(size_hw)
+    asked = ((row + column) % 2 == 0).reshape(-1)
+    # Each window asks one of each eighth of the points; which one is another in the next window,
+    # lest penumbras fall into bands.
+    eighth = (row % _SIDE * 2 + column % _SIDE // 2) * 3 % _EIGHTHS
+    member = _MEMBERS[row // _SIDE % len(_MEMBERS), column // _SIDE % len(_MEMBERS)]
+    point = (eighth * (_POINTS // _EIGHTHS) + member).reshape(-1)
+    rays = np.flatnonzero(asked)
+    raw = np.zeros((2, asked.size), np.float32)
+    raw[:, rays] = _trace(caster, stage.light, hits, rays, point[rays])
+    # Half of every window was asked.
+    means = [2 * cv2.blur(values.reshape(size_hw), (_SIDE, _SIDE)).reshape(-1) for values in raw]
     thing = hits.thing.reshape(size_hw).astype(np.int16)
-    window = np.ones((_SIDE, _SIDE), np.uint8)
-    rims = np.flatnonzero(cv2.dilate(thing, window) != cv2.erode(thing, window))
-    means = [cv2.blur(values.reshape(size_hw), (_SIDE, _SIDE)).reshape(-1) for values in raw]
+    rims = np.flatnonzero(_differs(thing, _SIDE))
     totals, count = np.zeros((2, len(rims)), np.float32), np.zeros(len(rims), np.float32)
     for step in _WINDOW:
         beside = _beside(rims, step, size_hw)
-        same = (hits.thing[beside] == hits.thing[rims]).astype(np.float32)
+        same = asked[beside] & (hits.thing[beside] == hits.thing[rims])
         count += same
-        for total, values in zip(totals, raw, strict=True):
-            total += same * values[beside]
+        totals += same * raw[:, beside]
+    # What shows on one pixel that was not asked makes do with the mean of all.
+    found = count > 0
+    # The sky has no sharp shadows: blurred once more it has no blotches either.
+    sky = cv2.blur(means[1].reshape(size_hw), (_SIDE + 1, _SIDE + 1)).reshape(-1)
+    even = ~_differs(thing, 2 * _SIDE + 1).reshape(-1)
+    means[1][even] = sky[even]
     for mean, total in zip(means, totals, strict=True):
-        mean[rims] = total / count
-    return Visibility(*means)
+        mean[rims[found]] = total[found] / count[found]
+    return ThingsSeen(size_hw, hits.thing, Visibility(*means))
 
 
-def borrow_visibility(
-    things: Int64Array,
-    pixels: Int64Array,
-    thing_map: Int64Array,
-    seen: Visibility,
-    size_hw: tuple[int, int],
-) -> Visibility:
-    """Visibility of points within pixels, from the nearest pixel that shows the same thing.
-
-    Args:
-        things: (M,) int64, what the points belong to.
-        pixels: (M,) int64, the pixels they are in, row by row.
-        thing_map: (N,) int64, what each pixel shows at its centre.
-        seen: visibility there.
-        size_hw: rows and columns.
-
-    """
-    source = pixels.copy()
-    open_ = np.arange(len(pixels))
-    for step in _NEIGHBOURS:
-        beside = _beside(pixels[open_], step, size_hw)
-        same = thing_map[beside] == things[open_]
-        source[open_[same]] = beside[same]
-        open_ = open_[~same]
-    return Visibility(seen.lamp[source], seen.sky[source])
+def _differs(thing: AnyArray, side: int) -> BoolArray:
+    """Whether a window of ``side`` pixels about each pixel shows more than one thing."""
+    window = np.ones((side, side), np.uint8)
+    differs: BoolArray = cv2.dilate(thing, window) != cv2.erode(thing, window)
+    return differs
 
 
 def _trace(
-    caster: RayCaster, light: Light, hits: Hits, phase: Int64Array
+    caster: RayCaster, light: Light, hits: Hits, which: Int64Array, point: Int64Array
 ) -> tuple[Float32Array, Float32Array]:
-    """One ray of each point towards the lamp, and one anywhere; the (N,) phase says which."""
-    start = hits.points_m + np.float32(_OFF_SURFACE_M) * hits.normals
-    ball = _SPHERE_POINTS[:, phase]
+    """One ray of some points towards the lamp, and one anywhere; the (M,) points of the unit ball say where."""
+    normals = hits.normals[:, which]
+    start = hits.points_m[:, which] + np.float32(_OFF_SURFACE_M) * normals
+    ball = _SPHERE_POINTS[:, point]
     to_lamp = light.lamp_m.astype(np.float32)[:, None] + np.float32(light.radius_m) * ball - start
     # A point on the unit sphere about the normal's tip: directions by the cosine law.
-    anywhere = (hits.normals + np.float32(0.98) * ball) * np.float32(_SKY_REACH_M)
+    anywhere = (normals + np.float32(0.98) * ball) * np.float32(_SKY_REACH_M)
     return caster.sees(start, to_lamp), caster.sees(start, anywhere)
 
 
@@ -108,12 +135,14 @@ def _beside(pixels: Int64Array, step: tuple[int, int], size_hw: tuple[int, int])
 
 
 def _fibonacci_sphere(count: int) -> Float32Array:
-    """(3, count) points spread evenly over the unit sphere, neighbours far apart in order."""
-    number = (np.arange(count) * 7) % count
+    """(3, count) points spread evenly over the unit sphere, from its top to its bottom."""
+    number = np.arange(count)
     z = 1 - (2 * number + 1) / count
     turn = number * (math.pi * (3 - math.sqrt(5)))
     level = np.sqrt(1 - z * z)
     return np.stack([level * np.cos(turn), level * np.sin(turn), z]).astype(np.float32)
 
 
-_SPHERE_POINTS = _fibonacci_sphere(_SIDE * _SIDE)
+# Part of the vocabulary, like the sizes.
+_MEMBERS = np.random.default_rng(64).integers(0, _POINTS // _EIGHTHS, (16, 16))
+_SPHERE_POINTS = _fibonacci_sphere(_POINTS)

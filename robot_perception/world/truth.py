@@ -69,8 +69,7 @@ def describe_objects(
 
 def oriented_box(thing: Thing, camera_from_world: Pose) -> Box3D:
     """Smallest box about an object in its own axes, in the optical frame."""
-    vertices = thing.body.mesh.vertices_m
-    low, high = vertices.min(axis=0).astype(np.float64), vertices.max(axis=0).astype(np.float64)
+    low, high = thing.body.mesh.low_m, thing.body.mesh.high_m
     middle = Pose(np.eye(3), (low + high) / 2)
     pose = camera_from_world.compose(thing.pose).compose(middle)
     x, y, z = (high - low).tolist()
@@ -105,7 +104,7 @@ def _window(thing: Thing, view: View) -> tuple[int, int, int, int]:
     pixels = camera.project(local)
     beyond = np.array([width, height]) * _BEYOND
     low = np.maximum(pixels.min(axis=0), -beyond)
-    high = np.minimum(pixels.max(axis=0), beyond + (width, height))
+    high = np.minimum(pixels.max(axis=0), beyond + np.array([width, height]))
     left, top = (math.floor(value) for value in low.tolist())
     right, bottom = (math.ceil(value) + 1 for value in high.tolist())
     return left, top, max(right, left + 1), max(bottom, top + 1)
