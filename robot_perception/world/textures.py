@@ -14,9 +14,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Float64Array
+from robot_perception.core.arrays import Float32Array, Float64Array, Int32Array
 
-_LEVELS = 6
 # Seed of the bakery: part of the vocabulary, like the sizes.
 _SEED = 20240
 Baked = tuple[Float64Array, Float64Array]
@@ -55,7 +54,7 @@ class Texture:
         """
         finest_m = self.tile_m / self.texels
         level = np.zeros(u_m.shape, np.int32)
-        for step in range(1, _LEVELS):
+        for step in range(1, self.texels.bit_length()):
             level += footprint_m > np.float32(finest_m * 2**step * 0.75)
         side = np.right_shift(self.texels, level)
         scale = side * np.float32(1 / self.tile_m)
@@ -77,16 +76,15 @@ def texture(name: str) -> Texture:
 
 
 @cache
-def _level_starts(texels: int) -> Float64Array:
-    sizes = [(texels >> level) ** 2 for level in range(_LEVELS - 1)]
-    starts: Float64Array = np.cumsum([0, *sizes]).astype(np.int32)
+def _level_starts(texels: int) -> Int32Array:
+    sizes = [(texels >> level) ** 2 for level in range(texels.bit_length() - 1)]
+    starts: Int32Array = np.cumsum([0, *sizes]).astype(np.int32)
     return starts
 
 
 def _pyramid(finest: Float64Array) -> Float32Array:
     levels = [finest]
-    for _ in range(_LEVELS - 1):
-        half = levels[-1].shape[0] // 2
+    while (half := levels[-1].shape[0] // 2) > 0:
         levels.append(levels[-1].reshape(half, 2, half, 2).mean(axis=(1, 3)))
     return np.concatenate([level.ravel() for level in levels]).astype(np.float32)
 
