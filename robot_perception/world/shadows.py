@@ -7,6 +7,7 @@ points all over the lamp, and the mean is taken over those that show the same th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 import math
 
 import cv2
@@ -74,13 +75,7 @@ def smooth_visibility(
     stage: Stage, caster: RayCaster, hits: Hits, size_hw: tuple[int, int]
 ) -> ThingsSeen:
     """Trace the light to the pixels of a picture."""
-    row, column = np.indices(size_hw)
-    asked = ((row + column) % 2 == 0).reshape(-1)
-    # Each window asks one of each eighth of the points; which one is another in the next window,
-    # lest penumbras fall into bands.
-    eighth = (row % _SIDE * 2 + column % _SIDE // 2) * 3 % _EIGHTHS
-    member = _MEMBERS[row // _SIDE % len(_MEMBERS), column // _SIDE % len(_MEMBERS)]
-    point = (eighth * (_POINTS // _EIGHTHS) + member).reshape(-1)
+    asked, point = _pattern(size_hw)
     rays = np.flatnonzero(asked)
     raw = np.zeros((2, asked.size), np.float32)
     raw[:, rays] = _trace(caster, stage.light, hits, rays, point[rays])
@@ -103,6 +98,19 @@ def smooth_visibility(
     for mean, total in zip(means, totals, strict=True):
         mean[rims[found]] = total[found] / count[found]
     return ThingsSeen(size_hw, hits.thing, Visibility(*means))
+
+
+@lru_cache(maxsize=4)
+def _pattern(size_hw: tuple[int, int]) -> tuple[BoolArray, Int64Array]:
+    """Which pixels ask, (N,) bool, and the point of the unit ball that each asks for, (N,)."""
+    row, column = np.indices(size_hw)
+    asked = (row + column) % 2 == 0
+    # Each window asks one of each eighth of the points; which one is another in the next window,
+    # lest penumbras fall into bands.
+    eighth = (row % _SIDE * 2 + column % _SIDE // 2) * 3 % _EIGHTHS
+    member = _MEMBERS[row // _SIDE % len(_MEMBERS), column // _SIDE % len(_MEMBERS)]
+    point: Int64Array = eighth * (_POINTS // _EIGHTHS) + member
+    return asked.reshape(-1), point.reshape(-1)
 
 
 def _differs(thing: AnyArray, side: int) -> BoolArray:
