@@ -18,7 +18,8 @@ ALLOWED = {
     'sources': {'core'},
     'pipeline': {'core', 'models', 'conversions', 'viewer'},
     'nodes': {'core', 'conversions', 'viewer', 'sources', 'pipeline'},
-    'cli': {'core', 'models', 'viewer', 'sources', 'pipeline', 'nodes'},
+    'world': {'core', 'models', 'conversions', 'viewer', 'sources', 'pipeline'},
+    'cli': {'core', 'models', 'viewer', 'sources', 'pipeline', 'nodes', 'world'},
 }
 # Library -> rooms that may import it; a library not named here may be imported anywhere but core.
 HOMES = {
@@ -28,7 +29,7 @@ HOMES = {
     'safetensors': {'models'},
     'huggingface_hub': {'models'},
     'rosbags': {'sources', 'conversions'},
-    'open3d': {'viewer'},
+    'open3d': {'viewer', 'world'},
     'cv_bridge': {'conversions'},
 }
 CORE_MAY_IMPORT = {'__future__', 'numpy', *sys.stdlib_module_names}

@@ -36,17 +36,18 @@ def checked(
         ShapeError: not an array, or another shape or dtype.
 
     """
-    expected = f'{_describe(shape)} {np.dtype(dtype).name}'
     if not isinstance(value, np.ndarray):
         raise ShapeError(
-            f'{name}: expected a numpy array {expected}, got {type(value).__name__}. {remedy}'
+            f'{name}: expected a numpy array {_describe(shape)} {np.dtype(dtype).name}, '
+            f'got {type(value).__name__}. {remedy}'
         )
     fits = value.ndim == len(shape) and all(
         want is None or want == got for want, got in zip(shape, value.shape, strict=False)
     )
     if not fits or value.dtype != np.dtype(dtype):
         raise ShapeError(
-            f'{name}: expected {expected}, got {_describe(value.shape)} {value.dtype}. {remedy}'
+            f'{name}: expected {_describe(shape)} {np.dtype(dtype).name}, '
+            f'got {_describe(value.shape)} {value.dtype}. {remedy}'
         )
     view: AnyArray = value.view()
     view.flags.writeable = False

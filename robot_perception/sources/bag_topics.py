@@ -120,6 +120,11 @@ def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
             'Record one (sensor_msgs Image or CompressedImage), or name it with image_topic.'
         )
     if len(cameras) > 1:
+        # Pictures that no camera took, such as masks, have no calibration beside them.
+        infos = {topic.name for topic in topics if topic.type_name == Role.CAMERA_INFO.type_name}
+        calibrated = [topic for topic in cameras if f'{topic.namespace}/camera_info' in infos]
+        if len(calibrated) == 1:
+            return calibrated[0]
         raise SourceError(
             f'{bag}: expected one camera, got {_listed(cameras)}. '
             'Choose one with image_topic (--image-topic).'

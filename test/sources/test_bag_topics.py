@@ -140,6 +140,17 @@ def test_refusals(topics, wish, message):
         choose_topics(topics, wish, 'bag')
 
 
+def test_the_camera_is_what_has_a_calibration_beside_it():
+    topics = [image('/truth/instances', 'mono16'), image('/camera/image_raw', 'rgb8')]
+    choice = choose_topics([*topics, info('/camera/camera_info')], TopicWish(), 'bag')
+    assert choice.roles == {
+        '/camera/image_raw': Role.IMAGE,
+        '/camera/camera_info': Role.CAMERA_INFO,
+    }
+    with pytest.raises(SourceError, match='expected one camera'):
+        choose_topics(topics, TopicWish(), 'bag')
+
+
 def test_notes_say_what_is_missing():
     choice = choose_topics([*TWO_CAMERAS[2:], image('/x/image')], TopicWish('/x/image'), 'bag')
     calibration, depth = choice.notes

@@ -1,0 +1,112 @@
+"""Where a thing is and how it is turned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import math
+
+import numpy as np
+
+from robot_perception.core.arrays import checked, Float64Array
+from robot_perception.core.box3d import Quaternion, Vector3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """A rigid transform: point in the parent frame = rotation @ point + translation_m.
+
+    Attributes:
+        rotation: (3, 3) float64, orthonormal, determinant 1.
+        translation_m: (3,) float64, metres.
+
+    """
+
+    rotation: Float64Array
+    translation_m: Float64Array
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        remedy = 'Pass float64.'
+        turn = checked('rotation', self.rotation, (3, 3), np.float64, remedy)
+        shift = checked('translation_m', self.translation_m, (3,), np.float64, remedy)
+        object.__setattr__(self, 'rotation', turn)
+        object.__setattr__(self, 'translation_m', shift)
+
+    @classmethod
+    def identity(cls) -> Pose:
+        """No rotation, no translation."""
+        return cls(np.eye(3), np.zeros(3))
+
+    def apply(self, points_m: Float64Array) -> Float64Array:
+        """Carry points over to the parent frame: (..., 3) -> (..., 3) float64, metres."""
+        # Not a matrix product: those of BLAS may round by the count of its threads.
+        turned = np.einsum('ij,...j->...i', self.rotation, points_m, optimize=False)
+        moved: Float64Array = turned + self.translation_m
+        return moved
+
+    def compose(self, inner: Pose) -> Pose:
+        """Chain: the result does ``inner`` first."""
+        turn = np.einsum('ij,jk->ik', self.rotation, inner.rotation, optimize=False)
+        return Pose(turn, self.apply(inner.translation_m))
+
+    def inverse(self) -> Pose:
+        """The way back."""
+        back = self.rotation.T.copy()
+        return Pose(back, -Pose(back, np.zeros(3)).apply(self.translation_m))
+
+    @property
+    def vector(self) -> Vector3:
+        """The translation as plain numbers."""
+        x, y, z = self.translation_m.tolist()
+        return x, y, z
+
+    @property
+    def quaternion_xyzw(self) -> Quaternion:
+        """The rotation as a unit quaternion with w >= 0."""
+        return _quaternion(self.rotation)
+
+
+def rotation_about(axis: int, angle_rad: float) -> Float64Array:
+    """Matrix of a rotation about x, y or z (0, 1, 2)."""
+    sine, cosine = math.sin(angle_rad), math.cos(angle_rad)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[first, first] = matrix[second, second] = cosine
+    matrix[first, second], matrix[second, first] = -sine, sine
+    return matrix
+
+
+def look_at(eye_m: Float64Array, target_m: Float64Array, roll_rad: float) -> Pose:
+    """Pose of a camera in a world with z up: optical axes, z towards the target.
+
+    Args:
+        eye_m: (3,) float64, the optical centre; not straight above or below the target.
+        target_m: (3,) float64, the point in the middle of the picture.
+        roll_rad: turn about the optical axis.
+
+    """
+    forward = target_m - eye_m
+    forward = forward / math.sqrt(float(np.sum(forward * forward)))
+    right = np.array([forward[1], -forward[0], 0.0])
+    right /= math.hypot(right[0], right[1])
+    level = Pose(np.stack([right, np.cross(forward, right), forward], axis=1), eye_m)
+    return level.compose(Pose(rotation_about(2, roll_rad), np.zeros(3)))
+
+
+def _quaternion(matrix: Float64Array) -> Quaternion:
+    """Shepperd's method: divides by the largest of the four."""
+    m = matrix.tolist()
+    trace = m[0][0] + m[1][1] + m[2][2]
+    squares = [m[0][0], m[1][1], m[2][2], trace]
+    largest = squares.index(max(squares))
+    q = [0.0, 0.0, 0.0, 0.0]
+    if largest == 3:  # w comes after x, y and z
+        q[3] = 1 + trace
+        q[:3] = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]]
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        q[i] = 1 + m[i][i] - m[j][j] - m[k][k]
+        q[j], q[k] = m[j][i] + m[i][j], m[k][i] + m[i][k]
+        q[3] = m[k][j] - m[j][k]
+    norm = math.copysign(math.hypot(*q), q[3])
+    return q[0] / norm, q[1] / norm, q[2] / norm, q[3] / norm

@@ -1,0 +1,202 @@
+"""A sequence of the demo world as a rosbag2, with its truth beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import secrets
+import shutil
+
+import cv2
+import numpy as np
+
+from robot_perception import conversions
+from robot_perception.conversions import Message, MessageFactory, RosbagsFactory
+from robot_perception.core.arrays import UInt16Array
+from robot_perception.core.errors import OutputError
+from robot_perception.sources.bag_writer import BagWriter
+from robot_perception.sources.typestore import message_store
+from robot_perception.world.depth_sensor import sense_depth
+from robot_perception.world.frame import WorldFrame
+from robot_perception.world.render import sequence
+from robot_perception.world.stage import Stream
+from robot_perception.world.vocabulary import WORLD_FRAME
+
+IMAGE_TOPIC = '/camera/image_raw'
+COMPRESSED_TOPIC = f'{IMAGE_TOPIC}/compressed'
+DEPTH_TOPIC = '/camera/depth_registered/image_raw'
+
+_JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """One frame on its way into the bag.
+
+    Attributes:
+        factory: makes messages.
+        header: of everything but the transform.
+        frame: picture and truth.
+        depth_mm: (H, W) uint16, what the depth sensor measured.
+
+    """
+
+    factory: MessageFactory
+    header: Message
+    frame: WorldFrame
+    depth_mm: UInt16Array
+
+
+def record(
+    path: Path,
+    seed: int,
+    frames: int,
+    size_hw: tuple[int, int],
+    *,
+    compressed: bool = False,
+    on_frame: Callable[[], object] = lambda: None,
+) -> None:
+    """Write a rosbag2 of the sequence of a seed.
+
+    The folder is there when all is written, and not before.
+
+    Args:
+        path: folder to make; must not exist, the one above it must.
+        seed: a whole number in [0, 2^63).
+        frames: how many, 30 a second.
+        size_hw: rows and columns.
+        compressed: write the pictures as jpeg instead of raw.
+        on_frame: called after each frame.
+
+    Raises:
+        InputError: a seed, a count or a size that there is none of.
+        OutputError: the folder exists or cannot be written.
+
+    """
+    pictures = sequence(seed, frames, size_hw)
+    types = message_store()
+    factory = RosbagsFactory(types)
+    topics = (_COMPRESSED if compressed else _RAW) + _TOPICS
+    # Truth is mostly even, so that a recording is a third of its raw size.
+    with (
+        _appearing(path) as part,
+        BagWriter(part, types=types, compression='storage') as bag,
+    ):
+        for index, frame in enumerate(pictures):
+            rng = np.random.default_rng([seed, Stream.DEPTH, index])
+            stamp_ns = frame.image.stamp_ns
+            item = _Recorded(
+                factory,
+                conversions.header_message(factory, stamp_ns, frame.image.frame_id),
+                frame,
+                sense_depth(frame.depth, frame.camera, rng),
+            )
+            for topic, type_name, make in topics:
+                bag.write(topic, type_name, make(item), stamp_ns)
+            on_frame()
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Give a name to write a folder to, which becomes ``path`` when the block ends well."""
+    if os.path.lexists(path):
+        raise OutputError(
+            f'{path}: expected a new name, got one that exists. '
+            'Choose another, or remove what is there.'
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f'{path}: expected its folder {path.parent} to exist, got none. Make it first.'
+        )
+    # Within a folder of its own: files of a bag are named after the folder that holds them.
+    beside = path.with_name(f'.{path.name[:80]}.{secrets.token_hex(4)}.part')
+    try:
+        beside.mkdir()
+        yield beside / path.name
+        (beside / path.name).rename(path)
+    except OSError as error:
+        raise OutputError(
+            f'{path}: cannot be written: {error.strerror or error}. '
+            'Check the folder, its permissions and the free space.'
+        ) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _transform(item: _Recorded) -> Message:
+    """World to optical frame, as TF wants it: the pose of the child in its parent."""
+    factory, pose = item.factory, item.frame.world_from_camera
+    x, y, z, w = pose.quaternion_xyzw
+    header = conversions.header_message(factory, item.frame.image.stamp_ns, WORLD_FRAME)
+    tx, ty, tz = pose.vector
+    transform = factory(
+        'geometry_msgs/msg/Transform',
+        translation=factory('geometry_msgs/msg/Vector3', x=tx, y=ty, z=tz),
+        rotation=factory('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w),
+    )
+    stamped = factory(
+        'geometry_msgs/msg/TransformStamped',
+        header=header,
+        child_frame_id=item.frame.image.frame_id,
+        transform=transform,
+    )
+    return factory('tf2_msgs/msg/TFMessage', transforms=[stamped])
+
+
+def _camera_info(item: _Recorded) -> Message:
+    return conversions.camera_info_message(item.factory, item.header, item.frame.camera)
+
+
+def _image(item: _Recorded) -> Message:
+    return conversions.image_message(item.factory, item.header, item.frame.image.rgb, 'rgb8')
+
+
+def _jpeg(item: _Recorded) -> Message:
+    bgr = np.ascontiguousarray(item.frame.image.rgb[..., ::-1])
+    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return item.factory(
+        'sensor_msgs/msg/CompressedImage',
+        header=item.header,
+        format='rgb8; jpeg compressed bgr8',
+        data=item.factory.sequence(data.reshape(-1)),
+    )
+
+
+def _sensor_depth(item: _Recorded) -> Message:
+    return conversions.image_message(item.factory, item.header, item.depth_mm, '16UC1')
+
+
+def _detections(item: _Recorded) -> Message:
+    found = item.frame.detections
+    return conversions.detections_2d_message(item.factory, item.header, found)
+
+
+def _detections_3d(item: _Recorded) -> Message:
+    objects = item.frame.objects()
+    return conversions.detections_3d_message(item.factory, item.header, objects)
+
+
+def _instances(item: _Recorded) -> Message:
+    return conversions.image_message(item.factory, item.header, item.frame.instances, 'mono16')
+
+
+def _true_depth(item: _Recorded) -> Message:
+    return conversions.depth_message(item.factory, item.header, item.frame.depth)
+
+
+# Topic, type, what makes the message.
+_Topics = tuple[tuple[str, str, Callable[[_Recorded], Message]], ...]
+_RAW: _Topics = ((IMAGE_TOPIC, 'sensor_msgs/msg/Image', _image),)
+_COMPRESSED: _Topics = ((COMPRESSED_TOPIC, 'sensor_msgs/msg/CompressedImage', _jpeg),)
+_TOPICS: _Topics = (
+    ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo', _camera_info),
+    (DEPTH_TOPIC, 'sensor_msgs/msg/Image', _sensor_depth),
+    ('/tf', 'tf2_msgs/msg/TFMessage', _transform),
+    ('/truth/detections', 'vision_msgs/msg/Detection2DArray', _detections),
+    ('/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d),
+    ('/truth/instances', 'sensor_msgs/msg/Image', _instances),
+    ('/truth/depth', 'sensor_msgs/msg/Image', _true_depth),
+)

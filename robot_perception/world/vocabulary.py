@@ -1,0 +1,66 @@
+"""What there is in the demo world, and how large. Frozen: checkpoints were trained on it.
+
+Metres can be learnt from one picture because everything here has one size: each class keeps
+within a narrow band, each texture has a fixed period (`textures`), and there is one camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot_perception.core import CameraModel
+from robot_perception.core.box3d import Vector3
+from robot_perception.core.errors import InputError
+
+SCENE_TYPES = ('table', 'floor', 'shelf')
+
+WORLD_FRAME = 'world'
+OPTICAL_FRAME = 'camera_optical_frame'
+FRAMES_PER_SECOND = 30
+HFOV_DEG = 62.0
+
+_MIN_SIDE, _MAX_SIDE = 16, 4096
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectClass:
+    """One kind of object.
+
+    Attributes:
+        name: as detections spell it.
+        smallest_m: side lengths of its box when it stands upright, metres; lower ends.
+        largest_m: upper ends.
+
+    """
+
+    name: str
+    smallest_m: Vector3
+    largest_m: Vector3
+
+
+CLASSES = (
+    ObjectClass('ball', (0.076, 0.076, 0.076), (0.084, 0.084, 0.084)),
+    ObjectClass('book', (0.148, 0.204, 0.022), (0.160, 0.220, 0.032)),
+    ObjectClass('bottle', (0.068, 0.068, 0.220), (0.076, 0.076, 0.246)),
+    ObjectClass('bowl', (0.138, 0.138, 0.056), (0.154, 0.154, 0.064)),
+    ObjectClass('box', (0.100, 0.064, 0.138), (0.112, 0.074, 0.154)),
+    ObjectClass('can', (0.064, 0.064, 0.114), (0.068, 0.068, 0.124)),
+    # Along x the handle stands out from a body as wide as it is deep.
+    ObjectClass('cup', (0.104, 0.080, 0.090), (0.120, 0.088, 0.102)),
+)
+CLASS_NAMES = tuple(item.name for item in CLASSES)
+
+
+def world_camera(size_hw: tuple[int, int]) -> CameraModel:
+    """Calibration of the one camera of this world, for pictures of ``size_hw``.
+
+    Raises:
+        InputError: a side outside 16 to 4096 pixels.
+
+    """
+    if not all(_MIN_SIDE <= side <= _MAX_SIDE for side in size_hw):
+        raise InputError(
+            f'size_hw: expected sides of {_MIN_SIDE} to {_MAX_SIDE} pixels, got {size_hw}. '
+            'Choose a size such as (480, 640).'
+        )
+    return CameraModel.nominal(size_hw, HFOV_DEG)
