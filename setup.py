@@ -10,6 +10,11 @@ VERSION = re.search(
     r"^__version__ = '(.+)'$", Path(NAME, '__init__.py').read_text(encoding='utf-8'), re.MULTILINE
 )[1]
 
+DEFINITIONS = {
+    f'{NAME}.definitions.{NAME}': 'msg',
+    f'{NAME}.definitions.vision_msgs': 'workspace/vision_msgs/msg',
+}
+
 setup(
     name=NAME,
     version=VERSION,
@@ -21,8 +26,10 @@ setup(
     license='Apache-2.0',
     keywords=['ROS', 'perception', 'depth', 'detection', 'segmentation'],
     python_requires='>=3.10',
-    packages=find_packages(include=[NAME, f'{NAME}.*']),
-    package_data={'': ['py.typed', '*.json', '*.safetensors', '*.xml', '*.yaml']},
+    # Message definitions travel along, so that bags can be written without a ROS installation.
+    packages=[*find_packages(include=[NAME, f'{NAME}.*']), *DEFINITIONS],
+    package_dir=DEFINITIONS,
+    package_data={'': ['py.typed', '*.json', '*.msg', '*.safetensors', '*.xml', '*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),

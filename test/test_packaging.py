@@ -39,7 +39,8 @@ def wheel(tmp_path_factory):
         pytest.skip('needs pip, setuptools and wheel')
     folder = tmp_path_factory.mktemp('wheel')
     names = ['robot_perception', 'resource', 'config', 'launch', 'rviz', 'setup.py', 'setup.cfg']
-    names += ['pyproject.toml', 'package.xml', 'README.md', 'LICENSE']
+    names += ['pyproject.toml', 'package.xml', 'README.md', 'LICENSE', 'msg']
+    names += ['workspace/vision_msgs']
     for name in names:
         path = ROOT / name
         if path.is_dir():
@@ -135,6 +136,16 @@ def test_the_wheel_holds_the_rooms_and_not_the_messages(wheel):
         if path.is_file() and not any(part.startswith(('.', '__pyc')) for part in path.parts)
     }
     assert data <= set(wheel)
+
+
+def test_the_wheel_brings_the_definitions_of_its_messages(wheel):
+    for package, folder in (
+        ('robot_perception', 'msg'),
+        ('vision_msgs', 'workspace/vision_msgs/msg'),
+    ):
+        inside = f'robot_perception/definitions/{package}/'
+        carried = {name.removeprefix(inside) for name in wheel if name.startswith(inside)}
+        assert carried == {path.name for path in (ROOT / folder).glob('*.msg')} != set()
 
 
 def test_the_wheel_brings_the_command(wheel):
