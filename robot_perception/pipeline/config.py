@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
-from typing import Any, ClassVar
-
-import yaml
+from typing import ClassVar
 
 from robot_perception.core.errors import ConfigError
+from robot_perception.pipeline.parameter_file import read_parameter_file
 from robot_perception.pipeline.parameters import check_fields, parameter, with_values
 
 _ROBOT_FEATURES = 'facebook/dinov2-small'
@@ -25,9 +24,6 @@ _INPUT_SIZE = (
 )
 _EVERY_K = 'Run on every k-th frame; the frames between carry no result of this stage.'
 _ENABLED = 'Run this stage.'
-
-# Last part of the names in a parameter file that mean this node; ** is any node.
-_NODE_NAMES = ('perception', '**', '*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +258,7 @@ class PerceptionConfig:
             ConfigError: the file is missing, is not such a file, or a value is refused.
 
         """
-        values = _read_parameter_file(Path(path))
+        values = read_parameter_file(Path(path))
         preset = values.pop('preset', 'robot')
         return cls.from_preset(str(preset), {**values, **(overrides or {})})
 
@@ -301,52 +297,3 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
 a light detector, features on every fifth frame. ``demo`` are the package's own small
 checkpoints. ``stub`` computes simple functions of the pixels, for tests and dry runs.
 """
-
-
-def _read_parameter_file(path: Path) -> dict[str, object]:
-    try:
-        document = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except OSError as error:
-        raise ConfigError(
-            f'{path}: cannot be read ({error.strerror}). Give a YAML file.'
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path}: not YAML: {error}') from None
-    sections = _parameter_sections(document)
-    if not sections:
-        raise ConfigError(
-            f'{path}: expected a ROS parameter file with ros__parameters under a node name, '
-            'for example "/**: {ros__parameters: {device: cpu}}".'
-        )
-    values: dict[str, object] = {}
-    for section in sections:
-        values.update(_flatten(section))
-    # What every ROS node has: time and quality of service are not ours to configure.
-    return {
-        name: value
-        for name, value in values.items()
-        if name != 'use_sim_time' and not name.startswith('qos_overrides.')
-    }
-
-
-def _parameter_sections(document: object, name: str = '/**') -> list[Mapping[str, Any]]:
-    """Find the ``ros__parameters`` that are for this node, however deep in namespaces."""
-    if not isinstance(document, Mapping):
-        return []
-    found: list[Mapping[str, Any]] = []
-    for key, value in document.items():
-        if key != 'ros__parameters':
-            found.extend(_parameter_sections(value, str(key)))
-        elif isinstance(value, Mapping) and name.rsplit('/', 1)[-1] in _NODE_NAMES:
-            found.append(value)
-    return found
-
-
-def _flatten(section: Mapping[str, Any], prefix: str = '') -> dict[str, object]:
-    values: dict[str, object] = {}
-    for name, value in section.items():
-        if isinstance(value, Mapping):
-            values.update(_flatten(value, f'{prefix}{name}.'))
-        else:
-            values[f'{prefix}{name}'] = value
-    return values

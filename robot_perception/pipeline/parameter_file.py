@@ -1,0 +1,72 @@
+"""ROS parameter files, as the node takes them, for whoever has no ROS to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robot_perception.core.errors import ConfigError
+
+# Last part of the names in a parameter file that mean this node; ** is any node.
+_NODE_NAMES = ('perception', '**', '*')
+
+
+def read_parameter_file(path: Path) -> dict[str, object]:
+    """Read what a ROS parameter file says for this node: dotted name -> value.
+
+    Args:
+        path: YAML with ``ros__parameters`` under one or more node names.
+
+    Raises:
+        ConfigError: the file is missing or is not such a file.
+
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ConfigError(
+            f'{path}: cannot be read ({error.strerror}). Give a YAML file.'
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path}: not YAML: {error}') from None
+    sections = _parameter_sections(document)
+    if not sections:
+        raise ConfigError(
+            f'{path}: expected a ROS parameter file with ros__parameters under a node name, '
+            'for example "/**: {ros__parameters: {device: cpu}}".'
+        )
+    values: dict[str, object] = {}
+    for section in sections:
+        values.update(_flatten(section))
+    # What every ROS node has: time and quality of service are not ours to configure.
+    return {
+        name: value
+        for name, value in values.items()
+        if name != 'use_sim_time' and not name.startswith('qos_overrides.')
+    }
+
+
+def _parameter_sections(document: object, name: str = '/**') -> list[Mapping[str, Any]]:
+    """Find the ``ros__parameters`` that are for this node, however deep in namespaces."""
+    if not isinstance(document, Mapping):
+        return []
+    found: list[Mapping[str, Any]] = []
+    for key, value in document.items():
+        if key != 'ros__parameters':
+            found.extend(_parameter_sections(value, str(key)))
+        elif isinstance(value, Mapping) and name.rsplit('/', 1)[-1] in _NODE_NAMES:
+            found.append(value)
+    return found
+
+
+def _flatten(section: Mapping[str, Any], prefix: str = '') -> dict[str, object]:
+    values: dict[str, object] = {}
+    for name, value in section.items():
+        if isinstance(value, Mapping):
+            values.update(_flatten(value, f'{prefix}{name}.'))
+        else:
+            values[f'{prefix}{name}'] = value
+    return values
