@@ -133,13 +133,16 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
         PerceptionError: the node does not start or does not answer.
 
     """
-    keep_to_ourselves()
-    rclpy.init(args=[])
+    ros_args = keep_to_ourselves()
+    rclpy.init(args=ros_args)
     probe = _Probe()
     executor = SingleThreadedExecutor()
     executor.add_node(probe)
     try:
-        with interruptible(), child_process(run_node_process, values_of(config)) as child:
+        with (
+            interruptible(),
+            child_process(run_node_process, ros_args, values_of(config)) as child,
+        ):
             end = time.monotonic() + _START_LIMIT_S
             while not probe.connected() and child.is_alive() and time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)

@@ -19,13 +19,24 @@ from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.pipeline.parameters import Value
 
 _DOMAINS = 100
+_NAMESPACE = 'robot_perception'
+# Topics that nodes name from the root.
+_GLOBAL = ('clock', 'diagnostics')
 _FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
 _STOP_LIMIT_S = 10.0
 _EXIT_INTERRUPTED = 130
 
 
-def keep_to_ourselves() -> None:
-    """Stay on this machine and, unless the user chose a domain, out of other robots' way."""
+def keep_to_ourselves() -> list[str]:
+    """Stay on this machine, out of the way of other robots and of other runs.
+
+    Unless the user chose a domain, a free one is taken. Who joins it later still hears nothing:
+    all names are below a namespace of this process.
+
+    Returns:
+        ROS arguments for every node that is to be heard.
+
+    """
     make_room_for_images()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     if os.environ.get('ROS_DISTRO') == 'humble':
@@ -33,6 +44,8 @@ def keep_to_ourselves() -> None:
         os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
     if 'ROS_DOMAIN_ID' not in os.environ:
         os.environ['ROS_DOMAIN_ID'] = str(free_domain())
+    names = [f'__ns:=/{_NAMESPACE}_{os.getpid()}', *(f'/{topic}:={topic}' for topic in _GLOBAL)]
+    return ['--ros-args', *(word for name in names for word in ('-r', name))]
 
 
 @contextmanager
@@ -103,11 +116,11 @@ def _take_interrupts() -> None:
         sys.exit(_EXIT_INTERRUPTED)
 
 
-def run_node_process(values: Mapping[str, object]) -> None:
+def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
     """Be the perception node, with the given parameters; ends the process."""
     from robot_perception.nodes.perception_node import run_node  # noqa: PLC0415 - in the child
 
-    rclpy.init(args=[])
+    rclpy.init(args=ros_args)
     _take_interrupts()
     parameters = [Parameter(name, value=value) for name, value in values.items()]
     code = run_node(parameters, must_start=True)
@@ -115,9 +128,9 @@ def run_node_process(values: Mapping[str, object]) -> None:
     sys.exit(code)
 
 
-def run_replay_process(values: Mapping[str, Value], listeners: int) -> None:
+def run_replay_process(ros_args: list[str], values: Mapping[str, Value], listeners: int) -> None:
     """Be the replay node, with the given parameters, once so many listen; ends the process."""
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
     _take_interrupts()
-    sys.exit(replay([], values, listeners=listeners))
+    sys.exit(replay(ros_args, values, listeners=listeners))

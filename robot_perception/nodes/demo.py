@@ -26,13 +26,15 @@ from robot_perception.nodes.child import (
 )
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.parameters import values_of
+from robot_perception.pipeline.parameters import Value, values_of
 from robot_perception.sources import open_source, Role
 from robot_perception.sources.example import write_example_bag
 from robot_perception.viewer import Figure, Table, write_page, write_scene
 from robot_perception.viewer.atomic import make_folder
 
 _START_LIMIT_S = 180.0
+# The last frame of a slow network.
+_LAST_FRAME_LIMIT_S = 60.0
 _QUIET_S = 2.0
 # The node, and the recorder, which hears the images too.
 _LISTENERS = 2
@@ -94,7 +96,7 @@ def run_demo(
         PerceptionError: the source cannot be read, the node does not start, or nothing came out.
 
     """
-    keep_to_ourselves()
+    ros_args = keep_to_ourselves()
     with tempfile.TemporaryDirectory() as scratch:
         if source is None:
             source = str(Path(scratch) / 'example')
@@ -112,25 +114,32 @@ def run_demo(
             'features.publish_patches': True,
             'use_sim_time': not live,
         }
-        recorder = _record(values, source, transport, seconds, say, clock=not live)
+        playing: dict[str, Value] = {
+            'source': source,
+            'clock': not live,
+            'wait_for_subscriber_s': 10.0,
+        }
+        recorder = _record(
+            ros_args, values, playing, transport=transport, seconds=seconds, say=say
+        )
     return _write(recorder, description, config.caveat, output, transport)
 
 
 def _record(
-    values: Mapping[str, object],
-    source: str,
+    ros_args: list[str],
+    seeing: Mapping[str, object],
+    playing: Mapping[str, Value],
+    *,
     transport: str,
     seconds: float,
     say: Callable[[str], None],
-    *,
-    clock: bool,
 ) -> Recorder:
-    rclpy.init()
+    rclpy.init(args=ros_args)
     recorder = Recorder(transport=transport)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
     try:
-        with interruptible(), child_process(run_node_process, values) as node:
+        with interruptible(), child_process(run_node_process, ros_args, seeing) as node:
             say('starting the node: loading networks')
             _spin(executor, _START_LIMIT_S, lambda: recorder.ready or not node.is_alive())
             if not recorder.ready:
@@ -139,13 +148,12 @@ def _record(
                     'Mend that, or try --preset stub, which needs no networks.'
                 )
             say('replaying')
-            playing = {'source': source, 'clock': clock, 'wait_for_subscriber_s': 10.0}
-            with child_process(run_replay_process, playing, _LISTENERS) as replay:
+            with child_process(run_replay_process, ros_args, playing, _LISTENERS) as replay:
                 _spin(executor, seconds, lambda: not (replay.is_alive() and node.is_alive()))
             played_s = time.monotonic()
             _spin(
                 executor,
-                _START_LIMIT_S,
+                _LAST_FRAME_LIMIT_S,
                 lambda: not node.is_alive() or _is_quiet(recorder, played_s),
             )
     finally:

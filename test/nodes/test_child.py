@@ -1,10 +1,14 @@
 """A domain of one's own."""
 
+import os
 import socket
 
 import pytest
 
 pytest.importorskip('rclpy')
+
+import rclpy
+from rclpy.context import Context
 
 from robot_perception.core.errors import PerceptionError
 from robot_perception.nodes import child
@@ -27,3 +31,20 @@ def test_all_taken_is_an_error(monkeypatch):
     monkeypatch.setattr(socket.socket, 'bind', refuse)
     with pytest.raises(PerceptionError, match='free ROS domain .* Set ROS_DOMAIN_ID'):
         free_domain()
+
+
+def test_every_name_is_below_a_namespace_of_this_process(monkeypatch):
+    monkeypatch.setattr(child.os, 'environ', {'ROS_DOMAIN_ID': '7'})
+    arguments = child.keep_to_ourselves()
+    assert child.os.environ['ROS_DOMAIN_ID'] == '7'
+    assert child.os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
+    context = Context()
+    rclpy.init(args=arguments, context=context, domain_id=free_domain())
+    try:
+        node = rclpy.create_node('perception', context=context)
+        for name in ('image', '/clock', '/diagnostics'):
+            below = f'/robot_perception_{os.getpid()}/{name.lstrip("/")}'
+            assert node.resolve_topic_name(name) == below
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown(context=context)

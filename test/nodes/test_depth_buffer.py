@@ -72,7 +72,9 @@ def test_clear_forgets():
 def ask(buffer, *arguments):
     """Ask in a thread of its own; gives the thread and where the answer will be."""
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(buffer.nearest(*arguments)))
+    thread = threading.Thread(
+        target=lambda: answers.append(buffer.nearest(*arguments)), daemon=True
+    )
     thread.start()
     return thread, answers
 

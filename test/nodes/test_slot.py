@@ -1,6 +1,7 @@
 """The account of frames adds up after whatever happens, in whatever order."""
 
 from collections import Counter
+from functools import partial
 import random
 import threading
 import time
@@ -13,6 +14,8 @@ from robot_perception.nodes.slot import FrameSlot
 
 REASONS = strategies.sampled_from(['inactive', 'disabled', 'time_jump', 'encoding'])
 TIMEOUT_S = 20.0
+# A failed test must not keep the program from ending.
+Thread = partial(threading.Thread, daemon=True)
 
 
 def check(counts):
@@ -148,10 +151,10 @@ def act_as_watcher(slot, over, accounts):
 def test_threads_lose_nothing():
     slot, over, taken, accounts = FrameSlot(), threading.Event(), [], []
     work = [
-        threading.Thread(target=act_as_worker, args=(slot, over, taken)),
-        threading.Thread(target=act_as_watcher, args=(slot, over, accounts)),
+        Thread(target=act_as_worker, args=(slot, over, taken)),
+        Thread(target=act_as_watcher, args=(slot, over, accounts)),
     ]
-    cameras = [threading.Thread(target=act_as_camera, args=(slot, seed)) for seed in (1, 2)]
+    cameras = [Thread(target=act_as_camera, args=(slot, seed)) for seed in (1, 2)]
     for thread in (*work, *cameras):
         thread.start()
     for thread in cameras:
@@ -185,7 +188,7 @@ def test_the_newest_frame_wins():
 def test_a_waiting_worker_wakes(wake):
     slot = FrameSlot()
     got = []
-    worker = threading.Thread(target=lambda: got.append(slot.take()))
+    worker = Thread(target=lambda: got.append(slot.take()))
     worker.start()
     worker.join(0.05)
     assert worker.is_alive()
@@ -199,7 +202,7 @@ def test_a_closed_slot_waits_again_once_opened():
     slot.close('inactive')
     assert slot.take() is None
     slot.open()
-    worker = threading.Thread(target=slot.take)
+    worker = Thread(target=slot.take)
     worker.start()
     worker.join(0.05)
     assert worker.is_alive()
