@@ -140,13 +140,12 @@ class PerceptionPipeline:
                     f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
                     'Make a new pipeline; a node takes it after cleanup, before configure.'
                 )
-        missing = _networks_needed(config) - self._loaded()
-        if missing:
-            name = min(missing)
-            raise ConfigError(
-                f'{name}.enabled: the network was not loaded, because the stage was off. '
-                'Switch it on before the networks are loaded.'
-            )
+        for name in _networks_needed(config):
+            if name not in self._loaded():
+                raise ConfigError(
+                    f'{name}.enabled: the network was not loaded, because the stage was off. '
+                    'Switch it on before the networks are loaded.'
+                )
         self._config = config
 
     def _loaded(self) -> set[str]:
@@ -245,14 +244,14 @@ class PerceptionPipeline:
         return None if self._depth is None else self._depth.estimate(frame)
 
 
-def _networks_needed(config: PerceptionConfig) -> set[str]:
-    """Stages whose networks the configuration calls for."""
-    needed = {
+def _networks_needed(config: PerceptionConfig) -> tuple[str, ...]:
+    """Stages whose networks the configuration calls for, in the order they run."""
+    return tuple(
         name
         for name in ('features', 'depth', 'detector', 'segmenter')
         if getattr(config, name).enabled
-    }
-    return needed - {'depth'} if config.depth.source == 'sensor' else needed
+        and not (name == 'depth' and config.depth.source == 'sensor')
+    )
 
 
 def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-import random
 import signal
 import subprocess
 import sys
@@ -25,13 +24,13 @@ from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.replay_node import ReplayNode
 
 pytestmark = pytest.mark.ros
 
 RECORDINGS = Path(__file__).parents[3] / 'shared' / 'data'
-# Ports of higher domains may be taken by other programs.
-DOMAIN = random.Random().randrange(1, 100)  # noqa: S311 - no secret
+DOMAIN = free_domain()
 TIMEOUT_S = 30
 RELIABLE = QoSProfile(depth=200, reliability=ReliabilityPolicy.RELIABLE)
 
