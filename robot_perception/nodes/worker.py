@@ -99,7 +99,9 @@ class FrameWorker:
 
     def join(self) -> None:
         """Wait until the frame under way is done; close the slot first."""
-        self._thread.join()
+        # A signal may have come before the thread began.
+        if self._thread.is_alive():
+            self._thread.join()
 
     def time_jumped(self) -> None:
         """Forget earlier frames before the next one is taken."""
