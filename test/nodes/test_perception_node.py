@@ -28,6 +28,7 @@ from graph import (
 from lifecycle_msgs.msg import State
 from malformed import malformed_images
 from rcl_interfaces.srv import DescribeParameters
+import rclpy
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
@@ -36,6 +37,7 @@ from robot_perception.core import CameraModel, Image, MetricDepth, RelativeDepth
 from robot_perception.core.errors import ConfigError, ModelError
 from robot_perception.models.stub import StubDepthEstimator, StubDetector, StubFeatureExtractor
 from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.parameters import parameters_of
 
@@ -565,6 +567,15 @@ class TestLifecycle:
         node.trigger_configure()
         node.trigger_activate()
         assert graph.statuses()['lifecycle'][:2] == (OK, 'active')
+
+    def test_an_interrupt_before_the_worker_begins_is_no_error(self, graph, monkeypatch):
+        def interrupt(self):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(FrameWorker, 'start', interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            graph.start()
+        rclpy.try_shutdown(context=graph.context)  # Destroys the node that was being made.
 
     def test_enable_pauses_and_resumes(self, graph):
         image, _ = calibrated(graph, 'detections')
