@@ -24,14 +24,13 @@ from robot_perception.nodes.child import (
     run_node_process,
 )
 from robot_perception.nodes.messages import message_class, RosMessages
-from robot_perception.nodes.publishers import LABEL_INFO
+from robot_perception.nodes.publishers import LABEL_INFO, LABEL_INFO_TYPE
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.pipeline.outputs import OUTPUTS, TIMING
 from robot_perception.pipeline.parameters import values_of
 
 SIZE_HW = (480, 640)
 _MODELS = ('features', 'depth', 'detector', 'segmenter')
-_TIMING = 'timing'
 _START_LIMIT_S = 180.0
 _FRAME_LIMIT_S = 10.0
 _PAUSE_S = 0.05
@@ -69,7 +68,6 @@ class _Probe(Node):
     def __init__(self) -> None:
         super().__init__('perception_probe')
         self.ready = False
-        self.publish_s: list[float] = []
         self._waiting: set[str] = set()
         self._last_s = 0.0
         self._timing: Any = None
@@ -82,7 +80,7 @@ class _Probe(Node):
         for output in OUTPUTS:
             self._hear(output.topic, output.type_name)
         self.create_subscription(
-            message_class('vision_msgs/msg/LabelInfo'),
+            message_class(LABEL_INFO_TYPE),
             f'perception/{LABEL_INFO}',
             lambda _: setattr(self, 'ready', True),
             qos.latched(),
@@ -92,7 +90,7 @@ class _Probe(Node):
         def keep(data: bytes) -> None:
             self._last_s = time.perf_counter()
             self._waiting.discard(topic)
-            if topic == _TIMING:
+            if topic == TIMING.topic:
                 self._timing = data
 
         self.create_subscription(

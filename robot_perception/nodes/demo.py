@@ -30,7 +30,7 @@ from robot_perception.pipeline.parameters import Value, values_of
 from robot_perception.sources import open_source, Role
 from robot_perception.sources.example import write_example_bag
 from robot_perception.viewer import Figure, Table, write_page, write_scene
-from robot_perception.viewer.atomic import make_folder
+from robot_perception.viewer.atomic import make_folder, write_bytes
 
 _START_LIMIT_S = 180.0
 # The last frame of a slow network.
@@ -198,7 +198,8 @@ def _write(
         scene=scene,
         files=tuple(files),
     )
-    (output / 'report.json').write_text(json.dumps(_as_json(report), indent=2) + '\n')
+    text = json.dumps(_as_json(report), indent=2) + '\n'
+    write_bytes(output / 'report.json', text.encode())
     _write_page(report, output)
     return report
 

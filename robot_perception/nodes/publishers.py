@@ -14,7 +14,7 @@ from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import Stages
 from robot_perception.pipeline.outputs import Output, OUTPUTS, Published
 
-_LABEL_INFO_TYPE = 'vision_msgs/msg/LabelInfo'
+LABEL_INFO_TYPE = 'vision_msgs/msg/LabelInfo'
 _OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -34,14 +34,14 @@ class OutputPublishers:
             PerceptionError: a message package is missing; then nothing has been created.
 
         """
-        for type_name in (*(output.type_name for output in OUTPUTS), _LABEL_INFO_TYPE):
+        for type_name in (*(output.type_name for output in OUTPUTS), LABEL_INFO_TYPE):
             message_class(type_name)
         self._node = node
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
             for output in OUTPUTS
         }
-        self._label_info = self._create(LABEL_INFO, _LABEL_INFO_TYPE, qos.latched())
+        self._label_info = self._create(LABEL_INFO, LABEL_INFO_TYPE, qos.latched())
 
     def _create(self, topic: str, type_name: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
         return self._node.create_lifecycle_publisher(

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from robot_perception.conversions.messages import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.nodes.publishers import LABEL_INFO
+from robot_perception.nodes.publishers import LABEL_INFO, LABEL_INFO_TYPE
 from robot_perception.pipeline.outputs import OUTPUTS
 
 IMAGE = 'image'
@@ -75,7 +75,7 @@ class Recorder(Node):
         for output in OUTPUTS:
             self._hear(output.type_name, f'{target}/{output.topic}', output.topic)
         self.create_subscription(
-            message_class('vision_msgs/msg/LabelInfo'),
+            message_class(LABEL_INFO_TYPE),
             f'{target}/{LABEL_INFO}',
             self._on_label_info,
             qos.latched(),

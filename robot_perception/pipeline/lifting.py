@@ -50,8 +50,9 @@ def lift_objects(
     rays = camera.rays()
     positions = []
     for index in range(len(detections)):
-        rows, columns = _window(detections.boxes_xyxy[index], depth.size_hw)
-        if masks is not None:
+        if masks is None:
+            rows, columns = _window(detections.boxes_xyxy[index], depth.size_hw)
+        else:
             # A mask may reach beyond its box.
             rows, columns = _mask_window(masks.pixels[index])
         window = _thinned(rows, columns)
