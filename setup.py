@@ -29,7 +29,10 @@ setup(
     # Message definitions travel along, so that bags can be written without a ROS installation.
     packages=[*find_packages(include=[NAME, f'{NAME}.*']), *DEFINITIONS],
     package_dir=DEFINITIONS,
-    package_data={'': ['py.typed', '*.json', '*.msg', '*.safetensors', '*.xml', '*.yaml']},
+    package_data={
+        '': ['py.typed', '*.json', '*.msg', '*.xml', '*.yaml'],
+        f'{NAME}.models': ['demo/*/*'],
+    },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
         (f'share/{NAME}', ['package.xml']),

@@ -5,12 +5,13 @@ import json
 
 import numpy as np
 from safetensors.torch import load_file, save_file
+from tiny_checkpoints import spread_weights
 import torch
 import transformers
 
 from robot_perception.core import Image
+from robot_perception.models.checkpoint_writer import write_checkpoint
 from robot_perception.models.network import quiet_transformers
-from robot_perception.models.tiny import spread_weights, write_checkpoint
 
 IMAGENET = {
     'image_mean': [0.485, 0.456, 0.406],

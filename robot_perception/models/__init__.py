@@ -4,8 +4,8 @@ This file, the stubs and the catalogue need no torch; an adapter imports it when
 
 The four builders take the same arguments:
 
-- ``model``: ``'stub'``, ``'demo'`` (tiny random networks of the real architectures), an id of the
-  catalogue, or the path of a checkpoint folder.
+- ``model``: ``'stub'``, ``'demo'`` (small networks of the real architectures that come with this
+  package and know its demo world only), an id of the catalogue, or the path of a checkpoint folder.
 - ``device``: ``'auto'`` (CUDA where there is one), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
 - ``precision``: ``'auto'`` (fp32 on a CPU, fp16 on CUDA), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
 - ``input_size``: side of the network's input in pixels: the short side where the aspect is kept
@@ -118,13 +118,7 @@ def build_segmenter(
 
 def _checkpoint(model: str, task: Task) -> Checkpoint:
     from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
-    from robot_perception.models.installation import check_installation  # noqa: PLC0415 - likewise
 
-    if model == DEMO:
-        check_installation()
-        from robot_perception.models.tiny import demo_checkpoint  # noqa: PLC0415 - imports torch
-
-        model = str(demo_checkpoint(task))
     return find_checkpoint(model, task)
 
 

@@ -45,6 +45,15 @@ NETWORKS: Mapping[Task, Mapping[str, str]] = {
     'segmenter': {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
 }
 
+# Networks that come with the package, trained on its demo world.
+_EMBEDDED = Path(__file__).parent / 'demo'
+EMBEDDED: Mapping[Task, str] = {
+    'features': 'dinov2',
+    'depth': 'depth_anything',
+    'detector': 'rt_detr_v2',
+    'segmenter': 'sam2',
+}
+
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
 _SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
@@ -86,8 +95,9 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
     """Find the folder of ``model`` and read its small files.
 
     Args:
-        model: path of a folder, or an id of the catalogue, which is looked for in the cache of
-            the Hugging Face Hub at the catalogue's revision. A folder goes first.
+        model: ``'demo'``, the path of a folder, or an id of the catalogue, which is looked for
+            in the cache of the Hugging Face Hub at the catalogue's revision. A folder goes before
+            an id.
         task: what the network is to do.
 
     Raises:
@@ -98,6 +108,8 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
 
     """
     check_installation()
+    if model == DEMO:
+        return _embedded(task)
     parameter = f'{task}.model'
     folder = Path(model).expanduser()
     if model and folder.is_dir():
@@ -116,6 +128,16 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
             f'{row.task}. Use one of {", ".join(known_models(task))}.'
         )
     return read_checkpoint(_cached_folder(row), task, name=row.model)
+
+
+def _embedded(task: Task) -> Checkpoint:
+    name = EMBEDDED[task]
+    try:
+        return read_checkpoint(_EMBEDDED / name, task, name=f'{DEMO}/{name}')
+    except ModelError as error:
+        raise type(error)(
+            f'{error} This checkpoint is part of the package: install that again.'
+        ) from error
 
 
 def read_checkpoint(folder: Path, task: Task, *, name: str = '') -> Checkpoint:

@@ -221,9 +221,9 @@ class PerceptionConfig:
         if 'demo' not in {section.model for section in sections}:
             return ''
         return (
-            'These networks are small and untrained: their boxes and metres mean nothing. For '
-            'trained ones run "robot-perception models pull --preset robot" (or cpu) and use '
-            '--preset robot.'
+            'These networks are small and know the demo world only: on other pictures their '
+            'boxes and metres mean nothing. For those run '
+            '"robot-perception models pull --preset robot" (or cpu) and use --preset robot.'
         )
 
     @classmethod
@@ -276,12 +276,8 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     'demo': {
         'cpu_threads': 1,
         'features.model': 'demo',
-        'features.input_size': 126,
         'depth.model': 'demo',
-        'depth.input_size': 126,
         'detector.model': 'demo',
-        'detector.input_size': 192,
-        'detector.max_objects': 8,
         'segmenter.model': 'demo',
     },
     'stub': {

@@ -4,9 +4,8 @@ import shutil
 
 from checkpoints import write_detector
 import pytest
+from tiny_checkpoints import write_tiny_checkpoints
 import torch
-
-from robot_perception.models.tiny import write_tiny_checkpoints
 
 
 @pytest.fixture(autouse=True, scope='session')

@@ -1,13 +1,13 @@
+from pathlib import Path
 import stat
 import subprocess
 import sys
 
 from checkpoints import picture
 import numpy as np
-import pytest
+from tiny_checkpoints import write_tiny_checkpoints
 import torch
 
-from robot_perception.core.errors import ModelError
 from robot_perception.models import (
     build_depth_estimator,
     build_detector,
@@ -15,7 +15,6 @@ from robot_perception.models import (
     build_segmenter,
     Frame,
 )
-from robot_perception.models.tiny import demo_checkpoint, write_tiny_checkpoints
 
 
 def content(folder):
@@ -34,8 +33,9 @@ def test_the_same_seed_writes_the_same_bytes(tiny, tmp_path):
 
 def test_another_process_writes_the_same_bytes(tiny, tmp_path):
     code = (
-        'from pathlib import Path; from robot_perception.models.tiny import '
-        f'write_tiny_checkpoints; write_tiny_checkpoints(Path({str(tmp_path)!r}))'
+        f'import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); '
+        'from pathlib import Path; from tiny_checkpoints import write_tiny_checkpoints; '
+        f'write_tiny_checkpoints(Path({str(tmp_path)!r}))'
     )
     subprocess.run([sys.executable, '-c', code], check=True, capture_output=True)
     assert content(tmp_path) == content(tiny['features'].parent)
@@ -82,36 +82,3 @@ def test_what_comes_out_is_varied(tiny):
     assert build_feature_extractor(str(tiny['features'])).extract(frame).patches.std() > 0.1
     masks = build_segmenter(str(tiny['segmenter'])).segment(frame, found.boxes_xyxy)
     assert 0.02 < masks.pixels.mean() < 0.98
-
-
-def test_demo_makes_its_checkpoints_once_in_the_cache(tmp_path, monkeypatch, tiny):
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    folder = demo_checkpoint('depth')
-    assert tmp_path in folder.parents
-    assert content(folder) == content(tiny['depth'])
-    made = (folder / 'model.safetensors').stat().st_mtime_ns
-    assert build_depth_estimator('demo').estimate(Frame(picture())).size_hw == (48, 64)
-    assert (folder / 'model.safetensors').stat().st_mtime_ns == made
-    assert len(list((tmp_path / 'robot_perception').iterdir())) == 1
-
-
-def test_another_process_may_be_first(tmp_path, monkeypatch):
-    from robot_perception.models import tiny as module
-
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    write = module.write_tiny_checkpoints
-
-    def write_late(folder):
-        write(tmp_path / 'robot_perception' / 'tiny-1')
-        return write(folder)
-
-    monkeypatch.setattr(module, 'write_tiny_checkpoints', write_late)
-    assert (demo_checkpoint('features') / 'config.json').is_file()
-
-
-def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
-    (tmp_path / 'file').write_text('')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
-    message = r'depth.model: demo checkpoints cannot be written to .*set XDG_CACHE_HOME'
-    with pytest.raises(ModelError, match=message):
-        build_depth_estimator('demo')

@@ -1,28 +1,14 @@
-"""Seeded tiny checkpoints of the four real architectures, made on demand.
+"""Seeded tiny checkpoints of the four real architectures.
 
 They take the very path of the full-size ones, file for file. Their weights are random: what they
 return means nothing.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Mapping
-import json
-import os
-from pathlib import Path
-import tempfile
-from typing import Any
-
 import torch
 import transformers
 
-from robot_perception.core.errors import ModelError
-from robot_perception.models.catalogue import Task
-from robot_perception.models.checkpoint import PREPROCESSOR
-from robot_perception.models.network import quiet_transformers
+from robot_perception.models.checkpoint_writer import write_checkpoint
 
-# To be raised when what is written changes: finished folders in the cache are not made again.
-_VERSION = 1
 _IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
 _BILINEAR, _BICUBIC = 2, 3
 _COMMON = {'do_resize': True, 'do_rescale': True, 'rescale_factor': 1 / 255, 'do_normalize': True}
@@ -39,7 +25,7 @@ nothing.**
 """
 
 
-def write_tiny_checkpoints(folder: Path, seed: int = 0) -> dict[Task, Path]:
+def write_tiny_checkpoints(folder, seed=0):
     """Write one checkpoint for each task; the same seed writes the same bytes.
 
     Args:
@@ -50,7 +36,7 @@ def write_tiny_checkpoints(folder: Path, seed: int = 0) -> dict[Task, Path]:
         The checkpoint folder of each task.
 
     """
-    folders: dict[Task, Path] = {}
+    folders = {}
     for task, (name, make, preprocessor) in _MAKERS.items():
         # The caller's random numbers stay what they were.
         with torch.random.fork_rng(devices=[]):
@@ -63,57 +49,7 @@ def write_tiny_checkpoints(folder: Path, seed: int = 0) -> dict[Task, Path]:
     return folders
 
 
-def write_checkpoint(
-    network: Any,  # noqa: ANN401 - transformers publishes no types
-    folder: Path,
-    preprocessor: Mapping[str, Any],
-    card: str,
-) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and README.md for all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with quiet_transformers():
-        network.save_pretrained(folder)
-    text = json.dumps(preprocessor, indent=2, sort_keys=True)
-    (folder / PREPROCESSOR).write_text(f'{text}\n', encoding='utf-8')
-    (folder / 'README.md').write_text(card, encoding='utf-8')
-    for file in folder.iterdir():
-        # transformers writes weights for their owner alone.
-        file.chmod(0o644)
-
-
-def demo_checkpoint(task: Task) -> Path:
-    """Return the checkpoint of ``model: demo``, made in the user's cache the first time.
-
-    Raises:
-        ModelError: the cache cannot be written.
-
-    """
-    cache = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'robot_perception'
-    folder = cache / f'tiny-{_VERSION}'
-    if not folder.is_dir():
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix='making-', dir=cache) as making:
-                write_tiny_checkpoints(Path(making) / 'tiny')
-                _settle(Path(making) / 'tiny', folder)
-        except OSError as error:
-            raise ModelError(
-                f'{task}.model: demo checkpoints cannot be written to {cache} ({error}). '
-                'Make it writable, or set XDG_CACHE_HOME to a folder that is.'
-            ) from error
-    return folder / _MAKERS[task][0]
-
-
-def _settle(made: Path, folder: Path) -> None:
-    """Move a finished folder to its name, unless another process was first."""
-    try:
-        made.rename(folder)
-    except OSError:
-        if not folder.is_dir():
-            raise
-
-
-def spread_weights(network: torch.nn.Module) -> None:
+def spread_weights(network):
     """Draw weights so that what comes out varies; untrained tiny networks are near constant."""
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
@@ -122,11 +58,11 @@ def spread_weights(network: torch.nn.Module) -> None:
             torch.nn.init.normal_(module.weight, std=module.in_features**-0.5)
 
 
-def _features() -> Any:  # noqa: ANN401 - transformers publishes no types
+def _features():
     return transformers.Dinov2Model(_vit())
 
 
-def _depth() -> Any:  # noqa: ANN401 - transformers publishes no types
+def _depth():
     config = transformers.DepthAnythingConfig(
         backbone_config=_vit(out_indices=[1, 2, 3, 4], reshape_hidden_states=False),
         reassemble_hidden_size=32,
@@ -139,13 +75,13 @@ def _depth() -> Any:  # noqa: ANN401 - transformers publishes no types
     return transformers.DepthAnythingForDepthEstimation(config)
 
 
-def _shallow(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+def _shallow(network):
     """Keep depth inside its range instead of at either end."""
     with torch.no_grad():
         network.head.conv3.weight.mul_(0.02)
 
 
-def _detector() -> Any:  # noqa: ANN401 - transformers publishes no types
+def _detector():
     backbone = transformers.ResNetConfig(
         embedding_size=8,
         hidden_sizes=[8, 16, 16, 32],
@@ -169,7 +105,7 @@ def _detector() -> Any:  # noqa: ANN401 - transformers publishes no types
     return transformers.DetrForObjectDetection(config)
 
 
-def _sure(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+def _sure(network):
     """Make queries differ, and some pass a threshold of 0.5."""
     with torch.no_grad():
         network.model.query_position_embeddings.weight.normal_(std=3)
@@ -177,7 +113,7 @@ def _sure(network: Any) -> None:  # noqa: ANN401 - transformers publishes no typ
         network.class_labels_classifier.weight.mul_(4)
 
 
-def _segmenter() -> Any:  # noqa: ANN401 - transformers publishes no types
+def _segmenter():
     backbone = transformers.Sam2HieraDetConfig(
         hidden_size=8,
         image_size=[_SAM2_SIDE, _SAM2_SIDE],
@@ -210,7 +146,7 @@ def _segmenter() -> Any:  # noqa: ANN401 - transformers publishes no types
     return transformers.Sam2Model(config)
 
 
-def _vit(**more: Any) -> Any:  # noqa: ANN401 - transformers publishes no types
+def _vit(**more):
     return transformers.Dinov2Config(
         hidden_size=32,
         num_hidden_layers=4,
@@ -255,10 +191,10 @@ _SAM2_PREPROCESSOR = {
     'size': {'height': _SAM2_SIDE, 'width': _SAM2_SIDE},
 }
 
-_MAKERS: Mapping[Task, tuple[str, Callable[[], Any], Mapping[str, Any]]] = {
+_MAKERS = {
     'features': ('tiny-dinov2', _features, _DINOV2_PREPROCESSOR),
     'depth': ('tiny-depth-anything', _depth, _DEPTH_PREPROCESSOR),
     'detector': ('tiny-detr', _detector, _DETR_PREPROCESSOR),
     'segmenter': ('tiny-sam2', _segmenter, _SAM2_PREPROCESSOR),
 }
-_LIVELIER: Mapping[Task, Callable[[Any], None]] = {'depth': _shallow, 'detector': _sure}
+_LIVELIER = {'depth': _shallow, 'detector': _sure}

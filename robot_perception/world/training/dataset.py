@@ -1,0 +1,186 @@
+"""Rendered scenes on disk, so that a training reads each many times and renders it once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import as_completed, ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from robot_perception.core.arrays import AnyArray, BoolArray
+from robot_perception.core.errors import InputError, OutputError
+from robot_perception.world.frame import WorldFrame
+from robot_perception.world.render import render
+from robot_perception.world.vocabulary import FIRST_TEST_SEED, SCENE_TYPES
+
+SIZE_HW = (240, 320)
+MAX_OBJECTS = 16
+_CHUNK = 32
+_ABOUT = 'about.json'
+# To be raised when scenes or this layout change: older folders are refused.
+_VERSION = 1
+_COLUMNS = ('class_id', 'visible_share', 'left', 'top', 'right', 'bottom')
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dataset:
+    """N scenes as arrays mapped from files.
+
+    Attributes:
+        seeds: of the scenes, in order.
+        images: (N, H, W, 3) uint8.
+        depth_m: (N, H, W) float16.
+        instances: (N, H, W) uint8: 0 = background, otherwise row of `objects` + 1.
+        objects: (N, 16, 6) float32: class (-1 = no object), visible share, box of the visible
+            part in pixels: left, top, right, bottom.
+        scene_types: (N,) uint8, index in `SCENE_TYPES`.
+        rendered: (N,) bool.
+
+    """
+
+    seeds: range
+    images: AnyArray
+    depth_m: AnyArray
+    instances: AnyArray
+    objects: AnyArray
+    scene_types: AnyArray
+    rendered: BoolArray
+
+    def __len__(self) -> int:
+        """Count of scenes."""
+        return len(self.seeds)
+
+
+def render_dataset(
+    folder: Path,
+    seeds: range,
+    *,
+    processes: int,
+    on_scenes: Callable[[int], object] = lambda _: None,
+) -> Dataset:
+    """Render what is not yet there; an interrupted call is taken up by the next.
+
+    Args:
+        folder: made if it is missing.
+        seeds: training seeds, below 900000.
+        processes: how many render.
+        on_scenes: called with the count of scenes that are newly there.
+
+    Raises:
+        InputError: no seeds, or seeds that are kept for tests.
+        OutputError: the folder holds something else or cannot be written.
+
+    """
+    if not seeds or seeds.start < 0 or seeds.step != 1:
+        raise InputError(f'seeds: expected a range such as 0:12000, got {seeds}.')
+    if seeds.stop > FIRST_TEST_SEED:
+        raise InputError(
+            f'seeds: expected training seeds, below {FIRST_TEST_SEED}, got {seeds.stop - 1}. '
+            'The others are kept for tests.'
+        )
+    try:
+        _make_files(folder, seeds)
+        dataset = open_dataset(folder)
+        rendered = dataset.rendered
+        on_scenes(int(np.count_nonzero(rendered)))
+        chunks = [
+            chunk
+            for chunk in np.split(np.arange(len(seeds)), range(_CHUNK, len(seeds), _CHUNK))
+            if not rendered[chunk].all()
+        ]
+        context = multiprocessing.get_context('spawn')
+        with ProcessPoolExecutor(processes, context, initializer=os.nice, initargs=(5,)) as pool:
+            work = partial(_render_chunk, folder)
+            for done in as_completed([pool.submit(work, chunk.tolist()) for chunk in chunks]):
+                on_scenes(done.result())
+    except OSError as error:
+        raise OutputError(
+            f'{folder}: scenes cannot be written: {error.strerror or error}. '
+            'Check the folder, its permissions and the free space.'
+        ) from error
+    return open_dataset(folder)
+
+
+def open_dataset(folder: Path) -> Dataset:
+    """Map the files of a folder, for reading and for marking.
+
+    Raises:
+        OutputError: the folder holds something else.
+
+    """
+    about = _about(folder)
+    seeds = range(*about['seeds'])
+    names = ('images', 'depth_m', 'instances', 'objects', 'scene_types', 'rendered')
+    return Dataset(seeds, *(np.load(folder / f'{name}.npy', mmap_mode='r+') for name in names))
+
+
+def _make_files(folder: Path, seeds: range) -> None:
+    if (folder / _ABOUT).exists():
+        found = _about(folder)
+        if found['seeds'] != [seeds.start, seeds.stop]:
+            raise OutputError(
+                f'{folder}: expected scenes of the seeds {seeds.start}:{seeds.stop}, found '
+                '{}:{}. Choose another folder or the same seeds.'.format(*found['seeds'])
+            )
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    count = len(seeds)
+    for name, shape, dtype in (
+        ('images', (count, *SIZE_HW, 3), np.uint8),
+        ('depth_m', (count, *SIZE_HW), np.float16),
+        ('instances', (count, *SIZE_HW), np.uint8),
+        ('objects', (count, MAX_OBJECTS, len(_COLUMNS)), np.float32),
+        ('scene_types', (count,), np.uint8),
+        ('rendered', (count,), np.bool_),
+    ):
+        open_memmap(folder / f'{name}.npy', mode='w+', dtype=dtype, shape=shape)
+    # Last: a folder with this file has all the others.
+    text = json.dumps({'version': _VERSION, 'seeds': [seeds.start, seeds.stop]})
+    (folder / _ABOUT).write_text(text, encoding='utf-8')
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    file = folder / _ABOUT
+    try:
+        about: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f'{file}: expected the description of rendered scenes, got {error}. '
+            'Choose another folder.'
+        ) from error
+    if about.get('version') != _VERSION:
+        raise OutputError(
+            f'{file}: expected version {_VERSION}, got {about.get("version")}. '
+            'Remove the folder and render again.'
+        )
+    return about
+
+
+def _render_chunk(folder: Path, places: list[int]) -> int:
+    dataset = open_dataset(folder)
+    count = 0
+    for place in places:
+        if not dataset.rendered[place]:
+            _store(render(dataset.seeds[place], SIZE_HW), dataset, place)
+            dataset.rendered[place] = True
+            count += 1
+    return count
+
+
+def _store(frame: WorldFrame, dataset: Dataset, place: int) -> None:
+    dataset.images[place] = frame.image.rgb
+    dataset.depth_m[place] = frame.depth.metres
+    dataset.instances[place] = frame.instances.astype(np.uint8)
+    dataset.scene_types[place] = SCENE_TYPES.index(frame.scene_type)
+    found = frame.detections
+    dataset.objects[place] = -1
+    rows = dataset.objects[place, : len(found)]
+    rows[:, 0], rows[:, 1], rows[:, 2:] = found.class_ids, found.scores, found.boxes_xyxy

@@ -1,0 +1,201 @@
+"""Depth Anything with a DINOv2 backbone, small: metres, and features of the scene."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.nn import functional
+import transformers
+
+from robot_perception.world.training.batches import Batch
+from robot_perception.world.training.trainer import Trained
+from robot_perception.world.vocabulary import CLASS_NAMES, SCENE_TYPES
+
+_PATCH = 14
+_HEIGHT, _WIDTH = 12 * _PATCH, 16 * _PATCH
+_HIDDEN, _LAYERS = 160, 5
+_MAX_DEPTH_M = 8
+_SLOPE_WEIGHT = 0.5
+# Each patch is asked at 7 x 7 points of it.
+_POINTS = 7
+_IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
+_PIXELS: Mapping[str, Any] = {
+    **_IMAGENET,
+    'do_resize': True,
+    'resample': 2,
+    'do_rescale': True,
+    'rescale_factor': 1 / 255,
+    'do_normalize': True,
+}
+_DEPTH_PREPROCESSOR: Mapping[str, Any] = {
+    **_PIXELS,
+    'image_processor_type': 'DPTImageProcessor',
+    'size': {'height': _HEIGHT, 'width': _WIDTH},
+    'keep_aspect_ratio': True,
+    'ensure_multiple_of': _PATCH,
+}
+_FEATURES_PREPROCESSOR: Mapping[str, Any] = {
+    **_PIXELS,
+    'image_processor_type': 'BitImageProcessor',
+    'size': {'shortest_edge': _HEIGHT},
+    'do_center_crop': True,
+    'crop_size': {'height': _HEIGHT, 'width': _WIDTH},
+}
+
+
+class DepthRecipe:
+    """Metric Depth Anything, whose backbone ships on its own as the DINOv2."""
+
+    steps = 3800
+    batch_size = 8
+    learning_rate = 8e-4
+    weight_decay = 1e-2
+
+    def build(self) -> nn.ModuleDict:
+        """Build what is shipped and what helps it to learn."""
+        backbone = transformers.Dinov2Config(
+            hidden_size=_HIDDEN,
+            num_hidden_layers=_LAYERS,
+            num_attention_heads=5,
+            mlp_ratio=4,
+            image_size=_WIDTH,
+            patch_size=_PATCH,
+            out_indices=[2, 3, 4, 5],
+            reshape_hidden_states=False,
+        )
+        config = transformers.DepthAnythingConfig(
+            backbone_config=backbone,
+            patch_size=_PATCH,
+            reassemble_hidden_size=_HIDDEN,
+            neck_hidden_sizes=[16, 32, 48, 64],
+            fusion_hidden_size=24,
+            head_hidden_size=12,
+            depth_estimation_type='metric',
+            max_depth=_MAX_DEPTH_M,
+        )
+        network = transformers.DepthAnythingForDepthEstimation(config)
+        # Start about a metre away, not at half the range.
+        nn.init.constant_(network.head.conv3.bias, -2.0)
+        modules = nn.ModuleDict({'network': network, 'tokens': _TokenExercise()})
+        # torch's stubs do not know of the layout.
+        return modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def loss(self, modules: nn.ModuleDict, batch: Batch) -> torch.Tensor:
+        """Mean error of log depth and of its slopes, and the exercise of the tokens."""
+        metres, tokens = _forward(modules['network'], batch)
+        error, known = _log_error(metres.clamp(min=1e-3).log(), batch)
+        loss = error.abs().sum() / known.sum()
+        for step in (1, 4):
+            for dim in (1, 2):
+                length = known.shape[dim] - step
+                pairs = known.narrow(dim, step, length) & known.narrow(dim, 0, length)
+                slope = error.narrow(dim, step, length) - error.narrow(dim, 0, length)
+                loss = loss + _SLOPE_WEIGHT * (slope.abs() * pairs).sum() / pairs.sum()
+        exercise: torch.Tensor = modules['tokens'](tokens, batch)
+        return loss + exercise
+
+    def measure(self, modules: nn.ModuleDict, batch: Batch) -> dict[str, torch.Tensor]:
+        """Relative error of depth by image, delta1, and whether the type is told."""
+        metres, tokens = _forward(modules['network'], batch)
+        full = functional.interpolate(
+            metres[:, None], batch.depth_m.shape[-2:], mode='bilinear', align_corners=False
+        )[:, 0]
+        truth, known = batch.depth_m.nan_to_num(1), torch.isfinite(batch.depth_m)
+        count = known.sum((1, 2))
+        relative = (((full - truth).abs() / truth) * known).sum((1, 2)) / count
+        ratio = torch.maximum(full / truth, truth / full)
+        exercise = cast('_TokenExercise', modules['tokens'])
+        told = exercise.tell_scene(tokens)[:, : len(SCENE_TYPES)].argmax(-1)
+        return {
+            'AbsRel': relative,
+            'delta1': ((ratio < 1.25) & known).sum((1, 2)) / count,
+            'scene type': (told == batch.scene_types).float(),
+        }
+
+    def trained(self, network: Any) -> tuple[Trained, ...]:  # noqa: ANN401
+        """Give the network, and its backbone as a DINOv2 of its own."""
+        encoder = transformers.Dinov2Model(network.config.backbone_config).eval()
+        encoder.load_state_dict(network.backbone.state_dict())
+        return (
+            Trained(
+                'depth_anything', network, _DEPTH_PREPROCESSOR, 'depth of every pixel, metres'
+            ),
+            Trained('dinov2', encoder, _FEATURES_PREPROCESSOR, 'features of a scene'),
+        )
+
+
+def _forward(network: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ANN401
+    """Depth (B, h, w) in metres, and the tokens (B, 1 + h w / 196, C) of the last layer."""
+    small = functional.interpolate(
+        batch.pixels, (_HEIGHT, _WIDTH), mode='bilinear', antialias=True, align_corners=False
+    )
+    mean, std = (
+        torch.tensor(_IMAGENET[key]).view(1, 3, 1, 1) for key in ('image_mean', 'image_std')
+    )
+    maps = network.backbone((small.float() / 255 - mean) / std).feature_maps
+    rows, columns = _HEIGHT // _PATCH, _WIDTH // _PATCH
+    metres = network.head(network.neck(maps, rows, columns), rows, columns)
+    return metres, maps[-1]
+
+
+class _TokenExercise(nn.Module):
+    """What the tokens of the last layer are asked while they learn.
+
+    The class token tells the type of the scene and the classes in it; each patch tells depth and
+    class at points within it. That reaches the backbone without the way through neck and head.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene = nn.Linear(_HIDDEN, len(SCENE_TYPES) + len(CLASS_NAMES))
+        self.depth = nn.Linear(_HIDDEN, _POINTS**2)
+        self.kind = nn.Linear(_HIDDEN, _POINTS**2 * (len(CLASS_NAMES) + 1))
+
+    def tell_scene(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Score the types of scene, then the classes that may be in it: (B, 3 + K)."""
+        scores: torch.Tensor = self.scene(tokens[:, 0])
+        return scores
+
+    def forward(self, tokens: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Sum the losses of (B, 1 + N, C) tokens."""
+        told = self.tell_scene(tokens)
+        kinds = len(SCENE_TYPES)
+        present = functional.one_hot(batch.classes.clamp(min=-1) + 1, len(CLASS_NAMES) + 1)
+        present = present.amax(1)[:, 1:].float()
+        scene = functional.cross_entropy(told[:, :kinds], batch.scene_types)
+        scene = scene + functional.binary_cross_entropy_with_logits(told[:, kinds:], present)
+        error, known = _log_error(_unfolded(self.depth(tokens[:, 1:]))[:, 0], batch)
+        answers = _unfolded(self.kind(tokens[:, 1:]))
+        row = _sampled(batch.instances, answers.shape[-2:]).flatten(1)
+        classes = functional.pad(batch.classes, (1, 0), value=-1).gather(1, row)
+        target = torch.where(classes < 0, len(CLASS_NAMES), classes).view(error.shape)
+        return (
+            0.1 * scene
+            + error.abs().sum() / known.sum()
+            + 0.3 * functional.cross_entropy(answers, target)
+        )
+
+
+def _unfolded(answers: torch.Tensor) -> torch.Tensor:
+    """Lay the points of all patches side by side: (B, N, 49 K) -> (B, K, rows, columns)."""
+    return functional.pixel_shuffle(
+        answers.mT.reshape(len(answers), -1, _HEIGHT // _PATCH, _WIDTH // _PATCH), _POINTS
+    )
+
+
+def _log_error(log_depth: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Error of (B, h, w) log metres, 0 where the truth is unknown; and where it is known."""
+    truth = _sampled(batch.depth_m, log_depth.shape[-2:])
+    known = torch.isfinite(truth)
+    return torch.where(known, log_depth - truth.nan_to_num(1).log(), 0), known
+
+
+def _sampled(values: torch.Tensor, size_hw: torch.Size) -> torch.Tensor:
+    """Values (B, H, W) at the middles of fewer, larger pixels: (B, h, w); edges stay edges."""
+    height, width = size_hw
+    rows = ((torch.arange(height) + 0.5) * values.shape[1] / height).long()
+    columns = ((torch.arange(width) + 0.5) * values.shape[2] / width).long()
+    return values[:, rows[:, None], columns[None]]

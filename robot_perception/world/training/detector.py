@@ -1,0 +1,138 @@
+"""RT-DETRv2, small: which objects are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+import transformers
+
+from robot_perception.world.training.batches import Batch
+from robot_perception.world.training.cells import CellExercise, iou_xyxy
+from robot_perception.world.training.trainer import Trained
+from robot_perception.world.vocabulary import CLASS_NAMES
+
+_HEIGHT, _WIDTH = 192, 256
+_WIDTHS = [32, 48, 96, 128]
+_HIDDEN = 64
+# Maps at strides of 8 and 16 pixels take part in the exercise.
+_LEVELS = 2
+_SURE = 0.3
+_PREPROCESSOR: Mapping[str, Any] = {
+    'image_processor_type': 'RTDetrImageProcessor',
+    'do_resize': True,
+    'size': {'height': _HEIGHT, 'width': _WIDTH},
+    'resample': 2,
+    'do_rescale': True,
+    'rescale_factor': 1 / 255,
+    'do_normalize': False,
+}
+
+
+class DetectorRecipe:
+    """RT-DETRv2 of one million weights on a basic ResNet.
+
+    While it learns, two more heads on the maps of its encoder say for every cell which class it
+    shows and where the edges of that object are, which teaches the maps much sooner than the few
+    queries that are matched with an object do.
+    """
+
+    steps = 6000
+    batch_size = 16
+    learning_rate = 8e-4
+    weight_decay = 1e-4
+
+    def build(self) -> nn.ModuleDict:
+        """Build what is shipped and what helps it to learn."""
+        backbone = transformers.ResNetConfig(
+            embedding_size=_WIDTHS[0],
+            hidden_sizes=_WIDTHS,
+            depths=[1, 1, 1, 1],
+            layer_type='basic',
+            out_features=['stage2', 'stage3', 'stage4'],
+        )
+        config = transformers.RTDetrV2Config(
+            backbone_config=backbone,
+            freeze_backbone_batch_norms=False,
+            id2label=dict(enumerate(CLASS_NAMES)),
+            label2id={name: index for index, name in enumerate(CLASS_NAMES)},
+            encoder_hidden_dim=_HIDDEN,
+            encoder_in_channels=_WIDTHS[1:],
+            encoder_ffn_dim=2 * _HIDDEN,
+            encoder_layers=1,
+            encoder_attention_heads=4,
+            hidden_expansion=0.5,
+            d_model=_HIDDEN,
+            num_queries=24,
+            decoder_in_channels=[_HIDDEN] * 3,
+            decoder_ffn_dim=2 * _HIDDEN,
+            decoder_layers=3,
+            decoder_attention_heads=4,
+            num_denoising=20,
+            anchor_image_size=None,
+            eval_size=None,
+            feat_strides=[8, 16, 32],
+        )
+        network = transformers.RTDetrV2ForObjectDetection(config)
+        cells = CellExercise(_LEVELS, _HIDDEN)
+        modules = nn.ModuleDict({'network': network, 'cells': cells})
+        # torch's stubs do not know of the layout.
+        return modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+    def loss(self, modules: nn.ModuleDict, batch: Batch) -> torch.Tensor:
+        """Loss of transformers, and that of the cells."""
+        output = modules['network'](pixel_values=_pixels(batch), labels=_labels(batch))
+        exercise: torch.Tensor = modules['cells'](output.encoder_last_hidden_state, batch)
+        loss: torch.Tensor = output.loss
+        return loss + exercise
+
+    def measure(self, modules: nn.ModuleDict, batch: Batch) -> dict[str, torch.Tensor]:
+        """Share of the objects that are found, and IoU of the boxes of those."""
+        output = modules['network'](pixel_values=_pixels(batch))
+        scores, classes = output.logits.sigmoid().max(-1)
+        boxes = _corners(output.pred_boxes)
+        truth = batch.boxes_relative
+        found = []
+        for index in range(len(truth)):
+            true = torch.nonzero(batch.classes[index] >= 0)[:, 0]
+            sure = scores[index] > _SURE
+            iou = iou_xyxy(truth[index, true][:, None], boxes[index, sure][None])
+            iou = iou * (batch.classes[index, true][:, None] == classes[index, sure][None])
+            found.append(iou.max(-1).values if iou.shape[1] else iou.new_zeros(len(true)))
+        iou = torch.cat(found)
+        return {
+            'recall at IoU 0.5': (iou > 0.5).float(),
+            'recall at IoU 0.75': (iou > 0.75).float(),
+            'boxes per object': torch.tensor([(scores > _SURE).sum() / max(1, len(iou))]),
+        }
+
+    def trained(self, network: Any) -> tuple[Trained, ...]:  # noqa: ANN401
+        """Give the network itself."""
+        return (Trained('rt_detr_v2', network, _PREPROCESSOR, 'boxes and classes of objects'),)
+
+
+def _pixels(batch: Batch) -> torch.Tensor:
+    small = functional.interpolate(
+        batch.pixels, (_HEIGHT, _WIDTH), mode='bilinear', antialias=True, align_corners=False
+    )
+    return (small.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def _labels(batch: Batch) -> list[dict[str, torch.Tensor]]:
+    corners = batch.boxes_relative
+    boxes = torch.cat(
+        [(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], -1
+    )
+    return [
+        {'class_labels': classes[classes >= 0], 'boxes': box[classes >= 0]}
+        for classes, box in zip(batch.classes, boxes, strict=True)
+    ]
+
+
+def _corners(boxes: torch.Tensor) -> torch.Tensor:
+    return torch.cat(
+        [boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1
+    )

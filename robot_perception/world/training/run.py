@@ -1,0 +1,124 @@
+"""From rendered scenes to checkpoint folders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+import os
+from pathlib import Path
+import secrets
+import shutil
+
+import torch
+
+from robot_perception.core.errors import InputError, OutputError
+from robot_perception.models.checkpoint_writer import write_checkpoint
+from robot_perception.world.training.batches import count_watched
+from robot_perception.world.training.dataset import Dataset
+from robot_perception.world.training.depth import DepthRecipe
+from robot_perception.world.training.detector import DetectorRecipe
+from robot_perception.world.training.segmenter import SegmenterRecipe
+from robot_perception.world.training.trainer import learn, Progress, Recipe, STATE, Trained
+
+RECIPES: Mapping[str, type[Recipe]] = {
+    'depth': DepthRecipe,
+    'detector': DetectorRecipe,
+    'segmenter': SegmenterRecipe,
+}
+_CARD = """---
+license: apache-2.0
+---
+# {name}: {purpose}
+
+A small network of the real architecture, trained from nothing on rendered scenes of the demo
+world of robot_perception, and on nothing else: {steps} steps of {batch} scenes out of the seeds
+{seeds.start} to {seeds.stop} (the last {watched} only watched). It knows seven kinds of things on
+a table, a floor or a shelf. **On photographs what it returns means nothing.**
+"""
+
+
+def train_demo_model(
+    task: str,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    steps: int,
+    report_every: int = 200,
+    on_step: Callable[[int], object] = lambda _: None,
+    on_report: Callable[[Progress], object] = lambda _: None,
+) -> tuple[Path, ...]:
+    """Train one recipe, or go on with it, and write what it gives.
+
+    Args:
+        task: ``'depth'`` (which gives the features too), ``'detector'`` or ``'segmenter'``.
+        dataset: completely rendered, at least 10 scenes.
+        folder: for the checkpoints; while it is trained, for its state.
+        steps: how many; the ``steps`` of a recipe are those of the shipped checkpoint.
+        report_every: steps between two reports, at which the state is written.
+        on_step: called with the count of steps newly done, those done before included.
+        on_report: called at each report.
+
+    Returns:
+        The checkpoint folders.
+
+    Raises:
+        InputError: no such task, too few scenes, or some that are not rendered.
+        OutputError: a checkpoint is there already, the folder cannot be written or holds the
+            state of another training.
+
+    """
+    if task not in RECIPES:
+        raise InputError(f'task: expected one of {", ".join(RECIPES)}, got {task!r}.')
+    if not count_watched(dataset) or not dataset.rendered.all():
+        raise InputError(
+            f'dataset: expected at least 10 scenes, all rendered, got {len(dataset)} of which '
+            f'{int(dataset.rendered.sum())} are. Render more.'
+        )
+    recipe = RECIPES[task]()
+    for trained in recipe.trained(recipe.build()['network']):
+        if os.path.lexists(folder / trained.name):
+            raise OutputError(
+                f'{folder / trained.name}: expected no checkpoint yet, found one. '
+                'Choose another folder, or remove it.'
+            )
+    network = learn(
+        recipe,
+        dataset,
+        folder,
+        steps=steps,
+        report_every=report_every,
+        on_step=on_step,
+        on_report=on_report,
+    )
+    written = tuple(
+        _write(trained, folder, _card(trained, recipe, steps, dataset))
+        for trained in recipe.trained(network)
+    )
+    (folder / STATE).unlink()
+    return written
+
+
+def _card(trained: Trained, recipe: Recipe, steps: int, dataset: Dataset) -> str:
+    return _CARD.format(
+        name=trained.name,
+        purpose=trained.purpose,
+        steps=steps,
+        batch=recipe.batch_size,
+        seeds=dataset.seeds,
+        watched=count_watched(dataset),
+    )
+
+
+def _write(trained: Trained, folder: Path, card: str) -> Path:
+    part = folder / f'.{trained.name}.{secrets.token_hex(4)}.part'
+    try:
+        # Weights laid out for training are stored as any other.
+        network = trained.network.to(memory_format=torch.contiguous_format)
+        write_checkpoint(network, part, trained.preprocessor, card)
+        return part.rename(folder / trained.name)
+    except OSError as error:
+        raise OutputError(
+            f'{folder / trained.name}: cannot be written: {error.strerror or error}. '
+            'Check the folder and the free space; the same command goes on from here.'
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

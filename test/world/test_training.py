@@ -1,0 +1,276 @@
+"""Training of the demo models: what it reads, what it learns from, and that nothing is lost."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from robot_perception.core.errors import InputError, OutputError
+from robot_perception.models import (
+    build_depth_estimator,
+    build_detector,
+    build_feature_extractor,
+    build_segmenter,
+    Frame,
+)
+from robot_perception.world import render, SCENE_TYPES
+from robot_perception.world.training import (
+    RECIPES,
+    render_dataset,
+    train_demo_model,
+    trainer,
+)
+from robot_perception.world.training.batches import training_batch, watched_batches
+from robot_perception.world.training.cells import cell_loss, iou_xyxy
+from robot_perception.world.training.dataset import open_dataset, SIZE_HW
+from robot_perception.world.training.trainer import learn, STATE
+
+SEEDS = range(40, 60)
+
+
+@pytest.fixture(autouse=True, scope='module')
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('scenes') / 'data'
+    render_dataset(folder, SEEDS, processes=1)
+    return folder
+
+
+@pytest.fixture
+def dataset(folder):
+    return open_dataset(folder)
+
+
+def test_scenes_are_those_of_their_seeds(dataset):
+    for place in (0, 7):
+        frame = render(SEEDS[place], SIZE_HW)
+        found = frame.detections
+        np.testing.assert_array_equal(dataset.images[place], frame.image.rgb)
+        np.testing.assert_array_equal(dataset.instances[place], frame.instances)
+        np.testing.assert_allclose(dataset.depth_m[place], frame.depth.metres, rtol=1e-3)
+        np.testing.assert_array_equal(dataset.objects[place, : len(found), 2:], found.boxes_xyxy)
+        np.testing.assert_array_equal(dataset.objects[place, : len(found), 0], found.class_ids)
+        assert np.all(dataset.objects[place, len(found) :, 0] == -1)
+        assert SCENE_TYPES[dataset.scene_types[place]] == frame.scene_type
+
+
+def test_only_missing_scenes_are_rendered_again(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    half = open_dataset(copy)
+    half.images[3] = 0
+    half.rendered[3] = False
+    half.images[4] = 1
+    counts = []
+    again = render_dataset(copy, SEEDS, processes=1, on_scenes=counts.append)
+    assert counts == [len(SEEDS) - 1, 1]
+    np.testing.assert_array_equal(again.images[3], open_dataset(folder).images[3])
+    assert np.all(again.images[4] == 1)
+
+
+@pytest.mark.parametrize(
+    ('seeds', 'message'),
+    [
+        (range(5, 5), 'expected a range such as 0:12000'),
+        (
+            range(899_990, 900_001),
+            r'expected training seeds, below 900000, got 900000\. The others',
+        ),
+    ],
+)
+def test_seeds_that_are_not_for_training_are_refused(tmp_path, seeds, message):
+    with pytest.raises(InputError, match=message):
+        render_dataset(tmp_path / 'data', seeds, processes=1)
+    assert not (tmp_path / 'data').exists()
+
+
+def test_a_folder_of_other_seeds_is_refused(folder):
+    with pytest.raises(OutputError, match='expected scenes of the seeds 0:20, found 40:60'):
+        render_dataset(folder, range(20), processes=1)
+
+
+@pytest.mark.parametrize('about', ['', '{"version": 0, "seeds": [40, 60]}'])
+def test_a_folder_of_another_kind_is_refused(folder, tmp_path, about):
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    (copy / 'about.json').write_text(about)
+    with pytest.raises(OutputError, match='about.json: expected'):
+        render_dataset(copy, SEEDS, processes=1)
+
+
+def test_an_epoch_shows_every_scene_once_and_never_those_that_are_watched(dataset):
+    count = len(SEEDS) - 2
+    watched = watched_batches(dataset, 2)
+    assert len(watched) == 1
+    np.testing.assert_array_equal(
+        watched[0].pixels.permute(0, 2, 3, 1).numpy(), dataset.images[-2:]
+    )
+    # Depth tells scenes apart, whatever light they are in; its mean is that of its mirror image.
+    means = np.nanmean(dataset.depth_m.astype(np.float64), axis=(1, 2))
+    seen = [
+        int(np.argmin(np.abs(means - np.nanmean(depth.astype(np.float64)))))
+        for step in range(count // 3)
+        for depth in training_batch(dataset, step, 3).depth_m.numpy()
+    ]
+    assert sorted(seen) == list(range(count))
+
+
+def test_mirrored_pictures_have_mirrored_boxes(dataset):
+    mirrored = 0
+    for step in range(3):
+        batch = training_batch(dataset, step, 6)
+        for index in range(6):
+            ids = batch.instances[index].numpy()
+            mirrored += not any(np.array_equal(ids, whole) for whole in dataset.instances)
+            for row in np.flatnonzero(batch.classes[index].numpy() >= 0):
+                rows, columns = np.nonzero(ids == row + 1)
+                left, top, right, bottom = batch.boxes_xyxy[index, row].tolist()
+                assert (left, right) == (columns.min(), columns.max() + 1)
+                assert (top, bottom) == (rows.min(), rows.max() + 1)
+    assert 3 <= mirrored <= 15
+
+
+def test_the_batch_of_a_step_is_always_the_same(dataset):
+    one, other = training_batch(dataset, 5, 4), training_batch(dataset, 5, 4)
+    assert torch.equal(one.pixels, other.pixels)
+    assert torch.equal(one.boxes_xyxy, other.boxes_xyxy)
+
+
+def test_cells_that_know_everything_have_no_loss(dataset):
+    batch = watched_batches(dataset, 2)[0]
+    height, width = 30, 40
+    rows = (np.arange(height) * 8 + 4)[:, None]
+    columns = (np.arange(width) * 8 + 4)[None]
+    ids = batch.instances.numpy()[:, rows, columns]
+    answers = torch.zeros(2, 12, height, width)
+    for index, row, column in np.ndindex(ids.shape):
+        number = ids[index, row, column]
+        kind = 7 if number == 0 else int(batch.classes[index, number - 1])
+        answers[index, kind, row, column] = 50
+        if number:
+            left, top, right, bottom = batch.boxes_xyxy[index, number - 1].tolist()
+            middle = (column * 8 + 4, row * 8 + 4)
+            reach = np.array(
+                [middle[0] - left, middle[1] - top, right - middle[0], bottom - middle[1]]
+            )
+            answers[index, 8:, row, column] = torch.from_numpy(
+                np.log(np.expm1(np.maximum(reach / 8, 1e-6)))
+            )
+    assert float(cell_loss(answers, batch)) < 1e-4
+    answers[:, 8:] += 0.3
+    assert float(cell_loss(answers, batch)) > 0.05
+
+
+def test_iou_of_boxes():
+    one = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
+    other = torch.tensor([[1.0, 1.0, 3.0, 3.0], [2.0, 2.0, 3.0, 3.0], [0.0, 0.0, 1.0, 1.0]])
+    torch.testing.assert_close(iou_xyxy(one, other), torch.tensor([1 / 7, 0.0, 1.0]))
+
+
+def weights(network):
+    return {name: value.clone() for name, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize('task', sorted(RECIPES))
+def test_an_interrupted_training_ends_like_one_that_was_not(dataset, tmp_path, task):
+    def recipe():
+        small = RECIPES[task]()
+        small.batch_size = 2
+        return small
+
+    whole = weights(learn(recipe(), dataset, tmp_path / 'whole', steps=3, report_every=1))
+    stopped = []
+
+    def stop(progress):
+        stopped.append(progress)
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learn(recipe(), dataset, tmp_path / 'halves', steps=3, report_every=1, on_report=stop)
+    done = []
+    resumed = weights(
+        learn(recipe(), dataset, tmp_path / 'halves', steps=3, report_every=1, on_step=done.append)
+    )
+    assert done == [2, 1]
+    assert all(value >= 0 or np.isnan(value) for value in stopped[0].figures.values())
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_a_training_learns(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, '_WARM_UP', 1)
+    recipe = RECIPES['depth']()
+    recipe.batch_size = 4
+    losses = []
+    learn(
+        recipe,
+        dataset,
+        tmp_path,
+        steps=12,
+        report_every=4,
+        on_report=lambda progress: losses.append(progress.loss),
+    )
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_the_state_of_another_training_is_refused(dataset, tmp_path):
+    recipe = RECIPES['segmenter']()
+    recipe.batch_size = 1
+    learn(recipe, dataset, tmp_path, steps=1, report_every=1)
+    with pytest.raises(OutputError, match='expected a training of 2 steps, found one of 1'):
+        learn(recipe, dataset, tmp_path, steps=2, report_every=1)
+    (tmp_path / STATE).write_bytes(b'no state')
+    with pytest.raises(OutputError, match='expected the state of this training'):
+        learn(recipe, dataset, tmp_path, steps=1, report_every=1)
+
+
+def test_what_is_written_loads_like_any_checkpoint(dataset, tmp_path, monkeypatch):
+    frame = Frame(render(40, (480, 640)).image)
+    for task in RECIPES:
+        monkeypatch.setattr(RECIPES[task], 'batch_size', 2)
+        written = train_demo_model(task, dataset, tmp_path, steps=1)
+        assert not (tmp_path / STATE).exists()
+        for folder in written:
+            assert '40 to 60' in (folder / 'README.md').read_text()
+            assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'depth_anything',
+        'dinov2',
+        'rt_detr_v2',
+        'sam2',
+    ]
+    features = build_feature_extractor(str(tmp_path / 'dinov2')).extract(frame)
+    assert features.patches.shape[:2] == (12, 16)
+    depth = build_depth_estimator(str(tmp_path / 'depth_anything')).estimate(frame)
+    assert depth.size_hw == (480, 640)
+    assert np.isfinite(depth.metres).all()
+    found = build_detector(str(tmp_path / 'rt_detr_v2')).detect(
+        frame, threshold=0.0, max_objects=5
+    )
+    assert len(found) == 5
+    masks = build_segmenter(str(tmp_path / 'sam2')).segment(frame, found.boxes_xyxy)
+    assert masks.pixels.shape == (5, 480, 640)
+
+
+def test_a_checkpoint_is_not_overwritten(dataset, tmp_path):
+    (tmp_path / 'sam2').mkdir()
+    with pytest.raises(OutputError, match='expected no checkpoint yet, found one'):
+        train_demo_model('segmenter', dataset, tmp_path, steps=1)
+    assert list((tmp_path / 'sam2').iterdir()) == []
+
+
+def test_scenes_that_are_not_all_there_are_refused(folder, tmp_path):
+    copy = shutil.copytree(folder, tmp_path / 'copy')
+    half = open_dataset(copy)
+    half.rendered[3] = False
+    with pytest.raises(InputError, match='all rendered, got 20 of which 19 are'):
+        train_demo_model('depth', half, tmp_path / 'out', steps=1)
+    with pytest.raises(InputError, match='expected one of depth, detector, segmenter'):
+        train_demo_model('features', half, tmp_path / 'out', steps=1)
+    assert json.loads((copy / 'about.json').read_text())['seeds'] == [40, 60]
