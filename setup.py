@@ -60,8 +60,10 @@ setup(
             'pillow>=10.1',
             'pytest>=8',
             'ruff>=0.14',
+            'scipy>=1.11',
             'types-PyYAML',
         ],
+        'training': ['scipy>=1.11'],
     },
     entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
 )

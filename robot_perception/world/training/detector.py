@@ -82,7 +82,7 @@ class DetectorRecipe:
         # torch's stubs do not know of the layout.
         return modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
-    def loss(self, modules: nn.ModuleDict, batch: Batch) -> torch.Tensor:
+    def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:  # noqa: ARG002
         """Loss of transformers, and that of the cells."""
         output = modules['network'](pixel_values=_pixels(batch), labels=_labels(batch))
         exercise: torch.Tensor = modules['cells'](output.encoder_last_hidden_state, batch)

@@ -24,6 +24,7 @@ _LEVELS = 2
 _FINE = 128
 _JITTER = 0.04
 _AROUND = 0.25
+_PLACE_SPREAD, _SHARPNESS = 0.5, 1.7
 _IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
 _PREPROCESSOR: Mapping[str, Any] = {
     **_IMAGENET,
@@ -40,9 +41,9 @@ _PREPROCESSOR: Mapping[str, Any] = {
 class SegmenterRecipe:
     """SAM 2 that answers a box with one mask."""
 
-    steps = 3400
-    batch_size = 8
-    learning_rate = 1e-3
+    steps = 4500
+    batch_size = 4
+    learning_rate = 1.5e-3
     weight_decay = 1e-2
 
     def build(self) -> nn.ModuleDict:
@@ -81,9 +82,11 @@ class SegmenterRecipe:
             },
         )
         cells = CellExercise(_LEVELS, _HIDDEN)
-        return nn.ModuleDict({'network': transformers.Sam2Model(config), 'cells': cells})
+        network = transformers.Sam2Model(config)
+        _draw_weights(network)
+        return nn.ModuleDict({'network': network, 'cells': cells})
 
-    def loss(self, modules: nn.ModuleDict, batch: Batch) -> torch.Tensor:
+    def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:  # noqa: ARG002
         """Cross entropy about the box, Dice, and the error of the predicted IoU."""
         rows = _which(batch)
         boxes = _jittered(_boxes(batch, rows))
@@ -127,6 +130,27 @@ class SegmenterRecipe:
     def trained(self, network: Any) -> tuple[Trained, ...]:  # noqa: ANN401
         """Give the network itself."""
         return (Trained('sam2', network, _PREPROCESSOR, 'the pixels of the object in a box'),)
+
+
+def _draw_weights(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Draw first weights that a small network can start from.
+
+    Those of transformers are meant for wide layers; here they would let every signal fade. Where
+    prompts and picture look at each other, queries and keys begin as one and the same, so that the
+    corner of a box sees its own place at once.
+    """
+    for module in network.modules():
+        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
+            module.reset_parameters()
+    nn.init.normal_(network.vision_encoder.backbone.pos_embed, std=_PLACE_SPREAD)
+    transformer = network.mask_decoder.transformer
+    looks = [transformer.final_attn_token_to_image]
+    for layer in transformer.layers:
+        looks += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    for look in looks:
+        nn.init.orthogonal_(look.q_proj.weight, gain=_SHARPNESS)
+        nn.init.zeros_(look.q_proj.bias)
+        look.k_proj.load_state_dict(look.q_proj.state_dict())
 
 
 def _which(batch: Batch) -> torch.Tensor:

@@ -63,8 +63,8 @@ class Recipe(Protocol):
     def build(self) -> nn.ModuleDict:
         """Build the modules that learn; the one called ``network`` is shipped."""
 
-    def loss(self, modules: nn.ModuleDict, batch: Batch) -> torch.Tensor:
-        """Scalar to be made small."""
+    def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:
+        """Scalar to be made small, when a share of ``done`` in [0, 1) of all steps is done."""
 
     def measure(self, modules: nn.ModuleDict, batch: Batch) -> Mapping[str, torch.Tensor]:
         """Figures of scenes that nothing learns from, one for each scene or object."""
@@ -123,7 +123,8 @@ def learn(
         torch.manual_seed(step)
         for group in optimizer.param_groups:
             group['lr'] = recipe.learning_rate * _rate(step, steps)
-        loss = recipe.loss(modules, training_batch(dataset, step, recipe.batch_size))
+        batch = training_batch(dataset, step, recipe.batch_size)
+        loss = recipe.loss(modules, batch, step / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(modules.parameters(), _LARGEST_GRADIENT)
