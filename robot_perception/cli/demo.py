@@ -13,7 +13,7 @@ from typing import Any
 from robot_perception.cli.next_steps import next_steps, steps_as_text
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core.errors import ConfigError, PerceptionError
-from robot_perception.nodes.demo_report import DemoReport, timing_table
+from robot_perception.nodes.demo_report import DemoReport, headline_tables
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -77,5 +77,5 @@ def run(arguments: argparse.Namespace) -> int:
 def _print(report: DemoReport) -> None:
     frames = report.counters
     print(f'frames: {frames.get("received")} received, {frames.get("published")} published')
-    for table in (timing_table(report), *report.accuracy):
+    for table in headline_tables(report):
         print(f'\n{table.title}\n{table.as_text()}')

@@ -21,12 +21,12 @@ from robot_perception.nodes.child import (
     run_node_process,
     run_replay_process,
 )
-from robot_perception.nodes.demo_report import DemoReport, write_report
+from robot_perception.nodes.demo_report import DemoReport, Judgement, write_report
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.pipeline.parameters import Value, values_of
 from robot_perception.sources import open_source, Role
-from robot_perception.viewer import Step, Table
+from robot_perception.viewer import Step
 from robot_perception.viewer.atomic import make_folder
 
 _START_LIMIT_S = 180.0
@@ -38,7 +38,7 @@ _LISTENERS = 2
 # Frames that are compared with the truth; more would not fit into the memory.
 _MOST_JUDGED = 120
 # Compares what came out with the truth.
-Judge = Callable[[Iterable[Scene]], Sequence[Table]]
+Judge = Callable[[Iterable[Scene]], Judgement]
 
 
 def run_demo(
@@ -61,7 +61,7 @@ def run_demo(
         rate: how many times faster than recorded.
         seconds: longest time to replay.
         judge: given the scenes in order of their stamps, each rebuilt from the topics when it is
-            asked for, and what it returns is shown; None where there is no truth.
+            asked for, and what it says is shown; None where there is no truth.
         steps: what to try next, for the page.
         say: told what happens.
 
@@ -98,7 +98,7 @@ def run_demo(
         say=say,
     )
     frame = _last_frame(recorder)
-    accuracy: Sequence[Table] = ()
+    accuracy = None
     if judge is not None:
         say(f'comparing {len(recorder.scenes)} frames with the truth')
         accuracy = judge(_scenes(recorder, transport))
@@ -113,7 +113,7 @@ def run_demo(
         stages=_stages(frame.messages['timing']),
         delays_s=recorder.delays_s,
         scene=scene,
-        accuracy=tuple(accuracy),
+        accuracy=accuracy,
     )
     write_report(report, output, steps)
     return report

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from robot_perception.core import Scene
 from robot_perception.viewer import Figure, Step, Table, write_page, write_scene
 from robot_perception.viewer.atomic import write_bytes
-from robot_perception.viewer.table import Cell
+from robot_perception.viewer.scene_json import JsonValue
 
 _MILLISECONDS = 1e3
 _STEM = 'demo'
@@ -24,6 +23,20 @@ _CAPTIONS = {
     'features': 'Scene features, three principal components as colours',
     'instances': 'Instance masks',
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How what came out compares with the truth.
+
+    Attributes:
+        table: for people.
+        figures: for programs.
+
+    """
+
+    table: Table
+    figures: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +51,7 @@ class DemoReport:
         stages: (stage, p50, p95, p99) in seconds, as the node measured them.
         delays_s: seconds from the arrival of an image to that of its last output, each frame.
         scene: the last complete frame, rebuilt from the topics.
-        accuracy: what the judge said.
+        accuracy: against the truth; None where there is none.
 
     """
 
@@ -49,7 +62,7 @@ class DemoReport:
     stages: tuple[tuple[str, float, float, float], ...]
     delays_s: tuple[float, ...]
     scene: Scene
-    accuracy: tuple[Table, ...]
+    accuracy: Judgement | None
 
 
 def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> None:
@@ -67,17 +80,11 @@ def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> Non
     files = write_scene(report.scene, output, _STEM)
     text = json.dumps(_as_json(report), indent=2) + '\n'
     write_bytes(output / 'report.json', text.encode())
-    frames = Table(
-        'Frames as the node counted them', ('what', 'count'), (*report.counters.items(),)
-    )
-    messages = Table(
-        'Messages that arrived', ('topic', 'count'), tuple(sorted(report.messages.items()))
-    )
     write_page(
         output,
         'robot_perception',
         list(_figures(files)),
-        (*report.accuracy, timing_table(report), frames, messages),
+        (*headline_tables(report), *_counts(report)),
         [f'{report.source}.', *([report.caveat] if report.caveat else [])],
         steps=steps,
     )
@@ -89,7 +96,20 @@ def _percentiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
     return float(p50), float(p95), float(p99)
 
 
-def timing_table(report: DemoReport) -> Table:
+def headline_tables(report: DemoReport) -> tuple[Table, ...]:
+    """What everybody wants to know: how right, where there is a truth, and how fast."""
+    accuracy = () if report.accuracy is None else (report.accuracy.table,)
+    return (*accuracy, _times(report))
+
+
+def _counts(report: DemoReport) -> tuple[Table, Table]:
+    return (
+        Table('Frames as the node counted them', ('what', 'count'), (*report.counters.items(),)),
+        Table('Messages that arrived', ('topic', 'count'), (*sorted(report.messages.items()),)),
+    )
+
+
+def _times(report: DemoReport) -> Table:
     """Times of each stage and of the whole walk of a frame."""
     return Table(
         'Times on this machine',
@@ -113,18 +133,8 @@ def _as_json(report: DemoReport) -> dict[str, object]:
             name: {'p50': round(p50, 3), 'p95': round(p95, 3), 'p99': round(p99, 3)}
             for name, p50, p95, p99 in _times_ms(report)
         },
-        'accuracy': {
-            table.title: [
-                dict(zip(table.columns, map(_json_cell, row), strict=True)) for row in table.rows
-            ]
-            for table in report.accuracy
-        },
+        'accuracy': None if report.accuracy is None else dict(report.accuracy.figures),
     }
-
-
-def _json_cell(cell: Cell) -> Cell:
-    """Unknown is null: JSON has no NaN."""
-    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 def _figures(files: Sequence[Path]) -> Iterator[Figure]:
