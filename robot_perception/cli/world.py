@@ -65,7 +65,7 @@ def run_record(arguments: argparse.Namespace) -> int:
                 arguments.output,
                 arguments.seed,
                 arguments.frames,
-                _size_hw(arguments.size),
+                read_size_hw(arguments.size),
                 compressed=arguments.compressed,
                 on_frame=bar.update,
             )
@@ -75,7 +75,8 @@ def run_record(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _size_hw(text: str) -> tuple[int, int]:
+def read_size_hw(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT as rows and columns; raise ConfigError for anything else."""
     match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
     if match is None:
         raise ConfigError(f'--size: expected WIDTHxHEIGHT such as 640x480, got {text!r}.')
