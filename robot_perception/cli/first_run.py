@@ -29,7 +29,7 @@ FRAMES = 60
 SIZE_HW = (480, 640)
 # 6 pictures a second: a CPU keeps up with them, and nearly every one is compared.
 RATE = 0.2
-BAG = 'world_bag'
+_BAG = 'world_bag'
 
 # Group and name of a figure -> what the table calls it. Average precision is left out: what is
 # below the threshold of the detector is not published.
@@ -67,9 +67,10 @@ def first_run(
     # A library that it needs may be missing; better heard now than at the end.
     evaluation = Evaluation()
     make_folder(output)
-    bag = output / BAG
+    bag = output / _BAG
     say(f'recording {FRAMES} frames of the demo world, seed {SEED}')
-    _record_anew(bag)
+    record_anew(bag)
+    say(f'the recording, with its truth: {bag.resolve()}')
     return run_demo(
         config,
         output,
@@ -132,7 +133,7 @@ def _text(value: float) -> str:
     return f'{value:.{max(0, 4 - whole_digits)}f}'
 
 
-def _record_anew(bag: Path) -> None:
+def record_anew(bag: Path) -> None:
     """Record the demo world; what an earlier run left is replaced when all is written."""
     _check_replaceable(bag)
     try:
