@@ -85,7 +85,9 @@ def test_no_room_is_a_drawer():
     )
 
 
-@pytest.mark.parametrize('room', ['core', 'conversions', 'models', 'viewer', 'pipeline', 'evaluation'])
+@pytest.mark.parametrize(
+    'room', ['core', 'conversions', 'models', 'viewer', 'pipeline', 'evaluation']
+)
 def test_rooms_import_without_ros_torch_and_open3d(room):
     blocked = ('rclpy', 'sensor_msgs', 'torch', 'transformers', 'open3d')
     code = f"""
