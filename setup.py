@@ -55,10 +55,12 @@ setup(
             'hypothesis>=6.100',
             'mypy>=1.15',
             'pillow>=10.1',
+            'pycocotools>=2.0.8',
             'pytest>=8',
             'ruff>=0.14',
             'types-PyYAML',
         ],
+        'evaluation': ['faster-coco-eval>=1.6.7'],
     },
     entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
 )

@@ -56,9 +56,10 @@ def truth_of_bag(path: Path) -> Iterator[Truth]:
             frame[message.topic] = content
             if len(frame) == len(topics):
                 try:
-                    yield _truth(frame, image_topic)
-                except InputError as error:
+                    truth = _truth(frame, image_topic)
+                except ValueError as error:
                     raise _unreadable(path, f'frame {stamp_ns}', error) from error
+                yield truth
                 # What is older will not be completed any more.
                 waiting = {stamp: one for stamp, one in waiting.items() if stamp > stamp_ns}
 
@@ -93,6 +94,10 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
     instances = conversions.to_instances(messages[_INSTANCES])
     numbers = np.arange(1, len(detections) + 1, dtype=np.uint16)
     masks = Masks(instances == numbers[:, None, None], np.ones(len(numbers), np.float32))
+    if depth.size_hw != masks.size_hw:
+        raise InputError(
+            f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.'
+        )
     places = {item.id: item for item in messages[_DETECTIONS_3D].detections}
     return Truth(
         image=conversions.compressed_to_image(picture)

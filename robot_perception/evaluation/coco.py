@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.util import find_spec
-import logging
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ def check_installation() -> None:
     if find_spec('faster_coco_eval') is None:
         raise PerceptionError(
             'faster-coco-eval: expected it for average precision, got a Python without it. '
-            'Install it: pip install "faster-coco-eval>=1.6".'
+            'Install it: pip install "faster-coco-eval>=1.6.7".'
         )
 
 
@@ -41,7 +40,6 @@ def coco_figures(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> Pr
     """
     from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - an optional library
 
-    logging.getLogger('faster_coco_eval').setLevel(logging.ERROR)
     images = [{'id': number} for number in range(len(frames))]
     categories = [{'id': number, 'name': name} for number, name in enumerate(class_names)]
     table = {'images': images, 'categories': categories}

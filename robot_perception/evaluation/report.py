@@ -11,7 +11,7 @@ from robot_perception.viewer.scene_json import JsonValue
 
 _ABSENT = '-'
 _SIGNIFICANT = 6
-_TEN, _HUNDRED = 10, 100
+_SMALL, _TEN, _HUNDRED = 0.01, 10, 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +105,17 @@ def _line(row: Row) -> tuple[str, str, str, str, str]:
 
 
 def _text(value: float | None) -> str:
-    """Write three decimals, fewer for large numbers.
+    """Write four digits, fewer of numbers below 1.
 
-    >>> [_text(value) for value in (None, 0.5, 12.3456, 1234.5678)]
-    ['-', '0.500', '12.35', '1234.6']
+    >>> [_text(value) for value in (None, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
+    ['-', '0.000', '0.500', '0.0012', '12.35', '1234.6']
 
     """
     if value is None:
         return _ABSENT
     size = abs(value)
+    if 0 < size < _SMALL:
+        return f'{value:.2g}'
     return f'{value:.{3 if size < _TEN else 2 if size < _HUNDRED else 1}f}'
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,35 +59,26 @@ class Resampling:
 class FrameValues:
     """Numbers that come by frame, any count in each."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._values: list[float] = []
-        self._counts: list[int] = []
-
-    def append(self, values: Sequence[float]) -> None:
-        """Take the numbers of the next frame."""
-        self._values.extend(values)
-        self._counts.append(len(values))
+    def __init__(self, frames: Iterable[Sequence[float]]) -> None:
+        """Take the numbers of each frame."""
+        numbers = [np.array(one, np.float64) for one in frames]
+        self._values = np.concatenate([np.zeros(0), *numbers])
+        self._counts = np.array([len(one) for one in numbers], np.int64)
+        self._sums = np.array([one.sum() for one in numbers], np.float64)
 
     def mean(self, weights: Int64Array) -> Float64Array:
         """Mean over all numbers: (1,)."""
-        values, taken = self._taken(weights)
-        total = int(taken.sum())
-        return np.array([values @ taken / total if total else np.nan])
+        total = int(weights @ self._counts)
+        return np.array([weights @ self._sums / total if total else np.nan])
 
     def percentile(self, percent: float) -> Estimate:
         """Give the estimate of a percentile of all numbers."""
 
         def estimate(weights: Int64Array) -> Float64Array:
-            values, taken = self._taken(weights)
-            repeated = np.repeat(values, taken)
-            return np.array([np.percentile(repeated, percent) if repeated.size else np.nan])
+            drawn = np.repeat(self._values, np.repeat(weights, self._counts))
+            return np.array([np.percentile(drawn, percent) if drawn.size else np.nan])
 
         return estimate
-
-    def _taken(self, weights: Int64Array) -> tuple[Float64Array, Int64Array]:
-        """All numbers, and how often each was drawn."""
-        return np.array(self._values, np.float64), np.repeat(weights, self._counts)
 
 
 def number(value: float) -> float | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 
-import numpy as np
-
 from robot_perception.core.arrays import Float32Array, Float64Array, Int64Array
 from robot_perception.evaluation.coco import coco_figures
 from robot_perception.evaluation.depth import DepthErrors
@@ -97,15 +95,8 @@ def _row(
     return Row(group, name, figure.value, figure.low, figure.high, unit, higher_is_better)
 
 
-def _by_frame(frames: Iterable[_Values]) -> FrameValues:
-    values = FrameValues()
-    for one in frames:
-        values.append(one)
-    return values
-
-
 def _mean(frames: Iterable[_Values]) -> Estimate:
-    return _by_frame(frames).mean
+    return FrameValues(frames).mean
 
 
 def _detector_rows(
@@ -170,7 +161,7 @@ def _mask_rows(resampling: Resampling, errors: Sequence[FrameErrors]) -> Iterato
 def _place_rows(resampling: Resampling, errors: Sequence[FrameErrors]) -> Iterator[Row]:
     places = [one.places for one in errors]
     yield _row(resampling, '3D', 'located', _mean(one.located for one in places))
-    away = _by_frame(one.centroid_cm for one in places)
+    away = FrameValues(one.centroid_cm for one in places)
     for name, estimate in (
         ('median', away.percentile(_MEDIAN)),
         ('mean', away.mean),
@@ -199,7 +190,7 @@ def _timing_rows(
     resampling: Resampling, timings_s: Sequence[Mapping[str, float]]
 ) -> Iterator[Row]:
     for stage in dict.fromkeys(stage for one in timings_s for stage in one):
-        values = _by_frame(
+        values = FrameValues(
             (one[stage] * _MILLISECONDS,) if stage in one else () for one in timings_s
         )
         yield _row(
@@ -210,7 +201,7 @@ def _timing_rows(
             unit='ms',
             higher_is_better=False,
         )
-    median_s = _by_frame((sum(one.values()),) if one else () for one in timings_s).percentile(
+    median_s = FrameValues((sum(one.values()),) if one else () for one in timings_s).percentile(
         _MEDIAN
     )
 
