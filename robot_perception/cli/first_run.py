@@ -112,7 +112,7 @@ def judge(evaluation: Evaluation, bag: Path, scenes: Iterable[Scene]) -> Judgeme
 def _table(report: Report) -> Table:
     rows = {(row.group, row.name): row for row in report.rows}
     return Table(
-        f'Accuracy, over {report.frames} frames with {sum(report.objects.values())} objects',
+        f'Accuracy on this one scene, over {report.frames} frames with {sum(report.objects.values())} objects',
         ('figure', 'value', '95 % interval'),
         tuple((label, *_figure(rows[key])) for key, label in _FIGURES.items()),
     )

@@ -169,7 +169,9 @@ def test_the_first_run_is_compared_with_its_truth(demos):
     assert 10 < frames <= report['messages']['scene'] <= report['messages']['image'] == 30
     assert report['accuracy']['objects']['bowl'] == 2 * frames
     for text in (done.stdout, (folder / 'index.html').read_text()):
-        assert f'Accuracy, over {frames} frames with {8 * frames} objects' in text
+        assert (
+            f'Accuracy on this one scene, over {frames} frames with {8 * frames} objects' in text
+        )
         assert 'depth: mean relative error (AbsRel)' in text
     with open_source(str(folder / 'world_bag')) as source:
         assert source.sample_count == 4 * 30

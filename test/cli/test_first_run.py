@@ -79,7 +79,9 @@ def test_a_perfect_network_is_perfect(bag, scenes):
         number, _, unit = expected.partition(' ')
         assert value == expected, label
         assert interval == f'{number} to {number}{unit and f" {unit}"}'
-    assert judgement.table.title.startswith(f'Accuracy, over {COUNT} frames with ')
+    assert judgement.table.title.startswith(
+        f'Accuracy on this one scene, over {COUNT} frames with '
+    )
     assert judgement.figures['frames'] == COUNT
 
 
