@@ -1,6 +1,6 @@
 # Each target is complete on a fresh machine: it creates .venv, builds the workspace and runs.
 PYTHON ?= python3
-# A recording, a video, a folder of pictures or a webcam index; empty for the built-in one.
+# A recording, a video, a folder of pictures or a webcam index; empty for the demo world.
 SOURCE ?=
 
 # Whatever else is installed or sourced must not leak in. ROS_DOMAIN_ID and the like stay.
@@ -10,7 +10,7 @@ unexport PYTHONPATH RMW_IMPLEMENTATION ROS_DISTRO VIRTUAL_ENV _ROS_WHEELS_BOOTST
 .PHONY: help workspace demo test check clean
 
 help:
-	@echo 'make demo [SOURCE=PATH]  play a recording through the node into demo_output/'
+	@echo 'make demo [SOURCE=PATH]  show the node a recording, or the demo world; into demo_output/'
 	@echo 'make test                run the tests'
 	@echo 'make check               run the linters, the type checker and the test of the architecture'
 	@echo 'make workspace           only create .venv and build into it'

@@ -43,6 +43,7 @@ setup(
     ],
     install_requires=[
         'backports.zstd>=1.0; python_version < "3.14"',
+        'faster-coco-eval>=1.6.7',
         'numpy>=1.26',
         'open3d>=0.18',
         'opencv-python-headless>=4.8',
@@ -58,6 +59,7 @@ setup(
             'hypothesis>=6.100',
             'mypy>=1.15',
             'pillow>=10.1',
+            'pycocotools>=2.0.8',
             'pytest>=8',
             'ruff>=0.14',
             'scipy>=1.11',

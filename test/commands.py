@@ -15,6 +15,7 @@ class Command:
 
     def __init__(self, folder):
         self.folder = folder
+        self.program = [str(PROGRAM)] if PROGRAM.exists() else [sys.executable, '-c', MAIN]
         self.environment = {
             **{key: value for key, value in os.environ.items() if key != 'ROS_DOMAIN_ID'},
             'HF_HOME': str(folder / 'hub'),
@@ -27,9 +28,8 @@ class Command:
 
     def start(self, *arguments, **environment):
         """Start it as the first of a process group, as a shell does."""
-        installed = [str(PROGRAM)] if PROGRAM.exists() else [sys.executable, '-c', MAIN]
         return subprocess.Popen(
-            [*installed, *map(str, arguments)],
+            [*self.program, *map(str, arguments)],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,

@@ -17,7 +17,12 @@ import robot_perception
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / 'robot_perception').rglob('*.py'))
 # What is imported -> what pip calls it; only where the names differ.
-PIP_NAMES = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml', 'huggingface_hub': 'transformers'}
+PIP_NAMES = {
+    'cv2': 'opencv-python-headless',
+    'faster_coco_eval': 'faster-coco-eval',
+    'huggingface_hub': 'transformers',
+    'yaml': 'pyyaml',
+}
 # Comes with a ROS install only.
 ROS_PYTHON = {'cv_bridge', 'rclpy'}
 
@@ -111,7 +116,11 @@ def test_libraries_that_the_code_imports_are_required(wheel):
     (metadata,) = (text for name, text in wheel.items() if name.endswith('.dist-info/METADATA'))
     required = {
         name.lower()
-        for name in re.findall(r'^Requires-Dist: ([\w-]+)(?!.*extra)', metadata, re.MULTILINE)
+        for name in re.findall(
+            r'^Requires-Dist: ([\w-]+)(?!.*extra)',
+            metadata,
+            re.MULTILINE,
+        )
     }
     imported = {
         PIP_NAMES.get(name, name)

@@ -10,8 +10,10 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from robot_perception.cli.next_steps import next_steps, steps_as_text
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core.errors import ConfigError, PerceptionError
+from robot_perception.nodes.demo_report import DemoReport, headline_tables
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -26,7 +28,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         'source',
         nargs='?',
         metavar='SOURCE',
-        help='bag, video, picture, folder of pictures or webcam index; default: an example',
+        help='bag, video, picture, folder of pictures or webcam index; default: the demo world, '
+        'recorded on the spot, whose truth the results are compared with',
     )
     parser.add_argument(
         '-o', '--output', default='demo_output', metavar='FOLDER', help='default: %(default)s'
@@ -49,22 +52,30 @@ def run(arguments: argparse.Namespace) -> int:
             'workspace without one by "make demo" in the source tree, or use '
             '"robot-perception image", which needs no ROS.'
         )
-    from robot_perception.nodes.demo import run_demo, timing_rows  # noqa: PLC0415 - needs ROS
-
     output = Path(arguments.output)
-    report = run_demo(
-        config,
-        output,
-        source=arguments.source,
-        seconds=arguments.seconds,
-        say=partial(print, flush=True),
-    )
-    frames = report.counters
-    print(f'frames: {frames.get("received")} received, {frames.get("published")} published')
-    print(f'{"stage":<22} {"p50/ms":>9} {"p95/ms":>9} {"p99/ms":>9}')
-    for name, p50, p95, p99 in timing_rows(report):
-        print(f'{name:<22} {p50:9.1f} {p95:9.1f} {p99:9.1f}')
+    say = partial(print, flush=True)
+    first = arguments.source is None
+    if first:
+        from robot_perception.cli.first_run import first_run  # noqa: PLC0415 - needs ROS
+
+        report = first_run(config, output, seconds=arguments.seconds, say=say)
+    else:
+        from robot_perception.nodes.demo import run_demo  # noqa: PLC0415 - needs ROS
+
+        report = run_demo(
+            config, output, source=arguments.source, seconds=arguments.seconds, say=say
+        )
+    _print(report)
     if config.caveat:
         print(f'note: {config.caveat}', file=sys.stderr)
-    print(f'wrote {output.resolve() / "index.html"}')
+    print(f'\nwrote {output.resolve() / "index.html"}')
+    if first:
+        print(f'\nWhat to try next\n\n{steps_as_text(next_steps())}')
     return 0
+
+
+def _print(report: DemoReport) -> None:
+    frames = report.counters
+    print(f'frames: {frames.get("received")} received, {frames.get("published")} published')
+    for table in headline_tables(report):
+        print(f'\n{table.title}\n{table.as_text()}')

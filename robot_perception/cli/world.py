@@ -110,7 +110,7 @@ def run_record(arguments: argparse.Namespace) -> int:
                 arguments.output,
                 arguments.seed,
                 arguments.frames,
-                _size_hw(arguments.size),
+                read_size_hw(arguments.size),
                 compressed=arguments.compressed,
                 on_frame=bar.update,
             )
@@ -122,7 +122,7 @@ def run_record(arguments: argparse.Namespace) -> int:
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Render, train and write; returns an exit code."""
-    seeds = read_seeds('--seeds', arguments.seeds)
+    seeds = read_seeds('--seeds', arguments.seeds, '0:12000')
     for flag, least in (('steps', 1), ('processes', 1), ('threads', 1)):
         value = getattr(arguments, flag)
         if value is not None and value < least:
@@ -168,7 +168,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _size_hw(text: str) -> tuple[int, int]:
+def read_size_hw(text: str) -> tuple[int, int]:
+    """Read WIDTHxHEIGHT as rows and columns; raise ConfigError for anything else."""
     match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
     if match is None:
         raise ConfigError(f'--size: expected WIDTHxHEIGHT such as 640x480, got {text!r}.')

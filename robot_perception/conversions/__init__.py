@@ -17,6 +17,7 @@ from robot_perception.conversions.masks import (
     classes_message,
     instances_message,
     label_info_message,
+    to_instances,
 )
 from robot_perception.conversions.messages import (
     CameraInfoMsg,
@@ -65,5 +66,6 @@ __all__ = [
     'to_depth',
     'to_features',
     'to_image',
+    'to_instances',
     'to_scene',
 ]

@@ -122,3 +122,5 @@ DEPTH = {
     'mono16': Layout(dtype='u2'),
     '32FC1': Layout(dtype='f4'),
 }
+
+LABELS = {'mono16': Layout(dtype='u2')}

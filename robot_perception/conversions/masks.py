@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robot_perception.conversions.encodings import LABELS
 from robot_perception.conversions.image import image_message
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions.messages import ImageMsg, Message, MessageFactory
+from robot_perception.conversions.validation import check_image, MAX_PIXELS
 from robot_perception.core import Masks
-from robot_perception.core.arrays import checked, Int32Array
+from robot_perception.core.arrays import checked, Int32Array, UInt16Array
 from robot_perception.core.errors import InputError
 
 BACKGROUND = 'background'
@@ -20,6 +22,16 @@ _LAST = 255
 def instances_message(factory: MessageFactory, header: Message, masks: Masks) -> Message:
     """Make a mono16 image: 0 = background, otherwise the detection's index + 1."""
     return image_message(factory, header, masks.instance_map(), 'mono16')
+
+
+def to_instances(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> UInt16Array:
+    """Read an image of instances: (H, W) uint16, 0 = background, otherwise the index + 1.
+
+    Raises:
+        ConversionError: the message is malformed or not mono16; see `validation.check_image`.
+
+    """
+    return check_image(message, LABELS, max_pixels=max_pixels).pixels.astype(np.uint16)
 
 
 def classes_message(

@@ -17,12 +17,15 @@ from rclpy.parameter import Parameter
 from robot_perception.core.errors import PerceptionError
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.pipeline.parameters import Value
+from robot_perception.sources import Role
 
 _DOMAINS = 100
 _NAMESPACE = 'robot_perception'
 # Topics that nodes name from the root.
 _GLOBAL = ('clock', 'diagnostics')
 _FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
+# What a camera says.
+_CAMERA = (Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO, Role.DEPTH)
 _STOP_LIMIT_S = 10.0
 _EXIT_INTERRUPTED = 130
 
@@ -129,8 +132,11 @@ def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
 
 
 def run_replay_process(ros_args: list[str], values: Mapping[str, Value], listeners: int) -> None:
-    """Be the replay node, with the given parameters, once so many listen; ends the process."""
+    """Be the replay node, with the given parameters, once so many listen; ends the process.
+
+    Transforms stay unsaid: nobody here asks for them, and /tf may be a robot's own.
+    """
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
     _take_interrupts()
-    sys.exit(replay(ros_args, values, listeners=listeners))
+    sys.exit(replay(ros_args, values, listeners=listeners, roles=_CAMERA))

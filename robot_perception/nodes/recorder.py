@@ -16,7 +16,7 @@ from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.publishers import LABEL_INFO, LABEL_INFO_TYPE
 from robot_perception.pipeline.outputs import OUTPUTS
 
-IMAGE = 'image'
+IMAGE, SCENE = 'image', 'scene'
 _IMAGE_TYPES = {
     'raw': ('sensor_msgs/msg/Image', 'image'),
     'compressed': ('sensor_msgs/msg/CompressedImage', 'image/compressed'),
@@ -54,20 +54,37 @@ class Recorder(Node):
     Attributes:
         counts: messages by topic.
         complete: the newest frame with an image and as many outputs as any frame had.
+        scenes: image and scene of the first frames that have both, by stamp in nanoseconds.
         counters: the last account of the node's own, from /diagnostics.
         ready: whether the node under observation is active.
         last_arrival_s: monotonic time of the last message.
 
     """
 
-    def __init__(self, target: str = 'perception', transport: str = 'raw', **kwargs: Any) -> None:  # noqa: ANN401 - those of rclpy's Node
-        """Subscribe to the topics of the node ``target``."""
+    def __init__(
+        self,
+        target: str = 'perception',
+        transport: str = 'raw',
+        most_scenes: int = 0,
+        **kwargs: Any,  # noqa: ANN401 - those of rclpy's Node
+    ) -> None:
+        """Subscribe to the topics of the node ``target``.
+
+        Args:
+            target: name of the node under observation.
+            transport: raw or compressed, what the images come as.
+            most_scenes: how many frames to keep in `scenes`; one of 640x480 takes 2 MB.
+            kwargs: passed to rclpy's Node.
+
+        """
         super().__init__('perception_recorder', **kwargs)
         self.counts: Counter[str] = Counter()
         self.complete: RecordedFrame | None = None
+        self.scenes: dict[int, RecordedFrame] = {}
         self.counters: Mapping[str, str] = {}
         self.ready = False
         self.last_arrival_s = time.monotonic()
+        self._most_scenes = most_scenes
         self._frames: dict[int, RecordedFrame] = {}
         self._delays_s: dict[int, float] = {}
         type_name, topic = _IMAGE_TYPES[transport]
@@ -115,8 +132,17 @@ class Recorder(Node):
             self._delays_s[stamp_ns] = delay
             if self.complete is None or len(frame.messages) >= len(self.complete.messages):
                 self.complete = frame
+        if name in (IMAGE, SCENE):
+            self._keep_scene(stamp_ns, frame.messages)
         while len(self._frames) > _KEPT_FRAMES:
             del self._frames[next(iter(self._frames))]
+
+    def _keep_scene(self, stamp_ns: int, messages: Mapping[str, Message]) -> None:
+        """Keep the two that all can be rebuilt from; clouds and pictures would fill the memory."""
+        if len(self.scenes) < self._most_scenes and {IMAGE, SCENE} <= messages.keys():
+            self.scenes[stamp_ns] = RecordedFrame(
+                {name: messages[name] for name in (IMAGE, SCENE)}
+            )
 
     def _on_label_info(self, _: Message) -> None:
         self.ready = True

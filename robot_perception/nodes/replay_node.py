@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 import sys
 import threading
 import time
@@ -53,6 +53,7 @@ class ReplayNode(Node):
         *,
         on_sample: Callable[[Sample], object] | None = None,
         listeners: int = 1,
+        roles: Collection[Role] = tuple(Role),
         **node_options: Any,  # noqa: ANN401 - those of rclpy's Node
     ) -> None:
         """Declare the parameters, open the source and make the publishers.
@@ -60,6 +61,7 @@ class ReplayNode(Node):
         Args:
             on_sample: called after every published sample, from the playing thread.
             listeners: subscribers of the images that `wait_for_subscriber_s` is for.
+            roles: what to publish of what the source has.
             node_options: passed to rclpy's Node: context, parameter_overrides ...
 
         Raises:
@@ -70,6 +72,7 @@ class ReplayNode(Node):
         super().__init__('replay', **node_options)
         self._on_sample = on_sample
         self._listeners = listeners
+        self._roles = frozenset(roles)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.finished: Future[PlayReport | None] = Future()
@@ -143,7 +146,7 @@ class ReplayNode(Node):
         }
         publishers = {}
         for role, (topic, qos) in outputs.items():
-            if role not in self.source.roles:
+            if role not in self.source.roles & self._roles:
                 continue
             try:
                 message_type = message_class(role.type_name)
@@ -233,7 +236,9 @@ def replay(
     parameters: Mapping[str, Value] | None = None,
     on_open: Callable[[Source], object] | None = None,
     on_sample: Callable[[Sample], object] | None = None,
+    *,
     listeners: int = 1,
+    roles: Collection[Role] = tuple(Role),
 ) -> int:
     """Play a source in this process until its end, Ctrl-C or SIGTERM.
 
@@ -243,6 +248,7 @@ def replay(
         on_open: called with the opened source before playing.
         on_sample: called after every published sample.
         listeners: subscribers of the images that are waited for, where that is asked for.
+        roles: what to publish of what the source has.
 
     Returns:
         An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what could be
@@ -258,7 +264,9 @@ def replay(
         return EXIT_BAD_ARGUMENTS
     try:
         overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
-        node = ReplayNode(on_sample=on_sample, listeners=listeners, parameter_overrides=overrides)
+        node = ReplayNode(
+            on_sample=on_sample, listeners=listeners, roles=roles, parameter_overrides=overrides
+        )
         if on_open is not None:
             on_open(node.source)
         return _play_to_end(node)

@@ -1,17 +1,20 @@
 """What happens to one frame: the sequence, its configuration, lifting to 3D, timing."""
 
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
+from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
 from robot_perception.pipeline.timing import StageTiming, Stopwatch, TimingWindow
 
 __all__ = [
     'PRESETS',
+    'Networks',
     'PerceptionConfig',
     'PerceptionPipeline',
     'StageTiming',
     'Stages',
     'Stopwatch',
     'TimingWindow',
+    'load_networks',
     'read_picture',
 ]

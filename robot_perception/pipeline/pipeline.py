@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import auto, Flag
 import os
-from typing import Any
 
 import numpy as np
 
-from robot_perception import models
 from robot_perception.core import (
     CameraModel,
     Depth,
@@ -32,6 +30,7 @@ from robot_perception.models.interfaces import (
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
@@ -101,20 +100,7 @@ class PerceptionPipeline:
             ModelError: a checkpoint is missing or unusable, or the device is not there.
 
         """
-        if config.cpu_threads > 0:
-            models.limit_cpu_threads(config.cpu_threads)
-        place = {'device': config.device, 'precision': config.precision}
-        build: dict[str, Any] = {
-            'features': models.build_feature_extractor,
-            'depth': models.build_depth_estimator,
-            'detector': models.build_detector,
-            'segmenter': models.build_segmenter,
-        }
-        networks = {}
-        for name in _networks_needed(config):
-            section = getattr(config, name)
-            networks[name] = build[name](section.model, input_size=section.input_size, **place)
-        return cls(config, **networks)
+        return cls(config, **load_networks(config)._asdict())
 
     @property
     def config(self) -> PerceptionConfig:
@@ -140,7 +126,7 @@ class PerceptionPipeline:
                     f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
                     'Make a new pipeline; a node takes it after cleanup, before configure.'
                 )
-        for name in _networks_needed(config):
+        for name in networks_needed(config):
             if name not in self._loaded():
                 raise ConfigError(
                     f'{name}.enabled: the network was not loaded, because the stage was off. '
@@ -242,16 +228,6 @@ class PerceptionPipeline:
         if config.depth.source == 'sensor':
             return sensor_depth
         return None if self._depth is None else self._depth.estimate(frame)
-
-
-def _networks_needed(config: PerceptionConfig) -> tuple[str, ...]:
-    """Stages whose networks the configuration calls for, in the order they run."""
-    return tuple(
-        name
-        for name in ('features', 'depth', 'detector', 'segmenter')
-        if getattr(config, name).enabled
-        and not (name == 'depth' and config.depth.source == 'sensor')
-    )
 
 
 def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:

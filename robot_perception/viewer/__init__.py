@@ -7,12 +7,14 @@ from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.files import write_picture, write_scene
 from robot_perception.viewer.masks import draw_instances
 from robot_perception.viewer.overlay import draw_overlay
-from robot_perception.viewer.page import Figure, Table, write_page
+from robot_perception.viewer.page import Figure, Step, write_page
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import scene_to_dict, write_scene_json
+from robot_perception.viewer.table import Table
 
 __all__ = [
     'Figure',
+    'Step',
     'Table',
     'class_colour',
     'draw_cloud',

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-import math
 import os
 from pathlib import Path
 from urllib.parse import quote
 
-from robot_perception.core.errors import InputError, OutputError
+from robot_perception.core.errors import OutputError
 from robot_perception.viewer.atomic import make_folder, write_bytes
+from robot_perception.viewer.table import Table
 
-Cell = str | int | float | None
-
-_ABSENT = '\N{EN DASH}'
 _INDEX = 'index.html'
-_MAX_DECIMALS = 3
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1c1f24; --faint: #626a76; --line: #dfe2e7;
@@ -45,6 +41,8 @@ th, td { padding: .5rem .9rem; text-align: left; white-space: nowrap; }
 th { color: var(--faint); font-weight: 600; }
 tbody tr { border-top: 1px solid var(--line); }
 .number { text-align: right; }
+pre { margin: 0 0 1.25rem; padding: .7rem .9rem; font: .9rem/1.5 ui-monospace, monospace;
+  user-select: all; }
 """.strip()
 
 
@@ -65,30 +63,17 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
-    """Rows of values on the page.
+class Step:
+    """Something to do next.
 
     Attributes:
-        title: heading.
-        columns: names with their units.
-        rows: one cell for each column, None for unknown. Columns of numbers only are aligned
-            right, their floats with as many decimals as give the largest four digits, at most
-            three.
+        purpose: what it is for.
+        command: to be pasted into a shell.
 
     """
 
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
-
-    def __post_init__(self) -> None:
-        """Check that each row fits the columns."""
-        for row in self.rows:
-            if len(row) != len(self.columns):
-                raise InputError(
-                    f'table {self.title!r}: expected {len(self.columns)} cells in each row, '
-                    f'got {len(row)}. Pass None for an unknown value.'
-                )
+    purpose: str
+    command: str
 
 
 def write_page(
@@ -97,6 +82,8 @@ def write_page(
     figures: Sequence[Figure],
     tables: Sequence[Table],
     notes: Sequence[str],
+    *,
+    steps: Sequence[Step] = (),
 ) -> Path:
     """Write ``index.html``; it needs nothing but the pictures beside it.
 
@@ -106,6 +93,7 @@ def write_page(
         figures: pictures in order.
         tables: shown below the pictures.
         notes: paragraphs below the title, plain text.
+        steps: what to do next, at the end of the page.
 
     Returns:
         Path of the page.
@@ -120,7 +108,7 @@ def write_page(
     for figure in figures:
         _check_picture(target, figure)
     page = target / _INDEX
-    write_bytes(page, _page(title, figures, tables, notes).encode())
+    write_bytes(page, _page(title, figures, tables, notes, steps).encode())
     return page
 
 
@@ -134,7 +122,11 @@ def _check_picture(folder: Path, figure: Figure) -> None:
 
 
 def _page(
-    title: str, figures: Sequence[Figure], tables: Sequence[Table], notes: Sequence[str]
+    title: str,
+    figures: Sequence[Figure],
+    tables: Sequence[Table],
+    notes: Sequence[str],
+    steps: Sequence[Step],
 ) -> str:
     parts = [
         '<!DOCTYPE html>',
@@ -151,7 +143,10 @@ def _page(
     ]
     if figures:
         parts += ['<div class="figures">', *map(_figure, figures), '</div>']
-    parts += [*map(_table, tables), '</body>', '</html>', '']
+    parts += map(_table, tables)
+    if steps:
+        parts += ['<h2>What to try next</h2>', *map(_step, steps)]
+    parts += ['</body>', '</html>', '']
     return '\n'.join(parts)
 
 
@@ -164,14 +159,18 @@ def _figure(figure: Figure) -> str:
 
 
 def _table(table: Table) -> str:
-    columns = [[row[place] for row in table.rows] for place in range(len(table.columns))]
-    numeric = [_is_numeric(column) for column in columns]
-    texts = zip(*map(_texts, columns), strict=True)
-    head = _row('th', table.columns, numeric)
-    body = '\n'.join(_row('td', row, numeric) for row in texts)
+    head = _row('th', table.columns, table.numeric)
+    body = '\n'.join(_row('td', row, table.numeric) for row in table.texts())
     return (
         f'<h2>{escape(table.title)}</h2>\n<div class="scroll"><table>\n'
         f'<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+    )
+
+
+def _step(step: Step) -> str:
+    return (
+        f'<p>{escape(step.purpose)}</p>\n'
+        f'<pre class="scroll"><code>{escape(step.command)}</code></pre>'
     )
 
 
@@ -181,23 +180,3 @@ def _row(tag: str, texts: Sequence[str], numeric: Sequence[bool]) -> str:
         f'<{tag}{kind}>{escape(text)}</{tag}>' for kind, text in zip(kinds, texts, strict=True)
     )
     return f'<tr>{inner}</tr>'
-
-
-def _is_numeric(column: Sequence[Cell]) -> bool:
-    known = [cell for cell in column if cell is not None]
-    return bool(known) and all(isinstance(cell, int | float) for cell in known)
-
-
-def _texts(column: Sequence[Cell]) -> list[str]:
-    """Write the cells of one column, its floats with as many decimals each."""
-    sizes = [abs(cell) for cell in column if isinstance(cell, float) and math.isfinite(cell)]
-    largest = max(sizes, default=0.0)
-    whole_digits = math.floor(math.log10(largest)) if largest >= 1 else 0
-    decimals = max(0, _MAX_DECIMALS - whole_digits)
-    return [_text(cell, decimals) for cell in column]
-
-
-def _text(cell: Cell, decimals: int) -> str:
-    if isinstance(cell, float):
-        return f'{cell:.{decimals}f}' if math.isfinite(cell) else _ABSENT
-    return _ABSENT if cell is None else str(cell)

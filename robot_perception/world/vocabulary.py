@@ -18,6 +18,8 @@ WORLD_FRAME = 'world'
 OPTICAL_FRAME = 'camera_optical_frame'
 FRAMES_PER_SECOND = 30
 HFOV_DEG = 62.0
+# Scenes from here on are for tests: no network may have seen them.
+FIRST_TEST_SEED = 900_000
 
 # Scenes from here on are for tests: no network may have seen them.
 FIRST_TEST_SEED = 900_000

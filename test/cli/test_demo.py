@@ -5,13 +5,17 @@ import json
 import os
 import signal
 import subprocess
+import sys
+import time
 
 from bags import generated_frames, write_rgbd_bag
-from commands import Command
+from commands import Command, MAIN
 import cv2
 import pytest
 
+from robot_perception.cli.next_steps import next_steps
 from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.sources import open_source
 
 pytest.importorskip('rclpy')
 
@@ -22,6 +26,14 @@ FILES = {
     'demo_cloud.png', 'demo.ply', 'demo_scene.json', 'report.json', 'index.html',
 }  # fmt: skip
 TOPICS = {output.topic for output in OUTPUTS}
+FIRST = 'the first run'
+# The first run with a recording that is made in seconds.
+SMALL = f"""
+from robot_perception.cli import first_run
+first_run.FRAMES, first_run.SIZE_HW = 30, (120, 160)
+{MAIN}
+"""
+PROMISE = 'What to try next'
 
 
 class References(HTMLParser):
@@ -55,10 +67,11 @@ def make_pictures(folder):
 
 # Maker of the source, size of its pictures, words in its description.
 SOURCES = {
-    'the example': (None, (480, 640), 'bag example: /camera/image_raw as image'),
     'a bag': (make_bag, (48, 64), 'bag kitchen: /camera/color/image_raw as image'),
     'a compressed bag': (make_compressed_bag, (48, 64), 'image_raw/compressed as '),
     'pictures': (make_pictures, (48, 64), 'pictures'),
+    # Last: the others play while it records.
+    FIRST: (None, (120, 160), 'bag world_bag: /camera/image_raw as image'),
 }
 
 
@@ -106,6 +119,13 @@ def wait_for(program, words):
             return
 
 
+def wait_until(done, limit_s=30):
+    end = time.monotonic() + limit_s
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.fixture(scope='module')
 def demos(tmp_path_factory):
     """Run all at once: most of the time they wait."""
@@ -113,6 +133,8 @@ def demos(tmp_path_factory):
     programs = {}
     for name, command in commands.items():
         make, _, _ = SOURCES[name]
+        if name == FIRST:
+            command.program = [sys.executable, '-c', SMALL]
         source = [] if make is None else [make(command.folder)]
         arguments = ('demo', *source, '--preset', 'stub', '-o', 'seen')
         programs[name] = command.start(*arguments)
@@ -127,12 +149,53 @@ def test_a_recording_becomes_a_page(demos, name):
     _, size_hw, words = SOURCES[name]
     assert done.returncode == 0, done.stderr
     folder = command.folder / 'seen'
-    assert {path.name for path in folder.iterdir()} == FILES
+    bags = {'world_bag'} if name == FIRST else set()
+    assert {path.name for path in folder.iterdir()} == FILES | bags
     check_report(folder, words)
     check_page(folder)
     check_scene(folder, size_hw)
     assert f'wrote {folder / "index.html"}' in done.stdout
     assert 'image to last output' in done.stdout
+    # Nothing is missed of what the bag holds.
+    assert 'is not published' not in done.stderr
+
+
+def test_the_first_run_is_compared_with_its_truth(demos):
+    command, done = demos[FIRST]
+    folder = command.folder / 'seen'
+    report = json.loads((folder / 'report.json').read_text())
+    frames = report['accuracy']['frames']
+    # A slow machine drops some; each that came out is compared.
+    assert 10 < frames <= report['messages']['scene'] <= report['messages']['image'] == 30
+    assert report['accuracy']['objects']['bowl'] == 2 * frames
+    for text in (done.stdout, (folder / 'index.html').read_text()):
+        assert (
+            f'Accuracy on this one scene, over {frames} frames with {8 * frames} objects' in text
+        )
+        assert 'depth: mean relative error (AbsRel)' in text
+    with open_source(str(folder / 'world_bag')) as source:
+        assert source.sample_count == 4 * 30
+
+
+def test_the_first_run_says_what_to_try_next(demos):
+    command, done = demos[FIRST]
+    page = (command.folder / 'seen' / 'index.html').read_text()
+    _, _, said = done.stdout.partition(PROMISE)
+    _, _, shown = page.partition(PROMISE)
+    for step in next_steps():
+        for words in (step.purpose, step.command.removeprefix('robot-perception ')):
+            assert words in said
+            assert words in shown
+
+
+@pytest.mark.parametrize('name', [name for name in SOURCES if name != FIRST])
+def test_a_recording_of_the_user_has_no_truth(demos, name):
+    command, done = demos[name]
+    folder = command.folder / 'seen'
+    assert json.loads((folder / 'report.json').read_text())['accuracy'] is None
+    for text in (done.stdout, (folder / 'index.html').read_text()):
+        assert PROMISE not in text
+        assert 'Accuracy' not in text
 
 
 @pytest.mark.parametrize(
@@ -168,10 +231,12 @@ def test_no_time(command, seconds):
 def test_an_output_that_cannot_be_written_is_told_before_the_work(command):
     (command.folder / 'taken').touch()
     source = make_bag(command.folder)
-    done = command('demo', source, '--preset', 'stub', '-o', 'taken/below')
-    assert done.returncode == 1
-    assert 'taken/below: cannot be written: Not a directory' in done.stderr
-    assert 'starting the node' not in done.stdout
+    for words in ((), (source,)):
+        done = command('demo', *words, '--preset', 'stub', '-o', 'taken/below')
+        assert done.returncode == 1
+        assert 'taken/below: cannot be written: Not a directory' in done.stderr
+        assert 'starting the node' not in done.stdout
+        assert 'recording' not in done.stdout
 
 
 def test_a_node_that_cannot_start_is_not_waited_for(command):
@@ -204,6 +269,22 @@ def press_ctrl_c(program):
 
 def ask_to_end(program):
     program.terminate()
+
+
+@pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])
+def test_who_ends_it_while_it_records_leaves_no_recording(command, end):
+    program = command.start('demo', '--preset', 'stub', '-o', 'seen')
+    folder = command.folder / 'seen'
+    try:
+        wait_for(program, 'recording')
+        wait_until(lambda: any(folder.glob('.world_bag.*/.world_bag.*')))
+        end(program)
+        _, errors = program.communicate(timeout=30)
+    finally:
+        program.kill()
+    assert program.returncode == 130
+    assert 'Traceback' not in errors
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])

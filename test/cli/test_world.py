@@ -6,8 +6,8 @@ import pytest
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (('--seeds', '5'), '--seeds: expected FIRST:END such as 0:12000'),
-        (('--seeds', '5:5'), '--seeds: expected a range with at least one seed'),
+        (('--seeds', '5'), '--seeds: expected two seeds as A:B, such as 0:12000'),
+        (('--seeds', '5:5'), '--seeds: expected A below B, got 5:5'),
         (('--seeds', '899999:900001'), '--seeds: seeds: expected training seeds, below 900000'),
         (('--steps', '0'), '--steps: expected 1 or more, got 0'),
         (('--processes', '0'), '--processes: expected 1 or more, got 0'),

@@ -65,6 +65,7 @@ def test_everything_the_node_says(graph, recorder):
     assert recorder.complete.messages['image'].header.stamp.sec == count
     # Only the last frames are held; an hour of them would not fit.
     assert len(recorder._frames) == 8
+    assert recorder.scenes == {}
     graph.spin_until(lambda: recorder.counters.get('published') == str(count), 'account')
     assert recorder.counters['received'] == str(count)
 
@@ -89,6 +90,32 @@ def test_a_frame_with_more_outputs_is_not_given_up_for_one_with_fewer(graph, rec
             second, second
         )
     assert len(recorder.delays_s) == 3
+
+
+def test_the_first_scenes_are_kept_with_their_images_and_nothing_else(graph):
+    recorder = Recorder(context=graph.context, most_scenes=2)
+    graph.nodes.append(recorder)
+    graph.executor.add_node(recorder)
+    topics = {'image': 'sensor_msgs/msg/Image', 'scene': TYPES['scene'], 'points': TYPES['points']}
+    names = {'image': 'image', 'scene': 'perception/scene', 'points': 'perception/points'}
+    publishers = {topic: graph.publisher(names[topic], kind) for topic, kind in topics.items()}
+    graph.spin_until(
+        lambda: all(one.get_subscription_count() for one in publishers.values()), 'recorder'
+    )
+    # The scene of the second never comes; that of the third comes before its image.
+    orders = ((1, 'points', 'image', 'scene'), (2, 'image'), (3, 'scene', 'image'), (4, *names))
+    for second, *said in orders:
+        for topic in said:
+            count = recorder.counts[topic]
+            message = publishers[topic].msg_type()
+            message.header.stamp.sec = second
+            publishers[topic].publish(message)
+            graph.spin_until(lambda t=topic, n=count: recorder.counts[t] == n + 1, topic)
+    assert list(recorder.scenes) == [1 * SECOND_NS, 3 * SECOND_NS]
+    for stamp_ns, frame in recorder.scenes.items():
+        assert frame.messages.keys() == {'image', 'scene'}
+        for message in frame.messages.values():
+            assert message.header.stamp.sec * SECOND_NS == stamp_ns
 
 
 def test_markers_without_a_marker_belong_to_no_frame(graph, recorder):

@@ -4,8 +4,8 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 import pytest
 
-from robot_perception.core.errors import InputError, OutputError
-from robot_perception.viewer import Figure, Table, write_page, write_picture
+from robot_perception.core.errors import OutputError
+from robot_perception.viewer import Figure, Step, Table, write_page, write_picture
 
 VOID = {'meta', 'img', 'br', 'link', 'input'}
 
@@ -107,6 +107,21 @@ def test_floats_of_a_column_have_equally_many_decimals(tmp_path, values, texts):
     assert [text for text in page.texts if text in texts] == list(texts)
 
 
+def test_steps_are_at_the_end_with_one_command_each(tmp_path):
+    steps = [Step('See <this>:', 'see this.png && echo "<done>"'), Step('Then:', 'then')]
+    page = Page(write_page(tmp_path, 'Demo', [], [TABLE], [], steps=steps))
+    said = [text for text in page.texts if text.strip()]
+    assert said[-5:] == [
+        'What to try next', 'See <this>:', 'see this.png && echo "<done>"', 'Then:', 'then',
+    ]  # fmt: skip
+    assert len(page.all('code')) == len(page.all('pre')) == 2
+
+
+def test_without_steps_nothing_is_promised(tmp_path):
+    page = Page(write_page(tmp_path, 'Demo', [], [TABLE], []))
+    assert 'What to try next' not in page.texts
+
+
 def test_a_page_of_nothing_but_its_title(tmp_path):
     page = Page(write_page(tmp_path / 'new' / 'folder', 'Demo', [], [], []))
     assert page.texts.count('Demo') == 2
@@ -126,11 +141,6 @@ def test_a_picture_that_is_not_there_is_said(folder, file):
     with pytest.raises(OutputError, match=r'figure: expected a file inside .*, got .*Write the'):
         write_page(inner, 'Demo', [Figure(file, '', '')], [], [])
     assert not (inner / 'index.html').exists()
-
-
-def test_a_row_that_does_not_fit_its_table_is_refused():
-    with pytest.raises(InputError, match=r"table 'Time': expected 2 cells in each row, got 1"):
-        Table('Time', ('a', 'b'), ((1, 2), (1,)))
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):

@@ -1,0 +1,170 @@
+"""Truth out of a bag, as `robot-perception world record` writes it. Needs no ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from robot_perception import conversions
+from robot_perception.conversions.messages import Message
+from robot_perception.core import Box3D, Detections, Masks, ObjectPosition, SceneObject
+from robot_perception.core.arrays import Float32Array
+from robot_perception.core.errors import InputError, SourceError
+from robot_perception.evaluation.truth import Truth
+from robot_perception.sources.bag_file import BagFile, open_bag
+from robot_perception.sources.typestore import message_store
+
+_IMAGE, _JPEG = '/camera/image_raw', '/camera/image_raw/compressed'
+_CAMERA_INFO = '/camera/camera_info'
+_DETECTIONS, _DETECTIONS_3D = '/truth/detections', '/truth/detections_3d'
+_INSTANCES, _DEPTH = '/truth/instances', '/truth/depth'
+_NEEDED = (_CAMERA_INFO, _DETECTIONS, _DETECTIONS_3D, _INSTANCES, _DEPTH)
+# Messages carry the names of classes, and no number.
+_NO_NUMBER = -1
+
+
+def truth_of_bag(path: Path) -> Iterator[Truth]:
+    """Read the frames of a bag with what is true of them.
+
+    A frame is made of the messages of one stamp; those without their fellows are left out. The
+    type of the scene is not recorded.
+
+    Args:
+        path: folder of a rosbag2 or a single bag file.
+
+    Raises:
+        SourceError: not a bag, a topic is missing, or a message contradicts the others. What
+            could be read before is given first.
+
+    """
+    with closing(open_bag(path)) as bag:
+        image_topic = _check_topics(bag, path)
+        topics = (image_topic, *_NEEDED)
+        types = message_store()
+        waiting: dict[int, dict[str, Message]] = {}
+        for message in bag.messages(topics):
+            try:
+                content: Message = types.deserialize_cdr(message.data, message.type_name)
+            except Exception as error:
+                # A deserializer fed with broken bytes raises anything.
+                raise _unreadable(path, message.topic, error) from error
+            stamp_ns, _ = conversions.read_header(content.header)
+            frame = waiting.setdefault(stamp_ns, {})
+            frame[message.topic] = content
+            if len(frame) == len(topics):
+                try:
+                    truth = _truth(frame, image_topic)
+                except ValueError as error:
+                    raise _unreadable(path, f'frame {stamp_ns}', error) from error
+                yield truth
+                # What is older will not be completed any more.
+                waiting = {stamp: one for stamp, one in waiting.items() if stamp > stamp_ns}
+
+
+def _unreadable(path: Path, what: str, error: Exception) -> SourceError:
+    return SourceError(
+        f'{path}: {what}: expected readable truth, got {error} '
+        'Record it again: robot-perception world record.'
+    )
+
+
+def _check_topics(bag: BagFile, path: Path) -> str:
+    """Return the topic of the pictures; raise SourceError when one is missing."""
+    there = {topic.name for topic in bag.topics()}
+    missing = [topic for topic in _NEEDED if topic not in there]
+    image_topic = next((topic for topic in (_IMAGE, _JPEG) if topic in there), None)
+    if image_topic is None:
+        missing.insert(0, _IMAGE)
+    if missing or image_topic is None:
+        raise SourceError(
+            f'{path}: expected a recording with its truth, got one without '
+            f'{", ".join(missing)}. Record one: robot-perception world record.'
+        )
+    return image_topic
+
+
+def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
+    picture = messages[image_topic]
+    found = messages[_DETECTIONS].detections
+    detections = _detections(found)
+    depth = conversions.to_depth(messages[_DEPTH])
+    instances = conversions.to_instances(messages[_INSTANCES])
+    numbers = np.arange(1, len(detections) + 1, dtype=np.uint16)
+    masks = Masks(instances == numbers[:, None, None], np.ones(len(numbers), np.float32))
+    if depth.size_hw != masks.size_hw:
+        raise InputError(
+            f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.'
+        )
+    places = {item.id: item for item in messages[_DETECTIONS_3D].detections}
+    return Truth(
+        image=conversions.compressed_to_image(picture)
+        if image_topic == _JPEG
+        else conversions.to_image(picture),
+        camera=conversions.to_camera(messages[_CAMERA_INFO], rectified=False),
+        depth=depth,
+        detections=detections,
+        masks=masks,
+        objects=tuple(
+            _object(detections, index, places.get(item.id), depth.metres[masks.pixels[index]])
+            for index, item in enumerate(found)
+        ),
+    )
+
+
+def _detections(found: Sequence[Message]) -> Detections:
+    """Objects with their visible share as score; of classes the bag has names only."""
+    boxes = np.array([_box_xyxy(item.bbox) for item in found], np.float32)
+    hypotheses = [_only(item.results).hypothesis for item in found]
+    return Detections(
+        boxes.reshape(-1, 4),
+        np.array([one.score for one in hypotheses], np.float32),
+        np.full(len(found), _NO_NUMBER, np.int32),
+        tuple(str(one.class_id) for one in hypotheses),
+        np.array([int(item.id) for item in found], np.int64),
+    )
+
+
+def _box_xyxy(box: Message) -> tuple[float, float, float, float]:
+    center, half_x, half_y = box.center.position, box.size_x / 2, box.size_y / 2
+    return center.x - half_x, center.y - half_y, center.x + half_x, center.y + half_y
+
+
+def _only(results: Sequence[Message]) -> Message:
+    if len(results) != 1:
+        raise InputError(f'results: expected one for each object, got {len(results)}.')
+    return results[0]
+
+
+def _object(
+    detections: Detections, index: int, place: Message, depths_m: Float32Array
+) -> SceneObject:
+    left, top, right, bottom = detections.boxes_xyxy[index].tolist()
+    tracks = detections.track_ids
+    return SceneObject(
+        index=index,
+        class_id=int(detections.class_ids[index]),
+        class_name=detections.class_names[index],
+        score=float(detections.scores[index]),
+        box_xyxy=(left, top, right, bottom),
+        track_id=None if tracks is None else int(tracks[index]),
+        position=None if place is None else _position(place, depths_m),
+    )
+
+
+def _position(item: Message, depths_m: Float32Array) -> ObjectPosition:
+    known = depths_m[np.isfinite(depths_m)]
+    pose, box = _only(item.results).pose, item.bbox
+    at, center, turn = pose.pose.position, box.center.position, box.center.orientation
+    return ObjectPosition(
+        depth_m=float(np.median(known)) if known.size else float(at.z),
+        centroid_m=(at.x, at.y, at.z),
+        covariance_m2=np.array(pose.covariance, np.float64).reshape(6, 6)[:3, :3],
+        box=Box3D(
+            center_m=(center.x, center.y, center.z),
+            size_m=(box.size.x, box.size.y, box.size.z),
+            rotation_xyzw=(turn.x, turn.y, turn.z, turn.w),
+        ),
+    )

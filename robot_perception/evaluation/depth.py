@@ -1,0 +1,103 @@
+"""How far predicted depth is from true depth, for one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core import Depth, MetricDepth, RelativeDepth
+from robot_perception.core.arrays import Float64Array
+
+_DELTA1 = 1.25
+_EIGEN_LAMBDA = 0.5
+_PERCENT = 100.0
+# A scale and a shift cannot be told from fewer values.
+_LEAST_VALUES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DepthErrors:
+    """Errors over the n pixels whose true depth t and predicted depth p are both known.
+
+    With d = ln p - ln t for each pixel, and mean() over the pixels of the image; unknown is None.
+
+    Attributes:
+        known: share of the pixels of known true depth that the prediction is known for.
+        abs_rel: mean(|p - t| / t).
+        rmse_m: sqrt(mean((p - t)^2)), metres.
+        delta1: share of the pixels with max(p / t, t / p) < 1.25.
+        silog_eigen: mean(d^2) - 0.5 mean(d)^2, the scale-invariant error of Eigen et al. 2014
+            (Depth Map Prediction from a Single Image, equation 4) with their lambda of 0.5, which
+            forgives half of a common factor. Natural logarithm, no root, no factor.
+        silog_kitti: 100 sqrt(mean(d^2) - mean(d)^2), as the development kit of KITTI's depth
+            benchmark has it: the standard deviation of d in percent, which forgives all of a
+            common factor.
+        abs_rel_scaled: abs_rel of s p, with s = median(t) / median(p) (Zhou et al. 2017,
+            Unsupervised Learning of Depth and Ego-Motion from Video).
+        abs_rel_fitted: abs_rel of 1 / (a q + b), where q is the predicted inverse depth, 1 / p for
+            metric depth, and a, b minimise the sum of (a q + b - 1 / t)^2 (Ranftl et al. 2020,
+            Towards Robust Monocular Depth Estimation). What lies beyond the farthest true pixel
+            after the fit is taken to lie there.
+
+    The first six need metres, and are None for relative depth.
+    """
+
+    known: float | None = None
+    abs_rel: float | None = None
+    rmse_m: float | None = None
+    delta1: float | None = None
+    silog_eigen: float | None = None
+    silog_kitti: float | None = None
+    abs_rel_scaled: float | None = None
+    abs_rel_fitted: float | None = None
+
+
+def depth_errors(found: Depth | None, truth: MetricDepth | None) -> DepthErrors:
+    """Compare one image with its truth of the same size; None is unknown depth."""
+    if truth is None or found is None:
+        return DepthErrors()
+    there = np.isfinite(truth.metres)
+    if not there.any():
+        return DepthErrors()
+    if isinstance(found, RelativeDepth):
+        true = truth.metres[there].astype(np.float64)
+        return DepthErrors(abs_rel_fitted=_fitted(found.inverse[there].astype(np.float64), true))
+    both = there & np.isfinite(found.metres)
+    known = float(np.count_nonzero(both) / np.count_nonzero(there))
+    if not both.any():
+        return DepthErrors(known=known)
+    return _metric_errors(
+        found.metres[both].astype(np.float64), truth.metres[both].astype(np.float64), known
+    )
+
+
+def _metric_errors(found: Float64Array, true: Float64Array, known: float) -> DepthErrors:
+    away = np.log(found) - np.log(true)
+    mean, square = float(away.mean()), float((away**2).mean())
+    return DepthErrors(
+        known=known,
+        abs_rel=_abs_rel(found, true),
+        rmse_m=float(np.sqrt(((found - true) ** 2).mean())),
+        delta1=float((np.maximum(found / true, true / found) < _DELTA1).mean()),
+        silog_eigen=square - _EIGEN_LAMBDA * mean**2,
+        # The variance itself, which rounding cannot turn negative.
+        silog_kitti=_PERCENT * float(away.std()),
+        abs_rel_scaled=_abs_rel(found * (np.median(true) / np.median(found)), true),
+        abs_rel_fitted=_fitted(1 / found, true),
+    )
+
+
+def _abs_rel(found: Float64Array, true: Float64Array) -> float:
+    return float((np.abs(found - true) / true).mean())
+
+
+def _fitted(inverse: Float64Array, true: Float64Array) -> float | None:
+    if true.size < _LEAST_VALUES:
+        return None
+    target = 1 / true
+    away = inverse - inverse.mean()
+    spread = float(away @ away)
+    slope = float(away @ (target - target.mean())) / spread if spread > 0 else 0.0
+    fitted = target.mean() + slope * away
+    return _abs_rel(1 / np.maximum(fitted, target.min()), true)

@@ -1,0 +1,117 @@
+"""Predictions against truth, frame by frame; figures are kept, pictures are not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import numpy as np
+
+from robot_perception.core import Detections, Masks, Scene
+from robot_perception.core.errors import ShapeError
+from robot_perception.evaluation.coco import check_installation
+from robot_perception.evaluation.frame import frame_errors, FrameErrors
+from robot_perception.evaluation.precision import FrameBoxes
+from robot_perception.evaluation.report import Report
+from robot_perception.evaluation.summary import FrameRecord, summarise
+from robot_perception.evaluation.truth import Truth
+
+
+def evaluate(pairs: Iterable[tuple[Scene, Truth]]) -> Report:
+    """Compare scenes with what is true of them.
+
+    Average precision wants predictions of low scores too: of scenes that hold only those above a
+    threshold it is a lower bound. Hand such predictions to `Evaluation.add` apart.
+
+    Raises:
+        PerceptionError: faster-coco-eval is not installed.
+        ShapeError: scene and truth differ in size.
+
+    """
+    evaluation = Evaluation()
+    for scene, truth in pairs:
+        evaluation.add(scene, truth)
+    return evaluation.report()
+
+
+class Evaluation:
+    """Takes one frame after the other, then reports.
+
+    What no frame tells (no detector, no depth, no masks ...) leaves its figures unknown.
+    """
+
+    def __init__(self) -> None:
+        """Start without frames.
+
+        Raises:
+            PerceptionError: faster-coco-eval is not installed.
+
+        """
+        check_installation()
+        self._records: list[FrameRecord] = []
+        self._objects: Counter[str] = Counter()
+        self._ignored = 0
+
+    def add(
+        self,
+        scene: Scene,
+        truth: Truth,
+        *,
+        candidates: Detections | None = None,
+        true_box_masks: Masks | None = None,
+    ) -> FrameErrors:
+        """Take the next frame.
+
+        Args:
+            scene: what was seen; its objects are those above the threshold in use.
+            truth: M objects.
+            candidates: predictions of any score, for average precision; None takes those of the
+                scene.
+            true_box_masks: M masks that the segmenter made of the true boxes.
+
+        Raises:
+            ShapeError: scene and truth differ in size, or the masks in number.
+
+        """
+        _check(scene, truth, true_box_masks)
+        errors = frame_errors(scene, truth, true_box_masks)
+        found = scene.detections if candidates is None else candidates
+        counted = truth.counted
+        self._records.append(
+            FrameRecord(
+                errors=errors,
+                boxes=FrameBoxes.of(
+                    Detections.empty() if found is None else found, truth.detections, counted
+                ),
+                has_detector=found is not None,
+                vector=None if scene.features is None else scene.features.vector.copy(),
+                scene_type=truth.scene_type,
+                timing_s=scene.timing_s,
+            )
+        )
+        names = truth.detections.class_names
+        self._objects.update(names[index] for index in np.flatnonzero(counted))
+        self._ignored += int(np.count_nonzero(~counted))
+        return errors
+
+    def report(self) -> Report:
+        """Sum up all frames so far."""
+        return Report(
+            rows=summarise(self._records, sorted(self._objects)),
+            frames=len(self._records),
+            objects=dict(sorted(self._objects.items())),
+            ignored=self._ignored,
+        )
+
+
+def _check(scene: Scene, truth: Truth, true_box_masks: Masks | None) -> None:
+    if scene.image.size_hw != truth.image.size_hw:
+        raise ShapeError(
+            f'scene: expected the size of its truth {truth.image.size_hw}, '
+            f'got {scene.image.size_hw} (rows, columns). Pair it with the truth of its image.'
+        )
+    if true_box_masks is not None and len(true_box_masks) != len(truth.detections):
+        raise ShapeError(
+            f'true_box_masks: expected one for each of {len(truth.detections)} true objects, '
+            f'got {len(true_box_masks)}. Ask for those of all true boxes.'
+        )

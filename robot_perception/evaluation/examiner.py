@@ -1,0 +1,122 @@
+"""Runs a pipeline on pictures whose truth is known, and asks it for what only a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core import Detections, Masks, Scene
+from robot_perception.core.errors import ConfigError
+from robot_perception.evaluation.precision import MAX_DETECTIONS
+from robot_perception.evaluation.truth import Truth
+from robot_perception.models import Detector, Frame
+from robot_perception.pipeline import load_networks, Networks, PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline.parameters import with_values
+
+# Average precision looks at all predictions; those scoring less change nothing in it.
+LEAST_SCORE = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """What a pipeline says of one picture.
+
+    Attributes:
+        scene: the result of the pipeline as it is configured, with its times.
+        candidates: predictions down to a score of 0.01, at most 100; None without a detector.
+        true_box_masks: masks that the segmenter made of all true boxes; None without one.
+
+    """
+
+    scene: Scene
+    candidates: Detections | None
+    true_box_masks: Masks | None
+
+
+class Examiner:
+    """A pipeline that also tells its unlikely predictions, and its masks of true boxes.
+
+    The detector runs once for each frame: it is asked for all candidates, which are kept, and
+    those above the configured threshold go on through the pipeline. The segmenter runs a second
+    time, for the true boxes, outside the measured times.
+    """
+
+    def __init__(self, config: PerceptionConfig, networks: Networks) -> None:
+        """Join ready networks; `load` loads them by name.
+
+        Every stage runs on every frame, whatever its ``every_k``: frames of a test do not follow
+        one another.
+
+        Raises:
+            ConfigError: depth comes from a sensor, of which there is nothing to evaluate.
+
+        """
+        check_config(config)
+        every_frame = {
+            f'{name}.every_k': 1 for name in ('features', 'depth', 'detector', 'segmenter')
+        }
+        self._config = with_values(config, every_frame)
+        self._detector = (
+            None if networks.detector is None else _RememberingDetector(networks.detector)
+        )
+        self._segmenter = networks.segmenter
+        self._pipeline = PerceptionPipeline(
+            self._config, **networks._replace(detector=self._detector)._asdict()
+        )
+
+    @classmethod
+    def load(cls, config: PerceptionConfig) -> Examiner:
+        """Load the networks of a configuration.
+
+        Raises:
+            ConfigError: as above, before anything is loaded.
+            ModelError: a checkpoint is missing or unusable, or the device is not there.
+
+        """
+        check_config(config)
+        return cls(config, load_networks(config))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes; empty without a detector."""
+        return self._pipeline.class_names
+
+    def ask(self, truth: Truth) -> Answer:
+        """Process the picture of a frame."""
+        scene = self._pipeline.process(truth.image, truth.camera)
+        masks = None
+        if self._segmenter is not None:
+            masks = self._segmenter.segment(Frame(truth.image), truth.detections.boxes_xyxy)
+        return Answer(scene, None if self._detector is None else self._detector.last, masks)
+
+
+def check_config(config: PerceptionConfig) -> None:
+    """Raise ConfigError unless there is a network behind every stage."""
+    if config.depth.enabled and config.depth.source != 'model':
+        raise ConfigError(
+            f'depth.source: expected model, got {config.depth.source}: a sensor is not evaluated. '
+            'Set depth.source=model or depth.enabled=false.'
+        )
+
+
+class _RememberingDetector:
+    """A detector that keeps what it left out."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.last = Detections.empty()
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return self._detector.class_names
+
+    def detect(self, frame: Frame, *, threshold: float, max_objects: int) -> Detections:
+        self.last = self._detector.detect(
+            frame,
+            threshold=min(threshold, LEAST_SCORE),
+            max_objects=max(max_objects, MAX_DETECTIONS),
+        )
+        # Best first, so that these are what the detector gives when it is asked for them only.
+        return self.last.select(np.flatnonzero(self.last.scores > threshold)[:max_objects])

@@ -1,0 +1,179 @@
+"""Average precision and recall of boxes, for any mixture of frames.
+
+COCO's own evaluation (`coco`) goes through all frames at once. For a confidence interval the
+same figures are wanted of thousands of mixtures of the frames. Which prediction is right does not
+depend on the mixture, so this is found once, and only summed up anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot_perception.core import Detections
+from robot_perception.core.arrays import BoolArray, Float64Array, Int64Array
+from robot_perception.evaluation.matching import best_first, match
+
+# COCO's limits of overlap, levels of recall, and most predictions of one frame.
+IOU_LIMITS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
+_RECALLS = np.linspace(0, 1, 101)
+MAX_DETECTIONS = 100
+
+_AP50, _AP75 = 0, 5
+_TINY = np.spacing(1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameBoxes:
+    """Boxes of one frame.
+
+    Attributes:
+        found: predictions, at most `MAX_DETECTIONS`, best first.
+        truth: M true objects.
+        counted: (M,) bool, objects that have to be found.
+
+    """
+
+    found: Detections
+    truth: Detections
+    counted: BoolArray
+
+    @classmethod
+    def of(cls, found: Detections, truth: Detections, counted: BoolArray) -> FrameBoxes:
+        """Keep the best of the predictions."""
+        return cls(found.select(best_first(found)[:MAX_DETECTIONS]), truth, counted)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrecisionFigures:
+    """Figures in [0, 1] over all classes, and of each; NaN where no object counts.
+
+    Attributes:
+        ap: mean over classes and `IOU_LIMITS` of the precision averaged over 101 recalls.
+        ap50: the same at an overlap of 0.5 alone.
+        ap75: the same at 0.75.
+        ar: mean over classes and `IOU_LIMITS` of the recall.
+        class_ap: (K,) float64, `ap` of each class.
+
+    """
+
+    ap: float
+    ap50: float
+    ap75: float
+    ar: float
+    class_ap: Float64Array
+
+    @classmethod
+    def of(cls, precision: Float64Array, recall: Float64Array) -> PrecisionFigures:
+        """Average what is known.
+
+        Args:
+            precision: (T, R, K) precision at limits of overlap, recalls and classes, NaN unknown.
+            recall: (T, K), NaN unknown.
+
+        """
+        by_class = precision.mean(axis=(0, 1))
+        return cls(
+            ap=_known_mean(by_class),
+            ap50=_known_mean(precision[_AP50].mean(axis=0)),
+            ap75=_known_mean(precision[_AP75].mean(axis=0)),
+            ar=_known_mean(recall.mean(axis=0)),
+            class_ap=by_class,
+        )
+
+    def as_array(self) -> Float64Array:
+        """(4 + K,) float64: ap, ap50, ap75, ar, class_ap."""
+        return np.array([self.ap, self.ap50, self.ap75, self.ar, *self.class_ap.tolist()])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ranked:
+    """All N predictions of one class, best first.
+
+    Attributes:
+        frame: (N,) int64, the frame of each.
+        right: (T, N) bool.
+        wrong: (T, N) bool.
+        objects: (F,) int64, true objects that count in each frame.
+
+    """
+
+    frame: Int64Array
+    right: BoolArray
+    wrong: BoolArray
+    objects: Int64Array
+
+
+class PrecisionCurves:
+    """Predictions of all frames, matched once."""
+
+    def __init__(self, frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> None:
+        """Match each frame.
+
+        Args:
+            frames: F frames.
+            class_names: K classes to look at; predictions of others are left out, as COCO does.
+
+        """
+        matches = [match(one.found, one.truth, one.counted, IOU_LIMITS) for one in frames]
+        counts = [len(one.found) for one in frames]
+        frame = np.repeat(np.arange(len(frames)), counts)
+        scores = np.concatenate([np.zeros(0), *(one.found.scores for one in frames)])
+        order = np.argsort(-scores.astype(np.float64), kind='stable')
+        empty = np.zeros((len(IOU_LIMITS), 0), np.bool_)
+        right = np.concatenate([empty, *(one.right for one in matches)], axis=1)[:, order]
+        wrong = np.concatenate([empty, *(one.wrong for one in matches)], axis=1)[:, order]
+        names = np.array([name for one in frames for name in one.found.class_names], np.str_)
+        self._classes = []
+        for name in class_names:
+            own = names[order] == name
+            self._classes.append(
+                _Ranked(frame[order][own], right[:, own], wrong[:, own], _objects(frames, name))
+            )
+
+    def figures(self, weights: Int64Array) -> PrecisionFigures:
+        """Sum up frames that were taken ``weights``, (F,) int64, times each."""
+        precision = np.full((len(IOU_LIMITS), len(_RECALLS), len(self._classes)), np.nan)
+        recall = np.full((len(IOU_LIMITS), len(self._classes)), np.nan)
+        for place, ranked in enumerate(self._classes):
+            total = int(weights @ ranked.objects)
+            if total:
+                precision[..., place], recall[..., place] = _curve(ranked, weights, total)
+        return PrecisionFigures.of(precision, recall)
+
+
+def _objects(frames: Sequence[FrameBoxes], name: str) -> Int64Array:
+    counts = [
+        sum(
+            counted and own == name
+            for own, counted in zip(one.truth.class_names, one.counted.tolist(), strict=True)
+        )
+        for one in frames
+    ]
+    return np.array(counts, np.int64)
+
+
+def _curve(ranked: _Ranked, weights: Int64Array, total: int) -> tuple[Float64Array, Float64Array]:
+    """Precision at each recall, (T, R), and the recall of all predictions, (T,)."""
+    taken = weights[ranked.frame]
+    right = np.cumsum(ranked.right * taken, axis=1, dtype=np.float64)
+    wrong = np.cumsum(ranked.wrong * taken, axis=1, dtype=np.float64)
+    precision = np.zeros((len(IOU_LIMITS), len(_RECALLS)))
+    if not taken.any():
+        return precision, np.zeros(len(IOU_LIMITS))
+    recalls = right / total
+    # Of several operating points with at least some recall, the best.
+    reached = right / (right + wrong + _TINY)
+    reached = np.maximum.accumulate(reached[:, ::-1], axis=1)[:, ::-1]
+    for row, recall, best in zip(precision, recalls, reached, strict=True):
+        places = np.searchsorted(recall, _RECALLS, side='left')
+        inside = places < len(recall)
+        row[inside] = best[places[inside]]
+    return precision, recalls[:, -1]
+
+
+def _known_mean(values: Float64Array) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float('nan')

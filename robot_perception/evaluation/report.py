@@ -1,0 +1,123 @@
+"""What an evaluation found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from robot_perception.evaluation.resampling import CONFIDENCE, RESAMPLES
+from robot_perception.viewer.scene_json import JsonValue
+
+_ABSENT = '-'
+_SIGNIFICANT = 6
+_SMALL, _TEN, _HUNDRED = 0.01, 10, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        group: what it is about, such as 'detector'.
+        name: of the figure, one of its kind in the group.
+        value: None when unknown.
+        low: lower end of the 95 % confidence interval over frames, None when unknown.
+        high: upper end.
+        unit: empty for a bare number.
+        higher_is_better: what to hope for.
+
+    """
+
+    group: str
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Figures over all frames.
+
+    Attributes:
+        rows: in order, those of a group together.
+        frames: count of frames.
+        objects: class name -> true objects that count.
+        ignored: true objects of which too little is visible.
+
+    """
+
+    rows: tuple[Row, ...]
+    frames: int
+    objects: Mapping[str, int]
+    ignored: int
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Describe the report in what JSON has; unknown is None, no number is NaN."""
+        return {
+            'frames': self.frames,
+            'objects': dict(self.objects),
+            'ignored_objects': self.ignored,
+            'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': RESAMPLES},
+            'rows': [_row(row) for row in self.rows],
+        }
+
+    def as_text(self) -> str:
+        """Write a table with aligned columns, without a line break at its end."""
+        lines = [('', 'value', '95 % interval', 'unit', 'better')]
+        for group, rows in groupby(self.rows, lambda row: row.group):
+            lines.append((group, '', '', '', ''))
+            lines.extend(_line(row) for row in rows)
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        text = [
+            f'{name:<{widths[0]}}  {value:>{widths[1]}}  {interval:<{widths[2]}}  '
+            f'{unit:<{widths[3]}}  {better}'.rstrip()
+            for name, value, interval, unit, better in lines
+        ]
+        counted = sum(self.objects.values())
+        text.append(
+            f'{self.frames} frames, {counted} objects; {self.ignored} more are mostly hidden '
+            'and ignored'
+        )
+        return '\n'.join(text)
+
+
+def _row(row: Row) -> JsonValue:
+    return {
+        'group': row.group,
+        'name': row.name,
+        'value': _significant(row.value),
+        'low': _significant(row.low),
+        'high': _significant(row.high),
+        'unit': row.unit,
+        'higher_is_better': row.higher_is_better,
+    }
+
+
+def _line(row: Row) -> tuple[str, str, str, str, str]:
+    value, low, high = (_text(number) for number in (row.value, row.low, row.high))
+    interval = _ABSENT if row.low is None or row.high is None else f'{low} to {high}'
+    better = 'higher' if row.higher_is_better else 'lower'
+    return f'  {row.name}', value, interval, row.unit, better
+
+
+def _text(value: float | None) -> str:
+    """Write four digits, fewer of numbers below 1.
+
+    >>> [_text(value) for value in (None, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
+    ['-', '0.000', '0.500', '0.0012', '12.35', '1234.6']
+
+    """
+    if value is None:
+        return _ABSENT
+    size = abs(value)
+    if 0 < size < _SMALL:
+        return f'{value:.2g}'
+    return f'{value:.{3 if size < _TEN else 2 if size < _HUNDRED else 1}f}'
+
+
+def _significant(value: float | None) -> float | None:
+    return None if value is None else float(f'{value:.{_SIGNIFICANT}g}')

@@ -1,0 +1,85 @@
+"""The file that keeps an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+import json
+import os
+from pathlib import Path
+import platform
+
+from robot_perception import __version__
+from robot_perception.evaluation.report import Report
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline.parameters import values_of
+from robot_perception.viewer.atomic import write_bytes
+from robot_perception.viewer.scene_json import JsonValue
+
+SCHEMA = 'robot_perception/evaluation'
+SCHEMA_VERSION = 1
+
+
+def results_to_dict(
+    report: Report,
+    config: PerceptionConfig,
+    *,
+    seeds: range,
+    size_hw: tuple[int, int],
+    cases: Sequence[str],
+) -> dict[str, JsonValue]:
+    """Describe an evaluation in what JSON has, so that it can be done again and compared.
+
+    Args:
+        report: what was found.
+        config: parameters of the pipeline, with the names of its models.
+        seeds: scenes of the demo world.
+        size_hw: rows and columns of their pictures.
+        cases: names of the worst frames, worst first.
+
+    """
+    height, width = size_hw
+    return {
+        'schema': SCHEMA,
+        'version': SCHEMA_VERSION,
+        'package': __version__,
+        'world': {
+            'first_seed': seeds.start,
+            'end_seed': seeds.stop,
+            'height': height,
+            'width': width,
+        },
+        'config': values_of(config),
+        'machine': machine(),
+        'worst': list(cases),
+        **report.as_json(),
+    }
+
+
+def write_results(results: dict[str, JsonValue], path: Path) -> None:
+    """Write `results_to_dict` as a UTF-8 JSON file.
+
+    Raises:
+        OutputError: the file cannot be written; no half-written file is left.
+
+    """
+    text = json.dumps(results, ensure_ascii=False, allow_nan=False, indent=2)
+    write_bytes(path, (text + '\n').encode())
+
+
+def machine() -> dict[str, JsonValue]:
+    """Say what the times were measured on."""
+    return {
+        'architecture': platform.machine(),
+        'system': platform.system(),
+        'cpus': os.cpu_count(),
+        'python': platform.python_version(),
+        'torch': _version('torch'),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

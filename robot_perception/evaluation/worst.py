@@ -1,0 +1,151 @@
+"""The frames that went worst, as pictures of truth beside prediction."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+import heapq
+from pathlib import Path
+
+import numpy as np
+
+from robot_perception.core import MetricDepth, Scene
+from robot_perception.core.arrays import UInt8Array
+from robot_perception.evaluation.frame import FrameErrors
+from robot_perception.evaluation.truth import Truth
+from robot_perception.viewer import draw_depth, draw_overlay, write_picture
+from robot_perception.viewer.atomic import unwritable
+from robot_perception.viewer.text import draw_text, fit_text, text_size_px
+
+_PAPER = 24
+_INK = (235, 237, 240)
+_GAP_PX = 4
+_BAND_LINES = 1.8
+_LEAST_RANGE_M = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """One frame beside its truth.
+
+    Attributes:
+        name: of the frame, such as 'seed 900000'.
+        scene: what was seen.
+        truth: what is true.
+        errors: how they differ.
+
+    """
+
+    name: str
+    scene: Scene
+    truth: Truth
+    errors: FrameErrors
+
+
+class WorstCases:
+    """Keeps the worst of all frames that it is shown, and no other."""
+
+    def __init__(self, count: int) -> None:
+        """Keep at most ``count`` frames."""
+        self._count = count
+        self._shown = 0
+        # The order of coming settles between equals: the first stays.
+        self._heap: list[tuple[float, int, Case]] = []
+
+    def add(self, case: Case) -> None:
+        """Look at the next frame."""
+        self._shown += 1
+        heapq.heappush(self._heap, (case.errors.badness, -self._shown, case))
+        if len(self._heap) > self._count:
+            heapq.heappop(self._heap)
+
+    def cases(self) -> list[Case]:
+        """Give what was kept, worst first."""
+        return [case for *_, case in sorted(self._heap, key=lambda item: item[:2], reverse=True)]
+
+
+def write_worst(cases: Sequence[Case], folder: Path) -> list[Path]:
+    """Write ``worst_1.png``, ``worst_2.png`` ... and remove those of an earlier evaluation.
+
+    Args:
+        cases: worst first.
+        folder: must exist.
+
+    Raises:
+        OutputError: a picture cannot be written.
+
+    """
+    written = [folder / f'worst_{place}.png' for place in range(1, len(cases) + 1)]
+    for case, path in zip(cases, written, strict=True):
+        write_picture(draw_case(case), path)
+    for path in folder.glob('worst_*.png'):
+        if path not in written and path.stem.removeprefix('worst_').isdecimal():
+            _remove(path)
+    return written
+
+
+def draw_case(case: Case) -> UInt8Array:
+    """Draw a frame: objects above depth, truth on the left, prediction on the right.
+
+    Returns:
+        (H', W', 3) uint8 rgb, with a line of text above each picture. The number beside an object
+        is its visible share in the truth, and its score in the prediction. Metric depths have the
+        colours of the true one.
+
+    """
+    truth, errors = case.truth.as_scene(), case.errors
+    missed, invented = _listed(errors.missed), _listed(errors.invented)
+    left = [_titled(draw_overlay(truth), f'{case.name}, truth; missed: {missed}')]
+    right = [_titled(draw_overlay(case.scene), f'prediction; wrong: {invented}')]
+    if case.truth.depth is not None and case.scene.depth is not None:
+        low, high = range_m = _range_m(case.truth.depth)
+        picture = draw_depth(case.truth.depth, range_m=range_m)
+        left.append(_titled(picture, f'truth, {low:.2f} to {high:.2f} m'))
+        metric = isinstance(case.scene.depth, MetricDepth)
+        picture = draw_depth(case.scene.depth, range_m=range_m if metric else None)
+        right.append(_titled(picture, _depth_title(errors)))
+    columns = [np.concatenate(pictures, axis=0) for pictures in (left, right)]
+    gap = np.full((len(columns[0]), _GAP_PX, 3), _PAPER, np.uint8)
+    return np.concatenate([columns[0], gap, columns[1]], axis=1)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Count names: '2 cup, ball'; 'nothing' for none."""
+    counts = Counter(names)
+    words = (name if count == 1 else f'{count} {name}' for name, count in sorted(counts.items()))
+    return ', '.join(words) or 'nothing'
+
+
+def _depth_title(errors: FrameErrors) -> str:
+    if errors.depth.abs_rel is None:
+        return 'prediction, without unit'
+    return f'prediction, off by {errors.depth.abs_rel:.0%} on average'
+
+
+def _range_m(depth: MetricDepth) -> tuple[float, float]:
+    """Nearest and farthest true depth; any range where nothing is known."""
+    known = depth.metres[np.isfinite(depth.metres)]
+    if not known.size:
+        return 0.0, 1.0
+    low = float(known.min())
+    return low, max(float(known.max()), low + _LEAST_RANGE_M)
+
+
+def _titled(picture: UInt8Array, text: str) -> UInt8Array:
+    """Put a line of text above a picture."""
+    height, width = picture.shape[:2]
+    size_px = text_size_px((height, width))
+    band = np.full((round(size_px * _BAND_LINES), width, 3), _PAPER, np.uint8)
+    room_px = width - size_px
+    draw_text(
+        band, fit_text(text, size_px, room_px), (size_px // 2, len(band) // 2), size_px, _INK
+    )
+    return np.concatenate([band, picture], axis=0)
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise unwritable(path, error) from error

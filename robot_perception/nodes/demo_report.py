@@ -1,0 +1,144 @@
+"""What came out of a demo, as pictures, JSON and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+import json
+from pathlib import Path
+
+import numpy as np
+
+from robot_perception.core import Scene
+from robot_perception.viewer import Figure, Step, Table, write_page, write_scene
+from robot_perception.viewer.atomic import write_bytes
+from robot_perception.viewer.scene_json import JsonValue
+
+_MILLISECONDS = 1e3
+_STEM = 'demo'
+_CAPTIONS = {
+    'overlay': 'Objects: boxes, masks and names',
+    'depth': 'Depth of every pixel',
+    'cloud': 'The point cloud, seen from the side',
+    'features': 'Scene features, three principal components as colours',
+    'instances': 'Instance masks',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How what came out compares with the truth.
+
+    Attributes:
+        table: for people.
+        figures: for programs.
+
+    """
+
+    table: Table
+    figures: Mapping[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReport:
+    """What came out of a demo.
+
+    Attributes:
+        source: what was replayed.
+        caveat: what has to be known before the results are believed, empty for nothing.
+        counters: the node's own account of frames: received, published, dropped/REASON ...
+        messages: messages that arrived, by topic.
+        stages: (stage, p50, p95, p99) in seconds, as the node measured them.
+        delays_s: seconds from the arrival of an image to that of its last output, each frame.
+        scene: the last complete frame, rebuilt from the topics.
+        accuracy: against the truth; None where there is none.
+
+    """
+
+    source: str
+    caveat: str
+    counters: Mapping[str, int]
+    messages: Mapping[str, int]
+    stages: tuple[tuple[str, float, float, float], ...]
+    delays_s: tuple[float, ...]
+    scene: Scene
+    accuracy: Judgement | None
+
+
+def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> None:
+    """Write pictures, scene.json, report.json and index.html.
+
+    Args:
+        report: what came out.
+        output: folder to write to; made where it is missing.
+        steps: what to try next, for the page.
+
+    Raises:
+        OutputError: a file cannot be written. Those before it stay; none is half-written.
+
+    """
+    files = write_scene(report.scene, output, _STEM)
+    text = json.dumps(_as_json(report), indent=2) + '\n'
+    write_bytes(output / 'report.json', text.encode())
+    write_page(
+        output,
+        'robot_perception',
+        list(_figures(files)),
+        (*headline_tables(report), *_counts(report)),
+        [f'{report.source}.', *([report.caveat] if report.caveat else [])],
+        steps=steps,
+    )
+
+
+def _percentiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
+    """Median, 95th and 99th percentile of at least one value, in milliseconds."""
+    p50, p95, p99 = np.percentile(seconds, (50, 95, 99)) * _MILLISECONDS
+    return float(p50), float(p95), float(p99)
+
+
+def headline_tables(report: DemoReport) -> tuple[Table, ...]:
+    """What everybody wants to know: how right, where there is a truth, and how fast."""
+    accuracy = () if report.accuracy is None else (report.accuracy.table,)
+    return (*accuracy, _times(report))
+
+
+def _counts(report: DemoReport) -> tuple[Table, Table]:
+    return (
+        Table('Frames as the node counted them', ('what', 'count'), (*report.counters.items(),)),
+        Table('Messages that arrived', ('topic', 'count'), (*sorted(report.messages.items()),)),
+    )
+
+
+def _times(report: DemoReport) -> Table:
+    """Times of each stage and of the whole walk of a frame."""
+    return Table(
+        'Times on this machine',
+        ('stage', 'p50 / ms', 'p95 / ms', 'p99 / ms'),
+        tuple((name, *(round(value, 2) for value in row)) for name, *row in _times_ms(report)),
+    )
+
+
+def _times_ms(report: DemoReport) -> Iterator[tuple[str, float, float, float]]:
+    for stage, p50, p95, p99 in report.stages:
+        yield stage, p50 * _MILLISECONDS, p95 * _MILLISECONDS, p99 * _MILLISECONDS
+    yield 'image to last output', *_percentiles_ms(report.delays_s)
+
+
+def _as_json(report: DemoReport) -> dict[str, object]:
+    return {
+        'source': report.source,
+        'frames': dict(report.counters),
+        'messages': dict(report.messages),
+        'times_ms': {
+            name: {'p50': round(p50, 3), 'p95': round(p95, 3), 'p99': round(p99, 3)}
+            for name, p50, p95, p99 in _times_ms(report)
+        },
+        'accuracy': None if report.accuracy is None else dict(report.accuracy.figures),
+    }
+
+
+def _figures(files: Sequence[Path]) -> Iterator[Figure]:
+    for path in files:
+        kind = path.stem.removeprefix(f'{_STEM}_')
+        if path.suffix == '.png' and kind in _CAPTIONS:
+            yield Figure(path.name, _CAPTIONS[kind], _CAPTIONS[kind])

@@ -1,0 +1,163 @@
+"""`robot-perception evaluate`: two scenes on stubs, and everything that can be asked wrongly."""
+
+import json
+
+import cv2
+import pytest
+
+pytest.importorskip('open3d')
+
+import robot_perception
+from robot_perception import evaluation, world
+from robot_perception.cli.main import main
+from robot_perception.evaluation import resampling
+
+SMALL = ('--preset', 'stub', '--size', '80x60')
+
+
+def run(*arguments):
+    return main(['evaluate', *map(str, arguments)])
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Intervals are the matter of test_resampling."""
+    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+
+
+def test_two_scenes(tmp_path, capsys):
+    out = tmp_path / 'new' / 'out'
+    assert run('--world', '900000:900002', *SMALL, '-o', out, '--worst', 1) == 0
+    printed = capsys.readouterr()
+    assert '\n2 frames, ' in printed.out
+    assert f'wrote results.json and 1 pictures to {out}' in printed.out
+    assert 'the detector knows none of the classes' in printed.err
+    assert sorted(path.name for path in out.iterdir()) == ['results.json', 'worst_1.png']
+    assert cv2.imread(str(out / 'worst_1.png')) is not None
+    results = json.loads((out / 'results.json').read_text())
+    assert (results['schema'], results['version']) == ('robot_perception/evaluation', 1)
+    assert results['package'] == robot_perception.__version__
+    assert results['world'] == {
+        'first_seed': 900000,
+        'end_seed': 900002,
+        'height': 60,
+        'width': 80,
+    }
+    assert results['config']['depth.model'] == 'stub'
+    assert results['machine']['cpus'] >= 1
+    assert len(results['worst']) == 1
+    assert results['frames'] == 2
+
+
+def test_the_figures_are_those_of_the_room(tmp_path, capsys):
+    arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path, '--json')
+    assert run(*arguments, '--set', 'detector.threshold=0.7') == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads((tmp_path / 'results.json').read_text())
+    pipeline = robot_perception.PerceptionPipeline.from_preset('stub', {'detector.threshold': 0.7})
+    pairs = []
+    for seed in (900000, 900001):
+        frame = world.render(seed, (60, 80))
+        truth = evaluation.Truth(
+            frame.image,
+            frame.camera,
+            frame.depth,
+            frame.detections,
+            frame.masks(),
+            frame.objects(),
+        )
+        pairs.append((pipeline.process(frame.image, frame.camera), truth))
+    rows = {(row['group'], row['name']): row['value'] for row in printed['rows']}
+    expected = {
+        (row.group, row.name): row.value
+        for row in evaluation.evaluate(pairs).rows
+        if row.group == 'depth' or row.name in {'precision', 'recall', 'AP'}
+    }
+    assert expected['depth', 'AbsRel'] > 0
+    assert {key: rows[key] for key in expected} == pytest.approx(expected, rel=1e-5)
+    assert rows['features', 'scene type by nearest neighbour'] in {0, 1}
+    assert rows['masks', 'IoU, true boxes'] > 0.5
+
+
+@pytest.mark.parametrize(
+    ('seeds', 'said'),
+    [
+        ('900000', 'expected two seeds as A:B'),
+        ('900000:', 'expected two seeds as A:B'),
+        ('900000:9e6', 'expected two seeds as A:B'),
+        ('-1:5', 'expected two seeds as A:B'),
+        ('900000:900000', 'holds no scene'),
+        ('900010:900005', 'holds no scene'),
+        ('0:10', 'expected seeds from 900000 on'),
+        ('899999:900010', 'expected seeds from 900000 on'),
+    ],
+)
+def test_ranges_that_make_no_sense(tmp_path, capsys, monkeypatch, seeds, said):
+    refuse(monkeypatch)
+    out = tmp_path / 'out'
+    assert run(f'--world={seeds}', *SMALL, '-o', out) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--size', 'large'), '--size: expected WIDTHxHEIGHT'),
+        (('--size', '8x8'), '--size: size_hw: expected sides of 16'),
+        (('--worst', '-1'), '--worst: expected 0 or more, got -1'),
+        (('--set', 'depth.source=sensor'), 'depth.source: expected model, got sensor'),
+        (('--set', 'detector.threshold=2'), 'detector.threshold'),
+    ],
+)
+def test_other_arguments_that_make_no_sense(tmp_path, capsys, monkeypatch, arguments, said):
+    refuse(monkeypatch)
+    common = ('--world', '900000:900002', '--preset', 'stub', '-o', tmp_path)
+    assert run(*common, *arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
+    refuse(monkeypatch)
+    taken = tmp_path / 'file'
+    taken.write_text('mine')
+    for out in (taken, taken / 'below', '/proc/self'):
+        assert run('--world', '900000:900002', *SMALL, '-o', out) == 1
+        assert f'{out}: cannot be written' in capsys.readouterr().err
+    assert taken.read_text() == 'mine'
+
+
+def test_networks_that_are_not_there(tmp_path, capsys):
+    missing = tmp_path / 'nothing'
+    arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path / 'out')
+    assert run(*arguments, '--set', f'detector.model={missing}') == 1
+    assert str(missing) in capsys.readouterr().err
+    assert not (tmp_path / 'out' / 'results.json').exists()
+
+
+def test_results_of_before_stay_when_it_is_interrupted(tmp_path, monkeypatch):
+    (tmp_path / 'results.json').write_text('before')
+
+    def interrupt(self, truth):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation.Examiner, 'ask', interrupt)
+    assert run('--world', '900000:900002', *SMALL, '-o', tmp_path) == 130
+    assert [path.name for path in tmp_path.iterdir()] == ['results.json']
+    assert (tmp_path / 'results.json').read_text() == 'before'
+
+
+def test_help_says_what_the_exit_codes_mean(command):
+    done = command('evaluate', '--help')
+    assert done.returncode == 0
+    assert '0 evaluated, 1 failed' in done.stdout
+
+
+def refuse(monkeypatch):
+    """Fail the test when something is loaded or rendered."""
+
+    def fail(*_):
+        raise AssertionError('the work began')
+
+    monkeypatch.setattr(evaluation.Examiner, 'load', fail)
+    monkeypatch.setattr(world, 'render', fail)

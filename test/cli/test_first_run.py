@@ -1,0 +1,172 @@
+"""The parts of the first run: its recording comes whole or not at all, its judge is right."""
+
+from dataclasses import replace
+import os
+import signal
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from robot_perception.cli import first_run as subject
+from robot_perception.cli.first_run import judge, record_anew
+from robot_perception.core import MetricDepth, Scene
+from robot_perception.core.errors import OutputError, PerceptionError
+from robot_perception.evaluation import Evaluation
+from robot_perception.world import record, sequence
+from robot_perception.world.stage import set_stage
+from robot_perception.world.vocabulary import CLASSES
+
+pytestmark = pytest.mark.ros
+
+SIZE, COUNT = (60, 80), 4
+NAMES = {'metadata.yaml', 'world_bag.mcap'}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    monkeypatch.setattr(subject, 'SIZE_HW', SIZE)
+    monkeypatch.setattr(subject, 'FRAMES', COUNT)
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    path = tmp_path_factory.mktemp('world') / 'bag'
+    record(path, subject.SEED, COUNT, SIZE)
+    return path
+
+
+@pytest.fixture(scope='module')
+def scenes():
+    """What a perfect network would see, straight from the renderer."""
+    return [
+        Scene(
+            image=frame.image,
+            camera=frame.camera,
+            depth=frame.depth,
+            detections=frame.detections,
+            masks=frame.masks(),
+            objects=frame.objects(),
+        )
+        for frame in sequence(subject.SEED, COUNT, SIZE)
+    ]
+
+
+def values_of(judgement):
+    return {label: (value, interval) for label, value, interval in judgement.table.rows}
+
+
+def test_the_scene_is_lively_and_unseen_in_training():
+    stage = set_stage(subject.SEED)
+    assert subject.SEED >= 900_000
+    assert stage.scene_type == 'table'
+    kinds = {thing.class_id for thing in stage.things[: stage.object_count]}
+    assert len(kinds) == len(CLASSES) - 1
+    assert stage.object_count == 8
+
+
+def test_a_perfect_network_is_perfect(bag, scenes):
+    judgement = judge(Evaluation(), bag, scenes)
+    values = values_of(judgement)
+    assert len(values) == 8
+    perfect = {
+        'precision': '1.000', 'recall': '1.000', 'IoU': '1.000', 'delta1': '1.000',
+        'AbsRel': '0.000', 'RMSE': '0.000 m', 'median error': '0.000 cm',
+    }  # fmt: skip
+    for label, (value, interval) in values.items():
+        (expected,) = [text for word, text in perfect.items() if word in label]
+        number, _, unit = expected.partition(' ')
+        assert value == expected, label
+        assert interval == f'{number} to {number}{unit and f" {unit}"}'
+    assert judgement.table.title.startswith(
+        f'Accuracy on this one scene, over {COUNT} frames with '
+    )
+    assert judgement.figures['frames'] == COUNT
+
+
+def test_frames_that_were_dropped_are_left_out(bag, scenes):
+    wrong = [replace(one, depth=MetricDepth(one.depth.metres * np.float32(1.1))) for one in scenes]
+    judgement = judge(Evaluation(), bag, [wrong[1], wrong[3]])
+    assert judgement.figures['frames'] == 2
+    assert values_of(judgement)['depth: mean relative error (AbsRel)'][0] == '0.100'
+
+
+def test_who_sees_nothing_has_unknown_figures(bag, scenes):
+    judgement = judge(Evaluation(), bag, [Scene(one.image) for one in scenes])
+    assert set(values_of(judgement).values()) == {(None, None)}
+
+
+def test_a_frame_of_another_recording_is_told(bag, scenes):
+    strange = Scene(replace(scenes[0].image, stamp_ns=7))
+    with pytest.raises(PerceptionError, match=r'expected the stamp of a frame of .*bag, got 7\.'):
+        judge(Evaluation(), bag, [strange])
+
+
+@pytest.mark.parametrize(
+    ('value', 'text'),
+    [
+        (0.0, '0.000'),
+        (9.4321, '9.432'),
+        (12.345, '12.35'),
+        (-123.45, '-123.5'),
+        (12345.6, '12346'),
+    ],
+)
+def test_numbers_are_short(value, text):
+    assert subject._text(value) == text
+
+
+def test_a_recording_is_made_and_replaced(tmp_path):
+    path = tmp_path / 'world_bag'
+    record_anew(path)
+    assert {one.name for one in path.iterdir()} == NAMES
+    (path / 'world_bag.mcap').write_bytes(b'')
+    record_anew(path)
+    assert (path / 'world_bag.mcap').stat().st_size > 1000
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def folder_of_mine(path):
+    path.mkdir()
+    (path / 'thesis.pdf').touch()
+
+
+@pytest.mark.parametrize(
+    'make', [folder_of_mine, lambda path: path.touch(), lambda path: path.symlink_to('nowhere')]
+)
+def test_what_no_demo_has_written_is_left_alone(tmp_path, make):
+    path = tmp_path / 'world_bag'
+    make(path)
+    with pytest.raises(
+        OutputError, match=r'world_bag: expected nothing or the recording .* choose .* --output'
+    ):
+        record_anew(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert not path.is_dir() or (path / 'thesis.pdf').exists()
+
+
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch, sent):
+    path = tmp_path / 'world_bag'
+    record_anew(path)
+    kept = (path / 'world_bag.mcap').read_bytes()
+
+    def interrupted(part, *arguments, on_frame):
+        def stop():
+            os.kill(os.getpid(), sent)
+
+        record(part, *arguments, on_frame=stop)
+
+    monkeypatch.setattr(subject, 'record', interrupted)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        record_anew(path)
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert list(tmp_path.iterdir()) == [path]
+    assert (path / 'world_bag.mcap').read_bytes() == kept
+
+
+def test_a_folder_that_is_gone(tmp_path):
+    with pytest.raises(OutputError, match=r'world_bag: cannot be written: No such file'):
+        record_anew(tmp_path / 'gone' / 'world_bag')

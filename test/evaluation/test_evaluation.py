@@ -1,0 +1,302 @@
+"""Whole evaluations whose outcome is known beforehand."""
+
+from dataclasses import replace
+import json
+import sys
+
+import numpy as np
+import pytest
+from truths import example_truth, figures, objects_of, perfect, position, SIDE
+
+from robot_perception.core import Detections, Masks, MetricDepth, RelativeDepth
+from robot_perception.core.errors import PerceptionError, ShapeError
+from robot_perception.evaluation import evaluate, Evaluation, resampling
+
+EVERY_DETECTOR = ('AP', 'AP50', 'AP75', 'AR', 'precision', 'recall')
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Intervals are the matter of test_resampling."""
+    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+
+
+def report_of(change=lambda truth: {}, frames=3, **truth):
+    truths = [example_truth(seed, **truth) for seed in range(frames)]
+    return evaluate((perfect(one, **change(one)), one) for one in truths)
+
+
+def moved(truth, columns):
+    """Detections pushed to the right, as boxes and as objects."""
+    scene = perfect(truth)
+    boxes = scene.detections.boxes_xyxy + np.array([columns, 0, columns, 0], np.float32)
+    found = replace(scene.detections, boxes_xyxy=boxes)
+    return {
+        'detections': found,
+        'objects': objects_of(found, [one.position for one in truth.objects]),
+    }
+
+
+def test_a_perfect_answer_has_perfect_figures():
+    found = figures(report_of())
+    for name in EVERY_DETECTOR:
+        assert found['detector', name] == pytest.approx(1)
+    assert [found['AP by class', name] for name in ('ball', 'book', 'cup')] == pytest.approx(
+        [1] * 3
+    )
+    assert (found['depth', 'AbsRel'], found['depth', 'delta1']) == (0, 1)
+    assert found['masks', 'IoU, predicted boxes'] == 1
+    assert found['masks', 'boundary IoU, predicted boxes'] == 1
+    assert found['3D', 'located'] == 1
+    assert found['3D', 'centroid error, 90th percentile'] == 0
+    assert found['3D', 'box IoU'] == pytest.approx(1)
+    assert found['features', 'scene type by nearest neighbour'] == 1
+    assert found['time', 'detector, median'] == pytest.approx(20)
+    assert found['time', 'frames per second'] == pytest.approx(1 / 0.05)
+
+
+def test_boxes_pushed_aside():
+    # An IoU of 9 / 15 = 0.6, which passes the limits 0.5, 0.55 and 0.6 of ten.
+    found = figures(report_of(lambda truth: moved(truth, 3)))
+    assert SIDE == 12
+    assert found['detector', 'AP'] == pytest.approx(0.3)
+    assert found['detector', 'AR'] == pytest.approx(0.3)
+    assert (found['detector', 'AP50'], found['detector', 'AP75']) == pytest.approx((1, 0))
+    assert (found['detector', 'precision'], found['detector', 'recall']) == (1, 1)
+
+
+def test_boxes_pushed_too_far():
+    # An IoU of 6 / 18: neither box nor mask nor place is that of the object.
+    found = figures(report_of(lambda truth: moved(truth, 6)))
+    assert [found['detector', name] for name in EVERY_DETECTOR] == [0] * 6
+    assert found['masks', 'IoU, predicted boxes'] is None
+    assert found['3D', 'centroid error, mean'] is None
+
+
+def test_places_pushed_aside():
+    def change(truth):
+        places = [position(one.position.centroid_m[0] + 0.05, 0, 1) for one in truth.objects]
+        return {'objects': objects_of(perfect(truth).detections, places)}
+
+    found = figures(report_of(change))
+    for name in ('median', 'mean', '90th percentile'):
+        assert found['3D', f'centroid error, {name}'] == pytest.approx(5)
+    # Cubes of 20 cm that are 5 cm apart share three quarters of each.
+    assert found['3D', 'box IoU'] == pytest.approx(0.75 / 1.25)
+
+
+def test_places_that_are_far_or_unknown():
+    truth = example_truth(count=3)
+    places = [position(0, 0, 1), position(0, 0, 2.5), position(0, 0, 1.5)]
+    truth = replace(truth, objects=objects_of(truth.detections, places))
+    answers = objects_of(perfect(truth).detections, [places[0], position(0, 0, 9), None])
+    found = figures(evaluate([(perfect(truth, objects=answers), truth)]))
+    assert found['3D', 'located'] == 0.5
+    assert found['3D', 'centroid error, mean'] == 0
+
+
+def test_hidden_objects_are_neither_right_nor_wrong():
+    shares = [1, 0.2, 1, 0.24]
+    found_all = report_of(shares=shares)
+    assert (sum(found_all.objects.values()), found_all.ignored) == (6, 6)
+
+    def only_visible(truth):
+        scene = perfect(truth)
+        kept = truth.counted
+        found = scene.detections.select(kept)
+        return {
+            'detections': found,
+            'masks': Masks(scene.masks.pixels[kept], scene.masks.scores[kept]),
+            'objects': objects_of(found, [position(0, 0, 1)] * len(found)),
+        }
+
+    for report in (found_all, report_of(only_visible, shares=shares)):
+        found = figures(report)
+        for name in EVERY_DETECTOR:
+            assert found['detector', name] == pytest.approx(1)
+
+
+def test_a_quarter_visible_counts():
+    assert report_of(frames=1, count=1, shares=[0.25]).ignored == 0
+
+
+def nothing(truth):
+    return {'detections': Detections.empty(), 'masks': None, 'objects': ()}
+
+
+def test_nothing_found():
+    found = figures(report_of(nothing))
+    for name in ('AP', 'AP50', 'AP75', 'AR', 'recall'):
+        assert found['detector', name] == 0
+    assert found['detector', 'precision'] is None
+    assert found['masks', 'IoU, predicted boxes'] is None
+
+
+def test_no_detector():
+    found = figures(report_of(lambda truth: {'detections': None, 'masks': None, 'objects': ()}))
+    assert all(found['detector', name] is None for name in EVERY_DETECTOR)
+    assert found['AP by class', 'cup'] is None
+    assert found['depth', 'delta1'] == 1
+
+
+def test_frames_without_objects():
+    report = report_of(count=0)
+    found = figures(report)
+    assert all(found['detector', name] is None for name in EVERY_DETECTOR)
+    assert report.objects == {}
+    # One frame with objects among others that have none, in one of which something is seen.
+    truths = [example_truth(0, 4), example_truth(1, 0), example_truth(2, 0)]
+    invented = perfect(example_truth(2, 4))
+    answers = [perfect(truths[0]), perfect(truths[1]), replace(invented, image=truths[2].image)]
+    found = figures(evaluate(zip(answers, truths, strict=True)))
+    assert found['detector', 'precision'] == 0.5
+    assert found['detector', 'recall'] == 1
+    assert 0.4 < found['detector', 'AP'] < 1
+
+
+def test_no_frames():
+    report = evaluate([])
+    assert report.frames == 0
+    assert all(row.value is None for row in report.rows)
+
+
+@pytest.mark.parametrize('part', ['truth', 'scene'])
+def test_depth_that_is_not_there(part):
+    truth = example_truth()
+    scene = perfect(truth)
+    if part == 'truth':
+        truth = replace(truth, depth=None)
+    else:
+        scene = replace(scene, depth=None)
+    report = evaluate([(scene, truth)])
+    assert all(row.value is None for row in report.rows if row.group == 'depth')
+
+
+def test_relative_depth_has_no_metres():
+    found = figures(
+        report_of(lambda truth: {'depth': RelativeDepth(2 / truth.depth.metres + np.float32(1))})
+    )
+    known = {
+        name for (group, name), value in found.items() if group == 'depth' and value is not None
+    }
+    assert known == {'AbsRel, scaled and shifted'}
+    assert found['depth', 'AbsRel, scaled and shifted'] == pytest.approx(0, abs=1e-5)
+
+
+def test_each_image_counts_the_same():
+    # Known at one pixel only, and twice as far there; at all pixels and right.
+    truths = [example_truth(0), example_truth(1)]
+    metres = np.full(truths[0].depth.size_hw, np.nan, np.float32)
+    metres[0, 0] = 2 * truths[0].depth.metres[0, 0]
+    answers = [perfect(truths[0], depth=MetricDepth(metres)), perfect(truths[1])]
+    found = figures(evaluate(zip(answers, truths, strict=True)))
+    assert found['depth', 'AbsRel'] == pytest.approx(0.5)
+    assert found['depth', 'known pixels'] == pytest.approx((1 + 1 / metres.size) / 2)
+
+
+def test_masks_of_predicted_boxes_go_by_the_boxes():
+    def change(truth):
+        half = truth.masks.pixels.copy()
+        half[:, :, ::2] = False
+        return {'masks': Masks(half, truth.masks.scores)}
+
+    assert figures(report_of(change))['masks', 'IoU, predicted boxes'] == pytest.approx(0.5)
+
+
+def test_masks_of_true_boxes_need_no_detector():
+    truth = example_truth(shares=[1, 1, 1, 0.1])
+    half = truth.masks.pixels.copy()
+    half[0, :, ::2] = False
+    half[3] = False
+    evaluation = Evaluation()
+    scene = replace(perfect(truth), detections=None, masks=None, objects=())
+    masks = Masks(half, truth.masks.scores)
+    evaluation.add(scene, truth, true_box_masks=masks)
+    found = figures(evaluation.report())
+    assert found['masks', 'IoU, true boxes'] == pytest.approx((0.5 + 1 + 1) / 3)
+    with pytest.raises(ShapeError, match='expected one for each of 4 true objects, got 3'):
+        evaluation.add(scene, truth, true_box_masks=Masks(half[:3], truth.masks.scores[:3]))
+
+
+def test_unlikely_candidates_change_precision_but_not_what_is_above_the_threshold():
+    truth = example_truth()
+    scene = perfect(truth)
+    kept = replace(
+        scene,
+        detections=scene.detections.select(np.arange(2)),
+        masks=Masks(scene.masks.pixels[:2], scene.masks.scores[:2]),
+        objects=scene.objects[:2],
+    )
+    evaluation = Evaluation()
+    evaluation.add(kept, truth, candidates=scene.detections)
+    found = figures(evaluation.report())
+    assert (found['detector', 'AP'], found['detector', 'AR']) == pytest.approx((1, 1))
+    assert (found['detector', 'precision'], found['detector', 'recall']) == (1, 0.5)
+    assert figures(evaluate([(kept, truth)]))['detector', 'AR'] < 1
+
+
+def test_scene_types_by_the_nearest_neighbour():
+    evaluation = Evaluation()
+    for angle, word in ((0, 'table'), (10, 'table'), (80, 'floor'), (95, 'table'), (200, None)):
+        truth = replace(example_truth(count=1), scene_type=word)
+        scene = perfect(truth)
+        vector = 3 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))], np.float32)
+        evaluation.add(replace(scene, features=replace(scene.features, vector=vector)), truth)
+    found = figures(evaluation.report())
+    assert found['features', 'scene type by nearest neighbour'] == 0.5
+
+
+def test_errors_name_what_was_missed_and_invented():
+    truth = example_truth(0, 3)
+    scene = perfect(truth)
+    found = replace(scene.detections, class_names=('ball', 'dog', 'book'))
+    scene = replace(scene, detections=found, objects=objects_of(found, [None] * 3))
+    errors = Evaluation().add(scene, truth)
+    assert (errors.missed, errors.invented) == (('cup',), ('dog',))
+    assert errors.badness == 2
+
+
+def test_scene_and_truth_belong_together():
+    truth = example_truth()
+    small = replace(
+        perfect(truth),
+        image=replace(truth.image, rgb=truth.image.rgb[:30]),
+        camera=None,
+        depth=None,
+        masks=None,
+    )
+    with pytest.raises(ShapeError, match=r'expected the size of its truth \(60, 80\)'):
+        evaluate([(small, truth)])
+    with pytest.raises(ShapeError, match='masks: expected one for each of 4, got 3'):
+        replace(truth, masks=Masks(truth.masks.pixels[:3], truth.masks.scores[:3]))
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'faster_coco_eval', None)
+    with pytest.raises(PerceptionError, match='pip install'):
+        Evaluation()
+
+
+def test_the_report_as_json_and_as_text():
+    report = report_of(nothing)
+    described = json.loads(json.dumps(report.as_json(), allow_nan=False))
+    assert described['frames'] == 3
+    assert described['objects'] == {'ball': 4, 'book': 4, 'cup': 4}
+    rows = {(row['group'], row['name']): row for row in described['rows']}
+    assert rows['detector', 'precision']['value'] is None
+    assert rows['detector', 'recall'] == {
+        'group': 'detector',
+        'name': 'recall',
+        'value': 0.0,
+        'low': 0.0,
+        'high': 0.0,
+        'unit': '',
+        'higher_is_better': True,
+    }
+    assert rows['depth', 'RMSE']['higher_is_better'] is False
+    lines = report.as_text().splitlines()
+    (precision,) = (line.split() for line in lines if line.startswith('  precision'))
+    assert precision == ['precision', '-', '-', 'higher']
+    (rate,) = (line.split() for line in lines if line.startswith('  frames per second'))
+    assert rate == ['frames', 'per', 'second', '20.00', '20.00', 'to', '20.00', '1/s', 'higher']
+    assert len({line.index('higher') for line in lines if line.endswith('higher')}) == 1

@@ -1,0 +1,104 @@
+"""A pipeline under examination gives the same scene, and more."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from truths import example_truth
+
+from robot_perception.core import Detections, Masks
+from robot_perception.core.errors import ConfigError
+from robot_perception.evaluation import Examiner
+from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline.parameters import with_values
+
+STUB = PerceptionConfig.from_preset('stub')
+
+
+class ManyBoxes:
+    """Finds ``count`` boxes whose scores go down to 0 evenly; counts how often it is asked."""
+
+    class_names = ('cup',)
+
+    def __init__(self, count=200):
+        self.count, self.asked = count, 0
+
+    def detect(self, frame, *, threshold, max_objects):
+        self.asked += 1
+        scores = np.linspace(1, 0, self.count, dtype=np.float32)
+        kept = np.flatnonzero(scores > threshold)[:max_objects]
+        boxes = np.tile(np.array([0, 0, 9, 9], np.float32), (len(kept), 1))
+        return Detections(boxes, scores[kept], np.zeros(len(kept), np.int32), ('cup',) * len(kept))
+
+
+class WholeBoxes:
+    """Fills boxes, and remembers how many it was given."""
+
+    def __init__(self):
+        self.given = []
+
+    def segment(self, frame, boxes_xyxy):
+        self.given.append(len(boxes_xyxy))
+        pixels = np.zeros((len(boxes_xyxy), *frame.image.size_hw), np.bool_)
+        for mask, box in zip(pixels, boxes_xyxy.astype(int), strict=True):
+            mask[box[1] : box[3], box[0] : box[2]] = True
+        return Masks(pixels, np.ones(len(pixels), np.float32))
+
+
+@pytest.mark.parametrize('threshold', [0.0, 0.005, 0.5, 0.85])
+def test_the_scene_is_that_of_the_pipeline(threshold):
+    config = with_values(STUB, {'detector.threshold': threshold, 'detector.max_objects': 7})
+    truth = example_truth()
+    answer = Examiner(config, Networks(detector=ManyBoxes(), segmenter=WholeBoxes())).ask(truth)
+    plain = PerceptionPipeline(config, detector=ManyBoxes(), segmenter=WholeBoxes())
+    expected = plain.process(truth.image, truth.camera)
+    assert np.array_equal(answer.scene.detections.scores, expected.detections.scores)
+    assert np.array_equal(answer.scene.masks.pixels, expected.masks.pixels)
+    assert list(answer.scene.timing_s) == list(expected.timing_s)
+
+
+def test_the_detector_runs_once_and_the_segmenter_gets_what_is_above_the_threshold():
+    detector, segmenter = ManyBoxes(100), WholeBoxes()
+    config = with_values(STUB, {'detector.threshold': 0.9})
+    answer = Examiner(config, Networks(detector=detector, segmenter=segmenter)).ask(
+        example_truth(count=3)
+    )
+    assert detector.asked == 1
+    assert len(answer.candidates) == 99, 'all that score above 0.01'
+    assert segmenter.given == [10, 3], 'predicted boxes, then true ones'
+
+
+def test_candidates_are_as_many_as_coco_looks_at():
+    answer = Examiner(STUB, Networks(detector=ManyBoxes(300))).ask(example_truth())
+    assert len(answer.candidates) == 100
+    assert len(answer.scene.detections) == STUB.detector.max_objects
+
+
+def test_masks_of_true_boxes_are_there_without_a_detector():
+    truth = example_truth()
+    answer = Examiner(STUB, Networks(segmenter=WholeBoxes())).ask(truth)
+    assert (answer.candidates, answer.scene.masks) == (None, None)
+    assert np.array_equal(answer.true_box_masks.pixels, truth.masks.pixels)
+
+
+def test_every_stage_runs_on_every_frame():
+    config = with_values(STUB, {'features.every_k': 5, 'depth.every_k': 3})
+    examiner = Examiner.load(config)
+    for _ in range(2):
+        answer = examiner.ask(example_truth())
+        assert answer.scene.features is not None
+        assert answer.scene.depth is not None
+
+
+def test_stages_that_are_off_stay_off():
+    config = with_values(STUB, {'detector.enabled': False, 'segmenter.enabled': False})
+    answer = Examiner.load(config).ask(example_truth())
+    assert (answer.candidates, answer.true_box_masks) == (None, None)
+    assert answer.scene.detections is None
+
+
+def test_a_sensor_is_not_evaluated():
+    config = with_values(STUB, {'depth.source': 'sensor'})
+    with pytest.raises(ConfigError, match=r'depth\.source: expected model, got sensor'):
+        Examiner.load(config)
+    Examiner.load(replace(config, depth=replace(config.depth, enabled=False)))

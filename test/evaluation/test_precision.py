@@ -1,0 +1,126 @@
+"""Average precision, against COCO's own code."""
+
+import contextlib
+import io
+
+import numpy as np
+import pytest
+
+from robot_perception.core import Detections
+from robot_perception.evaluation.coco import coco_figures
+from robot_perception.evaluation.precision import FrameBoxes, IOU_LIMITS, PrecisionCurves
+
+NAMES = ('ball', 'cup', 'book')
+ONCE = np.ones(1, np.int64)
+
+
+def random_frame(rng, objects=8, found=25):
+    """Draw objects of all classes, a fifth of them ignored, and predictions near and far."""
+    low = rng.uniform(0, 60, (objects, 2))
+    truth = np.concatenate([low, low + rng.uniform(8, 40, (objects, 2))], axis=1)
+    truth_ids, ids = rng.integers(0, len(NAMES), objects), rng.integers(0, len(NAMES), found)
+    boxes = np.zeros((found, 4))
+    if objects:
+        meant = rng.integers(0, objects, found)
+        boxes = truth[meant]
+        ids = np.where(rng.random(found) < 0.8, truth_ids[meant], ids)
+    boxes = boxes + rng.normal(0, 1.5, (found, 4)) + (rng.random((found, 1)) < 0.2) * 15
+    boxes = np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2] + 1)], axis=1)
+    return FrameBoxes.of(
+        detections(boxes, rng.random(found), ids),
+        detections(truth, np.ones(objects), truth_ids),
+        rng.random(objects) > 0.2,
+    )
+
+
+def detections(boxes, scores, ids):
+    return Detections(
+        boxes.astype(np.float32).reshape(-1, 4),
+        np.asarray(scores, np.float32),
+        np.asarray(ids, np.int32),
+        tuple(NAMES[i] for i in ids),
+    )
+
+
+def by_pycocotools(frames):
+    """AP, AP50, AP75, AR and AP of each class by the original implementation."""
+    coco = pytest.importorskip('pycocotools.coco')
+    cocoeval = pytest.importorskip('pycocotools.cocoeval')
+    truth, found = coco.COCO(), []
+    truth.dataset = {
+        'images': [{'id': i} for i in range(len(frames))],
+        'categories': [{'id': i, 'name': name} for i, name in enumerate(NAMES)],
+        'annotations': [],
+    }
+    for image, frame in enumerate(frames):
+        for own, list_ in ((frame.truth, truth.dataset['annotations']), (frame.found, found)):
+            for i, box in enumerate(own.boxes_xyxy.astype(float)):
+                left, top, right, bottom = box
+                list_.append(
+                    {
+                        'id': len(list_) + 1,
+                        'image_id': image,
+                        'category_id': NAMES.index(own.class_names[i]),
+                        'bbox': [left, top, right - left, bottom - top],
+                        'area': (right - left) * (bottom - top),
+                        'iscrowd': int(own is frame.truth and not frame.counted[i]),
+                        'score': float(own.scores[i]),
+                    }
+                )
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth.createIndex()
+        run = cocoeval.COCOeval(truth, truth.loadRes(found), 'bbox')
+        run.evaluate()
+        run.accumulate()
+        run.summarize()
+    precision = run.eval['precision'][..., 0, -1]
+    per_class = [values[values > -1].mean() for values in np.moveaxis(precision, -1, 0)]
+    return np.array([run.stats[0], run.stats[1], run.stats[2], run.stats[8], *per_class])
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_both_equal_the_original(seed):
+    rng = np.random.default_rng(seed)
+    frames = [random_frame(rng, objects=int(rng.integers(0, 9))) for _ in range(12)]
+    expected = by_pycocotools(frames)
+    assert 0.05 < expected[0] < 0.95
+    np.testing.assert_allclose(coco_figures(frames, NAMES).as_array(), expected, atol=1e-6)
+    ours = PrecisionCurves(frames, NAMES).figures(np.ones(len(frames), np.int64))
+    np.testing.assert_allclose(ours.as_array(), expected, atol=1e-6)
+
+
+def test_a_mixture_is_that_many_frames():
+    rng = np.random.default_rng(7)
+    frames = [random_frame(rng) for _ in range(6)]
+    weights = np.array([0, 3, 1, 0, 2, 1])
+    repeated = [frame for frame, count in zip(frames, weights, strict=True) for _ in range(count)]
+    mixed = PrecisionCurves(frames, NAMES).figures(weights).as_array()
+    np.testing.assert_allclose(mixed, coco_figures(repeated, NAMES).as_array(), atol=1e-6)
+    once = PrecisionCurves(frames, NAMES).figures(np.ones(6, np.int64)).as_array()
+    assert np.abs(mixed - once).max() > 1e-3
+
+
+def test_limits_are_those_of_coco():
+    np.testing.assert_allclose(IOU_LIMITS, np.arange(0.5, 1, 0.05))
+
+
+def test_nothing_found_is_zero_and_no_object_is_unknown():
+    rng = np.random.default_rng(0)
+    nothing = FrameBoxes.of(Detections.empty(), random_frame(rng).truth, np.ones(8, np.bool_))
+    for figures in (
+        coco_figures([nothing], NAMES),
+        PrecisionCurves([nothing], NAMES).figures(ONCE),
+    ):
+        assert (figures.ap, figures.ap50, figures.ar) == (0, 0, 0)
+    empty = FrameBoxes.of(random_frame(rng).found, Detections.empty(), np.zeros(0, np.bool_))
+    for figures in (coco_figures([empty], NAMES), PrecisionCurves([empty], NAMES).figures(ONCE)):
+        assert np.isnan(figures.as_array()).all()
+
+
+def test_of_many_predictions_the_best_hundred_count():
+    boxes = np.tile([0.0, 0, 5, 5], (150, 1))
+    found = detections(boxes, np.linspace(0, 1, 150), np.zeros(150, int))
+    frame = FrameBoxes.of(found, Detections.empty(), np.zeros(0, np.bool_))
+    assert len(frame.found) == 100
+    assert frame.found.scores[0] == 1
+    assert frame.found.scores.min() == pytest.approx(50 / 149)

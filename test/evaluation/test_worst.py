@@ -1,0 +1,91 @@
+"""The worst frames and their pictures."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from truths import example_truth, objects_of, perfect
+
+from robot_perception.core import RelativeDepth
+from robot_perception.core.errors import OutputError
+from robot_perception.evaluation import Case, WorstCases, write_worst
+from robot_perception.evaluation.frame import frame_errors
+from robot_perception.evaluation.worst import draw_case
+
+
+def case(name='seed 1', seed=0, found=4, **changes):
+    """A frame of which only the first ``found`` of four objects were seen."""
+    truth = example_truth(seed)
+    scene = perfect(truth)
+    kept = scene.detections.select(np.arange(found))
+    scene = replace(scene, detections=kept, masks=None, objects=objects_of(kept, [None] * found))
+    scene = replace(scene, **changes)
+    return Case(name, scene, truth, frame_errors(scene, truth, None))
+
+
+def test_the_worst_are_kept_in_order():
+    worst = WorstCases(3)
+    for name, found in (('a', 3), ('b', 0), ('c', 4), ('d', 1), ('e', 3), ('f', 4)):
+        worst.add(case(name, found=found))
+    assert [one.name for one in worst.cases()] == ['b', 'd', 'a']
+
+
+def test_fewer_frames_than_asked_for():
+    worst = WorstCases(8)
+    assert worst.cases() == []
+    worst.add(case())
+    assert len(worst.cases()) == 1
+
+
+def test_none_are_kept_when_none_are_wanted():
+    worst = WorstCases(0)
+    worst.add(case())
+    assert worst.cases() == []
+
+
+def test_depth_tells_between_frames_with_the_same_objects():
+    near = case('near')
+    far = case('far', depth=replace(near.truth.depth, metres=near.truth.depth.metres * 2))
+    assert far.errors.badness - near.errors.badness == pytest.approx(1)
+
+
+def test_the_picture_has_truth_beside_prediction():
+    one = case(found=2)
+    height, width = one.truth.image.size_hw
+    picture = draw_case(one)
+    left, right = picture[:, :width], picture[:, -width:]
+    band = (len(picture) - 2 * height) // 2
+    assert picture.shape[1] > 2 * width
+    # Both show the photograph where no object is, and the same depth below.
+    assert np.array_equal(left[band + height - 1, -5:], one.truth.image.rgb[-1, -5:])
+    assert np.array_equal(right[band + height - 1, -5:], one.truth.image.rgb[-1, -5:])
+    assert np.array_equal(left[-height:], right[-height:])
+    objects = np.s_[band : band + height]
+    assert not np.array_equal(left[objects], right[objects])
+
+
+@pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones((60, 80), np.float32))])
+def test_pictures_without_metres(depth):
+    height = len(draw_case(case(depth=depth)))
+    assert (height > 2 * 60) == (depth is not None)
+
+
+def test_files_replace_those_of_an_earlier_evaluation(tmp_path):
+    for name in ('worst_1.png', 'worst_3.png', 'worst_of_all.png', 'other.png'):
+        (tmp_path / name).write_bytes(b'old')
+    written = write_worst([case(), case()], tmp_path)
+    assert [path.name for path in written] == ['worst_1.png', 'worst_2.png']
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'other.png',
+        'worst_1.png',
+        'worst_2.png',
+        'worst_of_all.png',
+    ]
+    assert cv2.imread(str(written[0])).shape == draw_case(case()).shape
+    assert (tmp_path / 'other.png').read_bytes() == b'old'
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(OutputError, match='cannot be written'):
+        write_worst([case()], tmp_path / 'missing')
