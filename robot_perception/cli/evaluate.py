@@ -118,7 +118,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _seeds(text: str) -> range:
     """Read A:B; the same seeds that networks were trained on are refused."""
-    match = re.fullmatch(r'(\d{1,19}):(\d{1,19})', text)
+    match = re.fullmatch(r'(\d{1,18}):(\d{1,18})', text)
     if match is None:
         raise ConfigError(
             f'--world: expected two seeds as A:B, such as 900000:900200, got {text!r}.'
