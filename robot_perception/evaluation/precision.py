@@ -118,7 +118,7 @@ class _Ranked:
         cls, frame: Int64Array, right: BoolArray, wrong: BoolArray, objects: Int64Array
     ) -> _Ranked:
         """Tell those that are always wrong from the others."""
-        always: BoolArray = wrong.all(axis=0)
+        always: BoolArray = np.asarray(wrong.all(axis=0))
         places = np.flatnonzero(~always)
         return cls(frame, always, places, right[:, places], wrong[:, places], objects)
 

@@ -42,7 +42,7 @@ def test_instances_are_read_back(factory, header, on_the_wire):
 
 def test_instances_are_mono16(factory, header, on_the_wire):
     message = on_the_wire(classes_message(factory, header, masks(), ids(0, 1, 2)))
-    with pytest.raises(ConversionError, match='expected one of mono16, got mono8'):
+    with pytest.raises(ConversionError, match="expected one of mono16, got 'mono8'"):
         to_instances(message)
 
 
