@@ -22,8 +22,11 @@ def bag(tmp_path_factory):
     return path
 
 
-def copy(source, target, change):
-    """Write a bag of the messages that ``change`` gives for each of another bag."""
+def copy(source, target, change=lambda name, stamp_ns, content: content, late=None):
+    """Write a bag of the messages that ``change`` gives for each of another bag.
+
+    Those of the topic ``late`` are recorded after the next frame.
+    """
     reader = open_bag(source)
     topics = [topic.name for topic in reader.topics()]
     types = message_store()
@@ -31,8 +34,9 @@ def copy(source, target, change):
         for message in reader.messages(topics):
             content = types.deserialize_cdr(message.data, message.type_name)
             content = change(message.topic, message.stamp_ns, content)
+            stamp_ns = message.stamp_ns + (50_000_000 if message.topic == late else 0)
             if content is not None:
-                writer.write(message.topic, message.type_name, content, message.stamp_ns)
+                writer.write(message.topic, message.type_name, content, stamp_ns)
     reader.close()
     return target
 
@@ -88,6 +92,13 @@ def test_a_frame_that_lacks_a_message_is_left_out(bag, tmp_path):
     truths = list(truth_of_bag(copy(bag, tmp_path / 'less', without)))
     assert len(truths) == FRAMES - 1
     assert second not in {truth.image.stamp_ns for truth in truths}
+
+
+def test_messages_may_come_late(bag, tmp_path):
+    late = truth_of_bag(copy(bag, tmp_path / 'late', late='/truth/depth'))
+    for truth, frame in zip(late, sequence(SEED, FRAMES, SIZE_HW), strict=True):
+        assert truth.image.stamp_ns == frame.image.stamp_ns
+        assert np.array_equal(truth.depth.metres, frame.depth.metres, equal_nan=True)
 
 
 def test_an_object_without_a_place(bag, tmp_path):
