@@ -5,8 +5,9 @@ import pytest
 
 pytest.importorskip('open3d')
 
+from robot_perception import PerceptionPipeline
 from robot_perception.core.errors import SourceError
-from robot_perception.evaluation import truth_of_bag
+from robot_perception.evaluation import evaluate, truth_of_bag
 from robot_perception.sources.bag_file import open_bag
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
@@ -143,3 +144,14 @@ def test_objects_without_a_number(bag, tmp_path):
 def test_not_a_bag(tmp_path):
     with pytest.raises(SourceError):
         list(truth_of_bag(tmp_path))
+
+
+def test_a_pipeline_is_evaluated_on_a_bag(bag):
+    pipeline = PerceptionPipeline.from_preset('stub')
+    report = evaluate(
+        (pipeline.process(truth.image, truth.camera), truth) for truth in truth_of_bag(bag)
+    )
+    assert report.frames == FRAMES
+    found = {row.name: row.value for row in report.rows}
+    assert found['known pixels'] == 1
+    assert found['recall'] == 0

@@ -129,6 +129,15 @@ def test_hidden_objects_are_neither_right_nor_wrong():
             assert found['detector', name] == pytest.approx(1)
 
 
+def test_a_class_of_hidden_objects_alone_has_no_precision():
+    report = report_of(frames=1, shares=[1, 0.2, 1, 0.24])
+    found = figures(report)
+    assert report.objects == {'ball': 1, 'book': 1}
+    assert ('AP by class', 'cup') not in found
+    for name in EVERY_DETECTOR:
+        assert found['detector', name] == pytest.approx(1)
+
+
 def test_a_quarter_visible_counts():
     assert report_of(frames=1, count=1, shares=[0.25]).ignored == 0
 
