@@ -92,18 +92,35 @@ class PrecisionFigures:
 class _Ranked:
     """All N predictions of one class, best first.
 
+    Most are wrong at every limit of overlap. They are summed up once for all limits, and only the
+    other M apart: between these, precision falls and recall stays, so that no other point of the
+    curve is needed.
+
     Attributes:
         frame: (N,) int64, the frame of each.
-        right: (T, N) bool.
-        wrong: (T, N) bool.
+        always_wrong: (N,) bool, those wrong at every limit.
+        places: (M,) int64, places of the others.
+        right: (T, M) bool.
+        wrong: (T, M) bool.
         objects: (F,) int64, true objects that count in each frame.
 
     """
 
     frame: Int64Array
+    always_wrong: BoolArray
+    places: Int64Array
     right: BoolArray
     wrong: BoolArray
     objects: Int64Array
+
+    @classmethod
+    def of(
+        cls, frame: Int64Array, right: BoolArray, wrong: BoolArray, objects: Int64Array
+    ) -> _Ranked:
+        """Tell those that are always wrong from the others."""
+        always: BoolArray = np.asarray(wrong.all(axis=0))
+        places = np.flatnonzero(~always)
+        return cls(frame, always, places, right[:, places], wrong[:, places], objects)
 
 
 class PrecisionCurves:
@@ -130,7 +147,7 @@ class PrecisionCurves:
         for name in class_names:
             own = names[order] == name
             self._classes.append(
-                _Ranked(frame[order][own], right[:, own], wrong[:, own], _objects(frames, name))
+                _Ranked.of(frame[order][own], right[:, own], wrong[:, own], _objects(frames, name))
             )
 
     def figures(self, weights: Int64Array) -> PrecisionFigures:
@@ -157,12 +174,14 @@ def _objects(frames: Sequence[FrameBoxes], name: str) -> Int64Array:
 
 def _curve(ranked: _Ranked, weights: Int64Array, total: int) -> tuple[Float64Array, Float64Array]:
     """Precision at each recall, (T, R), and the recall of all predictions, (T,)."""
-    taken = weights[ranked.frame]
-    right = np.cumsum(ranked.right * taken, axis=1, dtype=np.float64)
-    wrong = np.cumsum(ranked.wrong * taken, axis=1, dtype=np.float64)
     precision = np.zeros((len(IOU_LIMITS), len(_RECALLS)))
-    if not taken.any():
+    if not len(ranked.places):
         return precision, np.zeros(len(IOU_LIMITS))
+    taken = weights[ranked.frame]
+    wrong_before = np.cumsum(taken * ranked.always_wrong)[ranked.places]
+    taken = taken[ranked.places]
+    right = np.cumsum(ranked.right * taken, axis=1)
+    wrong = np.cumsum(ranked.wrong * taken, axis=1) + wrong_before
     recalls = right / total
     # Of several operating points with at least some recall, the best.
     reached = right / (right + wrong + _TINY)

@@ -86,6 +86,7 @@ def test_the_figures_are_those_of_the_room(tmp_path, capsys):
         ('900000:', 'expected two seeds as A:B'),
         ('900000:9e6', 'expected two seeds as A:B'),
         ('-1:5', 'expected two seeds as A:B'),
+        ('900000:9999999999999999999', 'expected two seeds as A:B'),
         ('900000:900000', 'holds no scene'),
         ('900010:900005', 'holds no scene'),
         ('0:10', 'expected seeds from 900000 on'),

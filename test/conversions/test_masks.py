@@ -7,9 +7,10 @@ from robot_perception.conversions import (
     classes_message,
     instances_message,
     label_info_message,
+    to_instances,
 )
 from robot_perception.core import Masks
-from robot_perception.core.errors import InputError, ShapeError
+from robot_perception.core.errors import ConversionError, InputError, ShapeError
 
 
 def masks():
@@ -27,6 +28,22 @@ def test_instances(factory, header, on_the_wire):
     assert (message.encoding, message.header) == ('mono16', header)
     painted = np.frombuffer(message.data, '<u2').reshape(4, 5)
     np.testing.assert_array_equal(painted, [[1] * 5, [1] * 5, [2, 2, 2, 2, 2], [0, 0, 0, 0, 3]])
+
+
+def test_instances_are_read_back(factory, header, on_the_wire):
+    message = on_the_wire(instances_message(factory, header, masks()))
+    read = to_instances(message)
+    assert read.dtype == np.uint16
+    np.testing.assert_array_equal(read, masks().instance_map())
+    message.is_bigendian = 1
+    message.data = np.asarray(masks().instance_map(), '>u2').tobytes()
+    np.testing.assert_array_equal(to_instances(message), masks().instance_map())
+
+
+def test_instances_are_mono16(factory, header, on_the_wire):
+    message = on_the_wire(classes_message(factory, header, masks(), ids(0, 1, 2)))
+    with pytest.raises(ConversionError, match="expected one of mono16, got 'mono8'"):
+        to_instances(message)
 
 
 def test_classes(factory, header, on_the_wire):

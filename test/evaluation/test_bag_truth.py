@@ -5,8 +5,9 @@ import pytest
 
 pytest.importorskip('open3d')
 
+from robot_perception import PerceptionPipeline
 from robot_perception.core.errors import SourceError
-from robot_perception.evaluation import truth_of_bag
+from robot_perception.evaluation import evaluate, truth_of_bag
 from robot_perception.sources.bag_file import open_bag
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
@@ -22,8 +23,11 @@ def bag(tmp_path_factory):
     return path
 
 
-def copy(source, target, change):
-    """Write a bag of the messages that ``change`` gives for each of another bag."""
+def copy(source, target, change=lambda name, stamp_ns, content: content, late=None):
+    """Write a bag of the messages that ``change`` gives for each of another bag.
+
+    Those of the topic ``late`` are recorded after the next frame.
+    """
     reader = open_bag(source)
     topics = [topic.name for topic in reader.topics()]
     types = message_store()
@@ -31,8 +35,9 @@ def copy(source, target, change):
         for message in reader.messages(topics):
             content = types.deserialize_cdr(message.data, message.type_name)
             content = change(message.topic, message.stamp_ns, content)
+            stamp_ns = message.stamp_ns + (50_000_000 if message.topic == late else 0)
             if content is not None:
-                writer.write(message.topic, message.type_name, content, message.stamp_ns)
+                writer.write(message.topic, message.type_name, content, stamp_ns)
     reader.close()
     return target
 
@@ -90,6 +95,13 @@ def test_a_frame_that_lacks_a_message_is_left_out(bag, tmp_path):
     assert second not in {truth.image.stamp_ns for truth in truths}
 
 
+def test_messages_may_come_late(bag, tmp_path):
+    late = truth_of_bag(copy(bag, tmp_path / 'late', late='/truth/depth'))
+    for truth, frame in zip(late, sequence(SEED, FRAMES, SIZE_HW), strict=True):
+        assert truth.image.stamp_ns == frame.image.stamp_ns
+        assert np.array_equal(truth.depth.metres, frame.depth.metres, equal_nan=True)
+
+
 def test_an_object_without_a_place(bag, tmp_path):
     def without(name, stamp_ns, content):
         if name == '/truth/detections_3d':
@@ -132,3 +144,14 @@ def test_objects_without_a_number(bag, tmp_path):
 def test_not_a_bag(tmp_path):
     with pytest.raises(SourceError):
         list(truth_of_bag(tmp_path))
+
+
+def test_a_pipeline_is_evaluated_on_a_bag(bag):
+    pipeline = PerceptionPipeline.from_preset('stub')
+    report = evaluate(
+        (pipeline.process(truth.image, truth.camera), truth) for truth in truth_of_bag(bag)
+    )
+    assert report.frames == FRAMES
+    found = {row.name: row.value for row in report.rows}
+    assert found['known pixels'] == 1
+    assert found['recall'] == 0

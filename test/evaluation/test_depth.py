@@ -48,9 +48,9 @@ def test_half_of_the_pixels_twice_as_far():
 
 
 def test_scaling_goes_by_the_medians():
-    # Medians 2 and 4, so that the prediction is halved: 0.5, 2, 4.5 beside 1, 2, 3.
-    true, found = (np.array([row], np.float32) for row in ([1, 2, 3], [1, 4, 9]))
-    assert errors(found, true).abs_rel_scaled == pytest.approx((0.5 + 0 + 0.5) / 3)
+    # Medians 2 and 4, so that the prediction is halved: 0.5, 2, 5 beside 1, 2, 3.
+    true, found = (np.array([row], np.float32) for row in ([1, 2, 3], [1, 4, 10]))
+    assert errors(found, true).abs_rel_scaled == pytest.approx((1 / 2 + 0 + 2 / 3) / 3)
 
 
 def test_a_fit_takes_off_scale_and_shift_of_the_inverse():

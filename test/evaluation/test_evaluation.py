@@ -85,6 +85,19 @@ def test_places_pushed_aside():
     assert found['3D', 'box IoU'] == pytest.approx(0.75 / 1.25)
 
 
+def test_mean_and_percentiles_of_places():
+    def change(truth):
+        aside = zip(truth.objects, (0.01, 0.02, 0.03, 0.10), strict=True)
+        places = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
+        return {'objects': objects_of(perfect(truth).detections, places)}
+
+    found = figures(report_of(change, frames=1))
+    assert found['3D', 'centroid error, median'] == pytest.approx(2.5)
+    assert found['3D', 'centroid error, mean'] == pytest.approx(4)
+    # Between the third and the fourth of four, at 0.7.
+    assert found['3D', 'centroid error, 90th percentile'] == pytest.approx(7.9)
+
+
 def test_places_that_are_far_or_unknown():
     truth = example_truth(count=3)
     places = [position(0, 0, 1), position(0, 0, 2.5), position(0, 0, 1.5)]
@@ -114,6 +127,15 @@ def test_hidden_objects_are_neither_right_nor_wrong():
         found = figures(report)
         for name in EVERY_DETECTOR:
             assert found['detector', name] == pytest.approx(1)
+
+
+def test_a_class_of_hidden_objects_alone_has_no_precision():
+    report = report_of(frames=1, shares=[1, 0.2, 1, 0.24])
+    found = figures(report)
+    assert report.objects == {'ball': 1, 'book': 1}
+    assert ('AP by class', 'cup') not in found
+    for name in EVERY_DETECTOR:
+        assert found['detector', name] == pytest.approx(1)
 
 
 def test_a_quarter_visible_counts():

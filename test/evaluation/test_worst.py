@@ -71,6 +71,13 @@ def test_pictures_without_metres(depth):
     assert (height > 2 * 60) == (depth is not None)
 
 
+def test_a_picture_of_unknown_true_depth():
+    one = case()
+    nowhere = replace(one.truth.depth, metres=np.full((60, 80), np.nan, np.float32))
+    picture = draw_case(replace(one, truth=replace(one.truth, depth=nowhere)))
+    assert picture.shape == draw_case(one).shape
+
+
 def test_files_replace_those_of_an_earlier_evaluation(tmp_path):
     for name in ('worst_1.png', 'worst_3.png', 'worst_of_all.png', 'other.png'):
         (tmp_path / name).write_bytes(b'old')
