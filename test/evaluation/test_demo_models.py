@@ -1,0 +1,60 @@
+"""The embedded networks see the demo world; the figures of 200 scenes are in docs/demo_models.md."""
+
+import pytest
+import torch
+
+from robot_perception.evaluation import Evaluation, Examiner, Truth
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.world import render
+
+SEEDS = range(910_000, 910_016)
+
+
+@pytest.fixture(scope='module')
+def figures():
+    torch.set_num_threads(1)
+    examiner = Examiner.load(PerceptionConfig.from_preset('demo'))
+    evaluation = Evaluation()
+    for seed in SEEDS:
+        frame = render(seed, (480, 640))
+        truth = Truth(
+            image=frame.image,
+            camera=frame.camera,
+            depth=frame.depth,
+            detections=frame.detections,
+            masks=frame.masks(),
+            objects=frame.objects(),
+            scene_type=frame.scene_type,
+        )
+        answer = examiner.ask(truth)
+        evaluation.add(
+            answer.scene,
+            truth,
+            candidates=answer.candidates,
+            true_box_masks=answer.true_box_masks,
+        )
+    return {(row.group, row.name): row.value for row in evaluation.report().rows}
+
+
+# Well below what 200 scenes give: a dozen of others may be harder.
+@pytest.mark.parametrize(
+    ('group', 'name', 'floor'),
+    [
+        ('detector', 'AP50', 0.8),
+        ('detector', 'AP', 0.5),
+        ('depth', 'delta1', 0.8),
+        ('masks', 'IoU, true boxes', 0.7),
+        ('masks', 'IoU, predicted boxes', 0.65),
+        ('features', 'scene type by nearest neighbour', 0.8),
+    ],
+)
+def test_they_are_good(figures, group, name, floor):
+    assert figures[group, name] > floor
+
+
+@pytest.mark.parametrize(
+    ('group', 'name', 'ceiling'),
+    [('depth', 'AbsRel', 0.15), ('3D', 'centroid error, median', 15)],
+)
+def test_they_are_not_far_off(figures, group, name, ceiling):
+    assert figures[group, name] < ceiling
