@@ -40,7 +40,7 @@ class DetectorRecipe:
     queries that are matched with an object do.
     """
 
-    steps = 6000
+    steps = 3800
     batch_size = 16
     learning_rate = 8e-4
     weight_decay = 1e-4
