@@ -3,6 +3,7 @@
 from robot_perception.core.box3d import Box3D
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
+from robot_perception.core.depth_fit import DepthFit, scaled
 from robot_perception.core.detections import Detections
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
@@ -14,6 +15,7 @@ __all__ = [
     'Box3D',
     'CameraModel',
     'Depth',
+    'DepthFit',
     'Detections',
     'Image',
     'Masks',
@@ -24,4 +26,5 @@ __all__ = [
     'Scene',
     'SceneFeatures',
     'SceneObject',
+    'scaled',
 ]

@@ -10,6 +10,7 @@ from robot_perception.core.arrays import checked, Float64Array
 from robot_perception.core.box3d import Box3D, Vector3
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import Depth, MetricDepth
+from robot_perception.core.depth_fit import DepthFit
 from robot_perception.core.detections import Detections
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.features import SceneFeatures
@@ -93,6 +94,7 @@ class Scene:
         detections: objects in the picture.
         masks: their pixels, one mask for each detection, at the image's size.
         objects: one entry for each detection, joined with mask, depth and place in space.
+        depth_fit: how the network's depth was brought to a sensor's metres, None when it was not.
         timing_s: seconds that each stage took, in order.
 
     """
@@ -104,6 +106,7 @@ class Scene:
     detections: Detections | None = None
     masks: Masks | None = None
     objects: tuple[SceneObject, ...] = ()
+    depth_fit: DepthFit | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:

@@ -54,8 +54,9 @@ class DepthConfig:
     enabled: bool = parameter(True, _ENABLED, live=True)
     source: str = parameter(
         'model',
-        'Where metres come from: the network, or a depth camera registered to the image.',
-        choices=('model', 'sensor'),
+        'Where metres come from: the network, a depth camera registered to the image, or both: '
+        'the network scaled to the camera, whose holes it fills.',
+        choices=('model', 'sensor', 'fused'),
     )
     model: str = parameter(_ROBOT_DEPTH, _MODEL)
     input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)

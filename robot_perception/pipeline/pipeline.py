@@ -11,6 +11,7 @@ import numpy as np
 from robot_perception.core import (
     CameraModel,
     Depth,
+    DepthFit,
     Detections,
     Image,
     Masks,
@@ -29,6 +30,7 @@ from robot_perception.models.interfaces import (
     Segmenter,
 )
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.parameters import parameters_of, values_of
@@ -72,6 +74,7 @@ class PerceptionPipeline:
         self._depth = depth
         self._detector = detector
         self._segmenter = segmenter
+        self._fusion = DepthFusion()
         self._frames = 0
 
     @classmethod
@@ -146,6 +149,7 @@ class PerceptionPipeline:
     def reset(self) -> None:
         """Forget what earlier frames left behind, as after a jump of time."""
         self._frames = 0
+        self._fusion.reset()
 
     def process(
         self,
@@ -161,7 +165,7 @@ class PerceptionPipeline:
             image: (H, W, 3) uint8 RGB, an `Image` with stamp and frame, or a picture file.
             camera: calibration at the image's size; without it there is no 3D.
             sensor_depth: registered depth at the image's size, which takes the place of the
-                depth network when ``depth.source`` is ``sensor``.
+                depth network when ``depth.source`` is ``sensor``, and joins it when ``fused``.
             stages: what to compute; a stage switched off in the configuration stays off.
 
         Raises:
@@ -175,13 +179,13 @@ class PerceptionPipeline:
         watch = Stopwatch()
         config = self._config
         due = self._due(stages, config)
-        features = depth = detections = masks = None
+        features = depth = fit = detections = masks = None
         if self._features is not None and Stages.FEATURES in due:
             with watch.stage('features'):
                 features = self._features.extract(frame)
         if Stages.DEPTH in due:
             with watch.stage('depth'):
-                depth = self._measure(frame, sensor_depth, config)
+                depth, fit = self._measure(frame, sensor_depth, config)
         if self._detector is not None and Stages.DETECTOR in due:
             with watch.stage('detector'):
                 detections = self._detector.detect(
@@ -203,6 +207,7 @@ class PerceptionPipeline:
             detections=detections,
             masks=masks,
             objects=objects,
+            depth_fit=fit,
             timing_s=watch.seconds,
         )
 
@@ -224,10 +229,13 @@ class PerceptionPipeline:
 
     def _measure(
         self, frame: Frame, sensor_depth: MetricDepth | None, config: PerceptionConfig
-    ) -> Depth | None:
+    ) -> tuple[Depth | None, DepthFit | None]:
         if config.depth.source == 'sensor':
-            return sensor_depth
-        return None if self._depth is None else self._depth.estimate(frame)
+            return sensor_depth, None
+        predicted = None if self._depth is None else self._depth.estimate(frame)
+        if config.depth.source == 'model' or predicted is None:
+            return predicted, None
+        return self._fusion.fuse(predicted, sensor_depth)
 
 
 def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:
