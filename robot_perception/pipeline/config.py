@@ -123,6 +123,29 @@ class SegmenterConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackingConfig:
+    """Identity of objects over frames."""
+
+    SECTION: ClassVar[str] = 'tracking'
+
+    enabled: bool = parameter(
+        True, 'Number objects so that each keeps its number from frame to frame.', live=True
+    )
+    max_lost_s: float = parameter(
+        1.0,
+        'How long an object may be out of sight and keep its number.',
+        unit='seconds',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class CameraConfig:
     """How the calibration is read."""
 
@@ -208,6 +231,7 @@ class PerceptionConfig:
     depth: DepthConfig = field(default_factory=DepthConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     input: InputConfig = field(default_factory=InputConfig)
 

@@ -36,6 +36,7 @@ from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
+from robot_perception.pipeline.tracking import Tracker
 
 
 class Stages(Flag):
@@ -75,6 +76,7 @@ class PerceptionPipeline:
         self._detector = detector
         self._segmenter = segmenter
         self._fusion = DepthFusion()
+        self._tracker = Tracker()
         self._frames = 0
 
     @classmethod
@@ -150,6 +152,7 @@ class PerceptionPipeline:
         """Forget what earlier frames left behind, as after a jump of time."""
         self._frames = 0
         self._fusion.reset()
+        self._tracker.reset()
 
     def process(
         self,
@@ -193,6 +196,7 @@ class PerceptionPipeline:
                     threshold=config.detector.threshold,
                     max_objects=config.detector.max_objects,
                 )
+                detections = self._numbered(detections, frame.image, config)
         if self._segmenter is not None and Stages.SEGMENTER in due and detections is not None:
             with watch.stage('segmenter'):
                 masks = self._segmenter.segment(frame, detections.boxes_xyxy)
@@ -226,6 +230,12 @@ class PerceptionPipeline:
             if section.enabled and self._frames % section.every_k == 0:
                 due |= stage
         return due & stages
+
+    def _numbered(self, found: Detections, image: Image, config: PerceptionConfig) -> Detections:
+        """Number objects; pictures without a stamp do not follow one another."""
+        if not config.tracking.enabled or not image.stamp_ns:
+            return found
+        return self._tracker.follow(found, image.stamp_ns, config.tracking.max_lost_s)
 
     def _measure(
         self, frame: Frame, sensor_depth: MetricDepth | None, config: PerceptionConfig
