@@ -7,6 +7,7 @@ from robot_perception.core.depth_fit import DepthFit, scaled
 from robot_perception.core.detections import Detections
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
+from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
@@ -18,6 +19,7 @@ __all__ = [
     'DepthFit',
     'Detections',
     'Image',
+    'LabelledPoints',
     'Masks',
     'MetricDepth',
     'ObjectPosition',

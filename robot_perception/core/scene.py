@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from robot_perception.core.arrays import checked, Float64Array
+import numpy as np
+
+from robot_perception.core.arrays import checked, Float64Array, UInt32Array
 from robot_perception.core.box3d import Box3D, Vector3
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import Depth, MetricDepth
@@ -15,6 +17,7 @@ from robot_perception.core.detections import Detections
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
+from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.pointcloud import lift_image, PointCloud
 
@@ -123,6 +126,26 @@ class Scene:
         if len(self.objects) != count:
             raise ShapeError(f'objects: expected one for each of {count}, got {len(self.objects)}')
         object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
+
+    def labels(self) -> tuple[UInt32Array, UInt32Array] | None:
+        """What each pixel belongs to; None without masks.
+
+        Returns:
+            (H, W) uint32 class id + 1 and (H, W) uint32 index in the detections + 1; 0 = background.
+
+        """
+        if self.masks is None or self.detections is None:
+            return None
+        instances = self.masks.instance_map().astype(np.uint32)
+        table = np.concatenate(
+            [np.zeros(1, np.uint32), (self.detections.class_ids + 1).view(np.uint32)]
+        )
+        return table[instances], instances
+
+    def labelled_points(self) -> LabelledPoints | None:
+        """Points that know their object; None without masks, metric depth and calibration."""
+        cloud, labels = self.cloud(), self.labels()
+        return None if cloud is None or labels is None else LabelledPoints.of(cloud, *labels)
 
     def cloud(self) -> PointCloud | None:
         """Organised point cloud, None without metric depth and calibration."""

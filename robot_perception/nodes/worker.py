@@ -150,7 +150,7 @@ class FrameWorker:
             return
         decode_s = time.perf_counter() - start
         self._watch_stamps(image)
-        stages = self._pipeline.due(stages_for(outputs))
+        stages = self._pipeline.due(stages_for(outputs, config))
         calibration = self._calibration.of(image, config.camera, self._image_topic())
         scene = self._pipeline.process(
             image,
@@ -167,7 +167,7 @@ class FrameWorker:
                 scene=scene,
                 camera_info=calibration.camera_info,
                 timing=self._timed({'decode': decode_s, **scene.timing_s}, image),
-                with_patches=config.features.publish_patches,
+                config=config,
                 markers=self._markers,
             ),
         )

@@ -146,6 +146,41 @@ class TrackingConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PointsConfig:
+    """Clouds of points."""
+
+    SECTION: ClassVar[str] = 'points'
+
+    labels: bool = parameter(
+        False,
+        'Send the fields label (class id + 1) and instance (index + 1) with points; it then needs '
+        'detector and segmenter.',
+        live=True,
+    )
+    max_range_m: float = parameter(
+        0.0,
+        'Farthest points of points/objects and points/background from the camera; 0 = all.',
+        unit='metres',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    voxel_m: float = parameter(
+        0.0,
+        'Side of the cubes in which points/objects and points/background keep one point of each '
+        'object; 0 = all points.',
+        unit='metres',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class CameraConfig:
     """How the calibration is read."""
 
@@ -232,6 +267,7 @@ class PerceptionConfig:
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    points: PointsConfig = field(default_factory=PointsConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     input: InputConfig = field(default_factory=InputConfig)
 
