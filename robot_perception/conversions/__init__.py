@@ -27,7 +27,11 @@ from robot_perception.conversions.messages import (
     Message,
     MessageFactory,
 )
-from robot_perception.conversions.pointcloud import cloud_message
+from robot_perception.conversions.pointcloud import (
+    cloud_message,
+    labelled_cloud_message,
+    point_list_message,
+)
 from robot_perception.conversions.results import to_features, to_scene
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
 from robot_perception.conversions.scene import scene_message
@@ -57,8 +61,10 @@ __all__ = [
     'image_message',
     'instances_message',
     'label_info_message',
+    'labelled_cloud_message',
     'markers_message',
     'match_camera',
+    'point_list_message',
     'read_header',
     'scene_message',
     'timing_message',

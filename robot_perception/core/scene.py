@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from robot_perception.core.arrays import checked, Float64Array
+import numpy as np
+
+from robot_perception.core.arrays import checked, Float64Array, UInt32Array
 from robot_perception.core.box3d import Box3D, Vector3
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import Depth, MetricDepth
+from robot_perception.core.depth_fit import DepthFit
 from robot_perception.core.detections import Detections
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
+from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.pointcloud import lift_image, PointCloud
 
@@ -93,6 +97,7 @@ class Scene:
         detections: objects in the picture.
         masks: their pixels, one mask for each detection, at the image's size.
         objects: one entry for each detection, joined with mask, depth and place in space.
+        depth_fit: how the network's depth was brought to a sensor's metres, None when it was not.
         timing_s: seconds that each stage took, in order.
 
     """
@@ -104,6 +109,7 @@ class Scene:
     detections: Detections | None = None
     masks: Masks | None = None
     objects: tuple[SceneObject, ...] = ()
+    depth_fit: DepthFit | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
@@ -120,6 +126,26 @@ class Scene:
         if len(self.objects) != count:
             raise ShapeError(f'objects: expected one for each of {count}, got {len(self.objects)}')
         object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
+
+    def labels(self) -> tuple[UInt32Array, UInt32Array] | None:
+        """What each pixel belongs to; None without masks.
+
+        Returns:
+            (H, W) uint32 class id + 1 and (H, W) uint32 index in the detections + 1; 0 = background.
+
+        """
+        if self.masks is None or self.detections is None:
+            return None
+        instances = self.masks.instance_map().astype(np.uint32)
+        table = np.concatenate(
+            [np.zeros(1, np.uint32), (self.detections.class_ids + 1).view(np.uint32)]
+        )
+        return table[instances], instances
+
+    def labelled_points(self) -> LabelledPoints | None:
+        """Points that know their object; None without masks, metric depth and calibration."""
+        cloud, labels = self.cloud(), self.labels()
+        return None if cloud is None or labels is None else LabelledPoints.of(cloud, *labels)
 
     def cloud(self) -> PointCloud | None:
         """Organised point cloud, None without metric depth and calibration."""

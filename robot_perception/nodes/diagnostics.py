@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 import math
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from robot_perception.conversions.messages import Message
+from robot_perception.core import DepthFit
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
@@ -99,7 +100,10 @@ def statuses_of(view: NodeView) -> list[Status]:
         health = view.health
         statuses += [
             problem_status('calibration', health.calibration, 'calibration fits the image'),
-            problem_status('depth', health.depth, 'depth comes in metres'),
+            replace(
+                problem_status('depth', health.depth, 'depth comes in metres'),
+                values=_fit_values(health.depth_fit),
+            ),
             problem_status('model', health.model, 'networks run'),
             problem_status('outputs', health.output, 'outputs go out'),
             clock_status(health.age_s, missing=view.clock_missing),
@@ -191,6 +195,18 @@ def clock_status(age_s: float, *, missing: bool = False) -> Status:
         text = f'images are {age_s:.0f} s old by the clock of this node'
     remedy = 'For a recording set use_sim_time and play it with --clock; else synchronise clocks.'
     return Status('clock', WARN, f'{text}. {remedy}')
+
+
+def _fit_values(fit: DepthFit | None) -> Mapping[str, object]:
+    if fit is None:
+        return {}
+    residual = 'unknown' if fit.residual is None else f'{fit.residual:.4f}'
+    return {
+        'scale': f'{fit.scale:.4f}',
+        'shift_per_m': f'{fit.shift:.4f}',
+        'residual': residual,
+        'filled_share': f'{fit.filled_share:.4f}',
+    }
 
 
 def problem_status(name: str, problem: str | None, good: str) -> Status:

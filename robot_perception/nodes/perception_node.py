@@ -192,7 +192,7 @@ class PerceptionNode(LifecycleNode):
         self._listen(image_topics(self, config.input.transport), self._on_image)
         info = one_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
         self._listen(info, self._calibration.keep)
-        if config.depth.source == 'sensor':
+        if config.depth.source != 'model':
             self._listen(one_topic(self, 'depth', 'sensor_msgs/msg/Image'), self._depth_buffer.put)
 
     def _listen(self, topics: Sequence[Topic], callback: Callable[[Message], None]) -> None:

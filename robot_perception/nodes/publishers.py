@@ -11,7 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.pipeline import Stages
+from robot_perception.pipeline import PerceptionConfig, Stages
 from robot_perception.pipeline.outputs import Output, OUTPUTS, Published
 
 LABEL_INFO_TYPE = 'vision_msgs/msg/LabelInfo'
@@ -98,9 +98,11 @@ class OutputPublishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
 
-def stages_for(outputs: tuple[Output, ...]) -> Stages:
+def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> Stages:
     """Everything that must run for the given outputs."""
     stages = Stages.NONE
     for output in outputs:
         stages |= output.stages
+        if output.topic == 'points' and config.points.labels:
+            stages |= Stages.DETECTOR | Stages.SEGMENTER
     return stages

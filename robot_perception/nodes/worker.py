@@ -14,7 +14,7 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming
 from robot_perception.conversions.messages import Message
-from robot_perception.core import Image, MetricDepth, RelativeDepth, Scene
+from robot_perception.core import DepthFit, Image, MetricDepth, RelativeDepth, Scene
 from robot_perception.core.errors import ConversionError, PerceptionError
 from robot_perception.nodes.calibration import CalibrationKeeper
 from robot_perception.nodes.depth_buffer import DepthBuffer
@@ -33,7 +33,7 @@ _LOG_PERIOD_S = 1.0
 _NANOSECONDS = 1e9
 _RELATIVE = (
     'the depth network gives relative depth, which has no metres: no depth image, no points, no '
-    '3D. Use a metric checkpoint, or depth.source: sensor.'
+    '3D. Use a metric checkpoint, or depth.source: sensor or fused.'
 )
 
 
@@ -43,7 +43,8 @@ class Health:
 
     Attributes:
         calibration: why there is no 3D for want of a calibration.
-        depth: why there is no metric depth.
+        depth: why there is no metric depth, or none that the sensor was heard for.
+        depth_fit: of the last frame whose depth was fitted to the sensor.
         model: what the last failing network said.
         output: what the last failing output said.
         age_s: age of the last image when its outputs were out, by the node's clock; NaN before
@@ -53,6 +54,7 @@ class Health:
 
     calibration: str | None = None
     depth: str | None = None
+    depth_fit: DepthFit | None = None
     model: str | None = None
     output: str | None = None
     age_s: float = math.nan
@@ -148,7 +150,7 @@ class FrameWorker:
             return
         decode_s = time.perf_counter() - start
         self._watch_stamps(image)
-        stages = self._pipeline.due(stages_for(outputs))
+        stages = self._pipeline.due(stages_for(outputs, config))
         calibration = self._calibration.of(image, config.camera, self._image_topic())
         scene = self._pipeline.process(
             image,
@@ -165,7 +167,7 @@ class FrameWorker:
                 scene=scene,
                 camera_info=calibration.camera_info,
                 timing=self._timed({'decode': decode_s, **scene.timing_s}, image),
-                with_patches=config.features.publish_patches,
+                config=config,
                 markers=self._markers,
             ),
         )
@@ -185,7 +187,7 @@ class FrameWorker:
     def _sensor_depth(
         self, image: Image, config: PerceptionConfig, stages: Stages
     ) -> MetricDepth | None:
-        if config.depth.source != 'sensor' or Stages.DEPTH not in stages:
+        if config.depth.source == 'model' or Stages.DEPTH not in stages:
             return None
         message = self._depth_buffer.nearest(
             image.stamp_ns, config.depth.max_offset_s, config.depth.max_wait_s
@@ -200,9 +202,11 @@ class FrameWorker:
         if Stages.DEPTH not in stages:
             return
         self.health.calibration = calibration
+        self.health.depth_fit = scene.depth_fit
         if config.depth.source == 'model':
-            relative = isinstance(scene.depth, RelativeDepth)
-            self.health.depth = _RELATIVE if relative else ''
+            self.health.depth = ''
+        if config.depth.source != 'sensor' and isinstance(scene.depth, RelativeDepth):
+            self.health.depth = f'{_RELATIVE} {self.health.depth}'.rstrip()
 
     def _publish(self, outputs: tuple[Output, ...], frame: Published) -> None:
         """Publish the outputs, the account of the time last of all, and count the frame."""

@@ -54,8 +54,9 @@ class DepthConfig:
     enabled: bool = parameter(True, _ENABLED, live=True)
     source: str = parameter(
         'model',
-        'Where metres come from: the network, or a depth camera registered to the image.',
-        choices=('model', 'sensor'),
+        'Where metres come from: the network, a depth camera registered to the image, or both: '
+        'the network scaled to the camera, whose holes it fills.',
+        choices=('model', 'sensor', 'fused'),
     )
     model: str = parameter(_ROBOT_DEPTH, _MODEL)
     input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
@@ -115,6 +116,64 @@ class SegmenterConfig:
     model: str = parameter(_ROBOT_SEGMENTER, _MODEL)
     input_size: int = parameter(0, _INPUT_SIZE, unit='pixels', low=0, high=4096)
     every_k: int = parameter(1, _EVERY_K, unit='frames', low=1, high=10000, live=True)
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingConfig:
+    """Identity of objects over frames."""
+
+    SECTION: ClassVar[str] = 'tracking'
+
+    enabled: bool = parameter(
+        True, 'Number objects so that each keeps its number from frame to frame.', live=True
+    )
+    max_lost_s: float = parameter(
+        1.0,
+        'How long an object may be out of sight and keep its number.',
+        unit='seconds',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PointsConfig:
+    """Clouds of points."""
+
+    SECTION: ClassVar[str] = 'points'
+
+    labels: bool = parameter(
+        False,
+        'Send the fields label (class id + 1) and instance (index + 1) with points; it then needs '
+        'detector and segmenter.',
+        live=True,
+    )
+    max_range_m: float = parameter(
+        0.0,
+        'Farthest points of points/objects and points/background from the camera; 0 = all.',
+        unit='metres',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    voxel_m: float = parameter(
+        0.0,
+        'Side of the cubes in which points/objects and points/background keep one point of each '
+        'object; 0 = all points.',
+        unit='metres',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         """Check once at the door."""
@@ -207,6 +266,8 @@ class PerceptionConfig:
     depth: DepthConfig = field(default_factory=DepthConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    points: PointsConfig = field(default_factory=PointsConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     input: InputConfig = field(default_factory=InputConfig)
 

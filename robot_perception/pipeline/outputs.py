@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MessageFactory
 from robot_perception.conversions.messages import Message
-from robot_perception.core import MetricDepth, Scene
+from robot_perception.core import LabelledPoints, MetricDepth, Scene
+from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.pipeline import Stages
 from robot_perception.viewer import draw_overlay
 
@@ -33,7 +34,7 @@ class Published:
         scene: what was seen.
         camera_info: the CameraInfo message that came with the image, None without one.
         timing: what the frame took.
-        with_patches: send the patch grid along with the features.
+        config: what is sent along, and which points.
         markers: markers of earlier frames.
 
     """
@@ -43,7 +44,7 @@ class Published:
     scene: Scene
     camera_info: Message
     timing: FrameTiming
-    with_patches: bool
+    config: PerceptionConfig
     markers: MarkerMemory
 
 
@@ -70,7 +71,7 @@ def _features(frame: Published) -> Message:
     if features is None:
         return None
     return conversions.features_message(
-        frame.factory, frame.header, features, with_patches=frame.with_patches
+        frame.factory, frame.header, features, with_patches=frame.config.features.publish_patches
     )
 
 
@@ -94,7 +95,31 @@ def _points(frame: Published) -> Message:
     cloud = frame.scene.cloud()
     if cloud is None:
         return None
-    return conversions.cloud_message(frame.factory, frame.header, cloud)
+    if not frame.config.points.labels:
+        return conversions.cloud_message(frame.factory, frame.header, cloud)
+    labels = frame.scene.labels()
+    if labels is None:
+        return None
+    return conversions.labelled_cloud_message(frame.factory, frame.header, cloud, *labels)
+
+
+def _object_points(frame: Published) -> Message:
+    points = frame.scene.labelled_points()
+    return None if points is None else _listed(frame, points.objects())
+
+
+def _background_points(frame: Published) -> Message:
+    points = frame.scene.labelled_points()
+    return None if points is None else _listed(frame, points.background())
+
+
+def _listed(frame: Published, points: LabelledPoints) -> Message:
+    limits = frame.config.points
+    if limits.max_range_m:
+        points = points.within(limits.max_range_m)
+    if limits.voxel_m:
+        points = points.thinned(limits.voxel_m)
+    return conversions.point_list_message(frame.factory, frame.header, points)
 
 
 def _detections(frame: Published) -> Message:
@@ -167,6 +192,8 @@ OUTPUTS = (
     Output('depth/image', 'sensor_msgs/msg/Image', Stages.DEPTH, _depth),
     Output('depth/camera_info', 'sensor_msgs/msg/CameraInfo', Stages.DEPTH, _depth_info),
     Output('points', 'sensor_msgs/msg/PointCloud2', Stages.DEPTH, _points),
+    Output('points/objects', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _object_points),
+    Output('points/background', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _background_points),
     Output('detections', 'vision_msgs/msg/Detection2DArray', Stages.DETECTOR, _detections),
     Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
     Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),

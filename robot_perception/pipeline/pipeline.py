@@ -11,6 +11,7 @@ import numpy as np
 from robot_perception.core import (
     CameraModel,
     Depth,
+    DepthFit,
     Detections,
     Image,
     Masks,
@@ -29,11 +30,13 @@ from robot_perception.models.interfaces import (
     Segmenter,
 )
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
+from robot_perception.pipeline.tracking import Tracker
 
 
 class Stages(Flag):
@@ -72,6 +75,8 @@ class PerceptionPipeline:
         self._depth = depth
         self._detector = detector
         self._segmenter = segmenter
+        self._fusion = DepthFusion()
+        self._tracker = Tracker()
         self._frames = 0
 
     @classmethod
@@ -146,6 +151,8 @@ class PerceptionPipeline:
     def reset(self) -> None:
         """Forget what earlier frames left behind, as after a jump of time."""
         self._frames = 0
+        self._fusion.reset()
+        self._tracker.reset()
 
     def process(
         self,
@@ -161,7 +168,7 @@ class PerceptionPipeline:
             image: (H, W, 3) uint8 RGB, an `Image` with stamp and frame, or a picture file.
             camera: calibration at the image's size; without it there is no 3D.
             sensor_depth: registered depth at the image's size, which takes the place of the
-                depth network when ``depth.source`` is ``sensor``.
+                depth network when ``depth.source`` is ``sensor``, and joins it when ``fused``.
             stages: what to compute; a stage switched off in the configuration stays off.
 
         Raises:
@@ -175,13 +182,13 @@ class PerceptionPipeline:
         watch = Stopwatch()
         config = self._config
         due = self._due(stages, config)
-        features = depth = detections = masks = None
+        features = depth = fit = detections = masks = None
         if self._features is not None and Stages.FEATURES in due:
             with watch.stage('features'):
                 features = self._features.extract(frame)
         if Stages.DEPTH in due:
             with watch.stage('depth'):
-                depth = self._measure(frame, sensor_depth, config)
+                depth, fit = self._measure(frame, sensor_depth, config)
         if self._detector is not None and Stages.DETECTOR in due:
             with watch.stage('detector'):
                 detections = self._detector.detect(
@@ -189,6 +196,7 @@ class PerceptionPipeline:
                     threshold=config.detector.threshold,
                     max_objects=config.detector.max_objects,
                 )
+                detections = self._numbered(detections, frame.image, config)
         if self._segmenter is not None and Stages.SEGMENTER in due and detections is not None:
             with watch.stage('segmenter'):
                 masks = self._segmenter.segment(frame, detections.boxes_xyxy)
@@ -203,6 +211,7 @@ class PerceptionPipeline:
             detections=detections,
             masks=masks,
             objects=objects,
+            depth_fit=fit,
             timing_s=watch.seconds,
         )
 
@@ -222,12 +231,21 @@ class PerceptionPipeline:
                 due |= stage
         return due & stages
 
+    def _numbered(self, found: Detections, image: Image, config: PerceptionConfig) -> Detections:
+        """Number objects; pictures without a stamp do not follow one another."""
+        if not config.tracking.enabled or not image.stamp_ns:
+            return found
+        return self._tracker.follow(found, image.stamp_ns, config.tracking.max_lost_s)
+
     def _measure(
         self, frame: Frame, sensor_depth: MetricDepth | None, config: PerceptionConfig
-    ) -> Depth | None:
+    ) -> tuple[Depth | None, DepthFit | None]:
         if config.depth.source == 'sensor':
-            return sensor_depth
-        return None if self._depth is None else self._depth.estimate(frame)
+            return sensor_depth, None
+        predicted = None if self._depth is None else self._depth.estimate(frame)
+        if config.depth.source == 'model' or predicted is None:
+            return predicted, None
+        return self._fusion.fuse(predicted, sensor_depth)
 
 
 def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:

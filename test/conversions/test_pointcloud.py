@@ -5,8 +5,12 @@ import struct
 import numpy as np
 import pytest
 
-from robot_perception.conversions import cloud_message
-from robot_perception.core import PointCloud
+from robot_perception.conversions import (
+    cloud_message,
+    labelled_cloud_message,
+    point_list_message,
+)
+from robot_perception.core import LabelledPoints, PointCloud
 
 RNG = np.random.default_rng(4)
 
@@ -64,3 +68,42 @@ def test_colours_of_a_picture_seen_through_a_window(factory, header):
     part = PointCloud(points.xyz_m[1:4, 2:5], points.rgb[1:4, 2:5])
     message = cloud_message(factory, header, part)
     assert read_point(message, 2, 1)[1][:3] == tuple(points.rgb[3, 3])
+
+
+def test_labels_and_instances_are_fields_of_their_own(factory, header, on_the_wire):
+    points = cloud()
+    labels = RNG.integers(0, 90, (5, 7)).astype(np.uint32)
+    instances = RNG.integers(0, 70000, (5, 7)).astype(np.uint32)
+    message = on_the_wire(labelled_cloud_message(factory, header, points, labels, instances))
+    layout = [(field.name, field.offset, field.datatype) for field in message.fields]
+    assert layout == [
+        ('x', 0, 7),
+        ('y', 4, 7),
+        ('z', 8, 7),
+        ('rgb', 12, 7),
+        ('label', 16, 6),
+        ('instance', 20, 6),
+    ]
+    assert (message.point_step, message.row_step, message.is_dense) == (24, 24 * 7, False)
+    for row, column in np.ndindex(5, 7):
+        start = row * message.row_step + column * 24
+        x, y, z, colour, label, instance = struct.unpack_from(
+            '<fffIII', bytes(message.data), start
+        )
+        np.testing.assert_array_equal((x, y, z), points.xyz_m[row, column])
+        red, green, blue = (int(value) for value in points.rgb[row, column])
+        assert colour == red << 16 | green << 8 | blue
+        assert (label, instance) == (labels[row, column], instances[row, column])
+
+
+@pytest.mark.parametrize('count', [0, 3])
+def test_lists_of_points_are_dense_and_of_one_row(factory, header, on_the_wire, count):
+    xyz = RNG.normal(size=(count, 3)).astype(np.float32)
+    numbers = np.arange(count, dtype=np.uint32)
+    points = LabelledPoints(xyz, np.zeros((count, 3), np.uint8), numbers, numbers + 1)
+    message = on_the_wire(point_list_message(factory, header, points))
+    assert (message.height, message.width, message.is_dense) == (1, count, True)
+    assert len(message.data) == 24 * count
+    raw = np.frombuffer(bytes(message.data), np.uint32).reshape(count, 6)
+    np.testing.assert_array_equal(raw[:, :3].view(np.float32), xyz)
+    np.testing.assert_array_equal(raw[:, 4:], np.stack([numbers, numbers + 1], axis=1))

@@ -18,6 +18,7 @@ from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_node import ReplayNode
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
+from robot_perception.pipeline.parameters import with_values
 from robot_perception.sources import Role
 
 pytestmark = pytest.mark.ros
@@ -115,7 +116,7 @@ def library_says(samples, pipeline):
                 ),
                 camera_info=info,
                 timing=NO_TIMING,
-                with_patches=True,
+                config=with_values(pipeline.config, {'features.publish_patches': True}),
                 markers=markers,
             )
             yield {output.topic: on_the_wire(output.make(frame)) for output in OUTPUTS}

@@ -1,0 +1,58 @@
+"""How a network's depth was brought to a sensor's metres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot_perception.core.arrays import Float32Array
+from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
+from robot_perception.core.errors import InputError
+
+_LEAST_INVERSE = 1e-3
+
+
+@dataclass(frozen=True, slots=True)
+class DepthFit:
+    """Scale and shift in force on a frame, and how well they fit it.
+
+    Metric depth is multiplied by ``scale``. Of relative depth r metres are 1 / (scale r + shift).
+
+    Attributes:
+        scale: above 0; no unit for metric depth, 1/m for relative.
+        shift: 1/m; 0 for metric depth.
+        residual: median relative error of the fitted depth on the sensor's pixels of this frame,
+            None where there were too few to fit and the last frame's values went on.
+        filled_share: share of the pixels in [0, 1] that the sensor did not know and the network
+            filled.
+
+    """
+
+    scale: float
+    shift: float
+    residual: float | None
+    filled_share: float
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        if not self.scale > 0:
+            raise InputError(f'scale: expected a value above 0, got {self.scale}. Drop the fit.')
+
+
+def scaled(depth: Depth, scale: float, shift: float = 0.0) -> Float32Array:
+    """Bring depth to metres; see `DepthFit`.
+
+    Returns:
+        (H, W) float32, metres; what would lie farther than 1 km comes out as 1 km.
+
+    """
+    if isinstance(depth, MetricDepth):
+        metres: Float32Array = depth.metres * depth.metres.dtype.type(scale)
+        return metres
+    return _metres(depth, scale, shift)
+
+
+def _metres(depth: RelativeDepth, scale: float, shift: float) -> Float32Array:
+    kind = depth.inverse.dtype.type
+    inverse = depth.inverse * kind(scale) + kind(shift)
+    metres: Float32Array = 1 / inverse.clip(min=kind(_LEAST_INVERSE))
+    return metres

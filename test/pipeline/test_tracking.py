@@ -1,0 +1,131 @@
+"""Numbers stay with objects: motion, meetings, occlusion, and the exact truth of the demo world."""
+
+import numpy as np
+import pytest
+
+from robot_perception.core import Detections, Image
+from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline.tracking import Tracker
+from robot_perception.world import sequence
+
+FRAME_NS = 100_000_000
+
+
+def boxes(*middles, names=None, side=20):
+    corners = np.array(
+        [(x - side / 2, y - side / 2, x + side / 2, y + side / 2) for x, y in middles]
+    )
+    names = names or ('cup',) * len(middles)
+    return Detections(
+        corners.reshape(-1, 4).astype(np.float32),
+        np.ones(len(middles), np.float32),
+        np.zeros(len(middles), np.int32),
+        tuple(names),
+    )
+
+
+def follow(tracker, frame, *middles, names=None, max_lost_s=1.0):
+    found = tracker.follow(boxes(*middles, names=names), frame * FRAME_NS, max_lost_s)
+    return found.track_ids.tolist()
+
+
+def test_an_object_keeps_its_number_whatever_its_place_in_the_list():
+    tracker = Tracker()
+    assert follow(tracker, 1, (20, 20), (60, 20)) == [1, 2]
+    assert follow(tracker, 2, (62, 22), (22, 20)) == [2, 1]
+    assert follow(tracker, 3, (100, 80), (24, 20), (64, 24)) == [3, 1, 2]
+
+
+def test_two_that_pass_each_other_keep_their_numbers():
+    tracker = Tracker()
+    for frame in range(1, 12):
+        # By half a side a frame, in opposite directions, 12 pixels apart.
+        numbers = follow(tracker, frame, (20 + 8 * frame, 40), (120 - 8 * frame, 52))
+        assert numbers == [1, 2]
+
+
+def test_a_fast_one_is_expected_where_it_goes():
+    tracker = Tracker()
+    assert follow(tracker, 1, (20, 20)) == [1]
+    assert follow(tracker, 2, (28, 20)) == [1]
+    # Three frames' way in one: no overlap with the last box, but with the expected one.
+    found = tracker.follow(boxes((52, 20)), 5 * FRAME_NS, 1.0)
+    assert found.track_ids.tolist() == [1]
+
+
+def test_classes_are_not_mixed():
+    tracker = Tracker()
+    assert follow(tracker, 1, (20, 20), names=['cup']) == [1]
+    assert follow(tracker, 2, (20, 20), names=['bowl']) == [2]
+    assert follow(tracker, 3, (20, 20), (20, 20), names=['bowl', 'cup']) == [2, 1]
+
+
+@pytest.mark.parametrize(('hidden', 'number'), [(3, 1), (9, 1), (11, 2)])
+def test_a_short_occlusion_is_survived_and_a_long_one_is_not(hidden, number):
+    tracker = Tracker()
+    follow(tracker, 1, (20, 20))
+    for frame in range(hidden):
+        assert follow(tracker, 2 + frame) == []
+    assert follow(tracker, 2 + hidden, (26, 20)) == [number]
+
+
+def test_another_of_the_class_elsewhere_is_not_the_lost_one():
+    tracker = Tracker()
+    follow(tracker, 1, (20, 20))
+    follow(tracker, 2)
+    assert follow(tracker, 3, (80, 20)) == [2]
+
+
+def test_a_jump_back_begins_anew_and_numbers_are_not_given_twice():
+    tracker = Tracker()
+    follow(tracker, 5, (20, 20))
+    assert follow(tracker, 4, (20, 20)) == [2]
+    tracker.reset()
+    assert follow(tracker, 5, (20, 20)) == [3]
+
+
+def test_detections_are_otherwise_unchanged():
+    found = boxes((20, 20), (60, 20), names=['cup', 'bowl'])
+    same = Tracker().follow(found, FRAME_NS, 1.0)
+    np.testing.assert_array_equal(same.boxes_xyxy, found.boxes_xyxy)
+    assert same.class_names == found.class_names
+
+
+@pytest.mark.parametrize('seed', [900_000, 900_003])
+def test_numbers_are_those_of_the_truth_while_the_camera_moves(seed):
+    tracker, meaning, switches = Tracker(), {}, 0
+    for index, frame in enumerate(sequence(seed, 90, (60, 80))):
+        # A camera of 10 pictures a second sees more motion between two of them.
+        if index % 3:
+            continue
+        truth = frame.detections
+        found = tracker.follow(truth, frame.image.stamp_ns, 1.0)
+        for true, number in zip(truth.track_ids.tolist(), found.track_ids.tolist(), strict=True):
+            switches += meaning.setdefault(true, number) != number
+            meaning[true] = number
+    assert len(meaning) >= 3
+    assert switches == 0
+
+
+def picture(stamp_ns):
+    rgb = np.zeros((120, 160, 3), np.uint8)
+    rgb[30:60, 40:80] = 255
+    return Image(rgb, stamp_ns=stamp_ns)
+
+
+def test_the_pipeline_numbers_what_has_a_stamp():
+    pipeline = PerceptionPipeline.from_preset('stub')
+    first, second = (pipeline.process(picture(stamp)) for stamp in (FRAME_NS, 2 * FRAME_NS))
+    numbers = first.detections.track_ids
+    assert numbers is not None
+    assert len(set(numbers.tolist())) == len(first.detections) > 0
+    np.testing.assert_array_equal(second.detections.track_ids, numbers)
+    assert [item.track_id for item in second.objects] == numbers.tolist()
+    assert pipeline.process(picture(0)).detections.track_ids is None
+
+
+def test_tracking_can_be_switched_off():
+    pipeline = PerceptionPipeline.from_preset('stub', {'tracking.enabled': False})
+    scene = pipeline.process(picture(FRAME_NS))
+    assert scene.detections.track_ids is None
+    assert {item.track_id for item in scene.objects} == {None}
