@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_perception.core import Box3D
 from robot_perception.core.arrays import Float64Array
-from robot_perception.core.box3d import Quaternion
+from robot_perception.core.rotation import matrix_of
 
 # Of the largest side: faces nearer to each other than this lie in one plane.
 _COPLANAR = 1e-9
@@ -71,7 +71,7 @@ def shared_volume(first: Box3D, second: Box3D) -> float:
 
 
 def _faces(box: Box3D, origin: Float64Array) -> Iterator[_Face]:
-    axes = _axes(box.rotation_xyzw)
+    axes = matrix_of(box.rotation_xyzw)
     halves = np.array(box.size_m) / 2
     middle = np.array(box.center_m) - origin
     for axis, side in product(range(3), (1.0, -1.0)):
@@ -83,18 +83,6 @@ def _faces(box: Box3D, origin: Float64Array) -> Iterator[_Face]:
             [-along - across, along - across, along + across, across - along]
         )
         yield _Face(_HalfSpace(normal, float(normal @ face)), corners)
-
-
-def _axes(rotation_xyzw: Quaternion) -> Float64Array:
-    """(3, 3) matrix of a quaternion; its columns are the axes of the box."""
-    x, y, z, w = np.array(rotation_xyzw) / math.hypot(*rotation_xyzw)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def _same_plane(face: _Face, other: _Face, tolerance: float) -> bool:

@@ -15,6 +15,7 @@ from robot_perception.core import (
     ObjectPosition,
 )
 from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array
+from robot_perception.pipeline.upright_box import upright_box
 
 # Fewer points say nothing about a size.
 _MIN_POINTS = 12
@@ -31,7 +32,11 @@ _RELATIVE_NOISE = 0.01
 
 
 def lift_objects(
-    detections: Detections, masks: Masks | None, depth: MetricDepth, camera: CameraModel
+    detections: Detections,
+    masks: Masks | None,
+    depth: MetricDepth,
+    camera: CameraModel,
+    up: Float64Array | None = None,
 ) -> tuple[ObjectPosition | None, ...]:
     """Find where each object is.
 
@@ -41,6 +46,8 @@ def lift_objects(
             robust trimming keeps what lies near the median depth.
         depth: metres at the image's size.
         camera: calibration of the image.
+        up: (3,) float64 of length 1, away from the ground in the optical frame; boxes are upright
+            then, and otherwise have the camera's axes.
 
     Returns:
         N positions in the optical frame; None for an object with fewer than 12 pixels of known
@@ -57,7 +64,8 @@ def lift_objects(
             rows, columns = _mask_window(masks.pixels[index])
         window = _thinned(rows, columns)
         inside = None if masks is None else masks.pixels[index][window]
-        positions.append(_lift(rays[window], depth.metres[window], inside))
+        points = _points(rays[window], depth.metres[window], inside)
+        positions.append(None if points is None else _position(points, up))
     return tuple(positions)
 
 
@@ -85,9 +93,10 @@ def _mask_window(mask: BoolArray) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
-def _lift(
+def _points(
     rays: Float32Array, metres: Float32Array, inside: BoolArray | None
-) -> ObjectPosition | None:
+) -> Float64Array | None:
+    """Points about the median depth, (N, 3) float64; None for too few."""
     known = np.isfinite(metres) & np.isfinite(rays[..., 0])
     if inside is not None:
         known &= inside
@@ -105,22 +114,24 @@ def _lift(
     points[:, :2] = rays.reshape(-1, 2)[places]
     points[:, :2] *= z[:, None]
     points[:, 2] = z
-    return _position(points)
+    return points
 
 
-def _position(points_m: Float64Array) -> ObjectPosition:
-    """Describe (N, 3) points by centroid, spread and the box along the camera's axes."""
-    low, high = points_m.min(axis=0), points_m.max(axis=0)
+def _position(points_m: Float64Array, up: Float64Array | None) -> ObjectPosition:
+    """Describe (N, 3) points by centroid, spread and box."""
     centroid = points_m.mean(axis=0)
     offsets = points_m - centroid
-    center = (low + high) / 2
-    size = high - low
     return ObjectPosition(
         depth_m=float(np.median(points_m[:, 2])),
         centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
         covariance_m2=offsets.T @ offsets / len(points_m),
-        box=Box3D(
-            center_m=(float(center[0]), float(center[1]), float(center[2])),
-            size_m=(float(size[0]), float(size[1]), float(size[2])),
-        ),
+        box=_level_box(points_m) if up is None else upright_box(points_m, up),
     )
+
+
+def _level_box(points_m: Float64Array) -> Box3D:
+    """Put a box along the camera's axes."""
+    low, high = points_m.min(axis=0), points_m.max(axis=0)
+    x, y, z = ((low + high) / 2).tolist()
+    width, height, depth = (high - low).tolist()
+    return Box3D(center_m=(x, y, z), size_m=(width, height, depth))

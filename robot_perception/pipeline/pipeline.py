@@ -20,7 +20,8 @@ from robot_perception.core import (
     Scene,
     SceneObject,
 )
-from robot_perception.core.arrays import UInt8Array
+from robot_perception.core.arrays import Float64Array, UInt8Array
+from robot_perception.core.box3d import Vector3
 from robot_perception.core.errors import ConfigError, ShapeError
 from robot_perception.models.frame import Frame
 from robot_perception.models.interfaces import (
@@ -37,6 +38,7 @@ from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
 from robot_perception.pipeline.tracking import Tracker
+from robot_perception.pipeline.upright_box import unit_vector
 
 
 class Stages(Flag):
@@ -160,6 +162,7 @@ class PerceptionPipeline:
         camera: CameraModel | None = None,
         *,
         sensor_depth: MetricDepth | None = None,
+        up: Vector3 | None = None,
         stages: Stages = Stages.ALL,
     ) -> Scene:
         """See one frame.
@@ -169,16 +172,21 @@ class PerceptionPipeline:
             camera: calibration at the image's size; without it there is no 3D.
             sensor_depth: registered depth at the image's size, which takes the place of the
                 depth network when ``depth.source`` is ``sensor``, and joins it when ``fused``.
+            up: direction away from the ground in the optical frame, of any length, as an IMU or
+                the pose of the camera tells; boxes in space are upright then, with a heading, and
+                otherwise lie along the camera's axes.
             stages: what to compute; a stage switched off in the configuration stays off.
 
         Raises:
-            InputError: the image, camera or depth do not fit each other.
+            InputError: the image, camera or depth do not fit each other, or ``up`` is no
+                direction.
             ModelError: a network failed.
 
         """
         frame = Frame(_as_image(image))
         _check_size('camera', camera, frame.image)
         _check_size('sensor_depth', sensor_depth, frame.image)
+        upwards = None if up is None else unit_vector('up', up)
         watch = Stopwatch()
         config = self._config
         due = self._due(stages, config)
@@ -201,7 +209,7 @@ class PerceptionPipeline:
             with watch.stage('segmenter'):
                 masks = self._segmenter.segment(frame, detections.boxes_xyxy)
         with watch.stage('lifting'):
-            objects = _objects(detections, masks, depth, camera)
+            objects = _objects(detections, masks, depth, camera, upwards)
         self._frames += 1
         return Scene(
             image=frame.image,
@@ -269,12 +277,13 @@ def _objects(
     masks: Masks | None,
     depth: Depth | None,
     camera: CameraModel | None,
+    up: Float64Array | None,
 ) -> tuple[SceneObject, ...]:
     if detections is None:
         return ()
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
-        positions = lift_objects(detections, masks, depth, camera)
+        positions = lift_objects(detections, masks, depth, camera, up)
     return tuple(_object(detections, index, place) for index, place in enumerate(positions))
 
 

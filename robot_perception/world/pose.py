@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_perception.core.arrays import checked, Float64Array
 from robot_perception.core.box3d import Quaternion, Vector3
+from robot_perception.core.rotation import quaternion_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +64,7 @@ class Pose:
     @property
     def quaternion_xyzw(self) -> Quaternion:
         """The rotation as a unit quaternion with w >= 0."""
-        return _quaternion(self.rotation)
+        return quaternion_of(self.rotation)
 
 
 def rotation_about(axis: int, angle_rad: float) -> Float64Array:
@@ -91,22 +92,3 @@ def look_at(eye_m: Float64Array, target_m: Float64Array, roll_rad: float) -> Pos
     right /= math.hypot(right[0], right[1])
     level = Pose(np.stack([right, np.cross(forward, right), forward], axis=1), eye_m)
     return level.compose(Pose(rotation_about(2, roll_rad), np.zeros(3)))
-
-
-def _quaternion(matrix: Float64Array) -> Quaternion:
-    """Shepperd's method: divides by the largest of the four."""
-    m = matrix.tolist()
-    trace = m[0][0] + m[1][1] + m[2][2]
-    squares = [m[0][0], m[1][1], m[2][2], trace]
-    largest = squares.index(max(squares))
-    q = [0.0, 0.0, 0.0, 0.0]
-    if largest == 3:  # w comes after x, y and z
-        q[3] = 1 + trace
-        q[:3] = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]]
-    else:
-        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
-        q[i] = 1 + m[i][i] - m[j][j] - m[k][k]
-        q[j], q[k] = m[j][i] + m[i][j], m[k][i] + m[i][k]
-        q[3] = m[k][j] - m[j][k]
-    norm = math.copysign(math.hypot(*q), q[3])
-    return q[0] / norm, q[1] / norm, q[2] / norm, q[3] / norm

@@ -1,0 +1,50 @@
+"""Rotations as matrices and as quaternions x, y, z, w."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from robot_perception.core.arrays import Float64Array
+from robot_perception.core.box3d import Quaternion
+
+# Place of w in a quaternion.
+_W = 3
+
+
+def quaternion_of(matrix: Float64Array) -> Quaternion:
+    """Turn an orthonormal (3, 3) float64 matrix of determinant 1 into a unit quaternion, w >= 0.
+
+    Shepperd's method (1978): divides by the largest of the four.
+    """
+    m = matrix.tolist()
+    trace = m[0][0] + m[1][1] + m[2][2]
+    squares = [m[0][0], m[1][1], m[2][2], trace]
+    largest = squares.index(max(squares))
+    q = [0.0, 0.0, 0.0, 0.0]
+    if largest == _W:
+        q[3] = 1 + trace
+        q[:3] = [m[2][1] - m[1][2], m[0][2] - m[2][0], m[1][0] - m[0][1]]
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        q[i] = 1 + m[i][i] - m[j][j] - m[k][k]
+        q[j], q[k] = m[j][i] + m[i][j], m[k][i] + m[i][k]
+        q[3] = m[k][j] - m[j][k]
+    norm = math.copysign(math.hypot(*q), q[3])
+    return q[0] / norm, q[1] / norm, q[2] / norm, q[3] / norm
+
+
+def matrix_of(rotation_xyzw: Quaternion) -> Float64Array:
+    """Turn a quaternion of any length but 0 into a (3, 3) float64 matrix.
+
+    Its columns are the turned axes.
+    """
+    x, y, z, w = np.array(rotation_xyzw) / math.hypot(*rotation_xyzw)
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
