@@ -16,8 +16,8 @@ from robot_perception.core.rotation import quaternion_of
 # strays. Points spread evenly over an object lie within 2.
 _MAX_DEVIATIONS = 4.0
 _MAD_TO_SIGMA = 1.4826
-# Half the thickness of a thin object, which has next to no deviation in one direction.
-_LEAST_REACH_M = 0.01
+# Of a book that lies nearly all points are on its cover: its thickness is no stray.
+_LEAST_REACH_M = 0.04
 
 
 def unit_vector(name: str, vector: tuple[float, float, float]) -> Float64Array:
