@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -75,7 +78,7 @@ def _message(
 ) -> Message:
     """Describe (H, W) points of a structured type."""
     height, width = points.shape
-    fields = points.dtype.fields or {}
+    fields: Mapping[str, Any] = points.dtype.fields or {}
     return factory(
         'sensor_msgs/msg/PointCloud2',
         header=header,

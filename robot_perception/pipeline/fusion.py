@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from robot_perception.core import Depth, DepthFit, MetricDepth, scaled
-from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array
+from robot_perception.core.arrays import Float32Array, Float64Array
 
 # Fewer pixels that both know say too little.
 _LEAST_PIXELS = 200
@@ -171,5 +171,5 @@ def _carried(ratio: Float32Array) -> Float32Array:
     return full
 
 
-def _has_any(sensor: MetricDepth) -> BoolArray:
-    return np.isfinite(sensor.metres).any()
+def _has_any(sensor: MetricDepth) -> bool:
+    return bool(np.isfinite(sensor.metres).any())
