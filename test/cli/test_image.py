@@ -204,12 +204,10 @@ def test_missing_networks_are_named_with_the_remedy(command, picture):
     assert 'Run: robot-perception models pull ' in done.stderr
 
 
-def test_real_networks_say_that_they_are_untrained(command, picture):
+def test_real_networks_say_what_they_know(command, picture):
     pytest.importorskip('transformers')
     done = command('image', picture('a.png', (96, 128)), '--json')
     assert done.returncode == 0, done.stderr
     (scene,) = parsed(done.stdout)
     assert scene['depth']['kind'] == 'metric'
-    assert 'note: These networks are small and untrained: their boxes and metres mean nothing' in (
-        done.stderr
-    )
+    assert 'note: These networks are small and know the demo world only' in (done.stderr)

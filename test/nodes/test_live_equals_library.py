@@ -2,7 +2,7 @@
 
 import threading
 
-from bags import folder_frames, generated_frames, write_rgbd_bag
+from bags import folder_frames, generated_frames, RgbdFrame, write_rgbd_bag
 import numpy as np
 import pytest
 
@@ -20,6 +20,7 @@ from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
 from robot_perception.pipeline.parameters import with_values
 from robot_perception.sources import Role
+from robot_perception.world import sequence
 
 pytestmark = pytest.mark.ros
 
@@ -174,10 +175,13 @@ def test_stub_on_a_real_recording(graph, tmp_path, recordings):
     assert assert_equal(graph.heard, samples, PerceptionPipeline.from_preset('stub')) == 3
 
 
-def test_real_networks(graph, tmp_path, monkeypatch):
+def test_real_networks(graph, tmp_path):
     pytest.importorskip('transformers')
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    write_rgbd_bag(tmp_path / 'bag', generated_frames(3, (96, 128)))
+    world = [
+        RgbdFrame(frame.image.rgb, None, frame.camera)
+        for frame in sequence(900_136, 3, (240, 320))
+    ]
+    write_rgbd_bag(tmp_path / 'bag', world)
     samples = play(graph, tmp_path / 'bag', preset='demo', cpu_threads=1, device='cpu')
     pipeline = PerceptionPipeline.from_preset('demo', {'cpu_threads': 1, 'device': 'cpu'})
     assert assert_equal(graph.heard, samples, pipeline) == 3
