@@ -6,7 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt8Array, UInt32Array
+from robot_perception.core.arrays import (
+    AnyArray,
+    BoolArray,
+    checked,
+    Float32Array,
+    UInt8Array,
+    UInt32Array,
+)
 from robot_perception.core.errors import InputError
 from robot_perception.core.pointcloud import PointCloud
 
@@ -45,29 +52,29 @@ class LabelledPoints:
             raise InputError('xyz_m: expected finite metres, got NaN or infinity. Drop them.')
 
     @classmethod
-    def of(cls, cloud: PointCloud, labels: UInt32Array, instances: UInt32Array) -> LabelledPoints:
-        """Take the known points of a cloud.
+    def of(
+        cls, cloud: PointCloud, labels: UInt32Array, instances: UInt32Array, where: BoolArray
+    ) -> LabelledPoints:
+        """Take the known points of a cloud at some pixels.
 
         Args:
             cloud: one point for each pixel.
             labels: (H, W) uint32, as above.
             instances: (H, W) uint32, as above.
+            where: (H, W) bool, pixels that are wanted.
 
         """
-        known = np.isfinite(cloud.xyz_m[..., 2])
-        return cls(cloud.xyz_m[known], cloud.rgb[known], labels[known], instances[known])
+        places = np.flatnonzero(np.isfinite(cloud.xyz_m[..., 2]) & where)
+        return cls(
+            cloud.xyz_m.reshape(-1, 3)[places],
+            cloud.rgb.reshape(-1, 3)[places],
+            labels.reshape(-1)[places],
+            instances.reshape(-1)[places],
+        )
 
     def __len__(self) -> int:
         """Count of points."""
         return len(self.xyz_m)
-
-    def objects(self) -> LabelledPoints:
-        """Keep the points of objects."""
-        return self._select(self.instances > 0)
-
-    def background(self) -> LabelledPoints:
-        """Keep the points of no object."""
-        return self._select(self.instances == 0)
 
     def within(self, range_m: float) -> LabelledPoints:
         """Keep the points at most ``range_m`` from the camera."""

@@ -142,10 +142,19 @@ class Scene:
         )
         return table[instances], instances
 
-    def labelled_points(self) -> LabelledPoints | None:
-        """Points that know their object; None without masks, metric depth and calibration."""
+    def object_points(self) -> LabelledPoints | None:
+        """Points of the objects' masks; None without masks, metric depth and calibration."""
+        return self._points(of_objects=True)
+
+    def background_points(self) -> LabelledPoints | None:
+        """Points of no object's mask; None likewise."""
+        return self._points(of_objects=False)
+
+    def _points(self, *, of_objects: bool) -> LabelledPoints | None:
         cloud, labels = self.cloud(), self.labels()
-        return None if cloud is None or labels is None else LabelledPoints.of(cloud, *labels)
+        if cloud is None or labels is None:
+            return None
+        return LabelledPoints.of(cloud, *labels, (labels[1] > 0) == of_objects)
 
     def cloud(self) -> PointCloud | None:
         """Organised point cloud, None without metric depth and calibration."""

@@ -104,16 +104,16 @@ def _points(frame: Published) -> Message:
 
 
 def _object_points(frame: Published) -> Message:
-    points = frame.scene.labelled_points()
-    return None if points is None else _listed(frame, points.objects())
+    return _listed(frame, frame.scene.object_points())
 
 
 def _background_points(frame: Published) -> Message:
-    points = frame.scene.labelled_points()
-    return None if points is None else _listed(frame, points.background())
+    return _listed(frame, frame.scene.background_points())
 
 
-def _listed(frame: Published, points: LabelledPoints) -> Message:
+def _listed(frame: Published, points: LabelledPoints | None) -> Message:
+    if points is None:
+        return None
     limits = frame.config.points
     if limits.max_range_m:
         points = points.within(limits.max_range_m)

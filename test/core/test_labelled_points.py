@@ -44,26 +44,24 @@ def item(index):
     return SceneObject(index, 0, 'cup', 0.9, (0, 0, 1, 1))
 
 
-def test_each_known_pixel_is_a_point_of_its_object():
-    points = scene().labelled_points()
-    assert len(points) == 6 * 8 - 1
+def test_each_known_pixel_is_a_point_of_its_object_or_of_the_background():
+    objects, background = scene().object_points(), scene().background_points()
+    assert len(objects) + len(background) == 6 * 8 - 1
     # The masks share one pixel, which the first has.
-    assert np.bincount(points.instances).tolist() == [47 - 6 - 8, 6, 8]
-    assert np.bincount(points.labels).tolist() == [33, 8, 0, 0, 0, 0, 0, 6]
-    rows, columns = np.divmod(np.arange(1, 48), 8)
-    np.testing.assert_array_equal(points.rgb, scene().image.rgb[rows, columns])
-
-
-def test_objects_and_background_are_all_there_is():
-    points = scene().labelled_points()
-    objects, background = points.objects(), points.background()
-    assert len(objects) + len(background) == len(points)
-    assert objects.instances.min() == 1
-    assert background.labels.max() == 0
+    assert np.bincount(objects.instances).tolist() == [0, 6, 8]
+    assert np.bincount(objects.labels).tolist() == [0, 8, 0, 0, 0, 0, 0, 6]
+    assert background.instances.max() == background.labels.max() == 0
+    pixels = scene().image.rgb
+    np.testing.assert_array_equal(objects.rgb[0], pixels[2, 2])
+    np.testing.assert_array_equal(background.rgb[0], pixels[0, 1])
+    place = scene().cloud().xyz_m
+    np.testing.assert_array_equal(objects.xyz_m[-1], place[5, 6])
+    np.testing.assert_array_equal(background.xyz_m[-1], place[5, 7])
 
 
 def test_without_masks_nothing_is_labelled():
-    assert scene(masks=False).labelled_points() is None
+    assert scene(masks=False).object_points() is None
+    assert scene(masks=False).background_points() is None
     assert scene(masks=False).labels() is None
 
 
