@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_perception.core.arrays import Float32Array
-from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
+from robot_perception.core.depth import Depth, MetricDepth
 from robot_perception.core.errors import InputError
 
 _LEAST_INVERSE = 1e-3
@@ -45,14 +45,11 @@ def scaled(depth: Depth, scale: float, shift: float = 0.0) -> Float32Array:
         (H, W) float32, metres; what would lie farther than 1 km comes out as 1 km.
 
     """
+    metres: Float32Array
     if isinstance(depth, MetricDepth):
-        metres: Float32Array = depth.metres * depth.metres.dtype.type(scale)
-        return metres
-    return _metres(depth, scale, shift)
-
-
-def _metres(depth: RelativeDepth, scale: float, shift: float) -> Float32Array:
-    kind = depth.inverse.dtype.type
-    inverse = depth.inverse * kind(scale) + kind(shift)
-    metres: Float32Array = 1 / inverse.clip(min=kind(_LEAST_INVERSE))
+        metres = depth.metres * depth.metres.dtype.type(scale)
+    else:
+        kind = depth.inverse.dtype.type
+        inverse = depth.inverse * kind(scale) + kind(shift)
+        metres = 1 / inverse.clip(min=kind(_LEAST_INVERSE))
     return metres

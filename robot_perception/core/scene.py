@@ -71,6 +71,23 @@ class SceneObject:
     track_id: int | None = None
     position: ObjectPosition | None = None
 
+    @classmethod
+    def of(
+        cls, detections: Detections, index: int, position: ObjectPosition | None
+    ) -> SceneObject:
+        """Take the object at ``index`` of the detections, and what is known of its place."""
+        left, top, right, bottom = detections.boxes_xyxy[index].tolist()
+        tracks = detections.track_ids
+        return cls(
+            index=index,
+            class_id=int(detections.class_ids[index]),
+            class_name=detections.class_names[index],
+            score=float(detections.scores[index]),
+            box_xyxy=(left, top, right, bottom),
+            track_id=None if tracks is None else int(tracks[index]),
+            position=position,
+        )
+
     @property
     def depth_m(self) -> float | None:
         """Median depth in metres, None when unknown."""

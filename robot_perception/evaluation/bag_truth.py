@@ -108,7 +108,11 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
         detections=detections,
         masks=masks,
         objects=tuple(
-            _object(detections, index, places.get(item.id), depth.metres[masks.pixels[index]])
+            SceneObject.of(
+                detections,
+                index,
+                _position(places.get(item.id), depth.metres[masks.pixels[index]]),
+            )
             for index, item in enumerate(found)
         ),
     )
@@ -138,23 +142,9 @@ def _only(results: Sequence[Message]) -> Message:
     return results[0]
 
 
-def _object(
-    detections: Detections, index: int, place: Message, depths_m: Float32Array
-) -> SceneObject:
-    left, top, right, bottom = detections.boxes_xyxy[index].tolist()
-    tracks = detections.track_ids
-    return SceneObject(
-        index=index,
-        class_id=int(detections.class_ids[index]),
-        class_name=detections.class_names[index],
-        score=float(detections.scores[index]),
-        box_xyxy=(left, top, right, bottom),
-        track_id=None if tracks is None else int(tracks[index]),
-        position=None if place is None else _position(place, depths_m),
-    )
-
-
-def _position(item: Message, depths_m: Float32Array) -> ObjectPosition:
+def _position(item: Message, depths_m: Float32Array) -> ObjectPosition | None:
+    if item is None:
+        return None
     known = depths_m[np.isfinite(depths_m)]
     pose, box = _only(item.results).pose, item.bbox
     at, center, turn = pose.pose.position, box.center.position, box.center.orientation

@@ -46,10 +46,10 @@ class Preprocessor:
         """Make the input.
 
         Args:
-            pixels: (1, 3, H, W) uint8, channels red, green, blue; not written to.
+            pixels: (B, 3, H, W) uint8, channels red, green, blue; not written to.
 
         Returns:
-            (1, 3, h, w) float32 on the same device.
+            (B, 3, h, w) float32 on the same device.
 
         """
         height, width = pixels.shape[-2:]

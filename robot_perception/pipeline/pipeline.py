@@ -284,18 +284,4 @@ def _objects(
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
         positions = lift_objects(detections, masks, depth, camera, up)
-    return tuple(_object(detections, index, place) for index, place in enumerate(positions))
-
-
-def _object(detections: Detections, index: int, position: ObjectPosition | None) -> SceneObject:
-    left, top, right, bottom = (float(side) for side in detections.boxes_xyxy[index])
-    tracks = detections.track_ids
-    return SceneObject(
-        index=index,
-        class_id=int(detections.class_ids[index]),
-        class_name=detections.class_names[index],
-        score=float(detections.scores[index]),
-        box_xyxy=(left, top, right, bottom),
-        track_id=None if tracks is None else int(tracks[index]),
-        position=position,
-    )
+    return tuple(SceneObject.of(detections, index, place) for index, place in enumerate(positions))

@@ -70,14 +70,10 @@ class WorldFrame:
         found = self.detections
         points = self._points()
         return tuple(
-            SceneObject(
-                index=index,
-                class_id=int(found.class_ids[index]),
-                class_name=found.class_names[index],
-                score=float(found.scores[index]),
-                box_xyxy=tuple(found.boxes_xyxy[index].tolist()),
-                track_id=None if found.track_ids is None else int(found.track_ids[index]),
-                position=_position(points[self.instances == index + 1], self.boxes_3d[index]),
+            SceneObject.of(
+                found,
+                index,
+                _position(points[self.instances == index + 1], self.boxes_3d[index]),
             )
             for index in range(len(found))
         )

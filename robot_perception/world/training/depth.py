@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn import functional
 import transformers
 
+from robot_perception.models.preprocess import Preprocessor
+from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.trainer import Trained
 from robot_perception.world.vocabulary import CLASS_NAMES, SCENE_TYPES
@@ -46,6 +48,14 @@ _FEATURES_PREPROCESSOR: Mapping[str, Any] = {
     'do_center_crop': True,
     'crop_size': {'height': _HEIGHT, 'width': _WIDTH},
 }
+# As the adapter brings pictures to the network.
+_preprocess = Preprocessor(
+    Exactly(_HEIGHT, _WIDTH),
+    'bilinear',
+    1 / 255,
+    tuple(_IMAGENET['image_mean']),
+    tuple(_IMAGENET['image_std']),
+)
 
 
 class DepthRecipe:
@@ -139,13 +149,7 @@ class DepthRecipe:
 
 def _encode(network: Any, batch: Batch) -> list[torch.Tensor]:  # noqa: ANN401
     """Tokens (B, 1 + N, C) of four layers; the class token is the first."""
-    small = functional.interpolate(
-        batch.pixels, (_HEIGHT, _WIDTH), mode='bilinear', antialias=True, align_corners=False
-    )
-    mean, std = (
-        torch.tensor(_IMAGENET[key]).view(1, 3, 1, 1) for key in ('image_mean', 'image_std')
-    )
-    return list(network.backbone((small.float() / 255 - mean) / std).feature_maps)
+    return list(network.backbone(_preprocess(batch.pixels)).feature_maps)
 
 
 def _decode(network: Any, tokens: list[torch.Tensor]) -> torch.Tensor:  # noqa: ANN401

@@ -7,9 +7,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional
 import transformers
 
+from robot_perception.models.preprocess import Preprocessor
+from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise, iou_xyxy
 from robot_perception.world.training.trainer import Trained
@@ -30,6 +31,8 @@ _PREPROCESSOR: Mapping[str, Any] = {
     'rescale_factor': 1 / 255,
     'do_normalize': False,
 }
+# As the adapter brings pictures to the network.
+_preprocess = Preprocessor(Exactly(_HEIGHT, _WIDTH), 'bilinear', 1 / 255, None, None)
 
 
 class DetectorRecipe:
@@ -115,10 +118,7 @@ class DetectorRecipe:
 
 
 def _pixels(batch: Batch) -> torch.Tensor:
-    small = functional.interpolate(
-        batch.pixels, (_HEIGHT, _WIDTH), mode='bilinear', antialias=True, align_corners=False
-    )
-    return (small.float() / 255).contiguous(memory_format=torch.channels_last)
+    return _preprocess(batch.pixels).contiguous(memory_format=torch.channels_last)
 
 
 def _labels(batch: Batch) -> list[dict[str, torch.Tensor]]:

@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn import functional
 import transformers
 
+from robot_perception.models.preprocess import Preprocessor
+from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise
 from robot_perception.world.training.trainer import Trained
@@ -36,6 +38,14 @@ _PREPROCESSOR: Mapping[str, Any] = {
     'rescale_factor': 1 / 255,
     'do_normalize': True,
 }
+# As the adapter brings pictures to the network.
+_preprocess = Preprocessor(
+    Exactly(_SIDE, _SIDE),
+    'bilinear',
+    1 / 255,
+    tuple(_IMAGENET['image_mean']),
+    tuple(_IMAGENET['image_std']),
+)
 
 
 class SegmenterRecipe:
@@ -179,14 +189,7 @@ def _jittered(boxes: torch.Tensor) -> torch.Tensor:
 
 def _look(network: Any, batch: Batch) -> list[torch.Tensor]:  # noqa: ANN401
     """Maps of the image encoder at strides of 4, 8 and 16 pixels, all equally wide."""
-    small = functional.interpolate(
-        batch.pixels, (_SIDE, _SIDE), mode='bilinear', antialias=True, align_corners=False
-    )
-    mean, std = (
-        torch.tensor(_IMAGENET[key]).view(1, 3, 1, 1) for key in ('image_mean', 'image_std')
-    )
-    pixels = (small.float() / 255 - mean) / std
-    return list(network.vision_encoder(pixels).fpn_hidden_states)
+    return list(network.vision_encoder(_preprocess(batch.pixels)).fpn_hidden_states)
 
 
 def _answer(
