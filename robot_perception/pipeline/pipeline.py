@@ -34,6 +34,7 @@ from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
+from robot_perception.pipeline.outline import Sight, sights_of
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
@@ -284,4 +285,16 @@ def _objects(
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
         positions = lift_objects(detections, masks, depth, camera, up)
-    return tuple(SceneObject.of(detections, index, place) for index, place in enumerate(positions))
+    sights: tuple[Sight, ...] = (Sight(),) * len(detections)
+    if masks is not None:
+        sights = sights_of(masks, depth)
+    return tuple(
+        SceneObject.of(
+            detections,
+            index,
+            position,
+            truncated=sight.truncated,
+            occluded=sight.occluded,
+        )
+        for index, (position, sight) in enumerate(zip(positions, sights, strict=True))
+    )
