@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import time
+from typing import Any
 
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MessageFactory
@@ -41,13 +42,7 @@ class Processed:
 
 
 class FrameProcessor:
-    """Takes the images of one camera in order; for one thread.
-
-    Attributes:
-        calibration: is to be given the CameraInfo messages as they come.
-        last_stamp_ns: of the last image; 0 before the first.
-
-    """
+    """Takes the images of one camera in order; for one thread."""
 
     def __init__(
         self,
@@ -69,8 +64,8 @@ class FrameProcessor:
                 messages.
 
         """
-        self.calibration = calibration
-        self.last_stamp_ns = 0
+        self._calibration = calibration
+        self._last_stamp_ns = 0
         self._pipeline = pipeline
         self._factory = factory
         self._markers = markers
@@ -81,7 +76,21 @@ class FrameProcessor:
         self._pipeline.reset()
         if self._timer is not None:
             self._timer.clear()
-        self.last_stamp_ns = 0
+        self._last_stamp_ns = 0
+
+    def memory(self) -> dict[str, Any]:
+        """Give what earlier frames left behind, as values of JSON; the times are not among it."""
+        return {
+            'last_stamp_ns': self._last_stamp_ns,
+            'markers': sorted(self._markers.shown),
+            'pipeline': self._pipeline.memory(),
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what `memory` gave."""
+        self._last_stamp_ns = memory['last_stamp_ns']
+        self._markers.shown = frozenset(memory['markers'])
+        self._pipeline.remember(memory['pipeline'])
 
     def process(
         self,
@@ -107,12 +116,12 @@ class FrameProcessor:
         start = time.perf_counter()
         image = _read_image(message, config.input.max_pixels)
         decode_s = time.perf_counter() - start
-        if image.stamp_ns < self.last_stamp_ns:
+        if image.stamp_ns < self._last_stamp_ns:
             # A bag that loops without /clock shows here alone.
             self.forget()
-        self.last_stamp_ns = image.stamp_ns
+        self._last_stamp_ns = image.stamp_ns
         stages = self._pipeline.due(stages_for(outputs, config))
-        calibration = self.calibration.of(image, config.camera, image_topic)
+        calibration = self._calibration.of(image, config.camera, image_topic)
         depth, depth_problem = None, None
         if config.depth.source != 'model' and Stages.DEPTH in stages:
             depth, depth_problem = _read_depth(depth_near(image.stamp_ns), image, config)
