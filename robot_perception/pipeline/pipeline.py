@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import auto, Flag
 import os
+from typing import Any
 
 import numpy as np
 
@@ -156,6 +157,24 @@ class PerceptionPipeline:
         self._frames = 0
         self._fusion.reset()
         self._tracker.reset()
+
+    def memory(self) -> dict[str, Any]:
+        """Give what earlier frames left behind, as values of JSON.
+
+        A pipeline of the same configuration that is given it by `remember` sees the frames that
+        follow as this one would.
+        """
+        return {
+            'frames': self._frames,
+            'fusion': self._fusion.memory(),
+            'tracker': self._tracker.memory(),
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what `memory` gave."""
+        self._frames = memory['frames']
+        self._fusion.remember(memory['fusion'])
+        self._tracker.remember(memory['tracker'])
 
     def process(
         self,
