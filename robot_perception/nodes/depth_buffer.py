@@ -19,6 +19,16 @@ class DepthBuffer:
         self._arrived = threading.Condition()
         self._messages: deque[tuple[int, Message]] = deque(maxlen=_KEPT)
         self._closed = False
+        self._info: Message = None
+
+    @property
+    def info(self) -> Message:
+        """The newest CameraInfo of the sensor, None when none has come."""
+        return self._info
+
+    def keep_info(self, info: Message) -> None:
+        """Take a CameraInfo message of the sensor."""
+        self._info = info
 
     def put(self, message: Message) -> None:
         """Keep a depth message; a stamp that jumps back ends what was before it."""

@@ -14,20 +14,24 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming
 from robot_perception.conversions.messages import Message
-from robot_perception.core import DepthFit, Image, MetricDepth, RelativeDepth, Scene
+from robot_perception.core import CameraModel, DepthFit, Image, MetricDepth, RelativeDepth, Scene
 from robot_perception.core.errors import ConversionError, PerceptionError
-from robot_perception.nodes.calibration import CalibrationKeeper
+from robot_perception.nodes.calibration import CalibrationKeeper, is_rectified
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.publishers import OutputPublishers, stages_for
 from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import (
     PerceptionConfig,
     PerceptionPipeline,
+    place_image,
+    Placement,
     Stages,
     TimingWindow,
 )
 from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, TIMING
+from robot_perception.pipeline.sensor_depth import DepthCamera, read_sensor_depth
 
 _LOG_PERIOD_S = 1.0
 _NANOSECONDS = 1e9
@@ -45,6 +49,7 @@ class Health:
         calibration: why there is no 3D for want of a calibration.
         depth: why there is no metric depth, or none that the sensor was heard for.
         depth_fit: of the last frame whose depth was fitted to the sensor.
+        transforms: why 3D is not in the frame, or not upright, as asked for.
         model: what the last failing network said.
         output: what the last failing output said.
         age_s: age of the last image when its outputs were out, by the node's clock; NaN before
@@ -55,6 +60,7 @@ class Health:
     calibration: str | None = None
     depth: str | None = None
     depth_fit: DepthFit | None = None
+    transforms: str | None = None
     model: str | None = None
     output: str | None = None
     age_s: float = math.nan
@@ -71,6 +77,8 @@ class FrameWorker:
         publishers: OutputPublishers,
         calibration: CalibrationKeeper,
         depth_buffer: DepthBuffer,
+        depth_topics: tuple[str, str],
+        transforms: TransformListener,
         markers: MarkerMemory,
         image_topic: Callable[[], str],
         now_ns: Callable[[], int],
@@ -85,6 +93,8 @@ class FrameWorker:
         self._publishers = publishers
         self._calibration = calibration
         self._depth_buffer = depth_buffer
+        self._depth_topic, self._depth_info_topic = depth_topics
+        self._transforms = transforms
         self._now_ns = now_ns
         self._alive = alive
         self._logger = logger
@@ -152,11 +162,10 @@ class FrameWorker:
         self._watch_stamps(image)
         stages = self._pipeline.due(stages_for(outputs, config))
         calibration = self._calibration.of(image, config.camera, self._image_topic())
+        sensor_depth = self._sensor_depth(image, calibration.camera, config, stages)
+        placement = self._place(image, config, stages)
         scene = self._pipeline.process(
-            image,
-            calibration.camera,
-            sensor_depth=self._sensor_depth(image, config, stages),
-            stages=stages,
+            image, calibration.camera, sensor_depth=sensor_depth, up=placement.up, stages=stages
         )
         self._take_stock(scene, calibration.problem, config, stages)
         self._publish(
@@ -169,6 +178,7 @@ class FrameWorker:
                 timing=self._timed({'decode': decode_s, **scene.timing_s}, image),
                 config=config,
                 markers=self._markers,
+                placement=placement,
             ),
         )
 
@@ -185,15 +195,40 @@ class FrameWorker:
         self._last_stamp_ns = 0
 
     def _sensor_depth(
-        self, image: Image, config: PerceptionConfig, stages: Stages
+        self, image: Image, camera: CameraModel | None, config: PerceptionConfig, stages: Stages
     ) -> MetricDepth | None:
         if config.depth.source == 'model' or Stages.DEPTH not in stages:
             return None
         message = self._depth_buffer.nearest(
             image.stamp_ns, config.depth.max_offset_s, config.depth.max_wait_s
         )
-        depth, self.health.depth = _read_depth(message, image, config)
+        if message is None:
+            self.health.depth = (
+                f'no sensor depth within {config.depth.max_offset_s:g} s of the image. Remap '
+                'depth to the topic of your camera, or raise depth.max_offset_s or '
+                'depth.max_wait_s.'
+            )
+            return None
+        sensor = DepthCamera(
+            info=self._depth_buffer.info,
+            info_topic=self._depth_info_topic,
+            rectified=is_rectified('auto', self._depth_topic),
+            lookup=self._transforms.within(config.frames.tf_wait_s),
+        )
+        depth, self.health.depth = read_sensor_depth(
+            message, image, camera, sensor, max_pixels=config.input.max_pixels
+        )
         return depth
+
+    def _place(self, image: Image, config: PerceptionConfig, stages: Stages) -> Placement:
+        if Stages.DEPTH not in stages:
+            return Placement(image.frame_id)
+        lookup = self._transforms.within(config.frames.tf_wait_s)
+        placement = place_image(image, config.frames, lookup)
+        self.health.transforms = placement.problem if config.frames.needs_tf else None
+        if placement.problem:
+            self._warn(placement.problem)
+        return placement
 
     def _take_stock(
         self, scene: Scene, calibration: str, config: PerceptionConfig, stages: Stages
@@ -261,30 +296,3 @@ def _read(message: Message, max_pixels: int) -> Image:
     if hasattr(message, 'format'):
         return conversions.compressed_to_image(message, max_pixels=max_pixels)
     return conversions.to_image(message, max_pixels=max_pixels)
-
-
-def _read_depth(
-    message: Message, image: Image, config: PerceptionConfig
-) -> tuple[MetricDepth | None, str]:
-    """Read sensor depth that fits the image, or say why it does not."""
-    if message is None:
-        return None, (
-            f'no sensor depth within {config.depth.max_offset_s:g} s of the image. Remap depth to '
-            'the topic of your camera, or raise depth.max_offset_s or depth.max_wait_s.'
-        )
-    frame_id = message.header.frame_id
-    if frame_id != image.frame_id:
-        return None, (
-            f'sensor depth is in frame {frame_id!r}, the image in {image.frame_id!r}. Let the '
-            'driver register depth to colour (align_depth.enable:=true for RealSense).'
-        )
-    try:
-        depth = conversions.to_depth(message, max_pixels=config.input.max_pixels)
-    except ConversionError as error:
-        return None, f'sensor depth rejected ({error.reason}): {error}'
-    if depth.size_hw != image.size_hw:
-        return None, (
-            f'sensor depth has size {depth.size_hw}, the image {image.size_hw} (rows, columns). '
-            'Let the driver register depth to colour (align_depth.enable:=true for RealSense).'
-        )
-    return depth, ''

@@ -77,8 +77,8 @@ def test_rotations_between_two_are_those_of_scipy(first, second, share):
 )
 def test_any_two_frames_of_any_tree(tree, picks):
     buffer, roots = TransformBuffer(), {'f0': np.eye(4)}
-    for number, (parent, translation, rotation, static) in enumerate(tree, start=1):
-        parent = f'f{parent % number}'
+    for number, (draw, translation, rotation, static) in enumerate(tree, start=1):
+        parent = f'f{draw % number}'
         item = edge(parent, f'f{number}', 1.0, translation, rotation)
         buffer.insert(item, static=static)
         roots[f'f{number}'] = roots[parent] @ homogeneous(item)
