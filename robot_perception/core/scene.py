@@ -60,6 +60,8 @@ class SceneObject:
         box_xyxy: left, top, right, bottom in pixels.
         track_id: identity over frames.
         position: where it is in space.
+        truncated: whether the edge of the image cuts it off.
+        occluded: whether something nearer hides a part of it.
 
     """
 
@@ -70,12 +72,20 @@ class SceneObject:
     box_xyxy: tuple[float, float, float, float]
     track_id: int | None = None
     position: ObjectPosition | None = None
+    truncated: bool | None = None
+    occluded: bool | None = None
 
     @classmethod
     def of(
-        cls, detections: Detections, index: int, position: ObjectPosition | None
+        cls,
+        detections: Detections,
+        index: int,
+        position: ObjectPosition | None,
+        *,
+        truncated: bool | None = None,
+        occluded: bool | None = None,
     ) -> SceneObject:
-        """Take the object at ``index`` of the detections, and what is known of its place."""
+        """Take the object at ``index`` of the detections, and what else is known of it."""
         left, top, right, bottom = detections.boxes_xyxy[index].tolist()
         tracks = detections.track_ids
         return cls(
@@ -86,6 +96,8 @@ class SceneObject:
             box_xyxy=(left, top, right, bottom),
             track_id=None if tracks is None else int(tracks[index]),
             position=position,
+            truncated=truncated,
+            occluded=occluded,
         )
 
     @property

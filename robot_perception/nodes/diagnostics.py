@@ -106,7 +106,7 @@ def statuses_of(view: NodeView) -> list[Status]:
                 problem_status('depth', health.depth, 'depth comes in metres'),
                 values=_fit_values(health.depth_fit),
             ),
-            tf_status(health.transforms, view.bad_transform),
+            tf_status(health.frames, view.bad_transform),
             problem_status('model', health.model, 'networks run'),
             problem_status('outputs', health.output, 'outputs go out'),
             clock_status(health.age_s, missing=view.clock_missing),

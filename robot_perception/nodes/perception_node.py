@@ -22,7 +22,6 @@ from robot_perception.conversions import label_info_message
 from robot_perception.conversions.messages import Message
 from robot_perception.core.errors import ConfigError, PerceptionError
 from robot_perception.nodes import qos
-from robot_perception.nodes.calibration import CalibrationKeeper
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.diagnostics import diagnostic_array, NodeView, statuses_of
@@ -36,7 +35,9 @@ from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.outputs import MarkerMemory
+from robot_perception.pipeline.sensor_depth import DepthCamera
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
@@ -71,6 +72,9 @@ class PerceptionNode(LifecycleNode):
             self.destroy_node()
             raise
         self._calibration = CalibrationKeeper()
+        self._depth_camera = DepthCamera(
+            self.resolve_topic_name(_DEPTH_TOPIC), self.resolve_topic_name(_DEPTH_INFO_TOPIC)
+        )
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
         self._inputs: list[Input] = []
@@ -141,10 +145,7 @@ class PerceptionNode(LifecycleNode):
             publishers=self._outputs,
             calibration=self._calibration,
             depth_buffer=self._depth_buffer,
-            depth_topics=(
-                self.resolve_topic_name(_DEPTH_TOPIC),
-                self.resolve_topic_name(_DEPTH_INFO_TOPIC),
-            ),
+            depth_camera=self._depth_camera,
             transforms=self._transforms,
             markers=self._markers,
             image_topic=lambda: self._image_topic,
@@ -207,7 +208,7 @@ class PerceptionNode(LifecycleNode):
             depth = one_topic(self, _DEPTH_TOPIC, 'sensor_msgs/msg/Image')
             self._listen(depth, self._depth_buffer.put)
             depth_info = one_topic(self, _DEPTH_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo')
-            self._listen(depth_info, self._depth_buffer.keep_info)
+            self._listen(depth_info, self._depth_camera.keep)
         self._hear_transforms(config)
 
     def _hear_transforms(self, config: PerceptionConfig) -> None:

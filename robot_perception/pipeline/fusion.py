@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 
-from robot_perception.core import Depth, DepthFit, MetricDepth, scaled
+from robot_perception.core import Depth, DepthFit, MetricDepth, RelativeDepth, scaled
 from robot_perception.core.arrays import Float32Array, Float64Array
 
 # Fewer pixels that both know say too little.
@@ -53,6 +55,21 @@ class DepthFusion:
     def reset(self) -> None:
         """Forget the fit, as after a jump of time."""
         self._line = None
+
+    def memory(self) -> dict[str, Any]:
+        """Give the fit in force, as values of JSON."""
+        return {
+            'line': None if self._line is None else [self._line.scale, self._line.shift],
+            'kind': None if self._kind is None else self._kind.__name__,
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what `memory` gave."""
+        kinds: dict[str, type[Depth]] = {
+            kind.__name__: kind for kind in (MetricDepth, RelativeDepth)
+        }
+        self._line = None if memory['line'] is None else _Line(*memory['line'])
+        self._kind = None if memory['kind'] is None else kinds[memory['kind']]
 
     def fuse(self, predicted: Depth, sensor: MetricDepth | None) -> tuple[Depth, DepthFit | None]:
         """Join two depths of one frame.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import auto, Flag
 import os
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
+from robot_perception.pipeline.outline import Sight, sights_of
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
@@ -155,6 +157,24 @@ class PerceptionPipeline:
         self._frames = 0
         self._fusion.reset()
         self._tracker.reset()
+
+    def memory(self) -> dict[str, Any]:
+        """Give what earlier frames left behind, as values of JSON.
+
+        A pipeline of the same configuration that is given it by `remember` sees the frames that
+        follow as this one would.
+        """
+        return {
+            'frames': self._frames,
+            'fusion': self._fusion.memory(),
+            'tracker': self._tracker.memory(),
+        }
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what `memory` gave."""
+        self._frames = memory['frames']
+        self._fusion.remember(memory['fusion'])
+        self._tracker.remember(memory['tracker'])
 
     def process(
         self,
@@ -284,4 +304,16 @@ def _objects(
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
         positions = lift_objects(detections, masks, depth, camera, up)
-    return tuple(SceneObject.of(detections, index, place) for index, place in enumerate(positions))
+    sights: tuple[Sight, ...] = (Sight(),) * len(detections)
+    if masks is not None:
+        sights = sights_of(masks, depth)
+    return tuple(
+        SceneObject.of(
+            detections,
+            index,
+            position,
+            truncated=sight.truncated,
+            occluded=sight.occluded,
+        )
+        for index, (position, sight) in enumerate(zip(positions, sights, strict=True))
+    )

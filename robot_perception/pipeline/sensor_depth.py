@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from robot_perception import conversions
@@ -12,6 +10,7 @@ from robot_perception.core import CameraModel, Image, MetricDepth
 from robot_perception.core.errors import CalibrationError, ConversionError, TransformError
 from robot_perception.core.registration import register_depth
 from robot_perception.core.transforms import frame_name
+from robot_perception.pipeline.calibration import is_rectified
 from robot_perception.pipeline.frames import TransformLookup
 
 _DRIVERS = (
@@ -20,30 +19,33 @@ _DRIVERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class DepthCamera:
-    """How the frames of a depth sensor are brought to an image of another frame or size.
+    """Keeps the newest CameraInfo of a depth sensor."""
 
-    Attributes:
-        info: the newest CameraInfo of the sensor, None when none has come.
-        info_topic: its topic, for messages.
-        rectified: whether its images are rectified.
-        lookup: asks TF.
+    def __init__(self, topic: str = 'depth', info_topic: str = 'depth/camera_info') -> None:
+        """Start without a calibration.
 
-    """
+        Args:
+            topic: full name of the depth, which may tell that it is rectified.
+            info_topic: full name of its calibration, for messages.
 
-    info: Message
-    info_topic: str
-    rectified: bool
-    lookup: TransformLookup
+        """
+        self.info_topic = info_topic
+        self.rectified = is_rectified('auto', topic)
+        self.info: Message = None
+
+    def keep(self, info: Message) -> None:
+        """Take a CameraInfo message."""
+        self.info = info
 
 
 def read_sensor_depth(
     message: Message,
     image: Image,
     camera: CameraModel | None,
-    sensor: DepthCamera,
     *,
+    sensor: DepthCamera,
+    lookup: TransformLookup,
     max_pixels: int,
 ) -> tuple[MetricDepth | None, str]:
     """Read sensor depth for an image, or say why there is none and what to do.
@@ -56,6 +58,7 @@ def read_sensor_depth(
         image: the image it is for.
         camera: calibration of the image.
         sensor: what is known of the depth camera.
+        lookup: asks TF.
         max_pixels: larger depth is refused.
 
     """
@@ -71,7 +74,7 @@ def read_sensor_depth(
     else:
         what = f'sensor depth is in frame {theirs!r}, the image in {ours!r}'
     try:
-        registered = _register(depth, theirs, image, camera, sensor)
+        registered = _register(depth, theirs, image, camera, sensor=sensor, lookup=lookup)
     except _CannotRegisterError as error:
         return None, f'{what}, and cannot be registered to it: {error} {_DRIVERS}'
     if not np.isfinite(registered.metres).any() and np.isfinite(depth.metres).any():
@@ -91,7 +94,9 @@ def _register(
     frame_id: str,
     image: Image,
     camera: CameraModel | None,
+    *,
     sensor: DepthCamera,
+    lookup: TransformLookup,
 ) -> MetricDepth:
     if camera is None:
         raise _CannotRegisterError('the image has no calibration.')
@@ -116,7 +121,7 @@ def _register(
             '(rows, columns). Remap depth/camera_info to the topic beside the depth.'
         )
     try:
-        pose = sensor.lookup(frame_name(image.frame_id), frame_id, image.stamp_ns)
+        pose = lookup(frame_name(image.frame_id), frame_id, image.stamp_ns)
     except TransformError as error:
         raise _CannotRegisterError(str(error)) from error
     return register_depth(depth, depth_camera, camera, pose)
