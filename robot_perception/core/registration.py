@@ -140,6 +140,7 @@ def _keep_nearest(
     nearest: Float32Array, columns: Float32Array, rows: Float32Array, inverse: Float32Array
 ) -> None:
     height, width = nearest.shape
-    u, v = np.rint(columns).astype(np.int64), np.rint(rows).astype(np.int64)
+    # Not rint, which takes both neighbours of every second pixel to the same even one.
+    u, v = (np.floor(part + np.float32(0.5)).astype(np.int64) for part in (columns, rows))
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
     np.minimum.at(nearest.reshape(-1), v[inside] * width + u[inside], 1 / inverse[inside])

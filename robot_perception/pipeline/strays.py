@@ -8,7 +8,7 @@ from robot_perception.core.arrays import AnyArray, BoolArray
 
 # Of all points: thinner than this, they are strays. Of a cube seen nearly from above each
 # twelfth of a side holds more.
-_LEAST_SHARE = 0.005
+_LEAST_SHARE = 0.008
 # Parts of what the inner 98 % of the points span.
 _PARTS = 16
 _INNER = (0.01, 0.99)

@@ -120,7 +120,7 @@ def box_of(published):
 
 
 # Flatter, the top is hardly seen, and steeper the sides: a camera does not know them then.
-PITCHES = st.floats(0.35, 1.2)
+PITCHES = st.floats(0.45, 1.1)
 AZIMUTHS = st.floats(-np.pi, np.pi)
 
 
