@@ -17,8 +17,8 @@ _STEEPEST = 5.7
 _NOISE = 0.01
 # A square of the depth image that becomes larger than this many pixels is left open.
 _MOST_STEPS = 16
-# So that a square that stays as large as a pixel is not split for a rounding error.
-_ROUNDING = 1e-3
+# Points lie a little closer than pixels, so that no error of rounding leaves one out.
+_CLOSER = 0.02
 # A pixel whose ray is farther than this, in pixels, from the point was reached by a fold of the
 # lens model.
 _FOLDED = 1.5
@@ -114,7 +114,7 @@ def _steps(seen: Float32Array) -> Float32Array:
     right = np.abs(np.diff(seen[:2], axis=2)).sum(axis=0)
     down = np.abs(np.diff(seen[:2], axis=1)).sum(axis=0)
     longest = np.maximum.reduce([right[:-1], right[1:], down[:, :-1], down[:, 1:]])
-    steps: Float32Array = np.ceil(np.nan_to_num(longest, nan=0.0) - _ROUNDING)
+    steps: Float32Array = np.ceil(np.nan_to_num(longest, nan=0.0) + _CLOSER)
     return steps
 
 
