@@ -19,6 +19,7 @@ from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
 from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
+from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import lift_image, PointCloud
 
 
@@ -127,6 +128,7 @@ class Scene:
         masks: their pixels, one mask for each detection, at the image's size.
         objects: one entry for each detection, joined with mask, depth and place in space.
         depth_fit: how the network's depth was brought to a sensor's metres, None when it was not.
+        ground: plane the camera stands over, None when it was not looked for or not found.
         timing_s: seconds that each stage took, in order.
 
     """
@@ -139,6 +141,7 @@ class Scene:
     masks: Masks | None = None
     objects: tuple[SceneObject, ...] = ()
     depth_fit: DepthFit | None = None
+    ground: Plane | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
