@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from robot_perception.conversions.header import read_header
+from robot_perception.conversions.header import check_frame_id, read_header
 from robot_perception.conversions.messages import Message
 from robot_perception.core import StampedTransform
-from robot_perception.core.errors import ConversionError, InputError
+from robot_perception.core.errors import InputError
 
 
 class ReadTransforms(NamedTuple):
@@ -35,10 +35,7 @@ def to_transforms(message: Message) -> ReadTransforms:
 
 def _transform(item: Message) -> StampedTransform:
     stamp_ns, parent = read_header(item.header)
-    if not isinstance(item.child_frame_id, str):
-        raise ConversionError(
-            'frame_id', f'child_frame_id: expected text, got {type(item.child_frame_id).__name__}.'
-        )
+    check_frame_id('child_frame_id', item.child_frame_id)
     shift, turn = item.transform.translation, item.transform.rotation
     return StampedTransform(
         parent=parent,

@@ -49,6 +49,7 @@ def test_a_bad_transform_costs_none_of_the_others(factory, on_the_wire):
         stamped(factory, 'map', 'odom', x=math.nan),
         stamped(factory, 'map', 'odom', translation=(math.inf, 0.0, 0.0)),
         stamped(factory, 'map', 'odom', sec=-1),
+        stamped(factory, 'map', 'o' * 5000),
     ]
     good = stamped(factory, 'odom', 'base')
     read = conversions.to_transforms(on_the_wire(message_of(factory, *bad, good)))
@@ -56,6 +57,7 @@ def test_a_bad_transform_costs_none_of_the_others(factory, on_the_wire):
     assert len(read.faults) == len(bad)
     assert 'unit quaternion' in read.faults[2]
     assert 'stamp' in read.faults[5]
+    assert 'child_frame_id: expected text of at most 4096 characters' in read.faults[6]
 
 
 def test_an_empty_message_tells_nothing(factory, on_the_wire):

@@ -1,5 +1,7 @@
 """The node and TF over real DDS: where 3D results go, what it waits for, what it says."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -77,12 +79,20 @@ class Robot:
     def hears_tf(self):
         self.graph.connect(self.moving)
         self.graph.connect(self.static)
+        self.graph.spin_until(lambda: FRAME_ID in self.told(), 'static transform')
+
+    def told(self):
+        """What the node knows: child -> history."""
+        return self.graph.node._transforms._buffer._histories
 
     def drive(self, *seconds):
         for second in seconds:
             stamp_ns = round(second * SECOND_NS)
             tell(self.moving, transform('map', 'base_link', stamp_ns, (float(second), 0.0, 0.0)))
-        self.graph.spin(0.3)
+        self.graph.spin_until(
+            lambda: 'base_link' in self.told() and self.told()['base_link'].newest_ns == stamp_ns,
+            'transform',
+        )
 
     def see(self, second, seed=0):
         before = self.graph.node.slot.counts().received
@@ -137,7 +147,7 @@ def test_places_are_said_in_the_target_frame_at_the_stamp_of_the_image(graph):
 
 def test_gravity_makes_boxes_upright(graph):
     robot = Robot(graph, 'detections_3d', frames__gravity_frame='base_link')
-    graph.connect(robot.static)
+    robot.hears_tf()
     robot.see(1)
     assert robot.frames_heard(1) == [FRAME_ID]
     for item in graph.heard['detections_3d'][0].detections:
@@ -199,6 +209,20 @@ def test_tf_is_heard_when_it_is_needed_and_only_then(graph):
     graph.spin_until(lambda: not any(count() for count in listeners.values()), 'silence')
     robot.see(5.5)
     assert robot.frames_heard(2) == ['map', FRAME_ID]
+
+
+def test_a_ros_without_tf_refuses_a_target_and_goes_on(graph, monkeypatch):
+    robot = Robot(graph, 'detections_3d')
+    for name in ('tf2_msgs', 'tf2_msgs.msg'):
+        monkeypatch.setitem(sys.modules, name, None)
+    message_class.cache_clear()
+    (result,) = graph.node.set_parameters([Parameter('frames.target_frame', value='map')])
+    assert not result.successful
+    assert 'tf2_msgs/msg/TFMessage: not in this ROS installation' in result.reason
+    robot.see(1)
+    assert robot.frames_heard(1) == [FRAME_ID]
+    assert graph.node.get_parameter('frames.target_frame').value == ''
+    assert graph.statuses()['tf'][:2] == (OK, 'not needed so far')
 
 
 def test_a_jump_of_time_forgets_what_moves(graph):
@@ -287,7 +311,10 @@ class TestSensorDepth:
         metres[:, :4] = np.nan
         stamp = header(SECOND_NS, self.DEPTH_FRAME)
         depth.publish(conversions.depth_message(MAKE, stamp, MetricDepth(metres)))
-        graph.spin(0.4)
+        node = graph.node
+        graph.spin_until(lambda: node._depth_buffer._history.settled(SECOND_NS), 'depth')
+        graph.spin_until(lambda: not info or node._depth_camera.info is not None, 'calibration')
+        graph.spin_until(lambda: not joined or self.DEPTH_FRAME in robot.told(), 'transform')
         robot.see(1)
         return graph
 
