@@ -68,7 +68,8 @@ def lift_objects(
         metres = depth.metres[window]
         inside = None
         if masks is not None:
-            inside = main_surface(metres, masks.pixels[index][window], window[0].step)
+            pixel = window[0].step / min(camera.fx, camera.fy)
+            inside = main_surface(metres, masks.pixels[index][window], pixel)
         points = _points(rays[window], metres, inside)
         positions.append(None if points is None else _position(points, up))
     return tuple(positions)

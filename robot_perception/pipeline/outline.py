@@ -11,9 +11,11 @@ import numpy as np
 from robot_perception.core import Depth, Masks, MetricDepth
 from robot_perception.core.arrays import BoolArray, Float32Array
 
-# Neighbouring pixels whose depths differ by more than this share lie on two surfaces: one seen at
-# 75 degrees from its normal by a camera of 60 degrees at 640 pixels rises by less than 1 %.
+# Neighbouring pixels whose depths differ by more than this share lie on two surfaces.
 _STEP = 0.02
+# Or more, where pixels are coarse: one surface may be turned by up to 80 degrees (whose tangent this
+# is) from facing the camera, and measured with some noise.
+_STEEPEST, _NOISE = 5.7, 0.01
 # Of the outline with known depth on both sides; what merely touches an object hides less.
 _HIDDEN_SHARE = 0.05
 
@@ -60,7 +62,7 @@ def _sight(masks: Masks, index: int, metres: Float32Array | None) -> Sight:
     return Sight(truncated, _is_occluded(metres[around], masks.pixels[index][around]))
 
 
-def main_surface(metres: Float32Array, inside: BoolArray, stride: int = 1) -> BoolArray:
+def main_surface(metres: Float32Array, inside: BoolArray, pixel: float) -> BoolArray:
     """Keep the largest part of a mask over which depth goes on without a step.
 
     A mask that bleeds onto the wall behind, or onto what stands in front, loses that. Pixels of
@@ -69,7 +71,8 @@ def main_surface(metres: Float32Array, inside: BoolArray, stride: int = 1) -> Bo
     Args:
         metres: (h, w) float32, NaN = unknown.
         inside: (h, w) bool, pixels of the object.
-        stride: pixels of the image from one column or row of the window to the next.
+        pixel: from one column or row of the window to the next, as a share of the distance: 1 /
+            focal length in pixels where the window has every pixel.
 
     Returns:
         (h, w) bool, a part of ``inside``; all of it where less than half hangs together.
@@ -79,9 +82,10 @@ def main_surface(metres: Float32Array, inside: BoolArray, stride: int = 1) -> Bo
     if not known.any():
         return inside
     kept = inside.copy()
+    step = np.float32(1 + max(_STEP, _STEEPEST * pixel + _NOISE))
     for near, far in _both_ways():
         # The farther side of a step is given up: between the two lie mixed depths.
-        beyond = metres[far] > metres[near] * np.float32(1 + _STEP * stride)
+        beyond = metres[far] > metres[near] * step
         kept[far] &= ~(beyond & inside[near])
     count, parts = cv2.connectedComponents(kept.view(np.uint8), connectivity=4)
     sizes = np.bincount(parts[kept & known], minlength=count)

@@ -8,6 +8,7 @@ from robot_perception.pipeline.outline import main_surface, Sight, sights_of
 from robot_perception.world import render
 
 SIZE_HW = (60, 80)
+PIXEL = 1 / 500
 INSIDE = (slice(20, 40), slice(30, 50))
 
 
@@ -29,14 +30,14 @@ def test_a_mask_that_bleeds_keeps_the_object_only():
     depth = wall()
     depth[INSIDE] = 1.0
     bleeding = area(slice(18, 42), slice(30, 55))
-    np.testing.assert_array_equal(main_surface(depth, bleeding), area(*INSIDE))
+    np.testing.assert_array_equal(main_surface(depth, bleeding, PIXEL), area(*INSIDE))
 
 
 def test_what_stands_in_front_is_cut_off_too():
     depth = wall(2.0)
     depth[INSIDE] = 1.0
     whole = area(slice(10, 50), slice(32, 70))
-    kept = main_surface(depth, whole)
+    kept = main_surface(depth, whole, PIXEL)
     assert not kept[INSIDE].any()
     # Of the farther side of a step one pixel goes as well.
     assert np.count_nonzero(whole & ~kept) == 20 * 18 + 2 * 18 + 20
@@ -46,28 +47,31 @@ def test_a_slanted_surface_stays_whole():
     rows = np.arange(SIZE_HW[0], dtype=np.float32)[:, None]
     depth = (1.01**rows * np.ones(SIZE_HW[1])).astype(np.float32)
     inside = area(slice(5, 55), slice(5, 75))
-    np.testing.assert_array_equal(main_surface(depth, inside), inside)
+    np.testing.assert_array_equal(main_surface(depth, inside, PIXEL), inside)
+    # Seen at 80 degrees by a coarse camera.
+    steep = (1.05**rows * np.ones(SIZE_HW[1])).astype(np.float32)
+    np.testing.assert_array_equal(main_surface(steep, inside, 1 / 120), inside)
     # On a grid of every second pixel the same surface rises twice as much from one to the next.
     thin = (slice(None, None, 2), slice(None, None, 2))
-    np.testing.assert_array_equal(main_surface(depth[thin], inside[thin], 2), inside[thin])
+    np.testing.assert_array_equal(main_surface(depth[thin], inside[thin], 2 * PIXEL), inside[thin])
 
 
 def test_holes_do_not_break_a_surface_apart():
     depth = wall(1.0)
     depth[:, 38:42] = np.nan
-    np.testing.assert_array_equal(main_surface(depth, area(*INSIDE)), area(*INSIDE))
+    np.testing.assert_array_equal(main_surface(depth, area(*INSIDE), PIXEL), area(*INSIDE))
 
 
 def test_noise_is_no_edge():
     rng = np.random.default_rng(0)
     depth = (1 + 0.1 * rng.standard_normal(SIZE_HW)).astype(np.float32)
-    np.testing.assert_array_equal(main_surface(depth, area(*INSIDE)), area(*INSIDE))
+    np.testing.assert_array_equal(main_surface(depth, area(*INSIDE), PIXEL), area(*INSIDE))
 
 
 @pytest.mark.parametrize('metres', [wall(np.nan), wall(1.0)])
 @pytest.mark.parametrize('mask', [area(0, slice(0, 0)), area(30, 30)])
 def test_masks_of_no_or_one_pixel(metres, mask):
-    np.testing.assert_array_equal(main_surface(metres, mask), mask)
+    np.testing.assert_array_equal(main_surface(metres, mask, PIXEL), mask)
     (sight,) = sights_of(masks_of(mask), MetricDepth(metres))
     alone = Sight(truncated=False, occluded=False if np.isfinite(metres).all() else None)
     assert sight == (alone if mask.any() else Sight())
