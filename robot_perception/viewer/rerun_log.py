@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import rerun
@@ -16,11 +16,12 @@ from robot_perception.core.errors import OutputError
 from robot_perception.viewer import rerun_scene as paths
 from robot_perception.viewer.atomic import replacing
 
-if TYPE_CHECKING:
-    from io import BufferedWriter
-
 FRAME, STAMP = 'frame', 'stamp'
 _APPLICATION = 'robot_perception'
+# A whole .rrd file ends in a footer with this mark.
+_END, _FOOTER_BYTES = b'RRF2FOOT', 64
+# Metres in the optical frame: beside and above the camera, looking at what is before it.
+_EYE_M, _TARGET_M, _UP = (-0.6, -0.7, -0.5), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)
 
 
 class RerunLog:
@@ -119,17 +120,23 @@ def serve(log: RerunLog, web_port: int, data_port: int) -> str:
 class RerunFile:
     """A growing .rrd file."""
 
-    def __init__(self, log: RerunLog, file: BufferedWriter) -> None:
+    def __init__(self, log: RerunLog, path: Path) -> None:
         """Take what is logged from now on."""
-        self._bytes = log.stream.binary_stream()
-        self._file = file
-        log.stream.send_blueprint(_blueprint())
+        self._stream = log.stream
+        self._path = path
 
     def flush(self) -> None:
-        """Write what was logged since the last call."""
-        data = self._bytes.read()
-        if data:
-            self._file.write(data)
+        """Write what was logged, and find out whether it could be.
+
+        Raises:
+            OutputError: it could not.
+
+        """
+        try:
+            self._stream.flush()
+        except RuntimeError as error:
+            # The thread that writes keeps the reason to itself, and the log of the library.
+            raise _unwritable(self._path, str(error)) from error
 
 
 @contextmanager
@@ -137,18 +144,34 @@ def saving(log: RerunLog, path: Path) -> Iterator[RerunFile]:
     """Write ``log`` to a file, which is there whole at the end of the block or not at all.
 
     Args:
-        log: the recording.
+        log: the recording, still empty.
         path: file to make, ending in ``.rrd``; its folder must exist.
 
     Raises:
         OutputError: the file cannot be written.
 
     """
-    # The library's own writing to a file goes on in silence when the disk is full.
-    with replacing(path) as part, part.open('wb') as file:
-        target = RerunFile(log, file)
-        yield target
-        target.flush()
+    with replacing(path) as part:
+        try:
+            log.stream.save(part, default_blueprint=_blueprint())
+        except RuntimeError as error:
+            raise _unwritable(path, str(error)) from error
+        target = RerunFile(log, path)
+        try:
+            yield target
+            target.flush()
+        finally:
+            log.stream.disconnect()
+        with part.open('rb') as file:
+            file.seek(-_FOOTER_BYTES, os.SEEK_END)
+            if _END not in file.read():
+                raise _unwritable(path, 'its end is missing.')
+
+
+def _unwritable(path: Path, reason: str) -> OutputError:
+    return OutputError(
+        f'{path}: cannot be written: {reason} Check the folder, its permissions and the free space.'
+    )
 
 
 def _blueprint() -> layout.Blueprint:
@@ -160,6 +183,9 @@ def _blueprint() -> layout.Blueprint:
                     name='Space',
                     origin='/',
                     contents=[f'+ /{paths.POINTS}', f'+ /{paths.BOXES_3D}', f'+ /{paths.CAMERA}'],
+                    eye_controls=layout.EyeControls3D(
+                        position=_EYE_M, look_target=_TARGET_M, eye_up=_UP
+                    ),
                 ),
                 layout.Vertical(
                     _picture_view('Objects', paths.IMAGE, paths.CLASSES, paths.BOXES_2D),
@@ -174,7 +200,7 @@ def _blueprint() -> layout.Blueprint:
             layout.TimeSeriesView(name='Milliseconds of each stage', origin=f'/{paths.TIMING}'),
             row_shares=[4, 1],
         ),
-        layout.TimePanel(timeline=FRAME),
+        layout.TimePanel(timeline=FRAME, state='collapsed'),
         collapse_panels=True,
     )
 

@@ -131,7 +131,7 @@ def _boxes_2d(scene: Scene) -> Archetype:
     return rerun.Boxes2D(
         array=np.array([item.box_xyxy for item in objects], np.float32).reshape(-1, 4),
         array_format=rerun.Box2DFormat.XYXY,
-        labels=[labels_of(item)[0] for item in objects],
+        labels=[labels_of(item)[1] for item in objects],
         colors=[class_colour(item.class_name) for item in objects],
         class_ids=[item.class_id + 1 for item in objects],
     )
@@ -154,7 +154,7 @@ def _boxes_3d(scene: Scene) -> Archetype:
         centers=np.array([box.center_m for _, box in placed]).reshape(-1, 3),
         sizes=np.array([box.size_m for _, box in placed]).reshape(-1, 3),
         quaternions=[rerun.Quaternion(xyzw=box.rotation_xyzw) for _, box in placed],
-        labels=[labels_of(item)[0] for item, _ in placed],
+        labels=[labels_of(item)[1] for item, _ in placed],
         colors=[class_colour(item.class_name) for item, _ in placed],
         class_ids=[item.class_id + 1 for item, _ in placed],
         radii=_BOX_LINE_M,
