@@ -203,3 +203,16 @@ OUTPUTS = (
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,
 )
+
+# Goes out once, for now and for whoever comes late.
+LABEL_INFO, LABEL_INFO_TYPE = 'label_info', 'vision_msgs/msg/LabelInfo'
+
+
+def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> Stages:
+    """Everything that must run for the given outputs."""
+    stages = Stages.NONE
+    for output in outputs:
+        stages |= output.stages
+        if output.topic == 'points' and config.points.labels:
+            stages |= Stages.DETECTOR | Stages.SEGMENTER
+    return stages
