@@ -38,6 +38,7 @@ HOMES = {
     'open3d': {'viewer', 'world'},
     'cv_bridge': {'conversions'},
     'faster_coco_eval': {'evaluation'},
+    'rerun': {'viewer'},
 }
 CORE_MAY_IMPORT = {'__future__', 'numpy', *sys.stdlib_module_names}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 import json
+import os
 from pathlib import Path
 
 from robot_perception.core import MetricDepth, Scene
@@ -106,12 +107,20 @@ def new_folder(folder: Path) -> None:
         OutputError: something is in the place, or it cannot be made.
 
     """
-    if folder.is_dir() and any(folder.iterdir()):
-        raise OutputError(
-            f'{folder}: expected no folder or an empty one, got one with files in it. '
-            'Remove it, or choose another.'
-        )
+    check_new_folder(folder)
     make_folder(folder)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Raise OutputError when something is in the place of a new folder."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise OutputError(
+                f'{folder}: expected no folder or an empty one, got one with files in it. '
+                'Remove it, or choose another.'
+            )
+    elif os.path.lexists(folder):
+        raise OutputError(f'{folder}: expected a folder, got a file. Choose another name.')
 
 
 def stem_of(scene: Scene, frame: int) -> str:
