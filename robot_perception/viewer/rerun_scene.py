@@ -7,6 +7,7 @@ from that pixel's centre, moves by half a pixel.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 import math
 from typing import Any
 
@@ -15,7 +16,7 @@ import rerun
 
 from robot_perception.core import CameraModel, Depth, MetricDepth, PointCloud, Scene
 from robot_perception.core.arrays import Float32Array, UInt8Array, UInt32Array
-from robot_perception.core.colours import class_colour, instance_colour
+from robot_perception.core.colours import class_colour, instance_colour, Rgb
 from robot_perception.viewer.depth import draw_depth
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.labels import labels_of
@@ -71,24 +72,23 @@ def entities_of(scene: Scene) -> dict[str, Archetype]:
     return shown
 
 
-def class_labels(names: dict[int, str]) -> Archetype:
+def class_labels(names: Mapping[int, str]) -> Archetype:
     """Names and colours of `CLASSES`, for the class ids of a detector."""
-    return rerun.AnnotationContext(
-        [
-            rerun.AnnotationInfo(id=number + 1, label=name, color=class_colour(name))
-            for number, name in sorted(names.items())
-        ]
-    )
+    known = [(number + 1, name, class_colour(name)) for number, name in sorted(names.items())]
+    return _annotations(known)
 
 
 def instance_labels(count: int) -> Archetype:
     """Colours of `INSTANCES`, for the first ``count`` objects."""
-    return rerun.AnnotationContext(
-        [
-            rerun.AnnotationInfo(id=index + 1, label=str(index + 1), color=instance_colour(index))
-            for index in range(count)
-        ]
+    return _annotations(
+        [(index + 1, f'object {index}', instance_colour(index)) for index in range(count)]
     )
+
+
+def _annotations(known: Sequence[tuple[int, str, Rgb]]) -> Archetype:
+    # Without a colour of its own the background would be tinted.
+    background = rerun.AnnotationInfo(id=0, label='background', color=(0, 0, 0, 0))
+    return rerun.AnnotationContext([background, *(rerun.AnnotationInfo(*one) for one in known)])
 
 
 def _picture(rgb: UInt8Array) -> Archetype:
