@@ -84,9 +84,7 @@ def test_the_file_holds_what_the_scene_says(written):
     depth = pixels(file, '/camera/depth', dtype=np.float32)
     np.testing.assert_array_equal(depth, scene.depth.metres)
     assert file('/camera/depth', 'DepthImage:meter') == [1.0]
-    np.testing.assert_array_equal(
-        pixels(file, '/camera/instances'), scene.masks.instance_map()
-    )
+    np.testing.assert_array_equal(pixels(file, '/camera/instances'), scene.masks.instance_map())
     classes, _ = scene.labels()
     np.testing.assert_array_equal(pixels(file, '/camera/classes'), classes)
     cloud, colours = scene.cloud().known()
