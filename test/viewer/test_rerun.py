@@ -208,13 +208,17 @@ def test_labels_of_no_class_are_a_background():
     assert class_labels({}) is not None
 
 
+def save(path, scene, frames):
+    with saving(path) as add:
+        for frame in range(frames):
+            add(scene, frame)
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
     path = tmp_path / 'scenes.rrd'
     scene = example_scene(0, (240, 320))
     with full_disk(50_000), pytest.raises(OutputError, match=r'rrd: cannot be written: .*space'):
-        with saving(path) as add:
-            for frame in range(3):
-                add(scene, frame)
+        save(path, scene, 3)
     assert list(tmp_path.iterdir()) == []
 
 
