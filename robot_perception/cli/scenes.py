@@ -6,6 +6,7 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 import sys
 
 from tqdm import tqdm
@@ -87,22 +88,26 @@ class Walk:
             ModelError: networks cannot be loaded or run.
 
         """
-        with ExitStack() as stack, tqdm(unit=' frames', disable=None) as bar:
+        with ExitStack() as stack:
+            self._walk(partial(stack.enter_context, target()))
+            for note, count in self._notes.items():
+                frames = f' ({count} frames)' if count > 1 else ''
+                print(f'note: {note}{frames}', file=sys.stderr)
+        if self._code == _EXIT_PARTLY and not self.frames:
+            return _EXIT_FAILED
+        return self._code
+
+    def _walk(self, begin: Callable[[], Add]) -> None:
+        with tqdm(unit=' frames', disable=None) as bar:
             add: Add | None = None
             try:
                 for scene in self._scenes():
-                    add = add or stack.enter_context(target())
+                    add = add or begin()
                     add(scene, self.frames)
                     self.frames += 1
                     bar.update()
             except KeyboardInterrupt:
                 self._code = _EXIT_INTERRUPTED
-        for note, count in self._notes.items():
-            frames = f' ({count} frames)' if count > 1 else ''
-            print(f'note: {note}{frames}', file=sys.stderr)
-        if self._code == _EXIT_PARTLY and not self.frames:
-            return _EXIT_FAILED
-        return self._code
 
     def _scenes(self) -> Iterator[Scene]:
         for spec in self._inputs:

@@ -109,13 +109,15 @@ def _save(walk: Walk, target: Target, path: Path) -> int:
 
 
 def _serve(walk: Walk, target: Target) -> int:
-    code = walk.run(target)
-    if not walk.frames:
-        return code
-    print(f'{walk.frames} frames are there to look at until Ctrl-C', flush=True)
-    with suppress(KeyboardInterrupt):
-        threading.Event().wait()
-    return code
+    @contextmanager
+    def served() -> Iterator[Add]:
+        with target() as add:
+            yield add
+            print(f'{walk.frames} frames are there to look at until Ctrl-C', flush=True)
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+
+    return walk.run(served)
 
 
 def _check_new(path: Path) -> None:

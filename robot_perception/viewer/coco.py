@@ -109,7 +109,7 @@ def compressed_run_lengths(mask: BoolArray) -> str:
         mask: (H, W) bool.
 
     >>> compressed_run_lengths(np.array([[True, False], [True, True]]))
-    '0211'
+    '021O'
 
     """
     counts = run_lengths(mask)

@@ -46,7 +46,7 @@ def viewing() -> Iterator[Add]:
 
 @contextmanager
 def serving(web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
-    """Serve the viewer to browsers, as long as this process lives.
+    """Serve the viewer to browsers until the end of the block.
 
     Args:
         web_port: of the page; the data are on the port after it.

@@ -3,6 +3,9 @@
 import importlib.util
 import os
 import shutil
+import signal
+import socket
+import urllib.request
 
 import cv2
 import numpy as np
@@ -118,6 +121,39 @@ def test_save_writes_every_frame(command, results):
     again = command('view', results, '--save', 'seen.rrd')
     assert again.returncode == 1
     assert 'seen.rrd: expected no file of that name, got one. Remove it' in again.stderr
+
+
+@needs_rerun
+def test_serve_offers_page_and_data_until_interrupted(command, results):
+    page, data = free_ports()
+    program = command.start('view', results, '--serve', '--port', page)
+    try:
+        address = program.stdout.readline().strip()
+        assert program.stdout.readline() == '3 frames are there to look at until Ctrl-C\n'
+        assert f'127.0.0.1%3A{data}' in address
+        with urllib.request.urlopen(f'http://127.0.0.1:{page}/') as answer:
+            assert b'html' in answer.read().lower()
+        socket.create_connection(('127.0.0.1', data), timeout=5).close()
+        taken = command('view', results, '--serve', '--port', page)
+        assert taken.returncode == 1
+        assert f'expected free ports {page} and {data}, got' in taken.stderr
+        program.send_signal(signal.SIGINT)
+        assert command.end(program).returncode == 0
+    finally:
+        program.kill()
+
+
+def free_ports():
+    """Find two ports in a row that nobody uses."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(('127.0.0.1', 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(('127.0.0.1', port + 1))
+            except OSError:
+                continue
+            return port, port + 1
 
 
 def test_without_rerun_the_remedy_is_said(command, results):
