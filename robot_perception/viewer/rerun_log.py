@@ -6,7 +6,7 @@ import numpy as np
 import rerun
 
 from robot_perception.core import Scene
-from robot_perception.viewer import rerun_scene as paths
+from robot_perception.viewer.rerun_scene import entities_of
 
 FRAME, STAMP = 'frame', 'stamp'
 _APPLICATION = 'robot_perception'
@@ -20,8 +20,6 @@ class RerunLog:
         self.stream = rerun.RecordingStream(_APPLICATION)
         self.stream.log('/', rerun.ViewCoordinates.RDF, static=True)
         self._shown: set[str] = set()
-        self._names: dict[int, str] = {}
-        self._instances = 0
 
     def add(self, scene: Scene, frame: int) -> None:
         """Show a scene.
@@ -42,20 +40,9 @@ class RerunLog:
             stream.set_time(STAMP, timestamp=np.datetime64(stamp_ns, 'ns'))
         else:
             stream.disable_timeline(STAMP)
-        self._explain(scene)
-        entities = paths.entities_of(scene)
+        entities = entities_of(scene)
         for path in self._shown - entities.keys():
             stream.log(path, rerun.Clear(recursive=False))
         for path, archetype in entities.items():
             stream.log(path, archetype)
         self._shown = set(entities)
-
-    def _explain(self, scene: Scene) -> None:
-        """Name classes and colour instances that are new."""
-        names = {item.class_id: item.class_name for item in scene.objects}
-        if not names.items() <= self._names.items():
-            self._names |= names
-            self.stream.log(paths.CLASSES, paths.class_labels(self._names), static=True)
-        if len(scene.objects) > self._instances:
-            self._instances = len(scene.objects)
-            self.stream.log(paths.INSTANCES, paths.instance_labels(self._instances), static=True)

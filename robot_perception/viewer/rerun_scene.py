@@ -7,7 +7,7 @@ from that pixel's centre, moves by half a pixel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import math
 from typing import Any
 
@@ -38,7 +38,7 @@ _FRUSTUM_M = 0.3
 _BOX_LINE_M = 0.003
 _POINT_PX = 1.5
 
-# An archetype of Rerun; the library is not typed for the versions this package supports.
+# Something that Rerun logs. The library is not there for the type checker.
 Archetype = Any
 
 
@@ -59,7 +59,20 @@ def entities_of(scene: Scene) -> dict[str, Archetype]:
         shown[BOXES_2D] = _boxes_2d(scene)
     labels = scene.labels()
     if labels is not None:
-        shown[CLASSES], shown[INSTANCES] = map(_segmentation, labels)
+        shown[CLASSES] = _segmentation(
+            labels[0],
+            {
+                item.class_id + 1: (item.class_name, class_colour(item.class_name))
+                for item in scene.objects
+            },
+        )
+        shown[INSTANCES] = _segmentation(
+            labels[1],
+            {
+                item.index + 1: (labels_of(item)[1], instance_colour(item.index))
+                for item in scene.objects
+            },
+        )
     cloud = scene.cloud()
     if cloud is not None:
         shown[POINTS] = _points(cloud)
@@ -70,25 +83,6 @@ def entities_of(scene: Scene) -> dict[str, Archetype]:
             seconds * _MILLISECONDS
         )
     return shown
-
-
-def class_labels(names: Mapping[int, str]) -> Archetype:
-    """Names and colours of `CLASSES`, for the class ids of a detector."""
-    known = [(number + 1, name, class_colour(name)) for number, name in sorted(names.items())]
-    return _annotations(known)
-
-
-def instance_labels(count: int) -> Archetype:
-    """Colours of `INSTANCES`, for the first ``count`` objects."""
-    return _annotations(
-        [(index + 1, f'object {index}', instance_colour(index)) for index in range(count)]
-    )
-
-
-def _annotations(known: Sequence[tuple[int, str, Rgb]]) -> Archetype:
-    # Without a colour of its own the background would be tinted.
-    background = rerun.AnnotationInfo(id=0, label='background', color=(0, 0, 0, 0))
-    return rerun.AnnotationContext([background, *(rerun.AnnotationInfo(*one) for one in known)])
 
 
 def _picture(rgb: UInt8Array) -> Archetype:
@@ -137,8 +131,15 @@ def _boxes_2d(scene: Scene) -> Archetype:
     )
 
 
-def _segmentation(labels: UInt32Array) -> Archetype:
-    return rerun.SegmentationImage(labels.astype(np.uint16))
+def _segmentation(labels: UInt32Array, names: Mapping[int, tuple[str, Rgb]]) -> Archetype:
+    """Give an image of labels together with the name and the colour of each."""
+    # Without a colour of its own the background would be tinted.
+    background = rerun.AnnotationInfo(id=0, label='background', color=(0, 0, 0, 0))
+    known = [rerun.AnnotationInfo(number, *one) for number, one in sorted(names.items())]
+    return [
+        *rerun.SegmentationImage(labels.astype(np.uint16)).as_component_batches(),
+        *rerun.AnnotationContext([background, *known]).as_component_batches(),
+    ]
 
 
 def _points(cloud: PointCloud) -> Archetype:

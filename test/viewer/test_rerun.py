@@ -12,9 +12,10 @@ pytest.importorskip('rerun')
 chunks = pytest.importorskip('rerun.chunk')
 
 from robot_perception.core import CameraModel, ObjectPosition, Scene
-from robot_perception.core.colours import class_colour
+from robot_perception.core.colours import class_colour, instance_colour
 from robot_perception.core.errors import OutputError
-from robot_perception.viewer.rerun_scene import class_labels, entities_of, MAX_POINTS
+from robot_perception.viewer.labels import labels_of
+from robot_perception.viewer.rerun_scene import entities_of, MAX_POINTS
 from robot_perception.viewer.rerun_targets import saving
 
 TURNED = (0.5, 0.5, -0.5, 0.5)
@@ -185,16 +186,25 @@ def test_relative_depth_is_a_picture_and_no_metres(written):
     assert not {'/camera/depth', '/points', '/boxes_3d'} & set(file.rows)
 
 
-def test_names_and_colours_of_classes_are_told_once_for_all_frames(written):
-    file = written(example_scene(0, count=1), example_scene(0, count=3))
-    (entries,) = file.static['/camera/classes']['AnnotationContext:context']
-    told = {one['class_id']: one['class_description']['info'] for one in entries}
-    assert {number: info['label'] for number, info in told.items()} == {
-        0: 'background', 1: 'cup', 2: 'chair', 3: 'person',
-    }  # fmt: skip
-    red, green, blue = class_colour('chair')
-    assert told[2]['color'] == red << 24 | green << 16 | blue << 8 | 255
-    assert told[0]['color'] == 0
+def test_labels_are_told_with_the_masks_of_their_frame(written):
+    scene = example_scene(0)
+    file = written(scene, example_scene(0, count=1))
+    for entity, names, colours in (
+        ('classes', scene.detections.class_names, map(class_colour, scene.detections.class_names)),
+        (
+            'instances',
+            [labels_of(item)[1] for item in scene.objects],
+            map(instance_colour, range(3)),
+        ),
+    ):
+        (entries,) = file(f'/camera/{entity}', 'AnnotationContext:context')
+        told = [one['class_description']['info'] for one in entries]
+        assert [one['class_id'] for one in entries] == [0, 1, 2, 3]
+        assert [info['label'] for info in told] == ['background', *names]
+        packed = [red << 24 | green << 16 | blue << 8 | 255 for red, green, blue in colours]
+        assert [info['color'] for info in told] == [0, *packed]
+        (fewer,) = file(f'/camera/{entity}', 'AnnotationContext:context', 1)
+        assert [one['class_id'] for one in fewer] == [0, 1]
 
 
 def test_large_clouds_are_thinned_evenly():
@@ -202,10 +212,6 @@ def test_large_clouds_are_thinned_evenly():
     points = entities_of(scene)['points']
     count = len(points.positions.as_arrow_array())
     assert MAX_POINTS / 2 < count <= MAX_POINTS
-
-
-def test_labels_of_no_class_are_a_background():
-    assert class_labels({}) is not None
 
 
 def save(path, scene, frames):
