@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-import os
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,15 +11,12 @@ import rerun
 
 from robot_perception.core import Scene
 from robot_perception.core.errors import OutputError
-from robot_perception.viewer.atomic import replacing
+from robot_perception.viewer.rerun_file import rerun_file
 from robot_perception.viewer.rerun_layout import blueprint
 from robot_perception.viewer.rerun_log import RerunLog
 
 # Takes a scene and its frame number.
 Add = Callable[[Scene, int], None]
-
-# A whole .rrd file ends in a footer with this mark.
-_END, _FOOTER_BYTES = b'RRF2FOOT', 64
 
 
 @contextmanager
@@ -83,35 +79,11 @@ def saving(path: Path) -> Iterator[Add]:
 
     """
     log = RerunLog()
+    with rerun_file(log.stream, path, blueprint()) as file:
 
-    def add(scene: Scene, frame: int) -> None:
-        log.add(scene, frame)
-        flush()
-
-    def flush() -> None:
-        try:
+        def add(scene: Scene, frame: int) -> None:
+            log.add(scene, frame)
             log.stream.flush()
-        except RuntimeError as error:
-            # The thread that writes keeps the reason to itself.
-            raise _unwritable(path, f'{error}.') from error
+            file.check()
 
-    with replacing(path) as part:
-        try:
-            log.stream.save(part, default_blueprint=blueprint())
-        except RuntimeError as error:
-            raise _unwritable(path, f'{error}.') from error
-        try:
-            yield add
-            flush()
-        finally:
-            log.stream.disconnect()
-        with part.open('rb') as file:
-            file.seek(-_FOOTER_BYTES, os.SEEK_END)
-            if _END not in file.read():
-                raise _unwritable(path, 'its end is missing.')
-
-
-def _unwritable(path: Path, reason: str) -> OutputError:
-    return OutputError(
-        f'{path}: cannot be written: {reason} Check the folder, its permissions and the free space.'
-    )
+        yield add
