@@ -66,8 +66,7 @@ setup(
             'types-PyYAML',
         ],
         'training': ['scipy>=1.11'],
-        # Older versions hang when the disk is full; this one has no wheel for Python 3.10.
-        'view': ['rerun-sdk>=0.41; python_version >= "3.11"'],
+        'view': ['rerun-sdk>=0.39'],
     },
     entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
 )
