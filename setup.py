@@ -66,6 +66,7 @@ setup(
             'types-PyYAML',
         ],
         'training': ['scipy>=1.11'],
+        'view': ['rerun-sdk>=0.39'],
     },
     entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
 )

@@ -10,19 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from robot_perception.core import Scene
-from robot_perception.viewer import Figure, Step, Table, write_page, write_scene
+from robot_perception.viewer import scene_figures, Step, Table, write_page, write_scene
 from robot_perception.viewer.atomic import write_bytes
 from robot_perception.viewer.scene_json import JsonValue
 
 _MILLISECONDS = 1e3
 _STEM = 'demo'
-_CAPTIONS = {
-    'overlay': 'Objects: boxes, masks and names',
-    'depth': 'Depth of every pixel',
-    'cloud': 'The point cloud, seen from the side',
-    'features': 'Scene features, three principal components as colours',
-    'instances': 'Instance masks',
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +76,7 @@ def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> Non
     write_page(
         output,
         'robot_perception',
-        list(_figures(files)),
+        scene_figures(files, _STEM),
         (*headline_tables(report), *_counts(report)),
         [f'{report.source}.', *([report.caveat] if report.caveat else [])],
         steps=steps,
@@ -135,10 +128,3 @@ def _as_json(report: DemoReport) -> dict[str, object]:
         },
         'accuracy': None if report.accuracy is None else dict(report.accuracy.figures),
     }
-
-
-def _figures(files: Sequence[Path]) -> Iterator[Figure]:
-    for path in files:
-        kind = path.stem.removeprefix(f'{_STEM}_')
-        if path.suffix == '.png' and kind in _CAPTIONS:
-            yield Figure(path.name, _CAPTIONS[kind], _CAPTIONS[kind])

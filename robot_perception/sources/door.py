@@ -66,7 +66,7 @@ def open_source(
             f'{spec}: expected a bag, video, picture, folder of pictures or webcam index, got a '
             'path that does not exist. Check the spelling.'
         )
-    if _is_bag(path):
+    if is_bag(path):
         return BagSource(path, topics)
     if path.is_dir() or is_picture(path):
         return PictureSource(
@@ -92,7 +92,8 @@ def _check(hfov_deg: float, fps: float | None) -> None:
         raise SourceError(f'{error} Pass the field of view of your camera.') from error
 
 
-def _is_bag(path: Path) -> bool:
+def is_bag(path: Path) -> bool:
+    """Whether an existing path is a rosbag2, a folder or a single file."""
     if path.is_file():
         return path.suffix in BAG_SUFFIXES
     return (path / 'metadata.yaml').exists() or any(

@@ -67,6 +67,8 @@ class Source(ABC):
         duration_ns: length of one pass, until the next could begin; None when unknown.
         live: whether samples come when they happen, so that nothing can be paced.
         notes: sentences about choices a user may want to change.
+        image_topic: topic of the pictures in a bag, which may tell that they are rectified;
+            empty elsewhere.
 
     """
 
@@ -76,6 +78,7 @@ class Source(ABC):
     duration_ns: int | None = None
     live: bool = False
     notes: tuple[str, ...] = ()
+    image_topic: str = ''
 
     @abstractmethod
     def __iter__(self) -> Iterator[Sample]:

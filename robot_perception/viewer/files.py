@@ -41,6 +41,24 @@ def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list
 
     """
     target = Path(folder)
+    written = write_pictures(scene, target, stem)
+    cloud = scene.cloud()
+    if cloud is not None:
+        written.append(target / f'{stem}.ply')
+        write_ply(cloud, written[-1])
+    written.append(target / f'{stem}_scene.json')
+    write_scene_json(scene, written[-1])
+    return written
+
+
+def write_pictures(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list[Path]:
+    """Write the pictures of a scene, those of `write_scene` that end in ``.png``.
+
+    Raises:
+        OutputError: a file cannot be written. Those before it stay; none is half-written.
+
+    """
+    target = Path(folder)
     if not stem or Path(stem).name != stem:
         raise OutputError(
             f'stem: expected a plain file name, got {stem!r}. Put the rest in folder.'
@@ -50,12 +68,6 @@ def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list
     for name, picture in _pictures(scene):
         written.append(target / f'{stem}_{name}.png')
         write_picture(picture, written[-1])
-    cloud = scene.cloud()
-    if cloud is not None:
-        written.append(target / f'{stem}.ply')
-        write_ply(cloud, written[-1])
-    written.append(target / f'{stem}_scene.json')
-    write_scene_json(scene, written[-1])
     return written
 
 

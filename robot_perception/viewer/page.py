@@ -54,12 +54,14 @@ class Figure:
         file: path of the picture relative to the page's folder.
         caption: what it shows, for everyone.
         alt: what it shows, for those who cannot see it.
+        page: what a click opens, relative to the page's folder; None is the picture itself.
 
     """
 
     file: str
     caption: str
     alt: str
+    page: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ def write_page(
     notes: Sequence[str],
     *,
     steps: Sequence[Step] = (),
+    parent: str | None = None,
 ) -> Path:
     """Write ``index.html``; it needs nothing but the pictures beside it.
 
@@ -94,6 +97,7 @@ def write_page(
         tables: shown below the pictures.
         notes: paragraphs below the title, plain text.
         steps: what to do next, at the end of the page.
+        parent: page that lists this one, relative to the folder.
 
     Returns:
         Path of the page.
@@ -108,17 +112,18 @@ def write_page(
     for figure in figures:
         _check_picture(target, figure)
     page = target / _INDEX
-    write_bytes(page, _page(title, figures, tables, notes, steps).encode())
+    write_bytes(page, _page(title, figures, tables, notes, steps, parent=parent).encode())
     return page
 
 
 def _check_picture(folder: Path, figure: Figure) -> None:
-    picture = (folder / figure.file).resolve()
-    if not (picture.is_relative_to(folder.resolve()) and picture.is_file()):
-        raise OutputError(
-            f'figure: expected a file inside {folder}, got {figure.file!r}. '
-            'Write the pictures first, into the folder of the page.'
-        )
+    for name in filter(None, (figure.file, figure.page)):
+        file = (folder / name).resolve()
+        if not (file.is_relative_to(folder.resolve()) and file.is_file()):
+            raise OutputError(
+                f'figure: expected a file inside {folder}, got {name!r}. '
+                'Write the pictures first, into the folder of the page.'
+            )
 
 
 def _page(
@@ -127,6 +132,8 @@ def _page(
     tables: Sequence[Table],
     notes: Sequence[str],
     steps: Sequence[Step],
+    *,
+    parent: str | None,
 ) -> str:
     parts = [
         '<!DOCTYPE html>',
@@ -138,6 +145,7 @@ def _page(
         f'<style>\n{_STYLE}\n</style>',
         '</head>',
         '<body>',
+        *([] if parent is None else [f'<p><a href="{quote(parent)}">All frames</a></p>']),
         f'<h1>{escape(title)}</h1>',
         *(f'<p>{escape(note)}</p>' for note in notes),
     ]
@@ -152,8 +160,10 @@ def _page(
 
 def _figure(figure: Figure) -> str:
     address = quote(figure.file)
+    target = address if figure.page is None else quote(figure.page)
     return (
-        f'<figure><a href="{address}"><img src="{address}" alt="{escape(figure.alt)}"></a>'
+        f'<figure><a href="{target}"><img src="{address}" alt="{escape(figure.alt)}" '
+        'loading="lazy"></a>'
         f'<figcaption>{escape(figure.caption)}</figcaption></figure>'
     )
 

@@ -133,6 +133,23 @@ def test_a_table_without_rows_is_shown(tmp_path):
     assert len(page.all('th')) == 2
 
 
+def test_a_figure_may_open_a_page_and_a_page_may_have_a_parent(folder):
+    inner = folder / 'sub'
+    write_page(inner, 'Inner', [Figure('depth.png', '', '')], [], [], parent='../index.html')
+    figure = Figure('sub/depth.png', 'Depth', 'Depth', 'sub/index.html')
+    page = Page(write_page(folder, 'Outer', [figure], [], []))
+    assert [link['href'] for link in page.all('a')] == ['sub/index.html']
+    assert [image['src'] for image in page.all('img')] == ['sub/depth.png']
+    inside = Page(inner / 'index.html')
+    assert [link['href'] for link in inside.all('a')] == ['../index.html', 'depth.png']
+
+
+def test_a_page_that_is_not_there_is_said(folder):
+    figure = Figure('overlay.png', '', '', 'none/index.html')
+    with pytest.raises(OutputError, match=r'figure: expected a file inside .*none/index.html'):
+        write_page(folder, 'Demo', [figure], [], [])
+
+
 @pytest.mark.parametrize('file', ['missing.png', '../outside.png', 'sub'])
 def test_a_picture_that_is_not_there_is_said(folder, file):
     inner = folder / 'inner'

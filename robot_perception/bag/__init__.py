@@ -1,0 +1,6 @@
+"""Results of the node in rosbag2 files, and recordings seen anew. Needs no ROS."""
+
+from robot_perception.bag.recorded import NODE, recorded_scenes, RecordedScene
+from robot_perception.bag.seen import scenes_of, seen_scenes
+
+__all__ = ['NODE', 'RecordedScene', 'recorded_scenes', 'scenes_of', 'seen_scenes']

@@ -1,0 +1,92 @@
+"""``robot-perception export INPUT... -o FOLDER``: results in the formats of other programs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+import json
+from pathlib import Path
+from typing import Any
+
+from robot_perception.cli.scenes import Add, add_inputs, EXIT_CODES, Walk
+from robot_perception.viewer import Exporter, Kind
+from robot_perception.viewer.export import check_new_folder
+
+_EPILOG = f"""\
+what there is to write:
+  images     PNG of the picture
+  coco       annotations.json (images, categories, annotations) and results.json, masks as RLE
+  depth_png  PNG of 16 bits, millimetres, 0 = unknown (REP 118)
+  depth_npy  NumPy float32, metres, NaN = unknown
+  instances  PNG of 16 bits, index of the object + 1, 0 = background
+  classes    PNG of 16 bits, class id + 1, 0 = background; classes.json names them
+  clouds     binary PLY, metres in the optical frame
+
+{EXIT_CODES}
+
+examples:
+  robot-perception export results_bag -o exported
+  robot-perception export results_bag -o exported --only coco images
+  robot-perception export -o exported --only clouds -- *.jpg
+"""
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the verb and its flags."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        'export',
+        help='write results as COCO JSON, PLY, PNG and NPY',
+        description='Writes what was seen in formats that other programs read, one folder each. '
+        'Results of a bag are taken as they were recorded; anything else goes through the '
+        'networks first.',
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        required=True,
+        metavar='FOLDER',
+        help='new or empty folder for the results',
+    )
+    kinds = [kind.value for kind in Kind]
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        choices=kinds,
+        default=kinds,
+        metavar='WHAT',
+        help='what to write (default: everything; a frame of 640x480 takes about 7 MB)',
+    )
+    parser.add_argument('--json', action='store_true', help='print the counts as JSON')
+    add_inputs(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export the inputs; returns an exit code."""
+    walk = Walk(arguments)
+    check_new_folder(arguments.output)
+
+    @contextmanager
+    def files() -> Iterator[Add]:
+        exporter = Exporter(arguments.output, [Kind(name) for name in arguments.only])
+        yield exporter.add
+        exporter.finish()
+        _report(exporter, walk.frames, arguments)
+
+    return walk.run(files)
+
+
+def _report(exporter: Exporter, frames: int, arguments: argparse.Namespace) -> None:
+    written = {kind.value: count for kind, count in exporter.written.items()}
+    lacking = {kind.value: count for kind, count in exporter.lacking.items() if count}
+    if arguments.json:
+        print(json.dumps({'frames': frames, 'files': written, 'frames_without': lacking}))
+        return
+    print(f'wrote {frames} frames to {arguments.output.resolve()}')
+    for kind, count in written.items():
+        without = f', {lacking[kind]} frames have none' if kind in lacking else ''
+        print(f'  {kind:<10} {count} files{without}')

@@ -1,0 +1,134 @@
+"""Inputs of the verbs that show or export scenes, and the walk through them."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+import sys
+
+from tqdm import tqdm
+
+from robot_perception.bag import NODE, scenes_of
+from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.core import Scene
+from robot_perception.core.errors import ConfigError, InputError, SourceError
+from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.sources import NOMINAL_HFOV_DEG
+
+INPUTS_HELP = 'bag of results, bag of a camera, video, picture, folder of pictures or webcam index'
+EXIT_CODES = """\
+exit codes: 0 all frames, 1 none of them, no networks or not writable, 2 bad arguments,
+3 a part of the inputs not readable, 130 interrupted; what was done before is kept, whole"""
+
+# Takes a scene and its frame number.
+Add = Callable[[Scene, int], None]
+Target = Callable[[], AbstractContextManager[Add]]
+
+_EXIT_FAILED, _EXIT_PARTLY, _EXIT_INTERRUPTED = 1, 3, 130
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add INPUT, --node, --hfov and the parameters of the pipeline."""
+    parser.add_argument('inputs', nargs='+', metavar='INPUT', help=INPUTS_HELP)
+    parser.add_argument(
+        '--node',
+        default=NODE,
+        metavar='NAME',
+        help='node whose results a bag holds (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--hfov',
+        type=float,
+        default=NOMINAL_HFOV_DEG,
+        metavar='DEGREES',
+        help='horizontal field of view where no calibration is recorded (default: %(default)s)',
+    )
+    add_settings(parser, preset='demo')
+
+
+class Walk:
+    """The scenes of all inputs, one after the other, numbered from 0.
+
+    Attributes:
+        frames: scenes given so far.
+
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        """Check the flags; nothing is read yet.
+
+        Raises:
+            ConfigError: a bad parameter or field of view.
+
+        """
+        self._verb = arguments.verb
+        self._inputs = arguments.inputs
+        self._node = arguments.node
+        self._hfov_deg = arguments.hfov
+        if not 0 < self._hfov_deg < 180:  # noqa: PLR2004 - a pinhole sees less than a half space
+            raise ConfigError(
+                f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.'
+            )
+        self._config = read_settings(arguments)
+        self._pipeline: PerceptionPipeline | None = None
+        self._notes: Counter[str] = Counter()
+        self._code = 0
+        self.frames = 0
+
+    def run(self, target: Target) -> int:
+        """Hand every scene to a target, which is opened for the first; returns an exit code.
+
+        Ctrl-C ends the walk as the end of the inputs does.
+
+        Raises:
+            OutputError: from the target.
+            ModelError: networks cannot be loaded or run.
+
+        """
+        with ExitStack() as stack:
+            self._walk(partial(stack.enter_context, target()))
+            for note, count in self._notes.items():
+                frames = f' ({count} frames)' if count > 1 else ''
+                print(f'note: {note}{frames}', file=sys.stderr)
+        if self._code == _EXIT_PARTLY and not self.frames:
+            return _EXIT_FAILED
+        return self._code
+
+    def _walk(self, begin: Callable[[], Add]) -> None:
+        with tqdm(unit=' frames', disable=None) as bar:
+            add: Add | None = None
+            try:
+                for scene in self._scenes():
+                    add = add or begin()
+                    add(scene, self.frames)
+                    self.frames += 1
+                    bar.update()
+            except KeyboardInterrupt:
+                self._code = _EXIT_INTERRUPTED
+
+    def _scenes(self) -> Iterator[Scene]:
+        for spec in self._inputs:
+            yield from self._scenes_of(spec)
+
+    def _scenes_of(self, spec: str) -> Iterator[Scene]:
+        """Give what can be read of an input, and tell what cannot."""
+        try:
+            yield from scenes_of(
+                spec, self._networks, note=self._note, node=self._node, hfov_deg=self._hfov_deg
+            )
+        except (SourceError, InputError) as error:
+            self._code = _EXIT_PARTLY
+            tqdm.write(f'robot-perception {self._verb}: {error}', file=sys.stderr)
+
+    def _networks(self) -> PerceptionPipeline:
+        if self._pipeline is None:
+            self._pipeline = PerceptionPipeline.load(self._config)
+            if self._config.caveat:
+                tqdm.write(f'note: {self._config.caveat}', file=sys.stderr)
+        return self._pipeline
+
+    def _note(self, text: str) -> None:
+        self._notes[text] += 1

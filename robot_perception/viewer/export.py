@@ -1,0 +1,189 @@
+"""Frames as files in the formats that other programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from enum import Enum
+import json
+import os
+from pathlib import Path
+
+from robot_perception.core import MetricDepth, Scene
+from robot_perception.core.errors import OutputError
+from robot_perception.viewer.atomic import make_folder, write_bytes
+from robot_perception.viewer.coco import CocoFile
+from robot_perception.viewer.files import write_picture
+from robot_perception.viewer.ply import write_ply
+from robot_perception.viewer.rasters import millimetres_of, write_array, write_raster
+
+CLASSES_NAME = 'classes.json'
+
+
+class Kind(Enum):
+    """What can be exported; the value is also the name of its folder."""
+
+    IMAGES = 'images'
+    COCO = 'coco'
+    DEPTH_PNG = 'depth_png'
+    DEPTH_NPY = 'depth_npy'
+    INSTANCES = 'instances'
+    CLASSES = 'classes'
+    CLOUDS = 'clouds'
+
+
+class Exporter:
+    """Writes frames into a new folder, one folder a kind; `finish` writes what spans all frames.
+
+    Every file is there whole or not at all. What a frame lacks is not written, and counted.
+
+    Attributes:
+        written: files by kind.
+        lacking: frames by kind that have no such result.
+
+    """
+
+    def __init__(self, folder: Path, kinds: Collection[Kind]) -> None:
+        """Make the folder.
+
+        Args:
+            folder: must not exist, or be empty, so that frames of two exports do not mix.
+            kinds: what to write.
+
+        Raises:
+            OutputError: something is in the folder, or it cannot be made.
+
+        """
+        new_folder(folder)
+        self._folder = folder
+        self._kinds = [kind for kind in Kind if kind in kinds]
+        self._coco = CocoFile()
+        self._class_names: dict[int, str] = {}
+        self.written = dict.fromkeys(self._kinds, 0)
+        self.lacking = dict.fromkeys(self._kinds, 0)
+        for kind in self._kinds:
+            make_folder(folder / kind.value)
+
+    def add(self, scene: Scene, frame: int) -> None:
+        """Write a frame.
+
+        Args:
+            scene: the result.
+            frame: its number; names begin with it, and with its stamp unless that is 0.
+
+        Raises:
+            OutputError: a file cannot be written. Those before it stay.
+
+        """
+        stem = stem_of(scene, frame)
+        self._class_names |= {item.class_id + 1: item.class_name for item in scene.objects}
+        for kind in self._kinds:
+            if kind is Kind.COCO:
+                lacks = scene.detections is None
+                self._coco.add(scene, frame, f'{stem}.png')
+            else:
+                lacks = not _WRITERS[kind](scene, self._folder / kind.value / stem)
+                self.written[kind] += not lacks
+            self.lacking[kind] += lacks
+
+    def finish(self) -> None:
+        """Write the JSON files of COCO, and which value of the class pictures is which class.
+
+        Raises:
+            OutputError: a file cannot be written.
+
+        """
+        if Kind.COCO in self._kinds:
+            self.written[Kind.COCO] = len(self._coco.write(self._folder / Kind.COCO.value))
+        if Kind.CLASSES in self._kinds:
+            names = {str(value): name for value, name in sorted(self._class_names.items())}
+            path = self._folder / Kind.CLASSES.value / CLASSES_NAME
+            write_bytes(path, (json.dumps({'0': 'background', **names}, indent=2) + '\n').encode())
+
+
+def new_folder(folder: Path) -> None:
+    """Make a folder, so that files of two runs do not mix.
+
+    Raises:
+        OutputError: something is in the place, or it cannot be made.
+
+    """
+    check_new_folder(folder)
+    make_folder(folder)
+
+
+def check_new_folder(folder: Path) -> None:
+    """Raise OutputError when something is in the place of a new folder."""
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise OutputError(
+                f'{folder}: expected no folder or an empty one, got one with files in it. '
+                'Remove it, or choose another.'
+            )
+    elif os.path.lexists(folder):
+        raise OutputError(f'{folder}: expected a folder, got a file. Choose another name.')
+
+
+def stem_of(scene: Scene, frame: int) -> str:
+    """Name of a frame's files: its number in six digits, then its stamp in nanoseconds if it has one.
+
+    >>> from robot_perception.core import Image
+    >>> import numpy as np
+    >>> stem_of(Scene(image=Image(np.zeros((1, 1, 3), np.uint8), stamp_ns=1_500_000_000)), 7)
+    '000007_1500000000'
+
+    """
+    stamp_ns = scene.image.stamp_ns
+    return f'{frame:06d}_{stamp_ns}' if stamp_ns else f'{frame:06d}'
+
+
+def _image(scene: Scene, stem: Path) -> bool:
+    write_picture(scene.image.rgb, stem.with_name(f'{stem.name}.png'))
+    return True
+
+
+def _depth_png(scene: Scene, stem: Path) -> bool:
+    if not isinstance(scene.depth, MetricDepth):
+        return False
+    write_raster(millimetres_of(scene.depth), stem.with_name(f'{stem.name}.png'))
+    return True
+
+
+def _depth_npy(scene: Scene, stem: Path) -> bool:
+    if not isinstance(scene.depth, MetricDepth):
+        return False
+    write_array(scene.depth.metres, stem.with_name(f'{stem.name}.npy'))
+    return True
+
+
+def _instances(scene: Scene, stem: Path) -> bool:
+    if scene.masks is None:
+        return False
+    write_raster(scene.masks.instance_map(), stem.with_name(f'{stem.name}.png'))
+    return True
+
+
+def _classes(scene: Scene, stem: Path) -> bool:
+    labels = scene.labels()
+    if labels is None:
+        return False
+    write_raster(labels[0].astype('u2'), stem.with_name(f'{stem.name}.png'))
+    return True
+
+
+def _cloud(scene: Scene, stem: Path) -> bool:
+    cloud = scene.cloud()
+    if cloud is None:
+        return False
+    write_ply(cloud, stem.with_name(f'{stem.name}.ply'))
+    return True
+
+
+# Each gives whether the scene has such a result.
+_WRITERS: Mapping[Kind, Callable[[Scene, Path], bool]] = {
+    Kind.IMAGES: _image,
+    Kind.DEPTH_PNG: _depth_png,
+    Kind.DEPTH_NPY: _depth_npy,
+    Kind.INSTANCES: _instances,
+    Kind.CLASSES: _classes,
+    Kind.CLOUDS: _cloud,
+}

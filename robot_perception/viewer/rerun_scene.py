@@ -1,0 +1,162 @@
+"""A scene as entities of Rerun.
+
+Everything 3D is in the optical frame of the camera: x right, y down, z forward. Rerun's pixels
+begin at the corner of the top-left pixel, as boxes here do; the principal point, which counts
+from that pixel's centre, moves by half a pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import math
+from typing import Any
+
+import numpy as np
+import rerun
+
+from robot_perception.core import CameraModel, Depth, MetricDepth, PointCloud, Scene
+from robot_perception.core.arrays import Float32Array, UInt8Array, UInt32Array
+from robot_perception.core.colours import class_colour, instance_colour, Rgb
+from robot_perception.viewer.depth import draw_depth
+from robot_perception.viewer.features import draw_features
+from robot_perception.viewer.labels import labels_of
+
+CAMERA = 'camera'
+IMAGE, BOXES_2D = f'{CAMERA}/image', f'{CAMERA}/boxes'
+CLASSES, INSTANCES = f'{CAMERA}/classes', f'{CAMERA}/instances'
+DEPTH, RELATIVE_DEPTH = f'{CAMERA}/depth', f'{CAMERA}/relative_depth'
+FEATURES = f'{CAMERA}/features'
+POINTS, BOXES_3D = 'points', 'boxes_3d'
+TIMING = 'timing_ms'
+
+# More points slow the viewer and grow the file without showing more.
+MAX_POINTS = 100_000
+_JPEG_QUALITY = 90
+_RED_IS_NEAR = (1, 99)
+_MILLISECONDS = 1e3
+_FRUSTUM_M = 0.3
+_BOX_LINE_M = 0.003
+_POINT_PX = 1.5
+
+# Something that Rerun logs. The library is not there for the type checker.
+Archetype = Any
+
+
+def entities_of(scene: Scene) -> dict[str, Archetype]:
+    """Say what Rerun shows of a scene: entity path -> archetype.
+
+    A result that the scene lacks is left out; one that is empty is there, and empty. Class ids
+    in Rerun are the detector's + 1, and 0 is the background.
+    """
+    shown: dict[str, Archetype] = {IMAGE: _picture(scene.image.rgb)}
+    if scene.camera is not None:
+        shown[CAMERA] = _pinhole(scene.camera)
+    if scene.depth is not None:
+        shown |= _depth(scene.depth)
+    if scene.features is not None:
+        shown[FEATURES] = _picture(draw_features(scene.features, scene.image.size_hw))
+    if scene.detections is not None:
+        shown[BOXES_2D] = _boxes_2d(scene)
+    labels = scene.labels()
+    if labels is not None:
+        shown[CLASSES] = _segmentation(
+            labels[0],
+            {
+                item.class_id + 1: (item.class_name, class_colour(item.class_name))
+                for item in scene.objects
+            },
+        )
+        shown[INSTANCES] = _segmentation(
+            labels[1],
+            {
+                item.index + 1: (labels_of(item)[1], instance_colour(item.index))
+                for item in scene.objects
+            },
+        )
+    cloud = scene.cloud()
+    if cloud is not None:
+        shown[POINTS] = _points(cloud)
+        if scene.detections is not None:
+            shown[BOXES_3D] = _boxes_3d(scene)
+    for stage, seconds in scene.timing_s.items():
+        shown[f'{TIMING}/{rerun.escape_entity_path_part(stage)}'] = rerun.Scalars(
+            seconds * _MILLISECONDS
+        )
+    return shown
+
+
+def _picture(rgb: UInt8Array) -> Archetype:
+    return rerun.Image(rgb).compress(jpeg_quality=_JPEG_QUALITY)
+
+
+def _pinhole(camera: CameraModel) -> Archetype:
+    height, width = camera.size_hw
+    return rerun.Pinhole(
+        focal_length=(camera.fx, camera.fy),
+        principal_point=(camera.cx + 0.5, camera.cy + 0.5),
+        resolution=(width, height),
+        camera_xyz=rerun.ViewCoordinates.RDF,
+        image_plane_distance=_FRUSTUM_M,
+    )
+
+
+def _depth(depth: Depth) -> dict[str, Archetype]:
+    if not isinstance(depth, MetricDepth):
+        # Without a unit it must not look like metres: a picture, and no depth image.
+        return {RELATIVE_DEPTH: _picture(draw_depth(depth))}
+    return {
+        DEPTH: rerun.DepthImage(
+            depth.metres, meter=1.0, colormap='turbo', depth_range=_range_m(depth.metres)
+        )
+    }
+
+
+def _range_m(metres: Float32Array) -> tuple[float, float] | None:
+    """Ends of the colours, without outliers; None when nothing is known."""
+    known = metres[np.isfinite(metres)]
+    if known.size == 0:
+        return None
+    near, far = np.percentile(known, _RED_IS_NEAR)
+    return float(near), float(far)
+
+
+def _boxes_2d(scene: Scene) -> Archetype:
+    objects = scene.objects
+    return rerun.Boxes2D(
+        array=np.array([item.box_xyxy for item in objects], np.float32).reshape(-1, 4),
+        array_format=rerun.Box2DFormat.XYXY,
+        labels=[labels_of(item)[1] for item in objects],
+        colors=[class_colour(item.class_name) for item in objects],
+        class_ids=[item.class_id + 1 for item in objects],
+    )
+
+
+def _segmentation(labels: UInt32Array, names: Mapping[int, tuple[str, Rgb]]) -> Archetype:
+    """Give an image of labels together with the name and the colour of each."""
+    # Without a colour of its own the background would be tinted.
+    background = rerun.AnnotationInfo(id=0, label='background', color=(0, 0, 0, 0))
+    known = [rerun.AnnotationInfo(number, *one) for number, one in sorted(names.items())]
+    return [
+        *rerun.SegmentationImage(labels.astype(np.uint16)).as_component_batches(),
+        *rerun.AnnotationContext([background, *known]).as_component_batches(),
+    ]
+
+
+def _points(cloud: PointCloud) -> Archetype:
+    height, width = cloud.size_hw
+    step = max(1, math.ceil(math.sqrt(height * width / MAX_POINTS)))
+    xyz, rgb = PointCloud(cloud.xyz_m[::step, ::step], cloud.rgb[::step, ::step]).known()
+    return rerun.Points3D(xyz, colors=rgb, radii=rerun.Radius.ui_points(_POINT_PX))
+
+
+def _boxes_3d(scene: Scene) -> Archetype:
+    placed = [(item, item.position.box) for item in scene.objects if item.position is not None]
+    return rerun.Boxes3D(
+        centers=np.array([box.center_m for _, box in placed]).reshape(-1, 3),
+        sizes=np.array([box.size_m for _, box in placed]).reshape(-1, 3),
+        quaternions=[rerun.Quaternion(xyzw=box.rotation_xyzw) for _, box in placed],
+        labels=[labels_of(item)[1] for item, _ in placed],
+        colors=[class_colour(item.class_name) for item, _ in placed],
+        class_ids=[item.class_id + 1 for item, _ in placed],
+        radii=_BOX_LINE_M,
+    )

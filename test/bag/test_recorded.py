@@ -1,0 +1,162 @@
+"""Scenes written to a bag come back as they were."""
+
+from dataclasses import replace
+import tracemalloc
+
+import numpy as np
+import pytest
+from result_bags import write_result_bag
+from scenes import example_scene
+
+from robot_perception.bag import recorded_scenes
+from robot_perception.core import Image
+from robot_perception.core.errors import SourceError
+from robot_perception.sources.bag_writer import BagWriter
+
+PERIOD_NS = 33_333_333
+
+
+def scenes(count, size_hw=(48, 64), **changes):
+    made = []
+    for seed in range(count):
+        scene = example_scene(seed, size_hw)
+        stamp_ns = scene.image.stamp_ns + seed * PERIOD_NS
+        objects = tuple(replace(item, track_id=None) for item in scene.objects)
+        image = Image(scene.image.rgb, stamp_ns, 'eye')
+        made.append(replace(scene, image=image, objects=objects, **changes))
+    return made
+
+
+def test_they_come_back(tmp_path):
+    expected = scenes(3)
+    path = write_result_bag(tmp_path / 'bag', expected)
+    found = list(recorded_scenes(path))
+    for one, true in zip(found, expected, strict=True):
+        scene = one.scene
+        assert one.stamp_ns == true.image.stamp_ns
+        assert scene.image.frame_id == 'eye'
+        assert not one.has_image
+        assert np.ptp(scene.image.rgb) == 0
+        assert scene.image.size_hw == true.image.size_hw
+        assert scene.camera == true.camera
+        assert np.array_equal(scene.depth.metres, true.depth.metres, equal_nan=True)
+        assert np.array_equal(scene.masks.pixels, true.masks.pixels)
+        assert scene.detections.boxes_xyxy == pytest.approx(true.detections.boxes_xyxy, rel=1e-6)
+        assert scene.detections.class_names == true.detections.class_names
+        assert np.array_equal(scene.features.vector, true.features.vector)
+        assert scene.features.grid_hw == (0, 0)
+        assert [one.centroid_m for one in scene.objects] == [
+            one.centroid_m for one in true.objects
+        ]
+        assert scene.timing_s == pytest.approx(true.timing_s, rel=1e-6)
+
+
+@pytest.mark.parametrize('compression', ['none', 'storage'])
+def test_pictures_and_patches_that_were_recorded_beside_them(tmp_path, compression):
+    expected = scenes(3)
+    path = write_result_bag(
+        tmp_path / 'bag',
+        expected,
+        topics=('features', 'scene', 'overlay', 'masks/instances'),
+        pictures=expected,
+        compression=compression,
+    )
+    for one, true in zip(recorded_scenes(path), expected, strict=True):
+        assert one.has_image
+        assert np.array_equal(one.scene.image.rgb, true.image.rgb)
+        assert np.array_equal(one.scene.features.vector, true.features.vector)
+
+
+def test_each_scene_gets_its_own_picture(tmp_path):
+    every = scenes(4)
+    path = write_result_bag(tmp_path / 'bag', every[1::2], pictures=every)
+    for one, true in zip(recorded_scenes(path), every[1::2], strict=True):
+        assert np.array_equal(one.scene.image.rgb, true.image.rgb)
+    path = write_result_bag(tmp_path / 'less', every, pictures=every[1::2])
+    assert [one.has_image for one in recorded_scenes(path)] == [False, True] * 2
+
+
+def test_a_picture_of_another_size_is_not_taken(tmp_path):
+    path = write_result_bag(tmp_path / 'bag', scenes(1), pictures=scenes(1, (24, 32)))
+    (one,) = recorded_scenes(path)
+    assert (one.has_image, one.scene.image.size_hw) == (False, (48, 64))
+
+
+def test_stages_that_did_not_run_stay_unknown(tmp_path):
+    bare = scenes(1, features=None, depth=None, camera=None, masks=None, timing_s={})
+    (one,) = recorded_scenes(write_result_bag(tmp_path / 'bag', bare))
+    scene = one.scene
+    assert (scene.features, scene.depth, scene.camera, scene.masks) == (None,) * 4
+    assert len(scene.detections) == 3
+
+
+def test_another_node(tmp_path):
+    path = write_result_bag(tmp_path / 'bag', scenes(1), node='/robot/eyes')
+    assert len(list(recorded_scenes(path, '/robot/eyes/'))) == 1
+    with pytest.raises(SourceError, match=r'are of /robot/eyes: name that node'):
+        list(recorded_scenes(path))
+
+
+def test_a_bag_without_scenes(tmp_path):
+    path = write_result_bag(tmp_path / 'bag', scenes(1), topics=('detections', 'timing'))
+    with pytest.raises(
+        SourceError, match=r'expected results on /perception/scene, got /perception/detections, '
+    ):
+        list(recorded_scenes(path))
+    with BagWriter(tmp_path / 'empty'):
+        pass
+    with pytest.raises(SourceError, match='no message at all'):
+        list(recorded_scenes(tmp_path / 'empty'))
+    with pytest.raises(SourceError, match='expected a bag, got nothing there'):
+        list(recorded_scenes(tmp_path / 'nowhere'))
+
+
+def test_stamps_that_go_back(tmp_path):
+    first, second = scenes(2)
+    again = replace(first, image=Image(first.image.rgb, second.image.stamp_ns, 'eye'))
+    path = write_result_bag(tmp_path / 'bag', [first, second, again])
+    read = recorded_scenes(path)
+    assert [next(read).stamp_ns, next(read).stamp_ns] == [
+        first.image.stamp_ns,
+        second.image.stamp_ns,
+    ]
+    with pytest.raises(SourceError, match=r'expected stamps that increase, got \d+ after'):
+        next(read)
+
+
+def test_an_unknown_picture_topic(tmp_path):
+    path = write_result_bag(tmp_path / 'bag', scenes(1), pictures=scenes(1))
+    with pytest.raises(SourceError, match='expected a topic of bag that fits'):
+        list(recorded_scenes(path, image_topic='/other'))
+
+
+def test_a_damaged_message(tmp_path):
+    with BagWriter(tmp_path / 'bag') as bag:
+        bag.write('/perception/scene', 'std_msgs/msg/String', b'\x00\x01\x00\x00\xff', 1)
+    with pytest.raises(SourceError, match='a message that cannot be read'):
+        list(recorded_scenes(tmp_path / 'bag'))
+
+
+def test_a_file_that_was_cut_short_gives_what_is_left(tmp_path):
+    every = scenes(12, (120, 160))
+    path = write_result_bag(tmp_path / 'bag', every, pictures=every)
+    (file,) = path.glob('*.mcap')
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    found = []
+    with pytest.raises(SourceError):
+        found.extend(recorded_scenes(file))
+    assert 3 <= len(found) < 12
+
+
+def test_a_long_bag_is_not_held(tmp_path):
+    peaks, sizes = [], []
+    for count in (15, 60):
+        every = scenes(count, (120, 160))
+        path = write_result_bag(tmp_path / str(count), every, pictures=every)
+        del every
+        tracemalloc.start()
+        assert sum(one.has_image for one in recorded_scenes(path)) == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        sizes.append(sum(file.stat().st_size for file in path.iterdir()))
+    assert peaks[1] - peaks[0] < 0.1 * (sizes[1] - sizes[0])

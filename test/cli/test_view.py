@@ -1,0 +1,243 @@
+"""`robot-perception view`: pages, .rrd files, and what is refused."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import urllib.request
+
+import cv2
+import numpy as np
+import pytest
+from result_bags import write_result_bag
+from scenes import example_scene
+
+from robot_perception.core import CameraModel
+from robot_perception.sources.bag_writer import BagWriter
+from robot_perception.sources.messages import camera_info, color_image, depth_image
+
+SIZE_HW = (48, 64)
+STUB = ('--preset', 'stub')
+needs_rerun = pytest.mark.skipif(
+    importlib.util.find_spec('rerun') is None, reason='needs the extra view'
+)
+
+
+def scenes(count=3):
+    made = [example_scene(seed, SIZE_HW) for seed in range(count)]
+    for number, scene in enumerate(made):
+        object.__setattr__(scene.image, 'stamp_ns', 1_000_000_000 * (number + 1))
+    return made
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A bag of results of three frames, with their pictures."""
+    made = scenes()
+    return write_result_bag(
+        tmp_path / 'results', made, topics=('scene', 'features'), pictures=made
+    )
+
+
+@pytest.fixture
+def camera_bag(tmp_path):
+    """A bag of four frames whose depth comes after its picture, and nothing else."""
+    path = tmp_path / 'camera'
+    camera = CameraModel.nominal(SIZE_HW, 70)
+    with BagWriter(path) as bag:
+        for frame in range(4):
+            stamp_ns = 1_000_000_000 + frame * 100_000_000
+            bgr = np.full((*SIZE_HW, 3), 40 * frame, np.uint8)
+            depth = np.full(SIZE_HW, 1000 + frame, np.uint16)
+            for delay_ns, topic, kind, data in (
+                (0, '/camera/image_raw', 'Image', color_image(bgr, stamp_ns, 'eye')),
+                (1, '/camera/camera_info', 'CameraInfo', camera_info(camera, stamp_ns, 'eye')),
+                (30_000_000, '/camera/depth', 'Image', depth_image(depth, stamp_ns, 'eye')),
+            ):
+                bag.write(topic, f'sensor_msgs/msg/{kind}', data, stamp_ns + delay_ns)
+    return path
+
+
+def test_pages_of_recorded_results_need_no_rerun_and_no_networks(command, results):
+    done = command('view', results, '--html', 'pages', '--preset', 'robot')
+    assert done.returncode == 0, done.stderr
+    pages = command.folder / 'pages'
+    assert 'wrote 3 frames: ' in done.stdout
+    frames = sorted(path.name for path in pages.iterdir() if path.is_dir())
+    assert frames == ['000000_1000000000', '000001_2000000000', '000002_3000000000']
+    for frame in frames:
+        names = {path.name for path in (pages / frame).iterdir()}
+        assert names == {
+            'index.html', 'scene_overlay.png', 'scene_depth.png', 'scene_features.png',
+            'scene_instances.png', 'scene_cloud.png',
+        }  # fmt: skip
+        assert f'href="{frame}/index.html"' in (pages / 'index.html').read_text()
+        assert 'href="../index.html"' in (pages / frame / 'index.html').read_text()
+
+
+def test_pictures_videos_and_cameras_go_through_the_networks(command, picture, camera_bag):
+    picture('photo.jpg')
+    writer = cv2.VideoWriter(
+        str(command.folder / 'film.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, SIZE_HW[::-1]
+    )
+    for grey in (0, 100, 200):
+        writer.write(np.full((*SIZE_HW, 3), grey, np.uint8))
+    writer.release()
+    done = command('view', 'photo.jpg', 'film.avi', camera_bag, '--html', 'pages', *STUB)
+    assert done.returncode == 0, done.stderr
+    assert 'wrote 8 frames' in done.stdout
+    pages = [path.name for path in sorted((command.folder / 'pages').iterdir()) if path.is_dir()]
+    assert pages[0] == '000000'
+    assert pages[-1] == '000007_1300000000'
+
+
+def test_depth_of_a_sensor_is_waited_for(command, camera_bag):
+    """Each picture gets its own depth, though it was recorded after the picture."""
+    done = command(
+        'export', camera_bag, '-o', 'out', *STUB, '--set', 'depth.source=sensor',
+        '--only', 'depth_npy', 'clouds',
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    files = sorted((command.folder / 'out/depth_npy').iterdir())
+    metres = [np.load(file) for file in files]
+    assert [float(np.unique(one).item()) for one in metres] == pytest.approx(
+        [1.0, 1.001, 1.002, 1.003]
+    )
+    # The first picture came before the first calibration, and has 3D all the same.
+    assert len(list((command.folder / 'out/clouds').iterdir())) == 4
+
+
+@needs_rerun
+def test_save_writes_every_frame(command, results):
+    chunk = pytest.importorskip('rerun.chunk')
+    done = command('view', results, '--save', 'seen.rrd')
+    assert done.returncode == 0, done.stderr
+    frames = set()
+    for one in chunk.RrdReader(command.folder / 'seen.rrd').stream():
+        if one.entity_path == '/camera/boxes':
+            frames |= set(one.to_record_batch().column('frame').to_pylist())
+    assert frames == {0, 1, 2}
+    again = command('view', results, '--save', 'seen.rrd')
+    assert again.returncode == 1
+    assert 'seen.rrd: expected no file of that name, got one. Remove it' in again.stderr
+
+
+@needs_rerun
+def test_serve_offers_page_and_data_until_interrupted(command, results):
+    page, data = free_ports()
+    program = command.start('view', results, '--serve', '--port', page)
+    try:
+        address = program.stdout.readline().strip()
+        assert program.stdout.readline() == '3 frames are there to look at until Ctrl-C\n'
+        assert f'127.0.0.1%3A{data}' in address
+        with urllib.request.urlopen(f'http://127.0.0.1:{page}/') as answer:
+            assert b'html' in answer.read().lower()
+        socket.create_connection(('127.0.0.1', data), timeout=5).close()
+        taken = command('view', results, '--serve', '--port', page)
+        assert taken.returncode == 1
+        assert f'expected free ports {page} and {data}, got' in taken.stderr
+        program.send_signal(signal.SIGINT)
+        assert command.end(program).returncode == 0
+    finally:
+        program.kill()
+
+
+def free_ports():
+    """Find two ports in a row that nobody uses."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(('127.0.0.1', 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(('127.0.0.1', port + 1))
+            except OSError:
+                continue
+            return port, port + 1
+
+
+def test_without_rerun_the_remedy_is_said(command, results):
+    blocked = command.folder / 'blocked'
+    blocked.mkdir()
+    (blocked / 'sitecustomize.py').write_text(
+        'import importlib.util, sys\n'
+        'find = importlib.util.find_spec\n'
+        'importlib.util.find_spec = '
+        "lambda name, *rest: None if name == 'rerun' else find(name, *rest)\n"
+    )
+    done = command('view', results, '--save', 'seen.rrd', PYTHONPATH=str(blocked))
+    assert done.returncode == 1
+    assert 'expected the library Rerun, got a Python without it' in done.stderr
+    assert 'pip install rerun-sdk' in done.stderr
+    assert '--html' in done.stderr
+    assert not (command.folder / 'seen.rrd').exists()
+
+
+@pytest.mark.parametrize('target', [('view', '--html', 'out'), ('export', '-o', 'out')])
+def test_what_cannot_be_read_is_said_and_nothing_is_made(command, target, tmp_path):
+    bag = tmp_path / 'other'
+    with BagWriter(bag) as writer:
+        writer.write('/imu', 'sensor_msgs/msg/CameraInfo',
+                     camera_info(CameraModel.nominal(SIZE_HW, 60), 1, 'eye'), 1)  # fmt: skip
+    (tmp_path / 'no.jpg').write_bytes(b'no picture')
+    for name, said in (
+        ('missing', 'missing: expected a bag, video, picture, folder of pictures or webcam'),
+        ('no.jpg', 'no.jpg: expected a picture such as JPEG or PNG'),
+        ('other', 'other: expected results on /perception/scene, or a camera to see through'),
+    ):
+        done = command(target[0], name, *target[1:], *STUB)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert not (command.folder / 'out').exists()
+
+
+def test_results_of_another_node_are_named(command, tmp_path):
+    bag = write_result_bag(tmp_path / 'bag', scenes(), node='/left/eye')
+    done = command('view', bag, '--html', 'out')
+    assert done.returncode == 1
+    assert 'Results there are of /left/eye: name that node.' in done.stderr
+    done = command('view', bag, '--html', 'out', '--node', '/left/eye')
+    assert done.returncode == 0, done.stderr
+    assert 'note: the bag lacks the picture, which is grey here (3 frames)' in done.stderr
+
+
+def test_one_bad_input_among_good_ones_is_told_by_the_exit_code(command, results):
+    done = command('view', results, 'missing', '--html', 'out')
+    assert done.returncode == 3
+    assert 'wrote 3 frames' in done.stdout
+    assert (command.folder / 'out/index.html').exists()
+
+
+def test_a_cut_bag_gives_what_is_left(command, results):
+    (file,) = results.glob('*.mcap')
+    cut = command.folder / 'cut.mcap'
+    shutil.copy(file, cut)
+    os.truncate(cut, int(file.stat().st_size * 0.75))
+    done = command('export', cut, '-o', 'out', '--only', 'images', 'coco')
+    assert done.returncode == 3
+    assert 1 <= len(list((command.folder / 'out/images').iterdir())) < 3
+    assert (command.folder / 'out/coco/annotations.json').exists()
+
+
+@pytest.mark.parametrize(
+    ('flags', 'said'),
+    [
+        (('--hfov', '180'), '--hfov: expected above 0 and below 180 degrees, got 180.0.'),
+        (('--save', 'seen.bag'), '--save: expected a name ending in .rrd, got seen.bag.'),
+        (('--serve', '--port', '70000'), '--port: expected 1 to 65534, got 70000.'),
+    ],
+)
+def test_bad_flags_are_refused(command, flags, said):
+    done = command('view', 'missing', *flags)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_folder_that_holds_something_is_left_alone(command, results):
+    (command.folder / 'out').mkdir()
+    (command.folder / 'out/mine').touch()
+    for verb, flag in (('view', '--html'), ('export', '-o')):
+        done = command(verb, results, flag, 'out')
+        assert done.returncode == 1
+        assert 'out: expected no folder or an empty one, got one with files in it' in done.stderr
+    assert [path.name for path in (command.folder / 'out').iterdir()] == ['mine']

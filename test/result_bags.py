@@ -1,0 +1,39 @@
+"""Writes bags of results for tests, as a recorder beside the node would."""
+
+from robot_perception.conversions import FrameTiming, header_message, image_message, RosbagsFactory
+from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
+from robot_perception.sources.bag_writer import BagWriter
+from robot_perception.sources.typestore import message_store
+
+IMAGE_TOPIC = '/camera/image_raw'
+DELAY_NS = 80_000_000
+
+
+def write_result_bag(
+    path, scenes, *, topics=('scene',), node='/perception', pictures=(), compression='none'
+):
+    """Write the outputs ``topics`` of scenes, later than their stamps; and the ``pictures`` of scenes."""
+    types = message_store()
+    factory = RosbagsFactory(types)
+    entries = []
+    for scene in pictures:
+        stamp_ns = scene.image.stamp_ns
+        header = header_message(factory, stamp_ns, scene.image.frame_id)
+        picture = image_message(factory, header, scene.image.rgb, 'rgb8')
+        entries.append((stamp_ns, IMAGE_TOPIC, 'sensor_msgs/msg/Image', picture))
+    for scene in scenes:
+        stamp_ns = scene.image.stamp_ns
+        header = header_message(factory, stamp_ns, scene.image.frame_id)
+        times = tuple(scene.timing_s.values())
+        timing = FrameTiming(tuple(scene.timing_s), times, times, times, times, 1, 0.1)
+        frame = Published(factory, header, scene, None, timing, PerceptionConfig(), MarkerMemory())
+        for output in OUTPUTS:
+            message = output.make(frame) if output.topic in topics else None
+            if message is not None:
+                name = f'{node}/{output.topic}'
+                entries.append((stamp_ns + DELAY_NS, name, output.type_name, message))
+    with BagWriter(path, types=types, compression=compression) as bag:
+        for stamp_ns, topic, type_name, message in sorted(entries, key=lambda entry: entry[0]):
+            bag.write(topic, type_name, message, stamp_ns)
+    return path

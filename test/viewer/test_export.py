@@ -1,0 +1,122 @@
+"""Files for other programs, opened with other programs' libraries."""
+
+import json
+
+import numpy as np
+import open3d
+from PIL import Image as PillowImage
+import pytest
+from scenes import example_scene
+
+from robot_perception.core import Image, MetricDepth, Scene
+from robot_perception.core.errors import OutputError
+from robot_perception.viewer import Exporter, Kind
+from robot_perception.viewer.rasters import millimetres_of
+
+STEM = '000007_1700000000123456789'
+
+
+@pytest.fixture
+def export(tmp_path):
+    def write(scene, *kinds, frame=7):
+        exporter = Exporter(tmp_path / 'out', kinds or list(Kind))
+        exporter.add(scene, frame)
+        exporter.finish()
+        return tmp_path / 'out', exporter
+
+    return write
+
+
+def read_png(path, mode):
+    with PillowImage.open(path) as picture:
+        assert picture.mode == mode
+        return np.asarray(picture)
+
+
+def test_every_kind_holds_what_the_scene_says(export):
+    scene = example_scene(0)
+    folder, exporter = export(scene)
+    np.testing.assert_array_equal(read_png(folder / f'images/{STEM}.png', 'RGB'), scene.image.rgb)
+    metres = np.load(folder / f'depth_npy/{STEM}.npy')
+    assert metres.dtype == np.float32
+    np.testing.assert_array_equal(metres, scene.depth.metres)
+    millimetres = read_png(folder / f'depth_png/{STEM}.png', 'I;16')
+    known = np.isfinite(metres)
+    np.testing.assert_array_equal(millimetres > 0, known)
+    assert np.abs(millimetres[known] / 1000 - metres[known]).max() <= 0.000501
+    instances = read_png(folder / f'instances/{STEM}.png', 'I;16')
+    np.testing.assert_array_equal(instances, scene.masks.instance_map())
+    classes = read_png(folder / f'classes/{STEM}.png', 'I;16')
+    names = json.loads((folder / 'classes/classes.json').read_text())
+    for item in scene.objects:
+        (value,) = np.unique(classes[instances == item.index + 1])
+        assert names[str(value)] == item.class_name
+    assert not classes[instances == 0].any()
+    cloud = open3d.io.read_point_cloud(str(folder / f'clouds/{STEM}.ply'))
+    points, colours = scene.cloud().known()
+    np.testing.assert_array_equal(np.asarray(cloud.points, np.float32), points)
+    np.testing.assert_array_equal(np.rint(np.asarray(cloud.colors) * 255), colours)
+    assert exporter.written == {kind: 2 if kind is Kind.COCO else 1 for kind in Kind}
+    dataset = json.loads((folder / 'coco/annotations.json').read_text())
+    assert (folder / 'images' / dataset['images'][0]['file_name']).exists()
+
+
+def test_only_what_was_asked_for_is_written(export):
+    folder, _ = export(example_scene(0), Kind.DEPTH_PNG)
+    assert [path.name for path in folder.iterdir()] == ['depth_png']
+
+
+def test_what_a_frame_lacks_is_counted_and_not_made_up(export):
+    folder, exporter = export(Scene(image=Image(np.zeros((4, 5, 3), np.uint8))), frame=0)
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob('*.*'))
+    assert files == [
+        'classes/classes.json', 'coco/annotations.json', 'coco/results.json', 'images/000000.png',
+    ]  # fmt: skip
+    lacking = {kind for kind, count in exporter.lacking.items() if count}
+    assert lacking == set(Kind) - {Kind.IMAGES}
+
+
+def test_relative_depth_is_no_depth_in_metres(export):
+    _, exporter = export(example_scene(0, relative=True))
+    assert exporter.lacking[Kind.DEPTH_PNG] == exporter.lacking[Kind.CLOUDS] == 1
+
+
+@pytest.mark.parametrize(
+    ('metres', 'millimetres'),
+    [
+        (np.nan, 0),
+        (0.0006, 1),
+        (1.2344, 1234),
+        (1.2346, 1235),
+        (65.535, 65535),
+        (65.536, 0),
+        (1e6, 0),
+    ],
+)
+def test_depth_in_millimetres_is_rounded_and_never_wraps(metres, millimetres):
+    depth = MetricDepth(np.full((1, 1), metres, np.float32))
+    assert millimetres_of(depth).item() == millimetres
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path):
+    (tmp_path / 'old').touch()
+    with pytest.raises(OutputError, match=r'expected no folder or an empty one, got one with'):
+        Exporter(tmp_path, list(Kind))
+    assert [path.name for path in tmp_path.iterdir()] == ['old']
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OutputError, match=r'file: expected a folder, got a file. Choose another'):
+        Exporter(tmp_path / 'file', list(Kind))
+
+
+def test_a_full_disk_is_said_and_leaves_only_whole_files(tmp_path, full_disk):
+    exporter = Exporter(tmp_path / 'out', list(Kind))
+    scene = example_scene(0, (100, 200))
+    with full_disk(50_000), pytest.raises(OutputError, match=r'cannot be written: File too large'):
+        exporter.add(scene, 0)
+    assert not list((tmp_path / 'out').rglob('.*'))
+    for path in (tmp_path / 'out').rglob('*.png'):
+        with PillowImage.open(path) as picture:
+            picture.load()
