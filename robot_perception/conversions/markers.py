@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 
 import numpy as np
 
@@ -20,6 +21,10 @@ _TEXT_HEIGHT_M = 0.08
 _WHITE = (1.0, 1.0, 1.0, 1.0)
 # RViz complains of a scale of 0.
 _MIN_SIDE_M = 1e-3
+# Ids of markers are 32 bits wide.
+_SLOTS = 2**31
+# Slower than this a measured speed may be noise.
+_MOVING_MPS = 0.1
 _NOTHING = Box3D((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
 
@@ -31,9 +36,9 @@ def markers_message(
 ) -> tuple[Message, frozenset[int]]:
     """Make a visualization_msgs/msg/MarkerArray of the objects whose place is known.
 
-    A marker's id is the object's index and its colour follows from the class's name, so that
-    RViz moves what is there; only ids that are not used any more are deleted, and nothing
-    flickers.
+    A marker's id is the object's track, or its index where nothing tracks, and its colour follows
+    from the class's name, so that RViz moves what is there; only ids that are not used any more are
+    deleted, and nothing flickers. The name of what moves has its speed.
 
     Args:
         factory: makes the messages.
@@ -46,7 +51,7 @@ def markers_message(
 
     """
     placed = [(item, item.position) for item in objects if item.position is not None]
-    used = frozenset(item.index for item, _ in placed)
+    used = frozenset(_slot(item) for item, _ in placed)
     markers = [
         *(_box(factory, header, item, position.box) for item, position in placed),
         *(_name(factory, header, item, position.box) for item, position in placed),
@@ -59,23 +64,29 @@ def markers_message(
     return factory('visualization_msgs/msg/MarkerArray', markers=markers), used
 
 
+def _slot(item: SceneObject) -> int:
+    return item.index if item.track_id is None else item.track_id % _SLOTS
+
+
 def _box(factory: MessageFactory, header: Message, item: SceneObject, box: Box3D) -> Message:
     red, green, blue = (channel / 255 for channel in class_colour(item.class_name))
     colour = (red, green, blue, _BOX_ALPHA)
-    return _marker(factory, header, _BOXES, item.index, _CUBE, box=box, colour=colour)
+    return _marker(factory, header, _BOXES, _slot(item), _CUBE, box=box, colour=colour)
 
 
 def _name(factory: MessageFactory, header: Message, item: SceneObject, box: Box3D) -> Message:
     track = '' if item.track_id is None else f' #{item.track_id}'
+    speed = math.hypot(*((item.position and item.position.velocity_mps) or (0.0,)))
+    pace = f' {speed:.1f} m/s' if speed >= _MOVING_MPS else ''
     return _marker(
         factory,
         header,
         _NAMES,
-        item.index,
+        _slot(item),
         _TEXT,
         box=Box3D(box.center_m, (_TEXT_HEIGHT_M,) * 3),
         colour=_WHITE,
-        text=f'{item.class_name}{track}',
+        text=f'{item.class_name}{track}{pace}',
     )
 
 

@@ -173,4 +173,5 @@ def _position(item: Message) -> ObjectPosition:
             size_m=(box.size.x, box.size.y, box.size.z),
             rotation_xyzw=(turn.x, turn.y, turn.z, turn.w),
         ),
+        velocity_mps=next(((one.x, one.y, one.z) for one in item.velocity), None),
     )

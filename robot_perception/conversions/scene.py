@@ -9,7 +9,12 @@ import numpy as np
 from robot_perception.conversions.camera_info import camera_info_message, region_message
 from robot_perception.conversions.depth import depth_message
 from robot_perception.conversions.features import features_message
-from robot_perception.conversions.geometry import box_2d_message, box_3d_message, point_message
+from robot_perception.conversions.geometry import (
+    box_2d_message,
+    box_3d_message,
+    point_message,
+    vector_message,
+)
 from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import Message, MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
@@ -67,6 +72,9 @@ def _object_message(
         occluded=ANSWERS.index(item.occluded),
         depth=math.nan if position is None else float(position.depth_m),
         centroid=[] if position is None else [point_message(factory, position.centroid_m)],
+        velocity=[]
+        if position is None or position.velocity_mps is None
+        else [vector_message(factory, position.velocity_mps)],
         centroid_covariance=factory.sequence(
             np.zeros(0) if position is None else position.covariance_m2.ravel()
         ),

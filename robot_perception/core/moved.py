@@ -48,6 +48,9 @@ def _moved(position: ObjectPosition, pose: Pose) -> ObjectPosition:
         centroid_m=_carried(position.centroid_m, pose),
         covariance_m2=turn @ position.covariance_m2 @ turn.T,
         box=moved_box(position.box, pose),
+        velocity_mps=None
+        if position.velocity_mps is None
+        else _carried(position.velocity_mps, Pose(turn, np.zeros(3))),
     )
 
 

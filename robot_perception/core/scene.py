@@ -32,6 +32,8 @@ class ObjectPosition:
         centroid_m: mean of its points, metres.
         covariance_m2: (3, 3) float64, spread of its points about the centroid, square metres.
         box: tight box around its points.
+        velocity_mps: of the centroid over the ground, along the axes of the frame, metres a second;
+            None = unknown.
 
     """
 
@@ -39,6 +41,7 @@ class ObjectPosition:
     centroid_m: Vector3
     covariance_m2: Float64Array
     box: Box3D
+    velocity_mps: Vector3 | None = None
 
     def __post_init__(self) -> None:
         """Check once at the door."""

@@ -220,6 +220,12 @@ class FramesConfig:
         "then, with a heading. Empty = none, and boxes lie along the camera's axes.",
         live=True,
     )
+    fixed_frame: str = parameter(
+        '',
+        'Frame that stands still, for example odom or map: velocities of tracked objects are those '
+        'in it. Empty = none, and no velocities.',
+        live=True,
+    )
     tf_policy: str = parameter(
         'stamp',
         'Which transforms count: those at the stamp of the image, or the latest, which are wrong '
@@ -239,7 +245,7 @@ class FramesConfig:
     @property
     def needs_tf(self) -> bool:
         """Whether anything is to be looked up."""
-        return bool(self.target_frame or self.gravity_frame)
+        return bool(self.target_frame or self.gravity_frame or self.fixed_frame)
 
     def __post_init__(self) -> None:
         """Check once at the door."""

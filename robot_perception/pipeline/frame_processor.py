@@ -144,7 +144,12 @@ class FrameProcessor:
                 image, config.frames, self._transforms(config.frames.tf_wait_s)
             )
         scene = self._pipeline.process(
-            image, calibration.camera, sensor_depth=depth, up=placement.up, stages=stages
+            image,
+            calibration.camera,
+            sensor_depth=depth,
+            up=placement.up,
+            fixed=placement.fixed,
+            stages=stages,
         )
         if config.depth.source == 'model' and Stages.DEPTH in stages:
             depth_problem = _scale_problem(scene, config.camera.height_m)

@@ -32,6 +32,7 @@ class Placement:
         frame_id: frame of 3D results.
         pose: that frame from the optical frame; None when it is the optical frame itself.
         up: away from the ground in the optical frame, None when not asked for or not known.
+        fixed: the frame that stands still from the optical frame, None likewise.
         problem: what was asked for and is not known, why, and what to do; empty for nothing.
 
     """
@@ -39,6 +40,7 @@ class Placement:
     frame_id: str
     pose: Pose | None = None
     up: Vector3 | None = None
+    fixed: Pose | None = None
     problem: str = ''
 
 
@@ -56,7 +58,8 @@ def place_image(image: Image, config: FramesConfig, lookup: TransformLookup) -> 
     """
     optical = frame_name(image.frame_id)
     target, gravity = frame_name(config.target_frame), frame_name(config.gravity_frame)
-    if not (target or gravity):
+    still = frame_name(config.fixed_frame)
+    if not config.needs_tf:
         return Placement(image.frame_id)
     if not optical:
         return Placement(
@@ -65,7 +68,7 @@ def place_image(image: Image, config: FramesConfig, lookup: TransformLookup) -> 
             'frame_id of the camera driver to its optical frame.',
         )
     stamp_ns = None if config.tf_policy == 'latest' else image.stamp_ns
-    pose, up, problems = None, None, []
+    pose, up, fixed, problems = None, None, None, []
     if target and target != optical:
         try:
             pose = lookup(target, optical, stamp_ns)
@@ -78,8 +81,13 @@ def place_image(image: Image, config: FramesConfig, lookup: TransformLookup) -> 
             problems.append(
                 f"boxes lie along the camera's axes instead of upright in {gravity!r}: {error}"
             )
+    if still:
+        try:
+            fixed = lookup(still, optical, stamp_ns)
+        except TransformError as error:
+            problems.append(f'no velocities over {still!r}: {error}')
     return Placement(
-        image.frame_id if pose is None else target, pose, up, problem=' '.join(problems)
+        image.frame_id if pose is None else target, pose, up, fixed, problem=' '.join(problems)
     )
 
 

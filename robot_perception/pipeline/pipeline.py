@@ -19,6 +19,7 @@ from robot_perception.core import (
     MetricDepth,
     ObjectPosition,
     Plane,
+    Pose,
     Scene,
     SceneObject,
 )
@@ -37,6 +38,7 @@ from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.motion import MotionMeter
 from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.outline import Sight, sights_of
 from robot_perception.pipeline.parameters import parameters_of, values_of
@@ -89,6 +91,7 @@ class PerceptionPipeline:
         self._segmenter = segmenter
         self._fusion = DepthFusion()
         self._tracker = Tracker()
+        self._motion = MotionMeter()
         self._frames = 0
 
     @classmethod
@@ -165,6 +168,7 @@ class PerceptionPipeline:
         self._frames = 0
         self._fusion.reset()
         self._tracker.reset()
+        self._motion.reset()
 
     def memory(self) -> dict[str, Any]:
         """Give what earlier frames left behind, as values of JSON.
@@ -176,6 +180,7 @@ class PerceptionPipeline:
             'frames': self._frames,
             'fusion': self._fusion.memory(),
             'tracker': self._tracker.memory(),
+            'motion': self._motion.memory(),
         }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
@@ -183,6 +188,7 @@ class PerceptionPipeline:
         self._frames = memory['frames']
         self._fusion.remember(memory['fusion'])
         self._tracker.remember(memory['tracker'])
+        self._motion.remember(memory['motion'])
 
     def process(
         self,
@@ -191,6 +197,7 @@ class PerceptionPipeline:
         *,
         sensor_depth: MetricDepth | None = None,
         up: Vector3 | None = None,
+        fixed: Pose | None = None,
         stages: Stages = Stages.ALL,
     ) -> Scene:
         """See one frame.
@@ -203,6 +210,8 @@ class PerceptionPipeline:
             up: direction away from the ground in the optical frame, of any length, as an IMU or
                 the pose of the camera tells; boxes in space are upright then, with a heading, and
                 otherwise lie along the camera's axes.
+            fixed: a frame that stands still, such as odom, from the optical frame; tracked objects
+                have velocities then.
             stages: what to compute; a stage switched off in the configuration stays off.
 
         Raises:
@@ -233,6 +242,7 @@ class PerceptionPipeline:
                 masks = self._segmenter.segment(frame, detections.boxes_xyxy)
         with watch.stage('lifting'):
             objects = _objects(detections, masks, depth, camera, upwards)
+            objects = self._motion.follow(objects, frame.image.stamp_ns, fixed)
             ground = (
                 _ground(depth, camera, upwards, config) if config.points.remove_ground else None
             )

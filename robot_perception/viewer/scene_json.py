@@ -175,11 +175,14 @@ def _mask(mask: BoolArray) -> JsonValue:
 
 def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
     if position is None:
-        return {'covariance_m2': None, 'box_3d': None}
+        return {'covariance_m2': None, 'velocity_mps': None, 'box_3d': None}
     return {
         'covariance_m2': [
             [_significant(value) for value in row] for row in position.covariance_m2.tolist()
         ],
+        'velocity_mps': None
+        if position.velocity_mps is None
+        else _list(position.velocity_mps, _METRE_DIGITS),
         'box_3d': {
             'center_m': _list(position.box.center_m, _METRE_DIGITS),
             'size_m': _list(position.box.size_m, _METRE_DIGITS),

@@ -1,5 +1,7 @@
 """Markers that RViz can move without flicker."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,12 +31,12 @@ def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
     objects = [an_object(0), an_object(1, placed=False), an_object(2, 'ball', track_id=7)]
     message, shown = markers_message(factory, header, objects, frozenset())
     message = on_the_wire(message)
-    assert shown == {0, 2}
-    assert keys(message, ADD) == both(0, 2)
+    assert shown == {0, 7}
+    assert keys(message, ADD) == both(0, 7)
     assert all(one.header == header for one in message.markers)
     boxes = {one.id: one for one in message.markers if one.type == CUBE}
     names = {one.id: one for one in message.markers if one.type == TEXT}
-    assert {slot: one.text for slot, one in names.items()} == {0: 'cup', 2: 'ball #7'}
+    assert {slot: one.text for slot, one in names.items()} == {0: 'cup', 7: 'ball #7'}
     scale, pose = boxes[0].scale, boxes[0].pose
     assert (scale.x, scale.y, scale.z) == (0.3, 0.4, 0.5)
     assert (pose.position.x, pose.position.y, pose.position.z) == (0.15, 0.25, 1.5)
@@ -42,6 +44,16 @@ def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
     assert 0 < boxes[0].color.a < 1
     assert names[0].color.a == 1
     assert (boxes[0].lifetime.sec, boxes[0].lifetime.nanosec) == (0, 0)
+
+
+def test_what_moves_has_its_speed(factory, header):
+    still, moving = an_object(0, track_id=3), an_object(1, track_id=2**40 + 5)
+    moving = replace(moving, position=replace(moving.position, velocity_mps=(0.3, 0.0, -0.4)))
+    still = replace(still, position=replace(still.position, velocity_mps=(0.05, 0.0, 0.0)))
+    message, shown = markers_message(factory, header, [still, moving], frozenset())
+    texts = [one.text for one in message.markers if one.type == TEXT]
+    assert texts == ['cup #3', f'cup #{2**40 + 5} 0.5 m/s']
+    assert shown == {3, 5}, 'ids of markers have 31 bits'
 
 
 def test_only_unused_ids_are_deleted(factory, header):
