@@ -39,6 +39,22 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class PrecisionCurve:
+    """Precision over recall.
+
+    Attributes:
+        name: of the class, empty for the mean over classes.
+        box_iou: overlap from which a prediction is right.
+        precision: at the recalls 0, 0.01 ... 1, each in [0, 1].
+
+    """
+
+    name: str
+    box_iou: float
+    precision: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Figures over all frames.
 
@@ -47,6 +63,7 @@ class Report:
         frames: count of frames.
         objects: class name -> true objects that count.
         ignored: true objects of which too little is visible.
+        curves: precision over recall, that of the mean first.
 
     """
 
@@ -54,6 +71,7 @@ class Report:
     frames: int
     objects: Mapping[str, int]
     ignored: int
+    curves: tuple[PrecisionCurve, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
         """Describe the report in what JSON has; unknown is None, no number is NaN."""
@@ -63,6 +81,14 @@ class Report:
             'ignored_objects': self.ignored,
             'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': RESAMPLES},
             'rows': [_row(row) for row in self.rows],
+            'precision_over_recall': [
+                {
+                    'class': curve.name or None,
+                    'box_iou': curve.box_iou,
+                    'precision': [_significant(value) for value in curve.precision],
+                }
+                for curve in self.curves
+            ],
         }
 
     def as_text(self) -> str:

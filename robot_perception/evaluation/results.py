@@ -17,7 +17,7 @@ from robot_perception.viewer.atomic import write_bytes
 from robot_perception.viewer.scene_json import JsonValue
 
 SCHEMA = 'robot_perception/evaluation'
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def results_to_dict(

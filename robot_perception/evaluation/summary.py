@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
+import math
+
+import numpy as np
 
 from robot_perception.core.arrays import Float32Array, Float64Array, Int64Array
 from robot_perception.evaluation.coco import coco_figures
 from robot_perception.evaluation.depth import DepthErrors
+from robot_perception.evaluation.depth_range import DepthOverRange, RANGES_M, RangeSums
+from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
 from robot_perception.evaluation.frame import FrameErrors
+from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCounts
 from robot_perception.evaluation.precision import FrameBoxes, PrecisionCurves
-from robot_perception.evaluation.report import Row
+from robot_perception.evaluation.report import PrecisionCurve, Row
 from robot_perception.evaluation.resampling import (
     Estimate,
     Estimated,
@@ -19,6 +26,7 @@ from robot_perception.evaluation.resampling import (
     Resampling,
 )
 from robot_perception.evaluation.scene_type import nearest_agree
+from robot_perception.evaluation.tracking import FrameTracks, tracking_figures
 
 _MILLISECONDS = 1e3
 _MEDIAN, _NINETIETH = 50, 90
@@ -36,6 +44,22 @@ _DEPTH = {
     'abs_rel_fitted': ('AbsRel, scaled and shifted', '', False),
 }
 
+# Groups of rows that a chart is drawn of.
+LOSSES, ERRORS, RANGES = 'AP50 lost to', 'errors', 'AbsRel by distance'
+_CURVES_AT = ((0, 0.5), (5, 0.75))
+_PANOPTIC = ('PQ', 'SQ', 'RQ')
+_LEAST_SEQUENCE = 2
+
+# Field of TrackingFigures -> name, whether higher is better.
+_TRACKING = {
+    'hota': ('HOTA', True),
+    'det_a': ('DetA', True),
+    'ass_a': ('AssA', True),
+    'mota': ('MOTA', True),
+    'idf1': ('IDF1', True),
+    'switches': ('id switches', False),
+}
+
 # Numbers of one frame; empty when nothing is known.
 _Values = Sequence[float]
 
@@ -51,6 +75,10 @@ class FrameRecord:
         vector: (C,) float32, features of the scene.
         scene_type: the true one.
         timing_s: seconds of each stage.
+        depth_range: errors of depth near and far.
+        segments: those of each class.
+        tracks: numbered objects, None where some have no number.
+        stamp_ns: time of the frame.
 
     """
 
@@ -60,10 +88,16 @@ class FrameRecord:
     vector: Float32Array | None
     scene_type: str | None
     timing_s: Mapping[str, float]
+    depth_range: DepthOverRange | None
+    segments: Mapping[str, SegmentCounts] | None
+    tracks: FrameTracks | None
+    stamp_ns: int
 
 
-def summarise(records: Sequence[FrameRecord], class_names: Sequence[str]) -> tuple[Row, ...]:
-    """Give all figures with their intervals; those nothing is known of are None.
+def summarise(
+    records: Sequence[FrameRecord], class_names: Sequence[str]
+) -> tuple[tuple[Row, ...], tuple[PrecisionCurve, ...]]:
+    """Give all figures with their intervals, those nothing is known of as None, and curves.
 
     Args:
         records: one for each frame.
@@ -72,14 +106,21 @@ def summarise(records: Sequence[FrameRecord], class_names: Sequence[str]) -> tup
     """
     resampling = Resampling(len(records))
     errors = [one.errors for one in records]
-    return (
+    boxes = [one.boxes for one in records]
+    seen = bool(class_names) and any(one.has_detector for one in records)
+    rows = (
         *_detector_rows(resampling, records, class_names),
+        *(_error_rows(resampling, boxes, class_names) if seen else ()),
         *_depth_rows(resampling, [one.depth for one in errors]),
+        *_range_rows(resampling, [one.depth_range for one in records]),
         *_mask_rows(resampling, errors),
+        *_panoptic_rows(resampling, [one.segments for one in records]),
         *_place_rows(resampling, errors),
         _row(resampling, 'features', 'scene type by nearest neighbour', _mean(_types(records))),
+        *_tracking_rows(records),
         *_timing_rows(resampling, [one.timing_s for one in records]),
     )
+    return rows, _curves(boxes, class_names) if seen else ()
 
 
 def _row(
@@ -145,6 +186,68 @@ def _depth_rows(resampling: Resampling, errors: Sequence[DepthErrors]) -> Iterat
         values = [getattr(one, field.name) for one in errors]
         known = _mean(() if value is None else (value,) for value in values)
         yield _row(resampling, 'depth', name, known, unit=unit, higher_is_better=higher)
+
+
+def _error_rows(
+    resampling: Resampling, frames: Sequence[FrameBoxes], class_names: Sequence[str]
+) -> Iterator[Row]:
+    analysis = ErrorAnalysis(frames, class_names)
+    _, *costs = resampling.figures(analysis.costs)
+    for reason, one in zip(Reason, costs, strict=True):
+        yield Row(LOSSES, reason.value, one.value, one.low, one.high, '', higher_is_better=False)
+    for reason in Reason:
+        count = float(analysis.counts[reason])
+        yield Row(ERRORS, reason.value, count, None, None, '', higher_is_better=False)
+
+
+def _curves(
+    frames: Sequence[FrameBoxes], class_names: Sequence[str]
+) -> tuple[PrecisionCurve, ...]:
+    precision, _ = PrecisionCurves(frames, class_names).curves(np.ones(len(frames), np.int64))
+    means = [
+        PrecisionCurve('', limit, tuple(precision[place].mean(axis=1).tolist()))
+        for place, limit in _CURVES_AT
+    ]
+    place, limit = _CURVES_AT[0]
+    classes = [
+        PrecisionCurve(name, limit, tuple(one.tolist()))
+        for name, one in zip(class_names, precision[place].T, strict=True)
+    ]
+    return (*means, *classes)
+
+
+def _range_rows(resampling: Resampling, frames: Sequence[DepthOverRange | None]) -> Iterator[Row]:
+    if all(one is None for one in frames):
+        return
+    sums = RangeSums(frames)
+    for low, high, one in zip(
+        RANGES_M, RANGES_M[1:], resampling.figures(sums.abs_rel), strict=False
+    ):
+        if one.value is not None:
+            name = f'{low:g} to {high:g} m' if math.isfinite(high) else f'from {low:g} m'
+            yield Row(RANGES, name, one.value, one.low, one.high, '', higher_is_better=False)
+
+
+def _panoptic_rows(
+    resampling: Resampling, frames: Sequence[Mapping[str, SegmentCounts] | None]
+) -> Iterator[Row]:
+    figures = resampling.figures(panoptic_estimate(frames))
+    for name, one in zip(_PANOPTIC, figures, strict=True):
+        yield Row('panoptic', name, one.value, one.low, one.high, '', higher_is_better=True)
+
+
+def _tracking_rows(records: Sequence[FrameRecord]) -> Iterator[Row]:
+    """Figures of one sequence; frames that do not follow one another are none."""
+    stamps = [one.stamp_ns for one in records]
+    tracks = [one.tracks for one in records if one.tracks is not None]
+    follow = all(one < other for one, other in pairwise(stamps))
+    if len(records) < _LEAST_SEQUENCE or not follow or len(tracks) < len(records):
+        return
+    figures = tracking_figures(tracks)
+    for field, (name, higher) in _TRACKING.items():
+        value = getattr(figures, field)
+        known = None if value is None else float(value)
+        yield Row('tracking', name, known, None, None, '', higher_is_better=higher)
 
 
 def _mask_rows(resampling: Resampling, errors: Sequence[FrameErrors]) -> Iterator[Row]:
