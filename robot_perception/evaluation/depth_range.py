@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+import math
 
 import numpy as np
 
@@ -12,6 +14,14 @@ from robot_perception.core.arrays import Float64Array, Int64Array
 
 # Bounds of true depth, metres; the last range has no end.
 RANGES_M = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, float('inf'))
+
+
+def range_names() -> list[str]:
+    """Name each range: '0.5 to 1 m'."""
+    return [
+        f'{low:g} to {high:g} m' if math.isfinite(high) else f'from {low:g} m'
+        for low, high in pairwise(RANGES_M)
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +49,7 @@ def depth_over_range(found: Depth | None, truth: MetricDepth | None) -> DepthOve
     size = len(RANGES_M) - 1
     return DepthOverRange(
         np.bincount(places, minlength=size).astype(np.int64),
-        np.bincount(places, weights=error, minlength=size),
+        np.bincount(places, weights=error, minlength=size).astype(np.float64),
     )
 
 

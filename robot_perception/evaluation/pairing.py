@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
 
-from robot_perception.core import Scene
+from robot_perception.core import Image
+
+
+class Framed(Protocol):
+    """What is known of one picture."""
+
+    @property
+    def image(self) -> Image:
+        """The picture with its stamp."""
+
+
+First = TypeVar('First', bound=Framed)
+Second = TypeVar('Second', bound=Framed)
 
 
 def pair_by_stamp(
-    first: Iterable[Scene], second: Iterable[Scene]
-) -> Iterator[tuple[Scene | None, Scene | None]]:
-    """Pair scenes of equal stamps; one without a partner comes with None.
+    first: Iterable[First], second: Iterable[Second]
+) -> Iterator[tuple[First | None, Second | None]]:
+    """Pair frames of equal stamps; one without a partner comes with None.
 
     Args:
         first: with stamps that increase.
-        second: likewise; of each stream one scene is held at a time.
+        second: likewise; of each stream one frame is held at a time.
 
     """
     ones, others = iter(first), iter(second)

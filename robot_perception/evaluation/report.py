@@ -124,16 +124,16 @@ def _row(row: Row) -> JsonValue:
 
 
 def _line(row: Row) -> tuple[str, str, str, str, str]:
-    value, low, high = (_text(number) for number in (row.value, row.low, row.high))
+    value, low, high = (value_text(number) for number in (row.value, row.low, row.high))
     interval = _ABSENT if row.low is None or row.high is None else f'{low} to {high}'
     better = 'higher' if row.higher_is_better else 'lower'
     return f'  {row.name}', value, interval, row.unit, better
 
 
-def _text(value: float | None) -> str:
+def value_text(value: float | None) -> str:
     """Write four digits, fewer of numbers below 1.
 
-    >>> [_text(value) for value in (None, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
+    >>> [value_text(value) for value in (None, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
     ['-', '0.000', '0.500', '0.0012', '12.35', '1234.6']
 
     """

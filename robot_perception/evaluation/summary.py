@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
-import math
 
 import numpy as np
 
 from robot_perception.core.arrays import Float32Array, Float64Array, Int64Array
 from robot_perception.evaluation.coco import coco_figures
 from robot_perception.evaluation.depth import DepthErrors
-from robot_perception.evaluation.depth_range import DepthOverRange, RANGES_M, RangeSums
+from robot_perception.evaluation.depth_range import DepthOverRange, range_names, RangeSums
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
 from robot_perception.evaluation.frame import FrameErrors
 from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCounts
@@ -220,11 +219,8 @@ def _range_rows(resampling: Resampling, frames: Sequence[DepthOverRange | None])
     if all(one is None for one in frames):
         return
     sums = RangeSums(frames)
-    for low, high, one in zip(
-        RANGES_M, RANGES_M[1:], resampling.figures(sums.abs_rel), strict=False
-    ):
+    for name, one in zip(range_names(), resampling.figures(sums.abs_rel), strict=True):
         if one.value is not None:
-            name = f'{low:g} to {high:g} m' if math.isfinite(high) else f'from {low:g} m'
             yield Row(RANGES, name, one.value, one.low, one.high, '', higher_is_better=False)
 
 
