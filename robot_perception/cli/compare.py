@@ -79,7 +79,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare; returns an exit code."""
-    from robot_perception.evaluation.comparison import CHECKS, compare, Limits  # noqa: PLC0415
+    from robot_perception.evaluation import CHECKS, compare, Limits  # noqa: PLC0415 - for this verb
 
     limits = Limits(
         means={check.key: _limit(check.flag, getattr(arguments, check.key)) for check in CHECKS},

@@ -143,7 +143,7 @@ def _world(arguments: argparse.Namespace) -> Job:
         },
         {
             'Scenes of the demo world': f'seeds {seeds.start} to {seeds.stop - 1}',
-            'networks': ', '.join(_models(config)),
+            'Networks': ', '.join(dict.fromkeys(_models(config))),
         },
         config,
     )

@@ -121,7 +121,7 @@ def read_files(arguments: argparse.Namespace) -> Job:
                 'threshold': arguments.threshold if kinds[0] == _COCO else None,
             }
         },
-        {'Predictions': predictions.name, 'truth': truth.name},
+        {'Predictions': predictions.name, 'Truth': truth.name},
     )
 
 
@@ -161,6 +161,11 @@ def _bag_frames(arguments: argparse.Namespace) -> Iterator[Frame]:
     from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
     from robot_perception.evaluation import pair_by_stamp, truth_of_bag  # noqa: PLC0415
 
+    print(
+        'note: bags hold what scored above the threshold of their time, so that AP is a lower '
+        'bound.',
+        file=sys.stderr,
+    )
     scenes = (one.scene for one in recorded_scenes(arguments.predictions, arguments.node))
     paired = only_found = only_true = 0
     for scene, truth in pair_by_stamp(scenes, truth_of_bag(arguments.truth)):

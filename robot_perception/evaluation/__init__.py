@@ -1,7 +1,8 @@
 """Predictions against truth: what is right, what is wrong, and how sure one can be of it."""
 
 from robot_perception.evaluation.bag_truth import truth_of_bag
-from robot_perception.evaluation.comparison import CHECKS, compare, Comparison, Limits
+from robot_perception.evaluation.compare import compare
+from robot_perception.evaluation.comparison import CHECKS, Comparison, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation
 from robot_perception.evaluation.examiner import Answer, check_config, Examiner
 from robot_perception.evaluation.file_frames import coco_frames, depth_frames, FileFrame

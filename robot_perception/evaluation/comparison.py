@@ -1,24 +1,15 @@
-"""Two results for one recording, side by side: a change that was meant, or one that was not."""
+"""What a comparison of two results asks, and what it found."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 
-import numpy as np
-
-from robot_perception.core import Scene
-from robot_perception.evaluation.frame_difference import frame_difference, FrameDifference
-from robot_perception.evaluation.pairing import pair_by_stamp
 from robot_perception.viewer.scene_json import JsonValue
 from robot_perception.viewer.table import Cell, Table
 
 SCHEMA = 'robot_perception/comparison'
 SCHEMA_VERSION = 1
-
-_MILLISECONDS = 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +84,13 @@ class ComparedRow:
         title: for people.
         mean: over everything compared.
         worst: the mean of the worst frame.
-        worst_stamp_ns: which frame that is.
+        worst_stamp_ns: which frame that is, None when all are alike.
         count: how much was compared.
-        limit: worst mean that counts as the same.
+        limit: worst mean that counts as the same, None for none.
+        higher_is_alike: whether the limit is the least mean rather than the largest.
         unit: empty for a bare number.
-        same: whether the mean is within the limit; None when there was nothing to compare.
+        same: whether the mean is within the limit; None when there was nothing to compare, or
+            no limit.
 
     """
 
@@ -108,8 +101,23 @@ class ComparedRow:
     worst_stamp_ns: int | None
     count: int
     limit: float | None
+    higher_is_alike: bool
     unit: str
     same: bool | None
+
+    @property
+    def limit_text(self) -> str | None:
+        """The limit in words."""
+        if self.limit is None:
+            return None
+        return f'at {"least" if self.higher_is_alike else "most"} {self.limit:g}'
+
+    @property
+    def verdict(self) -> str:
+        """What the limit makes of the mean, in words."""
+        if self.same is not None:
+            return 'same' if self.same else 'DIFFERS'
+        return 'nothing to compare' if self.mean is None else 'not asked for'
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,17 +180,16 @@ class Comparison:
 
     def as_text(self) -> str:
         """Write tables for a terminal, without a line break at the end."""
-        words = {True: 'same', False: 'DIFFERS', None: 'nothing to compare'}
         figures: list[tuple[Cell, ...]] = [
             (
                 row.title,
                 _text(row.mean),
                 _text(row.worst),
                 row.worst_stamp_ns,
-                _text(row.limit),
+                row.limit_text,
                 row.unit,
                 row.count,
-                words[row.same],
+                row.verdict,
             )
             for row in self.rows
         ]
@@ -200,101 +207,6 @@ class Comparison:
         if self.renamed:
             lines.append(f'{self.renamed} objects at one place have two names')
         return '\n'.join(lines)
-
-
-def compare(
-    first: Iterable[Scene], second: Iterable[Scene], limits: Limits | None = None
-) -> Comparison:
-    """Compare two results for one recording; frames are paired by their stamps.
-
-    Args:
-        first: in order of stamps.
-        second: likewise.
-        limits: what still counts as the same.
-
-    Raises:
-        InputError: the pictures of a frame differ in size.
-
-    """
-    limits = limits or Limits()
-    differences: list[FrameDifference] = []
-    alone = [0, 0]
-    times: tuple[list[Mapping[str, float]], list[Mapping[str, float]]] = ([], [])
-    for one, other in pair_by_stamp(first, second):
-        if one is not None and other is not None:
-            differences.append(frame_difference(one, other))
-            times[0].append(one.timing_s)
-            times[1].append(other.timing_s)
-        else:
-            alone[one is None] += 1
-    times_ms = {
-        stage: (_median_ms(times[0], stage), _median_ms(times[1], stage))
-        for stage in (*dict.fromkeys(chain(*times[0], *times[1])), 'frame')
-    }
-    if times_ms['frame'] == (None, None):
-        times_ms = {}
-    parts = Counter(part for one in differences for part in one.one_sided)
-    return Comparison(
-        rows=(
-            _unpaired_row(len(differences), sum(alone), limits.unpaired),
-            *(_row(check, differences, limits) for check in CHECKS),
-            *_slowdown_rows(times_ms.get('frame', (None, None)), len(differences), limits),
-        ),
-        frames=len(differences),
-        only_first=alone[0],
-        only_second=alone[1],
-        one_sided=dict(parts),
-        renamed=sum(one.renamed for one in differences),
-        times_ms=times_ms,
-    )
-
-
-def _row(check: Check, differences: list[FrameDifference], limits: Limits) -> ComparedRow:
-    limit = limits.means.get(check.key, check.limit)
-    frames = [
-        (float(np.mean(numbers)), one.stamp_ns)
-        for one in differences
-        if (numbers := one.values.get(check.figure))
-    ]
-    every = [number for one in differences for number in one.values.get(check.figure, ())]
-    mean = float(np.mean(every)) if every else None
-    choose = min if check.higher_is_alike else max
-    worst, stamp_ns = choose(frames, key=lambda frame: frame[0]) if frames else (None, None)
-    same = None if mean is None else check.holds(mean, limit)
-    return ComparedRow(
-        check.key, check.title, mean, worst, stamp_ns, len(every), limit, check.unit, same
-    )
-
-
-def _unpaired_row(paired: int, alone: int, limit: float) -> ComparedRow:
-    total = paired + alone
-    share = alone / total if total else None
-    # Without a frame in common nothing is known to be the same.
-    same = share is not None and paired > 0 and share <= limit
-    title = 'frames that one has'
-    return ComparedRow('unpaired', title, share, None, None, total, limit, '', same)
-
-
-def _slowdown_rows(
-    frame_ms: tuple[float | None, float | None], frames: int, limits: Limits
-) -> Iterator[ComparedRow]:
-    first, second = frame_ms
-    ratio = second / first if first and second is not None else None
-    limit = limits.slowdown
-    same = None if limit is None or ratio is None else ratio <= limit
-    count = 0 if ratio is None else frames
-    yield ComparedRow(
-        'slowdown', 'time, second to first', ratio, None, None, count, limit, '', same
-    )
-
-
-def _median_ms(frames: Iterable[Mapping[str, float]], stage: str) -> float | None:
-    values = (
-        [sum(one.values()) for one in frames if one]
-        if stage == 'frame'
-        else [one[stage] for one in frames if stage in one]
-    )
-    return _MILLISECONDS * float(np.median(values)) if values else None
 
 
 def _text(value: float | None) -> str | None:

@@ -14,8 +14,9 @@ from robot_perception.evaluation.depth_range import depth_over_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors
 from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
 from robot_perception.evaluation.precision import FrameBoxes
+from robot_perception.evaluation.record import FrameRecord
 from robot_perception.evaluation.report import Report
-from robot_perception.evaluation.summary import FrameRecord, summarise
+from robot_perception.evaluation.summary import summarise
 from robot_perception.evaluation.tracking import FrameTracks
 from robot_perception.evaluation.truth import Truth
 

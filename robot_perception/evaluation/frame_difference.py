@@ -157,5 +157,8 @@ def _cosine(first: SceneFeatures, second: SceneFeatures) -> Values:
     if first.model != second.model or first.vector.shape != second.vector.shape:
         return ()
     one, other = first.vector.astype(np.float64), second.vector.astype(np.float64)
+    if one.any() and np.array_equal(one, other):
+        # Rounding would make a little less of it.
+        return (1.0,)
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     return (float(one @ other) / lengths,) if lengths else ()

@@ -13,9 +13,10 @@ import cv2
 
 from robot_perception.core.errors import OutputError
 from robot_perception.evaluation.depth_range import range_names, RANGES_M
+from robot_perception.evaluation.detector_rows import BY_CLASS, ERRORS, LOSSES
 from robot_perception.evaluation.report import PrecisionCurve, Report, Row, value_text
 from robot_perception.evaluation.resampling import CONFIDENCE
-from robot_perception.evaluation.summary import ERRORS, LOSSES, RANGES
+from robot_perception.evaluation.summary import RANGES
 from robot_perception.evaluation.worst import Case, draw_case
 from robot_perception.viewer.atomic import write_bytes
 from robot_perception.viewer.chart import Bar, bar_chart, Line, line_chart
@@ -23,7 +24,6 @@ from robot_perception.viewer.page import document
 
 _JPEG_QUALITY = 88
 _WIDEST_PX = 1280
-_BY_CLASS = 'AP by class'
 # Figures of the headline: group, name, title.
 _HEADLINE = (
     ('detector', 'AP', 'AP of boxes'),
@@ -36,7 +36,7 @@ _HEADLINE = (
     ('tracking', 'HOTA', 'HOTA of tracks'),
 )
 _STYLE = """
-.tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(10.5rem, 1fr));
+.tiles { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(8.25rem, 1fr));
   margin: 1.5rem 0 0; }
 .tile { padding: .8rem 1rem .75rem; border: 1px solid var(--line); border-radius: 10px;
   background: var(--card); }
@@ -62,8 +62,9 @@ svg { display: block; width: 100%; height: auto; font: 13px system-ui, sans-seri
 .whisker { fill: none; stroke: var(--ink); stroke-width: 1.5; }
 :root { --tone: #2563b8; }
 @media (prefers-color-scheme: dark) { :root { --tone: #6ea8f5; } }
-.worst { margin-top: 1.25rem; }
-.worst img { aspect-ratio: auto; }
+.frames { display: grid; gap: 1.25rem; margin-top: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); }
+.frames img { aspect-ratio: auto; }
 td.group { padding-top: .9rem; color: var(--faint); font-weight: 600; }
 """.strip()
 
@@ -91,7 +92,7 @@ def page(report: Report, cases: Sequence[Case], about: Mapping[str, str]) -> str
     charts = list(_charts(report))
     counted = sum(report.objects.values())
     parts = [
-        '<p>' + '. '.join(escape(f'{name}: {text}') for name, text in about.items()) + '</p>',
+        '<p>' + ' '.join(escape(f'{name}: {text}.') for name, text in about.items()) + '</p>',
         (
             f'<p>{report.frames} frames, {counted} objects of {len(report.objects)} classes; '
             f'{report.ignored} more objects are ignored. Ranges hold {CONFIDENCE:.0%} of what other '
@@ -107,7 +108,9 @@ def page(report: Report, cases: Sequence[Case], about: Mapping[str, str]) -> str
         parts += [
             f'<h2>The worst {len(cases)} frames</h2>',
             '<p>Truth on the left, prediction on the right.</p>',
+            '<div class="frames">',
             *map(_worst, cases),
+            '</div>',
         ]
     parts.append(_table(report.rows))
     return document('How well the robot sees', parts, _STYLE)
@@ -151,12 +154,12 @@ def _charts(report: Report) -> Iterator[str]:
                 'AP50 lost by reason',
             ),
         )
-    if by_group.get(_BY_CLASS):
+    if by_group.get(BY_CLASS):
         yield _chart(
             'AP by class',
             f'COCO average precision; {_listed(report.objects)}.',
             bar_chart(
-                [_bar(row, value_text(row.value)) for row in by_group[_BY_CLASS]], 'AP by class'
+                [_bar(row, value_text(row.value)) for row in by_group[BY_CLASS]], 'AP by class'
             ),
         )
     if by_group.get(RANGES):
@@ -212,10 +215,7 @@ def _worst(case: Case) -> str:
         raise OutputError(f'{case.name}: expected a picture that can be written as jpeg.')
     text = base64.b64encode(data.tobytes()).decode()
     alt = escape(f'{case.name}: truth and prediction')
-    return (
-        f'<figure class="worst"><img loading="lazy" alt="{alt}" '
-        f'src="data:image/jpeg;base64,{text}"></figure>'
-    )
+    return f'<figure><img loading="lazy" alt="{alt}" src="data:image/jpeg;base64,{text}"></figure>'
 
 
 def _table(rows: Sequence[Row]) -> str:

@@ -21,7 +21,7 @@ class Row:
     Attributes:
         group: what it is about, such as 'detector'.
         name: of the figure, one of its kind in the group.
-        value: None when unknown.
+        value: None when unknown; counts are int.
         low: lower end of the 95 % confidence interval over frames, None when unknown.
         high: upper end.
         unit: empty for a bare number.
@@ -131,14 +131,14 @@ def _line(row: Row) -> tuple[str, str, str, str, str]:
 
 
 def value_text(value: float | None) -> str:
-    """Write four digits, fewer of numbers below 1.
+    """Write four digits, fewer of numbers below 1; counts as they are.
 
-    >>> [value_text(value) for value in (None, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
-    ['-', '0.000', '0.500', '0.0012', '12.35', '1234.6']
+    >>> [value_text(value) for value in (None, 7, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
+    ['-', '7', '0.000', '0.500', '0.0012', '12.35', '1234.6']
 
     """
-    if value is None:
-        return _ABSENT
+    if value is None or isinstance(value, int):
+        return _ABSENT if value is None else str(value)
     size = abs(value)
     if 0 < size < _SMALL:
         return f'{value:.2g}'
@@ -146,4 +146,6 @@ def value_text(value: float | None) -> str:
 
 
 def _significant(value: float | None) -> float | None:
-    return None if value is None else float(f'{value:.{_SIGNIFICANT}g}')
+    if value is None or isinstance(value, int):
+        return value
+    return float(f'{value:.{_SIGNIFICANT}g}')
