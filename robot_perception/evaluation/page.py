@@ -28,7 +28,7 @@ _WIDEST_PX = 1280
 _HEADLINE = (
     ('detector', 'AP', 'AP of boxes'),
     ('detector', 'AP50', 'AP50 of boxes'),
-    ('panoptic', 'PQ', 'panoptic quality'),
+    ('panoptic', 'PQ', 'panoptic, PQ'),
     ('masks', 'IoU, predicted boxes', 'IoU of masks'),
     ('depth', 'AbsRel', 'depth, AbsRel'),
     ('3D', 'centroid error, median', 'centroid error'),
@@ -42,6 +42,7 @@ _STYLE = """
   background: var(--card); }
 .tile b { display: block; font-size: 1.65rem; line-height: 1.25; font-weight: 600;
   letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
+.tile small { font-size: 1rem; font-weight: 400; }
 .tile span { display: block; font-size: .85rem; color: var(--faint); }
 .charts { display: grid; gap: 1.25rem; margin-top: 1.25rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); }
@@ -65,6 +66,8 @@ svg { display: block; width: 100%; height: auto; font: 13px system-ui, sans-seri
 .frames { display: grid; gap: 1.25rem; margin-top: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 32rem), 1fr)); }
 .frames img { aspect-ratio: auto; }
+.frames figure { cursor: zoom-in; outline: none; }
+.frames figure:focus { grid-column: 1 / -1; cursor: default; }
 td.group { padding-top: .9rem; color: var(--faint); font-weight: 600; }
 """.strip()
 
@@ -107,7 +110,7 @@ def page(report: Report, cases: Sequence[Case], about: Mapping[str, str]) -> str
     if cases:
         parts += [
             f'<h2>The worst {len(cases)} frames</h2>',
-            '<p>Truth on the left, prediction on the right.</p>',
+            '<p>Truth on the left, prediction on the right. Click on one to enlarge it.</p>',
             '<div class="frames">',
             *map(_worst, cases),
             '</div>',
@@ -121,10 +124,10 @@ def _tiles(rows: Sequence[Row]) -> Iterator[str]:
     for group, name, title in _HEADLINE:
         if (group, name) in known:
             row = known[group, name]
-            unit = f' {row.unit}' if row.unit else ''
+            unit = f' <small>{escape(row.unit)}</small>' if row.unit else ''
             yield (
                 f'<div class="tile"><span>{escape(title)}</span>'
-                f'<b>{value_text(row.value)}{escape(unit)}</b>'
+                f'<b>{value_text(row.value)}{unit}</b>'
                 f'<span>{escape(_interval(row) or "no range")}</span></div>'
             )
 
@@ -215,7 +218,7 @@ def _worst(case: Case) -> str:
         raise OutputError(f'{case.name}: expected a picture that can be written as jpeg.')
     text = base64.b64encode(data.tobytes()).decode()
     alt = escape(f'{case.name}: truth and prediction')
-    return f'<figure><img loading="lazy" alt="{alt}" src="data:image/jpeg;base64,{text}"></figure>'
+    return f'<figure tabindex="0"><img loading="lazy" alt="{alt}" src="data:image/jpeg;base64,{text}"></figure>'
 
 
 def _table(rows: Sequence[Row]) -> str:
