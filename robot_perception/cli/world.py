@@ -28,6 +28,7 @@ exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; the same comm
 examples:
   robot-perception world train detector trained/ --data scenes/
   robot-perception world train depth trained/ --data scenes/ --seeds 0:2000 --steps 500
+  robot-perception world train depth better/ --data scenes/ --from trained/ --bfloat16
 """
 
 
@@ -90,6 +91,18 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     )
     training.add_argument(
         '--steps', type=int, help='default: as many as the shipped checkpoint took'
+    )
+    training.add_argument(
+        '--from',
+        dest='start',
+        metavar='FOLDER',
+        type=Path,
+        help='begin with the checkpoints in it, those of an earlier training (default: from nothing)',
+    )
+    training.add_argument(
+        '--bfloat16',
+        action='store_true',
+        help='mixed precision: faster where the CPU has AVX512_BF16 or AMX, slower elsewhere',
     )
     training.add_argument(
         '--processes', type=int, default=2, help='that render (default: %(default)s)'
@@ -160,6 +173,8 @@ def run_train(arguments: argparse.Namespace) -> int:
             dataset,
             arguments.output,
             steps=steps,
+            start=arguments.start,
+            bfloat16=arguments.bfloat16,
             on_step=bar.update,
             on_report=report,
         )

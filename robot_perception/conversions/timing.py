@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -39,6 +40,11 @@ class FrameTiming:
                     f'{name}: expected one for each of {len(self.stages)} stages, '
                     f'got {len(getattr(self, name))}.'
                 )
+
+    @classmethod
+    def unknown(cls) -> FrameTiming:
+        """Times that nobody measured."""
+        return cls((), (), (), (), (), window=0, age_s=math.nan)
 
 
 def timing_message(factory: MessageFactory, header: Message, timing: FrameTiming) -> Message:

@@ -24,9 +24,8 @@ from robot_perception.nodes.child import (
     run_node_process,
 )
 from robot_perception.nodes.messages import message_class, RosMessages
-from robot_perception.nodes.publishers import LABEL_INFO, LABEL_INFO_TYPE
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.outputs import OUTPUTS, TIMING
+from robot_perception.pipeline.outputs import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, TIMING
 from robot_perception.pipeline.parameters import values_of
 
 SIZE_HW = (480, 640)

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-from collections import deque
 import threading
 
 from robot_perception.conversions.messages import Message
+from robot_perception.pipeline.depth_history import DepthHistory
 
 _NANOSECONDS = 1_000_000_000
-_KEPT = 8
 
 
 class DepthBuffer:
-    """The last depth messages; finds the one nearest to an image's stamp."""
+    """The last depth messages, for two threads; finds the one nearest to an image's stamp."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._arrived = threading.Condition()
-        self._messages: deque[tuple[int, Message]] = deque(maxlen=_KEPT)
+        self._history = DepthHistory()
         self._closed = False
 
     def put(self, message: Message) -> None:
         """Keep a depth message; a stamp that jumps back ends what was before it."""
         stamp = message.header.stamp
-        stamp_ns = stamp.sec * _NANOSECONDS + stamp.nanosec
         with self._arrived:
-            if self._messages and stamp_ns < self._messages[-1][0]:
-                self._messages.clear()
-            self._messages.append((stamp_ns, message))
+            self._history.put(stamp.sec * _NANOSECONDS + stamp.nanosec, message)
             self._arrived.notify_all()
 
     def clear(self) -> None:
         """Forget everything, as after a jump of time."""
         with self._arrived:
-            self._messages.clear()
+            self._history.clear()
 
     def open(self) -> None:
         """Let `nearest` wait again after a `close`."""
@@ -59,11 +55,7 @@ class DepthBuffer:
 
         """
         with self._arrived:
-            self._arrived.wait_for(lambda: self._closed or self._settled(stamp_ns), timeout=wait_s)
-            if not self._messages:
-                return None
-            stamp, message = min(self._messages, key=lambda item: abs(item[0] - stamp_ns))
-            return message if abs(stamp - stamp_ns) <= max_offset_s * _NANOSECONDS else None
-
-    def _settled(self, stamp_ns: int) -> bool:
-        return any(stamp >= stamp_ns for stamp, _ in self._messages)
+            self._arrived.wait_for(
+                lambda: self._closed or self._history.settled(stamp_ns), timeout=wait_s
+            )
+            return self._history.nearest(stamp_ns, max_offset_s)

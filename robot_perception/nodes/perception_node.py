@@ -22,7 +22,6 @@ from robot_perception.conversions import label_info_message
 from robot_perception.conversions.messages import Message
 from robot_perception.core.errors import ConfigError, PerceptionError
 from robot_perception.nodes import qos
-from robot_perception.nodes.calibration import CalibrationKeeper
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.diagnostics import diagnostic_array, NodeView, statuses_of
@@ -35,6 +34,7 @@ from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.outputs import MarkerMemory
 
 _DIAGNOSTICS_PERIOD_S = 1.0

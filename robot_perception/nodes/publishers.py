@@ -11,17 +11,20 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.pipeline import PerceptionConfig, Stages
-from robot_perception.pipeline.outputs import Output, OUTPUTS, Published
+from robot_perception.pipeline.outputs import (
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    Output,
+    OUTPUTS,
+    Published,
+)
 
-LABEL_INFO_TYPE = 'vision_msgs/msg/LabelInfo'
 _OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
     QoSPolicyKind.RELIABILITY,
     QoSPolicyKind.DURABILITY,
 )
-LABEL_INFO = 'label_info'
 
 
 class OutputPublishers:
@@ -96,13 +99,3 @@ class OutputPublishers:
         """Remove the publishers from the node."""
         for publisher in self.all:
             self._node.destroy_lifecycle_publisher(publisher)
-
-
-def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> Stages:
-    """Everything that must run for the given outputs."""
-    stages = Stages.NONE
-    for output in outputs:
-        stages |= output.stages
-        if output.topic == 'points' and config.points.labels:
-            stages |= Stages.DETECTOR | Stages.SEGMENTER
-    return stages

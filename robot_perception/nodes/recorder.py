@@ -13,8 +13,7 @@ from rclpy.node import Node
 from robot_perception.conversions.messages import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.nodes.publishers import LABEL_INFO, LABEL_INFO_TYPE
-from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.pipeline.outputs import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
 
 IMAGE, SCENE = 'image', 'scene'
 _IMAGE_TYPES = {

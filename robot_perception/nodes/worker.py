@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 import math
 import threading
@@ -11,26 +11,20 @@ import traceback
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from robot_perception import conversions
-from robot_perception.conversions import FrameTiming
 from robot_perception.conversions.messages import Message
-from robot_perception.core import DepthFit, Image, MetricDepth, RelativeDepth, Scene
+from robot_perception.core import DepthFit, RelativeDepth
 from robot_perception.core.errors import ConversionError, PerceptionError
-from robot_perception.nodes.calibration import CalibrationKeeper
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.messages import RosMessages
-from robot_perception.nodes.publishers import OutputPublishers, stages_for
+from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.pipeline import (
-    PerceptionConfig,
-    PerceptionPipeline,
-    Stages,
-    TimingWindow,
-)
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stages
+from robot_perception.pipeline.calibration import CalibrationKeeper
+from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
+from robot_perception.pipeline.frame_timer import FrameTimer
 from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, TIMING
 
 _LOG_PERIOD_S = 1.0
-_NANOSECONDS = 1e9
 _RELATIVE = (
     'the depth network gives relative depth, which has no metres: no depth image, no points, no '
     '3D. Use a metric checkpoint, or depth.source: sensor or fused.'
@@ -79,19 +73,17 @@ class FrameWorker:
     ) -> None:
         """Join the parts; `start` begins the work."""
         self.health = Health()
-        self.timing = TimingWindow(pipeline.config.timing_window)
+        self.timing = FrameTimer(pipeline.config.timing_window, now_ns)
         self._slot = slot
         self._pipeline = pipeline
         self._publishers = publishers
-        self._calibration = calibration
+        self._processor = FrameProcessor(
+            pipeline, RosMessages(), calibration=calibration, markers=markers, timer=self.timing
+        )
         self._depth_buffer = depth_buffer
-        self._now_ns = now_ns
         self._alive = alive
         self._logger = logger
-        self._factory = RosMessages()
-        self._markers = markers
         self._image_topic = image_topic
-        self._last_stamp_ns = 0
         self._jumped = threading.Event()
         self._thread = threading.Thread(target=self._run, name='perception', daemon=True)
 
@@ -141,70 +133,31 @@ class FrameWorker:
             self._slot.drop('no_subscriber')
             return
         config = self._pipeline.config
-        start = time.perf_counter()
         try:
-            image = _read(message, config.input.max_pixels)
+            seen = self._processor.process(message, outputs, self._image_topic(), self._depth_near)
         except ConversionError as error:
             self._slot.reject(error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
             return
-        decode_s = time.perf_counter() - start
-        self._watch_stamps(image)
-        stages = self._pipeline.due(stages_for(outputs, config))
-        calibration = self._calibration.of(image, config.camera, self._image_topic())
-        scene = self._pipeline.process(
-            image,
-            calibration.camera,
-            sensor_depth=self._sensor_depth(image, config, stages),
-            stages=stages,
-        )
-        self._take_stock(scene, calibration.problem, config, stages)
-        self._publish(
-            outputs,
-            Published(
-                factory=self._factory,
-                header=message.header,
-                scene=scene,
-                camera_info=calibration.camera_info,
-                timing=self._timed({'decode': decode_s, **scene.timing_s}, image),
-                config=config,
-                markers=self._markers,
-            ),
-        )
-
-    def _watch_stamps(self, image: Image) -> None:
-        if image.stamp_ns < self._last_stamp_ns:
-            # A bag that loops without /clock shows here alone.
-            self._forget()
-        self._last_stamp_ns = image.stamp_ns
+        self._take_stock(seen, config)
+        self._publish(outputs, seen.published)
 
     def _forget(self) -> None:
         self._jumped.clear()
-        self._pipeline.reset()
-        self.timing.clear()
-        self._last_stamp_ns = 0
+        self._processor.forget()
 
-    def _sensor_depth(
-        self, image: Image, config: PerceptionConfig, stages: Stages
-    ) -> MetricDepth | None:
-        if config.depth.source == 'model' or Stages.DEPTH not in stages:
-            return None
-        message = self._depth_buffer.nearest(
-            image.stamp_ns, config.depth.max_offset_s, config.depth.max_wait_s
-        )
-        depth, self.health.depth = _read_depth(message, image, config)
-        return depth
+    def _depth_near(self, stamp_ns: int) -> Message:
+        depth = self._pipeline.config.depth
+        return self._depth_buffer.nearest(stamp_ns, depth.max_offset_s, depth.max_wait_s)
 
-    def _take_stock(
-        self, scene: Scene, calibration: str, config: PerceptionConfig, stages: Stages
-    ) -> None:
+    def _take_stock(self, seen: Processed, config: PerceptionConfig) -> None:
         self.health.model = ''
-        if Stages.DEPTH not in stages:
+        if Stages.DEPTH not in seen.stages:
             return
-        self.health.calibration = calibration
+        scene = seen.published.scene
+        self.health.calibration = seen.calibration_problem
         self.health.depth_fit = scene.depth_fit
-        if config.depth.source == 'model':
-            self.health.depth = ''
+        self.health.depth = seen.depth_problem or ''
         if config.depth.source != 'sensor' and isinstance(scene.depth, RelativeDepth):
             self.health.depth = f'{_RELATIVE} {self.health.depth}'.rstrip()
 
@@ -214,8 +167,8 @@ class FrameWorker:
         self.health.output = ''
         results = tuple(output for output in outputs if output is not TIMING)
         count = self._publishers.publish(results, frame, self._on_output_error)
-        timing = self._timed(
-            {'publish': time.perf_counter() - start}, frame.scene.image, frame.timing
+        timing = self.timing.add(
+            {'publish': time.perf_counter() - start}, frame.scene.image.stamp_ns, frame.timing
         )
         self.health.age_s = timing.age_s
         if TIMING in outputs:
@@ -230,61 +183,3 @@ class FrameWorker:
         if self._alive():
             self.health.output = f'{output.topic}: {error!r}'
             self._warn(f'{output.topic} of a frame lost:\n{traceback.format_exc()}')
-
-    def _timed(
-        self, seconds: Mapping[str, float], image: Image, before: FrameTiming | None = None
-    ) -> FrameTiming:
-        """Account for stages that have run, after those of ``before``."""
-        rows = self.timing.add(seconds)
-        timing = FrameTiming(
-            stages=tuple(row.stage for row in rows),
-            last_s=tuple(row.last_s for row in rows),
-            p50_s=tuple(row.p50_s for row in rows),
-            p95_s=tuple(row.p95_s for row in rows),
-            p99_s=tuple(row.p99_s for row in rows),
-            window=len(self.timing),
-            age_s=(self._now_ns() - image.stamp_ns) / _NANOSECONDS,
-        )
-        if before is None:
-            return timing
-        return replace(
-            timing,
-            stages=before.stages + timing.stages,
-            last_s=before.last_s + timing.last_s,
-            p50_s=before.p50_s + timing.p50_s,
-            p95_s=before.p95_s + timing.p95_s,
-            p99_s=before.p99_s + timing.p99_s,
-        )
-
-
-def _read(message: Message, max_pixels: int) -> Image:
-    if hasattr(message, 'format'):
-        return conversions.compressed_to_image(message, max_pixels=max_pixels)
-    return conversions.to_image(message, max_pixels=max_pixels)
-
-
-def _read_depth(
-    message: Message, image: Image, config: PerceptionConfig
-) -> tuple[MetricDepth | None, str]:
-    """Read sensor depth that fits the image, or say why it does not."""
-    if message is None:
-        return None, (
-            f'no sensor depth within {config.depth.max_offset_s:g} s of the image. Remap depth to '
-            'the topic of your camera, or raise depth.max_offset_s or depth.max_wait_s.'
-        )
-    frame_id = message.header.frame_id
-    if frame_id != image.frame_id:
-        return None, (
-            f'sensor depth is in frame {frame_id!r}, the image in {image.frame_id!r}. Let the '
-            'driver register depth to colour (align_depth.enable:=true for RealSense).'
-        )
-    try:
-        depth = conversions.to_depth(message, max_pixels=config.input.max_pixels)
-    except ConversionError as error:
-        return None, f'sensor depth rejected ({error.reason}): {error}'
-    if depth.size_hw != image.size_hw:
-        return None, (
-            f'sensor depth has size {depth.size_hw}, the image {image.size_hw} (rows, columns). '
-            'Let the driver register depth to colour (align_depth.enable:=true for RealSense).'
-        )
-    return depth, ''

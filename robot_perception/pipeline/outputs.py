@@ -108,7 +108,10 @@ def _object_points(frame: Published) -> Message:
 
 
 def _background_points(frame: Published) -> Message:
-    return _listed(frame, frame.scene.background_points())
+    points, ground = frame.scene.background_points(), frame.scene.ground
+    if points is not None and ground is not None and frame.config.points.remove_ground:
+        points = points.above(ground, frame.config.points.ground_tolerance_m)
+    return _listed(frame, points)
 
 
 def _listed(frame: Published, points: LabelledPoints | None) -> Message:
@@ -203,3 +206,16 @@ OUTPUTS = (
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,
 )
+
+# Goes out once, for now and for whoever comes late.
+LABEL_INFO, LABEL_INFO_TYPE = 'label_info', 'vision_msgs/msg/LabelInfo'
+
+
+def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> Stages:
+    """Everything that must run for the given outputs."""
+    stages = Stages.NONE
+    for output in outputs:
+        stages |= output.stages
+        if output.topic == 'points' and config.points.labels:
+            stages |= Stages.DETECTOR | Stages.SEGMENTER
+    return stages

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -74,6 +75,28 @@ class Tracker:
         """Forget all tracks, as after a jump of time."""
         self._tracks = []
         self._stamp_ns = 0
+
+    def memory(self) -> dict[str, Any]:
+        """Give all that the next frame will be compared with, as values of JSON."""
+        tracks = [
+            {**asdict(one), 'box_xyxy': one.box_xyxy.tolist(), 'velocity': one.velocity.tolist()}
+            for one in self._tracks
+        ]
+        return {'last_number': self._last_number, 'stamp_ns': self._stamp_ns, 'tracks': tracks}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Go on from what `memory` gave."""
+        self._last_number, self._stamp_ns = memory['last_number'], memory['stamp_ns']
+        self._tracks = [
+            _Track(
+                **{
+                    **one,
+                    'box_xyxy': np.array(one['box_xyxy'], np.float64),
+                    'velocity': np.array(one['velocity'], np.float64),
+                }
+            )
+            for one in memory['tracks']
+        ]
 
     def follow(self, found: Detections, stamp_ns: int, max_lost_s: float) -> Detections:
         """Number the detections of the next frame.

@@ -5,9 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
+from tiny_checkpoints import write_tiny_checkpoints
 import torch
 
-from robot_perception.core.errors import InputError, OutputError
+from robot_perception.core.errors import InputError, OutputError, WeightsMissingError
 from robot_perception.models import (
     build_depth_estimator,
     build_detector,
@@ -217,6 +219,51 @@ def test_a_training_learns(dataset, tmp_path, monkeypatch):
         on_report=lambda progress: losses.append(progress.loss),
     )
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize('task', sorted(RECIPES))
+def test_a_training_can_start_from_an_earlier_one(dataset, tmp_path, monkeypatch, task):
+    monkeypatch.setattr(RECIPES[task], 'batch_size', 2)
+    monkeypatch.setattr(RECIPES[task], 'learning_rate', 0.0)
+    monkeypatch.setattr(RECIPES[task], 'weight_decay', 0.0)
+    first = train_demo_model(task, dataset, tmp_path / 'first', steps=1)[0]
+    one, other = (
+        train_demo_model(
+            task, dataset, tmp_path / name, steps=1, start=tmp_path / 'first', bfloat16=half
+        )[0]
+        for name, half in (('one', False), ('other', True))
+    )
+    for again in (one, other):
+        found = load_file(again / 'model.safetensors')
+        for name, value in load_file(first / 'model.safetensors').items():
+            # Running means of the batches move on without a rate.
+            if 'running' not in name and 'num_batches' not in name:
+                assert torch.equal(value, found[name]), name
+
+
+def test_a_start_that_does_not_fit_is_refused(dataset, tmp_path):
+    with pytest.raises(WeightsMissingError, match=r'segmenter\.model: .*sam2: expected a config'):
+        train_demo_model('segmenter', dataset, tmp_path / 'out', steps=1, start=tmp_path)
+    tiny = write_tiny_checkpoints(tmp_path / 'tiny')['segmenter']
+    tiny.rename(tmp_path / 'sam2')
+    with pytest.raises(InputError, match='sam2: expected a network of the same layers'):
+        train_demo_model('segmenter', dataset, tmp_path / 'out', steps=1, start=tmp_path)
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('task', sorted(RECIPES))
+def test_mixed_precision_changes_the_loss_a_little(dataset, task):
+    recipe = RECIPES[task]()
+    torch.manual_seed(0)
+    modules = recipe.build().eval()
+    batch = training_batch(dataset, 0, 2)
+    losses = []
+    for half in (False, True):
+        torch.manual_seed(1)
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            losses.append(float(recipe.loss(modules, batch, 0.0).detach()))
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_the_state_of_another_training_is_refused(dataset, tmp_path):

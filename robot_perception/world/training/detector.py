@@ -9,6 +9,7 @@ import torch
 from torch import nn
 import transformers
 
+from robot_perception.models.catalogue import Task
 from robot_perception.models.preprocess import Preprocessor
 from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
@@ -43,6 +44,7 @@ class DetectorRecipe:
     queries that are matched with an object do.
     """
 
+    task: Task = 'detector'
     steps = 3800
     batch_size = 16
     learning_rate = 8e-4

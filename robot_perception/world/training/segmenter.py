@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 import transformers
 
+from robot_perception.models.catalogue import Task
 from robot_perception.models.preprocess import Preprocessor
 from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
@@ -51,6 +52,7 @@ _preprocess = Preprocessor(
 class SegmenterRecipe:
     """SAM 2 that answers a box with one mask."""
 
+    task: Task = 'segmenter'
     steps = 4500
     batch_size = 4
     learning_rate = 1.5e-3

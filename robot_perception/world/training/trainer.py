@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from robot_perception.core.errors import OutputError
+from robot_perception.models.catalogue import Task
 from robot_perception.world.training.batches import Batch, training_batch, watched_batches
 from robot_perception.world.training.dataset import Dataset
 
@@ -48,6 +49,7 @@ class Recipe(Protocol):
     """How one network learns.
 
     Attributes:
+        task: of its network.
         steps: that the shipped checkpoint was trained for.
         batch_size: scenes in a step.
         learning_rate: highest.
@@ -55,6 +57,7 @@ class Recipe(Protocol):
 
     """
 
+    task: Task
     steps: int
     batch_size: int
     learning_rate: float
@@ -96,13 +99,16 @@ def learn(
     *,
     steps: int,
     report_every: int,
+    start: Mapping[str, torch.Tensor] | None = None,
+    bfloat16: bool = False,
     on_step: Callable[[int], object] = lambda _: None,
     on_report: Callable[[Progress], object] = lambda _: None,
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
     """Train, or go on where an interrupted call has left ``folder``.
 
     The state is written at each report. The same steps on the same machine with the same count
-    of threads give the same weights, interrupted or not.
+    of threads give the same weights, interrupted or not. ``start`` has the first weights of the
+    module called ``network``; ``bfloat16`` reckons losses in mixed precision.
 
     Returns:
         The network with averaged weights.
@@ -112,7 +118,7 @@ def learn(
 
     """
     torch.manual_seed(0)
-    state = _begin(recipe)
+    state = _begin(recipe, start)
     begun = _resume(folder / STATE, steps, state)
     on_step(begun)
     modules, optimizer = state.modules, state.optimizer
@@ -124,7 +130,8 @@ def learn(
         for group in optimizer.param_groups:
             group['lr'] = recipe.learning_rate * _rate(step, steps)
         batch = training_batch(dataset, step, recipe.batch_size)
-        loss = recipe.loss(modules, batch, step / steps)
+        with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
+            loss = recipe.loss(modules, batch, step / steps)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(modules.parameters(), _LARGEST_GRADIENT)
@@ -160,8 +167,10 @@ class _State:
         return {'modules': self.modules, 'average': self.average, 'optimizer': self.optimizer}
 
 
-def _begin(recipe: Recipe) -> _State:
+def _begin(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _State:
     modules = recipe.build()
+    if start is not None:
+        modules['network'].load_state_dict(start)
     average = copy.deepcopy(modules)
     for weight in average.parameters():
         weight.requires_grad = False

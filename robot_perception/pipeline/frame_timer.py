@@ -1,0 +1,53 @@
+"""The account of the time of each frame, as it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from robot_perception.conversions import FrameTiming
+from robot_perception.pipeline.timing import StageTiming, TimingWindow
+
+_NANOSECONDS = 1e9
+
+
+class FrameTimer:
+    """Describes the stages of a frame beside those of the frames before it."""
+
+    def __init__(self, frames: int, now_ns: Callable[[], int]) -> None:
+        """Remember at most ``frames``; ``now_ns`` is the clock that stamps are compared with."""
+        self._window = TimingWindow(frames)
+        self._now_ns = now_ns
+
+    def add(
+        self, seconds: Mapping[str, float], stamp_ns: int, before: FrameTiming | None = None
+    ) -> FrameTiming:
+        """Account for stages that have run, after those of ``before``."""
+        rows = self._window.add(seconds)
+        timing = FrameTiming(
+            stages=tuple(row.stage for row in rows),
+            last_s=tuple(row.last_s for row in rows),
+            p50_s=tuple(row.p50_s for row in rows),
+            p95_s=tuple(row.p95_s for row in rows),
+            p99_s=tuple(row.p99_s for row in rows),
+            window=len(self._window),
+            age_s=(self._now_ns() - stamp_ns) / _NANOSECONDS,
+        )
+        if before is None:
+            return timing
+        return replace(
+            timing,
+            stages=before.stages + timing.stages,
+            last_s=before.last_s + timing.last_s,
+            p50_s=before.p50_s + timing.p50_s,
+            p95_s=before.p95_s + timing.p95_s,
+            p99_s=before.p99_s + timing.p99_s,
+        )
+
+    def summary(self) -> tuple[StageTiming, ...]:
+        """Describe every stage seen so far."""
+        return self._window.summary()
+
+    def clear(self) -> None:
+        """Forget everything, as after a jump of time."""
+        self._window.clear()

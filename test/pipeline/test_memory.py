@@ -1,0 +1,49 @@
+"""A pipeline that goes on from another's memory sees what the other would have seen."""
+
+import json
+
+import numpy as np
+import pytest
+
+from robot_perception.conversions import RosbagsFactory, scene_message
+from robot_perception.conversions.header import header_message
+from robot_perception.conversions.timing import FrameTiming
+from robot_perception.core import CameraModel, Image, MetricDepth
+from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.sources.typestore import message_store
+
+TYPES = message_store()
+MAKE = RosbagsFactory(TYPES)
+CAMERA = CameraModel.nominal((48, 64), 60.0)
+
+
+def pipeline():
+    return PerceptionPipeline.from_preset(
+        'stub', {'depth.source': 'fused', 'features.every_k': 3, 'depth.every_k': 2}
+    )
+
+
+def told(scene):
+    message = scene_message(
+        MAKE, header_message(MAKE, scene.image.stamp_ns, 'eye'), scene, FrameTiming.unknown()
+    )
+    return bytes(TYPES.serialize_cdr(message, 'robot_perception/msg/Scene'))
+
+
+def see(eye, index):
+    random = np.random.default_rng(index)
+    image = Image(random.integers(0, 256, (48, 64, 3), np.uint8), stamp_ns=index * 10**8)
+    sensor = MetricDepth.from_metres(random.uniform(0.5, 4.0, (48, 64)).astype(np.float32))
+    return told(eye.process(image, CAMERA, sensor_depth=sensor))
+
+
+@pytest.mark.parametrize('pause', [1, 3, 4, 8])
+def test_going_on_after_a_pause_changes_nothing(pause):
+    whole, first, second = pipeline(), pipeline(), pipeline()
+    expected = [see(whole, index) for index in range(1, 11)]
+    got = [see(first, index) for index in range(1, pause + 1)]
+    second.remember(json.loads(json.dumps(first.memory())))
+    assert got + [see(second, index) for index in range(pause + 1, 11)] == expected
+    # The pause would show: a pipeline without memory says something else.
+    fresh = pipeline()
+    assert [see(fresh, index) for index in range(pause + 1, 11)] != expected[pause:]
