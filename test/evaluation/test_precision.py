@@ -1,6 +1,7 @@
 """Average precision, against COCO's own code."""
 
 import contextlib
+from dataclasses import replace
 import io
 
 import numpy as np
@@ -96,3 +97,42 @@ def test_of_many_predictions_the_best_hundred_count():
     assert len(frame.found) == 100
     assert frame.found.scores[0] == 1
     assert frame.found.scores.min() == pytest.approx(50 / 149)
+
+
+def average(frames):
+    return PrecisionCurves(frames, NAMES).figures(np.ones(len(frames), np.int64)).as_array()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_what_changes_nothing(seed):
+    rng = np.random.default_rng(seed)
+    frames = [random_frame(rng) for _ in range(6)]
+    before = average(frames)
+    assert average(frames[::-1]) == pytest.approx(before)
+    assert average(frames * 2) == pytest.approx(before)
+    # Scores are only compared.
+    halved = [
+        FrameBoxes(replace(one.found, scores=one.found.scores / 2), one.truth, one.counted)
+        for one in frames
+    ]
+    assert average(halved) == pytest.approx(before)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_what_never_makes_it_better(seed):
+    rng = np.random.default_rng(seed)
+    frames = [random_frame(rng, found=10) for _ in range(4)]
+    before = average(frames)
+    first = frames[0]
+    worse = detections(
+        np.concatenate([first.found.boxes_xyxy, [[200, 200, 210, 210]]]),
+        [*first.found.scores, 0],
+        [*first.found.class_ids, 0],
+    )
+    invented = [FrameBoxes(worse, first.truth, first.counted), *frames[1:]]
+    assert (average(invented) <= before + 1e-12).all()
+    for place in range(len(first.found)):
+        fewer = first.found.select(np.arange(len(first.found)) != place)
+        dropped = [FrameBoxes(fewer, first.truth, first.counted), *frames[1:]]
+        # A dropped prediction never raises the recall, whatever it was.
+        assert average(dropped)[3] <= before[3] + 1e-12
