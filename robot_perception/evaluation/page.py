@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from itertools import groupby, pairwise
+from itertools import pairwise
 import math
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def page(report: Report, cases: Sequence[Case], about: Mapping[str, str]) -> str
             *map(_worst, cases),
             '</div>',
         ]
-    parts.append(_table(report.rows))
+    parts.append(_table(report))
     return document('How well the robot sees', parts, _STYLE)
 
 
@@ -134,8 +134,7 @@ def _tiles(rows: Sequence[Row]) -> Iterator[str]:
 
 def _charts(report: Report) -> Iterator[str]:
     by_group = {
-        group: [row for row in rows if row.value is not None]
-        for group, rows in groupby(report.rows, lambda row: row.group)
+        group: [row for row in rows if row.value is not None] for group, rows in report.groups()
     }
     if report.curves:
         yield _chart(
@@ -221,9 +220,9 @@ def _worst(case: Case) -> str:
     return f'<figure tabindex="0"><img loading="lazy" alt="{alt}" src="data:image/jpeg;base64,{text}"></figure>'
 
 
-def _table(rows: Sequence[Row]) -> str:
+def _table(report: Report) -> str:
     body = []
-    for group, members in groupby(rows, lambda row: row.group):
+    for group, members in report.groups():
         body.append(f'<tr><td class="group" colspan="5">{escape(group)}</td></tr>')
         body += [
             f'<tr><td>{escape(row.name)}</td><td class="number">{value_text(row.value)}</td>'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -91,10 +91,20 @@ class Report:
             ],
         }
 
-    def as_text(self) -> str:
-        """Write a table with aligned columns, without a line break at its end."""
-        lines = [('', 'value', '95 % interval', 'unit', 'better')]
+    def groups(self) -> Iterator[tuple[str, list[Row]]]:
+        """Give the groups of which anything is known, with all their rows."""
         for group, rows in groupby(self.rows, lambda row: row.group):
+            members = list(rows)
+            if any(row.value is not None for row in members):
+                yield group, members
+
+    def as_text(self) -> str:
+        """Write a table with aligned columns, without a line break at its end.
+
+        Groups of which nothing is known are left out.
+        """
+        lines = [('', 'value', '95 % interval', 'unit', 'better')]
+        for group, rows in self.groups():
             lines.append((group, '', '', '', ''))
             lines.extend(_line(row) for row in rows)
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
