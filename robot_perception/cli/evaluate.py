@@ -99,6 +99,8 @@ def run(arguments: argparse.Namespace) -> int:
             true_box_masks=frame.true_box_masks,
         )
         worst.add(evaluation.Case(frame.name, frame.scene, frame.truth, errors))
+    if sys.stderr.isatty():
+        print('working out the figures and their intervals ...', file=sys.stderr)
     report = figures.report()
     cases = worst.cases()
     results = evaluation.results_to_dict(

@@ -12,7 +12,7 @@ from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
 from robot_perception.evaluation.precision import FrameBoxes, PrecisionCurves
 from robot_perception.evaluation.record import FrameRecord
 from robot_perception.evaluation.report import PrecisionCurve, Row
-from robot_perception.evaluation.resampling import Estimated, number, Resampling
+from robot_perception.evaluation.resampling import Estimated, estimated, number, Resampling
 from robot_perception.evaluation.rows import make_row, mean
 
 # Groups of rows that a chart is drawn of.
@@ -58,7 +58,7 @@ def _precision(
 
     values = coco_figures(frames, class_names).as_array().tolist()
     return [
-        Estimated(number(value), one.low, one.high)
+        estimated(number(value), one.low, one.high)
         for value, one in zip(values, resampling.figures(estimate), strict=True)
     ]
 

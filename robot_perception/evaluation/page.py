@@ -24,6 +24,7 @@ from robot_perception.viewer.page import document
 
 _JPEG_QUALITY = 88
 _WIDEST_PX = 1280
+_MOST_CLASSES = 12
 # Figures of the headline: group, name, title.
 _HEADLINE = (
     ('detector', 'AP', 'AP of boxes'),
@@ -136,12 +137,14 @@ def _charts(report: Report) -> Iterator[str]:
     by_group = {
         group: [row for row in rows if row.value is not None] for group, rows in report.groups()
     }
+    objects = report.objects
     if report.curves:
+        shown = [one for one in report.curves if not one.name or len(objects) <= _MOST_CLASSES]
+        grey = '; each class at 0.5 in grey' if any(one.name for one in shown) else ''
         yield _chart(
             'Precision over recall',
-            'Mean over classes at a box IoU of 0.5 (line) and 0.75 (dashed); '
-            'each class at 0.5 in grey.',
-            line_chart([_curve(one) for one in report.curves], 'recall', 'precision', y_top=1.0),
+            f'Mean over classes at a box IoU of 0.5 (line) and 0.75 (dashed){grey}.',
+            line_chart([_curve(one) for one in shown], 'recall', 'precision', y_top=1.0),
         )
     if by_group.get(LOSSES):
         counts = {row.name: row.value or 0.0 for row in by_group.get(ERRORS, ())}
@@ -157,13 +160,7 @@ def _charts(report: Report) -> Iterator[str]:
             ),
         )
     if by_group.get(BY_CLASS):
-        yield _chart(
-            'AP by class',
-            f'COCO average precision; {_listed(report.objects)}.',
-            bar_chart(
-                [_bar(row, value_text(row.value)) for row in by_group[BY_CLASS]], 'AP by class'
-            ),
-        )
+        yield _class_chart(by_group[BY_CLASS], objects)
     if by_group.get(RANGES):
         yield _chart(
             'Depth error over distance',
@@ -172,6 +169,23 @@ def _charts(report: Report) -> Iterator[str]:
                 [_range_line(by_group[RANGES])], 'true depth, metres', 'mean relative error'
             ),
         )
+
+
+def _class_chart(rows: Sequence[Row], objects: Mapping[str, int]) -> str:
+    worst = sorted(rows, key=lambda row: row.value or 0.0)[:_MOST_CLASSES]
+    if len(worst) < len(rows):
+        text = f'COCO average precision of the worst {len(worst)} of {len(rows)} classes, worst first.'
+    else:
+        worst = list(rows)
+        text = 'COCO average precision, and how many true objects there are.'
+    return _chart(
+        'AP by class',
+        text,
+        bar_chart(
+            [_bar(row, f'{value_text(row.value)}  (of {objects[row.name]})') for row in worst],
+            'AP by class',
+        ),
+    )
 
 
 def _chart(title: str, text: str, svg: str) -> str:
@@ -244,7 +258,3 @@ def _interval(row: Row) -> str:
     if row.low is None or row.high is None:
         return ''
     return f'{value_text(row.low)} to {value_text(row.high)}'
-
-
-def _listed(objects: Mapping[str, int]) -> str:
-    return ', '.join(f'{count} {name}' for name, count in objects.items())
