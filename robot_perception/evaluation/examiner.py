@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_perception.core import Detections, Masks, Scene
+from robot_perception.core.boxes import distinct
 from robot_perception.core.errors import ConfigError
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.evaluation.truth import Truth
@@ -17,6 +18,8 @@ from robot_perception.pipeline.parameters import with_values
 
 # Average precision looks at all predictions; those scoring less change nothing in it.
 LEAST_SCORE = 0.01
+# More than those, since some overlap too much.
+_CANDIDATES = 3 * MAX_DETECTIONS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +41,8 @@ class Answer:
 class Examiner:
     """A pipeline that also tells its unlikely predictions, and its masks of true boxes.
 
-    The detector runs once for each frame: it is asked for all candidates, which are kept, and
-    those above the configured threshold go on through the pipeline. The segmenter runs a second
+    The detector runs once for each frame: it is asked for all candidates, which are kept as far as
+    they do not overlap too much, and those above the configured threshold go on through the pipeline. The segmenter runs a second
     time, for the true boxes, outside the measured times.
     """
 
@@ -89,7 +92,11 @@ class Examiner:
         masks = None
         if self._segmenter is not None:
             masks = self._segmenter.segment(Frame(truth.image), truth.detections.boxes_xyxy)
-        return Answer(scene, None if self._detector is None else self._detector.last, masks)
+        if self._detector is None:
+            return Answer(scene, None, masks)
+        candidates = self._detector.last
+        picked = distinct(candidates.boxes_xyxy, self._config.detector.max_overlap)
+        return Answer(scene, candidates.select(picked[:MAX_DETECTIONS]), masks)
 
 
 def check_config(config: PerceptionConfig) -> None:
@@ -116,7 +123,7 @@ class _RememberingDetector:
         self.last = self._detector.detect(
             frame,
             threshold=min(threshold, LEAST_SCORE),
-            max_objects=max(max_objects, MAX_DETECTIONS),
+            max_objects=max(max_objects, _CANDIDATES),
         )
         # Best first, so that these are what the detector gives when it is asked for them only.
         return self.last.select(np.flatnonzero(self.last.scores > threshold)[:max_objects])

@@ -12,7 +12,8 @@ from robot_perception.evaluation import Examiner
 from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.parameters import with_values
 
-STUB = PerceptionConfig.from_preset('stub')
+# All boxes here are the same.
+STUB = PerceptionConfig.from_preset('stub', {'detector.max_overlap': 1.0})
 
 
 class ManyBoxes:
@@ -55,6 +56,13 @@ def test_the_scene_is_that_of_the_pipeline(threshold):
     assert np.array_equal(answer.scene.detections.scores, expected.detections.scores)
     assert np.array_equal(answer.scene.masks.pixels, expected.masks.pixels)
     assert list(answer.scene.timing_s) == list(expected.timing_s)
+
+
+def test_candidates_do_not_overlap_too_much():
+    config = with_values(STUB, {'detector.max_overlap': 0.99})
+    answer = Examiner(config, Networks(detector=ManyBoxes())).ask(example_truth())
+    assert answer.candidates.scores.tolist() == [1.0]
+    assert answer.scene.detections.scores.tolist() == [1.0]
 
 
 def test_the_detector_runs_once_and_the_segmenter_gets_what_is_above_the_threshold():
