@@ -161,11 +161,6 @@ def _bag_frames(arguments: argparse.Namespace) -> Iterator[Frame]:
     from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
     from robot_perception.evaluation import pair_by_stamp, truth_of_bag  # noqa: PLC0415
 
-    print(
-        'note: bags hold what scored above the threshold of their time, so that AP is a lower '
-        'bound.',
-        file=sys.stderr,
-    )
     scenes = (one.scene for one in recorded_scenes(arguments.predictions, arguments.node))
     paired = only_found = only_true = 0
     for scene, truth in pair_by_stamp(scenes, truth_of_bag(arguments.truth)):
@@ -183,6 +178,11 @@ def _bag_frames(arguments: argparse.Namespace) -> Iterator[Frame]:
             f'{arguments.predictions}: expected results of the stamps in {arguments.truth}, got '
             f'none of {only_found} and {only_true}. Are they of one recording?'
         )
+    print(
+        'note: bags hold what scored above the threshold of their time, so that AP is a lower '
+        'bound.',
+        file=sys.stderr,
+    )
     if only_found or only_true:
         print(
             f'note: {only_true} true frames have no result and {only_found} results no truth; '
