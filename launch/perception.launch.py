@@ -24,6 +24,7 @@ SHOWN = (
 
 def generate_launch_description() -> LaunchDescription:
     image = LaunchConfiguration('image')
+    depth = LaunchConfiguration('depth')
     namespace = LaunchConfiguration('namespace')
 
     arguments = [
@@ -42,7 +43,14 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'depth',
             default_value='depth',
-            description='Topic of registered sensor depth, read if depth.source is sensor.',
+            description='Topic of sensor depth, read if depth.source is sensor or fused.',
+        ),
+        DeclareLaunchArgument(
+            'depth_camera_info',
+            default_value=PythonExpression(
+                ["'/'.join([*('", depth, "'.split('/')[:-1] or ['", depth, "']), 'camera_info'])"]
+            ),
+            description='Topic of its calibration, to register it; by default the one beside it.',
         ),
         DeclareLaunchArgument(
             'params_file',
@@ -98,7 +106,8 @@ def generate_launch_description() -> LaunchDescription:
             # A name is remapped as a whole, so the compressed topic needs a rule of its own.
             ('image/compressed', [image, '/compressed']),
             ('camera_info', LaunchConfiguration('camera_info')),
-            ('depth', LaunchConfiguration('depth')),
+            ('depth', depth),
+            ('depth/camera_info', LaunchConfiguration('depth_camera_info')),
         ],
         ros_arguments=['--log-level', LaunchConfiguration('log_level')],
         output='screen',

@@ -17,8 +17,8 @@ FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 PERCEPTION, REPLAY = FILES
 ARGUMENTS = {
     'perception.launch.py': {
-        'image', 'camera_info', 'depth', 'params_file', 'namespace', 'autostart', 'use_sim_time',
-        'log_level', 'rviz',
+        'image', 'camera_info', 'depth', 'depth_camera_info', 'params_file', 'namespace',
+        'autostart', 'use_sim_time', 'log_level', 'rviz',
     },
     'replay.launch.py': {
         'source', 'rate', 'loop', 'clock', 'params_file', 'namespace', 'log_level', 'rviz',
@@ -159,14 +159,17 @@ def test_launch_loads_the_file(path):
 @pytest.mark.ros
 @pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None, reason='needs launch_ros')
 @pytest.mark.parametrize(
-    ('image', 'camera_info'),
+    ('topic', 'name', 'camera_info', 'found'),
     [
-        ('image', 'camera_info'),
-        ('/camera/color/image_raw', '/camera/color/camera_info'),
-        ('left/image_rect', 'left/camera_info'),
+        ('image', 'image', 'camera_info', 'camera_info'),
+        ('image', '/camera/color/image_raw', 'camera_info', '/camera/color/camera_info'),
+        ('image', 'left/image_rect', 'camera_info', 'left/camera_info'),
+        # Not the one beside the image.
+        ('depth', 'depth', 'depth_camera_info', 'depth/camera_info'),
+        ('depth', '/camera/depth/image_raw', 'depth_camera_info', '/camera/depth/camera_info'),
     ],
 )
-def test_calibration_is_sought_beside_the_images(image, camera_info):
+def test_calibration_is_sought_beside_the_images(topic, name, camera_info, found):
     from launch import LaunchContext
     from launch.launch_description_sources import PythonLaunchDescriptionSource
     from launch.utilities import perform_substitutions
@@ -174,6 +177,6 @@ def test_calibration_is_sought_beside_the_images(image, camera_info):
     context = LaunchContext()
     source = PythonLaunchDescriptionSource(str(PERCEPTION))
     description = source.get_launch_description(context)
-    context.launch_configurations['image'] = image
-    (argument,) = (one for one in description.get_launch_arguments() if one.name == 'camera_info')
-    assert perform_substitutions(context, argument.default_value) == camera_info
+    context.launch_configurations[topic] = name
+    (argument,) = (one for one in description.get_launch_arguments() if one.name == camera_info)
+    assert perform_substitutions(context, argument.default_value) == found

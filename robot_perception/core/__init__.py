@@ -11,7 +11,10 @@ from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
+from robot_perception.core.pose import Pose
 from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
+from robot_perception.core.transform_buffer import TransformBuffer
+from robot_perception.core.transforms import StampedTransform
 
 __all__ = [
     'Box3D',
@@ -26,9 +29,12 @@ __all__ = [
     'ObjectPosition',
     'Plane',
     'PointCloud',
+    'Pose',
     'RelativeDepth',
     'Scene',
     'SceneFeatures',
     'SceneObject',
+    'StampedTransform',
+    'TransformBuffer',
     'scaled',
 ]

@@ -5,6 +5,7 @@
     │   ├── ShapeError                  an array has the wrong shape or dtype
     │   ├── CalibrationError            a camera calibration cannot be used for 3D
     │   └── ConversionError             a message cannot become an image, or back
+    ├── TransformError                  where one frame is in another is not known
     ├── ConfigError (ValueError)        a parameter has a bad name, type or value
     ├── ModelError                      a network cannot be loaded or run
     │   ├── UnknownModelError           no catalogue row and no folder of that name
@@ -58,6 +59,26 @@ class ConversionError(InputError):
         """Keep the slug beside the sentence."""
         super().__init__(message)
         self.reason = reason
+
+
+class TransformError(PerceptionError):
+    """Where one frame is in another, at the time asked for, is not known.
+
+    Attributes:
+        reason: ``'unknown_frame'``, ``'disconnected'``, ``'too_new'``, ``'too_old'`` or
+            ``'loop'``. What is too old, or a loop, does not mend by waiting.
+
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        """Keep the slug beside the sentence."""
+        super().__init__(message)
+        self.reason = reason
+
+    @property
+    def may_come(self) -> bool:
+        """Whether what is missing may only be late."""
+        return self.reason in {'unknown_frame', 'disconnected', 'too_new'}
 
 
 class ConfigError(PerceptionError, ValueError):

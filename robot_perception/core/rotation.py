@@ -11,6 +11,7 @@ from robot_perception.core.box3d import Quaternion
 
 # Place of w in a quaternion.
 _W = 3
+_SMALL_SINE = 1e-6
 
 
 def quaternion_of(matrix: Float64Array) -> Quaternion:
@@ -48,3 +49,30 @@ def matrix_of(rotation_xyzw: Quaternion) -> Float64Array:
             [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
         ]
     )
+
+
+def slerp(first: Quaternion, second: Quaternion, share: float) -> Quaternion:
+    """Turn evenly from one unit quaternion to another, the shorter way about.
+
+    Shoemake (1985), as tf2 does.
+
+    Args:
+        first: where to begin.
+        second: where to end.
+        share: 0 = first, 1 = second.
+
+    """
+    pairs = tuple(zip(first, second, strict=True))
+    sign = -1.0 if sum(a * b for a, b in pairs) < 0 else 1.0
+    # By the chord and its complement: the arc cosine of what is nearly 1 has lost its digits.
+    chord = math.hypot(*(a - sign * b for a, b in pairs))
+    angle = 2 * math.atan2(chord, math.hypot(*(a + sign * b for a, b in pairs)))
+    sine = math.sin(angle)
+    if sine < _SMALL_SINE:
+        # Nearly one rotation: its sine divides nothing safely, and a straight line is the arc.
+        weights = 1 - share, share
+    else:
+        weights = math.sin((1 - share) * angle) / sine, math.sin(share * angle) / sine
+    x, y, z, w = (weights[0] * a + sign * weights[1] * b for a, b in pairs)
+    norm = math.hypot(x, y, z, w)
+    return x / norm, y / norm, z / norm, w / norm

@@ -8,6 +8,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+_TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 _TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
 
 
@@ -57,14 +58,13 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
 def _qos_problem(
     topic: str, role: str, policy: str, ours: TopicEndpointInfo, peer: TopicEndpointInfo
 ) -> str:
-    remedies = {
-        'subscription': 'Set input.reliability to auto',
-        'publisher': f'Set qos_overrides.{topic}.publisher.{policy}',
-    }
+    remedy = f'Set qos_overrides.{topic}.{role}.{policy}'
+    if role == 'subscription' and ours.topic_type != _TRANSFORMS:
+        remedy = 'Set input.reliability to auto'
     return (
         f'{topic}: our {role} is {_words(ours.qos_profile)}, node {peer.node_name} is '
         f'{_words(peer.qos_profile)}; they cannot connect. '
-        f'{remedies[role]}, or change the other side.'
+        f'{remedy}, or change the other side.'
     )
 
 

@@ -69,6 +69,7 @@ class NodeView:
         counts, before: account of frames, now and at the last report.
         period_s: time between the two.
         connections: peers that cannot be heard.
+        bad_transform: what was wrong with a transform since the last report, empty for nothing.
         health: what the worker found, None without a worker.
         stages: times of the stages.
         clock_missing: simulated time is used and none has come.
@@ -83,6 +84,7 @@ class NodeView:
     before: FrameCounts
     period_s: float
     connections: Sequence[str]
+    bad_transform: str
     health: Health | None
     stages: Sequence[StageTiming]
     clock_missing: bool
@@ -104,6 +106,7 @@ def statuses_of(view: NodeView) -> list[Status]:
                 problem_status('depth', health.depth, 'depth comes in metres'),
                 values=_fit_values(health.depth_fit),
             ),
+            tf_status(health.frames, view.bad_transform),
             problem_status('model', health.model, 'networks run'),
             problem_status('outputs', health.output, 'outputs go out'),
             clock_status(health.age_s, missing=view.clock_missing),
@@ -165,6 +168,13 @@ def _judgement(
 
 def _grown(now: Mapping[str, int], before: Mapping[str, int]) -> set[str]:
     return {reason for reason, count in now.items() if count > before.get(reason, 0)}
+
+
+def tf_status(problem: str | None, bad_transform: str) -> Status:
+    """Say what TF lacks. Results still go out, in the optical frame: this is a warning."""
+    if problem or bad_transform:
+        return Status('tf', WARN, f'{problem or ""} {bad_transform}'.strip())
+    return problem_status('tf', problem, 'frames are known')
 
 
 def timing_status(stages: Sequence[StageTiming], age_s: float) -> Status:

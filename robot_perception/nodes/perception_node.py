@@ -31,15 +31,18 @@ from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
-from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.outputs import MarkerMemory
+from robot_perception.pipeline.sensor_depth import DepthCamera
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
 _EXIT_FAILED, _EXIT_BAD_ARGUMENTS = 1, 2
+_DEPTH_TOPIC, _DEPTH_INFO_TOPIC = 'depth', 'depth/camera_info'
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
@@ -62,12 +65,16 @@ class PerceptionNode(LifecycleNode):
         self._depth_buffer = DepthBuffer()
         self._worker: FrameWorker | None = None
         super().__init__('perception', **kwargs)
+        self._transforms = TransformListener(self)
         try:
             self._config = declare_config(self)
         except ConfigError:
             self.destroy_node()
             raise
         self._calibration = CalibrationKeeper()
+        self._depth_camera = DepthCamera(
+            self.resolve_topic_name(_DEPTH_TOPIC), self.resolve_topic_name(_DEPTH_INFO_TOPIC)
+        )
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
         self._inputs: list[Input] = []
@@ -131,12 +138,15 @@ class PerceptionNode(LifecycleNode):
         super().on_activate(state)
         self._slot.open()
         self._depth_buffer.open()
+        self._transforms.open()
         self._worker = FrameWorker(
             slot=self._slot,
             pipeline=self._pipeline,
             publishers=self._outputs,
             calibration=self._calibration,
             depth_buffer=self._depth_buffer,
+            depth_camera=self._depth_camera,
+            transforms=self._transforms,
             markers=self._markers,
             image_topic=lambda: self._image_topic,
             now_ns=lambda: int(self.get_clock().now().nanoseconds),
@@ -171,6 +181,7 @@ class PerceptionNode(LifecycleNode):
     def _stop_worker(self) -> None:
         self._slot.close('inactive')
         self._depth_buffer.close()
+        self._transforms.close()
         if self._worker is not None:
             self._worker.join()
             self._worker = None
@@ -179,6 +190,7 @@ class PerceptionNode(LifecycleNode):
         for one in self._inputs:
             one.destroy()
         self._inputs.clear()
+        self._transforms.listen(moving=False, static=False)
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = None
@@ -193,7 +205,16 @@ class PerceptionNode(LifecycleNode):
         info = one_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
         self._listen(info, self._calibration.keep)
         if config.depth.source != 'model':
-            self._listen(one_topic(self, 'depth', 'sensor_msgs/msg/Image'), self._depth_buffer.put)
+            depth = one_topic(self, _DEPTH_TOPIC, 'sensor_msgs/msg/Image')
+            self._listen(depth, self._depth_buffer.put)
+            depth_info = one_topic(self, _DEPTH_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo')
+            self._listen(depth_info, self._depth_camera.keep)
+        self._hear_transforms(config)
+
+    def _hear_transforms(self, config: PerceptionConfig) -> None:
+        # Where a depth camera sits beside a colour camera is told on /tf_static.
+        needed = config.frames.needs_tf
+        self._transforms.listen(moving=needed, static=needed or config.depth.source != 'model')
 
     def _listen(self, topics: Sequence[Topic], callback: Callable[[Message], None]) -> None:
         self._inputs.append(Input(self, topics, callback, self._config.input.reliability))
@@ -245,12 +266,18 @@ class PerceptionNode(LifecycleNode):
                 self._pipeline.reconfigure(config)
             except ConfigError as error:
                 return SetParametersResult(successful=False, reason=str(error))
+            try:
+                self._hear_transforms(config)
+            except PerceptionError as error:
+                self._pipeline.reconfigure(self._config)
+                return SetParametersResult(successful=False, reason=str(error))
         self._config = config
         return result
 
     def _on_time_jump(self, _: object) -> None:
         self._slot.discard('time_jump')
         self._depth_buffer.clear()
+        self._transforms.clear()
         if self._worker is not None:
             self._worker.time_jumped()
 
@@ -267,6 +294,7 @@ class PerceptionNode(LifecycleNode):
             before=self._reported,
             period_s=_DIAGNOSTICS_PERIOD_S,
             connections=self._connection_problems(),
+            bad_transform=self._transforms.take_fault(),
             health=None if worker is None else worker.health,
             stages=() if worker is None else worker.timing.summary(),
             clock_missing=now.nanoseconds == 0,
@@ -279,6 +307,7 @@ class PerceptionNode(LifecycleNode):
         problems: list[str] = []
         for one in self._inputs:
             problems += one.problems()
+        problems += self._transforms.problems()
         if self._outputs is not None:
             for publisher in self._outputs.all:
                 problems += publisher_problems(self, publisher.topic_name)

@@ -6,6 +6,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 # A few frames of history let a slow peer catch up.
 _DEPTH = 5
+# As many as those of tf2 keep: transforms come from many publishers in bursts.
+_TRANSFORMS = 100
 
 
 def camera_input() -> QoSProfile:
@@ -21,6 +23,16 @@ def output() -> QoSProfile:
 def latched() -> QoSProfile:
     """Reliable, transient local: whoever comes late gets the last message."""
     return _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def transforms() -> QoSProfile:
+    """Reliable, volatile: what broadcasters of /tf offer."""
+    return _profile(_TRANSFORMS, ReliabilityPolicy.RELIABLE)
+
+
+def static_transforms() -> QoSProfile:
+    """Reliable, transient local: /tf_static is told once, to whoever comes late as well."""
+    return _profile(_TRANSFORMS, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def _profile(

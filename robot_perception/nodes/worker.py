@@ -18,11 +18,13 @@ from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stages
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
 from robot_perception.pipeline.frame_timer import FrameTimer
 from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, TIMING
+from robot_perception.pipeline.sensor_depth import DepthCamera
 
 _LOG_PERIOD_S = 1.0
 _RELATIVE = (
@@ -39,6 +41,7 @@ class Health:
         calibration: why there is no 3D for want of a calibration.
         depth: why there is no metric depth, or none that the sensor was heard for.
         depth_fit: of the last frame whose depth was fitted to the sensor.
+        frames: why 3D is not in the frame, or not upright, as asked for.
         model: what the last failing network said.
         output: what the last failing output said.
         age_s: age of the last image when its outputs were out, by the node's clock; NaN before
@@ -49,6 +52,7 @@ class Health:
     calibration: str | None = None
     depth: str | None = None
     depth_fit: DepthFit | None = None
+    frames: str | None = None
     model: str | None = None
     output: str | None = None
     age_s: float = math.nan
@@ -65,6 +69,8 @@ class FrameWorker:
         publishers: OutputPublishers,
         calibration: CalibrationKeeper,
         depth_buffer: DepthBuffer,
+        depth_camera: DepthCamera,
+        transforms: TransformListener,
         markers: MarkerMemory,
         image_topic: Callable[[], str],
         now_ns: Callable[[], int],
@@ -78,7 +84,13 @@ class FrameWorker:
         self._pipeline = pipeline
         self._publishers = publishers
         self._processor = FrameProcessor(
-            pipeline, RosMessages(), calibration=calibration, markers=markers, timer=self.timing
+            pipeline,
+            RosMessages(),
+            calibration=calibration,
+            markers=markers,
+            timer=self.timing,
+            depth_camera=depth_camera,
+            transforms=transforms.within,
         )
         self._depth_buffer = depth_buffer
         self._alive = alive
@@ -158,6 +170,9 @@ class FrameWorker:
         self.health.calibration = seen.calibration_problem
         self.health.depth_fit = scene.depth_fit
         self.health.depth = seen.depth_problem or ''
+        self.health.frames = seen.frames_problem
+        if seen.frames_problem:
+            self._warn(seen.frames_problem)
         if config.depth.source != 'sensor' and isinstance(scene.depth, RelativeDepth):
             self.health.depth = f'{_RELATIVE} {self.health.depth}'.rstrip()
 

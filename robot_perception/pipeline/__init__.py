@@ -1,6 +1,7 @@
 """What happens to one frame: the sequence, its configuration, lifting to 3D, timing."""
 
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
+from robot_perception.pipeline.frames import place_image, Placement, TransformLookup
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
@@ -11,10 +12,13 @@ __all__ = [
     'Networks',
     'PerceptionConfig',
     'PerceptionPipeline',
+    'Placement',
     'StageTiming',
     'Stages',
     'Stopwatch',
     'TimingWindow',
+    'TransformLookup',
     'load_networks',
+    'place_image',
     'read_picture',
 ]

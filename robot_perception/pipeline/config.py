@@ -54,7 +54,7 @@ class DepthConfig:
     enabled: bool = parameter(True, _ENABLED, live=True)
     source: str = parameter(
         'model',
-        'Where metres come from: the network, a depth camera registered to the image, or both: '
+        'Where metres come from: the network, a depth camera, or both: '
         'the network scaled to the camera, whose holes it fills.',
         choices=('model', 'sensor', 'fused'),
     )
@@ -203,6 +203,50 @@ class PointsConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class FramesConfig:
+    """In which frame places are said, and what is up."""
+
+    SECTION: ClassVar[str] = 'frames'
+
+    target_frame: str = parameter(
+        '',
+        'Frame of detections_3d, markers, points/objects and points/background, for example map, '
+        'odom or base_link; empty = the optical frame of the image.',
+        live=True,
+    )
+    gravity_frame: str = parameter(
+        '',
+        'Frame whose z axis points up, for example map, odom or a levelled base; boxes are upright '
+        "then, with a heading. Empty = none, and boxes lie along the camera's axes.",
+        live=True,
+    )
+    tf_policy: str = parameter(
+        'stamp',
+        'Which transforms count: those at the stamp of the image, or the latest, which are wrong '
+        'while the camera moves.',
+        choices=('stamp', 'latest'),
+        live=True,
+    )
+    tf_wait_s: float = parameter(
+        0.1,
+        'How long an image waits for the transforms of its stamp; then it goes on without them.',
+        unit='seconds',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+
+    @property
+    def needs_tf(self) -> bool:
+        """Whether anything is to be looked up."""
+        return bool(self.target_frame or self.gravity_frame)
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        check_fields(self)
+
+
+@dataclass(frozen=True, slots=True)
 class CameraConfig:
     """How the calibration is read."""
 
@@ -299,6 +343,7 @@ class PerceptionConfig:
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     points: PointsConfig = field(default_factory=PointsConfig)
+    frames: FramesConfig = field(default_factory=FramesConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     input: InputConfig = field(default_factory=InputConfig)
 

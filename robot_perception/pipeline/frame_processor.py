@@ -10,16 +10,19 @@ from typing import Any
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MessageFactory
 from robot_perception.conversions.messages import Message
-from robot_perception.core import Image, MetricDepth, Scene
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import CameraModel, Image, MetricDepth, Scene, TransformBuffer
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.frame_timer import FrameTimer
+from robot_perception.pipeline.frames import place_image, Placement, TransformLookup
 from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, stages_for
 from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
+from robot_perception.pipeline.sensor_depth import DepthCamera, read_sensor_depth
 
 # Gives the depth message that belongs to a stamp (nanoseconds), None without one.
 DepthFinder = Callable[[int], Message]
+# Gives the way to ask TF, which may wait for so many seconds in all.
+TransformFinder = Callable[[float], TransformLookup]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Processed:
         calibration_problem: why nothing 3D can be made, empty when it can.
         depth_problem: why sensor depth or a known height gave no metres, empty when it did; None
             when neither was asked for.
+        frames_problem: why 3D is not in the frame, or not upright, as asked for; empty when it
+            is, None when nothing was asked for.
 
     """
 
@@ -39,6 +44,7 @@ class Processed:
     stages: Stages
     calibration_problem: str
     depth_problem: str | None
+    frames_problem: str | None
 
 
 class FrameProcessor:
@@ -52,6 +58,8 @@ class FrameProcessor:
         calibration: CalibrationKeeper,
         markers: MarkerMemory,
         timer: FrameTimer | None,
+        depth_camera: DepthCamera | None = None,
+        transforms: TransformFinder | None = None,
     ) -> None:
         """Join the parts.
 
@@ -62,6 +70,8 @@ class FrameProcessor:
             markers: markers that viewers still show.
             timer: measures each frame; None leaves times out, so that equal frames give equal
                 messages.
+            depth_camera: where CameraInfo messages of a depth sensor are kept.
+            transforms: gives the way to ask TF; None knows of no frames.
 
         """
         self._calibration = calibration
@@ -70,6 +80,8 @@ class FrameProcessor:
         self._factory = factory
         self._markers = markers
         self._timer = timer
+        self._depth_camera = depth_camera or DepthCamera()
+        self._transforms = transforms or (lambda _: TransformBuffer().lookup)
 
     def forget(self) -> None:
         """Forget earlier frames, as after a jump of time."""
@@ -122,11 +134,17 @@ class FrameProcessor:
         self._last_stamp_ns = image.stamp_ns
         stages = self._pipeline.due(stages_for(outputs, config))
         calibration = self._calibration.of(image, config.camera, image_topic)
-        depth, depth_problem = None, None
-        if config.depth.source != 'model' and Stages.DEPTH in stages:
-            depth, depth_problem = _read_depth(depth_near(image.stamp_ns), image, config)
+        depth, depth_problem, placement = None, None, Placement(image.frame_id)
+        if Stages.DEPTH in stages:
+            if config.depth.source != 'model':
+                depth, depth_problem = self._sensor_depth(
+                    depth_near(image.stamp_ns), image, calibration.camera, config
+                )
+            placement = place_image(
+                image, config.frames, self._transforms(config.frames.tf_wait_s)
+            )
         scene = self._pipeline.process(
-            image, calibration.camera, sensor_depth=depth, stages=stages
+            image, calibration.camera, sensor_depth=depth, up=placement.up, stages=stages
         )
         if config.depth.source == 'model' and Stages.DEPTH in stages:
             depth_problem = _scale_problem(scene, config.camera.height_m)
@@ -138,8 +156,28 @@ class FrameProcessor:
             timing=self._timing({'decode': decode_s, **scene.timing_s}, image),
             config=config,
             markers=self._markers,
+            placement=placement,
         )
-        return Processed(published, stages, calibration.problem, depth_problem)
+        frames_problem = placement.problem if config.frames.needs_tf else None
+        return Processed(published, stages, calibration.problem, depth_problem, frames_problem)
+
+    def _sensor_depth(
+        self, message: Message, image: Image, camera: CameraModel | None, config: PerceptionConfig
+    ) -> tuple[MetricDepth | None, str]:
+        if message is None:
+            return None, (
+                f'no sensor depth within {config.depth.max_offset_s:g} s of the image. Remap '
+                'depth to the topic of your camera, or raise depth.max_offset_s or '
+                'depth.max_wait_s.'
+            )
+        return read_sensor_depth(
+            message,
+            image,
+            camera,
+            sensor=self._depth_camera,
+            lookup=self._transforms(config.frames.tf_wait_s),
+            max_pixels=config.input.max_pixels,
+        )
 
     def _timing(self, seconds: dict[str, float], image: Image) -> FrameTiming:
         if self._timer is None:
@@ -162,30 +200,3 @@ def _scale_problem(scene: Scene, height_m: float) -> str | None:
         f'no ground has been seen {height_m:g} m below the camera, so that metres are those of the '
         'network. Let the floor show in the image, or check camera.height_m.'
     )
-
-
-def _read_depth(
-    message: Message, image: Image, config: PerceptionConfig
-) -> tuple[MetricDepth | None, str]:
-    """Read sensor depth that fits the image, or say why it does not."""
-    if message is None:
-        return None, (
-            f'no sensor depth within {config.depth.max_offset_s:g} s of the image. Remap depth to '
-            'the topic of your camera, or raise depth.max_offset_s or depth.max_wait_s.'
-        )
-    frame_id = message.header.frame_id
-    if frame_id != image.frame_id:
-        return None, (
-            f'sensor depth is in frame {frame_id!r}, the image in {image.frame_id!r}. Let the '
-            'driver register depth to colour (align_depth.enable:=true for RealSense).'
-        )
-    try:
-        depth = conversions.to_depth(message, max_pixels=config.input.max_pixels)
-    except ConversionError as error:
-        return None, f'sensor depth rejected ({error.reason}): {error}'
-    if depth.size_hw != image.size_hw:
-        return None, (
-            f'sensor depth has size {depth.size_hw}, the image {image.size_hw} (rows, columns). '
-            'Let the driver register depth to colour (align_depth.enable:=true for RealSense).'
-        )
-    return depth, ''

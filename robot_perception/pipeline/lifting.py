@@ -16,6 +16,7 @@ from robot_perception.core import (
 )
 from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array
 from robot_perception.pipeline.outline import main_surface
+from robot_perception.pipeline.strays import without_strays
 from robot_perception.pipeline.upright_box import upright_box
 
 # Fewer points say nothing about a size.
@@ -100,10 +101,7 @@ def _points(
     if len(places) < _MIN_POINTS:
         return None
     z = metres.ravel()[places]
-    median = np.median(z)
-    distance = np.abs(z - median)
-    deviation = _MAD_TO_SIGMA * np.median(distance)
-    kept = distance <= _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * median)
+    kept = _about_the_median(z) if inside is None else without_strays(z, _gap(z))
     if not kept.all():
         places, z = places[kept], z[kept]
     points = np.empty((len(places), 3))
@@ -111,6 +109,20 @@ def _points(
     points[:, :2] *= z[:, None]
     points[:, 2] = z
     return points
+
+
+def _about_the_median(z: Float32Array) -> BoolArray:
+    """Depths of a box without a mask, in which the background may go on where the object ends."""
+    median = np.median(z)
+    distance = np.abs(z - median)
+    deviation = _MAD_TO_SIGMA * np.median(distance)
+    kept: BoolArray = distance <= _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * median)
+    return kept
+
+
+def _gap(z: Float32Array) -> float:
+    """Narrowest gap between an object and a stray."""
+    return float(_MAX_DEVIATIONS * _RELATIVE_NOISE * np.median(z))
 
 
 def _position(points_m: Float64Array, up: Float64Array | None) -> ObjectPosition:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MessageFactory
 from robot_perception.conversions.messages import Message
-from robot_perception.core import LabelledPoints, MetricDepth, Scene
+from robot_perception.core import LabelledPoints, MetricDepth, Pose, Scene, SceneObject
+from robot_perception.core.moved import moved_objects, moved_points
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.frames import Placement
 from robot_perception.pipeline.pipeline import Stages
 from robot_perception.viewer import draw_overlay
 
@@ -30,12 +32,15 @@ class Published:
 
     Attributes:
         factory: makes messages.
-        header: the header of the input image, as a message; every output carries it unchanged.
+        header: the header of the input image, as a message; every output carries it unchanged
+            but those that are placed in another frame.
         scene: what was seen.
         camera_info: the CameraInfo message that came with the image, None without one.
         timing: what the frame took.
         config: what is sent along, and which points.
         markers: markers of earlier frames.
+        placement: where objects and their points are placed; None leaves them in the optical
+            frame.
 
     """
 
@@ -46,6 +51,24 @@ class Published:
     timing: FrameTiming
     config: PerceptionConfig
     markers: MarkerMemory
+    placement: Placement | None = None
+
+    @property
+    def pose(self) -> Pose | None:
+        """Frame of placed results from the optical frame; None when it is that frame."""
+        return None if self.placement is None else self.placement.pose
+
+    def placed_header(self) -> Message:
+        """Header of placed results: the stamp of the image, the frame they are in."""
+        if self.placement is None or self.placement.pose is None:
+            return self.header
+        stamp_ns = self.scene.image.stamp_ns
+        return conversions.header_message(self.factory, stamp_ns, self.placement.frame_id)
+
+    def placed_objects(self) -> tuple[SceneObject, ...]:
+        """Objects with their places in that frame."""
+        objects = self.scene.objects
+        return objects if self.pose is None else moved_objects(objects, self.pose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +143,11 @@ def _listed(frame: Published, points: LabelledPoints | None) -> Message:
     limits = frame.config.points
     if limits.max_range_m:
         points = points.within(limits.max_range_m)
+    if frame.pose is not None:
+        points = moved_points(points, frame.pose)
     if limits.voxel_m:
         points = points.thinned(limits.voxel_m)
-    return conversions.point_list_message(frame.factory, frame.header, points)
+    return conversions.point_list_message(frame.factory, frame.placed_header(), points)
 
 
 def _detections(frame: Published) -> Message:
@@ -140,7 +165,9 @@ def _has_3d(scene: Scene) -> bool:
 def _detections_3d(frame: Published) -> Message:
     if not _has_3d(frame.scene):
         return None
-    return conversions.detections_3d_message(frame.factory, frame.header, frame.scene.objects)
+    return conversions.detections_3d_message(
+        frame.factory, frame.placed_header(), frame.placed_objects()
+    )
 
 
 def _markers(frame: Published) -> Message:
@@ -148,7 +175,7 @@ def _markers(frame: Published) -> Message:
         return None
     # Without 3D no object has a place, and what is still shown is taken away.
     message, frame.markers.shown = conversions.markers_message(
-        frame.factory, frame.header, frame.scene.objects, frame.markers.shown
+        frame.factory, frame.placed_header(), frame.placed_objects(), frame.markers.shown
     )
     return message
 

@@ -11,13 +11,10 @@ from robot_perception.core import Box3D
 from robot_perception.core.arrays import Float64Array
 from robot_perception.core.errors import InputError
 from robot_perception.core.rotation import quaternion_of
+from robot_perception.pipeline.strays import without_strays
 
-# Points further than this many robust standard deviations from the median beside or above it are
-# strays. Points spread evenly over an object lie within 2.
-_MAX_DEVIATIONS = 4.0
-_MAD_TO_SIGMA = 1.4826
 # Of a book that lies nearly all points are on its cover: its thickness is no stray.
-_LEAST_REACH_M = 0.04
+_LEAST_GAP_M = 0.04
 
 
 def unit_vector(name: str, vector: tuple[float, float, float]) -> Float64Array:
@@ -54,9 +51,8 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
     axes = np.stack([first, np.cross(up, first), up])
     local = points_m @ axes.T
     middle = np.median(local, axis=0)
-    away = np.abs(local - middle)
-    reach = _MAX_DEVIATIONS * _MAD_TO_SIGMA * np.median(away, axis=0) + _LEAST_REACH_M
-    local = local[(away <= reach).all(axis=1)] - middle
+    kept = [without_strays(local[:, axis], _LEAST_GAP_M) for axis in range(3)]
+    local = local[np.logical_and.reduce(kept)] - middle
     (x, y), (width, depth), degrees = cv2.minAreaRect(local[:, :2].astype(np.float32))
     low, high = float(local[:, 2].min()), float(local[:, 2].max())
     offset = np.array([x, y, (low + high) / 2])

@@ -14,6 +14,7 @@ from robot_perception.nodes.diagnostics import (
     problem_status,
     STALE,
     Status,
+    tf_status,
     timing_status,
     WARN,
 )
@@ -111,6 +112,22 @@ def test_age_of_no_image_is_not_a_number():
 def test_problem(problem, level, message):
     status = problem_status('model', problem, 'networks run')
     assert (status.name, status.level, status.message) == ('model', level, message)
+
+
+@pytest.mark.parametrize(
+    ('problem', 'bad_transform', 'level', 'message'),
+    [
+        (None, '', OK, 'not needed so far'),
+        ('', '', OK, 'frames are known'),
+        ('no map', '', WARN, 'no map'),
+        ('', 'no rotation', WARN, 'no rotation'),
+        (None, 'no rotation', WARN, 'no rotation'),
+        ('no map', 'no rotation', WARN, 'no map no rotation'),
+    ],
+)
+def test_transforms(problem, bad_transform, level, message):
+    status = tf_status(problem, bad_transform)
+    assert (status.name, status.level, status.message) == ('tf', level, message)
 
 
 def test_the_message():

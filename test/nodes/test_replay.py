@@ -25,6 +25,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from robot_perception.nodes.child import free_domain
+from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_node import ReplayNode
 from robot_perception.sources import Role
 
@@ -162,7 +163,9 @@ def test_clock_runs_with_the_recording(context, tmp_path):
 
 
 def test_transforms_are_left_out_in_words_where_ros_lacks_them(context, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'tf2_msgs', None)
+    for name in ('tf2_msgs', 'tf2_msgs.msg'):
+        monkeypatch.setitem(sys.modules, name, None)
+    message_class.cache_clear()
     write_rgbd_bag(tmp_path / 'bag', generated_frames(1))
     node = replay_node(context, tmp_path / 'bag')
     topics = {output.topic_name for output in node.publishers}

@@ -1,0 +1,64 @@
+"""Messages of /tf, of every kind of message."""
+
+import math
+
+import pytest
+
+from robot_perception import conversions
+from robot_perception.core import StampedTransform
+
+HALF = math.sqrt(0.5)
+
+
+def stamped(factory, parent, child, sec=12, nanosec=5, translation=(1.0, 2.0, 3.0), **rotation):
+    turn = {'x': 0.0, 'y': 0.0, 'z': HALF, 'w': HALF} | rotation
+    stamp = factory('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+    x, y, z = translation
+    return factory(
+        'geometry_msgs/msg/TransformStamped',
+        header=factory('std_msgs/msg/Header', stamp=stamp, frame_id=parent),
+        child_frame_id=child,
+        transform=factory(
+            'geometry_msgs/msg/Transform',
+            translation=factory('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
+            rotation=factory('geometry_msgs/msg/Quaternion', **turn),
+        ),
+    )
+
+
+def message_of(factory, *transforms):
+    return factory('tf2_msgs/msg/TFMessage', transforms=list(transforms))
+
+
+def test_transforms_are_read(factory, on_the_wire):
+    sent = [stamped(factory, 'map', 'odom'), stamped(factory, '/odom', 'base', w=-HALF)]
+    read = conversions.to_transforms(on_the_wire(message_of(factory, *sent)))
+    stamp_ns = 12 * 10**9 + 5
+    assert read.faults == ()
+    first, second = read.transforms
+    assert first == StampedTransform('map', 'odom', stamp_ns, (1, 2, 3), (0, 0, HALF, HALF))
+    assert (second.parent, second.child) == ('odom', 'base')
+    assert second.rotation_xyzw == pytest.approx((0, 0, HALF, -HALF))
+
+
+def test_a_bad_transform_costs_none_of_the_others(factory, on_the_wire):
+    bad = [
+        stamped(factory, 'map', 'map'),
+        stamped(factory, '', 'odom'),
+        stamped(factory, 'map', 'odom', z=0.0, w=0.0),
+        stamped(factory, 'map', 'odom', x=math.nan),
+        stamped(factory, 'map', 'odom', translation=(math.inf, 0.0, 0.0)),
+        stamped(factory, 'map', 'odom', sec=-1),
+        stamped(factory, 'map', 'o' * 5000),
+    ]
+    good = stamped(factory, 'odom', 'base')
+    read = conversions.to_transforms(on_the_wire(message_of(factory, *bad, good)))
+    assert [item.child for item in read.transforms] == ['base']
+    assert len(read.faults) == len(bad)
+    assert 'unit quaternion' in read.faults[2]
+    assert 'stamp' in read.faults[5]
+    assert 'child_frame_id: expected text of at most 4096 characters' in read.faults[6]
+
+
+def test_an_empty_message_tells_nothing(factory, on_the_wire):
+    assert conversions.to_transforms(on_the_wire(message_of(factory))) == ((), ())

@@ -1,0 +1,72 @@
+"""Places said in another frame: shape, place and spread stay right, whatever the turn."""
+
+from itertools import product
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from robot_perception.core import Box3D, LabelledPoints, ObjectPosition, Pose, SceneObject
+from robot_perception.core.moved import moved_box, moved_objects, moved_points
+
+ANGLES = st.floats(-np.pi, np.pi)
+METRES = st.floats(-50, 50)
+POSES = st.builds(
+    lambda turn, x, y, z: Pose(
+        Rotation.from_euler('xyz', turn).as_matrix(), np.array([x, y, z], np.float64)
+    ),
+    st.tuples(ANGLES, ANGLES, ANGLES), METRES, METRES, METRES,
+)  # fmt: skip
+BOX = Box3D(
+    (0.2, -0.1, 1.5), (0.3, 0.1, 0.2), tuple(Rotation.from_euler('xyz', (0.3, 1, -2)).as_quat())
+)
+
+
+def corners(box):
+    units = np.array(list(product((-0.5, 0.5), repeat=3)))
+    turn = Rotation.from_quat(box.rotation_xyzw)
+    return turn.apply(units * box.size_m) + box.center_m
+
+
+@settings(deadline=None, max_examples=100)
+@given(POSES)
+def test_a_box_is_where_its_corners_are(pose):
+    moved = moved_box(BOX, pose)
+    np.testing.assert_allclose(corners(moved), pose.apply(corners(BOX)), atol=1e-9)
+    assert moved.size_m == BOX.size_m
+
+
+@settings(deadline=None, max_examples=50)
+@given(POSES)
+def test_an_object_moves_with_its_points(pose):
+    points = np.random.default_rng(0).normal(size=(200, 3)) * (0.3, 0.1, 0.02) + (0, 0, 2)
+
+    def described(cloud):
+        x, y, z = cloud.mean(axis=0).tolist()
+        away = cloud - (x, y, z)
+        return ObjectPosition(2.0, (x, y, z), away.T @ away / len(cloud), BOX)
+
+    seen = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=described(points))
+    unplaced = SceneObject(1, 1, 'cup', 0.5, (0, 0, 1, 1))
+    moved, still = moved_objects((seen, unplaced), pose)
+    expected = described(pose.apply(points))
+    assert still is unplaced
+    assert moved.position.depth_m == 2.0
+    assert moved.position.centroid_m == pytest.approx(expected.centroid_m)
+    np.testing.assert_allclose(moved.position.covariance_m2, expected.covariance_m2, atol=1e-12)
+
+
+def test_points_move_and_keep_what_they_are():
+    points = LabelledPoints(
+        np.array([[1, 2, 3], [0, 0, 1]], np.float32),
+        np.array([[1, 2, 3], [4, 5, 6]], np.uint8),
+        np.array([1, 0], np.uint32),
+        np.array([2, 0], np.uint32),
+    )
+    quarter = Rotation.from_euler('z', np.pi / 2).as_matrix()
+    moved = moved_points(points, Pose(quarter, np.array([10.0, 0.0, 0.0])))
+    np.testing.assert_allclose(moved.xyz_m, [[8, 1, 3], [10, 0, 1]], atol=1e-6)
+    assert (moved.rgb is points.rgb) or np.array_equal(moved.rgb, points.rgb)
+    assert (moved.labels.tolist(), moved.instances.tolist()) == ([1, 0], [2, 0])

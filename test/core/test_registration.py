@@ -1,0 +1,128 @@
+"""Depth of one camera as another sees it, against worlds whose depth is known from both."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('open3d')
+
+from robot_perception.core import CameraModel, MetricDepth, Pose
+from robot_perception.core.errors import ShapeError
+from robot_perception.core.registration import register_depth
+from robot_perception.world.picture import look, View
+from robot_perception.world.pose import rotation_about
+from robot_perception.world.raycast import RayCaster
+from robot_perception.world.stage import set_stage
+
+DEPTH_CAMERA = CameraModel.nominal((240, 320), 75.0)
+# Six centimetres to the side and turned by two degrees, as on a camera with two eyes.
+APART = Pose(rotation_about(1, 0.03) @ rotation_about(0, -0.02), np.array([0.06, 0.01, 0.005]))
+PLUMB_BOB = ('plumb_bob', (0.1, -0.2, 0.001, 0.002, 0.05))
+CAMERAS = {
+    'finer': CameraModel.nominal((480, 640), 62.0),
+    'equal': CameraModel.nominal((240, 320), 62.0),
+    'coarser': CameraModel.nominal((120, 160), 62.0),
+    'bent': CameraModel((360, 480), 420, 420, 240, 180, *PLUMB_BOB),
+    # At this lens the polynomial folds back into the picture what lies far outside.
+    'folding': CameraModel((240, 320), 300, 300, 160, 120, 'plumb_bob', (-0.45, 0.12, 0, 0, 0)),
+    'fisheye': CameraModel((240, 320), 160, 160, 160, 120, 'equidistant', (0.02, 0.01, 0, 0)),
+}
+
+
+def seen(caster, camera, pose):
+    hits, _ = look(caster, View(camera, pose))
+    return MetricDepth.from_metres(hits.reach.reshape(camera.size_hw))
+
+
+@pytest.fixture(scope='module', params=[3, 4])
+def world(request):
+    """Rays of a scene, and where the depth camera stands in it."""
+    stage = set_stage(request.param)
+    return RayCaster(stage.things, smooth=0), stage.way.pose(0.0)
+
+
+@pytest.mark.parametrize('name', CAMERAS)
+@pytest.mark.parametrize('roll', [0.0, 0.6])
+def test_it_is_what_the_other_camera_would_have_measured(world, name, roll):
+    caster, pose = world
+    camera = CAMERAS[name]
+    apart = APART.compose(Pose(rotation_about(2, roll), np.zeros(3)))
+    depth = seen(caster, DEPTH_CAMERA, pose)
+    truth = seen(caster, camera, pose.compose(apart)).metres.astype(np.float64)
+    found = register_depth(depth, DEPTH_CAMERA, camera, apart.inverse()).metres
+    known = np.isfinite(found)
+    error = np.abs(found / truth - 1)[known]
+    assert np.median(error) < 1e-3
+    # What is wrong are rims, where a pixel shows two surfaces: more of a coarse picture.
+    assert np.mean(~(error < 0.02)) < (0.06 if name == 'coarser' else 0.035)
+    # What both cameras see is known, but for rims.
+    rays = camera.rays().astype(np.float64)
+    points = np.concatenate([rays, np.ones((*camera.size_hw, 1))], axis=-1) * truth[..., None]
+    there = apart.apply(points)
+    column, row = np.moveaxis(np.nan_to_num(DEPTH_CAMERA.project(there), nan=-9), -1, 0)
+    inside = (column > 1) & (column < 318) & (row > 1) & (row < 238)
+    u, v = np.rint(column[inside]).astype(int), np.rint(row[inside]).astype(int)
+    both = np.zeros(camera.size_hw, bool)
+    both[inside] = np.abs(depth.metres[v, u] / there[inside][:, 2] - 1) < 0.01
+    assert both.mean() > 0.4
+    assert known[both].mean() > 0.93
+
+
+def test_in_its_own_place_it_changes_by_what_half_a_pixel_sees_at_most():
+    caster, pose = _scene()
+    depth = seen(caster, DEPTH_CAMERA, pose)
+    again = register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, Pose.identity())
+    np.testing.assert_allclose(again.metres, depth.metres, rtol=0.02)
+    assert np.nanmedian(np.abs(again.metres / depth.metres - 1)) < 5e-4
+
+
+def _scene():
+    stage = set_stage(5)
+    return RayCaster(stage.things, smooth=0), stage.way.pose(0.0)
+
+
+def test_the_nearer_surface_hides_the_farther():
+    """A plate at 1 m before a wall at 3 m, from 20 cm to the side."""
+    metres = np.full(DEPTH_CAMERA.size_hw, 3.0, np.float32)
+    metres[80:160, 100:220] = 1.0
+    aside = Pose(np.eye(3), np.array([-0.2, 0.0, 0.0]))
+    camera = CameraModel.nominal((480, 640), 75.0)
+    found = register_depth(MetricDepth(metres), DEPTH_CAMERA, camera, aside).metres
+    assert set(np.unique(np.round(found[np.isfinite(found)], 5)).tolist()) == {1.0, 3.0}
+    # The plate is moved by f x 0.2 m / 1 m, and is whole.
+    shift = camera.fx * 0.2
+    left, right = 2 * 100 + 1 - shift, 2 * 219 - shift
+    assert np.all(found[164:316, round(left) + 1 : round(right)] == 1.0)
+    # Beside it lies what the depth camera could not see; nobody knows what is there.
+    shadow = found[200, round(right) + 3 : round(right + shift * 2 / 3) - 3]
+    assert len(shadow) > 20
+    assert np.isnan(shadow).all()
+
+
+def test_holes_stay_open():
+    metres = np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32)
+    metres[100:110, 150:165] = np.nan
+    camera = CameraModel.nominal((480, 640), 75.0)
+    found = register_depth(MetricDepth(metres), DEPTH_CAMERA, camera, Pose.identity()).metres
+    unknown = np.isnan(found)
+    assert unknown[202:218, 302:328].all()
+    assert not unknown[20:196, 20:620].any()
+
+
+def test_what_lies_behind_the_camera_is_not_seen():
+    depth = MetricDepth(np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32))
+    behind = Pose(rotation_about(1, np.pi), np.zeros(3))
+    found = register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, behind)
+    assert np.isnan(found.metres).all()
+
+
+def test_unknown_depth_stays_unknown():
+    depth = MetricDepth(np.full(DEPTH_CAMERA.size_hw, np.nan, np.float32))
+    found = register_depth(depth, DEPTH_CAMERA, CAMERAS['finer'], APART)
+    assert found.size_hw == (480, 640)
+    assert np.isnan(found.metres).all()
+
+
+def test_a_calibration_of_another_size_is_refused():
+    depth = MetricDepth(np.ones((10, 10), np.float32))
+    with pytest.raises(ShapeError, match='the CameraInfo beside the depth'):
+        register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, Pose.identity())
