@@ -1,4 +1,4 @@
-"""``robot-perception evaluate --world A:B``: how good the networks are, against exact truth."""
+"""``robot-perception evaluate``: how good results are, beside what is true."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
+from robot_perception.cli.evaluate_files import add_files, Frame, Job, read_files
 from robot_perception.cli.seeds import read_seeds
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.cli.world import read_size_hw
@@ -19,17 +20,21 @@ from robot_perception.core.errors import ConfigError, InputError
 from robot_perception.viewer.atomic import make_folder, unwritable
 
 if TYPE_CHECKING:
-    from robot_perception.evaluation import Truth
+    from robot_perception.evaluation import Examiner, Truth
+    from robot_perception.pipeline import PerceptionConfig
     from robot_perception.world import WorldFrame
 
-_RESULTS = 'results.json'
+_RESULTS, _PAGE = 'results.json', 'report.html'
 _EPILOG = """\
-exit codes: 0 evaluated, 1 failed (no networks, folder not writable), 2 bad arguments,
-130 interrupted; results.json is there whole or not at all
+exit codes: 0 evaluated, 1 failed (no networks, unreadable files, folder not writable),
+2 bad arguments, 130 interrupted; results.json and report.html are there whole or not at all
 
 examples:
   robot-perception evaluate --world 900000:900200
   robot-perception evaluate --world 900000:900050 -o robot --preset robot --set detector.threshold=0.7
+  robot-perception evaluate --predictions results_bag --truth scene_bag
+  robot-perception evaluate --predictions detections.json --truth instances.json --images val/
+  robot-perception evaluate --predictions depth/ --truth true_depth/
 """
 
 
@@ -37,16 +42,15 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'evaluate',
-        help='measure the networks on rendered scenes whose truth is known',
-        description='Runs the networks on scenes of the demo world and compares what they say '
-        'with what is true: boxes, depth, masks, places in space. Writes results.json and '
-        'pictures of the worst frames.',
+        help='measure networks on rendered scenes, or recorded results, against the truth',
+        description='Runs the networks on scenes of the demo world, or takes results from files, '
+        'and compares them with what is true: boxes, masks, depth, places in space, tracks. '
+        'Writes results.json, report.html and pictures of the worst frames.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         '--world',
-        required=True,
         metavar='A:B',
         help='seeds of the scenes, from A up to but without B',
     )
@@ -64,11 +68,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser.add_argument(
         '--worst',
         type=int,
-        default=8,
+        default=20,
         metavar='N',
         help='pictures of the N worst frames (default: %(default)s)',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    add_files(parser)
     add_settings(parser, preset='demo')
     parser.set_defaults(run=run)
 
@@ -77,43 +82,89 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate; returns an exit code."""
     from robot_perception import evaluation  # noqa: PLC0415 - needs an optional library
 
-    config = read_settings(arguments)
-    evaluation.check_config(config)
     if arguments.worst < 0:
         raise ConfigError(f'--worst: expected 0 or more, got {arguments.worst}.')
-    size_hw = read_size_hw(arguments.size)
-    seeds = _seeds(arguments.world)
-    truths = _truths(seeds, size_hw)
+    files = arguments.predictions is not None or arguments.truth is not None
+    if files == (arguments.world is not None):
+        raise ConfigError('--world: expected either --world A:B, or --predictions and --truth.')
+    job = read_files(arguments) if files else _world(arguments)
     _check_writable(arguments.output)
     figures = evaluation.Evaluation()
     worst = evaluation.WorstCases(arguments.worst)
-    examiner = evaluation.Examiner.load(config)
-    if config.caveat:
-        print(f'note: {config.caveat}', file=sys.stderr)
-    for seed, truth in tqdm(truths, total=len(seeds), unit='frame', disable=None):
-        answer = examiner.ask(truth)
+    for frame in tqdm(job.frames, total=job.count, unit='frame', disable=None):
         errors = figures.add(
-            answer.scene,
-            truth,
-            candidates=answer.candidates,
-            true_box_masks=answer.true_box_masks,
+            frame.scene,
+            frame.truth,
+            candidates=frame.candidates,
+            true_box_masks=frame.true_box_masks,
         )
-        worst.add(evaluation.Case(f'seed {seed}', answer.scene, truth, errors))
+        worst.add(evaluation.Case(frame.name, frame.scene, frame.truth, errors))
+    if sys.stderr.isatty():
+        print('working out the figures and their intervals ...', file=sys.stderr)
     report = figures.report()
     cases = worst.cases()
     results = evaluation.results_to_dict(
-        report, config, seeds=seeds, size_hw=size_hw, cases=[case.name for case in cases]
+        report, job.source, job.config, [case.name for case in cases]
     )
     pictures = evaluation.write_worst(cases, arguments.output)
+    evaluation.write_page(report, cases, job.about, arguments.output / _PAGE)
     evaluation.write_results(results, arguments.output / _RESULTS)
-    if config.detector.enabled and not set(examiner.class_names) & set(report.objects):
-        print('note: the detector knows none of the classes of these scenes.', file=sys.stderr)
     if arguments.json:
         print(json.dumps(results, indent=2))
         return 0
     print(report.as_text())
-    print(f'wrote {_RESULTS} and {len(pictures)} pictures to {arguments.output.resolve()}')
+    print(
+        f'wrote {_RESULTS}, {_PAGE} and {len(pictures)} pictures to {arguments.output.resolve()}'
+    )
     return 0
+
+
+def _world(arguments: argparse.Namespace) -> Job:
+    """Run networks on scenes of the demo world."""
+    from robot_perception import evaluation  # noqa: PLC0415 - needs an optional library
+
+    config = read_settings(arguments)
+    evaluation.check_config(config)
+    size_hw = read_size_hw(arguments.size)
+    seeds = _seeds(arguments.world)
+    truths = _truths(seeds, size_hw)
+    _check_writable(arguments.output)
+    examiner = evaluation.Examiner.load(config)
+    if config.caveat:
+        print(f'note: {config.caveat}', file=sys.stderr)
+    return Job(
+        _answers(examiner, truths),
+        len(seeds),
+        {
+            'world': {
+                'first_seed': seeds.start,
+                'end_seed': seeds.stop,
+                'height': size_hw[0],
+                'width': size_hw[1],
+            }
+        },
+        {
+            'Scenes of the demo world': f'seeds {seeds.start} to {seeds.stop - 1}',
+            'Networks': ', '.join(dict.fromkeys(_models(config))),
+        },
+        config,
+    )
+
+
+def _answers(examiner: Examiner, truths: Iterator[tuple[int, Truth]]) -> Iterator[Frame]:
+    known: set[str] = set()
+    for seed, truth in truths:
+        answer = examiner.ask(truth)
+        known.update(truth.detections.class_names)
+        yield Frame(f'seed {seed}', answer.scene, truth, answer.candidates, answer.true_box_masks)
+    if examiner.class_names and not set(examiner.class_names) & known:
+        print('note: the detector knows none of the classes of these scenes.', file=sys.stderr)
+
+
+def _models(config: PerceptionConfig) -> Iterator[str]:
+    for stage in (config.features, config.depth, config.detector, config.segmenter):
+        if stage.enabled:
+            yield stage.model
 
 
 def _seeds(text: str) -> range:

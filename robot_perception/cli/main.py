@@ -9,6 +9,7 @@ import sys
 from robot_perception import __version__
 from robot_perception.cli import (
     bench,
+    compare,
     demo,
     evaluate,
     export,
@@ -22,7 +23,7 @@ from robot_perception.core.errors import ConfigError, PerceptionError
 
 EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED = 1, 2, 130
 
-_VERBS = (demo, image, view, export, replay, models, bench, world, evaluate)
+_VERBS = (demo, image, view, export, replay, models, bench, world, evaluate, compare)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 when all went well, 1 when the work failed, 2 for bad arguments, 3 when a part of the
-        input could not be read, 130 when interrupted.
+        input could not be read, 4 when two results differ, 130 when interrupted.
 
     """
     parser = argparse.ArgumentParser(

@@ -10,10 +10,14 @@ import numpy as np
 from robot_perception.core import Detections, Masks, Scene
 from robot_perception.core.errors import ShapeError
 from robot_perception.evaluation.coco import check_installation
+from robot_perception.evaluation.depth_range import depth_over_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors
+from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
 from robot_perception.evaluation.precision import FrameBoxes
+from robot_perception.evaluation.record import FrameRecord
 from robot_perception.evaluation.report import Report
-from robot_perception.evaluation.summary import FrameRecord, summarise
+from robot_perception.evaluation.summary import summarise
+from robot_perception.evaluation.tracking import FrameTracks
 from robot_perception.evaluation.truth import Truth
 
 
@@ -87,6 +91,12 @@ class Evaluation:
                 vector=None if scene.features is None else scene.features.vector.copy(),
                 scene_type=truth.scene_type,
                 timing_s=scene.timing_s,
+                depth_range=depth_over_range(scene.depth, truth.depth),
+                segments=_segments(scene, truth),
+                tracks=None
+                if scene.detections is None
+                else FrameTracks.of(scene.detections, truth.detections, counted),
+                stamp_ns=truth.image.stamp_ns,
             )
         )
         names = truth.detections.class_names
@@ -96,12 +106,24 @@ class Evaluation:
 
     def report(self) -> Report:
         """Sum up all frames so far."""
+        rows, curves = summarise(self._records, sorted(self._objects))
         return Report(
-            rows=summarise(self._records, sorted(self._objects)),
+            rows=rows,
             frames=len(self._records),
             objects=dict(sorted(self._objects.items())),
             ignored=self._ignored,
+            curves=curves,
         )
+
+
+def _segments(scene: Scene, truth: Truth) -> dict[str, SegmentCounts] | None:
+    if scene.masks is None or scene.detections is None or truth.masks is None:
+        return None
+    return panoptic_counts(
+        Segments(scene.detections, scene.masks),
+        Segments(truth.detections, truth.masks),
+        truth.counted,
+    )
 
 
 def _check(scene: Scene, truth: Truth, true_box_masks: Masks | None) -> None:

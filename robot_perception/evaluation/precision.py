@@ -18,7 +18,7 @@ from robot_perception.evaluation.matching import best_first, match
 
 # COCO's limits of overlap, levels of recall, and most predictions of one frame.
 IOU_LIMITS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
-_RECALLS = np.linspace(0, 1, 101)
+RECALLS = np.linspace(0, 1, 101)
 MAX_DETECTIONS = 100
 
 _AP50, _AP75 = 0, 5
@@ -152,13 +152,22 @@ class PrecisionCurves:
 
     def figures(self, weights: Int64Array) -> PrecisionFigures:
         """Sum up frames that were taken ``weights``, (F,) int64, times each."""
-        precision = np.full((len(IOU_LIMITS), len(_RECALLS), len(self._classes)), np.nan)
+        return PrecisionFigures.of(*self.curves(weights))
+
+    def curves(self, weights: Int64Array) -> tuple[Float64Array, Float64Array]:
+        """Give the precision at `RECALLS` and the recall of all predictions of such a mixture.
+
+        Returns:
+            (T, R, K) and (T, K) float64 at `IOU_LIMITS`, of each class; NaN where no object counts.
+
+        """
+        precision = np.full((len(IOU_LIMITS), len(RECALLS), len(self._classes)), np.nan)
         recall = np.full((len(IOU_LIMITS), len(self._classes)), np.nan)
         for place, ranked in enumerate(self._classes):
             total = int(weights @ ranked.objects)
             if total:
                 precision[..., place], recall[..., place] = _curve(ranked, weights, total)
-        return PrecisionFigures.of(precision, recall)
+        return precision, recall
 
 
 def _objects(frames: Sequence[FrameBoxes], name: str) -> Int64Array:
@@ -174,7 +183,7 @@ def _objects(frames: Sequence[FrameBoxes], name: str) -> Int64Array:
 
 def _curve(ranked: _Ranked, weights: Int64Array, total: int) -> tuple[Float64Array, Float64Array]:
     """Precision at each recall, (T, R), and the recall of all predictions, (T,)."""
-    precision = np.zeros((len(IOU_LIMITS), len(_RECALLS)))
+    precision = np.zeros((len(IOU_LIMITS), len(RECALLS)))
     if not len(ranked.places):
         return precision, np.zeros(len(IOU_LIMITS))
     taken = weights[ranked.frame]
@@ -187,7 +196,7 @@ def _curve(ranked: _Ranked, weights: Int64Array, total: int) -> tuple[Float64Arr
     reached = right / (right + wrong + _TINY)
     reached = np.maximum.accumulate(reached[:, ::-1], axis=1)[:, ::-1]
     for row, recall, best in zip(precision, recalls, reached, strict=True):
-        places = np.searchsorted(recall, _RECALLS, side='left')
+        places = np.searchsorted(recall, RECALLS, side='left')
         inside = places < len(recall)
         row[inside] = best[places[inside]]
     return precision, recalls[:, -1]

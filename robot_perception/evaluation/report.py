@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -21,7 +21,7 @@ class Row:
     Attributes:
         group: what it is about, such as 'detector'.
         name: of the figure, one of its kind in the group.
-        value: None when unknown.
+        value: None when unknown; counts are int.
         low: lower end of the 95 % confidence interval over frames, None when unknown.
         high: upper end.
         unit: empty for a bare number.
@@ -39,6 +39,22 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class PrecisionCurve:
+    """Precision over recall.
+
+    Attributes:
+        name: of the class, empty for the mean over classes.
+        box_iou: overlap from which a prediction is right.
+        precision: at the recalls 0, 0.01 ... 1, each in [0, 1].
+
+    """
+
+    name: str
+    box_iou: float
+    precision: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Figures over all frames.
 
@@ -47,6 +63,7 @@ class Report:
         frames: count of frames.
         objects: class name -> true objects that count.
         ignored: true objects of which too little is visible.
+        curves: precision over recall, that of the mean first.
 
     """
 
@@ -54,6 +71,7 @@ class Report:
     frames: int
     objects: Mapping[str, int]
     ignored: int
+    curves: tuple[PrecisionCurve, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
         """Describe the report in what JSON has; unknown is None, no number is NaN."""
@@ -63,12 +81,30 @@ class Report:
             'ignored_objects': self.ignored,
             'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': RESAMPLES},
             'rows': [_row(row) for row in self.rows],
+            'precision_over_recall': [
+                {
+                    'class': curve.name or None,
+                    'box_iou': curve.box_iou,
+                    'precision': [_significant(value) for value in curve.precision],
+                }
+                for curve in self.curves
+            ],
         }
 
-    def as_text(self) -> str:
-        """Write a table with aligned columns, without a line break at its end."""
-        lines = [('', 'value', '95 % interval', 'unit', 'better')]
+    def groups(self) -> Iterator[tuple[str, list[Row]]]:
+        """Give the groups of which anything is known, with all their rows."""
         for group, rows in groupby(self.rows, lambda row: row.group):
+            members = list(rows)
+            if any(row.value is not None for row in members):
+                yield group, members
+
+    def as_text(self) -> str:
+        """Write a table with aligned columns, without a line break at its end.
+
+        Groups of which nothing is known are left out.
+        """
+        lines = [('', 'value', '95 % interval', 'unit', 'better')]
+        for group, rows in self.groups():
             lines.append((group, '', '', '', ''))
             lines.extend(_line(row) for row in rows)
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -98,21 +134,21 @@ def _row(row: Row) -> JsonValue:
 
 
 def _line(row: Row) -> tuple[str, str, str, str, str]:
-    value, low, high = (_text(number) for number in (row.value, row.low, row.high))
+    value, low, high = (value_text(number) for number in (row.value, row.low, row.high))
     interval = _ABSENT if row.low is None or row.high is None else f'{low} to {high}'
     better = 'higher' if row.higher_is_better else 'lower'
     return f'  {row.name}', value, interval, row.unit, better
 
 
-def _text(value: float | None) -> str:
-    """Write four digits, fewer of numbers below 1.
+def value_text(value: float | None) -> str:
+    """Write four digits, fewer of numbers below 1; counts as they are.
 
-    >>> [_text(value) for value in (None, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
-    ['-', '0.000', '0.500', '0.0012', '12.35', '1234.6']
+    >>> [value_text(value) for value in (None, 7, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
+    ['-', '7', '0.000', '0.500', '0.0012', '12.35', '1234.6']
 
     """
-    if value is None:
-        return _ABSENT
+    if value is None or isinstance(value, int):
+        return _ABSENT if value is None else str(value)
     size = abs(value)
     if 0 < size < _SMALL:
         return f'{value:.2g}'
@@ -120,4 +156,6 @@ def _text(value: float | None) -> str:
 
 
 def _significant(value: float | None) -> float | None:
-    return None if value is None else float(f'{value:.{_SIGNIFICANT}g}')
+    if value is None or isinstance(value, int):
+        return value
+    return float(f'{value:.{_SIGNIFICANT}g}')

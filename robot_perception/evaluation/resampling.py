@@ -51,7 +51,7 @@ class Resampling:
         values = estimate(self._once)
         drawn = np.array([estimate(weights) for weights in self._draws])
         return [
-            Estimated(number(float(value)), *_interval(drawn[:, place] if len(drawn) else drawn))
+            estimated(number(float(value)), *_interval(drawn[:, place] if len(drawn) else drawn))
             for place, value in enumerate(values)
         ]
 
@@ -79,6 +79,17 @@ class FrameValues:
             return np.array([np.percentile(drawn, percent) if drawn.size else np.nan])
 
         return estimate
+
+
+def estimated(value: float | None, low: float | None, high: float | None) -> Estimated:
+    """Join a figure with its interval, widened where it would not hold the figure.
+
+    Average precision of few objects is higher in most draws than over all frames: of frames drawn
+    twice, the curve has fewer steps.
+    """
+    if value is None or low is None or high is None:
+        return Estimated(value, low, high)
+    return Estimated(value, min(low, value), max(high, value))
 
 
 def number(value: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 import json
 import os
@@ -17,39 +17,31 @@ from robot_perception.viewer.atomic import write_bytes
 from robot_perception.viewer.scene_json import JsonValue
 
 SCHEMA = 'robot_perception/evaluation'
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 def results_to_dict(
     report: Report,
-    config: PerceptionConfig,
-    *,
-    seeds: range,
-    size_hw: tuple[int, int],
+    source: Mapping[str, JsonValue],
+    config: PerceptionConfig | None,
     cases: Sequence[str],
 ) -> dict[str, JsonValue]:
     """Describe an evaluation in what JSON has, so that it can be done again and compared.
 
     Args:
         report: what was found.
-        config: parameters of the pipeline, with the names of its models.
-        seeds: scenes of the demo world.
-        size_hw: rows and columns of their pictures.
+        source: what was evaluated, such as {'world': {...}}; its keys stand beside the others.
+        config: parameters of the pipeline, with the names of its models; None for predictions
+            that came as a file.
         cases: names of the worst frames, worst first.
 
     """
-    height, width = size_hw
     return {
         'schema': SCHEMA,
         'version': SCHEMA_VERSION,
         'package': __version__,
-        'world': {
-            'first_seed': seeds.start,
-            'end_seed': seeds.stop,
-            'height': height,
-            'width': width,
-        },
-        'config': values_of(config),
+        **source,
+        'config': None if config is None else values_of(config),
         'machine': machine(),
         'worst': list(cases),
         **report.as_json(),

@@ -60,8 +60,9 @@ def open_bag(path: Path) -> BagFile:
         SourceError: not a bag, or nothing in it can be read.
 
     """
-    if not path.exists():
-        raise SourceError(f'{path}: expected a bag, got nothing there. Check the path.')
+    if not (path.is_file() or path.is_dir()):
+        got = 'what is neither' if path.exists() else 'nothing there'
+        raise SourceError(f'{path}: expected a bag, got {got}. Pass its folder or file.')
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         raise SourceError(
             f'{path}: expected metadata.yaml beside the bag files, got none. '

@@ -135,27 +135,42 @@ def _page(
     *,
     parent: str | None,
 ) -> str:
-    parts = [
+    parts = [f'<p>{escape(note)}</p>' for note in notes]
+    if figures:
+        parts += ['<div class="figures">', *map(_figure, figures), '</div>']
+    parts += map(_table, tables)
+    if steps:
+        parts += ['<h2>What to try next</h2>', *map(_step, steps)]
+    return document(title, parts)
+
+
+def document(title: str, parts: Sequence[str], style: str = '') -> str:
+    """Compose a whole page.
+
+    Args:
+        title: plain text, at the top.
+        parts: HTML, one below the other.
+        style: CSS after that of every page.
+
+    """
+    lines = [
         '<!DOCTYPE html>',
         '<html lang="en">',
         '<head>',
         '<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f'<title>{escape(title)}</title>',
-        f'<style>\n{_STYLE}\n</style>',
+        f'<style>\n{_STYLE}\n{style}\n</style>' if style else f'<style>\n{_STYLE}\n</style>',
         '</head>',
         '<body>',
         *([] if parent is None else [f'<p><a href="{quote(parent)}">All frames</a></p>']),
         f'<h1>{escape(title)}</h1>',
-        *(f'<p>{escape(note)}</p>' for note in notes),
+        *parts,
+        '</body>',
+        '</html>',
+        '',
     ]
-    if figures:
-        parts += ['<div class="figures">', *map(_figure, figures), '</div>']
-    parts += map(_table, tables)
-    if steps:
-        parts += ['<h2>What to try next</h2>', *map(_step, steps)]
-    parts += ['</body>', '</html>', '']
-    return '\n'.join(parts)
+    return '\n'.join(lines)
 
 
 def _figure(figure: Figure) -> str:

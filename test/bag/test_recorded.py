@@ -1,6 +1,7 @@
 """Scenes written to a bag come back as they were."""
 
 from dataclasses import replace
+from pathlib import Path
 import tracemalloc
 
 import numpy as np
@@ -109,6 +110,8 @@ def test_a_bag_without_scenes(tmp_path):
         list(recorded_scenes(tmp_path / 'empty'))
     with pytest.raises(SourceError, match='expected a bag, got nothing there'):
         list(recorded_scenes(tmp_path / 'nowhere'))
+    with pytest.raises(SourceError, match='expected a bag, got what is neither'):
+        list(recorded_scenes(Path('/dev/null')))
 
 
 def test_stamps_that_go_back(tmp_path):

@@ -30,12 +30,16 @@ def test_two_scenes(tmp_path, capsys):
     assert run('--world', '900000:900002', *SMALL, '-o', out, '--worst', 1) == 0
     printed = capsys.readouterr()
     assert '\n2 frames, ' in printed.out
-    assert f'wrote results.json and 1 pictures to {out}' in printed.out
+    assert f'wrote results.json, report.html and 1 pictures to {out}' in printed.out
     assert 'the detector knows none of the classes' in printed.err
-    assert sorted(path.name for path in out.iterdir()) == ['results.json', 'worst_1.png']
+    assert sorted(path.name for path in out.iterdir()) == [
+        'report.html',
+        'results.json',
+        'worst_1.png',
+    ]
     assert cv2.imread(str(out / 'worst_1.png')) is not None
     results = json.loads((out / 'results.json').read_text())
-    assert (results['schema'], results['version']) == ('robot_perception/evaluation', 1)
+    assert (results['schema'], results['version']) == ('robot_perception/evaluation', 2)
     assert results['package'] == robot_perception.__version__
     assert results['world'] == {
         'first_seed': 900000,

@@ -1,45 +1,18 @@
 """Average precision, against COCO's own code."""
 
 import contextlib
+from dataclasses import replace
 import io
 
 import numpy as np
 import pytest
+from random_boxes import detections, NAMES, random_frame
 
 from robot_perception.core import Detections
 from robot_perception.evaluation.coco import coco_figures
 from robot_perception.evaluation.precision import FrameBoxes, IOU_LIMITS, PrecisionCurves
 
-NAMES = ('ball', 'cup', 'book')
 ONCE = np.ones(1, np.int64)
-
-
-def random_frame(rng, objects=8, found=25):
-    """Draw objects of all classes, a fifth of them ignored, and predictions near and far."""
-    low = rng.uniform(0, 60, (objects, 2))
-    truth = np.concatenate([low, low + rng.uniform(8, 40, (objects, 2))], axis=1)
-    truth_ids, ids = rng.integers(0, len(NAMES), objects), rng.integers(0, len(NAMES), found)
-    boxes = np.zeros((found, 4))
-    if objects:
-        meant = rng.integers(0, objects, found)
-        boxes = truth[meant]
-        ids = np.where(rng.random(found) < 0.8, truth_ids[meant], ids)
-    boxes = boxes + rng.normal(0, 1.5, (found, 4)) + (rng.random((found, 1)) < 0.2) * 15
-    boxes = np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2] + 1)], axis=1)
-    return FrameBoxes.of(
-        detections(boxes, rng.random(found), ids),
-        detections(truth, np.ones(objects), truth_ids),
-        rng.random(objects) > 0.2,
-    )
-
-
-def detections(boxes, scores, ids):
-    return Detections(
-        boxes.astype(np.float32).reshape(-1, 4),
-        np.asarray(scores, np.float32),
-        np.asarray(ids, np.int32),
-        tuple(NAMES[i] for i in ids),
-    )
 
 
 def by_pycocotools(frames):
@@ -124,3 +97,42 @@ def test_of_many_predictions_the_best_hundred_count():
     assert len(frame.found) == 100
     assert frame.found.scores[0] == 1
     assert frame.found.scores.min() == pytest.approx(50 / 149)
+
+
+def average(frames):
+    return PrecisionCurves(frames, NAMES).figures(np.ones(len(frames), np.int64)).as_array()
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_what_changes_nothing(seed):
+    rng = np.random.default_rng(seed)
+    frames = [random_frame(rng) for _ in range(6)]
+    before = average(frames)
+    assert average(frames[::-1]) == pytest.approx(before)
+    assert average(frames * 2) == pytest.approx(before)
+    # Scores are only compared.
+    halved = [
+        FrameBoxes(replace(one.found, scores=one.found.scores / 2), one.truth, one.counted)
+        for one in frames
+    ]
+    assert average(halved) == pytest.approx(before)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_what_never_makes_it_better(seed):
+    rng = np.random.default_rng(seed)
+    frames = [random_frame(rng, found=10) for _ in range(4)]
+    before = average(frames)
+    first = frames[0]
+    worse = detections(
+        np.concatenate([first.found.boxes_xyxy, [[200, 200, 210, 210]]]),
+        [*first.found.scores, 0],
+        [*first.found.class_ids, 0],
+    )
+    invented = [FrameBoxes(worse, first.truth, first.counted), *frames[1:]]
+    assert (average(invented) <= before + 1e-12).all()
+    for place in range(len(first.found)):
+        fewer = first.found.select(np.arange(len(first.found)) != place)
+        dropped = [FrameBoxes(fewer, first.truth, first.counted), *frames[1:]]
+        # A dropped prediction never raises the recall, whatever it was.
+        assert average(dropped)[3] <= before[3] + 1e-12

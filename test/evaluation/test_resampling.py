@@ -51,3 +51,9 @@ def test_no_number_is_no_figure(frames):
 def test_the_same_numbers_give_the_same_interval():
     values = FrameValues([(x,) for x in np.random.default_rng(2).random(20).tolist()])
     assert Resampling(20).figures(values.mean) == Resampling(20).figures(values.mean)
+
+
+def test_an_interval_holds_its_figure():
+    # Every draw is above the figure, as with the average precision of few objects.
+    (found,) = Resampling(10).figures(lambda weights: np.array([float((weights != 1).any())]))
+    assert (found.value, found.low, found.high) == (0, 0, 1)

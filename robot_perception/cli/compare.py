@@ -1,0 +1,120 @@
+"""``robot-perception compare A B``: whether two bags of results say the same."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from robot_perception.core import Scene
+from robot_perception.core.errors import ConfigError, SourceError
+from robot_perception.viewer.atomic import write_bytes
+
+EXIT_DIFFERS = 4
+_EPILOG = """\
+Limits hold for the mean over all frames; the worst frame is named beside it. A part that just one
+bag has (depth, masks, features ...) differs in any case. Depth that is unknown in both is equal.
+
+exit codes: 0 the same within the limits, 1 failed (a bag cannot be read), 2 bad arguments,
+4 they differ, 130 interrupted
+
+examples:
+  robot-perception compare before after
+  robot-perception compare before after --max-depth 0.05 --min-mask-iou 0.9 --json differences.json
+  robot-perception compare robot laptop --max-unpaired 1 --max-slowdown 1.2
+"""
+
+
+def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the verb and its flags."""
+    from robot_perception.evaluation.comparison import CHECKS  # noqa: PLC0415 - for this verb
+
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        'compare',
+        help='tell whether two bags of results say the same',
+        description='Pairs the frames of two bags of results by their stamps and compares boxes, '
+        'masks, depth, places in space, features and times. Neither is taken for the truth.',
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('first', type=Path, metavar='A', help='bag of results, such as of before')
+    parser.add_argument('second', type=Path, metavar='B', help='bag of results, such as of after')
+    parser.add_argument(
+        '--node',
+        default='/perception',
+        metavar='NAME',
+        help='whose results they are (default: %(default)s)',
+    )
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here too')
+    group = parser.add_argument_group('limits')
+    group.add_argument(
+        '--max-unpaired',
+        type=float,
+        default=0.0,
+        metavar='SHARE',
+        help='share of frames that only one bag has (default: %(default)s)',
+    )
+    for check in CHECKS:
+        group.add_argument(
+            check.flag,
+            dest=check.key,
+            type=float,
+            default=check.limit,
+            metavar='CM' if check.unit else 'N',
+            help=f'{check.title} (default: %(default)s)',
+        )
+    group.add_argument(
+        '--max-slowdown',
+        type=float,
+        metavar='RATIO',
+        help='median time of a frame in B over that in A (default: no limit)',
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare; returns an exit code."""
+    from robot_perception.evaluation import CHECKS, compare, Limits  # noqa: PLC0415 - for this verb
+
+    limits = Limits(
+        means={check.key: _limit(check.flag, getattr(arguments, check.key)) for check in CHECKS},
+        unpaired=_limit('--max-unpaired', arguments.max_unpaired),
+        slowdown=None
+        if arguments.max_slowdown is None
+        else _limit('--max-slowdown', arguments.max_slowdown),
+    )
+    if arguments.json is not None and not arguments.json.parent.is_dir():
+        raise ConfigError(
+            f'--json: expected a file in a folder that exists, got {arguments.json}.'
+        )
+    first, second = (_scenes(path, arguments.node) for path in (arguments.first, arguments.second))
+    comparison = compare(tqdm(first, unit='frame', disable=None, leave=False), second, limits)
+    if not comparison.frames:
+        raise SourceError(
+            f'{arguments.first} and {arguments.second}: expected frames of the same stamps, got '
+            f'none of {comparison.only_first} and {comparison.only_second}. '
+            'Compare results for one recording.'
+        )
+    if arguments.json is not None:
+        text = json.dumps(comparison.as_json(), allow_nan=False, indent=2)
+        write_bytes(arguments.json, (text + '\n').encode())
+    print(comparison.as_text())
+    print('same within the limits' if comparison.same else 'they DIFFER')
+    return 0 if comparison.same else EXIT_DIFFERS
+
+
+def _scenes(path: Path, node: str) -> Iterator[Scene]:
+    from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
+
+    return (one.scene for one in recorded_scenes(path, node))
+
+
+def _limit(flag: str, value: float) -> float:
+    if not (math.isfinite(value) and value >= 0):
+        raise ConfigError(f'{flag}: expected a number of 0 or more, got {value}.')
+    return value

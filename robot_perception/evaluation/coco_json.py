@@ -1,0 +1,250 @@
+"""Files of the COCO format, checked before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from robot_perception.core.errors import SourceError
+
+# What json.load gives.
+Json = Any
+_BOX_NUMBERS = 4
+# What float32 still holds to a pixel.
+_FARTHEST_PX = 2**24
+
+
+@dataclass(frozen=True, slots=True)
+class CocoObject:
+    """An annotation, or a prediction.
+
+    Attributes:
+        where: its place in the file, for messages.
+        category_id: of the class.
+        box_xywh: left, top, width and height in pixels.
+        score: in [0, 1]; 1 for annotations.
+        crowd: whether it stands for many, and is ignored.
+        segmentation: polygons or run lengths, None without a mask.
+
+    """
+
+    where: str
+    category_id: int
+    box_xywh: tuple[float, float, float, float]
+    score: float
+    crowd: bool
+    segmentation: Json
+
+
+@dataclass(frozen=True, slots=True)
+class CocoImage:
+    """An image with its objects.
+
+    Attributes:
+        file_name: empty when the file does not tell.
+        size_hw: rows and columns.
+        objects: in order of the file.
+
+    """
+
+    file_name: str
+    size_hw: tuple[int, int]
+    objects: tuple[CocoObject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CocoTruth:
+    """Annotations of images.
+
+    Attributes:
+        categories: id -> name.
+        images: id -> image, in order of the file.
+
+    """
+
+    categories: Mapping[int, str]
+    images: Mapping[int, CocoImage]
+
+
+def read_truth(path: Path) -> CocoTruth:
+    """Read annotations: a JSON object with ``images``, ``annotations`` and ``categories``.
+
+    Raises:
+        SourceError: not such a file, or a part of it is missing or makes no sense.
+
+    """
+    root = _load(path)
+    if not isinstance(root, dict):
+        raise SourceError(
+            f'{path}: expected COCO annotations, an object with images, annotations and '
+            f'categories, got {_kind(root)}. Are predictions and truth swapped?'
+        )
+    categories: dict[int, str] = {}
+    for place, entry in enumerate(_list(path, root, 'categories')):
+        where = f'{path}: categories[{place}]'
+        number = _whole(where, entry, 'id')
+        if number in categories:
+            raise SourceError(f'{where}: expected an id of its own, got {number} again.')
+        categories[number] = str(_value(where, entry, 'name'))
+    if len(set(categories.values())) < len(categories):
+        raise SourceError(f'{path}: expected categories of different names, got one name twice.')
+    sizes: dict[int, tuple[str, tuple[int, int]]] = {}
+    for place, entry in enumerate(_list(path, root, 'images')):
+        where = f'{path}: images[{place}]'
+        number = _whole(where, entry, 'id')
+        if number in sizes:
+            raise SourceError(f'{where}: expected an id of its own, got {number} again.')
+        size_hw = _whole(where, entry, 'height'), _whole(where, entry, 'width')
+        if min(size_hw) < 1:
+            raise SourceError(f'{where}: expected height and width above 0, got {size_hw}.')
+        sizes[number] = str(entry.get('file_name', '')), size_hw
+    objects = _objects(path, _list(path, root, 'annotations'), 'annotations', categories)
+    _check_images(path, objects, sizes)
+    return CocoTruth(
+        categories,
+        {
+            number: CocoImage(name, size_hw, tuple(objects.get(number, ())))
+            for number, (name, size_hw) in sizes.items()
+        },
+    )
+
+
+def read_predictions(path: Path, truth: CocoTruth) -> dict[int, tuple[CocoObject, ...]]:
+    """Read predictions: a JSON list of COCO results, or an object with such ``annotations``.
+
+    Returns:
+        Image id -> predictions; images without any are left out.
+
+    Raises:
+        SourceError: as above, or a class or an image that the truth does not have.
+
+    """
+    root = _load(path)
+    name = ''
+    if isinstance(root, dict):
+        root, name = _list(path, root, 'annotations'), 'annotations'
+    if not isinstance(root, list):
+        raise SourceError(f'{path}: expected a list of COCO results, got {_kind(root)}.')
+    objects = _objects(path, root, name, truth.categories, scored=True)
+    _check_images(path, objects, truth.images)
+    return {number: tuple(items) for number, items in objects.items()}
+
+
+def _load(path: Path) -> Json:
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise SourceError(
+            f'{path}: cannot be read: {error.strerror or error}. Check the path.'
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise SourceError(
+            f'{path}: expected JSON of the COCO format, got a file that is none ({error}).'
+        ) from error
+
+
+def _objects(
+    path: Path,
+    entries: list[Json],
+    name: str,
+    categories: Mapping[int, str],
+    *,
+    scored: bool = False,
+) -> dict[int, list[CocoObject]]:
+    objects: dict[int, list[CocoObject]] = {}
+    for place, entry in enumerate(entries):
+        where = f'{path}: {name}[{place}]'
+        image = _whole(where, entry, 'image_id')
+        category = _whole(where, entry, 'category_id')
+        if category not in categories:
+            raise SourceError(
+                f'{where}: expected category_id of the truth, got {category}. '
+                f'Those there are: {_some(categories)}.'
+            )
+        objects.setdefault(image, []).append(
+            CocoObject(
+                where,
+                category,
+                _box(where, entry),
+                _score(where, entry) if scored else 1.0,
+                bool(entry.get('iscrowd', 0)),
+                entry.get('segmentation') or None,
+            )
+        )
+    return objects
+
+
+def _check_images(
+    path: Path, objects: Mapping[int, list[CocoObject]], known: Mapping[int, object]
+) -> None:
+    strange = [number for number in objects if number not in known]
+    if strange:
+        raise SourceError(
+            f'{path}: expected image_ids of the truth, got {len(strange)} others of '
+            f'{len(objects)}: {_some(strange)}. The truth has {_some(known)}.'
+        )
+
+
+def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
+    box = _value(where, entry, 'bbox')
+    numbers = box if isinstance(box, list) and len(box) == _BOX_NUMBERS else ()
+    if not numbers or not all(_is_near(one) for one in numbers) or min(numbers[2:]) < 0:
+        raise SourceError(
+            f'{where}: expected bbox as [left, top, width, height] in pixels, got {box}.'
+        )
+    left, top, width, height = map(float, numbers)
+    return left, top, width, height
+
+
+def _score(where: str, entry: Json) -> float:
+    score = _value(where, entry, 'score')
+    if not (_is_number(score) and 0 <= score <= 1):
+        raise SourceError(f'{where}: expected score in [0, 1], got {score}.')
+    return float(score)
+
+
+def _is_near(value: Json) -> bool:
+    return _is_number(value) and abs(value) <= _FARTHEST_PX
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _list(path: Path, root: dict[str, Json], key: str) -> list[Json]:
+    entries = root.get(key)
+    if not isinstance(entries, list):
+        raise SourceError(
+            f'{path}: expected a list {key}, got {_kind(entries) if key in root else "none"}. '
+            'The format is that of COCO: images, annotations, categories.'
+        )
+    return entries
+
+
+def _value(where: str, entry: Json, key: str) -> Json:
+    if not isinstance(entry, dict) or key not in entry:
+        got = ', '.join(map(str, entry)) if isinstance(entry, dict) else _kind(entry)
+        raise SourceError(f'{where}: expected {key}, got {got or "nothing"}.')
+    return entry[key]
+
+
+def _whole(where: str, entry: Json, key: str) -> int:
+    value = _value(where, entry, key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise SourceError(f'{where}: expected {key} as a whole number, got {value!r}.')
+    return value
+
+
+def _kind(value: Json) -> str:
+    return 'null' if value is None else type(value).__name__
+
+
+def _some(numbers: Mapping[int, object] | list[int]) -> str:
+    """Write at most five of them."""
+    listed = [str(number) for number in numbers]
+    more = f' and {len(listed) - 5} more' if len(listed) > 5 else ''  # noqa: PLR2004 - five
+    return (', '.join(listed[:5]) or 'none') + more

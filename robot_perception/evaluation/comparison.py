@@ -1,0 +1,213 @@
+"""What a comparison of two results asks, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from robot_perception.viewer.scene_json import JsonValue
+from robot_perception.viewer.table import Cell, Table
+
+SCHEMA = 'robot_perception/comparison'
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """A figure that is held against a limit.
+
+    Attributes:
+        key: stable name, such as 'box_iou'.
+        figure: name in `FrameDifference.values`.
+        title: for people.
+        limit: worst mean that still counts as the same.
+        higher_is_alike: whether 1 is the best rather than 0.
+        unit: empty for a bare number.
+
+    """
+
+    key: str
+    figure: str
+    title: str
+    limit: float
+    higher_is_alike: bool
+    unit: str = ''
+
+    @property
+    def flag(self) -> str:
+        """Name of the limit on the command line."""
+        return f'--{"min" if self.higher_is_alike else "max"}-{self.key.replace("_", "-")}'
+
+    def holds(self, mean: float, limit: float) -> bool:
+        """Tell whether a mean is within a limit."""
+        return mean >= limit if self.higher_is_alike else mean <= limit
+
+
+CHECKS = (
+    Check('agreement', 'agreement', 'objects that both have', 0.99, higher_is_alike=True),
+    Check('box_iou', 'box IoU', 'box IoU', 0.95, higher_is_alike=True),
+    Check('score', 'score', 'difference of scores', 0.05, higher_is_alike=False),
+    Check('mask_iou', 'mask IoU', 'mask IoU', 0.95, higher_is_alike=True),
+    Check('depth', 'depth', 'depth, relative difference', 0.01, higher_is_alike=False),
+    Check(
+        'depth_unknown', 'depth known once', 'depth that one knows', 0.01, higher_is_alike=False
+    ),
+    Check('placed', 'placed alike', 'places that both know', 0.99, higher_is_alike=True),
+    Check('centroid', 'centroid', 'distance of centroids', 1.0, higher_is_alike=False, unit='cm'),
+    Check('box_3d_iou', '3D box IoU', '3D box IoU', 0.9, higher_is_alike=True),
+    Check('cosine', 'cosine', 'cosine of features', 0.999, higher_is_alike=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What still counts as the same.
+
+    Attributes:
+        means: limit of each check by its key; those left out have their defaults.
+        unpaired: largest share of frames that only one result has.
+        slowdown: largest ratio of the median time of a frame, None asks nothing of times.
+
+    """
+
+    means: Mapping[str, float] = field(default_factory=dict)
+    unpaired: float = 0.0
+    slowdown: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """One figure over all frames; None is unknown.
+
+    Attributes:
+        key: stable name.
+        title: for people.
+        mean: over everything compared.
+        worst: the mean of the worst frame.
+        worst_stamp_ns: which frame that is, None when all are alike.
+        count: how much was compared.
+        limit: worst mean that counts as the same, None for none.
+        higher_is_alike: whether the limit is the least mean rather than the largest.
+        unit: empty for a bare number.
+        same: whether the mean is within the limit; None when there was nothing to compare, or
+            no limit.
+
+    """
+
+    key: str
+    title: str
+    mean: float | None
+    worst: float | None
+    worst_stamp_ns: int | None
+    count: int
+    limit: float | None
+    higher_is_alike: bool
+    unit: str
+    same: bool | None
+
+    @property
+    def limit_text(self) -> str | None:
+        """The limit in words."""
+        if self.limit is None:
+            return None
+        return f'at {"least" if self.higher_is_alike else "most"} {self.limit:g}'
+
+    @property
+    def verdict(self) -> str:
+        """What the limit makes of the mean, in words."""
+        if self.same is not None:
+            return 'same' if self.same else 'DIFFERS'
+        return 'nothing to compare' if self.mean is None else 'not asked for'
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs between two results.
+
+    Attributes:
+        rows: the figures.
+        frames: count of frames that both have.
+        only_first: count of those only the first has.
+        only_second: likewise.
+        one_sided: part -> frames in which just one of the two has it; they differ in any case.
+        renamed: objects at one place with two names.
+        times_ms: stage -> median milliseconds of both, None where a stage did not run; 'frame'
+            is the sum.
+
+    """
+
+    rows: tuple[ComparedRow, ...]
+    frames: int
+    only_first: int
+    only_second: int
+    one_sided: Mapping[str, int]
+    renamed: int
+    times_ms: Mapping[str, tuple[float | None, float | None]]
+
+    @property
+    def same(self) -> bool:
+        """Whether all that could be compared is within the limits, and nothing is on one side."""
+        return not self.one_sided and all(row.same is not False for row in self.rows)
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Describe it in what JSON has; unknown is None, no number is NaN."""
+        return {
+            'schema': SCHEMA,
+            'version': SCHEMA_VERSION,
+            'same': self.same,
+            'frames': {
+                'both': self.frames,
+                'only_first': self.only_first,
+                'only_second': self.only_second,
+            },
+            'one_sided_frames': dict(self.one_sided),
+            'renamed_objects': self.renamed,
+            'rows': [
+                {
+                    'name': row.key,
+                    'mean': row.mean,
+                    'worst': row.worst,
+                    'worst_stamp_ns': row.worst_stamp_ns,
+                    'count': row.count,
+                    'limit': row.limit,
+                    'unit': row.unit,
+                    'same': row.same,
+                }
+                for row in self.rows
+            ],
+            'median_ms': {stage: list(both) for stage, both in self.times_ms.items()},
+        }
+
+    def as_text(self) -> str:
+        """Write tables for a terminal, without a line break at the end."""
+        figures: list[tuple[Cell, ...]] = [
+            (
+                row.title,
+                _text(row.mean),
+                _text(row.worst),
+                row.worst_stamp_ns,
+                row.limit_text,
+                row.unit,
+                row.count,
+                row.verdict,
+            )
+            for row in self.rows
+        ]
+        head = ('', 'mean', 'worst frame', 'its stamp/ns', 'limit', 'unit', 'compared', '')
+        lines = [Table('figures', head, tuple(figures)).as_text()]
+        if self.times_ms:
+            times = tuple((stage, *both) for stage, both in self.times_ms.items())
+            lines += ['', Table('times', ('median/ms', 'first', 'second'), times).as_text()]
+        alone = f'{self.only_first} only in the first, {self.only_second} only in the second'
+        lines += ['', f'{self.frames} frames in both, {alone}']
+        lines += [
+            f'{part}: in {count} frames only one of the two has them, or they cannot be compared'
+            for part, count in self.one_sided.items()
+        ]
+        if self.renamed:
+            lines.append(f'{self.renamed} objects at one place have two names')
+        return '\n'.join(lines)
+
+
+def _text(value: float | None) -> str | None:
+    return None if value is None else f'{value:.4g}'

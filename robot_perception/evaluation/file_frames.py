@@ -1,0 +1,233 @@
+"""Frames of an evaluation out of files: predictions beside their truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from robot_perception.core import Detections, Image, Masks, MetricDepth, Scene, SceneObject
+from robot_perception.core.arrays import BoolArray
+from robot_perception.core.errors import InputError, SourceError
+from robot_perception.evaluation.coco_json import (
+    CocoImage,
+    CocoObject,
+    CocoTruth,
+    read_predictions,
+    read_truth,
+)
+from robot_perception.evaluation.coco_masks import segmentation_mask
+from robot_perception.evaluation.truth import Truth
+
+_GREY = 128
+_PNG = '.png'
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FileFrame:
+    """One frame.
+
+    Attributes:
+        name: for people.
+        scene: what was predicted, above the threshold where there is one.
+        candidates: all predictions, None without boxes.
+        truth: what is true.
+
+    """
+
+    name: str
+    scene: Scene
+    candidates: Detections | None
+    truth: Truth
+
+
+def coco_frames(
+    predictions: Path, truth: Path, *, threshold: float, images: Path | None = None
+) -> tuple[int, Iterator[FileFrame]]:
+    """Read COCO results beside COCO annotations; classes are compared by name.
+
+    Args:
+        predictions: JSON list of results, with ``segmentation`` or without.
+        truth: JSON annotations, with ``segmentation`` or without.
+        threshold: least score of a prediction that is an object, for all but average precision.
+        images: folder of the pictures by ``file_name``; None draws on even grey.
+
+    Returns:
+        Count of frames, and the frames, made when they are asked for.
+
+    Raises:
+        SourceError: a file or a picture cannot be read, or one contradicts the other.
+
+    """
+    known = read_truth(truth)
+    found = read_predictions(predictions, known)
+    if not known.images:
+        raise SourceError(f'{truth}: expected images, got none.')
+    files = _CocoFiles(
+        known,
+        found,
+        threshold,
+        images,
+        true_masks=_have_masks([one for image in known.images.values() for one in image.objects]),
+        found_masks=_have_masks([one for objects in found.values() for one in objects]),
+    )
+    return len(known.images), map(files.frame, known.images)
+
+
+def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[FileFrame]]:
+    """Read two folders of depth pictures of the same names: 16 bit PNG, millimetres, 0 unknown.
+
+    Returns:
+        Count of frames, and the frames, made when they are asked for.
+
+    Raises:
+        SourceError: the names differ, or a picture is not such depth or of another size.
+
+    """
+    known, found = (
+        {path.name for path in folder.glob(f'*{_PNG}')} for folder in (truth, predictions)
+    )
+    if known != found or not known:
+        alone = sorted(known ^ found)
+        raise SourceError(
+            f'{predictions} and {truth}: expected depth pictures ({_PNG}) of the same names, got '
+            f'{len(found)} and {len(known)}, {len(alone)} of them on one side'
+            f'{f", such as {alone[0]}" if alone else ""}.'
+        )
+    frames = (_depth_frame(predictions / name, truth / name) for name in sorted(known))
+    return len(known), frames
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _CocoFiles:
+    """Both files, read.
+
+    Attributes:
+        truth: annotations.
+        found: image id -> predictions.
+        threshold: least score of a prediction that is an object.
+        images: folder of the pictures.
+        true_masks: whether the annotations have masks.
+        found_masks: whether the predictions have.
+
+    """
+
+    truth: CocoTruth
+    found: Mapping[int, tuple[CocoObject, ...]]
+    threshold: float
+    images: Path | None
+    true_masks: bool
+    found_masks: bool
+
+    def frame(self, number: int) -> FileFrame:
+        """Make the frame of an image."""
+        entry = self.truth.images[number]
+        picture, true = _picture(entry, self.images), entry.objects
+        best = sorted(self.found.get(number, ()), key=lambda one: -one.score)
+        kept = [one for one in best if one.score >= self.threshold]
+        truth = self._detections(true, [0.0 if one.crowd else 1.0 for one in true])
+        candidates, detections = (
+            self._detections(some, [one.score for one in some]) for some in (best, kept)
+        )
+        scene = Scene(
+            picture,
+            detections=detections,
+            masks=_masks(kept, entry.size_hw) if self.found_masks else None,
+            objects=_objects(detections),
+        )
+        masks = _masks(true, entry.size_hw) if self.true_masks else None
+        return FileFrame(
+            entry.file_name or f'image {number}',
+            scene,
+            candidates,
+            Truth(picture, None, None, truth, masks, _objects(truth)),
+        )
+
+    def _detections(self, objects: Sequence[CocoObject], scores: Sequence[float]) -> Detections:
+        boxes = np.array([one.box_xywh for one in objects], np.float64).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        return Detections(
+            boxes.astype(np.float32),
+            np.array(scores, np.float32),
+            np.array([one.category_id for one in objects], np.int32),
+            tuple(self.truth.categories[one.category_id] for one in objects),
+        )
+
+
+def _have_masks(objects: Sequence[CocoObject]) -> bool:
+    """Tell whether objects of a file have masks; all or none must."""
+    bare = [one for one in objects if one.segmentation is None]
+    if bare and len(bare) < len(objects):
+        raise SourceError(
+            f'{bare[0].where}: expected a segmentation, as others of the file have one; got none.'
+        )
+    return bool(objects) and not bare
+
+
+def _objects(detections: Detections) -> tuple[SceneObject, ...]:
+    return tuple(SceneObject.of(detections, place, None) for place in range(len(detections)))
+
+
+def _masks(objects: Sequence[CocoObject], size_hw: tuple[int, int]) -> Masks:
+    pixels = np.zeros((len(objects), *size_hw), np.bool_)
+    for mask, one in zip(pixels, objects, strict=True):
+        mask[...] = _mask(one, size_hw)
+    return Masks(pixels, np.ones(len(objects), np.float32))
+
+
+def _mask(item: CocoObject, size_hw: tuple[int, int]) -> BoolArray:
+    try:
+        return segmentation_mask(item.segmentation, size_hw)
+    except InputError as error:
+        raise SourceError(f'{item.where}: segmentation: {error}') from error
+
+
+def _picture(entry: CocoImage, images: Path | None) -> Image:
+    if images is None:
+        return _grey(entry.size_hw)
+    path = images / entry.file_name
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if entry.file_name else None
+    if bgr is None:
+        raise SourceError(f'{path}: expected a picture, got none that can be read.')
+    if bgr.shape[:2] != entry.size_hw:
+        raise SourceError(
+            f'{path}: expected a picture of the size in the truth {entry.size_hw}, '
+            f'got {bgr.shape[:2]} (rows, columns).'
+        )
+    return Image(np.ascontiguousarray(bgr[..., ::-1]))
+
+
+def _grey(size_hw: tuple[int, int]) -> Image:
+    return Image(np.full((*size_hw, 3), _GREY, np.uint8))
+
+
+def _depth_frame(predicted: Path, true: Path) -> FileFrame:
+    found, truth = (_depth(path) for path in (predicted, true))
+    if found.size_hw != truth.size_hw:
+        raise SourceError(
+            f'{predicted}: expected the size of its truth {truth.size_hw}, got {found.size_hw} '
+            '(rows, columns).'
+        )
+    picture = _grey(truth.size_hw)
+    return FileFrame(
+        true.stem,
+        Scene(picture, depth=found),
+        None,
+        Truth(picture, None, truth, Detections.empty(), None, ()),
+    )
+
+
+def _depth(path: Path) -> MetricDepth:
+    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if raw is None or raw.dtype != np.uint16 or raw.ndim != 2:  # noqa: PLR2004 - one channel
+        got = 'none that can be read' if raw is None else f'{raw.dtype} {raw.shape}'
+        raise SourceError(
+            f'{path}: expected depth as a 16 bit picture of one channel, millimetres, got {got}.'
+        )
+    try:
+        return MetricDepth.from_millimetres(raw)
+    except InputError as error:
+        raise SourceError(f'{path}: {error}') from error

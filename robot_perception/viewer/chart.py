@@ -1,0 +1,173 @@
+"""Charts as SVG, to stand in a page. Colours come from the page's style."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+import math
+
+_WIDTH, _HEIGHT = 640, 300
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 12, 40
+_ROW, _BAR, _NAMES = 30, 14, 150
+_TICKS = 5
+_STEPS = (1, 2, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Points to be joined.
+
+    Attributes:
+        name: shown when pointed at, and in the legend of strong lines.
+        x: ascending.
+        y: one for each.
+        low: lower ends of a band about it, none for no band.
+        high: upper ends.
+        strong: whether the line stands out.
+        dots: whether its points are marked.
+
+    """
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+    strong: bool = True
+    dots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A value with the range it lies in.
+
+    Attributes:
+        name: beside the bar.
+        value: its length, >= 0.
+        low: lower end of the range, None without one.
+        high: upper end.
+        note: at the end of the row.
+
+    """
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    note: str = ''
+
+
+def line_chart(
+    lines: Sequence[Line], x_title: str, y_title: str, *, y_top: float | None = None
+) -> str:
+    """Draw lines over axes that begin at 0.
+
+    Args:
+        lines: at least one; strong ones are drawn last.
+        x_title: of the axis below.
+        y_title: of the axis on the left.
+        y_top: end of that axis; None takes the largest value.
+
+    """
+    x_end, x_ticks = _axis(max(value for line in lines for value in line.x))
+    largest = max(value for line in lines for value in (*line.y, *line.high))
+    y_end, y_ticks = _axis(largest if y_top is None else y_top)
+    across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return _LEFT + across * x / x_end, _TOP + up * (1 - min(y, y_end) / y_end)
+
+    parts = [
+        (
+            f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+            f'aria-label="{escape(f"{y_title} over {x_title}")}">'
+        )
+    ]
+    for tick in y_ticks:
+        _, y = place(0, tick)
+        parts.append(
+            f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
+            f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
+            f'{tick:g}</text>'
+        )
+    for tick in x_ticks:
+        x, y = place(tick, 0)
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{tick:g}</text>'
+        )
+    shade = 0
+    for line in sorted(lines, key=lambda one: one.strong):
+        kind = f'line strong tone{shade}' if line.strong else 'line'
+        shade += line.strong
+        points = [place(x, y) for x, y in zip(line.x, line.y, strict=True)]
+        title = f'<title>{escape(line.name)}</title>'
+        if line.low:
+            edge = [place(x, y) for x, y in zip(line.x, line.high, strict=True)]
+            back = [place(x, y) for x, y in zip(line.x, line.low, strict=True)]
+            parts.append(f'<path class="band" d="{_path([*edge, *reversed(back)])}Z"/>')
+        parts.append(f'<path class="{kind}" d="{_path(points)}">{title}</path>')
+        if line.dots:
+            parts += [
+                f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>'
+                f'{escape(line.name)}: {value:.3g} at {at:g}</title></circle>'
+                for (x, y), at, value in zip(points, line.x, line.y, strict=True)
+            ]
+    parts.append(
+        f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">'
+        f'{escape(x_title)}</text></svg>'
+    )
+    return ''.join(parts)
+
+
+def bar_chart(bars: Sequence[Bar], title: str) -> str:
+    """Draw horizontal bars with their ranges as whiskers; an axis that begins at 0."""
+    largest = max(max(bar.value, bar.high or 0.0) for bar in bars)
+    end, ticks = _axis(largest)
+    height = _ROW * len(bars) + 24
+    across = _WIDTH - _NAMES - _RIGHT - 130
+
+    def place(value: float) -> float:
+        return _NAMES + across * min(value, end) / end
+
+    parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">']
+    for tick in ticks:
+        x = place(tick)
+        parts.append(
+            f'<path class="grid" d="M{x:.1f} 0V{height - 20}"/>'
+            f'<text class="tick" x="{x:.1f}" y="{height - 5}" text-anchor="middle">{tick:g}</text>'
+        )
+    for row, bar in enumerate(bars):
+        middle = _ROW * row + _ROW / 2
+        parts.append(
+            f'<text class="name" x="{_NAMES - 12}" y="{middle + 5:.1f}" text-anchor="end">'
+            f'{escape(bar.name)}</text>'
+            f'<rect class="bar" x="{_NAMES}" y="{middle - _BAR / 2:.1f}" rx="2" '
+            f'width="{max(place(bar.value) - _NAMES, 0.5):.1f}" height="{_BAR}"/>'
+        )
+        if bar.low is not None and bar.high is not None:
+            low, high = place(bar.low), place(bar.high)
+            parts.append(
+                f'<path class="whisker" d="M{low:.1f} {middle:.1f}H{high:.1f}'
+                f'M{low:.1f} {middle - 4:.1f}v8M{high:.1f} {middle - 4:.1f}v8"/>'
+            )
+        parts.append(
+            f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{middle + 4:.1f}" text-anchor="end">'
+            f'{escape(bar.note)}</text>'
+        )
+    return ''.join([*parts, '</svg>'])
+
+
+def _axis(largest: float) -> tuple[float, list[float]]:
+    """End of an axis, a round number, and its ticks."""
+    if not largest > 0:
+        return 1.0, [0.0, 0.5, 1.0]
+    rough = largest / _TICKS
+    size = 10 ** math.floor(math.log10(rough))
+    step = next(size * one for one in _STEPS if size * one >= rough * (1 - 1e-9))
+    count = math.ceil(largest / step - 1e-9)
+    return step * count, [round(step * place, 10) for place in range(count + 1)]
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return 'M' + 'L'.join(f'{x:.1f} {y:.1f}' for x, y in points)

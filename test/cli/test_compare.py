@@ -1,0 +1,89 @@
+"""`robot-perception compare`: two bags of results, and everything that can be asked wrongly."""
+
+from dataclasses import replace
+import json
+
+import numpy as np
+import pytest
+from result_bags import write_result_bag
+from scenes import example_scene
+
+from robot_perception.cli.main import main
+from robot_perception.core import Image, MetricDepth
+
+
+def scene(seed=0):
+    made = example_scene(seed)
+    objects = tuple(replace(item, track_id=None) for item in made.objects)
+    return replace(made, image=Image(made.image.rgb, (seed + 1) * 10**9, 'eye'), objects=objects)
+
+
+@pytest.fixture
+def bag(tmp_path):
+    def write(name, scenes, **options):
+        return write_result_bag(tmp_path / name, scenes, **options)
+
+    return write
+
+
+def run(*arguments):
+    return main(['compare', *map(str, arguments)])
+
+
+def test_the_same(bag, tmp_path, capsys):
+    first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0), scene(1)])
+    assert run(first, second, '--json', tmp_path / 'out.json') == 0
+    printed = capsys.readouterr().out
+    assert printed.endswith(
+        '2 frames in both, 0 only in the first, 0 only in the second\nsame within the limits\n'
+    )
+    assert json.loads((tmp_path / 'out.json').read_text())['same'] is True
+
+
+def test_they_differ(bag, tmp_path, capsys):
+    other = replace(scene(1), depth=MetricDepth(scene(1).depth.metres * np.float32(1.04)))
+    first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0), other])
+    assert run(first, second, '--json', tmp_path / 'out.json') == 4
+    assert 'they DIFFER' in capsys.readouterr().out
+    rows = {row['name']: row for row in json.loads((tmp_path / 'out.json').read_text())['rows']}
+    assert rows['depth']['mean'] == pytest.approx(0.02, rel=1e-4)
+    assert rows['depth']['worst_stamp_ns'] == 2 * 10**9
+    assert [name for name, row in rows.items() if row['same'] is False] == ['depth']
+    assert run(first, second, '--max-depth', 0.03) == 0
+
+
+def test_frames_that_one_lacks(bag):
+    first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0)])
+    assert run(first, second) == 4
+    assert run(first, second, '--max-unpaired', 0.5) == 0
+
+
+def test_another_node(bag):
+    first = bag('a', [scene()], node='/eyes')
+    assert run(first, first, '--node', 'eyes') == 0
+    assert run(first, first) == 1
+
+
+def test_bags_of_two_recordings(bag, capsys):
+    assert run(bag('a', [scene(0)]), bag('b', [scene(1)])) == 1
+    assert 'expected frames of the same stamps, got none of 1 and 1' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'said'),
+    [
+        (('--min-box-iou', 'nan'), '--min-box-iou: expected a number of 0 or more, got nan'),
+        (('--max-depth=-1',), '--max-depth: expected a number of 0 or more, got -1.0'),
+        (('--max-slowdown', 'inf'), '--max-slowdown: expected'),
+        (('--json', 'nowhere/out.json'), '--json: expected a file in a folder that exists'),
+    ],
+)
+def test_arguments_that_make_no_sense(bag, capsys, arguments, said):
+    path = bag('a', [scene()])
+    assert run(path, path, *arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_is_no_bag(bag, tmp_path, capsys):
+    assert run(bag('a', [scene()]), tmp_path / 'nothing') == 1
+    assert 'nothing: expected a bag, got nothing there' in capsys.readouterr().err

@@ -1,0 +1,111 @@
+"""The page of an evaluation: whole, alone, and of what there is."""
+
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from truths import example_truth, perfect
+
+from robot_perception.core import Detections
+from robot_perception.core.errors import OutputError
+from robot_perception.evaluation import Case, Evaluation, resampling, write_page
+
+VOID = {'meta', 'img', 'path', 'rect', 'circle'}
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch):
+    """Intervals are the matter of test_resampling."""
+    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+
+
+class Reader(HTMLParser):
+    """Collects tags and text; fails where a tag is not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags, self.texts = [], [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def read(path):
+    reader = Reader()
+    reader.feed(path.read_text())
+    assert reader.open == []
+    return reader
+
+
+def evaluated(frames=3, **changes):
+    evaluation, cases = Evaluation(), []
+    for seed in range(frames):
+        truth = example_truth(seed)
+        scene = perfect(truth, **changes)
+        cases.append(Case(f'frame <{seed}>', scene, truth, evaluation.add(scene, truth)))
+    return evaluation.report(), cases
+
+
+def test_everything_is_on_it_and_nothing_beside_it(tmp_path):
+    report, cases = evaluated()
+    write_page(report, cases, {'Predictions': 'a & b'}, tmp_path / 'report.html')
+    reader = read(tmp_path / 'report.html')
+    text = ' '.join(reader.texts)
+    assert 'Predictions: a & b.' in text
+    for title in ('Precision over recall', 'What goes wrong', 'AP by class', 'Depth error over'):
+        assert title in text
+    assert all(row.name in text for row in report.rows if row.value is not None)
+    assert 'tracking' not in text
+    pictures = [attributes for tag, attributes in reader.tags if tag == 'img']
+    assert len(pictures) == 3
+    assert all(one['src'].startswith('data:image/jpeg;base64,') for one in pictures)
+    assert pictures[0]['alt'] == 'frame <0>: truth and prediction'
+    assert not {tag for tag, _ in reader.tags} & {'script', 'link', 'iframe'}
+    assert list(tmp_path.iterdir()) == [tmp_path / 'report.html']
+
+
+def test_what_is_unknown_has_no_chart(tmp_path):
+    report, _ = evaluated(detections=None, objects=(), masks=None, depth=None, features=None)
+    write_page(report, [], {}, tmp_path / 'report.html')
+    reader = read(tmp_path / 'report.html')
+    assert not [tag for tag, _ in reader.tags if tag in {'svg', 'img'}]
+    assert 'All figures' in reader.texts
+
+
+def test_nothing_found_at_all(tmp_path):
+    truth = example_truth()
+    scene = perfect(truth, detections=Detections.empty(), objects=(), masks=None)
+    evaluation = Evaluation()
+    evaluation.add(scene, truth)
+    write_page(evaluation.report(), [], {}, tmp_path / 'report.html')
+    assert 'What goes wrong' in read(tmp_path / 'report.html').texts
+
+
+def test_no_frames(tmp_path):
+    write_page(Evaluation().report(), [], {}, tmp_path / 'report.html')
+    assert 'All figures' in read(tmp_path / 'report.html').texts
+
+
+def test_depth_that_is_infinitely_wrong_does_not_break_the_chart(tmp_path):
+    truth = example_truth()
+    far = replace(truth.depth, metres=np.full_like(truth.depth.metres, 1e30))
+    evaluation = Evaluation()
+    evaluation.add(perfect(truth, depth=far), truth)
+    write_page(evaluation.report(), [], {}, tmp_path / 'report.html')
+    assert 'nan' not in (tmp_path / 'report.html').read_text()
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    report, _ = evaluated(1)
+    with pytest.raises(OutputError):
+        write_page(report, [], {}, tmp_path / 'none' / 'report.html')
