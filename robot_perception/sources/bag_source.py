@@ -31,7 +31,7 @@ class BagSource(Source):
         self._bag = open_bag(path)
         try:
             topics = self._bag.topics()
-            choice = choose_topics(list(map(_described, topics)), wish or TopicWish(), path.name)
+            choice = choose_topics(list(map(described, topics)), wish or TopicWish(), path.name)
         except SourceError as error:
             self.close()
             if self._bag.damage is None:
@@ -57,8 +57,13 @@ class BagSource(Source):
         self._bag.close()
 
 
-def _described(topic: BagTopic) -> Topic:
-    """Look into the first image of a topic."""
+def described(topic: BagTopic) -> Topic:
+    """Look into the first image of a topic.
+
+    Raises:
+        SourceError: it cannot be read.
+
+    """
     types = standard_types()
     if topic.type_name not in (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name):
         return Topic(topic.name, topic.type_name)

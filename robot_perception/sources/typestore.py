@@ -12,6 +12,8 @@ from rosbags.typesys.store import Typestore
 
 from robot_perception.core.errors import SourceError
 
+__all__ = ['PACKAGE', 'Typestore', 'definitions_folder', 'message_store']
+
 PACKAGE = 'robot_perception'
 _HERE = Path(__file__).resolve().parents[1]
 
