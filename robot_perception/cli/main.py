@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import sys
 
 from robot_perception import __version__
-from robot_perception.cli import bench, demo, evaluate, image, models, replay, world
+from robot_perception.cli import bag, bench, demo, evaluate, image, models, replay, world
 from robot_perception.core.errors import ConfigError, PerceptionError
 
 EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED = 1, 2, 130
 
-_VERBS = (demo, image, replay, models, bench, world, evaluate)
+_VERBS = (demo, image, bag, replay, models, bench, world, evaluate)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -69,8 +69,17 @@ class BagFile(Protocol):
     def definition(self, topic: str) -> Definition | None:
         """Give how the messages of a topic are made; None where the bag does not tell."""
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Give the messages of some topics in order; raise SourceError where reading ends."""
+    def messages(
+        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """Give the messages of some topics in order; raise SourceError where reading ends.
+
+        Args:
+            topics: full names.
+            begin_ns: time of recording of the first; None from the beginning.
+            end_ns: time of recording that is not given any more; None to the end.
+
+        """
 
     def close(self) -> None:
         """Close the files."""
@@ -144,19 +153,28 @@ class IndexedBag:
                 return Definition(one.msgdef.data, one.digest, tuple(one.ext.offered_qos_profiles))
         return None
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[BagMessage]:
         """Give the messages of some topics in order of recording."""
-        return self._read([one for one in self._reader.connections if one.topic in topics])
+        chosen = [one for one in self._reader.connections if one.topic in topics]
+        # To rosbags no connections are all of them.
+        return self._read(chosen, begin_ns, end_ns) if chosen else iter(())
 
     def close(self) -> None:
         """Close the files."""
         if self._reader.is_open:
             self._reader.close()
 
-    def _read(self, connections: list[Connection]) -> Iterator[BagMessage]:
+    def _read(
+        self,
+        connections: list[Connection],
+        begin_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> Iterator[BagMessage]:
         count = 0
         try:
-            for connection, stamp_ns, data in self._reader.messages(connections):
+            for connection, stamp_ns, data in self._reader.messages(connections, begin_ns, end_ns):
                 yield BagMessage(connection.topic, connection.msgtype, stamp_ns, _plain(data))
                 count += 1
         except Exception as error:
@@ -198,9 +216,15 @@ class ScannedBag:
         """Give how the messages of a topic are made; None where the files do not tell."""
         return self._definitions.get(topic)
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def messages(
+        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[BagMessage]:
         """Give what is left of some topics in the order it was written, then raise."""
-        return (message for message in self._all() if message.topic in topics)
+        for message in self._all():
+            early = begin_ns is not None and message.stamp_ns < begin_ns
+            late = end_ns is not None and message.stamp_ns >= end_ns
+            if message.topic in topics and not early and not late:
+                yield message
 
     def close(self) -> None:
         """Nothing stays open."""

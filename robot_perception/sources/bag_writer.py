@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+import sqlite3
 from types import TracebackType
 from typing import Literal, TYPE_CHECKING
 
@@ -102,7 +104,10 @@ class BagWriter:
             self.declare(topic, type_name)
         if not isinstance(message, bytes | memoryview):
             message = self._types.serialize_cdr(message, type_name)
-        self._writer.write(self._connections[topic], stamp_ns, message)
+        try:
+            self._writer.write(self._connections[topic], stamp_ns, message)
+        except (OSError, sqlite3.Error) as error:
+            raise self._refused(error) from error
 
     def declare(
         self,
@@ -153,8 +158,28 @@ class BagWriter:
             self._types.register({name: found[name] for name in found if name not in known})
 
     def close(self) -> None:
-        """Write what is pending and the index."""
-        self._writer.close()
+        """Write what is pending and the index.
+
+        Raises:
+            OutputError: the operating system refused.
+
+        """
+        try:
+            self._writer.close()
+        except (OSError, sqlite3.Error) as error:
+            raise self._refused(error) from error
+
+    def abort(self) -> None:
+        """Leave the bag as it is, without an index."""
+        # What is still pending would be written now; a full disk refuses it once more.
+        with suppress(OSError, sqlite3.Error):
+            self._writer.abort()
+
+    def _refused(self, error: Exception) -> OutputError:
+        return OutputError(
+            f'{self._writer.path}: cannot be written: {getattr(error, "strerror", None) or error}. '
+            'Check the free space and the permissions.'
+        )
 
     def __enter__(self) -> Self:
         """Use the bag in a with statement."""
@@ -170,4 +195,4 @@ class BagWriter:
         if kind is None:
             self.close()
         else:
-            self._writer.abort()
+            self.abort()

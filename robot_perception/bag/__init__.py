@@ -1,0 +1,1 @@
+"""Results of the node in rosbag2 files. Needs no ROS and no torch."""
