@@ -10,12 +10,14 @@ from typing import Any
 from robot_perception.bag.behind import Behind
 from robot_perception.bag.camera_stream import CameraFrame
 from robot_perception.bag.job import BagJob
+from robot_perception.bag.making import Maker
 from robot_perception.bag.recording import Recording
 from robot_perception.bag.report import BagReport, Counts
 from robot_perception.bag.seeing import Seer
 from robot_perception.bag.unfinished import Row, UnfinishedBag
 from robot_perception.core.errors import SourceError
 from robot_perception.pipeline import Stopwatch
+from robot_perception.pipeline.outputs import Published
 from robot_perception.sources.bag_salvage import BagMessage
 from robot_perception.sources.typestore import message_store
 
@@ -32,7 +34,7 @@ def process_bags(
 ) -> BagReport:
     """See every image of some recordings and write the results into a new bag.
 
-    Reading, seeing and writing run side by side. A run that was interrupted goes on when it is
+    Reading, seeing, making messages and writing run side by side. A run that was interrupted goes on when it is
     called again with the same job, and gives the same bag to the byte.
 
     Args:
@@ -62,7 +64,7 @@ def process_bags(
 
 
 class _Run:
-    """One run of a job: reads in the caller's thread, sees in another, writes in a third."""
+    """One run of a job: reads in the caller's thread; sees, makes and writes in one each."""
 
     def __init__(
         self, job: BagJob, bag: UnfinishedBag, seer: Seer, on_image: Callable[[], None]
@@ -71,20 +73,25 @@ class _Run:
         self._bag = bag
         self._seer = seer
         self._on_image = on_image
-        self._see, self._write = Behind('seeing', _AHEAD), Behind('writing', _AHEAD)
-        self._reading, self._writing = Stopwatch(), Stopwatch()
+        self._maker = Maker(job, seer.class_names, seer.markers)
+        # Each gives to the next.
+        self._see, self._make, self._write = (
+            Behind(name, _AHEAD) for name in ('seeing', 'making', 'writing')
+        )
+        self._reading, self._making, self._writing = Stopwatch(), Stopwatch(), Stopwatch()
         state = bag.journal.state or {'items': 0, 'images': 0}
         self._to_skip, self._images = state['items'], state['images']
         self.resumed_after = self._images
         if 'memory' in state:
             seer.remember(state['memory'])
+            seer.markers.shown = frozenset(state['markers'])
         # Items of the recordings that were handed on, and those that have been seen.
         self._given = self._taken = 0
 
     def close(self) -> None:
         """End the threads; what was not written is dropped."""
-        self._see.close()
-        self._write.close()
+        for thread in (self._see, self._make, self._write):
+            thread.close()
 
     def end(self, recordings: list[Recording]) -> BagReport:
         """Read the recordings to their ends and finish the bag."""
@@ -92,6 +99,7 @@ class _Run:
         damage = [problem for recording in recordings for problem in self._read(recording)]
         self._see.wait()
         self._checkpoint()
+        self._make.wait()
         self._write.wait()
         counts = self._seer.counts
         if not counts.seen:
@@ -107,7 +115,12 @@ class _Run:
             bytes_written=sum(path.stat().st_size for path in self._job.output.iterdir()),
             resumed_after=self.resumed_after,
             elapsed_s=time.perf_counter() - begin,
-            busy_s={**self._reading.seconds, **self._seer.busy_s, **self._writing.seconds},
+            busy_s={
+                **self._reading.seconds,
+                **self._seer.busy_s,
+                **self._making.seconds,
+                **self._writing.seconds,
+            },
             damage=tuple(damage),
         )
 
@@ -132,25 +145,36 @@ class _Run:
         if isinstance(item, BagMessage):
             definition = recording.definition(item.topic)
             row = Row(item.topic, item.type_name, item.data, item.stamp_ns, definition=definition)
-            self._write(self._put, [row])
+            self._make(self._write, self._put, [row])
             return
-        self._write(self._put, self._seer.see(item, recording.image_topic))
+        frame = self._seer.see(item, recording.image_topic)
+        if frame is not None:
+            is_first = self._seer.counts.seen == 1
+            self._make(self._rows, frame, item.image.stamp_ns, is_first=is_first)
         self._images += 1
         if self._images % self._job.split == 0:
             self._checkpoint()
         self._on_image()
 
+    def _rows(self, frame: Published, received_ns: int, *, is_first: bool) -> None:
+        with self._making.stage('messages'):
+            rows = [self._maker.label_info(frame, received_ns)] if is_first else []
+            rows += self._maker.rows(frame, received_ns)
+        self._write(self._put, rows)
+
     def _checkpoint(self) -> None:
         memory = self._seer.memory()
-        state = {'items': self._taken, 'images': self._images, 'memory': memory}
-        self._write(self._keep, state)
+        self._make(self._keep, {'items': self._taken, 'images': self._images, 'memory': memory})
+
+    def _keep(self, state: dict[str, Any]) -> None:
+        self._write(self._end_file, {**state, 'markers': sorted(self._maker.markers.shown)})
 
     def _put(self, rows: list[Row]) -> None:
         with self._writing.stage('writing'):
             for row in rows:
                 self._bag.write(row)
 
-    def _keep(self, state: dict[str, Any]) -> None:
+    def _end_file(self, state: dict[str, Any]) -> None:
         with self._writing.stage('writing'):
             self._bag.keep(state)
 

@@ -1,4 +1,4 @@
-"""Images of recordings to messages of results, by the code of the node."""
+"""Images of recordings to what was seen in them, by the code of the node."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Any
 from robot_perception.bag.camera_stream import CameraFrame
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.report import Counts
-from robot_perception.bag.unfinished import Row
-from robot_perception.conversions import header_message, label_info_message, RosbagsFactory
+from robot_perception.conversions import RosbagsFactory
 from robot_perception.conversions.messages import Message
 from robot_perception.core.errors import ConversionError
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
 from robot_perception.pipeline.frame_timer import FrameTimer
-from robot_perception.pipeline.outputs import LABEL_INFO, LABEL_INFO_TYPE, MarkerMemory, TIMING
+from robot_perception.pipeline.outputs import MarkerMemory, Published, TIMING
 from robot_perception.sources.typestore import Typestore
 
 _IMAGE, _INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
@@ -29,7 +28,8 @@ class Seer:
 
     Attributes:
         counts: what became of the images so far.
-        busy_s: seconds by part of the work: converting, each stage of the pipeline, messages.
+        busy_s: seconds by part of the work: converting, and each stage of the pipeline.
+        markers: the memory that goes out with each frame.
 
     """
 
@@ -42,6 +42,7 @@ class Seer:
         """
         self.counts = Counts()
         self.busy_s: defaultdict[str, float] = defaultdict(float)
+        self.markers = MarkerMemory()
         self._job = job
         self._types = types
         self._pipeline = PerceptionPipeline.load(job.config)
@@ -54,9 +55,14 @@ class Seer:
             self._pipeline,
             self._factory,
             calibration=self._calibration,
-            markers=MarkerMemory(),
+            markers=self.markers,
             timer=timer,
         )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes."""
+        return self._pipeline.class_names
 
     def memory(self) -> dict[str, Any]:
         """Give what earlier images left behind, as values of JSON."""
@@ -67,8 +73,8 @@ class Seer:
         self.counts = Counts.of(memory['counts'])
         self._processor.remember(memory['frames'])
 
-    def see(self, frame: CameraFrame, image_topic: str) -> list[Row]:
-        """See one image; gives nothing for one that cannot be read, which is counted.
+    def see(self, frame: CameraFrame, image_topic: str) -> Published | None:
+        """See one image; gives None for one that cannot be read, which is counted.
 
         Raises:
             ModelError: a network failed.
@@ -77,22 +83,13 @@ class Seer:
         begin = time.perf_counter()
         seen = self._process(frame, image_topic)
         if seen is None:
-            return []
+            return None
         stages_s = seen.published.scene.timing_s
         self.busy_s['converting'] += time.perf_counter() - begin - sum(stages_s.values())
         for stage, seconds in stages_s.items():
             self.busy_s[stage] += seconds
-        begin = time.perf_counter()
-        stamp_ns = frame.image.stamp_ns
-        rows = [] if self.counts.seen else [self._label_info(seen, stamp_ns)]
-        for output in self._job.outputs:
-            message = output.make(seen.published)
-            if message is not None:
-                topic = f'{self._job.name}/{output.topic}'
-                rows.append(Row(topic, output.type_name, message, stamp_ns))
         self.counts.seen += 1
-        self.busy_s['messages'] += time.perf_counter() - begin
-        return rows
+        return seen.published
 
     def _process(self, frame: CameraFrame, image_topic: str) -> Processed | None:
         image = self._read(frame.image.data, frame.image.type_name)
@@ -124,13 +121,3 @@ class Seer:
             return self._types.deserialize_cdr(cdr, type_name)
         except Exception:  # noqa: BLE001 - a deserializer fed with broken bytes raises anything
             return None
-
-    def _label_info(self, seen: Processed, stamp_ns: int) -> Row:
-        message = label_info_message(
-            self._factory,
-            header_message(self._factory, seen.published.scene.image.stamp_ns, ''),
-            self._pipeline.class_names,
-            self._job.config.detector.threshold,
-        )
-        topic = f'{self._job.name}/{LABEL_INFO}'
-        return Row(topic, LABEL_INFO_TYPE, message, stamp_ns, latched=True)

@@ -17,13 +17,14 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from rosbags.typesys.store import Typestore
 
 from robot_perception.core.errors import OutputError
 from robot_perception.sources.bag_file import Definition
+from robot_perception.sources.mcap_storage import QuickWriter
 from robot_perception.sources.messages import standard_types
 
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class BagWriter:
         self._types = types or standard_types()
         self._connections: dict[str, Connection] = {}
         try:
-            self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+            self._writer = QuickWriter(
+                path, version=9, storage_plugin=StoragePlugin[storage.upper()]
+            )
             mode = CompressionMode[compression.upper()]
             self._writer.set_compression(mode, CompressionFormat.ZSTD)
             self._writer.open()
