@@ -16,6 +16,7 @@ from robot_perception.bag.job import BagJob, REPRODUCIBLE
 from robot_perception.bag.processing import process_bags
 from robot_perception.bag.report import BagReport
 from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.pipeline.memory import keep_freed_memory
 from robot_perception.sources import TopicWish
 
 _EXIT_PARTLY = 3
@@ -121,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
         split=arguments.split,
         force=arguments.force,
     )
+    keep_freed_memory()
     if config.caveat:
         _note(config.caveat)
     with tqdm(unit='frame', disable=None) as bar:
