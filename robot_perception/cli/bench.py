@@ -27,13 +27,20 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     node.add_argument('--json', action='store_true', help='print JSON')
     add_settings(node, preset='stub')
     node.set_defaults(run=run_node)
+    lift = subjects.add_parser(
+        'lift',
+        help="time from depth and masks to points and boxes in space, beside Open3D's cloud",
+        description='Lifts eight objects of a rendered scene of 640x480 on one core.',
+    )
+    lift.add_argument('--frames', type=int, default=100, help='default: %(default)s')
+    lift.add_argument('--json', action='store_true', help='print JSON')
+    lift.set_defaults(run=run_lift)
 
 
 def run_node(arguments: argparse.Namespace) -> int:
     """Measure the node."""
     config = read_settings(arguments)
-    if arguments.frames < 1:
-        raise ConfigError(f'--frames: expected at least 1, got {arguments.frames}.')
+    _check_frames(arguments)
     if find_spec('rclpy') is None:
         raise PerceptionError('expected ROS 2, got a Python without rclpy. Source your ROS.')
     from robot_perception.nodes.benchmark import benchmark_node  # noqa: PLC0415 - needs ROS
@@ -54,3 +61,32 @@ def run_node(arguments: argparse.Namespace) -> int:
         share = f'{p50 / result.overhead_s[0]:8.0%}' if name.startswith('  ') else ''
         print(f'{name:<42}{p50 * _MILLISECONDS:9.1f}{p95 * _MILLISECONDS:9.1f}{share}')
     return 0
+
+
+def run_lift(arguments: argparse.Namespace) -> int:
+    """Measure the way into space."""
+    _check_frames(arguments)
+    from robot_perception.world.lifting_benchmark import (  # noqa: PLC0415 - needs Open3D
+        benchmark_lifting,
+    )
+
+    result = benchmark_lifting(arguments.frames)
+    if arguments.json:
+        print(json.dumps(asdict(result), indent=2))
+        return 0
+    rows = {
+        **result.steps_s,
+        'all of it': result.total_s,
+        "Open3D's create_from_rgbd_image": result.open3d_s,
+    }
+    print(f'{result.frames} frames of 640x480, eight objects')
+    print(f'{"":<42}{"p50/ms":>9}{"p95/ms":>9}')
+    for name, (p50, p95) in rows.items():
+        print(f'{name:<42}{p50 * _MILLISECONDS:9.1f}{p95 * _MILLISECONDS:9.1f}')
+    print(f'{"rays of a new calibration, once":<42}{result.rays_s * _MILLISECONDS:9.1f}')
+    return 0
+
+
+def _check_frames(arguments: argparse.Namespace) -> None:
+    if arguments.frames < 1:
+        raise ConfigError(f'--frames: expected at least 1, got {arguments.frames}.')

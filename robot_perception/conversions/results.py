@@ -11,6 +11,7 @@ import numpy as np
 from robot_perception.conversions.camera_info import to_camera
 from robot_perception.conversions.depth import to_depth
 from robot_perception.conversions.messages import Message
+from robot_perception.conversions.scene import ANSWERS
 from robot_perception.core import (
     Box3D,
     Detections,
@@ -146,7 +147,15 @@ def _object(item: Message, place: int) -> SceneObject:
         box_xyxy=_box_xyxy(item),
         track_id=_track(item),
         position=_position(item) if len(item.bbox_3d) else None,
+        truncated=_answer('truncated', item.truncated),
+        occluded=_answer('occluded', item.occluded),
     )
+
+
+def _answer(part: str, number: int) -> bool | None:
+    if number >= len(ANSWERS):
+        raise _damaged(part, 'UNKNOWN, NO or YES (0 to 2)', number)
+    return ANSWERS[number]
 
 
 def _position(item: Message) -> ObjectPosition:

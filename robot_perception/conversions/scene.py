@@ -14,9 +14,11 @@ from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import Message, MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.core import Masks, MetricDepth, Scene, SceneObject
-from robot_perception.core.arrays import BoolArray, UInt8Array
+from robot_perception.core.arrays import UInt8Array
 
 _OBJECT = 255
+# At the numbers of UNKNOWN, NO and YES in robot_perception/msg/SceneObject.
+ANSWERS = (None, False, True)
 
 
 def scene_message(
@@ -47,9 +49,8 @@ def scene_message(
 def _object_message(
     factory: MessageFactory, header: Message, item: SceneObject, masks: Masks | None
 ) -> Message:
-    mask = np.zeros((0, 0), np.bool_) if masks is None else masks.pixels[item.index]
     mask_score = None if masks is None else float(masks.scores[item.index])
-    origin_yx, cropped = _crop(mask)
+    origin_yx, cropped = _cropped(masks, item.index)
     position = item.position
     return factory(
         'robot_perception/msg/SceneObject',
@@ -62,6 +63,8 @@ def _object_message(
         mask_roi=region_message(factory, origin_yx, (cropped.shape[0], cropped.shape[1])),
         mask=image_message(factory, header, cropped, 'mono8'),
         mask_score=math.nan if mask_score is None else mask_score,
+        truncated=ANSWERS.index(item.truncated),
+        occluded=ANSWERS.index(item.occluded),
         depth=math.nan if position is None else float(position.depth_m),
         centroid=[] if position is None else [point_message(factory, position.centroid_m)],
         centroid_covariance=factory.sequence(
@@ -71,14 +74,13 @@ def _object_message(
     )
 
 
-def _crop(mask: BoolArray) -> tuple[tuple[int, int], UInt8Array]:
-    """Top left corner of the smallest window with all of the mask, and the window as 0 and 255.
+def _cropped(masks: Masks | None, index: int) -> tuple[tuple[int, int], UInt8Array]:
+    """Top left corner of the smallest window with all of a mask, and the window as 0 and 255.
 
-    A mask without pixels gives a window of no size at the origin.
+    A mask without pixels, or no mask, gives a window of no size at the origin.
     """
-    rows = np.flatnonzero(mask.any(axis=1))
-    columns = np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
+    if masks is None:
         return (0, 0), np.zeros((0, 0), np.uint8)
-    window = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return (int(rows[0]), int(columns[0])), np.where(window, _OBJECT, 0).astype(np.uint8)
+    rows, columns = masks.window(index)
+    pixels = np.where(masks.pixels[index][rows, columns], _OBJECT, 0)
+    return (rows.start, columns.start), pixels.astype(np.uint8)

@@ -9,6 +9,7 @@ from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
 from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
+from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
 
@@ -23,6 +24,7 @@ __all__ = [
     'Masks',
     'MetricDepth',
     'ObjectPosition',
+    'Plane',
     'PointCloud',
     'RelativeDepth',
     'Scene',

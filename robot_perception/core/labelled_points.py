@@ -15,6 +15,7 @@ from robot_perception.core.arrays import (
     UInt32Array,
 )
 from robot_perception.core.errors import InputError
+from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 
 
@@ -80,6 +81,10 @@ class LabelledPoints:
         """Keep the points at most ``range_m`` from the camera."""
         squares = np.einsum('ij,ij->i', self.xyz_m, self.xyz_m)
         return self._select(squares <= range_m**2)
+
+    def above(self, ground: Plane, height_m: float) -> LabelledPoints:
+        """Keep the points more than ``height_m`` above the ground."""
+        return self._select(ground.heights_m(self.xyz_m) > height_m)
 
     def thinned(self, voxel_m: float) -> LabelledPoints:
         """Keep one point, the first, of each object in each cube of a grid with sides ``voxel_m``."""

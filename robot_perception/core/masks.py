@@ -63,6 +63,18 @@ class Masks:
         """Rows and columns."""
         return self.pixels.shape[1], self.pixels.shape[2]
 
+    def window(self, index: int) -> tuple[slice, slice]:
+        """Give the smallest rows and columns with all of a mask; of no size without pixels."""
+        mask = self.pixels[index]
+        rows = np.flatnonzero(mask.any(axis=1))
+        if not len(rows):
+            return slice(0, 0), slice(0, 0)
+        columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+        return (
+            slice(int(rows[0]), int(rows[-1]) + 1),
+            slice(int(columns[0]), int(columns[-1]) + 1),
+        )
+
     def instance_map(self) -> UInt16Array:
         """Paint the masks on one picture.
 

@@ -19,6 +19,7 @@ from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
 from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.masks import Masks
+from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import lift_image, PointCloud
 
 
@@ -60,6 +61,8 @@ class SceneObject:
         box_xyxy: left, top, right, bottom in pixels.
         track_id: identity over frames.
         position: where it is in space.
+        truncated: whether the edge of the image cuts it off.
+        occluded: whether something nearer hides a part of it.
 
     """
 
@@ -70,12 +73,20 @@ class SceneObject:
     box_xyxy: tuple[float, float, float, float]
     track_id: int | None = None
     position: ObjectPosition | None = None
+    truncated: bool | None = None
+    occluded: bool | None = None
 
     @classmethod
     def of(
-        cls, detections: Detections, index: int, position: ObjectPosition | None
+        cls,
+        detections: Detections,
+        index: int,
+        position: ObjectPosition | None,
+        *,
+        truncated: bool | None = None,
+        occluded: bool | None = None,
     ) -> SceneObject:
-        """Take the object at ``index`` of the detections, and what is known of its place."""
+        """Take the object at ``index`` of the detections, and what else is known of it."""
         left, top, right, bottom = detections.boxes_xyxy[index].tolist()
         tracks = detections.track_ids
         return cls(
@@ -86,6 +97,8 @@ class SceneObject:
             box_xyxy=(left, top, right, bottom),
             track_id=None if tracks is None else int(tracks[index]),
             position=position,
+            truncated=truncated,
+            occluded=occluded,
         )
 
     @property
@@ -115,6 +128,7 @@ class Scene:
         masks: their pixels, one mask for each detection, at the image's size.
         objects: one entry for each detection, joined with mask, depth and place in space.
         depth_fit: how the network's depth was brought to a sensor's metres, None when it was not.
+        ground: plane the camera stands over, None when it was not looked for or not found.
         timing_s: seconds that each stage took, in order.
 
     """
@@ -127,6 +141,7 @@ class Scene:
     masks: Masks | None = None
     objects: tuple[SceneObject, ...] = ()
     depth_fit: DepthFit | None = None
+    ground: Plane | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:

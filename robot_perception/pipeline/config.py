@@ -174,6 +174,20 @@ class PointsConfig:
         high=10.0,
         live=True,
     )
+    remove_ground: bool = parameter(
+        False,
+        'Leave the ground out of points/background: the lowest level surface in sight, so give '
+        'camera.height_m where that may be a table.',
+        live=True,
+    )
+    ground_tolerance_m: float = parameter(
+        0.03,
+        'Points of points/background up to this height are ground.',
+        unit='metres',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         """Check once at the door."""
@@ -199,6 +213,15 @@ class CameraConfig:
         unit='degrees',
         low=0.0,
         high=179.0,
+        live=True,
+    )
+    height_m: float = parameter(
+        0.0,
+        'Height of the camera above the ground: sets the scale of a metric network where depth.source '
+        'is model, and tells the ground from tables; 0 = unknown.',
+        unit='metres',
+        low=0.0,
+        high=100.0,
         live=True,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MessageFactory
 from robot_perception.conversions.messages import Message
-from robot_perception.core import Image, MetricDepth
+from robot_perception.core import Image, MetricDepth, Scene
 from robot_perception.core.errors import ConversionError
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.config import PerceptionConfig
@@ -30,8 +30,8 @@ class Processed:
         published: what the outputs are made of.
         stages: what was computed.
         calibration_problem: why nothing 3D can be made, empty when it can.
-        depth_problem: why there is no sensor depth, empty when there is; None when none was asked
-            for.
+        depth_problem: why sensor depth or a known height gave no metres, empty when it did; None
+            when neither was asked for.
 
     """
 
@@ -129,6 +129,8 @@ class FrameProcessor:
         scene = self._pipeline.process(
             image, calibration.camera, sensor_depth=depth, stages=stages
         )
+        if config.depth.source == 'model' and Stages.DEPTH in stages:
+            depth_problem = _scale_problem(scene, config.camera.height_m)
         published = Published(
             factory=self._factory,
             header=message.header,
@@ -150,6 +152,17 @@ def _read_image(message: Message, max_pixels: int) -> Image:
     if hasattr(message, 'format'):
         return conversions.compressed_to_image(message, max_pixels=max_pixels)
     return conversions.to_image(message, max_pixels=max_pixels)
+
+
+def _scale_problem(scene: Scene, height_m: float) -> str | None:
+    if not height_m or scene.camera is None or not isinstance(scene.depth, MetricDepth):
+        return None
+    if scene.depth_fit is not None:
+        return ''
+    return (
+        f'no ground has been seen {height_m:g} m below the camera, so that metres are those of the '
+        'network. Let the floor show in the image, or check camera.height_m.'
+    )
 
 
 def _read_depth(

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from robot_perception.core import Depth, DepthFit, MetricDepth, RelativeDepth, scaled
+from robot_perception.core import Depth, DepthFit, MetricDepth, Plane, RelativeDepth, scaled
 from robot_perception.core.arrays import Float32Array, Float64Array
 
 # Fewer pixels that both know say too little.
@@ -84,14 +84,44 @@ class DepthFusion:
             the network's as it is), and None.
 
         """
-        if self._kind is not type(predicted):
-            self._line, self._kind = None, type(predicted)
+        self._follow(type(predicted))
         line = None if sensor is None else _fit(predicted, sensor)
         if line is not None:
-            self._line = line if self._line is None else _blend(self._line, line)
+            self._move(line)
         if self._line is None:
             return (predicted, None) if sensor is None or not _has_any(sensor) else (sensor, None)
         return _join(predicted, sensor, self._line, fitted=line is not None)
+
+    def stand(
+        self, predicted: MetricDepth, ground: Plane | None, height_m: float
+    ) -> tuple[MetricDepth, DepthFit | None]:
+        """Scale depth so that the ground lies as far below the camera as it does.
+
+        Args:
+            predicted: of the network.
+            ground: in ``predicted``, None where it is not to be seen.
+            height_m: of the camera above it, metres.
+
+        Returns:
+            Scaled metres and the fit, which goes on where no ground is seen; without a fit of this
+            or an earlier frame the network's own metres, and None.
+
+        """
+        self._follow(MetricDepth)
+        if ground is not None and ground.distance_m > 0:
+            self._move(_Line(height_m / ground.distance_m, 0.0))
+        if self._line is None:
+            return predicted, None
+        scale = self._line.scale
+        return MetricDepth.from_metres(scaled(predicted, scale)), DepthFit(scale, 0.0, None, 0.0)
+
+    def _follow(self, kind: type[Depth]) -> None:
+        """Forget a fit of another kind of depth."""
+        if self._kind is not kind:
+            self._line, self._kind = None, kind
+
+    def _move(self, line: _Line) -> None:
+        self._line = line if self._line is None else _blend(self._line, line)
 
 
 def _fit(predicted: Depth, sensor: MetricDepth) -> _Line | None:

@@ -15,6 +15,7 @@ from robot_perception.core import (
     ObjectPosition,
 )
 from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array
+from robot_perception.pipeline.outline import main_surface
 from robot_perception.pipeline.upright_box import upright_box
 
 # Fewer points say nothing about a size.
@@ -61,10 +62,13 @@ def lift_objects(
             rows, columns = _window(detections.boxes_xyxy[index], depth.size_hw)
         else:
             # A mask may reach beyond its box.
-            rows, columns = _mask_window(masks.pixels[index])
+            rows, columns = masks.window(index)
         window = _thinned(rows, columns)
-        inside = None if masks is None else masks.pixels[index][window]
-        points = _points(rays[window], depth.metres[window], inside)
+        metres = depth.metres[window]
+        inside = None
+        if masks is not None:
+            inside = main_surface(metres, masks.pixels[index][window], window[0].step)
+        points = _points(rays[window], metres, inside)
         positions.append(None if points is None else _position(points, up))
     return tuple(positions)
 
@@ -83,14 +87,6 @@ def _window(box_xyxy: Float32Array, size_hw: tuple[int, int]) -> tuple[slice, sl
         slice(max(0, math.ceil(top - 0.5)), max(0, min(height, math.ceil(bottom - 0.5)))),
         slice(max(0, math.ceil(left - 0.5)), max(0, min(width, math.ceil(right - 0.5)))),
     )
-
-
-def _mask_window(mask: BoolArray) -> tuple[slice, slice]:
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _points(

@@ -108,7 +108,10 @@ def _object_points(frame: Published) -> Message:
 
 
 def _background_points(frame: Published) -> Message:
-    return _listed(frame, frame.scene.background_points())
+    points, ground = frame.scene.background_points(), frame.scene.ground
+    if points is not None and ground is not None and frame.config.points.remove_ground:
+        points = points.above(ground, frame.config.points.ground_tolerance_m)
+    return _listed(frame, points)
 
 
 def _listed(frame: Published, points: LabelledPoints | None) -> Message:

@@ -18,6 +18,7 @@ from robot_perception.core import (
     Masks,
     MetricDepth,
     ObjectPosition,
+    Plane,
     Scene,
     SceneObject,
 )
@@ -33,8 +34,10 @@ from robot_perception.models.interfaces import (
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
+from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
+from robot_perception.pipeline.outline import Sight, sights_of
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
@@ -215,7 +218,7 @@ class PerceptionPipeline:
                 features = self._features.extract(frame)
         if Stages.DEPTH in due:
             with watch.stage('depth'):
-                depth, fit = self._measure(frame, sensor_depth, config)
+                depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
         if self._detector is not None and Stages.DETECTOR in due:
             with watch.stage('detector'):
                 detections = self._detector.detect(
@@ -229,6 +232,9 @@ class PerceptionPipeline:
                 masks = self._segmenter.segment(frame, detections.boxes_xyxy)
         with watch.stage('lifting'):
             objects = _objects(detections, masks, depth, camera, upwards)
+            ground = (
+                _ground(depth, camera, upwards, config) if config.points.remove_ground else None
+            )
         self._frames += 1
         return Scene(
             image=frame.image,
@@ -239,6 +245,7 @@ class PerceptionPipeline:
             masks=masks,
             objects=objects,
             depth_fit=fit,
+            ground=ground,
             timing_s=watch.seconds,
         )
 
@@ -265,14 +272,23 @@ class PerceptionPipeline:
         return self._tracker.follow(found, image.stamp_ns, config.tracking.max_lost_s)
 
     def _measure(
-        self, frame: Frame, sensor_depth: MetricDepth | None, config: PerceptionConfig
+        self,
+        frame: Frame,
+        sensor_depth: MetricDepth | None,
+        camera: CameraModel | None,
+        up: Float64Array | None,
+        config: PerceptionConfig,
     ) -> tuple[Depth | None, DepthFit | None]:
         if config.depth.source == 'sensor':
             return sensor_depth, None
         predicted = None if self._depth is None else self._depth.estimate(frame)
-        if config.depth.source == 'model' or predicted is None:
-            return predicted, None
-        return self._fusion.fuse(predicted, sensor_depth)
+        if config.depth.source == 'fused' and predicted is not None:
+            return self._fusion.fuse(predicted, sensor_depth)
+        height_m = config.camera.height_m
+        if height_m and isinstance(predicted, MetricDepth):
+            ground = _ground(predicted, camera, up, config)
+            return self._fusion.stand(predicted, ground, height_m)
+        return predicted, None
 
 
 def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:
@@ -291,6 +307,17 @@ def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image)
         )
 
 
+def _ground(
+    depth: Depth | None,
+    camera: CameraModel | None,
+    up: Float64Array | None,
+    config: PerceptionConfig,
+) -> Plane | None:
+    if camera is None or not isinstance(depth, MetricDepth):
+        return None
+    return find_ground(depth, camera, up, config.camera.height_m or None)
+
+
 def _objects(
     detections: Detections | None,
     masks: Masks | None,
@@ -303,4 +330,16 @@ def _objects(
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
         positions = lift_objects(detections, masks, depth, camera, up)
-    return tuple(SceneObject.of(detections, index, place) for index, place in enumerate(positions))
+    sights: tuple[Sight, ...] = (Sight(),) * len(detections)
+    if masks is not None:
+        sights = sights_of(masks, depth)
+    return tuple(
+        SceneObject.of(
+            detections,
+            index,
+            position,
+            truncated=sight.truncated,
+            occluded=sight.occluded,
+        )
+        for index, (position, sight) in enumerate(zip(positions, sights, strict=True))
+    )

@@ -158,6 +158,8 @@ def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:
         'track_id': item.track_id,
         'box_xyxy': _list(item.box_xyxy, _PIXEL_DIGITS),
         'mask': None if mask is None else _mask(mask),
+        'truncated': item.truncated,
+        'occluded': item.occluded,
         'depth_m': None if item.depth_m is None else _rounded(item.depth_m, _METRE_DIGITS),
         'centroid_m': None if item.centroid_m is None else _list(item.centroid_m, _METRE_DIGITS),
         **_position(item.position),

@@ -1,4 +1,4 @@
-"""`robot-perception bench node`, for real over DDS, on stubs."""
+"""`robot-perception bench`: the node for real over DDS, on stubs, and lifting beside Open3D."""
 
 import json
 
@@ -35,9 +35,23 @@ def test_table(command):
     assert all(row.endswith('%') for row in rows[3:])
 
 
+def test_lifting_beside_open3d(command):
+    done = command('bench', 'lift', '--frames', '2', '--json')
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert list(result['steps_s']) == ['cloud', 'objects', 'outlines']
+    for p50, p95 in [*result['steps_s'].values(), result['total_s'], result['open3d_s']]:
+        assert 0 < p50 <= p95
+    assert result['total_s'][0] > result['steps_s']['objects'][0]
+    table = command('bench', 'lift', '--frames', '1').stdout.splitlines()
+    assert table[0] == '1 frames of 640x480, eight objects'
+    assert len(table) == 8
+
+
 @pytest.mark.parametrize('frames', ['0', '-3'])
-def test_no_frames(command, frames):
-    done = command('bench', 'node', '--frames', frames)
+@pytest.mark.parametrize('subject', ['node', 'lift'])
+def test_no_frames(command, subject, frames):
+    done = command('bench', subject, '--frames', frames)
     assert done.returncode == 2
     assert done.stderr == f'robot-perception bench: --frames: expected at least 1, got {frames}.\n'
 

@@ -160,6 +160,21 @@ def test_tracks(factory, header, on_the_wire, tracks, expected):
     assert (None if got is None else got.tolist()) == expected
 
 
+def test_how_much_of_an_object_is_to_be_seen(factory, header, on_the_wire):
+    answers = [(None, None), (False, True), (True, False)]
+    scene = example_scene(count=3)
+    objects = [
+        replace(item, truncated=truncated, occluded=occluded)
+        for item, (truncated, occluded) in zip(scene.objects, answers, strict=True)
+    ]
+    scene = replace(scene, objects=tuple(objects))
+    message = on_the_wire(message_of(factory, header, scene))
+    # UNKNOWN, YES, NO
+    assert [item.occluded for item in message.objects] == [0, 2, 1]
+    back = to_scene(message, scene.image)
+    assert [(item.truncated, item.occluded) for item in back.objects] == answers
+
+
 def test_an_object_without_a_place_stands_beside_one_that_has(factory, header, on_the_wire):
     scene = example_scene(count=2)
     back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
@@ -269,6 +284,10 @@ def other_encoding(factory, message):
     message.depth[0].encoding = 'rgb8'
 
 
+def answer_oddly(factory, message):
+    message.objects[0].occluded = 3
+
+
 def grow(factory, message):
     message.height = 49
 
@@ -285,6 +304,7 @@ DAMAGE = [
     (push_mask_out, ConversionError, r'mask: expected 0 pixels inside the image, got \d+. The '),
     (name_the_track, ConversionError, r"track_id: expected a whole number .*, got 'left cup'"),
     (grow_the_track, ConversionError, r"track_id: .* of 64 bits, got '9223372036854775808'"),
+    (answer_oddly, ConversionError, r'occluded: expected UNKNOWN, NO or YES .*, got 3. The mess'),
     (swap_objects, ConversionError, r'index: expected the object at place 0, got 1. The mess'),
     (lose_centroid, ConversionError, r'bbox_3d: expected a centroid and its 9 .*got \(0, 9\)'),
     (lose_covariance, ConversionError, r'bbox_3d: .* covariances beside it, got \(1, 0\)'),
@@ -323,7 +343,7 @@ def test_reasons_are_stable(factory, header, on_the_wire):
         if kind is ConversionError:
             reasons[damage.__name__] = caught.value.reason
     assert set(reasons.values()) == {
-        'size', 'patches', 'timing', 'mask', 'track_id', 'index', 'bbox_3d', 'encoding',
+        'size', 'patches', 'timing', 'mask', 'track_id', 'index', 'bbox_3d', 'encoding', 'occluded',
     }  # fmt: skip
 
 

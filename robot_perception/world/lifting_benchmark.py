@@ -1,0 +1,120 @@
+"""How long it takes from depth and masks to points and boxes in space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from itertools import count
+import time
+from typing import Any
+
+import numpy as np
+import open3d as o3d
+
+from robot_perception.core import CameraModel, Image, Masks, MetricDepth, Scene
+from robot_perception.core.arrays import Float64Array
+from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.outline import sights_of
+from robot_perception.world.frame import WorldFrame
+from robot_perception.world.render import render
+from robot_perception.world.vocabulary import FIRST_TEST_SEED
+
+SIZE_HW = (480, 640)
+OBJECTS = 8
+_WARM_UP = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LiftingBenchmark:
+    """Medians and 95th percentiles, in seconds.
+
+    Attributes:
+        frames: how often each step was timed.
+        rays_s: the rays of a new calibration, once.
+        steps_s: of every frame: the cloud, the objects and what hides them.
+        total_s: of the steps.
+        open3d_s: Open3D's ``PointCloud.create_from_rgbd_image`` on the same frame.
+
+    """
+
+    frames: int
+    rays_s: float
+    steps_s: Mapping[str, tuple[float, float]]
+    total_s: tuple[float, float]
+    open3d_s: tuple[float, float]
+
+
+def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
+    """Lift eight objects of a scene of 640x480 with exact depth and masks, again and again.
+
+    Every frame is a new array, as it is of a camera; the steps and Open3D take turns, so that both
+    have the same machine.
+    """
+    frame = _crowded()
+    found = replace(
+        frame.detections,
+        **{
+            name: getattr(frame.detections, name)[:OBJECTS]
+            for name in ('boxes_xyxy', 'scores', 'class_ids', 'class_names', 'track_ids')
+        },
+    )
+    masks = Masks(frame.masks().pixels[:OBJECTS], np.ones(OBJECTS, np.float32))
+    up: Float64Array = frame.world_from_camera.rotation[2]
+    camera = frame.camera
+    start = time.perf_counter()
+    # Another calibration than the scene's, whose rays are there already.
+    replace(camera, cx=camera.cx + 1e-6).rays()
+    rays_s = time.perf_counter() - start
+    camera.rays()
+    times: dict[str, list[float]] = {'cloud': [], 'objects': [], 'outlines': [], 'Open3D': []}
+    for _ in range(frames + _WARM_UP):
+        image = Image(frame.image.rgb.copy())
+        depth = MetricDepth(frame.depth.metres.copy())
+
+        def timed(name: str, work: Callable[[], object]) -> None:
+            begin = time.perf_counter()
+            work()
+            times[name].append(time.perf_counter() - begin)
+
+        scene = Scene(image, camera=camera, depth=depth)
+        timed('cloud', scene.cloud)
+        timed('objects', lambda: lift_objects(found, masks, depth, camera, up))  # noqa: B023 - called at once
+        timed('outlines', lambda: sights_of(masks, depth))  # noqa: B023
+        timed('Open3D', lambda: _open3d_cloud(image, depth, camera))  # noqa: B023
+    steps = {name: np.array(values[_WARM_UP:]) for name, values in times.items()}
+    reference = steps.pop('Open3D')
+    return LiftingBenchmark(
+        frames=frames,
+        rays_s=rays_s,
+        steps_s={name: _spread(values) for name, values in steps.items()},
+        total_s=_spread(np.sum(list(steps.values()), axis=0)),
+        open3d_s=_spread(reference),
+    )
+
+
+def _crowded() -> WorldFrame:
+    frames = (render(seed, SIZE_HW) for seed in count(FIRST_TEST_SEED))
+    return next(frame for frame in frames if len(frame.detections) >= OBJECTS)
+
+
+def _open3d_cloud(image: Image, depth: MetricDepth, camera: CameraModel) -> object:
+    height, width = image.size_hw
+    # Open3D's types do not know numpy arrays.
+    pixels: Any = image.rgb
+    metres: Any = np.nan_to_num(depth.metres)
+    picture = o3d.geometry.RGBDImage.create_from_color_and_depth(
+        o3d.geometry.Image(pixels),
+        o3d.geometry.Image(metres),
+        depth_scale=1.0,
+        depth_trunc=1e3,
+        convert_rgb_to_intensity=False,
+    )
+    intrinsics = o3d.camera.PinholeCameraIntrinsic(
+        width, height, camera.fx, camera.fy, camera.cx, camera.cy
+    )
+    return o3d.geometry.PointCloud.create_from_rgbd_image(picture, intrinsics)
+
+
+def _spread(seconds: Float64Array) -> tuple[float, float]:
+    p50, p95 = np.percentile(seconds, (50, 95))
+    return float(p50), float(p95)
