@@ -92,6 +92,8 @@ def open_bag(path: Path) -> BagFile:
         SourceError: not a bag, or nothing in it can be read.
 
     """
+    if not path.exists():
+        raise SourceError(f'{path}: expected a bag, got nothing there. Check the path.')
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         files = _storage_files(path)
         if not files:
