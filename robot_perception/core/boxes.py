@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.core.arrays import checked, Float32Array, Float64Array
+from robot_perception.core.arrays import checked, Float32Array, Float64Array, Int64Array
 
 
 def clip_xyxy(boxes_xyxy: Float32Array, size_hw: tuple[int, int]) -> Float32Array:
@@ -62,3 +62,22 @@ def iou_xyxy(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Arra
     union = area_xyxy(first_xyxy)[:, None] + area_xyxy(second_xyxy)[None, :] - overlap
     iou: Float64Array = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
     return iou
+
+
+def distinct(boxes_xyxy: Float32Array, max_iou: float) -> Int64Array:
+    """Pick boxes that do not overlap one picked before by more than ``max_iou``.
+
+    Args:
+        boxes_xyxy: (N, 4), best first.
+        max_iou: in [0, 1]; 1 picks all.
+
+    Returns:
+        Their indices, rising (greedy non-maximum suppression, whatever the class).
+
+    """
+    overlap = iou_xyxy(boxes_xyxy, boxes_xyxy) > max_iou
+    picked: list[int] = []
+    for index in range(len(boxes_xyxy)):
+        if not overlap[index, picked].any():
+            picked.append(index)
+    return np.array(picked, np.int64)

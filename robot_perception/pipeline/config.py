@@ -100,6 +100,14 @@ class DetectorConfig:
     max_objects: int = parameter(
         20, 'Most objects of one frame, best first.', low=1, high=1000, live=True
     )
+    max_overlap: float = parameter(
+        0.85,
+        'Of two boxes that overlap by more than this share (IoU), whatever their classes, the one '
+        'that scores lower is dropped; 1 = none.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
 
     def __post_init__(self) -> None:
         """Check once at the door."""
@@ -362,6 +370,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         'features.model': 'demo',
         'depth.model': 'demo',
         'detector.model': 'demo',
+        'detector.max_overlap': 0.7,
         'segmenter.model': 'demo',
     },
     'stub': {

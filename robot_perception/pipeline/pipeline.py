@@ -24,6 +24,7 @@ from robot_perception.core import (
 )
 from robot_perception.core.arrays import Float64Array, UInt8Array
 from robot_perception.core.box3d import Vector3
+from robot_perception.core.boxes import distinct
 from robot_perception.core.errors import ConfigError, ShapeError
 from robot_perception.models.frame import Frame
 from robot_perception.models.interfaces import (
@@ -43,6 +44,11 @@ from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.timing import Stopwatch
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.upright_box import unit_vector
+
+# Of the threshold: what scores more may be an object that was there before.
+_FAINT = 0.5
+# Of the objects wanted: so many are looked at for boxes that overlap.
+_CANDIDATES = 3
 
 
 class Stages(Flag):
@@ -221,12 +227,7 @@ class PerceptionPipeline:
                 depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
         if self._detector is not None and Stages.DETECTOR in due:
             with watch.stage('detector'):
-                detections = self._detector.detect(
-                    frame,
-                    threshold=config.detector.threshold,
-                    max_objects=config.detector.max_objects,
-                )
-                detections = self._numbered(detections, frame.image, config)
+                detections = self._detect(self._detector, frame, config)
         if self._segmenter is not None and Stages.SEGMENTER in due and detections is not None:
             with watch.stage('segmenter'):
                 masks = self._segmenter.segment(frame, detections.boxes_xyxy)
@@ -265,11 +266,23 @@ class PerceptionPipeline:
                 due |= stage
         return due & stages
 
-    def _numbered(self, found: Detections, image: Image, config: PerceptionConfig) -> Detections:
-        """Number objects; pictures without a stamp do not follow one another."""
-        if not config.tracking.enabled or not image.stamp_ns:
-            return found
-        return self._tracker.follow(found, image.stamp_ns, config.tracking.max_lost_s)
+    def _detect(self, detector: Detector, frame: Frame, config: PerceptionConfig) -> Detections:
+        """Find objects; with tracking, faint ones tell where those of the last frame are."""
+        settings, stamp_ns = config.detector, frame.image.stamp_ns
+        # Pictures without a stamp do not follow one another.
+        tracking = config.tracking.enabled and stamp_ns
+        found = detector.detect(
+            frame,
+            threshold=settings.threshold * (_FAINT if tracking else 1.0),
+            max_objects=_CANDIDATES * settings.max_objects,
+        )
+        found = found.select(distinct(found.boxes_xyxy, settings.max_overlap))
+        is_sure = found.scores > settings.threshold
+        sure = found.select(np.flatnonzero(is_sure)[: settings.max_objects])
+        if not tracking:
+            return sure
+        faint = found.select(np.flatnonzero(~is_sure))
+        return self._tracker.follow(sure, stamp_ns, config.tracking.max_lost_s, faint)
 
     def _measure(
         self,

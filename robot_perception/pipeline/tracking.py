@@ -13,8 +13,12 @@ from robot_perception.core.arrays import Float32Array, Float64Array, Int64Array
 from robot_perception.core.boxes import iou_xyxy
 
 _NANOSECONDS = 1e9
-# A box that was there a moment ago overlaps its prediction by more than this.
-_LEAST_IOU = 0.25
+_NOTHING = Detections.empty()
+# A box that was there a moment ago overlaps its prediction by more than this; a faint one, of which
+# there are many, by more.
+_LEAST_IOU, _LEAST_FAINT_IOU = 0.2, 0.35
+# A box of the same class is preferred to one that overlaps by so much more.
+_SAME_CLASS = 0.2
 # One that comes back may be half its size away, and have changed its sides by this factor.
 _MOST_OFFSET, _MOST_GROWTH = 0.5, 1.5
 # Share of the newest measurement in the velocity of a box.
@@ -27,7 +31,7 @@ class _Track:
 
     Attributes:
         number: its identity, from 1.
-        class_name: what it is.
+        class_name: what it was taken for last.
         box_xyxy: (4,) float64, pixels.
         velocity: (4,) float64, pixels a second of each side.
         stamp_ns: of the frame that showed it last.
@@ -43,26 +47,39 @@ class _Track:
     lost: bool = False
 
     def at(self, stamp_ns: int) -> Float64Array:
-        """Where its box is expected; one that is lost is taken to have stopped."""
+        """Where its box is expected; one that is lost goes with the picture alone."""
         if self.lost:
             return self.box_xyxy
         return self.box_xyxy + self.velocity * ((stamp_ns - self.stamp_ns) / _NANOSECONDS)
 
-    def seen(self, box_xyxy: Float64Array, stamp_ns: int) -> _Track:
+    def seen(self, box_xyxy: Float64Array, class_name: str, stamp_ns: int) -> _Track:
         """Take the next sight of it."""
         seconds = (stamp_ns - self.stamp_ns) / _NANOSECONDS
         measured = (box_xyxy - self.box_xyxy) / seconds
         known = self.velocity.any() and not self.lost
         velocity = _NEWNESS * measured + (1 - _NEWNESS) * self.velocity if known else measured
-        return replace(self, box_xyxy=box_xyxy, velocity=velocity, stamp_ns=stamp_ns, lost=False)
+        return replace(
+            self,
+            class_name=class_name,
+            box_xyxy=box_xyxy,
+            velocity=velocity,
+            stamp_ns=stamp_ns,
+            lost=False,
+        )
+
+    def missed(self, shift: Float64Array) -> _Track:
+        """Pass a frame without it, in which the picture as a whole moved by ``shift``."""
+        return replace(self, box_xyxy=self.box_xyxy + shift, lost=True)
 
 
 class Tracker:
     """Joins detections over time by where their boxes are expected.
 
-    Each track foresees its box at constant velocity (as SORT does, Bewley et al. 2016); pairs of one
-    class are joined in the order of their overlap. What is left of the tracks that were lost for a
-    moment takes detections of about the same place and size. Numbers are never given twice.
+    Each track foresees its box at constant velocity (as SORT does, Bewley et al. 2016); pairs are
+    joined in the order of their overlap, those of one class first, since a detector may change its
+    mind. What is left of the tracks that were lost for a moment takes detections of about the same
+    place and size. Faint detections keep tracks where nothing better is found (as in ByteTrack, Zhang
+    et al. 2022), and lost ones move as the picture does. Numbers are never given twice.
     """
 
     def __init__(self) -> None:
@@ -98,7 +115,9 @@ class Tracker:
             for one in memory['tracks']
         ]
 
-    def follow(self, found: Detections, stamp_ns: int, max_lost_s: float) -> Detections:
+    def follow(
+        self, found: Detections, stamp_ns: int, max_lost_s: float, faint: Detections = _NOTHING
+    ) -> Detections:
         """Number the detections of the next frame.
 
         Args:
@@ -106,9 +125,10 @@ class Tracker:
             stamp_ns: of their frame; one that is not later than that of the frame before begins
                 anew.
             max_lost_s: seconds after which an object that is not seen is forgotten.
+            faint: what scores too little to be an object, unless it was one before.
 
         Returns:
-            The same objects with ``track_ids``.
+            The N objects with ``track_ids``.
 
         """
         if stamp_ns <= self._stamp_ns:
@@ -116,47 +136,68 @@ class Tracker:
         self._stamp_ns = stamp_ns
         oldest_ns = stamp_ns - max_lost_s * _NANOSECONDS
         tracks = [track for track in self._tracks if track.stamp_ns >= oldest_ns]
-        joined = self._join(tracks, found)
-        boxes = found.boxes_xyxy.astype(np.float64)
-        numbers = np.zeros(len(found), np.int64)
-        following = []
-        for index, box in enumerate(boxes):
-            if index in joined:
-                track = tracks[joined[index]].seen(box, stamp_ns)
-            else:
+        boxes = np.concatenate([found.boxes_xyxy, faint.boxes_xyxy]).astype(np.float64)
+        names = (*found.class_names, *faint.class_names)
+        joined = self._join(tracks, found, faint)
+        shift = _shift(tracks, boxes, joined)
+        following = {
+            index: tracks[place].seen(boxes[index], names[index], stamp_ns)
+            for index, place in joined.items()
+        }
+        for index in range(len(found)):
+            if index not in following:
                 self._last_number += 1
-                name = found.class_names[index]
-                track = _Track(self._last_number, name, box, np.zeros(4), stamp_ns)
-            numbers[index] = track.number
-            following.append(track)
-        unseen = set(range(len(tracks))) - set(joined.values())
-        following += [replace(tracks[place], lost=True) for place in sorted(unseen)]
-        self._tracks = following
-        return replace(found, track_ids=numbers)
+                following[index] = _Track(
+                    self._last_number, names[index], boxes[index], np.zeros(4), stamp_ns
+                )
+        unseen = sorted(set(range(len(tracks))) - set(joined.values()))
+        self._tracks = [*following.values(), *(tracks[place].missed(shift) for place in unseen)]
+        numbers = [following[index].number for index in range(len(found))]
+        return replace(found, track_ids=np.array(numbers, np.int64))
 
-    def _join(self, tracks: Sequence[_Track], found: Detections) -> dict[int, int]:
-        """Give the place of the track of each detection that has one."""
-        if not tracks or not len(found):
-            return {}
+    def _join(
+        self, tracks: Sequence[_Track], found: Detections, faint: Detections
+    ) -> dict[int, int]:
+        """Give the place of the track of each detection that has one; the faint follow the found."""
+        joined: dict[int, int] = {}
+        if not tracks:
+            return joined
         expected = np.stack([track.at(self._stamp_ns) for track in tracks]).astype(np.float32)
         names = np.array([track.class_name for track in tracks])
-        alike = names[:, None] == np.array(found.class_names)[None]
-        overlap = np.where(alike, iou_xyxy(expected, found.boxes_xyxy), 0)
-        joined: dict[int, int] = {}
-        _pair(overlap, _LEAST_IOU, joined)
-        lost = np.array([track.lost for track in tracks])
-        near = np.where(alike & lost[:, None], _nearness(expected, found.boxes_xyxy), 0)
-        _pair(near, 0.0, joined)
+        alike = names[:, None] == np.array(found.class_names + faint.class_names)[None]
+        boxes = np.concatenate([found.boxes_xyxy, faint.boxes_xyxy])
+        is_faint = np.arange(len(boxes)) >= len(found)
+        overlap = iou_xyxy(expected, boxes)
+        likeness = overlap + _SAME_CLASS * alike
+        _pair(np.where((overlap > _LEAST_IOU) & ~is_faint, likeness, 0), joined)
+        lost = np.array([track.lost for track in tracks])[:, None]
+        _pair(np.where(alike & lost & ~is_faint, _nearness(expected, boxes), 0), joined)
+        _pair(np.where((overlap > _LEAST_FAINT_IOU) & is_faint, likeness, 0), joined)
         return joined
 
 
-def _pair(likeness: Float64Array, least: float, joined: dict[int, int]) -> None:
-    """Join rows with columns, the likest first, each once, above ``least``."""
+def _shift(
+    tracks: Sequence[_Track], boxes: Float64Array, joined: Mapping[int, int]
+) -> Float64Array:
+    """How the picture moved since the last frame: (4,) pixels, the median of what was seen in both."""
+    shifts = [
+        boxes[index] - tracks[place].box_xyxy
+        for index, place in joined.items()
+        if not tracks[place].lost
+    ]
+    if not shifts:
+        return np.zeros(4)
+    left, top, right, bottom = np.median(shifts, axis=0).tolist()
+    return np.array([(left + right) / 2, (top + bottom) / 2] * 2)
+
+
+def _pair(likeness: Float64Array, joined: dict[int, int]) -> None:
+    """Join rows with columns, the likest first, each once, those above 0."""
     order: Int64Array = np.argsort(-likeness, axis=None, kind='stable')
     taken = set(joined.values())
     for place in order:
         row, column = divmod(int(place), likeness.shape[1])
-        if likeness[row, column] <= least:
+        if likeness[row, column] <= 0:
             return
         if row not in taken and column not in joined:
             joined[column] = row

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robot_perception.core import Detections, Image
-from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.world import sequence
 
@@ -53,11 +53,44 @@ def test_a_fast_one_is_expected_where_it_goes():
     assert found.track_ids.tolist() == [1]
 
 
-def test_classes_are_not_mixed():
+def test_a_change_of_mind_about_the_class_keeps_the_number():
     tracker = Tracker()
     assert follow(tracker, 1, (20, 20), names=['cup']) == [1]
-    assert follow(tracker, 2, (20, 20), names=['bowl']) == [2]
-    assert follow(tracker, 3, (20, 20), (20, 20), names=['bowl', 'cup']) == [2, 1]
+    assert follow(tracker, 2, (20, 20), names=['bowl']) == [1]
+
+
+def test_of_two_at_one_place_each_class_keeps_its_number():
+    tracker = Tracker()
+    assert follow(tracker, 1, (20, 20), (22, 20), names=['cup', 'bowl']) == [1, 2]
+    # Each now lies where the other was.
+    assert follow(tracker, 2, (20, 20), (22, 20), names=['bowl', 'cup']) == [2, 1]
+
+
+def test_faint_sights_keep_a_track_and_are_no_objects():
+    tracker = Tracker()
+    follow(tracker, 1, (20, 20))
+    for frame in range(2, 9):
+        faint = boxes((20 + 6 * (frame - 1), 20))
+        assert len(tracker.follow(boxes(), frame * FRAME_NS, 0.3, faint)) == 0
+    assert follow(tracker, 9, (68, 20), max_lost_s=0.3) == [1]
+
+
+def test_faint_sights_begin_nothing_and_take_no_track_from_sure_ones():
+    tracker = Tracker()
+    tracker.follow(boxes(), FRAME_NS, 1.0, boxes((20, 20)))
+    assert follow(tracker, 2, (20, 20)) == [1]
+    found = tracker.follow(boxes((24, 20)), 3 * FRAME_NS, 1.0, boxes((20, 20)))
+    assert found.track_ids.tolist() == [1]
+    assert follow(tracker, 4, (28, 20)) == [1]
+
+
+def test_what_is_hidden_goes_with_the_picture():
+    tracker = Tracker()
+    follow(tracker, 1, (20, 20), (90, 60), (160, 20))
+    for frame in range(2, 8):
+        moved = 10 * (frame - 1)
+        assert follow(tracker, frame, (20 + moved, 20), (90 + moved, 60)) == [1, 2]
+    assert follow(tracker, 8, (230, 20)) == [3]
 
 
 @pytest.mark.parametrize(('hidden', 'number'), [(3, 1), (9, 1), (11, 2)])
@@ -129,3 +162,38 @@ def test_tracking_can_be_switched_off():
     scene = pipeline.process(picture(FRAME_NS))
     assert scene.detections.track_ids is None
     assert {item.track_id for item in scene.objects} == {None}
+
+
+class Seen:
+    """A detector that sees three boxes, two of them on one object, and a faint one."""
+
+    class_names = ('cup', 'bowl')
+
+    def detect(self, _, *, threshold, max_objects):
+        corners = [[10, 10, 50, 50], [12, 10, 52, 50], [80, 60, 120, 100], [130, 10, 150, 30]]
+        scores = np.array([0.9, 0.8, 0.7, 0.3], np.float32)
+        kept = np.flatnonzero(scores > threshold)[:max_objects]
+        found = Detections(
+            np.array(corners, np.float32),
+            scores,
+            np.array([0, 1, 0, 0], np.int32),
+            ('cup', 'bowl', 'cup', 'cup'),
+        )
+        return found.select(kept)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'scores'),
+    [
+        ({}, [0.9, 0.7]),
+        ({'detector.max_overlap': 1.0}, [0.9, 0.8, 0.7]),
+        ({'detector.max_objects': 1}, [0.9]),
+        ({'detector.max_objects': 2}, [0.9, 0.7]),
+        ({'detector.threshold': 0.25}, [0.9, 0.7, 0.3]),
+    ],
+)
+@pytest.mark.parametrize('stamp_ns', [0, FRAME_NS])
+def test_one_object_is_one_box(settings, scores, stamp_ns):
+    config = PerceptionConfig.from_preset('stub', settings)
+    found = PerceptionPipeline(config, detector=Seen()).process(picture(stamp_ns)).detections
+    assert found.scores.tolist() == pytest.approx(scores)
