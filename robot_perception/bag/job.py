@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 import math
 from pathlib import Path
 import re
@@ -92,7 +93,7 @@ class BagJob:
     def identity(self) -> dict[str, Any]:
         """Give all that the result depends on, as values of JSON."""
         return {
-            'version': __version__,
+            'software': _software(),
             'inputs': [list(_file_identity(path)) for path in self.inputs],
             'parameters': dict(values_of(self.config)),
             'wish': asdict(self.wish),
@@ -102,6 +103,15 @@ class BagJob:
             'part': [self.start_s, str(self.end_s), self.every],
             'files': [self.storage, self.compress, self.split],
         }
+
+
+def _software() -> str:
+    """Hash this package's code: who tries a change must not go on from a run without it."""
+    folder = Path(__file__).resolve().parents[1]
+    total = sha256(__version__.encode())
+    for path in sorted(folder.rglob('*.py')):
+        total.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return total.hexdigest()
 
 
 def _file_identity(path: Path) -> Iterator[list[str | int]]:

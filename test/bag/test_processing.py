@@ -138,6 +138,14 @@ def test_another_job_does_not_go_on_there(job):
     assert process_bags(replace(other, force=True)).resumed_after == 0
 
 
+def test_other_software_does_not_go_on_there(job, monkeypatch):
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(9))
+    monkeypatch.setattr('robot_perception.bag.job.__version__', '0.0.0')
+    with pytest.raises(OutputError, match='of other software'):
+        process_bags(job)
+
+
 def test_nothing_is_replaced_without_force(job):
     process_bags(job)
     before = digest(job.output)
