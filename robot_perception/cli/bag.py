@@ -134,7 +134,11 @@ def run(arguments: argparse.Namespace) -> int:
             bar.initial = done
             bar.update(done)
 
-        report = process_bags(job, on_note=_note, on_begin=begin, on_image=bar.update)
+        try:
+            report = process_bags(job, on_note=_note, on_begin=begin, on_image=bar.update)
+        except KeyboardInterrupt:
+            _note('interrupted; the same command goes on after the last whole file')
+            raise
         bar.total = bar.n
         bar.refresh()
     if arguments.json:
