@@ -8,6 +8,7 @@ import sys
 
 from robot_perception import __version__
 from robot_perception.cli import (
+    bag,
     bench,
     compare,
     demo,
@@ -23,7 +24,7 @@ from robot_perception.core.errors import ConfigError, PerceptionError
 
 EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED = 1, 2, 130
 
-_VERBS = (demo, image, view, export, replay, models, bench, world, evaluate, compare)
+_VERBS = (demo, image, bag, view, export, replay, compare, evaluate, bench, models, world)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -26,7 +26,6 @@ from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.diagnostics import diagnostic_array, NodeView, statuses_of
 from robot_perception.nodes.inputs import image_topics, Input, one_topic, Topic
-from robot_perception.nodes.memory import keep_freed_memory
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
@@ -36,6 +35,7 @@ from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.calibration import CalibrationKeeper
+from robot_perception.pipeline.memory import keep_freed_memory
 from robot_perception.pipeline.outputs import MarkerMemory
 from robot_perception.pipeline.sensor_depth import DepthCamera
 

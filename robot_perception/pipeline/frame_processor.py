@@ -91,17 +91,18 @@ class FrameProcessor:
         self._last_stamp_ns = 0
 
     def memory(self) -> dict[str, Any]:
-        """Give what earlier frames left behind, as values of JSON; the times are not among it."""
+        """Give what earlier frames left behind, as values of JSON.
+
+        Times and markers are not among it: they follow from what is made of the frames.
+        """
         return {
             'last_stamp_ns': self._last_stamp_ns,
-            'markers': sorted(self._markers.shown),
             'pipeline': self._pipeline.memory(),
         }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Go on from what `memory` gave."""
         self._last_stamp_ns = memory['last_stamp_ns']
-        self._markers.shown = frozenset(memory['markers'])
         self._pipeline.remember(memory['pipeline'])
 
     def process(

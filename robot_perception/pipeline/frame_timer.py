@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+import math
 
 from robot_perception.conversions import FrameTiming
 from robot_perception.pipeline.timing import StageTiming, TimingWindow
@@ -14,8 +15,14 @@ _NANOSECONDS = 1e9
 class FrameTimer:
     """Describes the stages of a frame beside those of the frames before it."""
 
-    def __init__(self, frames: int, now_ns: Callable[[], int]) -> None:
-        """Remember at most ``frames``; ``now_ns`` is the clock that stamps are compared with."""
+    def __init__(self, frames: int, now_ns: Callable[[], int] | None = None) -> None:
+        """Begin.
+
+        Args:
+            frames: how many are remembered at most.
+            now_ns: the clock that stamps are compared with; without one ages are NaN.
+
+        """
         self._window = TimingWindow(frames)
         self._now_ns = now_ns
 
@@ -31,7 +38,7 @@ class FrameTimer:
             p95_s=tuple(row.p95_s for row in rows),
             p99_s=tuple(row.p99_s for row in rows),
             window=len(self._window),
-            age_s=(self._now_ns() - stamp_ns) / _NANOSECONDS,
+            age_s=self._age_s(stamp_ns),
         )
         if before is None:
             return timing
@@ -43,6 +50,9 @@ class FrameTimer:
             p95_s=before.p95_s + timing.p95_s,
             p99_s=before.p99_s + timing.p99_s,
         )
+
+    def _age_s(self, stamp_ns: int) -> float:
+        return math.nan if self._now_ns is None else (self._now_ns() - stamp_ns) / _NANOSECONDS
 
     def summary(self) -> tuple[StageTiming, ...]:
         """Describe every stage seen so far."""

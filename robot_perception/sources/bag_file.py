@@ -8,7 +8,8 @@ import re
 import sys
 from typing import NamedTuple, Protocol
 
-from rosbags.interfaces import Connection
+from rosbags.interfaces import Connection, Qos
+from rosbags.interfaces import ConnectionExtRosbag2 as Rosbag2
 from rosbags.rosbag2 import Reader
 
 from robot_perception.core.errors import SourceError
@@ -32,6 +33,21 @@ class BagTopic(NamedTuple):
     first: bytes
 
 
+class Definition(NamedTuple):
+    """How the messages of a topic are made, as the bag itself tells.
+
+    Attributes:
+        text: the .msg or .idl file with those it depends on.
+        digest: hash of the type (RIHS01), empty when unknown.
+        qos: quality of service that was offered.
+
+    """
+
+    text: str
+    digest: str
+    qos: tuple[Qos, ...]
+
+
 class BagFile(Protocol):
     """A recording, opened."""
 
@@ -43,11 +59,27 @@ class BagFile(Protocol):
     def damage(self) -> SourceError | None:
         """What is known to be lost before reading."""
 
+    @property
+    def begin_ns(self) -> int:
+        """Time of the first message; 0 without any."""
+
     def topics(self) -> list[BagTopic]:
         """Give the topics that hold messages."""
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
-        """Give the messages of some topics in order; raise SourceError where reading ends."""
+    def definition(self, topic: str) -> Definition | None:
+        """Give how the messages of a topic are made; None where the bag does not tell."""
+
+    def messages(
+        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[BagMessage]:
+        """Give the messages of some topics in order; raise SourceError where reading ends.
+
+        Args:
+            topics: full names.
+            begin_ns: time of recording of the first; None from the beginning.
+            end_ns: time of recording that is not given any more; None to the end.
+
+        """
 
     def close(self) -> None:
         """Close the files."""
@@ -64,10 +96,14 @@ def open_bag(path: Path) -> BagFile:
         got = 'what is neither' if path.exists() else 'nothing there'
         raise SourceError(f'{path}: expected a bag, got {got}. Pass its folder or file.')
     if path.is_dir() and not (path / 'metadata.yaml').exists():
-        raise SourceError(
-            f'{path}: expected metadata.yaml beside the bag files, got none. '
-            f'Run `ros2 bag reindex {path}`, or pass the bag file itself.'
-        )
+        files = _storage_files(path)
+        if not files:
+            raise SourceError(
+                f'{path}: expected metadata.yaml or files that end with '
+                f'{" or ".join(BAG_SUFFIXES)}, got neither. '
+                f'Run `ros2 bag reindex {path}`, or name the folder of the bag.'
+            )
+        return ScannedBag(files)
     try:
         return IndexedBag(path)
     except Exception as error:
@@ -78,7 +114,7 @@ def open_bag(path: Path) -> BagFile:
                 f'{path}: expected a readable rosbag2, got one that cannot be opened ({error}). '
                 f'Run `ros2 bag reindex {path}`, or record it again.'
             ) from error
-    return DamagedBag(files)
+    return ScannedBag(files)
 
 
 class IndexedBag:
@@ -98,6 +134,11 @@ class IndexedBag:
         # rosbags counts to the nanosecond after the last message.
         return max(self._reader.duration - 1, 0)
 
+    @property
+    def begin_ns(self) -> int:
+        """Time of the first message; 0 without any."""
+        return self._reader.start_time if self._reader.message_count else 0
+
     def topics(self) -> list[BagTopic]:
         """Give the topics that hold messages."""
         topics = []
@@ -108,32 +149,50 @@ class IndexedBag:
                 break
         return topics
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def definition(self, topic: str) -> Definition | None:
+        """Give how the messages of a topic are made; None where the bag does not tell."""
+        for one in self._reader.connections:
+            if one.topic == topic and one.msgdef.data and isinstance(one.ext, Rosbag2):
+                return Definition(one.msgdef.data, one.digest, tuple(one.ext.offered_qos_profiles))
+        return None
+
+    def messages(
+        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[BagMessage]:
         """Give the messages of some topics in order of recording."""
-        return self._read([one for one in self._reader.connections if one.topic in topics])
+        chosen = [one for one in self._reader.connections if one.topic in topics]
+        # To rosbags no connections are all of them.
+        return self._read(chosen, begin_ns, end_ns) if chosen else iter(())
 
     def close(self) -> None:
         """Close the files."""
         if self._reader.is_open:
             self._reader.close()
 
-    def _read(self, connections: list[Connection]) -> Iterator[BagMessage]:
+    def _read(
+        self,
+        connections: list[Connection],
+        begin_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> Iterator[BagMessage]:
         count = 0
         try:
-            for connection, stamp_ns, data in self._reader.messages(connections):
+            for connection, stamp_ns, data in self._reader.messages(connections, begin_ns, end_ns):
                 yield BagMessage(connection.topic, connection.msgtype, stamp_ns, _plain(data))
                 count += 1
         except Exception as error:
             raise damage(self._path, count, error) from error
 
 
-class DamagedBag:
-    """A recording of which at least one file was cut short."""
+class ScannedBag:
+    """A recording whose index or metadata is lost, such as one that was cut short."""
 
     def __init__(self, files: list[Path]) -> None:
         """Read all that is left once, to know what there is."""
         self._files = files
+        self.damage: SourceError | None = None
         self._topics: dict[str, BagTopic] = {}
+        self._definitions: dict[str, Definition] = {}
         stamps_ns = []
         try:
             for message in self._all():
@@ -148,16 +207,27 @@ class DamagedBag:
         except SourceError as error:
             if not stamps_ns:
                 raise
-            self.damage: SourceError | None = error
-        self.duration_ns = max(stamps_ns) - min(stamps_ns)
+            self.damage = error
+        self.begin_ns = min(stamps_ns, default=0)
+        self.duration_ns = max(stamps_ns, default=0) - self.begin_ns
 
     def topics(self) -> list[BagTopic]:
         """Give the topics that hold messages."""
         return list(self._topics.values())
 
-    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+    def definition(self, topic: str) -> Definition | None:
+        """Give how the messages of a topic are made; None where the files do not tell."""
+        return self._definitions.get(topic)
+
+    def messages(
+        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
+    ) -> Iterator[BagMessage]:
         """Give what is left of some topics in the order it was written, then raise."""
-        return (message for message in self._all() if message.topic in topics)
+        for message in self._all():
+            early = begin_ns is not None and message.stamp_ns < begin_ns
+            late = end_ns is not None and message.stamp_ns >= end_ns
+            if message.topic in topics and not early and not late:
+                yield message
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -165,29 +235,32 @@ class DamagedBag:
     def _all(self) -> Iterator[BagMessage]:
         problems: list[SourceError] = []
         for path in self._files:
-            yield from _readable_messages(path, problems)
+            yield from self._readable(path, problems)
         if problems:
             raise problems[-1]
 
+    def _readable(self, path: Path, problems: list[SourceError]) -> Iterator[BagMessage]:
+        try:
+            yield from self._of_file(path)
+        except SourceError as error:
+            problems.append(error)
 
-def _readable_messages(path: Path, problems: list[SourceError]) -> Iterator[BagMessage]:
-    try:
-        yield from _file_messages(path)
-    except SourceError as error:
-        problems.append(error)
-
-
-def _file_messages(path: Path) -> Iterator[BagMessage]:
-    try:
-        whole = IndexedBag(path)
-    except Exception:  # noqa: BLE001 - the same broad door as in open_bag()
-        for message in salvage(path):
-            yield message._replace(data=_plain(message.data))
-        return
-    try:
-        yield from whole.messages([topic.name for topic in whole.topics()])
-    finally:
-        whole.close()
+    def _of_file(self, path: Path) -> Iterator[BagMessage]:
+        try:
+            whole = IndexedBag(path)
+        except Exception:  # noqa: BLE001 - the same broad door as in open_bag()
+            for message in salvage(path):
+                yield message._replace(data=_plain(message.data))
+            return
+        try:
+            names = [topic.name for topic in whole.topics()]
+            for name in names:
+                definition = whole.definition(name)
+                if definition is not None:
+                    self._definitions.setdefault(name, definition)
+            yield from whole.messages(names)
+        finally:
+            whole.close()
 
 
 def _storage_files(path: Path) -> list[Path]:

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+import sqlite3
 from types import TracebackType
 from typing import Literal, TYPE_CHECKING
 
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2.errors import WriterError
+from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from rosbags.typesys.store import Typestore
 
 from robot_perception.core.errors import OutputError
+from robot_perception.sources.bag_file import Definition
+from robot_perception.sources.mcap_storage import QuickWriter
 from robot_perception.sources.messages import standard_types
 
 if TYPE_CHECKING:
@@ -19,6 +32,27 @@ if TYPE_CHECKING:
 
 Storage = Literal['mcap', 'sqlite3']
 Compression = Literal['none', 'file', 'message', 'storage']
+
+# How ROS writes an infinite duration.
+_NEVER = QosTime(9223372036, 854775807)
+_IDL = '=' * 80 + '\nIDL: '
+
+
+def _offered(latched: bool) -> tuple[Qos, ...]:  # noqa: FBT001 - the one thing that differs
+    """Give the quality of service of what this package publishes."""
+    return (
+        Qos(
+            history=QosHistory.KEEP_LAST,
+            depth=1 if latched else 5,
+            reliability=QosReliability.RELIABLE,
+            durability=QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+            deadline=_NEVER,
+            lifespan=_NEVER,
+            liveliness=QosLiveliness.AUTOMATIC,
+            liveliness_lease_duration=_NEVER,
+            avoid_ros_namespace_conventions=False,
+        ),
+    )
 
 
 class BagWriter:
@@ -47,7 +81,9 @@ class BagWriter:
         self._types = types or standard_types()
         self._connections: dict[str, Connection] = {}
         try:
-            self._writer = Writer(path, version=9, storage_plugin=StoragePlugin[storage.upper()])
+            self._writer = QuickWriter(
+                path, version=9, storage_plugin=StoragePlugin[storage.upper()]
+            )
             mode = CompressionMode[compression.upper()]
             self._writer.set_compression(mode, CompressionFormat.ZSTD)
             self._writer.open()
@@ -68,16 +104,85 @@ class BagWriter:
 
         """
         if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, type_name, typestore=self._types
+            self.declare(topic, type_name)
+        if not isinstance(message, bytes | memoryview):
+            message = self._types.serialize_cdr(message, type_name)
+        try:
+            self._writer.write(self._connections[topic], stamp_ns, message)
+        except (OSError, sqlite3.Error) as error:
+            raise self._refused(error) from error
+
+    def declare(
+        self,
+        topic: str,
+        type_name: str,
+        *,
+        latched: bool = False,
+        definition: Definition | None = None,
+    ) -> None:
+        """Say more of a topic than its name before its first message.
+
+        Args:
+            topic: full name.
+            type_name: ROS type.
+            latched: whether players should offer the last message to who comes late.
+            definition: of a type that is recorded elsewhere; None takes that of the typestore.
+
+        Raises:
+            OutputError: nobody knows the type.
+
+        """
+        if topic in self._connections:
+            return
+        qos = _offered(latched) if definition is None else definition.qos
+        if definition is not None and not definition.digest:
+            self._learn(type_name, definition.text)
+            definition = None
+        if definition is None and type_name not in self._types.types:
+            raise OutputError(
+                f'{topic}: expected a message type with a definition, got {type_name}, which '
+                'neither the recording nor this package defines. Leave the topic out.'
             )
-        if not isinstance(message, bytes):
-            message = bytes(self._types.serialize_cdr(message, type_name))
-        self._writer.write(self._connections[topic], stamp_ns, message)
+        self._connections[topic] = self._writer.add_connection(
+            topic,
+            type_name,
+            typestore=self._types,
+            msgdef=None if definition is None else definition.text,
+            rihs01=None if definition is None else definition.digest,
+            offered_qos_profiles=qos,
+        )
+
+    def _learn(self, type_name: str, text: str) -> None:
+        """Take the definition of a type from a recording that has no hash of it."""
+        if type_name not in self._types.types:
+            known = self._types.types
+            idl = text.startswith(_IDL)
+            found = get_types_from_idl(text) if idl else get_types_from_msg(text, type_name)
+            self._types.register({name: found[name] for name in found if name not in known})
 
     def close(self) -> None:
-        """Write what is pending and the index."""
-        self._writer.close()
+        """Write what is pending and the index.
+
+        Raises:
+            OutputError: the operating system refused.
+
+        """
+        try:
+            self._writer.close()
+        except (OSError, sqlite3.Error) as error:
+            raise self._refused(error) from error
+
+    def abort(self) -> None:
+        """Leave the bag as it is, without an index."""
+        # What is still pending would be written now; a full disk refuses it once more.
+        with suppress(OSError, sqlite3.Error):
+            self._writer.abort()
+
+    def _refused(self, error: Exception) -> OutputError:
+        return OutputError(
+            f'{self._writer.path}: cannot be written: {getattr(error, "strerror", None) or error}. '
+            'Check the free space and the permissions.'
+        )
 
     def __enter__(self) -> Self:
         """Use the bag in a with statement."""
@@ -93,4 +198,4 @@ class BagWriter:
         if kind is None:
             self.close()
         else:
-            self._writer.abort()
+            self.abort()

@@ -141,16 +141,19 @@ def _page(
     parts += map(_table, tables)
     if steps:
         parts += ['<h2>What to try next</h2>', *map(_step, steps)]
-    return document(title, parts)
+    return document(title, parts, parent=parent)
 
 
-def document(title: str, parts: Sequence[str], style: str = '') -> str:
+def document(
+    title: str, parts: Sequence[str], style: str = '', *, parent: str | None = None
+) -> str:
     """Compose a whole page.
 
     Args:
         title: plain text, at the top.
         parts: HTML, one below the other.
         style: CSS after that of every page.
+        parent: page that lists this one, relative to it.
 
     """
     lines = [

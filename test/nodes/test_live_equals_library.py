@@ -1,21 +1,18 @@
 """What comes out of the node over DDS is what the library says of the same frames."""
 
-import threading
-
 from bags import folder_frames, generated_frames, RgbdFrame, write_rgbd_bag
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
 
-from graph import MAKE, TIMEOUT_S, TYPES
-from rclpy.parameter import Parameter
+from graph import MAKE, TYPES
+from live import message_of, play, READERS
 from rclpy.serialization import deserialize_message, serialize_message
 
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming
 from robot_perception.nodes.messages import message_class
-from robot_perception.nodes.replay_node import ReplayNode
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
 from robot_perception.pipeline.parameters import with_values
@@ -29,76 +26,9 @@ NO_TIMING = FrameTiming((), (), (), (), (), window=0, age_s=0.0)
 COMPARED = [output.topic for output in OUTPUTS if output.topic != 'timing']
 
 
-READERS = {
-    Role.IMAGE: conversions.to_image,
-    Role.COMPRESSED_IMAGE: conversions.compressed_to_image,
-}
-
-
-def message_of(sample):
-    return deserialize_message(sample.cdr, message_class(sample.type_name))
-
-
 def on_the_wire(message):
     """Give every number the precision it has in a message."""
     return deserialize_message(serialize_message(message), type(message))
-
-
-class Pace:
-    """Holds the replay after each message until the node has made what it can of it."""
-
-    def __init__(self, graph):
-        self.graph = graph
-        self.samples = []
-        self.images = 0
-        self._tick = threading.Event()
-
-    def __call__(self, sample):
-        self.samples.append(sample)
-        if sample.role is Role.CAMERA_INFO:
-            stamp = message_of(sample).header.stamp
-            self._wait(lambda: self._calibrated(stamp))
-        elif sample.role in READERS:
-            self.images += 1
-            self._wait(self._done)
-
-    def _calibrated(self, stamp):
-        info = self.graph.node._calibration._info
-        return info is not None and info.header.stamp == stamp
-
-    def _done(self):
-        counts = self.graph.node.slot.counts()
-        heard = all(len(kept) >= self.images for kept in self.graph.heard.values())
-        return counts.received == self.images and counts.waiting == 0 and heard
-
-    def _wait(self, done):
-        for _ in range(int(TIMEOUT_S / 0.005)):
-            if done():
-                return
-            self._tick.wait(0.005)
-
-
-def play(graph, bag, **parameters):
-    """Play a bag to the node and the ear; gives the samples that were published."""
-    graph.start(features__publish_patches=True, **parameters)
-    graph.listen(*TYPES)
-    pace = Pace(graph)
-    replay = ReplayNode(
-        context=graph.context,
-        parameter_overrides=[Parameter('source', value=str(bag))],
-        on_sample=pace,
-    )
-    graph.nodes.append(replay)
-    graph.executor.add_node(replay)
-    for publisher in replay.publishers:
-        if publisher.topic_name in {'/image', '/image/compressed', '/camera_info'}:
-            graph.connect(publisher)
-    replay.start()
-    graph.spin_until(replay.finished.done, 'end of the replay')
-    assert replay.finished.result().error is None
-    counts = graph.node.slot.counts()
-    assert (counts.published, counts.dropped, counts.rejected) == (pace.images, {}, {})
-    return pace.samples
 
 
 def library_says(samples, pipeline):

@@ -176,11 +176,19 @@ def test_file_that_is_no_bag(tmp_path, name, content):
         BagSource(tmp_path / name)
 
 
-def test_folder_without_metadata(tmp_path):
-    rgbd_messages(tmp_path)
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_folder_without_metadata_gives_everything(tmp_path, storage):
+    written = rgbd_messages(tmp_path, 3, storage=storage)
     (tmp_path / 'other' / 'metadata.yaml').unlink()
-    with pytest.raises(SourceError, match=r'expected metadata.yaml .* Run `ros2 bag reindex'):
-        open_source(str(tmp_path / 'other'))
+    with open_source(str(tmp_path / 'other')) as source:
+        assert given(source) == expected(written)
+        assert source.duration_ns == written[-1].stamp_ns - written[0].stamp_ns
+
+
+def test_folder_without_metadata_or_files(tmp_path):
+    (tmp_path / 'bag.mcap.zstd').touch()
+    with pytest.raises(SourceError, match=r'expected metadata.yaml or .* Run `ros2 bag reindex'):
+        BagSource(tmp_path)
 
 
 def test_folder_with_broken_metadata_and_no_files(tmp_path):

@@ -1,0 +1,121 @@
+"""What is to be made of which recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+import math
+from pathlib import Path
+import re
+from typing import Any
+
+from robot_perception import __version__
+from robot_perception.core.errors import ConfigError
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline.outputs import Output, OUTPUTS, TIMING
+from robot_perception.pipeline.parameters import values_of
+from robot_perception.sources import TopicWish
+from robot_perception.sources.bag_writer import Storage
+
+# Times are never the same twice; without them equal recordings give equal bags.
+REPRODUCIBLE = tuple(output.topic for output in OUTPUTS if output is not TIMING)
+_NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
+
+
+@dataclass(frozen=True, slots=True)
+class BagJob:
+    """Recordings, what to make of them, and where it goes.
+
+    Attributes:
+        inputs: folders of bags, or single bag files, in the order they are to be seen.
+        output: folder to make.
+        config: parameters of the networks.
+        wish: topics of the camera, where they are not to be found out.
+        topics: outputs to write, by their names below ``name``; with ``timing`` the times of each
+            frame are written, here and in ``scene``.
+        name: full name of the node that would have published.
+        copy_input: whether the messages of the recordings are written beside the results.
+        start_s, end_s: part of each recording to see, seconds from its beginning.
+        every: see every n-th image.
+        storage: kind of the files.
+        compress: whether they are compressed (zstd).
+        split: images of one file, which is also where an interrupted run goes on.
+        force: replace an output that is there.
+
+    """
+
+    inputs: tuple[Path, ...]
+    output: Path
+    config: PerceptionConfig
+    wish: TopicWish = field(default_factory=TopicWish)
+    topics: tuple[str, ...] = REPRODUCIBLE
+    name: str = '/perception'
+    copy_input: bool = False
+    start_s: float = 0.0
+    end_s: float = math.inf
+    every: int = 1
+    storage: Storage = 'mcap'
+    compress: bool = False
+    split: int = 300
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Check once at the door."""
+        known = {output.topic for output in OUTPUTS}
+        unknown = sorted(set(self.topics) - known)
+        if unknown or not self.topics:
+            raise ConfigError(
+                f'topics: expected some of {", ".join(sorted(known))}, got '
+                f'{", ".join(unknown) or "none"}.'
+            )
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f'name: expected the full name of a node such as /perception, got {self.name!r}.'
+            )
+        if not 0 <= self.start_s < self.end_s:
+            raise ConfigError(
+                f'start and end: expected 0 <= start < end, got {self.start_s} and {self.end_s}.'
+            )
+        for name in ('every', 'split'):
+            if getattr(self, name) < 1:
+                raise ConfigError(f'{name}: expected at least 1, got {getattr(self, name)}.')
+        if self.output.suffix in {'.mcap', '.db3'}:
+            raise ConfigError(
+                f'output: expected the name of a folder, for a bag is one, got {self.output}.'
+            )
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What to write, in the order the node publishes it."""
+        return tuple(output for output in OUTPUTS if output.topic in self.topics)
+
+    def identity(self) -> dict[str, Any]:
+        """Give all that the result depends on, as values of JSON."""
+        return {
+            'software': _software(),
+            'inputs': [list(_file_identity(path)) for path in self.inputs],
+            'parameters': dict(values_of(self.config)),
+            'wish': asdict(self.wish),
+            'topics': [output.topic for output in self.outputs],
+            'name': self.name,
+            'copy_input': self.copy_input,
+            'part': [self.start_s, str(self.end_s), self.every],
+            'files': [self.storage, self.compress, self.split],
+        }
+
+
+def _software() -> str:
+    """Hash this package's code: who tries a change must not go on from a run without it."""
+    folder = Path(__file__).resolve().parents[1]
+    total = sha256(__version__.encode())
+    for path in sorted(folder.rglob('*.py')):
+        total.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def _file_identity(path: Path) -> Iterator[list[str | int]]:
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    for file in files:
+        facts = file.stat()
+        yield [str(file.resolve()), facts.st_size, facts.st_mtime_ns]

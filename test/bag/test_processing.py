@@ -1,0 +1,288 @@
+"""Every image, the same bag after any interruption, and recordings as they really are."""
+
+from dataclasses import replace
+import shutil
+
+from bag_results import digest, messages
+from bags import (
+    BEGIN_NS,
+    generated_frames,
+    IMAGE,
+    PERIOD_NS,
+    write_rgbd_bag,
+)
+import pytest
+from rosbags.rosbag2 import Reader
+
+from robot_perception.bag.job import BagJob
+from robot_perception.bag.processing import process_bags
+from robot_perception.core.errors import ConfigError, OutputError, SourceError
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.sources import TopicWish
+from robot_perception.sources.bag_writer import BagWriter
+from robot_perception.sources.typestore import message_store
+
+TYPES = message_store()
+FUSED = PerceptionConfig.from_preset('stub', {'depth.source': 'fused', 'features.every_k': 2})
+STUB = PerceptionConfig.from_preset('stub')
+TOPICS = {f'/perception/{output.topic}' for output in OUTPUTS} - {'/perception/timing'}
+COUNT = 11
+
+
+@pytest.fixture
+def recording(tmp_path):
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(COUNT, (24, 32)))
+    return tmp_path / 'bag'
+
+
+@pytest.fixture
+def job(recording, tmp_path):
+    return BagJob((recording,), tmp_path / 'out', STUB, split=4)
+
+
+def read(bag, topic):
+    with Reader(bag) as reader:
+        (connection,) = [one for one in reader.connections if one.topic == topic]
+        return [
+            TYPES.deserialize_cdr(data, connection.msgtype)
+            for _, _, data in reader.messages([connection])
+        ]
+
+
+def stamps_ns(rows):
+    return [row.header.stamp.sec * 10**9 + row.header.stamp.nanosec for row in rows]
+
+
+def test_every_image_gives_every_output_under_its_stamp(job, recording):
+    report = process_bags(job)
+    assert (report.counts.seen, report.is_whole, report.resumed_after) == (COUNT, True, 0)
+    found = messages(job.output)
+    assert set(found) == TOPICS | {'/perception/label_info'}
+    received = [stamp_ns for stamp_ns, _ in messages(recording)['/camera/color/image_raw']]
+    for topic in TOPICS:
+        assert [stamp_ns for stamp_ns, _ in found[topic]] == received
+    assert [stamp_ns for stamp_ns, _ in found['/perception/label_info']] == received[:1]
+    expected = [BEGIN_NS + index * PERIOD_NS for index in range(COUNT)]
+    assert stamps_ns(read(job.output, '/perception/scene')) == expected
+    assert report.messages == {topic: len(rows) for topic, rows in found.items()}
+    assert sorted(path.name for path in job.output.parent.iterdir()) == ['bag', 'out']
+
+
+def test_a_foreign_reader_finds_definitions_and_qos(job):
+    process_bags(job)
+    with Reader(job.output) as reader:
+        for connection in reader.connections:
+            assert 'MSG: ' in connection.msgdef.data
+            (qos,) = connection.ext.offered_qos_profiles
+            latched = connection.topic.endswith('label_info')
+            assert qos.durability.name == ('TRANSIENT_LOCAL' if latched else 'VOLATILE')
+            assert qos.reliability.name == 'RELIABLE'
+    # Each file can be opened by itself.
+    for path in job.output.glob('*.mcap'):
+        with Reader(path) as reader:
+            assert reader.message_count
+
+
+class Interrupted(BaseException):
+    """As a signal would be raised."""
+
+
+def interrupt(at):
+    left = [at]
+
+    def on_image():
+        left[0] -= 1
+        if not left[0]:
+            raise Interrupted
+
+    return on_image
+
+
+@pytest.mark.parametrize('at', [3, 4, 9, COUNT])
+def test_going_on_gives_the_same_bag(job, tmp_path, at):
+    job = replace(job, config=FUSED, copy_input=True)
+    process_bags(job)
+    expected = digest(job.output)
+    shutil.rmtree(job.output)
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(at))
+    assert not job.output.exists()
+    done = []
+    report = process_bags(job, on_begin=lambda first, _: done.append(first))
+    assert (report.counts.seen, done[0] % 4) == (COUNT, 0)
+    assert at - 8 < done[0] <= at
+    assert digest(job.output) == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['bag', 'out']
+
+
+def test_two_interruptions_and_two_recordings(job, recording, tmp_path):
+    write_rgbd_bag(tmp_path / 'other', generated_frames(5, (24, 32), seed=1))
+    job = replace(job, inputs=(recording, tmp_path / 'other'))
+    assert process_bags(job).counts.seen == COUNT + 5
+    expected = digest(job.output)
+    shutil.rmtree(job.output)
+    for at in (6, 7):
+        with pytest.raises(Interrupted):
+            process_bags(job, on_image=interrupt(at))
+    assert process_bags(job).resumed_after >= 8
+    assert digest(job.output) == expected
+
+
+def test_another_job_does_not_go_on_there(job):
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(9))
+    other = replace(job, every=2)
+    with pytest.raises(OutputError, match='an unfinished run lies in .* of other part.*--force'):
+        process_bags(other)
+    assert process_bags(replace(other, force=True)).resumed_after == 0
+
+
+def test_other_software_does_not_go_on_there(job, monkeypatch):
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(9))
+    monkeypatch.setattr('robot_perception.bag.job.__version__', '0.0.0')
+    with pytest.raises(OutputError, match='of other software'):
+        process_bags(job)
+
+
+def test_nothing_is_replaced_without_force(job):
+    process_bags(job)
+    before = digest(job.output)
+    with pytest.raises(OutputError, match=r'exists already\. Name another output, or .* --force'):
+        process_bags(job)
+    assert digest(job.output) == before
+    with pytest.raises(Interrupted):
+        process_bags(replace(job, force=True, every=2), on_image=interrupt(3))
+    assert digest(job.output) == before
+    process_bags(replace(job, force=True, every=2))
+    assert digest(job.output) != before
+    assert sorted(path.name for path in job.output.parent.iterdir()) == ['bag', 'out']
+
+
+def test_two_processes_do_not_write_one_output(job):
+    seen = []
+
+    def meanwhile():
+        with pytest.raises(OutputError, match='another process is writing it'):
+            process_bags(job)
+        seen.append(1)
+
+    process_bags(job, on_image=meanwhile)
+    assert len(seen) == COUNT
+
+
+def test_input_is_copied_byte_for_byte(job, recording):
+    process_bags(replace(job, copy_input=True))
+    found = messages(job.output)
+    for topic, rows in messages(recording).items():
+        assert found[topic] == rows
+
+
+def test_results_of_an_earlier_run_are_not_copied(job, tmp_path):
+    process_bags(replace(job, copy_input=True))
+    notes = []
+    again = replace(job, inputs=(job.output,), output=tmp_path / 'again', copy_input=True)
+    wish = TopicWish(image='/camera/color/image_raw')
+    process_bags(replace(again, wish=wish), on_note=notes.append)
+    assert messages(again.output) == messages(job.output)
+    assert any('/perception/scene is made anew' in note for note in notes)
+
+
+def test_part_of_a_recording(job):
+    part = replace(job, start_s=0.09, end_s=0.25, every=2, topics=('scene',), name='/eyes/left')
+    assert process_bags(part).counts.seen == 3
+    assert set(messages(job.output)) == {'/eyes/left/scene', '/eyes/left/label_info'}
+    scenes = read(job.output, '/eyes/left/scene')
+    assert stamps_ns(scenes) == [BEGIN_NS + index * PERIOD_NS for index in (3, 5, 7)]
+    assert all(len(scene.camera_info) == 1 for scene in scenes)
+
+
+def test_times_are_written_only_when_asked_for(job):
+    process_bags(replace(job, topics=('scene', 'timing')))
+    for row in read(job.output, '/perception/timing'):
+        assert {'decode', 'detector', 'lifting'} <= set(row.stages)
+    shutil.rmtree(job.output)
+    process_bags(replace(job, topics=('scene',)))
+    assert all(not scene.timing.stages for scene in read(job.output, '/perception/scene'))
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('compress', [False, True])
+def test_storage_changes_nothing(job, tmp_path, storage, compress):
+    process_bags(job)
+    other = replace(job, output=tmp_path / 'other', storage=storage, compress=compress)
+    process_bags(other)
+    assert messages(other.output) == messages(job.output)
+
+
+def test_recording_that_breaks_off(job, recording):
+    file = next(recording.glob('*.mcap'))
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) * 3 // 4])
+    report = process_bags(job)
+    assert 5 <= report.counts.seen < COUNT
+    assert len(messages(job.output)['/perception/scene']) == report.counts.seen
+    assert not report.is_whole
+    assert 'breaks off after' in report.damage[0]
+
+
+def test_images_that_cannot_be_read_are_counted(tmp_path, job):
+    written = write_rgbd_bag(tmp_path / 'whole', generated_frames(3))
+    with BagWriter(tmp_path / 'bad') as bag:
+        for one in written:
+            cdr = one.cdr
+            if one.topic.endswith('color/image_raw'):
+                wrong = cdr.replace(b'bgr8', b'what')
+                bag.write(one.topic, IMAGE, cdr, one.stamp_ns)
+                bag.write(one.topic, IMAGE, wrong, one.stamp_ns)
+                bag.write(one.topic, IMAGE, cdr[:100], one.stamp_ns)
+            else:
+                bag.write(one.topic, one.type_name, cdr, one.stamp_ns)
+    report = process_bags(replace(job, inputs=(tmp_path / 'bad',)))
+    assert report.counts.seen == 3
+    assert report.counts.rejected == {'encoding': 3, 'serialization': 3}
+    assert not report.is_whole
+
+
+def test_nothing_to_see_is_an_error_and_leaves_nothing(job, tmp_path):
+    with pytest.raises(SourceError, match='got none: none lies in the part that was asked for'):
+        process_bags(replace(job, start_s=100.0))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['bag']
+
+
+def test_without_calibration_there_is_2d_and_a_note(job, tmp_path):
+    written = write_rgbd_bag(tmp_path / 'whole', generated_frames(3))
+    with BagWriter(tmp_path / 'bare') as bag:
+        for one in written:
+            if not one.topic.endswith('camera_info'):
+                bag.write(one.topic, one.type_name, one.cdr, one.stamp_ns)
+    notes = []
+    report = process_bags(replace(job, inputs=(tmp_path / 'bare',)), on_note=notes.append)
+    assert any('nothing 3D can be made' in note for note in notes)
+    assert sum(report.counts.without_calibration.values()) == 3
+    found = messages(job.output)
+    assert '/perception/detections' in found
+    assert '/perception/detections_3d' not in found
+
+
+def test_depth_that_is_asked_for_and_not_there(job, tmp_path):
+    write_rgbd_bag(tmp_path / 'flat', generated_frames(3, depth=False))
+    with pytest.raises(SourceError, match='depth.source is fused, .* --depth-topic'):
+        process_bags(replace(job, inputs=(tmp_path / 'flat',), config=FUSED))
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        ({'topics': ('scenes',)}, 'topics: expected some of .* got scenes'),
+        ({'topics': ()}, 'topics: expected some of'),
+        ({'name': 'perception'}, 'name: expected the full name of a node'),
+        ({'start_s': 3.0, 'end_s': 2.0}, 'expected 0 <= start < end'),
+        ({'every': 0}, 'every: expected at least 1'),
+        ({'split': 0}, 'split: expected at least 1'),
+    ],
+)
+def test_bad_arguments(job, changes, said):
+    with pytest.raises(ConfigError, match=said):
+        replace(job, **changes)

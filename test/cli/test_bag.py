@@ -1,0 +1,130 @@
+"""The verb that processes recordings, as a program of its own."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+
+from bag_kills import kill_often
+from bag_results import digest, messages
+from bags import generated_frames, write_rgbd_bag
+import pytest
+
+from robot_perception.sources.bag_writer import BagWriter
+
+STUB = ('--preset', 'stub')
+
+
+@pytest.fixture
+def recording(tmp_path):
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(6))
+    return tmp_path / 'bag'
+
+
+def test_summary_for_people_and_programs(command, recording, tmp_path):
+    done = command('bag', recording, '-o', tmp_path / 'out', *STUB)
+    assert done.returncode == 0, done.stderr
+    assert 'out: 6 images, 79 messages' in done.stdout
+    assert 'frames/s; busy, side by side: ' in done.stdout
+    again = command('bag', recording, '-o', tmp_path / 'out', *STUB, '--force', '--json')
+    report = json.loads(again.stdout)
+    assert report['counts']['seen'] == 6
+    assert report['messages']['/perception/scene'] == 6
+    assert {'reading', 'converting', 'lifting', 'messages', 'writing'} <= set(report['busy_s'])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'code', 'said'),
+    [
+        (('nowhere', '-o', 'out'), 1, 'nowhere'),
+        (('bag', '-o', 'bag'), 1, 'exists already'),
+        (('bag', '-o', 'out', '--topics', 'scenes'), 2, 'topics: expected some of'),
+        (('bag', '-o', 'out', '--set', 'detector.threshold=2'), 2, 'detector.threshold'),
+        (('bag', '-o', 'out.mcap'), 2, 'expected the name of a folder'),
+        (('bag', '-o', 'out', '--image-topic', '/none'), 1, 'image_topic: expected a topic of'),
+        (('bag',), 2, 'required: -o/--output'),
+    ],
+)
+def test_what_is_wrong_is_said(command, recording, tmp_path, arguments, code, said):
+    before = digest(recording)
+    done = command('bag', *arguments, *STUB)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert digest(recording) == before
+    assert [path.name for path in tmp_path.iterdir() if 'out' in path.name] == []
+
+
+def test_a_recording_that_breaks_off_is_partly_done(command, recording, tmp_path):
+    file = next(recording.glob('*.mcap'))
+    file.write_bytes(file.read_bytes()[:-3000])
+    done = command('bag', recording, '-o', tmp_path / 'out', *STUB)
+    assert done.returncode == 3, done.stderr
+    assert 'not read to the end: ' in done.stdout
+    assert messages(tmp_path / 'out')['/perception/scene']
+
+
+def test_results_in_a_recording_are_no_second_camera(command, recording, tmp_path):
+    first = command('bag', recording, '-o', 'both', *STUB, '--name', '/old', '--copy-input')
+    assert first.returncode == 0, first.stderr
+    again = command('bag', 'both', '-o', 'out', *STUB)
+    assert again.returncode == 0, again.stderr
+    assert messages(tmp_path / 'out').keys() == {
+        topic.replace('/old', '/perception')
+        for topic in messages(tmp_path / 'both')
+        if topic.startswith('/old')
+    }
+
+
+def test_two_cameras_are_a_question(command, tmp_path):
+    left = write_rgbd_bag(tmp_path / 'left', generated_frames(2), namespace='/left')
+    right = write_rgbd_bag(
+        tmp_path / 'right', generated_frames(3, depth=False), namespace='/right'
+    )
+    with BagWriter(tmp_path / 'both') as bag:
+        for one in (*left, *right):
+            bag.write(one.topic, one.type_name, one.cdr, one.stamp_ns)
+    asked = command('bag', 'both', '-o', 'out', *STUB)
+    assert asked.returncode == 1
+    assert 'expected one camera, got /left/image_raw' in asked.stderr
+    assert '--image-topic' in asked.stderr
+    answered = command('bag', 'both', '-o', 'out', *STUB, '--image-topic', '/right/image_raw')
+    assert 'out: 3 images' in answered.stdout
+
+
+def test_interrupted_it_goes_on(command, tmp_path):
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(300))
+    call = ('bag', tmp_path / 'bag', '-o', tmp_path / 'out', *STUB, '--split', '10')
+    program = command.start(*call)
+    while not (tmp_path / '.out.part' / 'journal.json').exists():
+        assert program.poll() is None
+    os.kill(program.pid, signal.SIGINT)
+    done = command.end(program)
+    assert done.returncode == 130, done.stderr
+    assert 'the same command goes on' in done.stderr
+    assert not (tmp_path / 'out').exists()
+    again = command(*call)
+    assert again.returncode == 0, again.stderr
+    assert 'goes on after' in again.stderr
+    assert len(messages(tmp_path / 'out')['/perception/scene']) == 300
+
+
+def test_kills(tmp_path):
+    kill_often(tmp_path, 4)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_a_disk_that_refuses_more(command, recording, tmp_path, storage):
+    # The same error path as a full disk: the system refuses to let a file grow.
+    program = subprocess.run(
+        [*command.program, 'bag', recording, '-o', tmp_path / 'out', *STUB, '--storage', storage],
+        env=command.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
+    )
+    assert program.returncode == 1, program.stderr
+    assert 'cannot be written: ' in program.stderr
+    assert 'Traceback' not in program.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if 'out' in path.name) == []
