@@ -105,6 +105,8 @@ def _points(
     kept = _about_the_median(z) if inside is None else without_strays(z, _gap(z))
     if not kept.all():
         places, z = places[kept], z[kept]
+    if len(places) < _MIN_POINTS:
+        return None
     points = np.empty((len(places), 3))
     points[:, :2] = rays.reshape(-1, 2)[places]
     points[:, :2] *= z[:, None]

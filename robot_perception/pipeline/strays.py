@@ -34,10 +34,13 @@ def without_strays(values: AnyArray, least: float) -> BoolArray:
     # Farther out than this lies nothing that is reached in steps.
     reach = 2 * _PARTS
     near = np.clip(places, -reach, reach).astype(np.int64) + reach
-    filled = np.bincount(near, minlength=2 * reach + 1) >= _LEAST_SHARE * len(values)
-    after = np.flatnonzero(~filled[reach + 1 :])
-    before = np.flatnonzero(~filled[:reach][::-1])
-    farthest = int(after[0]) if len(after) else reach
-    nearest = int(before[0]) if len(before) else reach
-    kept: BoolArray = (places >= -nearest) & (places <= farthest)
+    counts = np.bincount(near, minlength=2 * reach + 1)
+    filled = counts >= _LEAST_SHARE * len(values)
+    # Of two halves with a gap between them the median is neither.
+    start = reach if filled[reach] else int(counts.argmax())
+    after = np.flatnonzero(~filled[start + 1 :])
+    before = np.flatnonzero(~filled[:start][::-1])
+    last = start + int(after[0]) if len(after) else 2 * reach
+    first = start - int(before[0]) if len(before) else 0
+    kept: BoolArray = (places >= first - reach) & (places <= last - reach)
     return kept

@@ -51,8 +51,10 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
     axes = np.stack([first, np.cross(up, first), up])
     local = points_m @ axes.T
     middle = np.median(local, axis=0)
-    kept = [without_strays(local[:, axis], _LEAST_GAP_M) for axis in range(3)]
-    local = local[np.logical_and.reduce(kept)] - middle
+    local -= middle
+    # One after the other: what three axes keep together might be nothing.
+    for axis in range(3):
+        local = local[without_strays(local[:, axis], _LEAST_GAP_M)]
     (x, y), (width, depth), degrees = cv2.minAreaRect(local[:, :2].astype(np.float32))
     low, high = float(local[:, 2].min()), float(local[:, 2].max())
     offset = np.array([x, y, (low + high) / 2])
