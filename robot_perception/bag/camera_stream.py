@@ -40,10 +40,12 @@ def camera_frames(
     first_info: bytes | None,
     max_offset_s: float,
     max_wait_s: float,
+    tf_wait_s: float,
 ) -> Iterator[CameraFrame | BagMessage]:
     """Join images with what belongs to them, as a node that hears them would.
 
-    An image waits for the depth that follows it, ``max_wait_s`` of recorded time at most.
+    An image waits for the depth that follows it, ``max_wait_s`` of recorded time at most, and until
+    ``tf_wait_s`` later where transforms are among the topics, so that those of its stamp have come.
 
     Args:
         messages: in the order they were recorded.
@@ -51,6 +53,7 @@ def camera_frames(
         first_info: calibration of images before the first CameraInfo.
         max_offset_s: largest difference between the stamps of an image and of its depth.
         max_wait_s: how much later than the image its depth may have been recorded.
+        tf_wait_s: how much later its transforms.
 
     Yields:
         Frames in the order of their images, and every message as it comes.
@@ -59,7 +62,13 @@ def camera_frames(
         SourceError: whatever ``messages`` raises, after the last frame.
 
     """
-    stream = _Joiner(roles, first_info, max_offset_s, round(max_wait_s * _NANOSECONDS))
+    stream = _Joiner(
+        roles,
+        first_info,
+        max_offset_s,
+        max_wait_ns=round(max_wait_s * _NANOSECONDS),
+        tf_wait_ns=round(tf_wait_s * _NANOSECONDS),
+    )
     try:
         for message in messages:
             yield from stream.take(message)
@@ -76,12 +85,15 @@ class _Joiner:
         roles: Mapping[str, Role],
         info: bytes | None,
         max_offset_s: float,
+        *,
         max_wait_ns: int,
+        tf_wait_ns: int,
     ) -> None:
         self._roles = roles
         self._info = info
         self._max_offset_s = max_offset_s
         self._max_wait_ns = max_wait_ns
+        self._tf_wait_ns = tf_wait_ns if Role.TF in roles.values() else -1
         self._with_depth = Role.DEPTH in roles.values()
         self._depths = DepthHistory()
         self._waiting: deque[tuple[BagMessage, bytes | None]] = deque()
@@ -110,7 +122,10 @@ class _Joiner:
             yield self._next()
 
     def _is_settled(self, image: BagMessage, now_ns: int) -> bool:
-        if not self._with_depth or now_ns - image.stamp_ns > self._max_wait_ns:
+        passed_ns = now_ns - image.stamp_ns
+        if passed_ns <= self._tf_wait_ns:
+            return False
+        if not self._with_depth or passed_ns > self._max_wait_ns:
             return True
         stamp_ns = stamp_of(image.data)
         return stamp_ns is None or self._depths.settled(stamp_ns)

@@ -11,7 +11,7 @@ from robot_perception.bag.behind import Behind
 from robot_perception.bag.camera_stream import CameraFrame
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.making import Maker
-from robot_perception.bag.recording import Recording
+from robot_perception.bag.recording import Heard, Recording
 from robot_perception.bag.report import BagReport, Counts
 from robot_perception.bag.seeing import Seer
 from robot_perception.bag.unfinished import Row, UnfinishedBag
@@ -136,6 +136,10 @@ class _Run:
                 return
             if item is None:
                 return
+            if isinstance(item, Heard):
+                # A run that goes on must know it too.
+                self._see(self._seer.hear, item)
+                continue
             self._given += 1
             if self._given > self._to_skip:
                 self._see(self._take, recording, item, self._given)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 import math
 from pathlib import Path
+from typing import Literal
 
 from robot_perception.bag.camera_stream import camera_frames, CameraFrame, IMAGES
 from robot_perception.bag.job import BagJob
@@ -17,6 +19,21 @@ from robot_perception.sources.bag_topics import choose_topics
 from robot_perception.sources.typestore import Typestore
 
 _NANOSECONDS = 1_000_000_000
+_INFO = 'sensor_msgs/msg/CameraInfo'
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What is worth knowing for all images that follow.
+
+    Attributes:
+        kind: what the message tells.
+        data: serialized.
+
+    """
+
+    kind: Literal['transforms', 'static transforms', 'depth camera']
+    data: bytes
 
 
 class Recording:
@@ -45,8 +62,11 @@ class Recording:
             topics = self._bag.topics()
             choice = choose_topics([described(one) for one in topics], job.wish, str(path))
             wanted = {Role.CAMERA_INFO, *IMAGES}
-            if job.config.depth.source != 'model':
-                wanted.add(Role.DEPTH)
+            with_depth = job.config.depth.source != 'model'
+            if with_depth:
+                wanted |= {Role.DEPTH, Role.TF_STATIC}
+            if job.config.frames.needs_tf:
+                wanted |= {Role.TF, Role.TF_STATIC}
             self._roles = {name: role for name, role in choice.roles.items() if role in wanted}
             self._check_depth()
         except SourceError as error:
@@ -94,13 +114,16 @@ class Recording:
         """Give how the messages of a topic are made; None where the bag does not tell."""
         return self._bag.definition(topic)
 
-    def items(self) -> Iterator[CameraFrame | BagMessage]:
-        """Give the images to be seen, and the messages to be copied.
+    def items(self) -> Iterator[CameraFrame | BagMessage | Heard]:
+        """Give the images to be seen, what is heard before them, and the messages to be copied.
+
+        What holds at all times comes first, wherever it was recorded.
 
         Raises:
             SourceError: after the last that could be read, when something could not.
 
         """
+        yield from self._lasting()
         job, begin_ns = self._job, self._bag.begin_ns
         messages = self._bag.messages(
             {*self._roles, *self._copied},
@@ -114,6 +137,7 @@ class Recording:
             first_info=self._first[infos[0]].first if infos else None,
             max_offset_s=job.config.depth.max_offset_s,
             max_wait_s=job.config.depth.max_wait_s,
+            tf_wait_s=job.config.frames.tf_wait_s,
         )
         count = 0
         for item in stream:
@@ -121,8 +145,21 @@ class Recording:
                 if count % job.every == 0:
                     yield item
                 count += 1
-            elif item.topic in self._copied:
+                continue
+            if self._roles.get(item.topic) is Role.TF:
+                yield Heard('transforms', item.data)
+            if item.topic in self._copied:
                 yield item
+
+    def _lasting(self) -> Iterator[Heard]:
+        static = {name for name, role in self._roles.items() if role is Role.TF_STATIC}
+        if static:
+            for message in self._bag.messages(static, None, None):
+                yield Heard('static transforms', message.data)
+        for name, role in self._roles.items():
+            info = self._first.get(f'{name.rpartition("/")[0]}/camera_info')
+            if role is Role.DEPTH and info and info.type_name == _INFO and info.first is not None:
+                yield Heard('depth camera', info.first)
 
     def close(self) -> None:
         """Close the files."""

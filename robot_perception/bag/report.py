@@ -17,6 +17,8 @@ class Counts:
         rejected: images that could not be read, by reason.
         without_calibration: images seen without a calibration, by the reason for it.
         without_depth: images seen without the sensor's depth that was asked for, by reason.
+        without_frames: images whose 3D results are not in the frames asked for, under the first
+            reason: it names times, so that each has its own.
 
     """
 
@@ -24,6 +26,7 @@ class Counts:
     rejected: Counter[str] = field(default_factory=Counter)
     without_calibration: Counter[str] = field(default_factory=Counter)
     without_depth: Counter[str] = field(default_factory=Counter)
+    without_frames: Counter[str] = field(default_factory=Counter)
 
     def values(self) -> dict[str, Any]:
         """Give them as values of JSON."""
@@ -32,6 +35,7 @@ class Counts:
             'rejected': dict(self.rejected),
             'without_calibration': dict(self.without_calibration),
             'without_depth': dict(self.without_depth),
+            'without_frames': dict(self.without_frames),
         }
 
     @classmethod
@@ -42,6 +46,7 @@ class Counts:
             Counter(values['rejected']),
             Counter(values['without_calibration']),
             Counter(values['without_depth']),
+            Counter(values['without_frames']),
         )
 
 

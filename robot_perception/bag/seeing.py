@@ -9,18 +9,22 @@ from typing import Any
 
 from robot_perception.bag.camera_stream import CameraFrame
 from robot_perception.bag.job import BagJob
+from robot_perception.bag.recording import Heard
 from robot_perception.bag.report import Counts
-from robot_perception.conversions import RosbagsFactory
+from robot_perception.conversions import RosbagsFactory, to_transforms
 from robot_perception.conversions.messages import Message
+from robot_perception.core import TransformBuffer
 from robot_perception.core.errors import ConversionError
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
 from robot_perception.pipeline.frame_timer import FrameTimer
 from robot_perception.pipeline.outputs import MarkerMemory, Published, TIMING
+from robot_perception.pipeline.sensor_depth import DepthCamera
 from robot_perception.sources.typestore import Typestore
 
 _IMAGE, _INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+_TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 
 
 class Seer:
@@ -49,6 +53,8 @@ class Seer:
         self._factory = RosbagsFactory(types)
         self._calibration = CalibrationKeeper()
         self._info: bytes | None = None
+        self._depth_camera = DepthCamera()
+        self._transforms = TransformBuffer()
         # There is no clock beside which an image could have an age.
         timer = FrameTimer(job.config.timing_window) if TIMING in job.outputs else None
         self._processor = FrameProcessor(
@@ -57,6 +63,9 @@ class Seer:
             calibration=self._calibration,
             markers=self.markers,
             timer=timer,
+            depth_camera=self._depth_camera,
+            # The stream has waited for what belongs to an image.
+            transforms=lambda _wait_s: self._transforms.lookup,
         )
 
     @property
@@ -72,6 +81,19 @@ class Seer:
         """Go on from what `memory` gave."""
         self.counts = Counts.of(memory['counts'])
         self._processor.remember(memory['frames'])
+
+    def hear(self, heard: Heard) -> None:
+        """Take what is worth knowing for the images that follow; broken messages are left out."""
+        if heard.kind == 'depth camera':
+            info = self._read(heard.data, _INFO)
+            if info is not None:
+                self._depth_camera.keep(info)
+            return
+        message = self._read(heard.data, _TRANSFORMS)
+        if message is None:
+            return
+        for transform in to_transforms(message).transforms:
+            self._transforms.insert(transform, static=heard.kind == 'static transforms')
 
     def see(self, frame: CameraFrame, image_topic: str) -> Published | None:
         """See one image; gives None for one that cannot be read, which is counted.
@@ -113,6 +135,9 @@ class Seer:
             self.counts.without_calibration[seen.calibration_problem] += 1
         if seen.depth_problem:
             self.counts.without_depth[seen.depth_problem] += 1
+        if seen.frames_problem:
+            first = next(iter(self.counts.without_frames), seen.frames_problem)
+            self.counts.without_frames[first] += 1
         return seen
 
     def _read(self, cdr: bytes, type_name: str) -> Message:

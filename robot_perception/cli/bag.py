@@ -168,6 +168,7 @@ def _lines(report: BagReport) -> list[str]:
         ('refused', counts.rejected),
         ('without calibration, so nothing 3D', counts.without_calibration),
         ('without depth of the sensor', counts.without_depth),
+        ('not in the frames asked for, the first because', counts.without_frames),
     ):
         lines += [f'  {count} images {name}: {reason}' for reason, count in reasons.items()]
     lines += [f'  not read to the end: {problem}' for problem in report.damage]

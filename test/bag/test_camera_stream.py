@@ -26,13 +26,14 @@ def message(topic, received_ms, stamp_ms=None, *, little_endian=True):
     return BagMessage(topic, 'std_msgs/msg/Header', received_ms * MS, cdr)
 
 
-def joined(messages, max_offset_s=0.02, max_wait_s=0.1, roles=ROLES):
+def joined(messages, max_offset_s=0.02, max_wait_s=0.1, roles=ROLES, tf_wait_s=0.1):
     stream = camera_frames(
         messages,
         roles,
         first_info=b'first',
         max_offset_s=max_offset_s,
         max_wait_s=max_wait_s,
+        tf_wait_s=tf_wait_s,
     )
     return [
         (stamp_of(one.image.data) // MS, one.info, one.depth and stamp_of(one.depth) // MS)
@@ -126,8 +127,31 @@ def test_what_waits_is_given_before_an_error():
         yield message('/image', 100)
         raise KeyError('cut')
 
-    stream = camera_frames(breaking(), ROLES, first_info=None, max_offset_s=0.02, max_wait_s=0.1)
+    stream = camera_frames(
+        breaking(), ROLES, first_info=None, max_offset_s=0.02, max_wait_s=0.1, tf_wait_s=0.1
+    )
     got = []
     with pytest.raises(KeyError, match='cut'):
         got.extend(stream)
     assert [type(one) for one in got] == [BagMessage, CameraFrame]
+
+
+@pytest.mark.parametrize(('tf_wait_s', 'heard'), [(0.0, 1), (0.05, 2), (0.2, 3)])
+def test_an_image_waits_for_its_transforms(tf_wait_s, heard):
+    roles = {'/image': Role.IMAGE, '/tf': Role.TF}
+    order = [
+        message('/tf', 95),
+        message('/image', 100),
+        message('/tf', 140),
+        message('/tf', 190),
+        message('/tf', 320),
+    ]
+    stream = camera_frames(
+        order, roles, first_info=None, max_offset_s=0.02, max_wait_s=0.1, tf_wait_s=tf_wait_s
+    )
+    before = 0
+    for item in stream:
+        if isinstance(item, CameraFrame):
+            break
+        before += item.topic == '/tf'
+    assert before == heard

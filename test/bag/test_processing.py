@@ -11,6 +11,7 @@ from bags import (
     PERIOD_NS,
     write_rgbd_bag,
 )
+import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
@@ -22,6 +23,7 @@ from robot_perception.pipeline.outputs import OUTPUTS
 from robot_perception.sources import TopicWish
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
+from robot_perception.world import record, sequence
 
 TYPES = message_store()
 FUSED = PerceptionConfig.from_preset('stub', {'depth.source': 'fused', 'features.every_k': 2})
@@ -127,6 +129,70 @@ def test_two_interruptions_and_two_recordings(job, recording, tmp_path):
             process_bags(job, on_image=interrupt(at))
     assert process_bags(job).resumed_after >= 8
     assert digest(job.output) == expected
+
+
+IN_WORLD = {
+    'depth.source': 'sensor',
+    'frames.target_frame': 'world',
+    'frames.gravity_frame': 'world',
+    'frames.fixed_frame': 'world',
+}
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('world') / 'bag'
+    record(folder, 900_136, 12, (48, 64))
+    return folder
+
+
+def test_results_are_in_the_frame_asked_for(world, tmp_path):
+    config = PerceptionConfig.from_preset('stub', IN_WORLD)
+    job = BagJob((world,), tmp_path / 'out', config, start_s=0.1)
+    report = process_bags(job)
+    assert report.counts.seen == 9
+    assert not report.counts.without_frames
+    frames = list(sequence(900_136, 12, (48, 64)))[-9:]
+    compared = 0
+    for frame, scene, placed in zip(
+        frames,
+        read(job.output, '/perception/scene'),
+        read(job.output, '/perception/detections_3d'),
+        strict=True,
+    ):
+        assert (scene.header.frame_id, placed.header.frame_id) == ('camera_optical_frame', 'world')
+        seen = [item for item in scene.objects if len(item.bbox_3d)]
+        for item, detection in zip(seen, placed.detections, strict=True):
+            here, there = item.centroid[0], detection.results[0].pose.pose.position
+            moved = frame.world_from_camera.apply(np.array([here.x, here.y, here.z]))
+            assert (there.x, there.y, there.z) == pytest.approx(moved, abs=1e-6)
+            turn = detection.bbox.center.orientation
+            assert (turn.x, turn.y) == pytest.approx((0, 0), abs=1e-6), 'upright in the world'
+            compared += 1
+    assert compared
+    assert any(len(item.velocity) for item in scene.objects)
+
+
+def test_going_on_knows_the_transforms_of_before(world, tmp_path):
+    config = PerceptionConfig.from_preset('stub', IN_WORLD)
+    job = BagJob((world,), tmp_path / 'out', config, split=4)
+    process_bags(job)
+    expected = digest(job.output)
+    shutil.rmtree(job.output)
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(9))
+    assert process_bags(job).resumed_after in {4, 8}
+    assert digest(job.output) == expected
+
+
+def test_without_transforms_results_stay_and_the_report_says_why(recording, tmp_path):
+    config = PerceptionConfig.from_preset('stub', {'frames.target_frame': 'map'})
+    job = BagJob((recording,), tmp_path / 'out', config)
+    ((reason, count),) = process_bags(job).counts.without_frames.items()
+    assert count == COUNT
+    assert "instead of 'map'" in reason
+    headers = {one.header.frame_id for one in read(job.output, '/perception/detections_3d')}
+    assert headers == {one.header.frame_id for one in read(job.output, '/perception/scene')}
 
 
 def test_another_job_does_not_go_on_there(job):
