@@ -40,12 +40,12 @@ def figures():
 @pytest.mark.parametrize(
     ('group', 'name', 'floor'),
     [
-        ('detector', 'AP50', 0.8),
-        ('detector', 'AP', 0.5),
-        ('depth', 'delta1', 0.8),
-        ('masks', 'IoU, true boxes', 0.7),
-        ('masks', 'IoU, predicted boxes', 0.65),
-        ('features', 'scene type by nearest neighbour', 0.8),
+        ('detector', 'AP50', 0.82),
+        ('detector', 'AP', 0.6),
+        ('depth', 'delta1', 0.85),
+        ('masks', 'IoU, true boxes', 0.8),
+        ('masks', 'IoU, predicted boxes', 0.8),
+        ('features', 'scene type by nearest neighbour', 0.9),
     ],
 )
 def test_they_are_good(figures, group, name, floor):
@@ -54,7 +54,7 @@ def test_they_are_good(figures, group, name, floor):
 
 @pytest.mark.parametrize(
     ('group', 'name', 'ceiling'),
-    [('depth', 'AbsRel', 0.15), ('3D', 'centroid error, median', 15)],
+    [('depth', 'AbsRel', 0.13), ('3D', 'centroid error, median', 12)],
 )
 def test_they_are_not_far_off(figures, group, name, ceiling):
     assert figures[group, name] < ceiling

@@ -32,7 +32,7 @@ license: apache-2.0
 ---
 # {name}: {purpose}
 
-A small network of the real architecture, trained from nothing on rendered scenes of the demo
+A small network of the real architecture, trained from {begun} on rendered scenes of the demo
 world of robot_perception, and on nothing else: {steps} steps of {batch} scenes out of the seeds
 {seeds.start} to {seeds.stop} (the last {watched} only watched). It knows seven kinds of things on
 a table, a floor or a shelf. **On photographs what it returns means nothing.**
@@ -92,6 +92,7 @@ def train_demo_model(
                 f'{folder / trained.name}: expected no checkpoint yet, found one. '
                 'Choose another folder, or remove it.'
             )
+    begun = 'nothing' if start is None else 'the weights of an earlier training'
     network = learn(
         recipe,
         dataset,
@@ -104,7 +105,7 @@ def train_demo_model(
         on_report=on_report,
     )
     written = tuple(
-        _write(trained, folder, _card(trained, recipe, steps, dataset))
+        _write(trained, folder, _card(trained, recipe, steps, dataset, begun))
         for trained in recipe.trained(network)
     )
     (folder / STATE).unlink()
@@ -124,10 +125,11 @@ def _weights(fresh: Trained, task: Task, start: Path) -> Mapping[str, torch.Tens
     return found
 
 
-def _card(trained: Trained, recipe: Recipe, steps: int, dataset: Dataset) -> str:
+def _card(trained: Trained, recipe: Recipe, steps: int, dataset: Dataset, begun: str) -> str:
     return _CARD.format(
         name=trained.name,
         purpose=trained.purpose,
+        begun=begun,
         steps=steps,
         batch=recipe.batch_size,
         seeds=dataset.seeds,
