@@ -96,6 +96,7 @@ class UnfinishedBag:
                 storage=self._job.storage,
                 compression=compressed if self._job.compress else 'none',
                 types=self._types,
+                called=self._job.output,
             )
         self._writer.declare(
             row.topic, row.type_name, latched=row.latched, definition=row.definition

@@ -65,6 +65,7 @@ class BagWriter:
         storage: Storage = 'mcap',
         compression: Compression = 'none',
         types: Typestore | None = None,
+        called: Path | None = None,
     ) -> None:
         """Make the folder of the bag.
 
@@ -73,11 +74,13 @@ class BagWriter:
             storage: kind of file in it.
             compression: what zstd is applied to; 'storage' is known to mcap only.
             types: definitions of the messages to come; None knows the standard ones.
+            called: what errors name, where the folder is moved when the bag is whole.
 
         Raises:
             OutputError: the folder exists or cannot be made.
 
         """
+        self._called = called or path
         self._types = types or standard_types()
         self._connections: dict[str, Connection] = {}
         try:
@@ -89,7 +92,7 @@ class BagWriter:
             self._writer.open()
         except (OSError, WriterError) as error:
             raise OutputError(
-                f'{path}: expected a folder that can be made, got: {error} '
+                f'{self._called}: expected a folder that can be made, got: {error} '
                 'Choose a new name, or remove the old bag.'
             ) from error
 
@@ -180,7 +183,7 @@ class BagWriter:
 
     def _refused(self, error: Exception) -> OutputError:
         return OutputError(
-            f'{self._writer.path}: cannot be written: {getattr(error, "strerror", None) or error}. '
+            f'{self._called}: cannot be written: {getattr(error, "strerror", None) or error}. '
             'Check the free space and the permissions.'
         )
 

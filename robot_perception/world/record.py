@@ -83,7 +83,7 @@ def record(
     # Truth is mostly even, so that a recording is a third of its raw size.
     with (
         _appearing(path) as part,
-        BagWriter(part, types=types, compression='storage') as bag,
+        BagWriter(part, types=types, compression='storage', called=path) as bag,
     ):
         for index, frame in enumerate(pictures):
             rng = np.random.default_rng([seed, Stream.DEPTH, index])

@@ -125,6 +125,6 @@ def test_a_disk_that_refuses_more(command, recording, tmp_path, storage):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )
     assert program.returncode == 1, program.stderr
-    assert 'cannot be written: ' in program.stderr
+    assert f'{tmp_path / "out"}: cannot be written: ' in program.stderr
     assert 'Traceback' not in program.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if 'out' in path.name) == []
