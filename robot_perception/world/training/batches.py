@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -42,6 +42,10 @@ class Batch:
         """Boxes as shares of the picture's width and height: (B, M, 4)."""
         height, width = self.pixels.shape[-2:]
         return self.boxes_xyxy / torch.tensor([width, height] * 2)
+
+    def first(self, count: int) -> Batch:
+        """Give the first scenes alone."""
+        return Batch(*(getattr(self, field.name)[:count] for field in fields(self)))
 
 
 def count_watched(dataset: Dataset) -> int:

@@ -10,6 +10,8 @@ import json
 import multiprocessing
 import os
 from pathlib import Path
+from threading import Thread
+import time
 from typing import Any
 
 import numpy as np
@@ -97,7 +99,7 @@ def render_dataset(
             if not rendered[chunk].all()
         ]
         context = multiprocessing.get_context('spawn')
-        with ProcessPoolExecutor(processes, context, initializer=os.nice, initargs=(5,)) as pool:
+        with ProcessPoolExecutor(processes, context, _begin_worker, (os.getpid(),)) as pool:
             work = partial(_render_chunk, folder)
             for done in as_completed([pool.submit(work, chunk.tolist()) for chunk in chunks]):
                 on_scenes(done.result())
@@ -162,6 +164,18 @@ def _about(folder: Path) -> dict[str, Any]:
             'Remove the folder and render again.'
         )
     return about
+
+
+def _begin_worker(parent: int) -> None:
+    os.nice(5)
+    # Without its parent, however that was stopped, a worker would go on and then wait for ever.
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _render_chunk(folder: Path, places: list[int]) -> int:

@@ -48,6 +48,7 @@ class DetectorRecipe:
     steps = 3800
     batch_size = 16
     learning_rate = 8e-4
+    muon_rate: float | None = None
     weight_decay = 1e-4
 
     def build(self) -> nn.ModuleDict:

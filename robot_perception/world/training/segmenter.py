@@ -56,6 +56,7 @@ class SegmenterRecipe:
     steps = 4500
     batch_size = 4
     learning_rate = 1.5e-3
+    muon_rate: float | None = None
     weight_decay = 1e-2
 
     def build(self) -> nn.ModuleDict:

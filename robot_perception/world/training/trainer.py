@@ -53,6 +53,8 @@ class Recipe(Protocol):
         steps: that the shipped checkpoint was trained for.
         batch_size: scenes in a step.
         learning_rate: highest.
+        muon_rate: highest, of the matrices of linear layers, which Muon moves
+            (https://kellerjordan.github.io/posts/muon); with None AdamW moves all.
         weight_decay: of matrices; vectors have none.
 
     """
@@ -61,6 +63,7 @@ class Recipe(Protocol):
     steps: int
     batch_size: int
     learning_rate: float
+    muon_rate: float | None
     weight_decay: float
 
     def build(self) -> nn.ModuleDict:
@@ -121,21 +124,23 @@ def learn(
     state = _begin(recipe, start)
     begun = _resume(folder / STATE, steps, state)
     on_step(begun)
-    modules, optimizer = state.modules, state.optimizer
+    modules = state.modules
     watched = watched_batches(dataset, recipe.batch_size)
     losses: list[float] = []
     modules.train()
     for step in range(begun, steps):
         torch.manual_seed(step)
-        for group in optimizer.param_groups:
-            group['lr'] = recipe.learning_rate * _rate(step, steps)
+        for optimizer in state.optimizers.values():
+            for group in optimizer.param_groups:
+                group['lr'] = group['highest'] * _rate(step, steps)
         batch = training_batch(dataset, step, recipe.batch_size)
         with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
             loss = recipe.loss(modules, batch, step / steps)
-        optimizer.zero_grad()
+        modules.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(modules.parameters(), _LARGEST_GRADIENT)
-        optimizer.step()
+        for optimizer in state.optimizers.values():
+            optimizer.step()
         _follow(state.average, modules, step)
         losses.append(float(loss.detach()))
         on_step(1)
@@ -154,17 +159,17 @@ class _State:
     Attributes:
         modules: what learns.
         average: its weights, averaged over the last steps.
-        optimizer: what moves them.
+        optimizers: what moves them, by name; no weight belongs to two.
 
     """
 
     modules: nn.ModuleDict
     average: nn.ModuleDict
-    optimizer: torch.optim.Optimizer
+    optimizers: Mapping[str, torch.optim.Optimizer]
 
     def parts(self) -> Mapping[str, Any]:
         """What has a ``state_dict``, by name."""
-        return {'modules': self.modules, 'average': self.average, 'optimizer': self.optimizer}
+        return {'modules': self.modules, 'average': self.average, **self.optimizers}
 
 
 def _begin(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _State:
@@ -174,17 +179,39 @@ def _begin(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _State:
     average = copy.deepcopy(modules)
     for weight in average.parameters():
         weight.requires_grad = False
-    return _State(modules, average, _optimizer(recipe, modules))
+    return _State(modules, average, _optimizers(recipe, modules))
 
 
-def _optimizer(recipe: Recipe, modules: nn.ModuleDict) -> torch.optim.Optimizer:
-    matrices = [weight for weight in modules.parameters() if weight.ndim > 1]
-    vectors = [weight for weight in modules.parameters() if weight.ndim <= 1]
+def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.optim.Optimizer]:
+    """Give the matrices of linear layers to Muon where the recipe says so, the rest to AdamW."""
+    linear = []
+    if recipe.muon_rate is not None:
+        layers = modules['network'].modules()
+        linear = [layer.weight for layer in layers if isinstance(layer, nn.Linear)]
+    taken = {id(weight) for weight in linear}
+    rest = [weight for weight in modules.parameters() if id(weight) not in taken]
     groups = [
-        {'params': matrices, 'weight_decay': recipe.weight_decay},
-        {'params': vectors, 'weight_decay': 0.0},
+        {
+            'params': [weight for weight in rest if weight.ndim > 1],
+            'weight_decay': recipe.weight_decay,
+        },
+        {'params': [weight for weight in rest if weight.ndim <= 1], 'weight_decay': 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    optimizers: dict[str, torch.optim.Optimizer] = {
+        'adamw': torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    }
+    if recipe.muon_rate is not None:
+        optimizers['muon'] = torch.optim.Muon(
+            linear,
+            lr=recipe.muon_rate,
+            weight_decay=recipe.weight_decay,
+            # Steps as long as AdamW's, whatever the shape of a matrix.
+            adjust_lr_fn='match_rms_adamw',
+        )
+    for optimizer in optimizers.values():
+        for group in optimizer.param_groups:
+            group['highest'] = group['lr']
+    return optimizers
 
 
 def _rate(step: int, steps: int) -> float:
