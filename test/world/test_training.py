@@ -101,7 +101,7 @@ def test_renderers_end_when_their_parent_is_killed(tmp_path):
             os.killpg(parent.pid, signal.SIGKILL)
 
 
-def _wait_for(condition, limit_s=120):
+def _wait_for(condition, limit_s=300):
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end
