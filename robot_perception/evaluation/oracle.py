@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from robot_perception.core import Depth, Detections, Masks
-from robot_perception.core.arrays import Float32Array
+from robot_perception.core.arrays import Float32Array, Int64Array
 from robot_perception.core.errors import ConfigError, InputError
 from robot_perception.evaluation.truth import Truth
 from robot_perception.models import Frame
@@ -56,19 +56,25 @@ class Oracle:
         threshold: float,  # noqa: ARG002 - the truth is sure
         max_objects: int,
     ) -> Detections:
-        """Give the first objects, however little of them is visible, with scores of 1."""
-        true = self._known(frame).detections
-        sure = replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
-        return sure.select(np.arange(min(max_objects, len(sure))))
+        """Give the most visible objects, however little that is, with scores of 1."""
+        truth = self._known(frame)
+        true = truth.detections.select(_most_visible_first(truth)[:max_objects])
+        return replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
 
     def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
-        """Give the masks of the first N objects, which are those that `detect` gave."""
-        masks = self._known(frame).masks
-        if masks is None:
+        """Give the masks of the N most visible objects, which are those that `detect` gave."""
+        truth = self._known(frame)
+        if truth.masks is None:
             raise InputError('truth: expected masks to give, got none. Let a network find them.')
-        return Masks(masks.pixels[: len(boxes_xyxy)], masks.scores[: len(boxes_xyxy)])
+        order = _most_visible_first(truth)[: len(boxes_xyxy)]
+        return Masks(truth.masks.pixels[order], truth.masks.scores[order])
 
     def _known(self, frame: Frame) -> Truth:
         if self.truth is None or self.truth.image is not frame.image:
             raise InputError('truth: expected that of the frame, got another. Set it first.')
         return self.truth
+
+
+def _most_visible_first(truth: Truth) -> Int64Array:
+    """Order the objects: of equal scores the first chooses whom it is compared with."""
+    return np.argsort(-truth.detections.scores, kind='stable')
