@@ -84,7 +84,7 @@ class _Run:
         self.resumed_after = self._images
         if 'memory' in state:
             seer.remember(state['memory'])
-            seer.markers.shown = frozenset(state['markers'])
+            seer.markers.shown = frozenset((name, slot) for name, slot in state['markers'])
         # Items of the recordings that were handed on, and those that have been seen.
         self._given = self._taken = 0
 

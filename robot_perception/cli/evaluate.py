@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 import json
 from pathlib import Path
 import sys
@@ -32,6 +32,7 @@ exit codes: 0 evaluated, 1 failed (no networks, unreadable files, folder not wri
 examples:
   robot-perception evaluate --world 900000:900200
   robot-perception evaluate --world 900000:900050 -o robot --preset robot --set detector.threshold=0.7
+  robot-perception evaluate --world 900000:900200 --given depth,objects
   robot-perception evaluate --predictions results_bag --truth scene_bag
   robot-perception evaluate --predictions detections.json --truth instances.json --images val/
   robot-perception evaluate --predictions depth/ --truth true_depth/
@@ -73,6 +74,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='pictures of the N worst frames (default: %(default)s)',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
+    parser.add_argument(
+        '--given',
+        default='',
+        metavar='PARTS',
+        help='with --world: take depth, objects (boxes, names and masks) or both, with a comma, from '
+        'the truth and not from networks, to see what the rest gets wrong',
+    )
     add_files(parser)
     add_settings(parser, preset='demo')
     parser.set_defaults(run=run)
@@ -87,6 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
     files = arguments.predictions is not None or arguments.truth is not None
     if files == (arguments.world is not None):
         raise ConfigError('--world: expected either --world A:B, or --predictions and --truth.')
+    if files and arguments.given:
+        raise ConfigError('--given: expected --world with it, got files, which hold all answers.')
     job = read_files(arguments) if files else _world(arguments)
     _check_writable(arguments.output)
     figures = evaluation.Evaluation()
@@ -125,11 +135,13 @@ def _world(arguments: argparse.Namespace) -> Job:
 
     config = read_settings(arguments)
     evaluation.check_config(config)
+    given = tuple(filter(None, arguments.given.split(',')))
+    evaluation.check_given(given)
     size_hw = read_size_hw(arguments.size)
     seeds = _seeds(arguments.world)
     truths = _truths(seeds, size_hw)
     _check_writable(arguments.output)
-    examiner = evaluation.Examiner.load(config)
+    examiner = evaluation.Examiner.load(config, given)
     if config.caveat:
         print(f'note: {config.caveat}', file=sys.stderr)
     return Job(
@@ -141,11 +153,13 @@ def _world(arguments: argparse.Namespace) -> Job:
                 'end_seed': seeds.stop,
                 'height': size_hw[0],
                 'width': size_hw[1],
+                'given': list(given),
             }
         },
         {
             'Scenes of the demo world': f'seeds {seeds.start} to {seeds.stop - 1}',
-            'Networks': ', '.join(dict.fromkeys(_models(config))),
+            **({'True': ', '.join(given)} if given else {}),
+            'Networks': ', '.join(dict.fromkeys(_models(config, given))) or 'none',
         },
         config,
     )
@@ -161,9 +175,13 @@ def _answers(examiner: Examiner, truths: Iterator[tuple[int, Truth]]) -> Iterato
         print('note: the detector knows none of the classes of these scenes.', file=sys.stderr)
 
 
-def _models(config: PerceptionConfig) -> Iterator[str]:
-    for stage in (config.features, config.depth, config.detector, config.segmenter):
-        if stage.enabled:
+def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
+    from robot_perception.evaluation import GIVEN_STAGES  # noqa: PLC0415 - as above
+
+    known = {stage for part in given for stage in GIVEN_STAGES[part]}
+    for name in ('features', 'depth', 'detector', 'segmenter'):
+        stage = getattr(config, name)
+        if stage.enabled and name not in known:
             yield stage.model
 
 
@@ -202,6 +220,7 @@ def _truth(frame: WorldFrame) -> Truth:
         masks=frame.masks(),
         objects=frame.objects(),
         scene_type=frame.scene_type,
+        up=frame.up,
     )
 
 

@@ -15,7 +15,7 @@ def to_depth(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> MetricDepth:
     """Make metric depth of a depth image.
 
     16UC1 and mono16 are millimetres with 0 for unknown; 32FC1 is metres, in which everything
-    not finite and above 0 is unknown. The pixels are copied.
+    that is not from 0.1 mm to 10 km is unknown. The pixels are copied.
 
     Raises:
         ConversionError: the message is malformed or no depth; see `validation.check_image`.

@@ -14,6 +14,9 @@ from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt16
 from robot_perception.core.errors import InputError, ShapeError
 
 _MILLIMETRES_PER_METRE = 1000.0
+# What is said to be nearer or farther is no measurement: simulators and drivers write the largest
+# float, or that of 16 bits, for a ray that met nothing.
+NEAREST_M, FARTHEST_M = 1e-4, 1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +24,7 @@ class MetricDepth:
     """Depth along the optical axis.
 
     Attributes:
-        metres: (H, W) float32, each value finite and > 0, or NaN where unknown (REP 118).
+        metres: (H, W) float32, each value from 0.1 mm to 10 km, or NaN where unknown (REP 118).
 
     """
 
@@ -32,23 +35,26 @@ class MetricDepth:
         metres = checked(
             'metres', self.metres, (None, None), np.float32, 'Use MetricDepth.from_metres().'
         )
-        if np.any(metres <= 0) or np.any(np.isinf(metres)):
+        if np.any(metres < NEAREST_M) or np.any(metres > FARTHEST_M):
             raise InputError(
-                'metres: expected finite values above 0, or NaN for unknown; got values outside. '
+                f'metres: expected values from {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for unknown; '
+                'got values outside. '
                 'Use MetricDepth.from_metres(), which turns them into NaN.'
             )
         object.__setattr__(self, 'metres', metres)
 
     @classmethod
     def from_metres(cls, raw: AnyArray) -> MetricDepth:
-        """Make depth of raw metres: anything not finite and above 0 becomes NaN.
+        """Make depth of raw metres: what is not from 0.1 mm to 10 km becomes NaN.
 
         Args:
             raw: (H, W) floating point, metres.
 
         """
-        metres = raw.astype(np.float32)
-        metres[~(np.isfinite(metres) & (metres > 0))] = np.nan
+        # What float32 cannot hold is infinite or 0 then, and unknown.
+        with np.errstate(over='ignore', under='ignore'):
+            metres = raw.astype(np.float32)
+        metres[~((metres >= NEAREST_M) & (metres <= FARTHEST_M))] = np.nan
         return cls(metres)
 
     @classmethod

@@ -25,9 +25,13 @@ COEFFICIENT_COUNTS = {
     EQUIDISTANT: (4,),
 }
 
-_MAX_ITERATIONS = 25
+# From the table below Newton's method needs two or three.
+_MAX_ITERATIONS = 10
 # On the normalised plane; at fx = 1000 this is a millionth of a pixel.
-_CONVERGED = 1e-9
+_CONVERGED, _CLOSE = 1e-9, 1e-7
+# Angles from the optical axis of the table that it starts from. The last is a hair below 90 degrees,
+# where no ray meets the normalised plane.
+_ANGLES = np.linspace(0, np.pi / 2 - 1e-3, 8192)
 
 
 def check_coefficients(model: str, coefficients: tuple[float, ...]) -> None:
@@ -108,9 +112,14 @@ def _polynomial(
 
 
 def _polynomial_inverse(coefficients: tuple[float, ...], bent_xy: Float64Array) -> Float64Array:
-    """Newton's method, started at the bent point."""
-    rays: Float64Array = bent_xy.copy()
+    """Newton's method, started where radial distortion alone would have it."""
+    radial = (*coefficients[:2], 0.0, 0.0, *coefficients[4:])
+    along = np.stack([np.tan(_ANGLES), np.zeros_like(_ANGLES)], axis=-1)
     with np.errstate(all='ignore'):
+        rising, farthest = _before_fold(_polynomial(radial, along)[0][:, 0])
+        radius = np.hypot(bent_xy[..., 0], bent_xy[..., 1])
+        start = np.tan(np.interp(radius, rising, _ANGLES[: len(rising)]))
+        rays: Float64Array = bent_xy * _ratio(start, radius)[..., None]
         for _ in range(_MAX_ITERATIONS):
             bent, jacobian = _polynomial(coefficients, rays)
             error = bent - bent_xy
@@ -121,22 +130,32 @@ def _polynomial_inverse(coefficients: tuple[float, ...], bent_xy: Float64Array) 
             rays[..., 0] -= (yy * error[..., 0] - xy * error[..., 1]) / determinant
             rays[..., 1] -= (xx * error[..., 1] - xy * error[..., 0]) / determinant
         bent, jacobian = _polynomial(coefficients, rays)
-        # Beyond the fold of the polynomial its Jacobian turns over: that ray is not seen there.
-        folded = jacobian[..., 0] * jacobian[..., 2] - jacobian[..., 1] ** 2 <= 0
-        missed = ~(np.max(np.abs(bent - bent_xy), axis=-1) < 1e3 * _CONVERGED)
-    rays[folded | missed] = np.nan
+        # Tangential distortion moves the fold, where the Jacobian turns over. Beyond it other rays
+        # end in the same pixels, even some from the other side of the axis.
+        seen = jacobian[..., 0] * jacobian[..., 2] - jacobian[..., 1] ** 2 > 0
+        seen &= np.hypot(rays[..., 0], rays[..., 1]) <= np.tan(farthest)
+        seen &= np.max(np.abs(bent - bent_xy), axis=-1) < _CLOSE
+    rays[~seen] = np.nan
     return rays
+
+
+def _before_fold(bent: Float64Array) -> tuple[Float64Array, float]:
+    """Cut the bent radii at `_ANGLES` where they cease to rise: the rest, and the angle of the cut."""
+    stops = np.flatnonzero(~(np.diff(bent) > 0))
+    count = int(stops[0]) + 1 if len(stops) else len(bent)
+    return bent[:count], float(_ANGLES[min(count, len(bent) - 1)])
+
+
+def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:
+    """Divide; 1 where both are 0."""
+    ratio: Float64Array = np.divide(part, whole, out=np.ones_like(whole), where=whole > 0)
+    return ratio
 
 
 def _equidistant(coefficients: tuple[float, ...], rays_xy: Float64Array) -> Float64Array:
     radius = np.hypot(rays_xy[..., 0], rays_xy[..., 1])
     angle = np.arctan(radius)
-    scale = np.divide(
-        _angle_polynomial(coefficients, angle)[0],
-        radius,
-        out=np.ones_like(radius),
-        where=radius > 0,
-    )
+    scale = _ratio(_angle_polynomial(coefficients, angle)[0], radius)
     bent: Float64Array = rays_xy * scale[..., None]
     return bent
 
@@ -144,8 +163,9 @@ def _equidistant(coefficients: tuple[float, ...], rays_xy: Float64Array) -> Floa
 def _equidistant_inverse(coefficients: tuple[float, ...], bent_xy: Float64Array) -> Float64Array:
     """Newton's method on the angle from the optical axis."""
     radius = np.hypot(bent_xy[..., 0], bent_xy[..., 1])
-    angle = radius.copy()
     with np.errstate(all='ignore'):
+        rising, farthest = _before_fold(_angle_polynomial(coefficients, _ANGLES)[0])
+        angle = np.interp(radius, rising, _ANGLES[: len(rising)])
         for _ in range(_MAX_ITERATIONS):
             bent, slope = _angle_polynomial(coefficients, angle)
             error = bent - radius
@@ -153,9 +173,9 @@ def _equidistant_inverse(coefficients: tuple[float, ...], bent_xy: Float64Array)
                 break
             angle = angle - error / slope
         bent, slope = _angle_polynomial(coefficients, angle)
-        seen = (np.abs(bent - radius) < 1e3 * _CONVERGED) & (slope > 0)
-        seen &= (angle >= 0) & (angle < np.pi / 2)
-        scale = np.divide(np.tan(angle), radius, out=np.ones_like(radius), where=radius > 0)
+        seen = (np.abs(bent - radius) < _CLOSE) & (slope > 0)
+        seen &= (angle >= 0) & (angle <= farthest)
+        scale = _ratio(np.tan(angle), radius)
     rays: Float64Array = np.where(seen[..., None], bent_xy * scale[..., None], np.nan)
     return rays
 

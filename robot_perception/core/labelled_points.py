@@ -18,6 +18,9 @@ from robot_perception.core.errors import InputError
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 
+# Cells of a grid that 64 bits can number.
+_MOST_CELLS = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledPoints:
@@ -93,8 +96,12 @@ class LabelledPoints:
         if not len(keys):
             return self
         # One number for each cell, so that sorting is cheap.
-        keys -= keys.min(axis=0)
-        code = np.ravel_multi_index(tuple(keys.T), tuple((keys.max(axis=0) + 1).tolist()))
+        code = np.zeros(len(keys), np.int64)
+        for column in (keys - keys.min(axis=0)).T:
+            span = int(column.max()) + 1
+            if (int(code.max()) + 1) * span > _MOST_CELLS:
+                code = np.unique(code, return_inverse=True)[1]
+            code = code * span + column
         return self._select(np.sort(np.unique(code, return_index=True)[1]))
 
     def _select(self, which: AnyArray) -> LabelledPoints:

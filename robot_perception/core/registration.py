@@ -62,8 +62,7 @@ def register_depth(
         rows, columns = np.nonzero(steps == count)
         if len(rows):
             _fill(nearest, seen, rows, columns, count)
-    nearest[np.isinf(nearest)] = np.nan
-    return MetricDepth(nearest)
+    return MetricDepth.from_metres(nearest)
 
 
 def _project(

@@ -6,6 +6,7 @@ from robot_perception.evaluation.comparison import CHECKS, Comparison, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation
 from robot_perception.evaluation.examiner import Answer, check_config, Examiner
 from robot_perception.evaluation.file_frames import coco_frames, depth_frames, FileFrame
+from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES
 from robot_perception.evaluation.page import write_page
 from robot_perception.evaluation.pairing import pair_by_stamp
 from robot_perception.evaluation.report import Report, Row
@@ -15,6 +16,7 @@ from robot_perception.evaluation.worst import Case, WorstCases, write_worst
 
 __all__ = [
     'CHECKS',
+    'GIVEN_STAGES',
     'LEAST_VISIBLE_SHARE',
     'Answer',
     'Case',
@@ -28,6 +30,7 @@ __all__ = [
     'Truth',
     'WorstCases',
     'check_config',
+    'check_given',
     'coco_frames',
     'compare',
     'depth_frames',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from robot_perception.core import Detections, Masks, Scene
 from robot_perception.core.boxes import distinct
 from robot_perception.core.errors import ConfigError
+from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES, Oracle
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.evaluation.truth import Truth
 from robot_perception.models import Detector, Frame
@@ -29,7 +30,8 @@ class Answer:
     Attributes:
         scene: the result of the pipeline as it is configured, with its times.
         candidates: predictions down to a score of 0.01, at most 100; None without a detector.
-        true_box_masks: masks that the segmenter made of all true boxes; None without one.
+        true_box_masks: masks that the segmenter made of all true boxes; None without one, or where
+            objects are given.
 
     """
 
@@ -46,17 +48,34 @@ class Examiner:
     time, for the true boxes, outside the measured times.
     """
 
-    def __init__(self, config: PerceptionConfig, networks: Networks) -> None:
+    def __init__(
+        self, config: PerceptionConfig, networks: Networks, given: Collection[str] = ()
+    ) -> None:
         """Join ready networks; `load` loads them by name.
 
         Every stage runs on every frame, whatever its ``every_k``: frames of a test do not follow
         one another.
 
+        Args:
+            config: parameters of the pipeline.
+            networks: those of its stages.
+            given: what is taken from the truth instead: 'depth', or 'objects' with their boxes,
+                names and masks.
+
         Raises:
-            ConfigError: depth comes from a sensor, of which there is nothing to evaluate.
+            ConfigError: depth comes from a sensor, of which there is nothing to evaluate; or
+                something cannot be given.
 
         """
         check_config(config)
+        check_given(given)
+        self._oracle = Oracle()
+        if 'depth' in given:
+            networks = networks._replace(depth=self._oracle)
+        if 'objects' in given:
+            # True objects may overlap as much as they like.
+            config = with_values(config, {'detector.max_overlap': 1.0})
+            networks = networks._replace(detector=self._oracle, segmenter=self._oracle)
         every_frame = {
             f'{name}.every_k': 1 for name in ('features', 'depth', 'detector', 'segmenter')
         }
@@ -64,14 +83,14 @@ class Examiner:
         self._detector = (
             None if networks.detector is None else _RememberingDetector(networks.detector)
         )
-        self._segmenter = networks.segmenter
+        self._segmenter = None if 'objects' in given else networks.segmenter
         self._pipeline = PerceptionPipeline(
             self._config, **networks._replace(detector=self._detector)._asdict()
         )
 
     @classmethod
-    def load(cls, config: PerceptionConfig) -> Examiner:
-        """Load the networks of a configuration.
+    def load(cls, config: PerceptionConfig, given: Collection[str] = ()) -> Examiner:
+        """Load the networks of a configuration, but for the stages that are ``given``.
 
         Raises:
             ConfigError: as above, before anything is loaded.
@@ -79,7 +98,10 @@ class Examiner:
 
         """
         check_config(config)
-        return cls(config, load_networks(config))
+        check_given(given)
+        stages = [stage for part in given for stage in GIVEN_STAGES[part]]
+        unloaded = with_values(config, {f'{stage}.enabled': False for stage in stages})
+        return cls(config, load_networks(unloaded), given)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -87,8 +109,9 @@ class Examiner:
         return self._pipeline.class_names
 
     def ask(self, truth: Truth) -> Answer:
-        """Process the picture of a frame."""
-        scene = self._pipeline.process(truth.image, truth.camera)
+        """Process the picture of a frame, told what is up where that is known."""
+        self._oracle.truth = truth
+        scene = self._pipeline.process(truth.image, truth.camera, up=truth.up)
         masks = None
         if self._segmenter is not None:
             masks = self._segmenter.segment(Frame(truth.image), truth.detections.boxes_xyxy)

@@ -36,12 +36,16 @@ class PlaceErrors:
         located: for each, whether its place is known too, 0 or 1.
         centroid_cm: distance of the centroids of those located, centimetres.
         box_iou: overlap in space of their boxes, in [0, 1].
+        class_names: of those located.
+        visible: share of each of them that is to be seen, in (0, 1].
 
     """
 
     located: tuple[float, ...] = ()
     centroid_cm: tuple[float, ...] = ()
     box_iou: tuple[float, ...] = ()
+    class_names: tuple[str, ...] = ()
+    visible: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +134,7 @@ def _mask_errors(found: Masks | None, true: Masks | None, pairs: Int64Array) -> 
 
 
 def _place_errors(scene: Scene, truth: Truth, pairs: Int64Array) -> PlaceErrors:
-    located, centroids, overlaps = [], [], []
+    located, centroids, overlaps, names, visible = [], [], [], [], []
     for own, other in pairs:
         found, true = scene.objects[own].position, truth.objects[other].position
         if true is None or np.linalg.norm(true.centroid_m) > NEAR_M:
@@ -140,4 +144,8 @@ def _place_errors(scene: Scene, truth: Truth, pairs: Int64Array) -> PlaceErrors:
             away = np.subtract(found.centroid_m, true.centroid_m)
             centroids.append(_CENTIMETRES * float(np.linalg.norm(away)))
             overlaps.append(box_iou(found.box, true.box))
-    return PlaceErrors(tuple(located), tuple(centroids), tuple(overlaps))
+            names.append(truth.detections.class_names[other])
+            visible.append(float(truth.detections.scores[other]))
+    return PlaceErrors(
+        tuple(located), tuple(centroids), tuple(overlaps), tuple(names), tuple(visible)
+    )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
-from itertools import pairwise
+from functools import partial
+from itertools import compress, pairwise
 
 from robot_perception.core.arrays import Float64Array, Int64Array
 from robot_perception.evaluation.depth import DepthErrors
@@ -14,7 +15,7 @@ from robot_perception.evaluation.detector_rows import (
     error_rows,
     precision_curves,
 )
-from robot_perception.evaluation.frame import FrameErrors
+from robot_perception.evaluation.frame import FrameErrors, PlaceErrors
 from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCounts
 from robot_perception.evaluation.record import FrameRecord
 from robot_perception.evaluation.report import PrecisionCurve, Row
@@ -42,6 +43,16 @@ _DEPTH = {
 RANGES = 'AbsRel by distance'
 _PANOPTIC = ('PQ', 'SQ', 'RQ')
 _LEAST_SEQUENCE = 2
+# Visible shares that places are told apart by: from, and up to but without.
+_VISIBLE = {
+    '25 to 50 % visible': (0.25, 0.5),
+    '50 to 75 % visible': (0.5, 0.75),
+    '75 to 95 % visible': (0.75, 0.95),
+    '95 to 100 % visible': (0.95, 2.0),
+}
+# Which of the located objects of a frame are of a kind.
+_Kind = Callable[[PlaceErrors], Sequence[bool]]
+_Kinds = dict[str, _Kind]
 
 # Field of TrackingFigures -> name, whether higher is better.
 _TRACKING = {
@@ -75,7 +86,7 @@ def summarise(
         *_range_rows(resampling, [one.depth_range for one in records]),
         *_mask_rows(resampling, errors),
         *_panoptic_rows(resampling, [one.segments for one in records]),
-        *_place_rows(resampling, errors),
+        *_place_rows(resampling, [one.places for one in errors], class_names),
         make_row(resampling, 'features', 'scene type by nearest neighbour', mean(_types(records))),
         *_tracking_rows(records),
         *_timing_rows(resampling, [one.timing_s for one in records]),
@@ -132,8 +143,9 @@ def _mask_rows(resampling: Resampling, errors: Sequence[FrameErrors]) -> Iterato
         yield make_row(resampling, 'masks', f'boundary IoU, {boxes}', overlaps)
 
 
-def _place_rows(resampling: Resampling, errors: Sequence[FrameErrors]) -> Iterator[Row]:
-    places = [one.places for one in errors]
+def _place_rows(
+    resampling: Resampling, places: Sequence[PlaceErrors], class_names: Sequence[str]
+) -> Iterator[Row]:
     yield make_row(resampling, '3D', 'located', mean(one.located for one in places))
     away = FrameValues(one.centroid_cm for one in places)
     for name, estimate in (
@@ -143,7 +155,38 @@ def _place_rows(resampling: Resampling, errors: Sequence[FrameErrors]) -> Iterat
     ):
         title = f'centroid error, {name}'
         yield make_row(resampling, '3D', title, estimate, unit='cm', higher_is_better=False)
-    yield make_row(resampling, '3D', 'box IoU', mean(one.box_iou for one in places))
+    overlaps = FrameValues(one.box_iou for one in places)
+    yield make_row(resampling, '3D', 'box IoU', overlaps.mean)
+    yield make_row(resampling, '3D', 'box IoU, median', overlaps.percentile(_MEDIAN))
+    by_class: _Kinds = {name: partial(_of_class, name) for name in class_names}
+    by_share: _Kinds = {name: partial(_visible, *limits) for name, limits in _VISIBLE.items()}
+    for title, kinds in (('by class', by_class), ('by visible share', by_share)):
+        for name, kind in kinds.items():
+            away = FrameValues(_picked(one.centroid_cm, one, kind) for one in places)
+            yield make_row(
+                resampling,
+                f'centroid error {title}',
+                name,
+                away.percentile(_MEDIAN),
+                unit='cm',
+                higher_is_better=False,
+            )
+        for name, kind in kinds.items():
+            overlaps = FrameValues(_picked(one.box_iou, one, kind) for one in places)
+            yield make_row(resampling, f'3D box IoU {title}', name, overlaps.percentile(_MEDIAN))
+
+
+def _of_class(name: str, one: PlaceErrors) -> list[bool]:
+    return [name == other for other in one.class_names]
+
+
+def _visible(low: float, high: float, one: PlaceErrors) -> list[bool]:
+    """Tell whose visible share lies from ``low`` up to, but without, ``high``."""
+    return [low <= share < high for share in one.visible]
+
+
+def _picked(values: Sequence[float], one: PlaceErrors, kind: _Kind) -> list[float]:
+    return list(compress(values, kind(one)))
 
 
 def _types(records: Sequence[FrameRecord]) -> list[Values]:

@@ -14,6 +14,7 @@ from robot_perception.core import (
     SceneObject,
 )
 from robot_perception.core.arrays import BoolArray
+from robot_perception.core.box3d import Vector3
 
 # Of what is hidden or cut off further than this, nobody can tell what it is.
 LEAST_VISIBLE_SHARE = 0.25
@@ -33,6 +34,7 @@ class Truth:
         objects: N objects with their place: the centroid is the mean of the visible points, the
             box is that of the whole object.
         scene_type: word for the whole picture.
+        up: away from the ground in the optical frame, as TF or an IMU would tell a robot.
 
     """
 
@@ -43,6 +45,7 @@ class Truth:
     masks: Masks | None
     objects: tuple[SceneObject, ...]
     scene_type: str | None = None
+    up: Vector3 | None = None
 
     def __post_init__(self) -> None:
         """Check that the parts belong together, as those of a scene do."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MessageFactory
+from robot_perception.conversions.markers import MarkerKey
 from robot_perception.conversions.messages import Message
 from robot_perception.core import LabelledPoints, MetricDepth, Pose, Scene, SceneObject
 from robot_perception.core.moved import moved_objects, moved_points
@@ -23,7 +24,7 @@ from robot_perception.viewer import draw_overlay
 class MarkerMemory:
     """Markers that viewers still show, so that the next frame can remove what is gone."""
 
-    shown: frozenset[int] = frozenset()
+    shown: frozenset[MarkerKey] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,13 @@ class DepthCamera:
         self.info = info
 
 
+_EMPTY = (
+    'no pixel of the sensor depth is known: all are NaN or 0, or not from 0.1 mm to 10 km. If this '
+    'stays, look at what is in front of the sensor, whether its emitter is on, and that it sends '
+    'millimetres as 16UC1 or metres as 32FC1.'
+)
+
+
 def read_sensor_depth(
     message: Message,
     image: Image,
@@ -48,7 +55,7 @@ def read_sensor_depth(
     lookup: TransformLookup,
     max_pixels: int,
 ) -> tuple[MetricDepth | None, str]:
-    """Read sensor depth for an image, or say why there is none and what to do.
+    """Read sensor depth for an image, and say what is wrong with it and what to do.
 
     Depth in the frame and the size of the image is taken as registered to it. Any other is
     registered here, for which both calibrations and, between two frames, TF are needed.
@@ -68,7 +75,7 @@ def read_sensor_depth(
         return None, f'sensor depth rejected ({error.reason}): {error}'
     ours, theirs = frame_name(image.frame_id), frame_name(message.header.frame_id)
     if ours == theirs and depth.size_hw == image.size_hw:
-        return depth, ''
+        return depth, '' if _has_any(depth) else _EMPTY
     if ours == theirs:
         what = f'sensor depth has size {depth.size_hw}, the image {image.size_hw} (rows, columns)'
     else:
@@ -77,12 +84,18 @@ def read_sensor_depth(
         registered = _register(depth, theirs, image, camera, sensor=sensor, lookup=lookup)
     except _CannotRegisterError as error:
         return None, f'{what}, and cannot be registered to it: {error} {_DRIVERS}'
-    if not np.isfinite(registered.metres).any() and np.isfinite(depth.metres).any():
+    if not _has_any(depth):
+        return registered, _EMPTY
+    if not _has_any(registered):
         return None, (
             f'{what}; registered to it, none of it falls into the image. Check the transform '
             f'between {theirs!r} and {ours!r}: z of an optical frame looks forward. {_DRIVERS}'
         )
     return registered, ''
+
+
+def _has_any(depth: MetricDepth) -> bool:
+    return bool(np.isfinite(depth.metres).any())
 
 
 class _CannotRegisterError(Exception):

@@ -17,6 +17,7 @@ from robot_perception.core import (
     SceneObject,
 )
 from robot_perception.core.arrays import checked, UInt16Array
+from robot_perception.core.box3d import Vector3
 from robot_perception.world.pose import Pose
 
 
@@ -54,6 +55,12 @@ class WorldFrame:
             'instances', self.instances, size_hw, np.uint16, 'Pass one number for each pixel.'
         )
         object.__setattr__(self, 'instances', instances)
+
+    @property
+    def up(self) -> Vector3:
+        """Away from the ground in the optical frame, of length 1."""
+        x, y, z = self.world_from_camera.rotation[2].tolist()
+        return x, y, z
 
     def masks(self) -> Masks:
         """Pixels of each object: N masks of score 1 that do not overlap."""

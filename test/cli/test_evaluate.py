@@ -46,6 +46,7 @@ def test_two_scenes(tmp_path, capsys):
         'end_seed': 900002,
         'height': 60,
         'width': 80,
+        'given': [],
     }
     assert results['config']['depth.model'] == 'stub'
     assert results['machine']['cpus'] >= 1
@@ -83,6 +84,31 @@ def test_the_figures_are_those_of_the_room(tmp_path, capsys):
     assert rows['masks', 'IoU, true boxes'] > 0.5
 
 
+def test_what_is_given_is_right_and_the_rest_is_not(tmp_path):
+    def figures(given):
+        out = tmp_path / given
+        size = ('--preset', 'stub', '--size', '160x120')
+        assert run('--world', '900000:900004', *size, '--given', given, '-o', out) == 0
+        results = json.loads((out / 'results.json').read_text())
+        assert results['world']['given'] == given.split(',')
+        assert f'True: {given.replace(",", ", ")}.' in (out / 'report.html').read_text()
+        return {(row['group'], row['name']): row['value'] for row in results['rows']}
+
+    depth, objects, both = (figures(given) for given in ('depth', 'objects', 'depth,objects'))
+    assert depth['depth', 'AbsRel'] == both['depth', 'AbsRel'] == 0
+    assert objects['depth', 'AbsRel'] > 0.1
+    assert depth['detector', 'recall'] < 0.1
+    for found in (objects, both):
+        assert found['detector', 'recall'] == found['detector', 'AP'] == 1
+        assert found['masks', 'IoU, predicted boxes'] == 1
+        assert found['masks', 'IoU, true boxes'] is None
+    assert objects['3D', 'centroid error, median'] > 10
+    # What is left are the pixels that lifting leaves out, and the sides that nobody sees.
+    assert both['3D', 'located'] == 1
+    assert both['3D', 'centroid error, median'] < 0.5
+    assert both['3D', 'box IoU'] > 0.3
+
+
 @pytest.mark.parametrize(
     ('seeds', 'said'),
     [
@@ -113,6 +139,7 @@ def test_ranges_that_make_no_sense(tmp_path, capsys, monkeypatch, seeds, said):
         (('--worst', '-1'), '--worst: expected 0 or more, got -1'),
         (('--set', 'depth.source=sensor'), 'depth.source: expected model, got sensor'),
         (('--set', 'detector.threshold=2'), 'detector.threshold'),
+        (('--given', 'masks'), '--given: expected some of depth, objects, got masks'),
     ],
 )
 def test_other_arguments_that_make_no_sense(tmp_path, capsys, monkeypatch, arguments, said):

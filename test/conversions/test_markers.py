@@ -9,7 +9,7 @@ from robot_perception.conversions import markers_message
 from robot_perception.core import Box3D, ObjectPosition, SceneObject
 from robot_perception.core.colours import class_colour
 
-CUBE, TEXT, ADD, DELETE = 1, 9, 0, 2
+ARROW, CUBE, TEXT, ADD, DELETE = 0, 1, 9, 0, 2
 TURN = (0.0, 0.6, 0.0, 0.8)
 
 
@@ -31,7 +31,7 @@ def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
     objects = [an_object(0), an_object(1, placed=False), an_object(2, 'ball', track_id=7)]
     message, shown = markers_message(factory, header, objects, frozenset())
     message = on_the_wire(message)
-    assert shown == {0, 7}
+    assert shown == both(0, 7)
     assert keys(message, ADD) == both(0, 7)
     assert all(one.header == header for one in message.markers)
     boxes = {one.id: one for one in message.markers if one.type == CUBE}
@@ -46,14 +46,25 @@ def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
     assert (boxes[0].lifetime.sec, boxes[0].lifetime.nanosec) == (0, 0)
 
 
-def test_what_moves_has_its_speed(factory, header):
+def test_what_moves_has_its_speed_and_an_arrow(factory, header, on_the_wire):
     still, moving = an_object(0, track_id=3), an_object(1, track_id=2**40 + 5)
     moving = replace(moving, position=replace(moving.position, velocity_mps=(0.3, 0.0, -0.4)))
     still = replace(still, position=replace(still.position, velocity_mps=(0.05, 0.0, 0.0)))
     message, shown = markers_message(factory, header, [still, moving], frozenset())
+    message = on_the_wire(message)
     texts = [one.text for one in message.markers if one.type == TEXT]
     assert texts == ['cup #3', f'cup #{2**40 + 5} 0.5 m/s']
-    assert shown == {3, 5}, 'ids of markers have 31 bits'
+    assert shown == both(3, 5) | {('tracks', 5)}, 'ids of markers have 31 bits'
+    (arrow,) = (one for one in message.markers if one.type == ARROW)
+    start, end = ((point.x, point.y, point.z) for point in arrow.points)
+    assert start == moving.position.centroid_m
+    assert end == pytest.approx((0.1 + 0.3, 0.2, 1.5 - 0.4))
+    assert 0 < arrow.scale.x < arrow.scale.y
+    assert arrow.color.a == 1
+    # It stands still: the arrow goes, the rest stays.
+    message, shown = markers_message(factory, header, [still, an_object(1, track_id=5)], shown)
+    assert keys(message, DELETE) == {('tracks', 5)}
+    assert shown == both(3, 5)
 
 
 def test_only_unused_ids_are_deleted(factory, header):
@@ -61,7 +72,7 @@ def test_only_unused_ids_are_deleted(factory, header):
     for slots, deleted in [((0, 1, 2), ()), ((0,), (1, 2)), ((0,), ()), ((), (0,)), ((1,), ())]:
         objects = [an_object(slot) for slot in slots]
         message, shown = markers_message(factory, header, objects, shown)
-        assert shown == set(slots)
+        assert shown == both(*slots)
         assert keys(message, ADD) == both(*slots)
         assert keys(message, DELETE) == both(*deleted)
 

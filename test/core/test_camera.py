@@ -18,6 +18,20 @@ LENSES = [
     ('rational_polynomial', (0.5, -0.3, 0.0005, -0.0003, 0.05, 0.8, -0.2, 0.02)),
     ('equidistant', (-0.02, 0.005, -0.003, 0.001)),
 ]
+# Wide lenses: focal length and coefficients; the corners are seen 60 to 84 degrees from the axis.
+WIDE = [
+    (200.0, 'plumb_bob', (-0.4, 0.15, 0.0, 0.0)),
+    (200.0, 'plumb_bob', (-0.28, 0.07, 0.001, -0.0005, 0.01)),
+    (200.0, 'rational_polynomial', (0.5, -0.3, 0.0005, -0.0003, 0.05, 0.8, -0.2, 0.02)),
+    (200.0, 'rational_polynomial', (22.0, 10.0, 0.0, 0.0, 0.4, 22.0, 18.0, 2.5)),
+    (300.0, 'equidistant', (-0.02, 0.005, -0.003, 0.001)),
+]
+# Lenses whose polynomial folds within the picture.
+FOLDING = [
+    (300.0, (-0.5, 0.0, 0.0, 0.0)),
+    (300.0, (-0.35, 0.12, 0.0, 0.0, -0.02)),
+    (500.0, (-0.45, 0.25, 0.0, 0.0, -0.08)),
+]
 
 
 def camera_with(model, coefficients):
@@ -54,6 +68,39 @@ def test_every_pixel_round_trips(model, coefficients):
     back = camera.project(np.dstack([rays, np.ones(SIZE_HW)]))
     assert np.abs(back - pixels).max() < 1e-3
     assert np.allclose(camera.rays(), rays, atol=1e-6)
+
+
+@pytest.mark.parametrize(('focal', 'model', 'coefficients'), WIDE)
+def test_every_pixel_of_a_wide_lens_round_trips(focal, model, coefficients):
+    camera = CameraModel(SIZE_HW, focal, focal, 320.0, 240.0, model, coefficients)
+    pixels = pixel_grid()
+    rays = camera.unproject(pixels)
+    assert np.degrees(np.arctan(np.linalg.norm(rays, axis=-1).max())) > 60
+    back = camera.project(np.dstack([rays, np.ones(SIZE_HW)]))
+    assert np.abs(back - pixels).max() < 1e-3
+
+
+@pytest.mark.parametrize(('focal', 'coefficients'), FOLDING)
+def test_beyond_its_fold_a_lens_sees_nothing(focal, coefficients):
+    """Other rays end in these pixels too, some from the other side of the axis."""
+    k1, k2, _, _, k3 = (*coefficients, 0.0)[:5]
+    radii = np.linspace(0, 3, 300_001)
+    bent = radii * (1 + k1 * radii**2 + k2 * radii**4 + k3 * radii**6)
+    fold = np.flatnonzero(np.diff(bent) < 0)[0]
+    camera = CameraModel(SIZE_HW, focal, focal, 320.0, 240.0, 'plumb_bob', coefficients)
+    pixels = pixel_grid()
+    rays = camera.unproject(pixels)
+    away = (pixels - (320.0, 240.0)) / focal
+    radius = np.linalg.norm(away, axis=-1)
+    known = np.isfinite(rays).all(axis=-1)
+    assert 0.005 < (~known).mean() < 0.8
+    inside = radius < bent[fold] - 1e-4
+    assert known[inside].all()
+    assert not known[radius > bent[fold] + 1e-4].any()
+    expected = np.interp(radius[inside], bent[: fold + 1], radii[: fold + 1])
+    np.testing.assert_allclose(
+        rays[inside] * radius[inside][:, None], away[inside] * expected[:, None], atol=1e-6
+    )
 
 
 def test_pinhole_rays_are_the_closed_form():

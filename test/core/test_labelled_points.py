@@ -98,6 +98,24 @@ def test_one_point_of_each_object_is_kept_in_each_cube():
     assert len(listed([], []).thinned(0.1)) == 0
 
 
+def test_a_grid_of_more_cubes_than_can_be_numbered():
+    """Cubes of a millimetre over 20 km each way: 8e21."""
+    rng = np.random.default_rng(0)
+    xyz = rng.choice(np.array([-10_000, -0.5, 0.0002, 0.5, 10_000], np.float32), (300, 3))
+    points = listed(xyz, rng.integers(0, 3, 300))
+    thin = points.thinned(0.001)
+    kept, all_of_them = (
+        [
+            (*place, number)
+            for place, number in zip(some.xyz_m.tolist(), some.instances.tolist(), strict=True)
+        ]
+        for some in (thin, points)
+    )
+    assert len(kept) < len(all_of_them)
+    assert len(kept) == len(set(kept))
+    assert set(kept) == set(all_of_them)
+
+
 def test_points_are_checked_at_the_door():
     with pytest.raises(InputError, match='xyz_m: expected finite metres'):
         listed([(0, 0, np.nan)], [0])

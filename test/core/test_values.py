@@ -68,13 +68,20 @@ class TestDepth:
             equal_nan=True,
         )
 
+    @pytest.mark.parametrize(
+        'none', [np.finfo(np.float32).max, 65504.0, 10_001.0, 1e300, 9e-5, 1e-300]
+    )
+    def test_metres_that_stand_for_nothing_become_nan(self, none):
+        metres = MetricDepth.from_metres(np.array([[10_000.0, none]])).metres
+        assert np.array_equal(metres, np.array([[10_000.0, np.nan]], np.float32), equal_nan=True)
+
     @given(hnp.arrays(np.uint16, (3, 4)))
     def test_millimetres(self, raw):
         metres = MetricDepth.from_millimetres(raw).metres
         assert np.array_equal(np.isnan(metres), raw == 0)
         assert np.array_equal(np.rint(np.nan_to_num(metres) * 1000), raw)
 
-    @pytest.mark.parametrize('bad', [0.0, -1.0, np.inf])
+    @pytest.mark.parametrize('bad', [0.0, -1.0, 9e-5, np.inf, 10_001.0])
     def test_refuses_numbers_that_are_no_depth(self, bad):
         with pytest.raises(InputError, match='from_metres'):
             MetricDepth(np.array([[1.0, bad]], np.float32))

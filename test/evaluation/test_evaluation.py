@@ -98,6 +98,33 @@ def test_mean_and_percentiles_of_places():
     assert found['3D', 'centroid error, 90th percentile'] == pytest.approx(7.9)
 
 
+def test_places_by_class_and_by_what_is_to_be_seen():
+    def change(truth):
+        aside = zip(truth.objects, (0.01, 0.02, 0.03, 0.10), strict=True)
+        places = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
+        return {'objects': objects_of(perfect(truth).detections, places)}
+
+    # Of a ball, a cup, a book and another ball.
+    found = figures(report_of(change, frames=1, shares=[1, 0.25, 0.95, 0.96]))
+    away = {name: found['centroid error by class', name] for name in ('ball', 'cup', 'book')}
+    assert away == pytest.approx({'ball': 5.5, 'cup': 2, 'book': 3})
+    # Cubes of 20 cm, x apart, share 1 - x / 20 of each.
+    assert found['3D box IoU by class', 'cup'] == pytest.approx(0.9 / 1.1)
+    balls = (0.95 / 1.05 + 0.5 / 1.5) / 2
+    assert found['3D box IoU by class', 'ball'] == pytest.approx(balls)
+    shares = [
+        found['centroid error by visible share', name]
+        for name in (
+            '25 to 50 % visible',
+            '50 to 75 % visible',
+            '75 to 95 % visible',
+            '95 to 100 % visible',
+        )
+    ]
+    assert shares == [pytest.approx(2), None, pytest.approx(3), pytest.approx(5.5)]
+    assert found['3D', 'box IoU, median'] == pytest.approx((0.85 / 1.15 + 0.9 / 1.1) / 2)
+
+
 def test_places_that_are_far_or_unknown():
     truth = example_truth(count=3)
     places = [position(0, 0, 1), position(0, 0, 2.5), position(0, 0, 1.5)]

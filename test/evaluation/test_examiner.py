@@ -7,7 +7,8 @@ import pytest
 from truths import example_truth
 
 from robot_perception.core import Detections, Masks
-from robot_perception.core.errors import ConfigError
+from robot_perception.core.errors import ConfigError, InputError
+from robot_perception.core.rotation import matrix_of
 from robot_perception.evaluation import Examiner
 from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.parameters import with_values
@@ -103,6 +104,40 @@ def test_stages_that_are_off_stay_off():
     answer = Examiner.load(config).ask(example_truth())
     assert (answer.candidates, answer.true_box_masks) == (None, None)
     assert answer.scene.detections is None
+
+
+def test_what_is_given_is_the_truth_and_needs_no_network():
+    missing = {f'{stage}.model': '/nothing' for stage in ('depth', 'detector', 'segmenter')}
+    config = with_values(STUB, missing | {'detector.max_overlap': 0.1})
+    truth = example_truth(shares=[1, 0.1, 0.5, 1])
+    answer = Examiner.load(config, ('depth', 'objects')).ask(truth)
+    scene = answer.scene
+    assert np.array_equal(scene.depth.metres, truth.depth.metres)
+    # The most visible first.
+    order = [0, 3, 2, 1]
+    assert np.array_equal(scene.detections.boxes_xyxy, truth.detections.boxes_xyxy[order])
+    assert scene.detections.class_names == tuple(truth.detections.class_names[i] for i in order)
+    assert scene.detections.scores.tolist() == [1] * 4
+    assert np.array_equal(scene.masks.pixels, truth.masks.pixels[order])
+    assert answer.true_box_masks is None
+
+
+def test_boxes_are_upright_where_up_is_known():
+    up = (0.0, -0.8, -0.6)
+    for known in (None, up):
+        truth = replace(example_truth(), up=known)
+        scene = Examiner.load(STUB, ('depth', 'objects')).ask(truth).scene
+        for item in scene.objects:
+            third = matrix_of(item.position.box.rotation_xyzw)[:, 2]
+            assert third == pytest.approx((0, 0, 1) if known is None else up)
+
+
+def test_what_the_truth_does_not_have_cannot_be_given():
+    truth = replace(example_truth(), depth=None)
+    with pytest.raises(InputError, match='truth: expected depth to give, got none'):
+        Examiner.load(STUB, ('depth',)).ask(truth)
+    with pytest.raises(ConfigError, match='expected some of depth, objects, got boxes'):
+        Examiner.load(STUB, ('boxes',))
 
 
 def test_a_sensor_is_not_evaluated():

@@ -129,8 +129,13 @@ def test_depth_that_is_none_is_refused():
     assert problem.startswith('sensor depth rejected (encoding)')
 
 
-def test_a_picture_without_any_depth_is_no_fault():
-    nothing = np.full(DEPTH_CAMERA.size_hw, np.nan, np.float32)
-    depth, problem = read(depth_message(nothing), info=info_of(DEPTH_CAMERA), buffer=tf())
-    assert problem == ''
+@pytest.mark.parametrize('frame_id', [COLOUR, DEPTH])
+def test_a_picture_without_any_depth_is_read_and_told(frame_id):
+    size_hw = IMAGE.size_hw if frame_id == COLOUR else DEPTH_CAMERA.size_hw
+    nothing = np.full(size_hw, np.nan, np.float32)
+    depth, problem = read(
+        depth_message(nothing, frame_id), info=info_of(DEPTH_CAMERA), buffer=tf()
+    )
+    assert problem.startswith('no pixel of the sensor depth is known')
+    assert depth.size_hw == IMAGE.size_hw
     assert np.isnan(depth.metres).all()

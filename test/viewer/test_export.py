@@ -90,7 +90,7 @@ def test_relative_depth_is_no_depth_in_metres(export):
         (1.2346, 1235),
         (65.535, 65535),
         (65.536, 0),
-        (1e6, 0),
+        (1e4, 0),
     ],
 )
 def test_depth_in_millimetres_is_rounded_and_never_wraps(metres, millimetres):

@@ -1,0 +1,80 @@
+"""Answers that are true, in the place of networks: what is wrong then comes from the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from robot_perception.core import Depth, Detections, Masks
+from robot_perception.core.arrays import Float32Array, Int64Array
+from robot_perception.core.errors import ConfigError, InputError
+from robot_perception.evaluation.truth import Truth
+from robot_perception.models import Frame
+
+# What can be given -> the stages that it takes the place of.
+GIVEN_STAGES = {'depth': ('depth',), 'objects': ('detector', 'segmenter')}
+
+
+def check_given(given: Collection[str]) -> None:
+    """Raise ConfigError unless all of it can be given."""
+    unknown = sorted(set(given) - set(GIVEN_STAGES))
+    if unknown:
+        raise ConfigError(
+            f'--given: expected some of {", ".join(GIVEN_STAGES)}, got {", ".join(unknown)}. '
+            'Separate them by commas.'
+        )
+
+
+class Oracle:
+    """A depth network, a detector and a segmenter that say what is true of one frame.
+
+    Attributes:
+        truth: of the frame that is asked about next.
+        class_names: none, since the truth has them by frame.
+
+    """
+
+    class_names: Sequence[str] = ()
+
+    def __init__(self) -> None:
+        """Start without a frame."""
+        self.truth: Truth | None = None
+
+    def estimate(self, frame: Frame) -> Depth:
+        """Give the true depth."""
+        depth = self._known(frame).depth
+        if depth is None:
+            raise InputError('truth: expected depth to give, got none. Let a network estimate it.')
+        return depth
+
+    def detect(
+        self,
+        frame: Frame,
+        *,
+        threshold: float,  # noqa: ARG002 - the truth is sure
+        max_objects: int,
+    ) -> Detections:
+        """Give the most visible objects, however little that is, with scores of 1."""
+        truth = self._known(frame)
+        true = truth.detections.select(_most_visible_first(truth)[:max_objects])
+        return replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
+
+    def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
+        """Give the masks of the N most visible objects, which are those that `detect` gave."""
+        truth = self._known(frame)
+        if truth.masks is None:
+            raise InputError('truth: expected masks to give, got none. Let a network find them.')
+        order = _most_visible_first(truth)[: len(boxes_xyxy)]
+        return Masks(truth.masks.pixels[order], truth.masks.scores[order])
+
+    def _known(self, frame: Frame) -> Truth:
+        if self.truth is None or self.truth.image is not frame.image:
+            raise InputError('truth: expected that of the frame, got another. Set it first.')
+        return self.truth
+
+
+def _most_visible_first(truth: Truth) -> Int64Array:
+    """Order the objects: of equal scores the first chooses whom it is compared with."""
+    return np.argsort(-truth.detections.scores, kind='stable')
