@@ -226,6 +226,21 @@ def test_nothing_is_replaced_without_force(job):
     assert sorted(path.name for path in job.output.parent.iterdir()) == ['bag', 'out']
 
 
+def test_force_replaces_bags_only(job):
+    job.output.mkdir()
+    (job.output / 'thesis.txt').write_text('three years')
+    for make in (lambda: None, lambda: process_bags(replace(job, output=job.output / 'bag'))):
+        make()
+        with pytest.raises(OutputError, match=r'is no bag: there is .*replaces bags only'):
+            process_bags(replace(job, force=True))
+        (job.output / 'thesis.txt').unlink(missing_ok=True)
+    file = job.output.with_name('file')
+    file.write_text('precious')
+    with pytest.raises(OutputError, match='is no bag: there is file'):
+        process_bags(replace(job, output=file, force=True))
+    assert file.read_text() == 'precious'
+
+
 def test_two_processes_do_not_write_one_output(job):
     seen = []
 
@@ -293,6 +308,19 @@ def test_recording_that_breaks_off(job, recording):
     assert 'breaks off after' in report.damage[0]
 
 
+def test_recording_of_which_nothing_is_left(job, recording, tmp_path):
+    data = next(recording.glob('*.mcap')).read_bytes()
+    (tmp_path / 'none.mcap').write_bytes(data[:300])
+    (tmp_path / 'no_image.mcap').write_bytes(data[:3000])
+    lost = tmp_path / 'none.mcap', tmp_path / 'no_image.mcap'
+    report = process_bags(replace(job, inputs=(lost[0], recording, lost[1])))
+    assert (report.counts.seen, report.is_whole) == (COUNT, False)
+    assert 'none.mcap: expected a bag file, got one without a whole message' in report.damage[0]
+    assert 'no_image.mcap: expected a topic of camera images' in report.damage[1]
+    with pytest.raises(SourceError, match='without a whole message'):
+        process_bags(replace(job, inputs=lost, output=tmp_path / 'other'))
+
+
 def test_images_that_cannot_be_read_are_counted(tmp_path, job):
     written = write_rgbd_bag(tmp_path / 'whole', generated_frames(3))
     with BagWriter(tmp_path / 'bad') as bag:
@@ -312,7 +340,9 @@ def test_images_that_cannot_be_read_are_counted(tmp_path, job):
 
 
 def test_nothing_to_see_is_an_error_and_leaves_nothing(job, tmp_path):
-    with pytest.raises(SourceError, match='got none: none lies in the part that was asked for'):
+    with pytest.raises(
+        SourceError, match='got none: none lies in the part from --start to --end, of 0.3 s'
+    ):
         process_bags(replace(job, start_s=100.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ['bag']
 
