@@ -17,6 +17,7 @@ from rosbags.rosbag2 import Reader
 
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.processing import process_bags
+from robot_perception.bag.unfinished import UnfinishedBag
 from robot_perception.core.errors import ConfigError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.pipeline.outputs import OUTPUTS
@@ -224,6 +225,23 @@ def test_nothing_is_replaced_without_force(job):
     process_bags(replace(job, force=True, every=2))
     assert digest(job.output) != before
     assert sorted(path.name for path in job.output.parent.iterdir()) == ['bag', 'out']
+
+
+def test_a_full_disk_says_what_is_kept(job, monkeypatch):
+    write = UnfinishedBag.write
+
+    def filling(self, row):
+        if self.kept_images == 8:
+            raise OutputError('No space left on device.')
+        write(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnfinishedBag, 'write', filling)
+        with pytest.raises(
+            OutputError, match=r'device\. 8 images are done and kept in .* goes on'
+        ):
+            process_bags(job)
+    assert process_bags(job).resumed_after == 8
 
 
 def test_force_replaces_bags_only(job):
