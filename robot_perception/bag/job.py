@@ -84,6 +84,14 @@ class BagJob:
             raise ConfigError(
                 f'output: expected the name of a folder, for a bag is one, got {self.output}.'
             )
+        output = self.output.resolve()
+        for path in self.inputs:
+            recording = path.resolve()
+            if recording.is_relative_to(output) or output.is_relative_to(recording):
+                raise ConfigError(
+                    f'output: expected a place apart from what is read, got {self.output}, with '
+                    f'the input {path}. Name another output.'
+                )
 
     @property
     def outputs(self) -> tuple[Output, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, ExitStack
+from pathlib import Path
 import time
 from typing import Any
 
@@ -15,11 +16,11 @@ from robot_perception.bag.recording import Heard, Recording
 from robot_perception.bag.report import BagReport, Counts
 from robot_perception.bag.seeing import Seer
 from robot_perception.bag.unfinished import Row, UnfinishedBag
-from robot_perception.core.errors import SourceError
+from robot_perception.core.errors import DamagedBagError, OutputError, SourceError
 from robot_perception.pipeline import Stopwatch
 from robot_perception.pipeline.outputs import Published
 from robot_perception.sources.bag_salvage import BagMessage
-from robot_perception.sources.typestore import message_store
+from robot_perception.sources.typestore import message_store, Typestore
 
 # Frames between two threads: enough that none waits for a short pause of the other.
 _AHEAD = 3
@@ -51,16 +52,44 @@ def process_bags(
     """
     types = message_store()
     with ExitStack() as stack:
-        recordings = [
-            stack.enter_context(closing(Recording(path, job, types))) for path in job.inputs
-        ]
+        recordings, lost = _opened(job, types, stack)
         for recording in recordings:
             for note in recording.notes:
                 on_note(note)
         bag = stack.enter_context(closing(UnfinishedBag(job, types)))
         run = stack.enter_context(closing(_Run(job, bag, Seer(job, types), on_image)))
         on_begin(run.resumed_after, sum(recording.image_count for recording in recordings))
-        return run.end(recordings)
+        try:
+            return run.end(recordings, lost)
+        except OutputError as error:
+            if not bag.kept_images:
+                raise
+            raise OutputError(
+                f'{error} {bag.kept_images} images are done and kept in {bag.folder}: the same '
+                'command goes on after them.'
+            ) from error
+
+
+def _opened(job: BagJob, types: Typestore, stack: ExitStack) -> tuple[list[Recording], list[str]]:
+    """Open the recordings; also gives what is wrong with those of which nothing is left."""
+    recordings: list[Recording] = []
+    lost: list[DamagedBagError] = []
+    for path in job.inputs:
+        opened = _open(path, job, types)
+        if isinstance(opened, Recording):
+            recordings.append(stack.enter_context(closing(opened)))
+        else:
+            lost.append(opened)
+    if not recordings:
+        raise lost[0]
+    return recordings, [str(error) for error in lost]
+
+
+def _open(path: Path, job: BagJob, types: Typestore) -> Recording | DamagedBagError:
+    try:
+        return Recording(path, job, types)
+    except DamagedBagError as error:
+        return error
 
 
 class _Run:
@@ -93,17 +122,17 @@ class _Run:
         for thread in (self._see, self._make, self._write):
             thread.close()
 
-    def end(self, recordings: list[Recording]) -> BagReport:
-        """Read the recordings to their ends and finish the bag."""
+    def end(self, recordings: list[Recording], lost: list[str]) -> BagReport:
+        """Read the recordings to their ends and finish the bag; ``lost`` could not be opened."""
         begin = time.perf_counter()
-        damage = [problem for recording in recordings for problem in self._read(recording)]
+        damage = [problem for recording in recordings for problem in self._read(recording)] + lost
         self._see.wait()
         self._checkpoint()
         self._make.wait()
         self._write.wait()
         counts = self._seer.counts
         if not counts.seen:
-            raise SourceError(_nothing_seen(self._job, counts, damage))
+            raise SourceError(_nothing_seen(recordings, counts, damage))
         metadata = self._bag.finish()
         return BagReport(
             output=str(self._job.output),
@@ -183,11 +212,12 @@ class _Run:
             self._bag.keep(state)
 
 
-def _nothing_seen(job: BagJob, counts: Counts, damage: list[str]) -> str:
-    names = ', '.join(map(str, job.inputs))
+def _nothing_seen(recordings: list[Recording], counts: Counts, damage: list[str]) -> str:
+    names = ', '.join(str(recording.path) for recording in recordings)
     if counts.rejected:
         reasons = ', '.join(f'{count} {reason}' for reason, count in counts.rejected.items())
         why = f'all of them were refused ({reasons})'
     else:
-        why = 'none lies in the part that was asked for'
+        lengths = ', '.join(f'{recording.duration_s:.1f} s' for recording in recordings)
+        why = f'none lies in the part from --start to --end, of {lengths}'
     return ' '.join([f'{names}: expected images that can be read, got none: {why}.', *damage])

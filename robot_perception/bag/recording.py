@@ -10,7 +10,7 @@ from typing import Literal
 
 from robot_perception.bag.camera_stream import camera_frames, CameraFrame, IMAGES
 from robot_perception.bag.job import BagJob
-from robot_perception.core.errors import SourceError
+from robot_perception.core.errors import DamagedBagError, SourceError
 from robot_perception.sources import Role
 from robot_perception.sources.bag_file import BagTopic, Definition, open_bag
 from robot_perception.sources.bag_salvage import BagMessage
@@ -43,6 +43,7 @@ class Recording:
         path: where it lies.
         image_topic: full name.
         image_count: about how many images will be seen.
+        duration_s: from the first to the last message.
         damage: what is known to be lost before reading.
         notes: sentences about choices a user may want to change.
 
@@ -52,7 +53,8 @@ class Recording:
         """Open the bag.
 
         Raises:
-            SourceError: not a bag, nothing readable in it, or no camera to choose.
+            DamagedBagError: it is damaged, and no camera is left in it.
+            SourceError: not a bag, or no camera to choose.
 
         """
         self.path = path
@@ -73,12 +75,13 @@ class Recording:
             self.close()
             if self._bag.damage is None:
                 raise
-            raise SourceError(f'{error} {self._bag.damage}') from error
+            raise DamagedBagError(f'{error} {self._bag.damage}') from error
         self.damage = self._bag.damage
         self.notes = [*choice.notes]
         self.image_topic = next(name for name, role in self._roles.items() if role in IMAGES)
         self._first = {one.name: one for one in topics}
         self._copied = self._copyable(topics, types) if job.copy_input else frozenset()
+        self.duration_s = self._bag.duration_ns / _NANOSECONDS
         self.image_count = self._expected()
 
     def _check_depth(self) -> None:
@@ -104,7 +107,7 @@ class Recording:
         return frozenset(copied)
 
     def _expected(self) -> int:
-        duration_s = max(self._bag.duration_ns / _NANOSECONDS, 1e-9)
+        duration_s = max(self.duration_s, 1e-9)
         part = (min(self._job.end_s, duration_s) - self._job.start_s) / duration_s
         return math.ceil(
             self._first[self.image_topic].message_count * max(part, 0) / self._job.every

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 import fcntl
 import json
 import os
+from pathlib import Path
 import shutil
 from typing import Any
 
@@ -19,7 +20,7 @@ from robot_perception.bag.job import BagJob
 from robot_perception.bag.metadata import joined_metadata, NAME, read_metadata
 from robot_perception.conversions.messages import Message
 from robot_perception.core.errors import OutputError
-from robot_perception.sources.bag_file import Definition
+from robot_perception.sources.bag_file import BAG_SUFFIXES, Definition
 from robot_perception.sources.bag_writer import BagWriter, Compression
 from robot_perception.sources.typestore import Typestore
 
@@ -69,10 +70,8 @@ class UnfinishedBag:
         self.folder = self._place.with_name(f'.{self._place.name}.part')
         self._bag, self._writing = self.folder / 'bag', self.folder / 'writing'
         self._writer: BagWriter | None = None
-        if self._place.exists() and not job.force:
-            raise OutputError(
-                f'{job.output}: exists already. Name another output, or replace it with --force.'
-            )
+        if self._place.exists():
+            self._check_replaceable()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
@@ -123,6 +122,11 @@ class UnfinishedBag:
         except OSError as error:
             raise self._refused(error) from error
 
+    @property
+    def kept_images(self) -> int:
+        """Images that a later run need not see again."""
+        return 0 if self.journal.state is None else int(self.journal.state['images'])
+
     def finish(self) -> dict[str, Any]:
         """Move the bag to its place; gives what its metadata say."""
         text = joined_metadata(self.journal.parts)
@@ -144,6 +148,19 @@ class UnfinishedBag:
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
+
+    def _check_replaceable(self) -> None:
+        if not self._job.force:
+            raise OutputError(
+                f'{self._job.output}: exists already. Name another output, or replace it with '
+                '--force.'
+            )
+        others = [path.name for path in _inside(self._place) if not _is_of_bag(path)]
+        if others:
+            raise OutputError(
+                f'{self._job.output}: exists already and is no bag: there is {others[0]}. '
+                '--force replaces bags only. Name another output.'
+            )
 
     def _locked(self) -> int:
         handle = os.open(self.folder / 'lock', os.O_RDWR | os.O_CREAT, 0o644)
@@ -201,3 +218,11 @@ class UnfinishedBag:
             f'{self._job.output}: cannot be written: {error.strerror or error}. '
             'Check the free space and the permissions.'
         )
+
+
+def _inside(place: Path) -> list[Path]:
+    return sorted(place.iterdir()) if place.is_dir() else [place]
+
+
+def _is_of_bag(path: Path) -> bool:
+    return path.is_file() and (path.name == NAME or bool(set(path.suffixes) & set(BAG_SUFFIXES)))

@@ -13,6 +13,7 @@
     │   ├── WeightsInvalidError         the checkpoint is there and cannot be used
     │   └── DeviceUnavailableError      the asked-for device is not on this machine
     ├── SourceError                     a bag, video, folder or camera cannot be read
+    │   └── DamagedBagError             a bag was cut or overwritten: a part of it is lost
     └── OutputError                     a result cannot be written
 
 Every message says what, what was expected, what came, and what to do.
@@ -107,6 +108,10 @@ class DeviceUnavailableError(ModelError):
 
 class SourceError(PerceptionError):
     """A bag, video, folder of pictures or camera cannot be read."""
+
+
+class DamagedBagError(SourceError):
+    """A bag was cut or overwritten: a part of it, or all of it, is lost."""
 
 
 class OutputError(PerceptionError):

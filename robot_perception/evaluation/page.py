@@ -41,7 +41,7 @@ _STYLE = """
   margin: 1.5rem 0 0; }
 .tile { padding: .8rem 1rem .75rem; border: 1px solid var(--line); border-radius: 10px;
   background: var(--card); }
-.tile b { display: block; font-size: 1.65rem; line-height: 1.25; font-weight: 600;
+.tile b { display: block; white-space: nowrap; font-size: 1.65rem; line-height: 1.25; font-weight: 600;
   letter-spacing: -.02em; font-variant-numeric: tabular-nums; }
 .tile small { font-size: 1rem; font-weight: 400; }
 .tile span { display: block; font-size: .85rem; color: var(--faint); }

@@ -45,7 +45,10 @@ class StubDepthEstimator:
         """Make metric depth: 5 m at the top row to 1 m at the bottom, plus up to 0.5 m."""
         rgb = frame.image.rgb
         floor = np.linspace(_TOP_M, _BOTTOM_M, len(rgb), dtype=np.float32)
-        metres = rgb.sum(axis=-1, dtype=np.uint16).astype(np.float32)
+        # A sum over the last axis takes ten times as long.
+        brightness = np.add(rgb[..., 0], rgb[..., 1], dtype=np.uint16)
+        brightness += rgb[..., 2]
+        metres = brightness.astype(np.float32)
         metres *= np.float32(_LUMINANCE_M / (3 * 255))
         metres += floor[:, None]
         return MetricDepth(metres)

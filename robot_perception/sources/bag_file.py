@@ -12,8 +12,8 @@ from rosbags.interfaces import Connection, Qos
 from rosbags.interfaces import ConnectionExtRosbag2 as Rosbag2
 from rosbags.rosbag2 import Reader
 
-from robot_perception.core.errors import SourceError
-from robot_perception.sources.bag_salvage import BagMessage, damage, salvage
+from robot_perception.core.errors import DamagedBagError, SourceError
+from robot_perception.sources.bag_salvage import BagMessage, cut_page, damage, salvage
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -104,6 +104,12 @@ def open_bag(path: Path) -> BagFile:
                 f'Run `ros2 bag reindex {path}`, or name the folder of the bag.'
             )
         return ScannedBag(files)
+    if path.is_file() and not set(BAG_SUFFIXES) & set(path.suffixes):
+        raise SourceError(
+            f'{path}: expected a bag, got a file that ends with neither '
+            f'{" nor ".join(sorted(BAG_SUFFIXES))}. Pass the folder of a rosbag2, or one of its '
+            'files; for a .bag of ROS 1 run `rosbags-convert` first.'
+        )
     try:
         return IndexedBag(path)
     except Exception as error:
@@ -125,6 +131,10 @@ class IndexedBag:
     def __init__(self, path: Path) -> None:
         """Open the recording; whatever rosbags raises comes through."""
         self._path = path
+        for file in _storage_files(path):
+            # sqlite3 reads zeros beyond the end, and says nothing.
+            if cut_page(file):
+                raise DamagedBagError(f'{file} ends within a page')
         self._reader = Reader(path)
         self._reader.open()
 
@@ -249,8 +259,12 @@ class ScannedBag:
         try:
             whole = IndexedBag(path)
         except Exception:  # noqa: BLE001 - the same broad door as in open_bag()
-            for message in salvage(path):
-                yield message._replace(data=_plain(message.data))
+            for count, message in enumerate(salvage(path)):
+                try:
+                    data = _plain(message.data)
+                except zstd.ZstdError as error:
+                    raise damage(path, count, error) from error
+                yield message._replace(data=data)
             return
         try:
             names = [topic.name for topic in whole.topics()]

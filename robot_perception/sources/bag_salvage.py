@@ -17,9 +17,12 @@ from typing import BinaryIO, NamedTuple
 
 from rosbags.rosbag2.storage_mcap import decompress
 
-from robot_perception.core.errors import SourceError
+from robot_perception.core.errors import DamagedBagError
 
 _MCAP_MAGIC = b'\x89MCAP0\r\n'
+_SQLITE_MAGIC, _PAGE_SIZE_AT = b'SQLite format 3\0', 16
+# The first byte of a page of rows, and of one that a long row goes on in.
+_ROWS, _OVERFLOW, _FIRST_CELL_AT, _ROW_HEAD = b'\x0d', b'\0', 8, 64
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 _RECORD = struct.Struct('<BQ')
 _MESSAGE_HEAD = struct.Struct('<HIQQ')
@@ -39,7 +42,7 @@ def salvage(path: Path) -> Iterator[BagMessage]:
     """Give the whole messages of a damaged file, in the order they were written.
 
     Raises:
-        SourceError: always, at the end: says what the damage is.
+        DamagedBagError: always, at the end: says what the damage is.
 
     """
     count = 0
@@ -53,14 +56,14 @@ def salvage(path: Path) -> Iterator[BagMessage]:
     raise damage(path, count, problem)
 
 
-def damage(path: Path, count: int, problem: object) -> SourceError:
+def damage(path: Path, count: int, problem: object) -> DamagedBagError:
     """Say that only the first ``count`` messages of a file could be read."""
     if count == 0:
-        return SourceError(
+        return DamagedBagError(
             f'{path}: expected a bag file, got one without a whole message ({problem}). '
             'Pass a rosbag2 recording (sqlite3 or mcap).'
         )
-    return SourceError(
+    return DamagedBagError(
         f'{path}: expected a whole bag file, got one that breaks off after {count} messages '
         f'({problem}). Those are used; record again to have the rest.'
     )
@@ -74,12 +77,87 @@ def _salvage_sqlite3(path: Path) -> Iterator[BagMessage]:
             key: (name, type_name)
             for key, name, type_name in database.execute('SELECT id, name, type FROM topics')
         }
+        page_size = cut_page(path)
+        page = _last_page(path, page_size) if page_size else b''
         # NOT INDEXED: walk the table itself, as the index may be lost.
         rows = database.execute(
-            'SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id'
+            'SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE id != ? ORDER BY id',
+            (_first_row(page) if page[:1] == _ROWS else -1,),
         )
-        for key, stamp_ns, data in rows:
-            yield BagMessage(*topics[key], stamp_ns, data)
+        messages = (_message_of(row, topics) for row in rows)
+        yield from _sound(messages, page_size) if page[:1] == _OVERFLOW else messages
+
+
+def _message_of(row: tuple[int, int, bytes], topics: dict[int, tuple[str, str]]) -> BagMessage:
+    key, stamp_ns, data = row
+    # What lies beyond the end of the file reads as zeros, and a row of zeros as nulls.
+    if key not in topics or not isinstance(data, bytes):
+        raise ValueError('a row is cut')
+    return BagMessage(*topics[key], stamp_ns, data)
+
+
+def cut_page(path: Path) -> int:
+    """Give the size of a page of an sqlite3 file that ends within one, else 0."""
+    with path.open('rb') as stream:
+        head = stream.read(_PAGE_SIZE_AT + 2)
+    if not head.startswith(_SQLITE_MAGIC) or len(head) < _PAGE_SIZE_AT + 2:
+        return 0
+    size = int.from_bytes(head[_PAGE_SIZE_AT:], 'big')
+    # 1 stands for what two bytes cannot say.
+    size = 65536 if size == 1 else size
+    return size if size and path.stat().st_size % size else 0
+
+
+def _last_page(path: Path, page_size: int) -> bytes:
+    """Read what there is of the page that a file ends within."""
+    size = path.stat().st_size
+    with path.open('rb') as stream:
+        stream.seek(size - size % page_size)
+        return stream.read()
+
+
+def _first_row(page: bytes) -> int:
+    """Give the id of the first row of a page, whose end is that of the page; -1 if it is lost.
+
+    Of a row whose beginning is lost as well sqlite3 reads nulls, so no other one needs care.
+    """
+    position = int.from_bytes(page[_FIRST_CELL_AT : _FIRST_CELL_AT + 2], 'big')
+    _, position = _varint(page, position)
+    key, end = _varint(page, position)
+    return key if end <= len(page) else -1
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    """Read a number of sqlite3 of at most eight bytes; gives where the next begins."""
+    value = 0
+    for byte in data[position : position + 8]:
+        position += 1
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follows
+            return value, position
+    return value, len(data) + 1
+
+
+def _sound(messages: Iterator[BagMessage], page_size: int) -> Iterator[BagMessage]:
+    """Leave out the message that goes on in the last page, if its end may be lost.
+
+    It is the last that is larger than a page, for pages are taken in the order of rows. What is
+    lost reads as zeros.
+    """
+    held: list[BagMessage] = []
+    problem: Exception = ValueError('a page is cut')
+    try:
+        for message in messages:
+            if len(message.data) > page_size - _ROW_HEAD:
+                yield from held
+                held = []
+            held.append(message)
+    except (ValueError, sqlite3.Error) as error:
+        problem = error
+    if held and held[0].data.endswith(b'\0'):
+        del held[0]
+    yield from held
+    raise problem
 
 
 def _salvage_mcap(path: Path) -> Iterator[BagMessage]:

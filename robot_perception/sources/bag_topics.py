@@ -105,7 +105,7 @@ def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
     carriers = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
     if wish is not None:
         named = [topic for topic in topics if topic.type_name in carriers]
-        return _named(named, wish, 'image_topic', bag)
+        return _named(named, wish, 'image_topic (--image-topic)', bag)
     pictures = [topic for topic in topics if topic.is_picture]
     raw = {topic.base for topic in pictures if topic.type_name == Role.IMAGE.type_name}
     # One camera often records both; the raw pictures need no decoding.
@@ -117,7 +117,8 @@ def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
     if not cameras:
         raise SourceError(
             f'{bag}: expected a topic of camera images, got {_listed(topics)}. '
-            'Record one (sensor_msgs Image or CompressedImage), or name it with image_topic.'
+            'Record one (sensor_msgs Image or CompressedImage), or name it with image_topic '
+            '(--image-topic).'
         )
     if len(cameras) > 1:
         # Pictures that no camera took, such as masks, have no calibration beside them.
@@ -137,14 +138,15 @@ def _choose_camera_info(
 ) -> tuple[Topic | None, tuple[str, ...]]:
     infos = [topic for topic in topics if topic.type_name == Role.CAMERA_INFO.type_name]
     if wish is not None:
-        return _named(infos, wish, 'camera_info_topic', bag), ()
+        return _named(infos, wish, 'camera_info_topic (--camera-info-topic)', bag), ()
     sibling = f'{image.namespace}/camera_info'
     for topic in infos:
         if topic.name == sibling:
             return topic, ()
     note = (
-        f'{bag}: no {sibling} beside {image.name}, so nothing 3D can be made. '
-        f'Calibrations there: {_listed(infos)}; choose one with camera_info_topic.'
+        f'{bag}: no {sibling} beside {image.name}, so nothing 3D can be made, unless '
+        f'camera.fallback_hfov_deg is set. Calibrations there: {_listed(infos)}; choose one with '
+        'camera_info_topic (--camera-info-topic).'
     )
     return None, (note,)
 
@@ -154,7 +156,7 @@ def _choose_depth(
 ) -> tuple[Topic | None, tuple[str, ...]]:
     if wish is not None:
         named = [topic for topic in topics if topic.type_name == Role.DEPTH.type_name]
-        return _named(named, wish, 'depth_topic', bag), ()
+        return _named(named, wish, 'depth_topic (--depth-topic)', bag), ()
     depths = [topic for topic in topics if topic.is_depth and topic != image]
     registered = [
         topic for topic in depths if any(word in topic.name for word in _REGISTERED_WORDS)
@@ -166,7 +168,7 @@ def _choose_depth(
         return None, ()
     note = (
         f'{bag}: several depth topics, none published: {_listed(depths)}. '
-        'Choose one with depth_topic.'
+        'Choose one with depth_topic (--depth-topic).'
     )
     return None, (note,)
 

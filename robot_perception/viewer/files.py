@@ -91,7 +91,8 @@ def _pictures(scene: Scene) -> Iterator[tuple[str, UInt8Array]]:
     yield 'overlay', draw_overlay(scene)
     if scene.depth is not None:
         yield 'depth', draw_depth_with_scale(scene.depth)
-    if scene.features is not None:
+    # Recorded features have their patches only where these were asked for.
+    if scene.features is not None and scene.features.patches.size:
         yield 'features', draw_features(scene.features, size_hw)
     if scene.masks is not None:
         yield 'instances', draw_instances(scene.masks)

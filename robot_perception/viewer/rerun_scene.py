@@ -53,7 +53,7 @@ def entities_of(scene: Scene) -> dict[str, Archetype]:
         shown[CAMERA] = _pinhole(scene.camera)
     if scene.depth is not None:
         shown |= _depth(scene.depth)
-    if scene.features is not None:
+    if scene.features is not None and scene.features.patches.size:
         shown[FEATURES] = _picture(draw_features(scene.features, scene.image.size_hw))
     if scene.detections is not None:
         shown[BOXES_2D] = _boxes_2d(scene)

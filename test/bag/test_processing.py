@@ -17,6 +17,7 @@ from rosbags.rosbag2 import Reader
 
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.processing import process_bags
+from robot_perception.bag.unfinished import UnfinishedBag
 from robot_perception.core.errors import ConfigError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.pipeline.outputs import OUTPUTS
@@ -119,14 +120,15 @@ def test_going_on_gives_the_same_bag(job, tmp_path, at):
 
 
 def test_two_interruptions_and_two_recordings(job, recording, tmp_path):
-    write_rgbd_bag(tmp_path / 'other', generated_frames(5, (24, 32), seed=1))
+    write_rgbd_bag(tmp_path / 'other', generated_frames(6, (24, 32), seed=1))
     job = replace(job, inputs=(recording, tmp_path / 'other'))
-    assert process_bags(job).counts.seen == COUNT + 5
+    assert process_bags(job).counts.seen == COUNT + 6
     expected = digest(job.output)
     shutil.rmtree(job.output)
-    for at in (6, 7):
+    for _ in range(2):
         with pytest.raises(Interrupted):
-            process_bags(job, on_image=interrupt(at))
+            # Writing may be five images behind: a file of four is done.
+            process_bags(job, on_image=interrupt(9))
     assert process_bags(job).resumed_after >= 8
     assert digest(job.output) == expected
 
@@ -226,6 +228,38 @@ def test_nothing_is_replaced_without_force(job):
     assert sorted(path.name for path in job.output.parent.iterdir()) == ['bag', 'out']
 
 
+def test_a_full_disk_says_what_is_kept(job, monkeypatch):
+    write = UnfinishedBag.write
+
+    def filling(self, row):
+        if self.kept_images == 8:
+            raise OutputError('No space left on device.')
+        write(self, row)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UnfinishedBag, 'write', filling)
+        with pytest.raises(
+            OutputError, match=r'device\. 8 images are done and kept in .* goes on'
+        ):
+            process_bags(job)
+    assert process_bags(job).resumed_after == 8
+
+
+def test_force_replaces_bags_only(job):
+    job.output.mkdir()
+    (job.output / 'thesis.txt').write_text('three years')
+    for make in (lambda: None, lambda: process_bags(replace(job, output=job.output / 'bag'))):
+        make()
+        with pytest.raises(OutputError, match=r'is no bag: there is .*replaces bags only'):
+            process_bags(replace(job, force=True))
+        (job.output / 'thesis.txt').unlink(missing_ok=True)
+    file = job.output.with_name('file')
+    file.write_text('precious')
+    with pytest.raises(OutputError, match='is no bag: there is file'):
+        process_bags(replace(job, output=file, force=True))
+    assert file.read_text() == 'precious'
+
+
 def test_two_processes_do_not_write_one_output(job):
     seen = []
 
@@ -293,6 +327,19 @@ def test_recording_that_breaks_off(job, recording):
     assert 'breaks off after' in report.damage[0]
 
 
+def test_recording_of_which_nothing_is_left(job, recording, tmp_path):
+    data = next(recording.glob('*.mcap')).read_bytes()
+    (tmp_path / 'none.mcap').write_bytes(data[:300])
+    (tmp_path / 'no_image.mcap').write_bytes(data[:3000])
+    lost = tmp_path / 'none.mcap', tmp_path / 'no_image.mcap'
+    report = process_bags(replace(job, inputs=(lost[0], recording, lost[1])))
+    assert (report.counts.seen, report.is_whole) == (COUNT, False)
+    assert 'none.mcap: expected a bag file, got one without a whole message' in report.damage[0]
+    assert 'no_image.mcap: expected a topic of camera images' in report.damage[1]
+    with pytest.raises(SourceError, match='without a whole message'):
+        process_bags(replace(job, inputs=lost, output=tmp_path / 'other'))
+
+
 def test_images_that_cannot_be_read_are_counted(tmp_path, job):
     written = write_rgbd_bag(tmp_path / 'whole', generated_frames(3))
     with BagWriter(tmp_path / 'bad') as bag:
@@ -312,7 +359,9 @@ def test_images_that_cannot_be_read_are_counted(tmp_path, job):
 
 
 def test_nothing_to_see_is_an_error_and_leaves_nothing(job, tmp_path):
-    with pytest.raises(SourceError, match='got none: none lies in the part that was asked for'):
+    with pytest.raises(
+        SourceError, match='got none: none lies in the part from --start to --end, of 0.3 s'
+    ):
         process_bags(replace(job, start_s=100.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ['bag']
 

@@ -38,11 +38,17 @@ def test_summary_for_people_and_programs(command, recording, tmp_path):
     ('arguments', 'code', 'said'),
     [
         (('nowhere', '-o', 'out'), 1, 'nowhere'),
-        (('bag', '-o', 'bag'), 1, 'exists already'),
+        (('bag', '-o', 'bag', '--force'), 2, 'expected a place apart from what is read'),
+        (('bag', '-o', 'bag/inside'), 2, 'expected a place apart from what is read'),
+        (('bag/bag.mcap', '-o', 'bag', '--force'), 2, 'expected a place apart'),
         (('bag', '-o', 'out', '--topics', 'scenes'), 2, 'topics: expected some of'),
         (('bag', '-o', 'out', '--set', 'detector.threshold=2'), 2, 'detector.threshold'),
         (('bag', '-o', 'out.mcap'), 2, 'expected the name of a folder'),
-        (('bag', '-o', 'out', '--image-topic', '/none'), 1, 'image_topic: expected a topic of'),
+        (
+            ('bag', '-o', 'out', '--image-topic', '/none'),
+            1,
+            'image_topic (--image-topic): expected',
+        ),
         (('bag',), 2, 'required: -o/--output'),
     ],
 )

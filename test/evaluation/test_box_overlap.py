@@ -89,7 +89,7 @@ def test_boxes_without_volume():
 
 
 @pytest.mark.parametrize('seed', range(8))
-def test_it_is_the_share_of_points_in_both(seed):
+def test_it_is_the_share_of_a_million_points(seed):
     rng = np.random.default_rng(seed)
     first, second = (
         Box3D(
@@ -99,11 +99,15 @@ def test_it_is_the_share_of_points_in_both(seed):
         )
         for _ in range(2)
     )
-    points = rng.uniform(-1.6, 1.6, (400_000, 3))
-    in_both = np.mean(inside(points, first) & inside(points, second))
-    in_either = np.mean(inside(points, first) | inside(points, second))
+    # Of points spread evenly over the first box, those in the second.
+    reach = np.linalg.norm(first.size_m) / 2
+    points = first.center_m + rng.uniform(-reach, reach, (1_000_000, 3))
+    points = points[inside(points, first)]
+    first_m3, second_m3 = np.prod(first.size_m), np.prod(second.size_m)
+    in_both = np.mean(inside(points, second)) * first_m3
     assert in_both > 0
-    assert box_iou(first, second) == pytest.approx(in_both / in_either, abs=0.01)
+    expected = in_both / (first_m3 + second_m3 - in_both)
+    assert box_iou(first, second) == pytest.approx(expected, abs=0.005)
     assert box_iou(first, second) == pytest.approx(box_iou(second, first))
 
 

@@ -121,17 +121,17 @@ def test_wishes_choose():
         (
             TWO_CAMERAS,
             TopicWish(image='/middle'),
-            r"image_topic: expected a topic of bag .* got '/middle'\. Choose one of: /far .*, /left",
+            r"image_topic \(--image-topic\): expected a topic of bag .* got '/middle'\. Choose one of: /far .*, /left",
         ),
         (
             TWO_CAMERAS,
             TopicWish('/left/image', camera_info='/left/image'),
-            r"camera_info_topic: .* got '/left/image'\. Choose one of: /left/camera_info",
+            r"camera_info_topic \(--camera-info-topic\): .* got '/left/image'\. Choose one of: /left/camera_info",
         ),
         (
             TWO_CAMERAS,
             TopicWish('/left/image', depth='/none'),
-            r"depth_topic: expected a topic of bag that fits, got '/none'",
+            r"depth_topic \(--depth-topic\): expected a topic of bag that fits, got '/none'",
         ),
     ],
 )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 import json
 
 import numpy as np
@@ -5,7 +6,7 @@ from PIL import Image as PillowImage
 import pytest
 from scenes import example_scene
 
-from robot_perception.core import Image, Scene
+from robot_perception.core import Image, Scene, SceneFeatures
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import draw_instances, draw_overlay, write_picture, write_scene
 
@@ -56,6 +57,14 @@ def test_pictures_are_exact(tmp_path):
 )
 def test_what_the_scene_lacks_is_not_written(tmp_path, scene, names):
     assert [path.name for path in write_scene(scene, tmp_path, 'kitchen')] == names
+
+
+def test_features_without_patches_have_no_picture(tmp_path):
+    vector = np.ones(5, np.float32)
+    features = SceneFeatures('stub', vector, np.zeros((0, 0, 5), np.float32))
+    scene = replace(example_scene(0), features=features)
+    names = [path.name for path in write_scene(scene, tmp_path, 'kitchen')]
+    assert names == [name for name in ALL if name != 'kitchen_features.png']
 
 
 def test_writing_again_replaces(tmp_path):
