@@ -97,7 +97,7 @@ class SegmenterRecipe:
         cells = CellExercise(_LEVELS, _HIDDEN)
         network = transformers.Sam2Model(config)
         # For so few tokens plain products are faster than fused attention.
-        network.set_attn_implementation('eager')
+        network.vision_encoder.set_attn_implementation('eager')
         _draw_weights(network)
         return nn.ModuleDict({'network': network, 'cells': cells})
 
