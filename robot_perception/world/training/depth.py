@@ -66,7 +66,7 @@ class DepthRecipe:
     """Metric Depth Anything, whose backbone ships on its own as the DINOv2."""
 
     task: Task = 'depth'
-    steps = 10000
+    steps = 9000
     batch_size = 32
     learning_rate = 8e-4
     muon_rate: float | None = 3e-3

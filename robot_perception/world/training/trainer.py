@@ -21,7 +21,8 @@ from robot_perception.world.training.dataset import Dataset
 
 STATE = 'training.pt'
 _WARM_UP = 300
-# The rate stays high for this share of the steps, then falls along a cosine.
+# The rate stays high for this share of the steps, then falls along a cosine; it falls at once where
+# a network goes on from an earlier training.
 _FLAT = 0.4
 _LARGEST_GRADIENT = 1.0
 _MEMORY = 0.9995
@@ -126,13 +127,14 @@ def learn(
     on_step(begun)
     modules = state.modules
     watched = watched_batches(dataset, recipe.batch_size)
+    flat = _FLAT if start is None else 0.0
     losses: list[float] = []
     modules.train()
     for step in range(begun, steps):
         torch.manual_seed(step)
         for optimizer in state.optimizers.values():
             for group in optimizer.param_groups:
-                group['lr'] = group['highest'] * _rate(step, steps)
+                group['lr'] = group['highest'] * _rate(step, steps, flat)
         batch = training_batch(dataset, step, recipe.batch_size)
         with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
             loss = recipe.loss(modules, batch, step / steps)
@@ -214,9 +216,9 @@ def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.op
     return optimizers
 
 
-def _rate(step: int, steps: int) -> float:
+def _rate(step: int, steps: int, flat: float) -> float:
     done = step / steps
-    falling = 1.0 if done < _FLAT else (1 + math.cos(math.pi * (done - _FLAT) / (1 - _FLAT))) / 2
+    falling = 1.0 if done < flat else (1 + math.cos(math.pi * (done - flat) / (1 - flat))) / 2
     return falling * min(1.0, (step + 1) / _WARM_UP)
 
 
