@@ -265,6 +265,14 @@ def test_a_training_learns(dataset, tmp_path, monkeypatch, alone):
     assert losses[-1] < 0.9 * losses[0]
 
 
+def test_rates_warm_up_stay_and_fall():
+    assert trainer._rate(0, 10_000, 0.4) == pytest.approx(1 / 300)
+    assert trainer._rate(3999, 10_000, 0.4) == 1
+    assert trainer._rate(7000, 10_000, 0.4) == pytest.approx(0.5)
+    assert trainer._rate(5000, 10_000, 0.0) == pytest.approx(0.5)
+    assert trainer._rate(9999, 10_000, 0.0) < 1e-6
+
+
 def test_patches_seen_are_asked_for_what_they_show(dataset):
     batch = watched_batches(dataset, 2)[0]
     every = depth._by_patch(batch.depth_m, None)
