@@ -25,7 +25,8 @@ _WARM_UP = 300
 # a network goes on from an earlier training.
 _FLAT = 0.4
 _LARGEST_GRADIENT = 1.0
-_MEMORY = 0.9995
+# Averages reach back over this share of all steps: as rates fall, older weights are worse ones.
+_REACH = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def learn(
         nn.utils.clip_grad_norm_(modules.parameters(), _LARGEST_GRADIENT)
         for optimizer in state.optimizers.values():
             optimizer.step()
-        _follow(state.average, modules, step)
+        _follow(state.average, modules, step, steps)
         losses.append(float(loss.detach()))
         on_step(1)
         if (step + 1) % report_every == 0 or step + 1 == steps:
@@ -222,9 +223,9 @@ def _rate(step: int, steps: int, flat: float) -> float:
     return falling * min(1.0, (step + 1) / _WARM_UP)
 
 
-def _follow(average: nn.ModuleDict, modules: nn.ModuleDict, step: int) -> None:
+def _follow(average: nn.ModuleDict, modules: nn.ModuleDict, step: int, steps: int) -> None:
     """Move averaged weights a little towards the present ones; early averages forget sooner."""
-    memory = min(_MEMORY, (step + 1) / (step + 10))
+    memory = min(1 - 1 / max(1, _REACH * steps), (step + 1) / (step + 10))
     with torch.no_grad():
         for mean, now in zip(
             average.state_dict().values(), modules.state_dict().values(), strict=True
