@@ -69,8 +69,8 @@ def test_pages_of_recorded_results_need_no_rerun_and_no_networks(command, result
     for frame in frames:
         names = {path.name for path in (pages / frame).iterdir()}
         assert names == {
-            'index.html', 'scene_overlay.png', 'scene_depth.png', 'scene_features.png',
-            'scene_instances.png', 'scene_cloud.png',
+            'index.html', 'scene_overlay.png', 'scene_depth.png', 'scene_instances.png',
+            'scene_cloud.png',
         }  # fmt: skip
         assert f'href="{frame}/index.html"' in (pages / 'index.html').read_text()
         assert 'href="../index.html"' in (pages / frame / 'index.html').read_text()
