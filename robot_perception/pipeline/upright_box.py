@@ -54,7 +54,7 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
     first /= np.linalg.norm(first)
     axes = np.stack([first, np.cross(up, first), up])
     local = points_m @ axes.T
-    middle = np.median(local, axis=0)
+    middle = local.mean(axis=0)
     local -= middle
     # One after the other: what three axes keep together might be nothing.
     for axis in range(3):
