@@ -18,8 +18,8 @@ from robot_perception.world.training.trainer import Trained
 from robot_perception.world.vocabulary import CLASS_NAMES, SCENE_TYPES
 
 _PATCH = 14
-_HEIGHT, _WIDTH = 12 * _PATCH, 16 * _PATCH
-_PATCHES = 12 * 16
+_ROWS, _COLUMNS = 12, 16
+_HEIGHT, _WIDTH = _ROWS * _PATCH, _COLUMNS * _PATCH
 _HIDDEN, _LAYERS = 160, 5
 _MAX_DEPTH_M = 8
 _SLOPE_WEIGHT = 0.5
@@ -112,7 +112,7 @@ class DepthRecipe:
         """
         network, exercise = modules['network'], modules['tokens']
         if done < _ALONE:
-            seen = torch.rand(len(batch.pixels), _PATCHES).argsort(1)[:, :_PATCHES_SEEN]
+            seen = torch.rand(len(batch.pixels), _ROWS * _COLUMNS).argsort(1)[:, :_PATCHES_SEEN]
             alone: torch.Tensor = exercise(_encode_some(network, batch, seen), batch, seen)
             return alone
         batch = batch.first(_WHOLE)
@@ -176,11 +176,10 @@ def _encode_some(network: Any, batch: Batch, seen: torch.Tensor) -> torch.Tensor
 
 def _decode(network: Any, tokens: list[torch.Tensor]) -> torch.Tensor:  # noqa: ANN401
     """Depth (B, h, w) in metres."""
-    rows, columns = _HEIGHT // _PATCH, _WIDTH // _PATCH
-    maps = network.neck(tokens, rows, columns)
+    maps = network.neck(tokens, _ROWS, _COLUMNS)
     # The slopes of depth would drown in the rounding of bfloat16.
     with torch.autocast('cpu', enabled=False):
-        metres: torch.Tensor = network.head([level.float() for level in maps], rows, columns)
+        metres: torch.Tensor = network.head([level.float() for level in maps], _ROWS, _COLUMNS)
     return metres
 
 
@@ -228,10 +227,9 @@ class _TokenExercise(nn.Module):
 
 def _by_patch(values: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
     """Values (B, H, W) at the points of patches: (B, n, 49)."""
-    rows, columns = _HEIGHT // _PATCH, _WIDTH // _PATCH
-    points = _sampled(values, torch.Size((rows * _POINTS, columns * _POINTS)))
-    points = points.view(-1, rows, _POINTS, columns, _POINTS).transpose(2, 3).flatten(3)
-    points = points.flatten(1, 2)
+    points = _sampled(values, torch.Size((_ROWS * _POINTS, _COLUMNS * _POINTS)))
+    points = points.view(-1, _ROWS, _POINTS, _COLUMNS, _POINTS).transpose(2, 3)
+    points = points.flatten(3).flatten(1, 2)
     if seen is None:
         return points
     return points.gather(1, seen[..., None].expand(-1, -1, _POINTS**2))
