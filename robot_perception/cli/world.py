@@ -90,7 +90,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         '--seeds', default='0:12000', metavar='A:B', help='half-open (default: %(default)s)'
     )
     training.add_argument(
-        '--steps', type=int, help='default: as many as the shipped checkpoint took'
+        '--steps', type=int, help='default: as many as a training from nothing wants'
     )
     training.add_argument(
         '--from',

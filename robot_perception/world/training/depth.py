@@ -118,7 +118,8 @@ class DepthRecipe:
         batch = batch.first(_WHOLE)
         tokens = _encode(network, batch)
         loss: torch.Tensor = exercise(tokens[-1], batch)
-        error, known = _log_error(_decode(network, tokens).clamp(min=1e-3).log(), batch)
+        metres = _decode(network, tokens).clamp(min=1e-3)
+        error, known = _log_error(metres.log(), _sampled(batch.depth_m, metres.shape[-2:]))
         loss = loss + error.abs().sum() / known.sum()
         for step in (1, 4):
             for dim in (1, 2):
@@ -211,9 +212,7 @@ class _TokenExercise(nn.Module):
         present = present.amax(1)[:, 1:].float()
         scene = functional.cross_entropy(told[:, :kinds], batch.scene_types)
         scene = scene + functional.binary_cross_entropy_with_logits(told[:, kinds:], present)
-        depth_m = _by_patch(batch.depth_m, seen)
-        known = torch.isfinite(depth_m)
-        error = torch.where(known, self.depth(tokens[:, 1:]) - depth_m.nan_to_num(1).log(), 0)
+        error, known = _log_error(self.depth(tokens[:, 1:]), _by_patch(batch.depth_m, seen))
         row = _by_patch(batch.instances, seen)
         classes = functional.pad(batch.classes, (1, 0), value=-1).gather(1, row.flatten(1))
         target = torch.where(classes < 0, len(CLASS_NAMES), classes).view(row.shape)
@@ -235,11 +234,12 @@ def _by_patch(values: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
     return points.gather(1, seen[..., None].expand(-1, -1, _POINTS**2))
 
 
-def _log_error(log_depth: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Error of (B, h, w) log metres, 0 where the truth is unknown; and where it is known."""
-    truth = _sampled(batch.depth_m, log_depth.shape[-2:])
-    known = torch.isfinite(truth)
-    return torch.where(known, log_depth - truth.nan_to_num(1).log(), 0), known
+def _log_error(
+    log_depth: torch.Tensor, depth_m: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Error of log metres, 0 where the true ``depth_m`` is unknown; and where it is known."""
+    known = torch.isfinite(depth_m)
+    return torch.where(known, log_depth - depth_m.nan_to_num(1).log(), 0), known
 
 
 def _sampled(values: torch.Tensor, size_hw: torch.Size) -> torch.Tensor:

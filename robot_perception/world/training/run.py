@@ -57,7 +57,7 @@ def train_demo_model(
         task: ``'depth'`` (which gives the features too), ``'detector'`` or ``'segmenter'``.
         dataset: completely rendered, at least 10 scenes.
         folder: for the checkpoints; while it is trained, for its state.
-        steps: how many; the ``steps`` of a recipe are those of the shipped checkpoint.
+        steps: how many; the ``steps`` of a recipe are those of a training from nothing.
         start: folder with checkpoints of the same networks to begin with, such as an earlier
             training gave; from nothing when None.
         bfloat16: reckon in mixed precision, 1.4 to 1.7 times as fast where the CPU has

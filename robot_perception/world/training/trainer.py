@@ -52,7 +52,7 @@ class Recipe(Protocol):
 
     Attributes:
         task: of its network.
-        steps: that the shipped checkpoint was trained for.
+        steps: of a training from nothing, unless others are asked for.
         batch_size: scenes in a step.
         learning_rate: highest.
         muon_rate: highest, of the matrices of linear layers, which Muon moves
