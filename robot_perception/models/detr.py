@@ -11,7 +11,7 @@ from robot_perception.core import Detections
 from robot_perception.core.arrays import Float32Array
 from robot_perception.core.boxes import area_xyxy, clip_xyxy
 from robot_perception.core.errors import WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
@@ -110,10 +110,14 @@ def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
     size = read_size(checkpoint)
     if checkpoint.family in _SQUARE:
         check_input_size(parameter, input_size, _SQUARE_STRIDE)
-        return Exactly(
-            input_size or size.get('height', _SQUARE_SIDE),
-            input_size or size.get('width', _SQUARE_SIDE),
-        )
+        sides = [size.get(side, _SQUARE_SIDE) for side in ('height', 'width')]
+        if not input_size and any(side % _SQUARE_STRIDE for side in sides):
+            raise WeightsInvalidError(
+                f'detector.model: {checkpoint.folder / PREPROCESSOR}: expected a height and a '
+                f'width of multiples of {_SQUARE_STRIDE} pixels, got {sides[0]} and {sides[1]}. '
+                f'Correct them, or set {parameter}.'
+            )
+        return Exactly(input_size or sides[0], input_size or sides[1])
     check_input_size(parameter, input_size, 1)
     if not input_size and 'height' in size and 'width' in size:
         return Exactly(size['height'], size['width'])

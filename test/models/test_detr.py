@@ -1,6 +1,7 @@
 """Each family against the raw network and the post-processing of transformers."""
 
 import json
+import shutil
 
 from checkpoints import (
     DETECTORS,
@@ -203,6 +204,18 @@ def test_an_input_size_that_a_square_network_cannot_take_is_refused(detector_fol
     message = 'detector.input_size: expected a multiple of 32 pixels, .* got 100. Use 96.'
     with pytest.raises(ConfigError, match=message):
         build(detector_folder('rt_detr'), input_size=100)
+
+
+def test_a_size_in_the_file_that_a_square_network_cannot_take_is_refused(
+    detector_folder, tmp_path
+):
+    folder = tmp_path / 'odd'
+    shutil.copytree(detector_folder('rt_detr'), folder)
+    (folder / 'preprocessor_config.json').write_text('{"size": {"height": 216, "width": 288}}')
+    message = 'preprocessor_config.json: expected a height and a width of multiples of 32 .* 216'
+    with pytest.raises(WeightsInvalidError, match=message):
+        build(folder)
+    assert build(folder, input_size=64)._preprocess(Frame(picture())).shape[-2:] == (64, 64)
 
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
