@@ -18,6 +18,7 @@ from robot_perception.core.errors import OutputError
 from robot_perception.models.catalogue import Task
 from robot_perception.world.training.batches import Batch, training_batch, watched_batches
 from robot_perception.world.training.dataset import Dataset
+from robot_perception.world.training.muon import Muon
 
 STATE = 'training.pt'
 _WARM_UP = 300
@@ -204,13 +205,7 @@ def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.op
         'adamw': torch.optim.AdamW(groups, lr=recipe.learning_rate)
     }
     if recipe.muon_rate is not None:
-        optimizers['muon'] = torch.optim.Muon(
-            linear,
-            lr=recipe.muon_rate,
-            weight_decay=recipe.weight_decay,
-            # Steps as long as AdamW's, whatever the shape of a matrix.
-            adjust_lr_fn='match_rms_adamw',
-        )
+        optimizers['muon'] = Muon(linear, recipe.muon_rate, recipe.weight_decay)
     for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group['highest'] = group['lr']
