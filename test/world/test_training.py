@@ -34,6 +34,7 @@ from robot_perception.world.training import (
 from robot_perception.world.training.batches import training_batch, watched_batches
 from robot_perception.world.training.cells import cell_loss, iou_xyxy
 from robot_perception.world.training.dataset import open_dataset, SIZE_HW
+from robot_perception.world.training.muon import _orthogonal, Muon
 from robot_perception.world.training.trainer import learn, STATE
 
 SEEDS = range(40, 60)
@@ -253,6 +254,7 @@ def test_a_training_learns(dataset, tmp_path, monkeypatch, alone):
     monkeypatch.setattr(trainer, '_WARM_UP', 1)
     recipe = RECIPES['depth']()
     recipe.batch_size = 4
+    monkeypatch.setattr(depth, '_WHOLE_SHARE', 0)
     losses = []
     learn(
         recipe,
@@ -263,6 +265,35 @@ def test_a_training_learns(dataset, tmp_path, monkeypatch, alone):
         on_report=lambda progress: losses.append(progress.loss),
     )
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_muon_moves_matrices_as_that_of_torch_does():
+    shapes = [(8, 8), (24, 8), (8, 24)]
+    ours, theirs = ([torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
+    here = Muon(ours, 3e-3, 0.1)
+    there = torch.optim.Muon(theirs, lr=3e-3, weight_decay=0.1, adjust_lr_fn='match_rms_adamw')
+    torch.manual_seed(0)
+    for _ in range(4):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        here.step()
+        there.step()
+    for one, other in zip(ours, theirs, strict=True):
+        moved = (other - 1).norm()
+        # torch reckons in bfloat16, of three digits.
+        assert 0 < (one - other).norm() < 0.03 * moved
+
+
+@pytest.mark.parametrize('shape', [(12, 12), (12, 40), (40, 12)])
+def test_a_step_of_muon_keeps_the_singular_vectors(shape):
+    torch.manual_seed(0)
+    matrix = torch.randn(shape)
+    left, _, right = torch.linalg.svd(matrix, full_matrices=False)
+    inner = left.T @ _orthogonal(matrix) @ right.T
+    diagonal = inner.diagonal()
+    assert 0.5 < diagonal.min() < diagonal.max() < 1.3
+    torch.testing.assert_close(inner, diagonal.diag(), atol=1e-4, rtol=0)
 
 
 def test_rates_warm_up_stay_and_fall():

@@ -23,10 +23,11 @@ _HEIGHT, _WIDTH = _ROWS * _PATCH, _COLUMNS * _PATCH
 _HIDDEN, _LAYERS = 160, 5
 _MAX_DEPTH_M = 8
 _SLOPE_WEIGHT = 0.5
-# Until this share of all steps the backbone learns alone, seeing this many patches of a picture.
-_ALONE, _PATCHES_SEEN = 0.75, 48
-# As many scenes of a batch as the whole network learns from in the time the backbone takes for all.
-_WHOLE = 8
+# Until the first share of all steps is done the second share, drawn by chance, is for the whole
+# network, and then all are; the others are for the backbone alone.
+_ALONE, _WHOLE_SHARE = 0.6, 1 / 3
+# The backbone alone sees so many patches of a picture, the whole network as many in fewer pictures.
+_PATCHES_SEEN, _WHOLE = 48, 8
 # Each patch is asked at 7 x 7 points of it.
 _POINTS = 7
 _IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
@@ -88,13 +89,17 @@ class DepthRecipe:
             backbone_config=backbone,
             patch_size=_PATCH,
             reassemble_hidden_size=_HIDDEN,
-            neck_hidden_sizes=[16, 32, 48, 64],
-            fusion_hidden_size=24,
-            head_hidden_size=12,
+            # The last layers know best what lies where within a patch, so that no map is made
+            # coarser than half a patch; usually the last one has cells of two patches.
+            neck_hidden_sizes=[24, 48, 96, 160],
+            reassemble_factors=[4, 2, 2, 2],
+            fusion_hidden_size=32,
+            head_hidden_size=16,
             depth_estimation_type='metric',
             max_depth=_MAX_DEPTH_M,
         )
         network = transformers.DepthAnythingForDepthEstimation(config)
+        _draw_weights(network)
         # Start about a metre away, not at half the range.
         nn.init.constant_(network.head.conv3.bias, -2.0)
         # For so few tokens plain products are faster than fused attention.
@@ -106,12 +111,12 @@ class DepthRecipe:
     def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:
         """Mean error of log depth and of its slopes, and the exercise of the tokens.
 
-        Neck and head learn fast and cost more than half of a step, the backbone learns slowly. It
-        goes ahead alone, on a quarter of each picture's patches: as a scene hangs together, four
-        times as many scenes teach more than the rest of the patches would.
+        Neck and head learn fast and cost more than half of a step, the backbone learns slowly. At
+        first it mostly learns alone, on a quarter of each picture's patches: as a scene hangs
+        together, four times as many scenes teach more than the rest of the patches would.
         """
         network, exercise = modules['network'], modules['tokens']
-        if done < _ALONE:
+        if done < _ALONE and torch.rand(()) > _WHOLE_SHARE:
             seen = torch.rand(len(batch.pixels), _ROWS * _COLUMNS).argsort(1)[:, :_PATCHES_SEEN]
             alone: torch.Tensor = exercise(_encode_some(network, batch, seen), batch, seen)
             return alone
@@ -158,6 +163,17 @@ class DepthRecipe:
             ),
             Trained('dinov2', encoder, _FEATURES_PREPROCESSOR, 'features of a scene'),
         )
+
+
+def _draw_weights(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Draw first weights of neck and head to the width of each layer.
+
+    Those of transformers are meant for wide layers; from so few channels every signal would fade.
+    """
+    for part in (network.neck, network.head):
+        for module in part.modules():
+            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+                module.reset_parameters()
 
 
 def _encode(network: Any, batch: Batch) -> list[torch.Tensor]:  # noqa: ANN401

@@ -17,7 +17,7 @@ from robot_perception.world.training.cells import CellExercise, iou_xyxy
 from robot_perception.world.training.trainer import Trained
 from robot_perception.world.vocabulary import CLASS_NAMES
 
-_HEIGHT, _WIDTH = 192, 256
+_HEIGHT, _WIDTH = 224, 288
 _WIDTHS = [32, 48, 96, 128]
 _HIDDEN = 64
 # Maps at strides of 8 and 16 pixels take part in the exercise.

@@ -17,14 +17,14 @@ from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise
 from robot_perception.world.training.trainer import Trained
 
-_SIDE = 256
+_SIDE = 320
 _HIDDEN = 64
 _WIDTHS = [24, 48, 96, 192]
 _PROMPTS = 8
 # Maps at strides of 4 and 8 pixels take part in the exercise.
 _LEVELS = 2
 # Masks are compared at this side, finer than they are answered.
-_FINE = 128
+_FINE = 160
 _JITTER = 0.04
 _AROUND = 0.25
 _PLACE_SPREAD, _SHARPNESS = 0.5, 1.7
