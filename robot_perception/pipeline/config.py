@@ -423,6 +423,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         'detector.model': 'demo',
         'detector.max_overlap': 0.7,
         'segmenter.model': 'demo',
+        'segmenter.input_size': 352,
     },
     'stub': {
         'features.model': 'stub',
