@@ -268,4 +268,6 @@ def to_timm(key):
 def raw_network(folder, network_class):
     """Load a checkpoint with transformers alone, as an independent reference."""
     with quiet_transformers():
-        return getattr(transformers, network_class).from_pretrained(folder).eval()
+        network = getattr(transformers, network_class).from_pretrained(folder).eval()
+    # In the layout of the adapters, as another one rounds otherwise in the last bits.
+    return network.to(memory_format=torch.channels_last)

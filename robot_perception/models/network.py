@@ -101,7 +101,9 @@ def load_network(
         weights = {rename_timm_key(key): value for key, value in weights.items()}
     module = _assemble(checkpoint, config, weights, edit, where)
     try:
-        module.to(placement.device)
+        # With channels last convolutions need not lay pictures out anew: RT-DETRv2 takes two
+        # thirds of the time on a CPU.
+        module.to(placement.device, memory_format=torch.channels_last)
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(checkpoint, placement) from error
     return Network(module.eval(), checkpoint, placement)
