@@ -63,8 +63,9 @@ def test_two_sides_are_enough_for_the_heading(width, depth, heading, noise_m):
     points[~first, 0] += rng.normal(0, noise_m, (~first).sum())
     found = upright_box(points @ turn(2, heading).T, np.array([0.0, 0.0, 1.0]))
     true = Box3D((0.0, 0.0, 0.0), (width, depth, 0.2), quaternion_of(turn(2, heading)))
-    # A sixteenth at each end of a side may hold too few points to be told from strays.
-    assert box_iou(found, true) > (0.87 if noise_m == 0 else 0.7)
+    # Of a side with few of the points a sixteenth at each end cannot be told from strays.
+    few = min(width, depth) / (width + depth) < 0.25
+    assert box_iou(found, true) > (0.7 if noise_m else 0.87 if few else 0.93)
 
 
 def test_strays_do_not_stretch_a_box():
