@@ -106,8 +106,8 @@ class Seer:
         seen = self._process(frame, image_topic)
         if seen is None:
             return None
-        stages_s = seen.published.scene.timing_s
-        self.busy_s['converting'] += time.perf_counter() - begin - sum(stages_s.values())
+        stages_s = dict(seen.published.scene.timing_s)
+        self.busy_s['converting'] += time.perf_counter() - begin - stages_s.pop('pipeline')
         for stage, seconds in stages_s.items():
             self.busy_s[stage] += seconds
         self.counts.seen += 1

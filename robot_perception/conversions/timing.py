@@ -16,7 +16,7 @@ class FrameTiming:
     """Seconds of the stages, this time and over a window of frames.
 
     Attributes:
-        stages: names, in the order they ran.
+        stages: names; ``pipeline`` is all from features to lifting, of which some may run at once.
         last_s: seconds of this frame, one for each stage.
         p50_s, p95_s, p99_s: percentiles over the window, one for each stage.
         window: frames in the window.

@@ -132,7 +132,8 @@ class Scene:
         objects: one entry for each detection, joined with mask, depth and place in space.
         depth_fit: how the network's depth was brought to a sensor's metres, None when it was not.
         ground: plane the camera stands over, None when it was not looked for or not found.
-        timing_s: seconds that each stage took, in order.
+        timing_s: seconds that each stage took, and as ``pipeline`` all together, which is less than
+            the sum where some ran side by side.
 
     """
 

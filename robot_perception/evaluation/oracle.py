@@ -61,6 +61,9 @@ class Oracle:
         true = truth.detections.select(_most_visible_first(truth)[:max_objects])
         return replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
 
+    def encode(self, frame: Frame) -> None:
+        """Do nothing: the masks are known."""
+
     def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
         """Give the masks of the N most visible objects, which are those that `detect` gave."""
         truth = self._known(frame)

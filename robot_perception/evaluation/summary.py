@@ -218,9 +218,9 @@ def _timing_rows(
             unit='ms',
             higher_is_better=False,
         )
-    median_s = FrameValues((sum(one.values()),) if one else () for one in timings_s).percentile(
-        _MEDIAN
-    )
+    median_s = FrameValues(
+        (one['pipeline'],) if 'pipeline' in one else () for one in timings_s
+    ).percentile(_MEDIAN)
 
     def rate(weights: Int64Array) -> Float64Array:
         return 1 / median_s(weights)

@@ -38,5 +38,8 @@ class Detector(Protocol):
 class Segmenter(Protocol):
     """Finds the pixels of objects whose boxes are known."""
 
+    def encode(self, frame: Frame) -> None:
+        """Do what needs no boxes, once for a frame; `segment` does it where nobody did before."""
+
     def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
         """Give one mask at the image's size for each of (N, 4) boxes; N may be 0."""

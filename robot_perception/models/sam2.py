@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from robot_perception.models.resize import check_input_size, Exactly, SizeHW
 _STRIDE = 32
 # Beyond about this many boxes in one call the decoder only gets slower.
 _BOXES_PER_CALL = 8
+# Private in transformers, so that another version may lack it.
+_POSITION = '_get_pos_embed'
 
 
 class Sam2:
@@ -40,9 +43,14 @@ class Sam2:
             precision=precision,
             edit=(lambda config: _set_side(config, input_size)) if input_size else None,
         )
+        _spare_positions(self._network.module.vision_encoder)
         self._side = int(self._network.module.config.prompt_encoder_config.image_size)
         rule = Exactly(self._side, self._side)
         self._pixels = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalise=True)
+
+    def encode(self, frame: Frame) -> None:
+        """Encode the image once for a frame, which boxes need not be known for."""
+        self._embeddings(frame)
 
     def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
         """Find one mask at the image's size for each of (N, 4) float32 boxes in pixels."""
@@ -51,8 +59,8 @@ class Sam2:
         if not len(boxes):
             return Masks.empty(size_hw)
         masks = []
+        embeddings = self._embeddings(frame)
         with self._network.running():
-            embeddings = self._network.module.get_image_embeddings(self._preprocess(frame))
             prompts = self._prompts(boxes, size_hw)
             for chunk in torch.split(prompts, _BOXES_PER_CALL, dim=1):
                 logits, scores = self._forward(embeddings, chunk)
@@ -61,6 +69,14 @@ class Sam2:
             np.concatenate([chunk.pixels for chunk in masks]),
             np.concatenate([chunk.scores for chunk in masks]),
         )
+
+    def _embeddings(self, frame: Frame) -> list[torch.Tensor]:
+        return frame.once(self, lambda: self._look(frame))
+
+    def _look(self, frame: Frame) -> list[torch.Tensor]:
+        with self._network.running():
+            embeddings = self._network.module.get_image_embeddings(self._preprocess(frame))
+        return list(embeddings)
 
     def _preprocess(self, frame: Frame) -> torch.Tensor:
         return self._pixels(frame.on(self._network.placement.device))
@@ -88,6 +104,22 @@ class Sam2:
         self._network.to_numpy(logits.float().sum())
         pixels = (full[:, 0] > 0).cpu().numpy()
         return Masks(pixels, self._network.to_numpy(scores).clip(0, 1))
+
+
+def _spare_positions(encoder: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Reckon encodings of place once, or not at all; they depend on the size of the input alone.
+
+    transformers reckons them anew for each image: a sixth of the time of the demo's encoder. Those
+    of the neck are for the memory of a video, which is not used here.
+    """
+    encoder.neck.position_encoding.forward = _no_position
+    position = getattr(encoder.backbone, _POSITION, None)
+    if position is not None:
+        setattr(encoder.backbone, _POSITION, functools.cache(position))
+
+
+def _no_position(shape: torch.Size, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    return torch.zeros((), device=device, dtype=dtype).expand(shape)
 
 
 def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types

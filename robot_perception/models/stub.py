@@ -83,6 +83,9 @@ class StubDetector:
 class StubSegmenter:
     """The ellipse inside each box."""
 
+    def encode(self, frame: Frame) -> None:
+        """Do nothing: an ellipse needs no picture."""
+
     def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
         """Draw one ellipse for each box; a pixel belongs where its centre does."""
         height, width = frame.image.size_hw

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import auto, Flag
+from functools import partial
 import os
 from typing import Any
 
@@ -43,10 +44,14 @@ from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.outline import Sight, sights_of
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
+from robot_perception.pipeline.side_by_side import Aside, OneByOne, SecondThread
 from robot_perception.pipeline.timing import Stopwatch
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.upright_box import unit_vector
 
+# As the walk of a frame is told; the last is the whole of it, which is less than the sum of the
+# others where some run side by side.
+_STAGES = ('features', 'depth', 'detector', 'segmenter', 'lifting', 'pipeline')
 # Of the threshold: what scores more may be an object that was there before.
 _FAINT = 0.5
 # Of the objects wanted: so many are looked at for boxes that overlap.
@@ -65,7 +70,10 @@ class Stages(Flag):
 
 
 class PerceptionPipeline:
-    """The four networks in sequence on one frame, from one upload of its pixels.
+    """The four networks on one frame, from one upload of its pixels.
+
+    They run one after the other, or with the parameter ``parallel`` what does not wait for the
+    detector (depth, and SAM 2's encoding of the image) beside it; what comes out is the same.
 
     `process` is for one thread at a time; `reconfigure` may be called from another meanwhile and
     takes effect with the next frame.
@@ -92,6 +100,7 @@ class PerceptionPipeline:
         self._fusion = DepthFusion()
         self._tracker = Tracker()
         self._motion = MotionMeter()
+        self._aside: Aside = SecondThread() if config.parallel else OneByOne()
         self._frames = 0
 
     @classmethod
@@ -227,25 +236,43 @@ class PerceptionPipeline:
         watch = Stopwatch()
         config = self._config
         due = self._due(stages, config)
+        extractor = self._features if Stages.FEATURES in due else None
+        detector = self._detector if Stages.DETECTOR in due else None
+        segmenter = self._segmenter if Stages.SEGMENTER in due and detector else None
         features = depth = fit = detections = masks = None
-        if self._features is not None and Stages.FEATURES in due:
-            with watch.stage('features'):
-                features = self._features.extract(frame)
-        if Stages.DEPTH in due:
-            with watch.stage('depth'):
-                depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
-        if self._detector is not None and Stages.DETECTOR in due:
-            with watch.stage('detector'):
-                detections = self._detect(self._detector, frame, config)
-        if self._segmenter is not None and Stages.SEGMENTER in due and detections is not None:
+
+        def encode(segmenter: Segmenter) -> None:
             with watch.stage('segmenter'):
-                masks = self._segmenter.segment(frame, detections.boxes_xyxy)
-        with watch.stage('lifting'):
-            objects = _objects(detections, masks, depth, camera, upwards)
-            objects = self._motion.follow(objects, frame.image.stamp_ns, fixed)
-            ground = (
-                _ground(depth, camera, upwards, config) if config.points.remove_ground else None
-            )
+                segmenter.encode(frame)
+
+        def measure() -> tuple[Depth | None, DepthFit | None]:
+            with watch.stage('depth'):
+                return self._measure(frame, sensor_depth, camera, upwards, config)
+
+        with watch.stage('pipeline'), self._aside() as begin:
+            encoded = begin(partial(encode, segmenter)) if segmenter else None
+            measured = begin(measure) if Stages.DEPTH in due else None
+            if detector:
+                with watch.stage('detector'):
+                    detections = self._detect(detector, frame, config)
+            if segmenter and encoded and detections is not None:
+                if len(detections):
+                    encoded()
+                with watch.stage('segmenter'):
+                    masks = segmenter.segment(frame, detections.boxes_xyxy)
+            if extractor:
+                with watch.stage('features'):
+                    features = extractor.extract(frame)
+            if measured:
+                depth, fit = measured()
+            with watch.stage('lifting'):
+                objects = _objects(detections, masks, depth, camera, upwards)
+                objects = self._motion.follow(objects, frame.image.stamp_ns, fixed)
+                ground = (
+                    _ground(depth, camera, upwards, config)
+                    if config.points.remove_ground
+                    else None
+                )
         self._frames += 1
         return Scene(
             image=frame.image,
@@ -257,7 +284,7 @@ class PerceptionPipeline:
             objects=objects,
             depth_fit=fit,
             ground=ground,
-            timing_s=watch.seconds,
+            timing_s={name: watch.seconds[name] for name in _STAGES if name in watch.seconds},
         )
 
     def due(self, stages: Stages) -> Stages:

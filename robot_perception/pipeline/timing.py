@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Stopwatch:
-    """Seconds of named stages of one frame, in the order they ran."""
+    """Seconds of named stages of one frame; two threads may time different ones."""
 
     def __init__(self) -> None:
         """Start empty."""

@@ -48,7 +48,7 @@ def test_files_and_lines_of_a_picture(command, picture):
     assert first == f'{command.folder / "photo.jpg"}: 64x48, 3 objects'
     stages = [line.split() for line in lines if line.endswith(' ms')]
     assert [words[0] for words in stages] == [
-        'features', 'depth', 'detector', 'segmenter', 'lifting',
+        'features', 'depth', 'detector', 'segmenter', 'lifting', 'pipeline',
     ]  # fmt: skip
     assert all(float(words[1]) >= 0 for words in stages)
     objects = [line for line in lines if ' at ' in line]

@@ -42,6 +42,26 @@ def test_equals_transformers(tiny):
     assert len(np.unique(found.pixels, axis=0)) == 3
 
 
+def test_an_image_encoded_before_is_not_encoded_again(tiny, monkeypatch):
+    adapter, frame = build(tiny['segmenter']), Frame(IMAGE)
+    expected = adapter.segment(Frame(IMAGE), BOXES)
+    adapter.encode(frame)
+    monkeypatch.setattr(type(adapter._network.module), 'get_image_embeddings', None)
+    np.testing.assert_array_equal(adapter.segment(frame, BOXES).pixels, expected.pixels)
+    np.testing.assert_array_equal(adapter.segment(frame, BOXES[:1]).pixels, expected.pixels[:1])
+
+
+def test_encodings_of_place_are_reckoned_once(tiny, monkeypatch):
+    adapter = build(tiny['segmenter'])
+    adapter.segment(Frame(IMAGE), BOXES)
+    encoder = adapter._network.module.vision_encoder
+    monkeypatch.setattr(type(encoder.backbone), '_get_pos_embed', None)
+    monkeypatch.setattr(
+        type(encoder.neck.position_encoding), 'build_sine_position_embedding', None
+    )
+    assert len(adapter.segment(Frame(IMAGE), BOXES)) == 3
+
+
 def test_no_boxes_ask_nothing(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     monkeypatch.setattr(type(adapter._network.module), 'get_image_embeddings', None)

@@ -193,7 +193,8 @@ class TestTopics:
         assert (overlay.encoding, overlay.height, overlay.width) == ('rgb8', *SIZE_HW)
         (timing,) = frame.heard['timing']
         assert list(timing.stages) == [
-            'decode', 'features', 'depth', 'detector', 'segmenter', 'lifting', 'publish',
+            'decode', 'features', 'depth', 'detector', 'segmenter', 'lifting', 'pipeline',
+            'publish',
         ]  # fmt: skip
         assert all(seconds > 0 for seconds in timing.last)
         assert timing.window == 1
@@ -222,7 +223,7 @@ class TestLaziness:
         wait_for(graph, topic)
         _, _, values = graph.statuses()['timing']
         ran = {key.split('/')[0] for key in values if '/' in key}
-        assert ran == stages | {'decode', 'lifting', 'publish'}
+        assert ran == stages | {'decode', 'lifting', 'pipeline', 'publish'}
 
     def test_every_k_leaves_gaps_and_no_stale_messages(self, graph):
         image, _ = calibrated(graph, 'features', 'detections', features__every_k=3)

@@ -49,6 +49,9 @@ class Objects:
             ('cup',) * count,
         )
 
+    def encode(self, _):
+        pass
+
     def segment(self, _, boxes_xyxy):
         pixels = np.zeros((len(boxes_xyxy), *SIZE_HW), np.bool_)
         for mask, window in zip(pixels, WINDOWS, strict=True):

@@ -15,6 +15,7 @@ from robot_perception.pipeline.parameters import with_values
 SIZE_HW = (48, 64)
 RGB = np.random.default_rng(3).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8)
 CAMERA = CameraModel.nominal(SIZE_HW, 60)
+STAGES = ['features', 'depth', 'detector', 'segmenter', 'lifting', 'pipeline']
 
 
 def stub(**overrides):
@@ -29,7 +30,7 @@ def test_the_whole_scene():
     assert isinstance(scene.depth, MetricDepth)
     assert len(scene.objects) == len(scene.detections) == len(scene.masks) > 0
     assert all(thing.position is not None for thing in scene.objects)
-    assert list(scene.timing_s) == ['features', 'depth', 'detector', 'segmenter', 'lifting']
+    assert list(scene.timing_s) == STAGES
     assert scene.cloud().size_hw == SIZE_HW
     for index, thing in enumerate(scene.objects):
         assert thing.index == index
