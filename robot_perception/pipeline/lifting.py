@@ -107,11 +107,12 @@ def _points(
         places, z = places[kept], z[kept]
     if len(places) < _MIN_POINTS:
         return None
-    points = np.empty((len(places), 3))
-    points[:, :2] = rays.reshape(-1, 2)[places]
-    points[:, :2] *= z[:, None]
-    points[:, 2] = z
-    return points
+    # Axis by axis in memory, as everything that follows goes through them.
+    points = np.empty((3, len(places)))
+    points[:2] = rays.reshape(-1, 2)[places].T
+    points[:2] *= z
+    points[2] = z
+    return points.T
 
 
 def _about_the_median(z: Float32Array) -> BoolArray:

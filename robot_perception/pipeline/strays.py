@@ -11,7 +11,7 @@ from robot_perception.core.arrays import AnyArray, BoolArray
 _LEAST_SHARE = 0.008
 # Parts of what the inner 98 % of the points span.
 _PARTS = 16
-_INNER_AND_MEDIAN = (0.01, 0.99, 0.5)
+_LOW_MEDIAN_HIGH = np.array([0.01, 0.5, 0.99])
 
 
 def without_strays(values: AnyArray, least: float) -> BoolArray:
@@ -28,7 +28,8 @@ def without_strays(values: AnyArray, least: float) -> BoolArray:
         (N,) bool.
 
     """
-    low, high, median = np.quantile(values, _INNER_AND_MEDIAN)
+    ranks = np.rint(_LOW_MEDIAN_HIGH * (len(values) - 1)).astype(np.int64)
+    low, median, high = np.partition(values, ranks)[ranks]
     width = max(least, float(high - low) / _PARTS)
     places = np.rint((values - median) / width)
     # Farther out than this lies nothing that is reached in steps.

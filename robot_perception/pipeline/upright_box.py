@@ -49,21 +49,21 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
         up: (3,) float64, of length 1, in the frame of the points.
 
     """
-    level = np.eye(3)[int(np.argmin(np.abs(up)))]
-    first = np.cross(up, level)
-    first /= np.linalg.norm(first)
-    axes = np.stack([first, np.cross(up, first), up])
-    local = points_m @ axes.T
-    middle = local.mean(axis=0)
-    local -= middle
+    axes = _axes(up)
+    local = axes @ points_m.T
+    middle = local.mean(axis=1)
+    local -= middle[:, None]
     # One after the other: what three axes keep together might be nothing.
     for axis in range(3):
-        local = local[without_strays(local[:, axis], _LEAST_GAP_M)]
-    heading = _heading(local[:, :2])
-    along = math.cos(heading) * axes[0] + math.sin(heading) * axes[1]
-    turned = np.stack([along, np.cross(up, along), up])
-    own = local @ (turned @ axes.T).T
-    low, high = own.min(axis=0), own.max(axis=0)
+        kept = without_strays(local[axis], _LEAST_GAP_M)
+        if not kept.all():
+            local = local[:, kept]
+    heading = _heading(local[:2].T)
+    cosine, sine = math.cos(heading), math.sin(heading)
+    turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+    own = turned @ local
+    low, high = own.min(axis=1), own.max(axis=1)
+    turned = turned @ axes
     x, y, z = (middle @ axes + (low + high) / 2 @ turned).tolist()
     width, depth, height = (high - low).tolist()
     return Box3D(
@@ -71,6 +71,14 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
         size_m=(width, depth, height),
         rotation_xyzw=quaternion_of(turned.T.copy()),
     )
+
+
+def _axes(up: Float64Array) -> Float64Array:
+    """Give rows of a right-handed (3, 3) rotation, of which the last is ``up``."""
+    level = np.eye(3)[int(np.argmin(np.abs(up)))]
+    first = np.cross(up, level)
+    first /= np.linalg.norm(first)
+    return np.stack([first, np.cross(up, first), up])
 
 
 def _heading(seen_m: Float64Array) -> float:
