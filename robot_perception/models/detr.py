@@ -12,6 +12,7 @@ from robot_perception.core.arrays import Float32Array
 from robot_perception.core.boxes import area_xyxy, clip_xyxy
 from robot_perception.core.errors import WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.folding import fold_normalisation
 from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
@@ -45,6 +46,7 @@ class Detr:
         """Load the network; arguments as in `build_detector`."""
         rule = _resize_rule(checkpoint, input_size)
         self._network = load_network(checkpoint, device=device, precision=precision)
+        fold_normalisation(self._network.module)
         labels = self._network.module.config.id2label
         self._class_names = _class_names(labels, checkpoint)
         self._pixels = read_preprocessor(

@@ -108,11 +108,11 @@ def _points(
     if len(places) < _MIN_POINTS:
         return None
     # Axis by axis in memory, as everything that follows goes through them.
-    points = np.empty((3, len(places)))
-    points[:2] = rays.reshape(-1, 2)[places].T
-    points[:2] *= z
-    points[2] = z
-    return points.T
+    points: Float64Array = np.empty((3, len(places))).T
+    points[:, :2] = rays.reshape(-1, 2)[places]
+    points[:, :2] *= z[:, None]
+    points[:, 2] = z
+    return points
 
 
 def _about_the_median(z: Float32Array) -> BoolArray:

@@ -60,7 +60,8 @@ def test_equals_transformers(family, detector_folder):
     folder = detector_folder(family)
     adapter, frame = build(folder), Frame(picture(seed=5))
     scores, ids, boxes = as_transformers_decodes(family, folder, adapter, frame)
-    lowest = float(scores[-1])
+    # The adapter's network has its normalisation folded into its convolutions: rounding differs.
+    lowest = float(scores[-1]) + 1e-6
     keep = first_of_each_box(boxes)
     keep = keep[scores[keep] > lowest]
     keep = [i for i in keep if adapter.class_names[ids[i]] != 'N/A']
@@ -69,8 +70,8 @@ def test_equals_transformers(family, detector_folder):
     found = adapter.detect(frame, threshold=lowest, max_objects=1000)
     assert len(found) == len(keep) > 2
     np.testing.assert_array_equal(found.class_ids, ids[keep])
-    np.testing.assert_allclose(found.scores, scores[keep], rtol=0, atol=1e-7)
-    np.testing.assert_allclose(found.boxes_xyxy, boxes[keep], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(found.scores, scores[keep], rtol=0, atol=1e-6)
+    np.testing.assert_allclose(found.boxes_xyxy, boxes[keep], rtol=0, atol=5e-5)
     assert found.class_names == tuple(adapter.class_names[i] for i in found.class_ids)
     assert np.ptp(found.scores) > 1e-3
 
