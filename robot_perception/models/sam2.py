@@ -12,6 +12,7 @@ from torch.nn import functional
 from robot_perception.core import Masks
 from robot_perception.core.arrays import checked, Float32Array
 from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.enlarging import enlarge_positive
 from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor
@@ -97,12 +98,14 @@ class Sam2:
         return output.pred_masks[0], output.iou_scores[0, :, 0]
 
     def _postprocess(self, logits: torch.Tensor, scores: torch.Tensor, size_hw: SizeHW) -> Masks:
-        full = functional.interpolate(
-            logits.float(), size_hw, mode='bilinear', align_corners=False
-        )
-        # An overflow in the logits shows in the sum, which costs less to fetch than they do.
-        self._network.to_numpy(logits.float().sum())
-        pixels = (full[:, 0] > 0).cpu().numpy()
+        logits = logits.float()
+        if logits.device.type == 'cpu':
+            pixels = enlarge_positive(self._network.to_numpy(logits[:, 0]), size_hw)
+        else:
+            # An overflow in the logits shows in the sum, which costs less to fetch than they do.
+            self._network.to_numpy(logits.sum())
+            full = functional.interpolate(logits, size_hw, mode='bilinear', align_corners=False)
+            pixels = (full[:, 0] > 0).cpu().numpy()
         return Masks(pixels, self._network.to_numpy(scores).clip(0, 1))
 
 
