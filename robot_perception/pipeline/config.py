@@ -425,6 +425,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         'cpu_threads': 1,
         'parallel': True,
         'features.model': 'demo',
+        'features.input_size': 112,
         'depth.model': 'demo',
         'detector.model': 'demo',
         'detector.max_overlap': 0.7,

@@ -75,10 +75,13 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
 
 def _axes(up: Float64Array) -> Float64Array:
     """Give rows of a right-handed (3, 3) rotation, of which the last is ``up``."""
-    level = np.eye(3)[int(np.argmin(np.abs(up)))]
-    first = np.cross(up, level)
-    first /= np.linalg.norm(first)
-    return np.stack([first, np.cross(up, first), up])
+    x, y, z = up.tolist()
+    # Across whichever axis is the least upright.
+    least = min(abs(x), abs(y), abs(z))
+    level = (0.0, z, -y) if abs(x) == least else (-z, 0.0, x) if abs(y) == least else (y, -x, 0.0)
+    length = math.hypot(*level)
+    a, b, c = (part / length for part in level)
+    return np.array([(a, b, c), (y * c - z * b, z * a - x * c, x * b - y * a), (x, y, z)])
 
 
 def _heading(seen_m: Float64Array) -> float:
