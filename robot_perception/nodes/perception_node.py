@@ -12,7 +12,7 @@ from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined] # Humble
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
@@ -325,14 +325,18 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
     """
     keep_freed_memory()
     try:
-        node = PerceptionNode(parameter_overrides=parameters)
+        # Made while a signal is unlikely: one that comes meanwhile leaves half of it behind.
+        executor = SingleThreadedExecutor()
         try:
-            if must_start and not node.is_active:
-                return _EXIT_FAILED
-            if rclpy.ok():
-                rclpy.spin(node)
+            node = PerceptionNode(parameter_overrides=parameters)
+            try:
+                if must_start and not node.is_active:
+                    return _EXIT_FAILED
+                rclpy.spin(node, executor)
+            finally:
+                node.destroy_node()
         finally:
-            node.destroy_node()
+            executor.shutdown()
     except ConfigError as error:
         rclpy.logging.get_logger('perception').error(str(error))
         return _EXIT_BAD_ARGUMENTS

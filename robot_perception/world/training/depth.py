@@ -15,6 +15,7 @@ from robot_perception.models.preprocess import Preprocessor
 from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.trainer import Trained
+from robot_perception.world.training.weights import draw_to_width
 from robot_perception.world.vocabulary import CLASS_NAMES, SCENE_TYPES
 
 _PATCH = 14
@@ -99,7 +100,8 @@ class DepthRecipe:
             max_depth=_MAX_DEPTH_M,
         )
         network = transformers.DepthAnythingForDepthEstimation(config)
-        _draw_weights(network)
+        for part in (network.neck, network.head):
+            draw_to_width(part)
         # Start about a metre away, not at half the range.
         nn.init.constant_(network.head.conv3.bias, -2.0)
         # For so few tokens plain products are faster than fused attention.
@@ -163,17 +165,6 @@ class DepthRecipe:
             ),
             Trained('dinov2', encoder, _FEATURES_PREPROCESSOR, 'features of a scene'),
         )
-
-
-def _draw_weights(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Draw first weights of neck and head to the width of each layer.
-
-    Those of transformers are meant for wide layers; from so few channels every signal would fade.
-    """
-    for part in (network.neck, network.head):
-        for module in part.modules():
-            if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
-                module.reset_parameters()
 
 
 def _encode(network: Any, batch: Batch) -> list[torch.Tensor]:  # noqa: ANN401

@@ -16,6 +16,7 @@ from robot_perception.models.resize import Exactly
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise
 from robot_perception.world.training.trainer import Trained
+from robot_perception.world.training.weights import draw_to_width
 
 _SIDE = 320
 _HIDDEN = 64
@@ -150,13 +151,10 @@ class SegmenterRecipe:
 def _draw_weights(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
     """Draw first weights that a small network can start from.
 
-    Those of transformers are meant for wide layers; here they would let every signal fade. Where
-    prompts and picture look at each other, queries and keys begin as one and the same, so that the
-    corner of a box sees its own place at once.
+    Where prompts and picture look at each other, queries and keys begin as one and the same, so
+    that the corner of a box sees its own place at once.
     """
-    for module in network.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)):
-            module.reset_parameters()
+    draw_to_width(network)
     nn.init.normal_(network.vision_encoder.backbone.pos_embed, std=_PLACE_SPREAD)
     transformer = network.mask_decoder.transformer
     looks = [transformer.final_attn_token_to_image]
