@@ -15,7 +15,7 @@ from robot_perception.conversions import RosbagsFactory, to_transforms
 from robot_perception.conversions.messages import Message
 from robot_perception.core import TransformBuffer
 from robot_perception.core.errors import ConversionError
-from robot_perception.pipeline import PerceptionPipeline
+from robot_perception.pipeline import PerceptionPipeline, PIPELINE
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
 from robot_perception.pipeline.frame_timer import FrameTimer
@@ -107,7 +107,7 @@ class Seer:
         if seen is None:
             return None
         stages_s = dict(seen.published.scene.timing_s)
-        self.busy_s['converting'] += time.perf_counter() - begin - stages_s.pop('pipeline')
+        self.busy_s['converting'] += time.perf_counter() - begin - stages_s.pop(PIPELINE)
         for stage, seconds in stages_s.items():
             self.busy_s[stage] += seconds
         self.counts.seen += 1

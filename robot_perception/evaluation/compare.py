@@ -18,6 +18,7 @@ from robot_perception.evaluation.comparison import (
 )
 from robot_perception.evaluation.frame_difference import frame_difference, FrameDifference
 from robot_perception.evaluation.pairing import pair_by_stamp
+from robot_perception.pipeline import PIPELINE, seconds_of_pipeline, STAGES
 
 _MILLISECONDS = 1e3
 
@@ -141,8 +142,16 @@ def _ratio_row(
 
 def _median_ms(frames: Iterable[Mapping[str, float]], stage: str) -> float | None:
     values = (
-        [sum(one.values()) for one in frames if one]
+        [_whole(one) for one in frames if one]
         if stage == 'frame'
         else [one[stage] for one in frames if stage in one]
     )
     return _MILLISECONDS * float(np.median(values)) if values else None
+
+
+def _whole(timing_s: Mapping[str, float]) -> float:
+    """Seconds of a frame: the pipeline, and what is around it."""
+    around = sum(
+        seconds for stage, seconds in timing_s.items() if stage not in {*STAGES, PIPELINE}
+    )
+    return seconds_of_pipeline(timing_s) + around

@@ -132,7 +132,7 @@ class Comparison:
         one_sided: part -> frames in which just one of the two has it; they differ in any case.
         renamed: objects at one place with two names.
         times_ms: stage -> median milliseconds of both, None where a stage did not run; 'frame'
-            is the sum.
+            is all of them, of which some may run at once.
 
     """
 

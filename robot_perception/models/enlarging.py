@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch.nn import functional
 
 from robot_perception.core.arrays import BoolArray, Float32Array, Int64Array
 from robot_perception.models.resize import SizeHW
+
+# Of the image: torch is faster at enlarging more than this than numpy is.
+_LARGE = 0.25
 
 
 def enlarge_positive(scores: Float32Array, size_hw: SizeHW) -> BoolArray:
@@ -32,9 +37,20 @@ def enlarge_positive(scores: Float32Array, size_hw: SizeHW) -> BoolArray:
         if not len(down):
             continue
         to_rows, to_columns = rows.reached_from(down), columns.reached_from(along)
+        window = pixels[index, to_rows, to_columns]
+        if window.size > _LARGE * size_hw[0] * size_hw[1]:
+            pixels[index] = _enlarge(scores[index], size_hw) > 0
+            continue
         wide = columns.blend(scores[index].T, to_columns).T
-        pixels[index, to_rows, to_columns] = rows.blend(wide, to_rows) > 0
+        window[:] = rows.blend(wide, to_rows) > 0
     return pixels
+
+
+def _enlarge(scores: Float32Array, size_hw: SizeHW) -> Float32Array:
+    tensor = torch.from_numpy(np.ascontiguousarray(scores))[None, None]
+    full = functional.interpolate(tensor, size_hw, mode='bilinear', align_corners=False)
+    enlarged: Float32Array = full[0, 0].numpy()
+    return enlarged
 
 
 class _Axis:

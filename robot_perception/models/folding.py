@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -54,7 +54,11 @@ def _fold(module: nn.Module, conv_name: str, norm_name: str) -> None:
 
 def _one_convolution(block: Any) -> nn.Module:  # noqa: ANN401 - transformers publishes no types
     """Add the 1 x 1 convolution of a RepVGG block to the middle of its 3 x 3 one."""
-    wide, narrow = block.conv1.conv, block.conv2.conv
+    layers = [getattr(block, name, None) for name in ('conv1', 'conv2')]
+    if not all(isinstance(getattr(layer, 'norm', None), nn.Identity) for layer in layers):
+        # Of a version of transformers that calls them otherwise.
+        return cast('nn.Module', block)
+    wide, narrow = (layer.conv for layer in layers if layer is not None)
     with torch.no_grad():
         wide.weight += functional.pad(narrow.weight, (1, 1, 1, 1))
         wide.bias += narrow.bias

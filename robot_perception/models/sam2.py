@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
+import weakref
 
 import numpy as np
 import torch
@@ -118,11 +119,28 @@ def _spare_positions(encoder: Any) -> None:  # noqa: ANN401 - transformers publi
     encoder.neck.position_encoding.forward = _no_position
     position = getattr(encoder.backbone, _POSITION, None)
     if position is not None:
-        setattr(encoder.backbone, _POSITION, functools.cache(position))
+        setattr(encoder.backbone, _POSITION, _once(position))
 
 
-def _no_position(shape: torch.Size, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+def _no_position(
+    shape: torch.Size,
+    device: torch.device,
+    dtype: torch.dtype,
+    mask: torch.Tensor | None = None,  # noqa: ARG001 - transformers may pass it
+) -> torch.Tensor:
     return torch.zeros((), device=device, dtype=dtype).expand(shape)
+
+
+def _once(method: Callable[[Any], torch.Tensor]) -> Callable[[Any], torch.Tensor]:
+    """Remember what a method gives; not the network, whose memory is freed once it is dropped."""
+    of_network, known = weakref.WeakMethod(method), {}
+
+    def remembered(size_hw: Any) -> torch.Tensor:  # noqa: ANN401 - transformers publishes no types
+        if size_hw not in known:
+            known[size_hw] = cast('Callable[[Any], torch.Tensor]', of_network())(size_hw)
+        return known[size_hw]
+
+    return remembered
 
 
 def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types

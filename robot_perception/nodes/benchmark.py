@@ -24,7 +24,7 @@ from robot_perception.nodes.child import (
     run_node_process,
 )
 from robot_perception.nodes.messages import message_class, RosMessages
-from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline import PerceptionConfig, PIPELINE
 from robot_perception.pipeline.outputs import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, TIMING
 from robot_perception.pipeline.parameters import values_of
 
@@ -158,14 +158,14 @@ def _measure(probe: _Probe, executor: SingleThreadedExecutor, seed: int) -> dict
     total_s, timing = probe.see(executor, pixels)
     time.sleep(_PAUSE_S)
     stages = dict(zip(timing.stages, timing.last, strict=True))
-    models_s = stages['pipeline'] - stages['lifting']
+    models_s = stages[PIPELINE] - stages['lifting']
     return {
         'total': total_s,
         'models': models_s,
         'overhead': total_s - models_s,
         'image in: publish, DDS, wake': timing.age
         - stages['decode']
-        - stages['pipeline']
+        - stages[PIPELINE]
         - stages['publish'],
         'decode': stages['decode'],
         'lifting to 3D': stages['lifting'],

@@ -1,4 +1,4 @@
-"""The one thread that computes: newest frame in, every wanted output out."""
+"""The thread that computes: newest frame in, every wanted output out."""
 
 from __future__ import annotations
 

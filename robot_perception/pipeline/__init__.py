@@ -5,10 +5,19 @@ from robot_perception.pipeline.frames import place_image, Placement, TransformLo
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
-from robot_perception.pipeline.timing import StageTiming, Stopwatch, TimingWindow
+from robot_perception.pipeline.timing import (
+    PIPELINE,
+    seconds_of_pipeline,
+    STAGES,
+    StageTiming,
+    Stopwatch,
+    TimingWindow,
+)
 
 __all__ = [
+    'PIPELINE',
     'PRESETS',
+    'STAGES',
     'Networks',
     'PerceptionConfig',
     'PerceptionPipeline',
@@ -21,4 +30,5 @@ __all__ = [
     'load_networks',
     'place_image',
     'read_picture',
+    'seconds_of_pipeline',
 ]

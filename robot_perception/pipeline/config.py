@@ -340,7 +340,9 @@ class PerceptionConfig:
     parallel: bool = parameter(
         False,
         'Measure depth and encode the image for masks beside the detector, each with cpu_threads '
-        'threads. Small networks on a CPU with a core to spare gain by it; on a GPU nothing does.',
+        'threads (so not 0). Small networks on a CPU with a core to spare gain by it; on a GPU '
+        'nothing does. An image in which nothing is found is encoded in vain.',
+        live=True,
     )
     autostart: bool = parameter(
         True, 'Configure and activate the node when it starts.', startup=True
@@ -425,7 +427,6 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
         'cpu_threads': 1,
         'parallel': True,
         'features.model': 'demo',
-        'features.input_size': 112,
         'depth.model': 'demo',
         'detector.model': 'demo',
         'detector.max_overlap': 0.7,

@@ -44,14 +44,11 @@ from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.outline import Sight, sights_of
 from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
-from robot_perception.pipeline.side_by_side import Aside, OneByOne, SecondThread
-from robot_perception.pipeline.timing import Stopwatch
+from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
+from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.upright_box import unit_vector
 
-# As the walk of a frame is told; the last is the whole of it, which is less than the sum of the
-# others where some run side by side.
-_STAGES = ('features', 'depth', 'detector', 'segmenter', 'lifting', 'pipeline')
 # Of the threshold: what scores more may be an object that was there before.
 _FAINT = 0.5
 # Of the objects wanted: so many are looked at for boxes that overlap.
@@ -73,7 +70,7 @@ class PerceptionPipeline:
     """The four networks on one frame, from one upload of its pixels.
 
     They run one after the other, or with the parameter ``parallel`` what does not wait for the
-    detector (depth, and SAM 2's encoding of the image) beside it; what comes out is the same.
+    detector (depth, and SAM 2's encoding of the image) beside it: the scene is the same.
 
     `process` is for one thread at a time; `reconfigure` may be called from another meanwhile and
     takes effect with the next frame.
@@ -100,7 +97,6 @@ class PerceptionPipeline:
         self._fusion = DepthFusion()
         self._tracker = Tracker()
         self._motion = MotionMeter()
-        self._aside: Aside = SecondThread() if config.parallel else OneByOne()
         self._frames = 0
 
     @classmethod
@@ -238,7 +234,8 @@ class PerceptionPipeline:
         due = self._due(stages, config)
         extractor = self._features if Stages.FEATURES in due else None
         detector = self._detector if Stages.DETECTOR in due else None
-        segmenter = self._segmenter if Stages.SEGMENTER in due and detector else None
+        segmenter = self._segmenter if Stages.SEGMENTER in due else None
+        meanwhile = side_by_side if config.parallel else one_by_one
         features = depth = fit = detections = masks = None
 
         def encode(segmenter: Segmenter) -> None:
@@ -249,21 +246,24 @@ class PerceptionPipeline:
             with watch.stage('depth'):
                 return self._measure(frame, sensor_depth, camera, upwards, config)
 
-        with watch.stage('pipeline'), self._aside() as begin:
-            encoded = begin(partial(encode, segmenter)) if segmenter else None
-            measured = begin(measure) if Stages.DEPTH in due else None
-            if detector:
+        with watch.stage(PIPELINE), meanwhile() as begin:
+            measured = encoded = None
+            if segmenter is not None and detector is not None:
+                encoded = begin(partial(encode, segmenter))
+            if Stages.DEPTH in due:
+                measured = begin(measure)
+            if detector is not None:
                 with watch.stage('detector'):
                     detections = self._detect(detector, frame, config)
-            if segmenter and encoded and detections is not None:
-                if len(detections):
-                    encoded()
+                masks = None if segmenter is None else Masks.empty(frame.image.size_hw)
+            if segmenter is not None and encoded is not None and detections:
+                encoded()
                 with watch.stage('segmenter'):
                     masks = segmenter.segment(frame, detections.boxes_xyxy)
-            if extractor:
+            if extractor is not None:
                 with watch.stage('features'):
                     features = extractor.extract(frame)
-            if measured:
+            if measured is not None:
                 depth, fit = measured()
             with watch.stage('lifting'):
                 objects = _objects(detections, masks, depth, camera, upwards)
@@ -284,7 +284,7 @@ class PerceptionPipeline:
             objects=objects,
             depth_fit=fit,
             ground=ground,
-            timing_s={name: watch.seconds[name] for name in _STAGES if name in watch.seconds},
+            timing_s=_in_order(watch.seconds),
         )
 
     def due(self, stages: Stages) -> Stages:
@@ -339,6 +339,11 @@ class PerceptionPipeline:
             ground = _ground(predicted, camera, up, config)
             return self._fusion.stand(predicted, ground, height_m)
         return predicted, None
+
+
+def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
+    """Tell stages in the same order, whichever thread was first."""
+    return {name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds}
 
 
 def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:

@@ -1,63 +1,60 @@
-"""Two things at once, or one after the other."""
+"""Work whose result is asked for later: done when it is asked for, or meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
-import functools
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 _Result = TypeVar('_Result')
 
 
 class Begin(Protocol):
-    """Begins work, and gives what waits for its result or raises its error."""
+    """Takes work, and gives what waits for its result or raises its error; to be asked once."""
 
     def __call__(self, work: Callable[[], _Result]) -> Callable[[], _Result]:
-        """Begin ``work``."""
+        """Take ``work``."""
 
 
-class Aside(Protocol):
-    """Where work is done that somebody asks for later."""
+@contextmanager
+def one_by_one() -> Iterator[Begin]:
+    """Do work when its result is asked for, and not at all where nobody asks."""
 
-    def __call__(self) -> AbstractContextManager[Begin]:
-        """Give what begins work; at the end nothing that was begun goes on."""
+    def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
+        return work
 
-
-class OneByOne:
-    """Work is done when its result is asked for, and not at all where nobody asks."""
-
-    @contextmanager
-    def __call__(self) -> Iterator[Begin]:
-        """Give what remembers work until then."""
-
-        def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
-            return functools.cache(work)
-
-        yield begin
+    yield begin
 
 
-class SecondThread:
-    """Work is done at once by one other thread, in the order it was begun."""
+@contextmanager
+def side_by_side() -> Iterator[Begin]:
+    """Do work at once on another thread, in the order it was begun; the thread ends at the end.
 
-    def __init__(self) -> None:
-        """Start nothing yet: the thread starts with the first work and ends with this object."""
-        self._thread = ThreadPoolExecutor(1, 'perception_aside')
+    An error of work that nobody asked for is raised at the end. After an error of the caller what
+    runs is waited for, and what does not run yet is left out.
+    """
+    # Held here alone: results that held their futures would, by the traceback of an error, hold
+    # themselves, and all that the caller holds.
+    begun: dict[object, Future[Any]] = {}
 
-    @contextmanager
-    def __call__(self) -> Iterator[Begin]:
-        """Give what hands work over; at the end wait for what runs, leave out what does not yet."""
-        begun: list[Future[Any]] = []
+    with ThreadPoolExecutor(1, 'perception_beside') as pool:
 
         def begin(work: Callable[[], _Result]) -> Callable[[], _Result]:
-            future = self._thread.submit(work)
-            begun.append(future)
-            return future.result
+            ticket = object()
+            begun[ticket] = pool.submit(work)
+
+            def result() -> _Result:
+                finished: _Result = begun.pop(ticket).result()
+                return finished
+
+            return result
 
         try:
             yield begin
+            while begun:
+                begun.popitem()[1].result()
         finally:
-            for future in begun:
+            for future in begun.values():
                 future.cancel()
-            wait(begun)
+            begun.clear()

@@ -28,7 +28,7 @@ def without_strays(values: AnyArray, least: float) -> BoolArray:
         (N,) bool.
 
     """
-    ranks = np.rint(_LOW_MEDIAN_HIGH * (len(values) - 1)).astype(np.int64)
+    ranks = (_LOW_MEDIAN_HIGH * (len(values) - 1)).astype(np.int64)
     low, median, high = np.partition(values, ranks)[ranks]
     width = max(least, float(high - low) / _PARTS)
     places = np.rint((values - median) / width)
@@ -37,7 +37,7 @@ def without_strays(values: AnyArray, least: float) -> BoolArray:
     near = np.clip(places, -reach, reach).astype(np.int64) + reach
     counts = np.bincount(near, minlength=2 * reach + 1)
     filled = counts >= _LEAST_SHARE * len(values)
-    # Of two halves with a gap between them the median is neither.
+    # Between two parts with a gap the median may be a stray.
     start = reach if filled[reach] else int(counts.argmax())
     after = np.flatnonzero(~filled[start + 1 :])
     before = np.flatnonzero(~filled[:start][::-1])

@@ -11,6 +11,17 @@ import time
 
 import numpy as np
 
+# Stages of a pipeline, as the walk of a frame is told, and the whole of them.
+STAGES = ('features', 'depth', 'detector', 'segmenter', 'lifting')
+PIPELINE = 'pipeline'
+
+
+def seconds_of_pipeline(timing_s: Mapping[str, float]) -> float:
+    """Tell how long all stages took together; results of earlier versions know the parts alone."""
+    if PIPELINE in timing_s:
+        return timing_s[PIPELINE]
+    return sum(timing_s.get(stage, 0.0) for stage in STAGES)
+
 
 class Stopwatch:
     """Seconds of named stages of one frame; two threads may time different ones."""

@@ -184,6 +184,15 @@ def test_times_are_asked_for_only_with_a_limit():
     assert compare(scenes(), slow, Limits(slowdown=4.1)).same
 
 
+def test_what_runs_side_by_side_is_timed_as_a_whole():
+    """Results of earlier versions tell the parts alone, which then ran one after the other."""
+    parts = {'decode': 0.01, 'depth': 0.03, 'detector': 0.05}
+    before = [replace(one, timing_s=parts) for one in scenes()]
+    after = [replace(one, timing_s={**parts, 'pipeline': 0.05}) for one in scenes()]
+    assert compare(before, after).times_ms['frame'] == pytest.approx((90, 60))
+    assert compare(after, after).times_ms['frame'] == pytest.approx((60, 60))
+
+
 def test_pictures_of_two_sizes():
     small = Scene(Image(np.zeros((8, 8, 3), np.uint8), 10**9))
     with pytest.raises(InputError, match=r'frame 1000000000: expected pictures of one size'):

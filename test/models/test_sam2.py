@@ -1,3 +1,6 @@
+import gc
+import weakref
+
 from checkpoints import picture, raw_network, rewrite_config, rewrite_weights
 import numpy as np
 import pytest
@@ -56,10 +59,21 @@ def test_encodings_of_place_are_reckoned_once(tiny, monkeypatch):
     adapter.segment(Frame(IMAGE), BOXES)
     encoder = adapter._network.module.vision_encoder
     monkeypatch.setattr(type(encoder.backbone), '_get_pos_embed', None)
-    monkeypatch.setattr(
-        type(encoder.neck.position_encoding), 'build_sine_position_embedding', None
-    )
+    monkeypatch.setattr(type(encoder.neck.position_encoding), 'forward', None)
     assert len(adapter.segment(Frame(IMAGE), BOXES)) == 3
+
+
+def test_what_is_remembered_does_not_keep_the_network(tiny):
+    adapter = build(tiny['segmenter'])
+    adapter.segment(Frame(IMAGE), BOXES)
+    backbone = weakref.ref(adapter._network.module.vision_encoder.backbone)
+    gc.collect()
+    gc.disable()
+    try:
+        del adapter
+        assert backbone() is None
+    finally:
+        gc.enable()
 
 
 def test_no_boxes_ask_nothing(tiny, monkeypatch):

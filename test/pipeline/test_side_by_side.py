@@ -1,13 +1,17 @@
 """Work that is asked for later, and a pipeline that does some of it meanwhile."""
 
+import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
 
 from robot_perception import PerceptionPipeline
+from robot_perception.core import Detections
 from robot_perception.core.errors import ModelError
+from robot_perception.models.frame import Frame
 from robot_perception.models.stub import (
     StubDepthEstimator,
     StubDetector,
@@ -15,43 +19,52 @@ from robot_perception.models.stub import (
     StubSegmenter,
 )
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.side_by_side import OneByOne, SecondThread
+from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
 from robot_perception.world import render
 
 PATIENCE_S = 10
 
 
-def test_one_by_one_works_when_asked_and_once():
+def test_one_by_one_works_when_asked():
     calls = []
-    with OneByOne()() as begin:
+    with one_by_one() as begin:
         asked = begin(lambda: calls.append('asked') or 'answer')
         begin(lambda: calls.append('never'))
         assert calls == []
-        assert (asked(), asked()) == ('answer', 'answer')
+        assert asked() == 'answer'
     assert calls == ['asked']
 
 
-def test_a_second_thread_works_at_once_and_in_order():
-    here, order = threading.get_ident(), []
-    with SecondThread()() as begin:
-        first = begin(lambda: order.append('first') or threading.get_ident())
-        second = begin(lambda: order.append('second') or threading.get_ident())
-        assert second() == first() != here
+def test_side_by_side_works_at_once_and_in_order_on_a_thread_that_ends():
+    here, order = threading.current_thread(), []
+    with side_by_side() as begin:
+        first = begin(lambda: order.append('first') or threading.current_thread())
+        second = begin(lambda: order.append('second') or threading.current_thread())
+        there = second()
+        assert there is first()
+        assert there is not here
     assert order == ['first', 'second']
+    assert not there.is_alive()
 
 
 def test_an_error_comes_to_who_asks():
-    aside = SecondThread()
-    with aside() as begin:
-        result = begin(lambda: 1 / 0)
+    with side_by_side() as begin:
+        failed, fine = begin(lambda: 1 / 0), begin(lambda: 'goes on')
         with pytest.raises(ZeroDivisionError):
-            result()
-    with aside() as begin:
-        assert begin(lambda: 'goes on')() == 'goes on'
+            failed()
+        assert fine() == 'goes on'
+
+
+def test_an_error_that_nobody_asks_for_comes_at_the_end():
+    reached = []
+    with pytest.raises(ZeroDivisionError), side_by_side() as begin:  # noqa: PT012 - the end raises
+        begin(lambda: 1 / 0)
+        reached.append('end')
+    assert reached == ['end']
 
 
 def test_nothing_goes_on_after_the_end():
-    aside, begun, go_on = SecondThread(), threading.Event(), threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
     done = []
 
     def work():
@@ -60,7 +73,7 @@ def test_nothing_goes_on_after_the_end():
         done.append('begun')
 
     def fail():
-        with aside() as begin:
+        with side_by_side() as begin:
             begin(work)
             begin(lambda: done.append('not begun'))
             assert begun.wait(PATIENCE_S)
@@ -84,58 +97,140 @@ def stubs(**networks):
     return PerceptionPipeline(config, **networks)
 
 
-def test_depth_and_encoding_do_not_wait_for_the_detector():
-    """Each waits for the other, so that one after the other would never end."""
-    met = threading.Barrier(2, timeout=PATIENCE_S)
+BLACK = np.zeros((48, 64, 3), np.uint8)
+
+
+class Meeting:
+    """Of two networks each waits until the other runs, so that one after the other never ends."""
+
+    def __init__(self):
+        self.barrier = threading.Barrier(2, timeout=PATIENCE_S)
+
+    def come(self):
+        self.barrier.wait()
+        time.sleep(0.2)
+
+
+def test_depth_does_not_wait_for_the_detector():
+    meeting = Meeting()
 
     class Depth(StubDepthEstimator):
         def estimate(self, frame):
-            met.wait()
-            time.sleep(0.2)
+            meeting.come()
             return super().estimate(frame)
 
     class Detector(StubDetector):
         def detect(self, frame, **settings):
-            met.wait()
-            time.sleep(0.2)
+            meeting.come()
             return super().detect(frame, **settings)
 
-    scene = stubs(depth=Depth(), detector=Detector()).process(np.zeros((48, 64, 3), np.uint8))
+    scene = stubs(depth=Depth(), detector=Detector()).process(BLACK)
     assert scene.depth is not None
     *stages_s, whole_s = scene.timing_s.values()
     assert whole_s < sum(stages_s)
 
 
-def test_masks_wait_for_the_encoding():
-    class Segmenter(StubSegmenter):
-        encoded_in = None
+def test_encoding_does_not_wait_for_the_detector_but_masks_wait_for_it():
+    meeting, encoded_in = Meeting(), []
 
+    class Segmenter(StubSegmenter):
         def encode(self, frame):
-            threading.Event().wait(0.1)
-            self.encoded_in = threading.get_ident()
+            meeting.come()
+            encoded_in.append(threading.get_ident())
 
         def segment(self, frame, boxes_xyxy):
-            assert self.encoded_in not in {None, threading.get_ident()}
+            assert encoded_in
+            assert encoded_in != [threading.get_ident()]
             return super().segment(frame, boxes_xyxy)
 
-    assert len(stubs(segmenter=Segmenter()).process(np.zeros((48, 64, 3), np.uint8)).masks)
+    class Detector(StubDetector):
+        def detect(self, frame, **settings):
+            meeting.come()
+            return super().detect(frame, **settings)
+
+    scene = stubs(segmenter=Segmenter(), detector=Detector()).process(BLACK)
+    assert len(scene.masks) == len(scene.detections) > 0
 
 
-def test_a_network_that_fails_beside_fails_the_frame_alone():
-    class Depth(StubDepthEstimator):
-        fails = True
+def test_without_objects_the_segmenter_is_asked_for_nothing():
+    class Segmenter(StubSegmenter):
+        segment = None
 
-        def estimate(self, frame):
-            if self.fails:
-                raise ModelError('depth: expected finite numbers, got NaN.')
-            return super().estimate(frame)
+    class Detector(StubDetector):
+        def detect(self, frame, **settings):
+            return Detections.empty()
 
-    depth = Depth()
-    pipeline = stubs(depth=depth)
-    with pytest.raises(ModelError, match='finite numbers'):
-        pipeline.process(np.zeros((48, 64, 3), np.uint8))
-    depth.fails = False
-    assert pipeline.process(np.zeros((48, 64, 3), np.uint8)).depth is not None
+    for parallel in (False, True):
+        pipeline = stubs(segmenter=Segmenter(), detector=Detector())
+        pipeline.reconfigure(PerceptionConfig.from_preset('stub', {'parallel': parallel}))
+        masks = pipeline.process(BLACK).masks
+        assert (len(masks), masks.size_hw) == (0, (48, 64))
+
+
+class Failing:
+    """Fails while it is told to."""
+
+    fails = True
+
+    def fail(self):
+        if self.fails:
+            raise ModelError(f'{type(self).__name__}: expected finite numbers, got NaN.')
+
+
+class FailingDepth(Failing, StubDepthEstimator):
+    def estimate(self, frame):
+        self.fail()
+        return super().estimate(frame)
+
+
+class FailingDetector(Failing, StubDetector):
+    def detect(self, frame, **settings):
+        self.fail()
+        return super().detect(frame, **settings)
+
+
+class FailingSegmenter(Failing, StubSegmenter):
+    def encode(self, frame):
+        self.fail()
+
+
+@pytest.mark.parametrize(
+    ('name', 'network'),
+    [('depth', FailingDepth), ('detector', FailingDetector), ('segmenter', FailingSegmenter)],
+)
+def test_a_network_that_fails_fails_the_frame_alone_and_frees_it(name, network, monkeypatch):
+    network, images = network(), []
+    pipeline = stubs(**{name: network})
+
+    class Watched(Frame):
+        def __init__(self, image):
+            super().__init__(image)
+            images.append(weakref.ref(self))
+
+    monkeypatch.setattr('robot_perception.pipeline.pipeline.Frame', Watched)
+    gc.disable()
+    try:
+        with pytest.raises(ModelError, match='finite numbers') as raised:
+            pipeline.process(BLACK)
+        del raised
+        assert images.pop()() is None
+    finally:
+        gc.enable()
+    network.fails = False
+    scene = pipeline.process(BLACK)
+    assert (scene.depth is not None, len(scene.masks)) == (True, 3)
+
+
+def test_skipped_stages_stay_skipped_beside_others():
+    pipeline = stubs()
+    pipeline.reconfigure(
+        PerceptionConfig.from_preset(
+            'stub', {'parallel': True, 'depth.every_k': 2, 'segmenter.every_k': 3}
+        )
+    )
+    scenes = [pipeline.process(BLACK) for _ in range(4)]
+    assert [scene.depth is not None for scene in scenes] == [True, False, True, False]
+    assert [scene.masks is not None for scene in scenes] == [True, False, False, True]
 
 
 def test_what_runs_beside_gives_the_same():

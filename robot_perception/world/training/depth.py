@@ -21,6 +21,8 @@ from robot_perception.world.vocabulary import CLASS_NAMES, SCENE_TYPES
 _PATCH = 14
 _ROWS, _COLUMNS = 12, 16
 _HEIGHT, _WIDTH = _ROWS * _PATCH, _COLUMNS * _PATCH
+# Features tell the type of a scene from fewer patches as well, in half the time.
+_FEATURES_HEIGHT, _FEATURES_WIDTH = 8 * _PATCH, 10 * _PATCH
 _HIDDEN, _LAYERS = 160, 5
 _MAX_DEPTH_M = 8
 _SLOPE_WEIGHT = 0.5
@@ -50,9 +52,9 @@ _DEPTH_PREPROCESSOR: Mapping[str, Any] = {
 _FEATURES_PREPROCESSOR: Mapping[str, Any] = {
     **_PIXELS,
     'image_processor_type': 'BitImageProcessor',
-    'size': {'shortest_edge': _HEIGHT},
+    'size': {'shortest_edge': _FEATURES_HEIGHT},
     'do_center_crop': True,
-    'crop_size': {'height': _HEIGHT, 'width': _WIDTH},
+    'crop_size': {'height': _FEATURES_HEIGHT, 'width': _FEATURES_WIDTH},
 }
 # As the adapter brings pictures to the network.
 _preprocess = Preprocessor(
