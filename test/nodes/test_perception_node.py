@@ -742,7 +742,9 @@ class TestConnections:
         other = Graph()
         try:
             other.publisher('image', 'sensor_msgs/msg/CompressedImage')
-            graph.spin(1.0)
+            graph.spin_until(
+                lambda: graph.node.get_publishers_info_by_topic('/image'), 'discovery'
+            )
             _, message, _ = graph.statuses()['connections']
         finally:
             other.close()
