@@ -17,6 +17,7 @@ from robot_perception.cli.seeds import read_seeds
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.cli.world import read_size_hw
 from robot_perception.core.errors import ConfigError, InputError
+from robot_perception.pipeline.memory import keep_freed_memory
 from robot_perception.viewer.atomic import make_folder, unwritable
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _world(arguments: argparse.Namespace) -> Job:
     seeds = _seeds(arguments.world)
     truths = _truths(seeds, size_hw)
     _check_writable(arguments.output)
+    # As the node does, so that times are those of the node.
+    keep_freed_memory()
     examiner = evaluation.Examiner.load(config, given)
     if config.caveat:
         print(f'note: {config.caveat}', file=sys.stderr)

@@ -16,6 +16,7 @@ from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import CameraModel, Scene
 from robot_perception.core.errors import ConfigError, PerceptionError
 from robot_perception.pipeline import PerceptionPipeline, read_picture
+from robot_perception.pipeline.memory import keep_freed_memory
 from robot_perception.viewer import scene_to_dict, write_scene
 
 _EXIT_PARTLY = 3
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = read_settings(arguments)
     if not 0 < arguments.hfov < 180:  # noqa: PLR2004 - a pinhole sees less than a half space
         raise ConfigError(f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.')
+    keep_freed_memory()
     pipeline = PerceptionPipeline.load(config)
     if config.caveat:
         print(f'note: {config.caveat}', file=sys.stderr)

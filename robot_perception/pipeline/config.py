@@ -339,9 +339,9 @@ class PerceptionConfig:
     )
     parallel: bool = parameter(
         False,
-        'Measure depth and encode the image for masks beside the detector, each with cpu_threads '
-        'threads (so not 0). Small networks on a CPU with a core to spare gain by it; on a GPU '
-        'nothing does. An image in which nothing is found is encoded in vain.',
+        'Make masks and features beside boxes and depth, each with cpu_threads threads (so not '
+        '0). Small networks on a CPU with a core to spare gain by it; on a GPU nothing does. An '
+        'image in which nothing is found is encoded for masks in vain.',
         live=True,
     )
     autostart: bool = parameter(

@@ -69,8 +69,8 @@ class Stages(Flag):
 class PerceptionPipeline:
     """The four networks on one frame, from one upload of its pixels.
 
-    They run one after the other, or with the parameter ``parallel`` what does not wait for the
-    detector (depth, and SAM 2's encoding of the image) beside it: the scene is the same.
+    They run one after the other, or with the parameter ``parallel`` SAM 2 and DINOv2 beside
+    detector, depth and lifting: the scene is the same.
 
     `process` is for one thread at a time; `reconfigure` may be called from another meanwhile and
     takes effect with the next frame.
@@ -235,36 +235,26 @@ class PerceptionPipeline:
         extractor = self._features if Stages.FEATURES in due else None
         detector = self._detector if Stages.DETECTOR in due else None
         segmenter = self._segmenter if Stages.SEGMENTER in due else None
-        meanwhile = side_by_side if config.parallel else one_by_one
         features = depth = fit = detections = masks = None
-
-        def encode(segmenter: Segmenter) -> None:
-            with watch.stage('segmenter'):
-                segmenter.encode(frame)
-
-        def measure() -> tuple[Depth | None, DepthFit | None]:
-            with watch.stage('depth'):
-                return self._measure(frame, sensor_depth, camera, upwards, config)
-
+        meanwhile = side_by_side if config.parallel else one_by_one
         with watch.stage(PIPELINE), meanwhile() as begin:
-            measured = encoded = None
+            segmented = extracted = None
             if segmenter is not None and detector is not None:
-                encoded = begin(partial(encode, segmenter))
-            if Stages.DEPTH in due:
-                measured = begin(measure)
+                # Nobody asks for it: masks find what it left behind, or do it themselves.
+                begin(watch.timing('segmenter', partial(segmenter.encode, frame)))
+            if extractor is not None:
+                extracted = begin(watch.timing('features', partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage('detector'):
                     detections = self._detect(detector, frame, config)
-                masks = None if segmenter is None else Masks.empty(frame.image.size_hw)
-            if segmenter is not None and encoded is not None and detections:
-                encoded()
-                with watch.stage('segmenter'):
-                    masks = segmenter.segment(frame, detections.boxes_xyxy)
-            if extractor is not None:
-                with watch.stage('features'):
-                    features = extractor.extract(frame)
-            if measured is not None:
-                depth, fit = measured()
+                if segmenter is not None:
+                    segment = partial(segmenter.segment, frame, detections.boxes_xyxy)
+                    segmented = begin(watch.timing('segmenter', segment))
+            if Stages.DEPTH in due:
+                with watch.stage('depth'):
+                    depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
+            if segmented is not None:
+                masks = segmented()
             with watch.stage('lifting'):
                 objects = _objects(detections, masks, depth, camera, upwards)
                 objects = self._motion.follow(objects, frame.image.stamp_ns, fixed)
@@ -273,6 +263,8 @@ class PerceptionPipeline:
                     if config.points.remove_ground
                     else None
                 )
+            if extracted is not None:
+                features = extracted()
         self._frames += 1
         return Scene(
             image=frame.image,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 import threading
 import time
+from typing import TypeVar
 
 import numpy as np
+
+_Result = TypeVar('_Result')
 
 # Stages of a pipeline, as the walk of a frame is told, and the whole of them.
 STAGES = ('features', 'depth', 'detector', 'segmenter', 'lifting')
@@ -39,6 +42,15 @@ class Stopwatch:
         finally:
             elapsed = time.perf_counter() - start
             self._seconds[name] = self._seconds.get(name, 0.0) + elapsed
+
+    def timing(self, name: str, work: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Give ``work`` that is timed as a stage when it is done."""
+
+        def timed() -> _Result:
+            with self.stage(name):
+                return work()
+
+        return timed
 
     @property
     def seconds(self) -> Mapping[str, float]:

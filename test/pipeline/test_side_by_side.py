@@ -111,26 +111,7 @@ class Meeting:
         time.sleep(0.2)
 
 
-def test_depth_does_not_wait_for_the_detector():
-    meeting = Meeting()
-
-    class Depth(StubDepthEstimator):
-        def estimate(self, frame):
-            meeting.come()
-            return super().estimate(frame)
-
-    class Detector(StubDetector):
-        def detect(self, frame, **settings):
-            meeting.come()
-            return super().detect(frame, **settings)
-
-    scene = stubs(depth=Depth(), detector=Detector()).process(BLACK)
-    assert scene.depth is not None
-    *stages_s, whole_s = scene.timing_s.values()
-    assert whole_s < sum(stages_s)
-
-
-def test_encoding_does_not_wait_for_the_detector_but_masks_wait_for_it():
+def test_encoding_does_not_wait_for_the_detector():
     meeting, encoded_in = Meeting(), []
 
     class Segmenter(StubSegmenter):
@@ -139,29 +120,54 @@ def test_encoding_does_not_wait_for_the_detector_but_masks_wait_for_it():
             encoded_in.append(threading.get_ident())
 
         def segment(self, frame, boxes_xyxy):
-            assert encoded_in
-            assert encoded_in != [threading.get_ident()]
+            assert encoded_in == [threading.get_ident()]
             return super().segment(frame, boxes_xyxy)
 
     class Detector(StubDetector):
         def detect(self, frame, **settings):
             meeting.come()
+            assert not encoded_in or encoded_in != [threading.get_ident()]
             return super().detect(frame, **settings)
 
     scene = stubs(segmenter=Segmenter(), detector=Detector()).process(BLACK)
     assert len(scene.masks) == len(scene.detections) > 0
+    *stages_s, whole_s = scene.timing_s.values()
+    assert whole_s < sum(stages_s)
 
 
-def test_without_objects_the_segmenter_is_asked_for_nothing():
+@pytest.mark.parametrize('other', ['segmenter', 'features'])
+def test_masks_and_features_do_not_wait_for_depth(other):
+    meeting = Meeting()
+
+    class Depth(StubDepthEstimator):
+        def estimate(self, frame):
+            meeting.come()
+            return super().estimate(frame)
+
     class Segmenter(StubSegmenter):
-        segment = None
+        def segment(self, frame, boxes_xyxy):
+            meeting.come()
+            return super().segment(frame, boxes_xyxy)
 
+    class Features(StubFeatureExtractor):
+        def extract(self, frame):
+            meeting.come()
+            return super().extract(frame)
+
+    network = {'segmenter': Segmenter, 'features': Features}[other]()
+    scene = stubs(depth=Depth(), **{other: network}).process(BLACK)
+    assert scene.features is not None
+    assert scene.depth is not None
+    assert len(scene.masks) > 0
+
+
+def test_without_objects_there_are_masks_of_none():
     class Detector(StubDetector):
         def detect(self, frame, **settings):
             return Detections.empty()
 
     for parallel in (False, True):
-        pipeline = stubs(segmenter=Segmenter(), detector=Detector())
+        pipeline = stubs(detector=Detector())
         pipeline.reconfigure(PerceptionConfig.from_preset('stub', {'parallel': parallel}))
         masks = pipeline.process(BLACK).masks
         assert (len(masks), masks.size_hw) == (0, (48, 64))
