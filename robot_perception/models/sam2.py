@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
-import weakref
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +16,11 @@ from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor
 from robot_perception.models.resize import check_input_size, Exactly, SizeHW
+from robot_perception.models.sam2_encoder import spare_work
 
 _STRIDE = 32
 # Beyond about this many boxes in one call the decoder only gets slower.
 _BOXES_PER_CALL = 8
-# Private in transformers, so that another version may lack it.
-_POSITION = '_get_pos_embed'
 
 
 class Sam2:
@@ -45,7 +42,7 @@ class Sam2:
             precision=precision,
             edit=(lambda config: _set_side(config, input_size)) if input_size else None,
         )
-        _spare_positions(self._network.module.vision_encoder)
+        spare_work(self._network.module.vision_encoder)
         self._side = int(self._network.module.config.prompt_encoder_config.image_size)
         rule = Exactly(self._side, self._side)
         self._pixels = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalise=True)
@@ -108,39 +105,6 @@ class Sam2:
             full = functional.interpolate(logits, size_hw, mode='bilinear', align_corners=False)
             pixels = (full[:, 0] > 0).cpu().numpy()
         return Masks(pixels, self._network.to_numpy(scores).clip(0, 1))
-
-
-def _spare_positions(encoder: Any) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Reckon encodings of place once, or not at all; they depend on the size of the input alone.
-
-    transformers reckons them anew for each image: a sixth of the time of the demo's encoder. Those
-    of the neck are for the memory of a video, which is not used here.
-    """
-    encoder.neck.position_encoding.forward = _no_position
-    position = getattr(encoder.backbone, _POSITION, None)
-    if position is not None:
-        setattr(encoder.backbone, _POSITION, _once(position))
-
-
-def _no_position(
-    shape: torch.Size,
-    device: torch.device,
-    dtype: torch.dtype,
-    mask: torch.Tensor | None = None,  # noqa: ARG001 - transformers may pass it
-) -> torch.Tensor:
-    return torch.zeros((), device=device, dtype=dtype).expand(shape)
-
-
-def _once(method: Callable[[Any], torch.Tensor]) -> Callable[[Any], torch.Tensor]:
-    """Remember what a method gives; not the network, whose memory is freed once it is dropped."""
-    of_network, known = weakref.WeakMethod(method), {}
-
-    def remembered(size_hw: Any) -> torch.Tensor:  # noqa: ANN401 - transformers publishes no types
-        if size_hw not in known:
-            known[size_hw] = cast('Callable[[Any], torch.Tensor]', of_network())(size_hw)
-        return known[size_hw]
-
-    return remembered
 
 
 def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types
