@@ -42,7 +42,7 @@ def figures():
     [
         ('detector', 'AP50', 0.82),
         ('detector', 'AP', 0.6),
-        ('depth', 'delta1', 0.85),
+        ('depth', 'delta1', 0.93),
         ('masks', 'IoU, true boxes', 0.8),
         ('masks', 'IoU, predicted boxes', 0.8),
         ('features', 'scene type by nearest neighbour', 0.9),
@@ -54,7 +54,7 @@ def test_they_are_good(figures, group, name, floor):
 
 @pytest.mark.parametrize(
     ('group', 'name', 'ceiling'),
-    [('depth', 'AbsRel', 0.13), ('3D', 'centroid error, median', 12)],
+    [('depth', 'AbsRel', 0.09), ('3D', 'centroid error, median', 8)],
 )
 def test_they_are_not_far_off(figures, group, name, ceiling):
     assert figures[group, name] < ceiling
