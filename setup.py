@@ -60,7 +60,7 @@ setup(
             'mypy>=1.15',
             'pillow>=10.1',
             'pycocotools>=2.0.8',
-            'pytest>=8',
+            'pytest>=8.4',
             'ruff>=0.14',
             'scipy>=1.11',
             'types-PyYAML',

@@ -57,6 +57,14 @@ def imports_of(file):
             )
 
 
+def modules_imported_by(file):
+    for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module != 'robot_perception':
+            yield str(node.module)
+
+
 def files_by_room():
     return [
         (file.relative_to(PACKAGE).parts[0], file)
@@ -82,14 +90,19 @@ def test_imports_run_one_way(room, file):
                 assert parts[0] in CORE_MAY_IMPORT, f'{file} imports {name}'
 
 
-def test_no_room_is_a_drawer():
+def test_no_package_is_a_drawer():
     names = {file.stem for _, file in files_by_room()}
     assert not names & {'utils', 'util', 'helpers', 'common', 'misc'}
-    assert (
-        not (PACKAGE / 'msg' / '__init__.py').exists()
-        or not (PACKAGE / 'msg').is_dir()
-        or (PACKAGE / 'msg' / '_scene.py').exists()
-    )
+
+
+@pytest.mark.parametrize(('room', 'file'), files_by_room(), ids=lambda value: str(value)[-40:])
+def test_imports_between_packages_go_through_their_init(room, file):
+    for module in modules_imported_by(file):
+        parts = module.split('.')
+        if parts[0] == 'robot_perception' and parts[1:] and parts[1] != room:
+            assert PACKAGE.joinpath(*parts[1:], '__init__.py').exists(), (
+                f'{file}: import what it needs from robot_perception.{parts[1]}, not from {module}'
+            )
 
 
 @pytest.mark.parametrize(

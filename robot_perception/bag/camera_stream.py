@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 import struct
 
-from robot_perception.pipeline.depth_history import DepthHistory
-from robot_perception.sources import Role
-from robot_perception.sources.bag_salvage import BagMessage
+from robot_perception.pipeline import DepthHistory
+from robot_perception.sources import BagMessage, Role
 
 _NANOSECONDS = 1_000_000_000
 _STAMP = {0: struct.Struct('>iI'), 1: struct.Struct('<iI')}

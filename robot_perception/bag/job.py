@@ -11,12 +11,9 @@ import re
 from typing import Any
 
 from robot_perception import __version__
-from robot_perception.core.errors import ConfigError
-from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.outputs import Output, OUTPUTS, TIMING
-from robot_perception.pipeline.parameters import values_of
-from robot_perception.sources import TopicWish
-from robot_perception.sources.bag_writer import Storage
+from robot_perception.core import ConfigError
+from robot_perception.pipeline import Output, OUTPUTS, PerceptionConfig, TIMING, values_of
+from robot_perception.sources import Storage, TopicWish
 
 # Times are never the same twice; without them equal recordings give equal bags.
 REPRODUCIBLE = tuple(output.topic for output in OUTPUTS if output is not TIMING)

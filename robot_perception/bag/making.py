@@ -5,7 +5,7 @@ from __future__ import annotations
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.unfinished import Row
 from robot_perception.conversions import header_message, label_info_message
-from robot_perception.pipeline.outputs import (
+from robot_perception.pipeline import (
     LABEL_INFO,
     LABEL_INFO_TYPE,
     MarkerMemory,

@@ -16,11 +16,9 @@ from robot_perception.bag.recording import Heard, Recording
 from robot_perception.bag.report import BagReport, Counts
 from robot_perception.bag.seeing import Seer
 from robot_perception.bag.unfinished import Row, UnfinishedBag
-from robot_perception.core.errors import DamagedBagError, OutputError, SourceError
-from robot_perception.pipeline import Stopwatch
-from robot_perception.pipeline.outputs import Published
-from robot_perception.sources.bag_salvage import BagMessage
-from robot_perception.sources.typestore import message_store, Typestore
+from robot_perception.core import DamagedBagError, OutputError, SourceError
+from robot_perception.pipeline import Published, Stopwatch
+from robot_perception.sources import BagMessage, message_store, Typestore
 
 # Frames between two threads: enough that none waits for a short pause of the other.
 _AHEAD = 3

@@ -11,14 +11,17 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.bag.stamped import stamped, StampedReader
-from robot_perception.core import Image, Scene
-from robot_perception.core.errors import InputError, SourceError
-from robot_perception.pipeline.outputs import OUTPUTS
-from robot_perception.sources.bag_file import BagTopic, open_bag
-from robot_perception.sources.bag_source import described
-from robot_perception.sources.bag_topics import choose_topics, TopicWish
-from robot_perception.sources.sample import Role
-from robot_perception.sources.typestore import message_store
+from robot_perception.core import Image, InputError, Scene, SourceError
+from robot_perception.pipeline import OUTPUTS
+from robot_perception.sources import (
+    BagTopic,
+    choose_topics,
+    described,
+    message_store,
+    open_bag,
+    Role,
+    TopicWish,
+)
 
 NODE = '/perception'
 _SCENE, _FEATURES = 'scene', 'features'

@@ -10,13 +10,17 @@ from typing import Literal
 
 from robot_perception.bag.camera_stream import camera_frames, CameraFrame, IMAGES
 from robot_perception.bag.job import BagJob
-from robot_perception.core.errors import DamagedBagError, SourceError
-from robot_perception.sources import Role
-from robot_perception.sources.bag_file import BagTopic, Definition, open_bag
-from robot_perception.sources.bag_salvage import BagMessage
-from robot_perception.sources.bag_source import described
-from robot_perception.sources.bag_topics import choose_topics
-from robot_perception.sources.typestore import Typestore
+from robot_perception.core import DamagedBagError, SourceError
+from robot_perception.sources import (
+    BagMessage,
+    BagTopic,
+    choose_topics,
+    Definition,
+    described,
+    open_bag,
+    Role,
+    Typestore,
+)
 
 _NANOSECONDS = 1_000_000_000
 _INFO = 'sensor_msgs/msg/CameraInfo'

@@ -11,17 +11,21 @@ from robot_perception.bag.camera_stream import CameraFrame
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.recording import Heard
 from robot_perception.bag.report import Counts
-from robot_perception.conversions import RosbagsFactory, to_transforms
-from robot_perception.conversions.messages import Message
-from robot_perception.core import TransformBuffer
-from robot_perception.core.errors import ConversionError
-from robot_perception.pipeline import PerceptionPipeline, PIPELINE
-from robot_perception.pipeline.calibration import CalibrationKeeper
-from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
-from robot_perception.pipeline.frame_timer import FrameTimer
-from robot_perception.pipeline.outputs import MarkerMemory, Published, TIMING
-from robot_perception.pipeline.sensor_depth import DepthCamera
-from robot_perception.sources.typestore import Typestore
+from robot_perception.conversions import Message, RosbagsFactory, to_transforms
+from robot_perception.core import ConversionError, TransformBuffer
+from robot_perception.pipeline import (
+    CalibrationKeeper,
+    DepthCamera,
+    FrameProcessor,
+    FrameTimer,
+    MarkerMemory,
+    PerceptionPipeline,
+    PIPELINE,
+    Processed,
+    Published,
+    TIMING,
+)
+from robot_perception.sources import Typestore
 
 _IMAGE, _INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 _TRANSFORMS = 'tf2_msgs/msg/TFMessage'

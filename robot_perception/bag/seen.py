@@ -9,18 +9,27 @@ from pathlib import Path
 from robot_perception import conversions
 from robot_perception.bag.recorded import NODE, recorded_scenes
 from robot_perception.conversions import Message, RosbagsFactory
-from robot_perception.core import CameraModel, Scene
-from robot_perception.core.errors import ConversionError, SourceError
-from robot_perception.pipeline import PerceptionPipeline, read_picture
-from robot_perception.pipeline.calibration import CalibrationKeeper
-from robot_perception.pipeline.depth_history import DepthHistory
-from robot_perception.pipeline.frame_processor import FrameProcessor
-from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS
-from robot_perception.sources import NOMINAL_HFOV_DEG, open_source, Role, Sample, Source
-from robot_perception.sources.bag_file import open_bag
-from robot_perception.sources.door import is_bag
-from robot_perception.sources.messages import standard_types
-from robot_perception.sources.pictures import is_picture
+from robot_perception.core import CameraModel, ConversionError, Scene, SourceError
+from robot_perception.pipeline import (
+    CalibrationKeeper,
+    DepthHistory,
+    FrameProcessor,
+    MarkerMemory,
+    OUTPUTS,
+    PerceptionPipeline,
+    read_picture,
+)
+from robot_perception.sources import (
+    is_bag,
+    is_picture,
+    NOMINAL_HFOV_DEG,
+    open_bag,
+    open_source,
+    Role,
+    Sample,
+    Source,
+    standard_types,
+)
 
 # An image waits at most so many images long for its depth and for the first calibration.
 _WAIT_IMAGES = 4

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from robot_perception import conversions
 from robot_perception.conversions import Message
-from robot_perception.core.errors import SourceError
-from robot_perception.sources.bag_file import open_bag
-from robot_perception.sources.typestore import Typestore
+from robot_perception.core import SourceError
+from robot_perception.sources import open_bag, Typestore
 
 
 def stamped(path: Path, topic: str, types: Typestore) -> Generator[tuple[int, Message]]:

@@ -18,11 +18,9 @@ from typing import Any
 from robot_perception.bag.exchange import flush, put_in_place
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.metadata import joined_metadata, NAME, read_metadata
-from robot_perception.conversions.messages import Message
-from robot_perception.core.errors import OutputError
-from robot_perception.sources.bag_file import BAG_SUFFIXES, Definition
-from robot_perception.sources.bag_writer import BagWriter, Compression
-from robot_perception.sources.typestore import Typestore
+from robot_perception.conversions import Message
+from robot_perception.core import OutputError
+from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Definition, Typestore
 
 
 @dataclass(slots=True)

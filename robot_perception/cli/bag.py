@@ -12,11 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.bag.job import BagJob, REPRODUCIBLE
-from robot_perception.bag.processing import process_bags
-from robot_perception.bag.report import BagReport
+from robot_perception.bag import BagJob, BagReport, process_bags, REPRODUCIBLE
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.pipeline.memory import keep_freed_memory
+from robot_perception.pipeline import keep_freed_memory
 from robot_perception.sources import TopicWish
 
 _EXIT_PARTLY = 3

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core.errors import ConfigError, PerceptionError
+from robot_perception.core import ConfigError, PerceptionError
 
 _MILLISECONDS = 1e3
 
@@ -43,7 +43,7 @@ def run_node(arguments: argparse.Namespace) -> int:
     _check_frames(arguments)
     if find_spec('rclpy') is None:
         raise PerceptionError('expected ROS 2, got a Python without rclpy. Source your ROS.')
-    from robot_perception.nodes.benchmark import benchmark_node  # noqa: PLC0415 - needs ROS
+    from robot_perception.nodes import benchmark_node  # noqa: PLC0415 - needs ROS
 
     result = benchmark_node(config, arguments.frames)
     if arguments.json:
@@ -66,7 +66,7 @@ def run_node(arguments: argparse.Namespace) -> int:
 def run_lift(arguments: argparse.Namespace) -> int:
     """Measure the way into space."""
     _check_frames(arguments)
-    from robot_perception.world.lifting_benchmark import (  # noqa: PLC0415 - needs Open3D
+    from robot_perception.world import (  # noqa: PLC0415 - needs Open3D
         benchmark_lifting,
     )
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.core import Scene
-from robot_perception.core.errors import ConfigError, SourceError
-from robot_perception.viewer.atomic import write_bytes
+from robot_perception.core import ConfigError, Scene, SourceError
+from robot_perception.viewer import write_bytes
 
 EXIT_DIFFERS = 4
 _EPILOG = """\
@@ -32,7 +31,7 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    from robot_perception.evaluation.comparison import CHECKS  # noqa: PLC0415 - for this verb
+    from robot_perception.evaluation import CHECKS  # noqa: PLC0415 - for this verb
 
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'compare',

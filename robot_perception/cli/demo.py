@@ -12,8 +12,8 @@ from typing import Any
 
 from robot_perception.cli.next_steps import next_steps, steps_as_text
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core.errors import ConfigError, PerceptionError
-from robot_perception.nodes.demo_report import DemoReport, headline_tables
+from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.nodes import DemoReport, headline_tables
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         report = first_run(config, output, seconds=arguments.seconds, say=say)
     else:
-        from robot_perception.nodes.demo import run_demo  # noqa: PLC0415 - needs ROS
+        from robot_perception.nodes import run_demo  # noqa: PLC0415 - needs ROS
 
         report = run_demo(
             config, output, source=arguments.source, seconds=arguments.seconds, say=say

@@ -16,9 +16,9 @@ from robot_perception.cli.evaluate_files import add_files, Frame, Job, read_file
 from robot_perception.cli.seeds import read_seeds
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.cli.world import read_size_hw
-from robot_perception.core.errors import ConfigError, InputError
-from robot_perception.pipeline.memory import keep_freed_memory
-from robot_perception.viewer.atomic import make_folder, unwritable
+from robot_perception.core import ConfigError, InputError
+from robot_perception.pipeline import keep_freed_memory
+from robot_perception.viewer import make_folder, unwritable
 
 if TYPE_CHECKING:
     from robot_perception.evaluation import Examiner, Truth
@@ -191,7 +191,7 @@ def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
 def _seeds(text: str) -> range:
     """Read A:B; the same seeds that networks were trained on are refused."""
     seeds = read_seeds('--world', text, '900000:900200')
-    from robot_perception.world.vocabulary import FIRST_TEST_SEED  # noqa: PLC0415 - needs Open3D
+    from robot_perception.world import FIRST_TEST_SEED  # noqa: PLC0415 - needs Open3D
 
     if seeds.start < FIRST_TEST_SEED:
         raise ConfigError(

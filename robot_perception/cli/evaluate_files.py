@@ -9,13 +9,13 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
-from robot_perception.core.errors import ConfigError, SourceError
+from robot_perception.core import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from robot_perception.core import Detections, Masks, Scene
     from robot_perception.evaluation import FileFrame, Truth
     from robot_perception.pipeline import PerceptionConfig
-    from robot_perception.viewer.scene_json import JsonValue
+    from robot_perception.viewer import JsonValue
 
 _COCO, _DEPTH, _BAG = 'COCO JSON', 'depth pictures', 'bag'
 

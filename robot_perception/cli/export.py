@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robot_perception.cli.scenes import Add, add_inputs, EXIT_CODES, Walk
-from robot_perception.viewer import Exporter, Kind
-from robot_perception.viewer.export import check_new_folder
+from robot_perception.viewer import check_new_folder, Exporter, Kind
 
 _EPILOG = f"""\
 what there is to write:

@@ -13,14 +13,11 @@ import tempfile
 from tqdm import tqdm
 
 from robot_perception.cli.next_steps import next_steps
-from robot_perception.core import Scene
-from robot_perception.core.errors import OutputError, PerceptionError
+from robot_perception.core import OutputError, PerceptionError, Scene
 from robot_perception.evaluation import Evaluation, Report, Row, truth_of_bag
-from robot_perception.nodes.demo import run_demo
-from robot_perception.nodes.demo_report import DemoReport, Judgement
+from robot_perception.nodes import DemoReport, Judgement, run_demo
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.viewer import Table
-from robot_perception.viewer.atomic import make_folder, unwritable
+from robot_perception.viewer import make_folder, Table, unwritable
 from robot_perception.world import record
 
 # A table with eight things of six classes. Networks are trained on seeds below 900000.

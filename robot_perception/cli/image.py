@@ -13,10 +13,8 @@ from typing import Any
 from tqdm import tqdm
 
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core import CameraModel, Scene
-from robot_perception.core.errors import ConfigError, PerceptionError
-from robot_perception.pipeline import PerceptionPipeline, read_picture
-from robot_perception.pipeline.memory import keep_freed_memory
+from robot_perception.core import CameraModel, ConfigError, PerceptionError, Scene
+from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_picture
 from robot_perception.viewer import scene_to_dict, write_scene
 
 _EXIT_PARTLY = 3

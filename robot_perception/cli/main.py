@@ -20,7 +20,7 @@ from robot_perception.cli import (
     view,
     world,
 )
-from robot_perception.core.errors import ConfigError, PerceptionError
+from robot_perception.core import ConfigError, PerceptionError
 
 EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED = 1, 2, 130
 

@@ -6,10 +6,8 @@ import argparse
 import json
 from typing import Any
 
-from robot_perception.core.errors import ConfigError, ModelError
-from robot_perception.models import CATALOGUE, CatalogueRow, find_row
-from robot_perception.models.checkpoint import find_checkpoint
-from robot_perception.models.pull import pull
+from robot_perception.core import ConfigError, ModelError
+from robot_perception.models import CATALOGUE, CatalogueRow, find_checkpoint, find_row, pull
 from robot_perception.pipeline import PerceptionConfig, PRESETS
 
 _MEGABYTE = 1e6

@@ -10,9 +10,9 @@ from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
-from robot_perception.core.errors import ConfigError
-from robot_perception.nodes.replay_config import ReplayConfig
-from robot_perception.pipeline.parameters import Parameter, parameters_of
+from robot_perception.core import ConfigError
+from robot_perception.nodes import ReplayConfig
+from robot_perception.pipeline import Parameter, parameters_of
 
 if TYPE_CHECKING:
     from robot_perception.sources import Sample, Source
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return EXIT_FAILED
-    from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - needs ROS
+    from robot_perception.nodes import replay  # noqa: PLC0415 - needs ROS
 
     ros_args = ['--ros-args', *arguments.ros_args] if arguments.ros_args else []
     progress = _Progress(loop=arguments.loop)

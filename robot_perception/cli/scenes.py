@@ -13,8 +13,7 @@ from tqdm import tqdm
 
 from robot_perception.bag import NODE, scenes_of
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core import Scene
-from robot_perception.core.errors import ConfigError, InputError, SourceError
+from robot_perception.core import ConfigError, InputError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import NOMINAL_HFOV_DEG
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from robot_perception.core.errors import ConfigError
+from robot_perception.core import ConfigError
 
 
 def read_seeds(flag: str, text: str, example: str) -> range:

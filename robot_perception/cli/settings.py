@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from robot_perception.core.errors import ConfigError
-from robot_perception.pipeline import PerceptionConfig, PRESETS
-from robot_perception.pipeline.parameters import parameters_of, Value
+from robot_perception.core import ConfigError
+from robot_perception.pipeline import parameters_of, PerceptionConfig, PRESETS, Value
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:

@@ -13,9 +13,8 @@ import threading
 from typing import Any
 
 from robot_perception.cli.scenes import Add, add_inputs, EXIT_CODES, Target, Walk
-from robot_perception.core.errors import ConfigError, OutputError
-from robot_perception.viewer import Gallery
-from robot_perception.viewer.export import check_new_folder
+from robot_perception.core import ConfigError, OutputError
+from robot_perception.viewer import check_new_folder, Gallery
 
 _WEB_PORT = 9090
 _LAST_PORT = 65534

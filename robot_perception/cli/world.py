@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from robot_perception.cli.seeds import read_seeds
-from robot_perception.core.errors import ConfigError, InputError
+from robot_perception.core import ConfigError, InputError
 
 _EPILOG = """\
 exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; nothing is left behind unless 0

@@ -12,7 +12,7 @@ from robot_perception.conversions.detections import detections_2d_message, detec
 from robot_perception.conversions.features import features_message
 from robot_perception.conversions.header import header_message, read_header
 from robot_perception.conversions.image import image_message, to_image
-from robot_perception.conversions.markers import markers_message
+from robot_perception.conversions.markers import MarkerKey, markers_message
 from robot_perception.conversions.masks import (
     classes_message,
     instances_message,
@@ -46,6 +46,7 @@ __all__ = [
     'FrameTiming',
     'HeaderMsg',
     'ImageMsg',
+    'MarkerKey',
     'Message',
     'MessageFactory',
     'ReadTransforms',

@@ -14,15 +14,15 @@ import numpy as np
 
 from robot_perception.conversions.messages import CameraInfoMsg, Message, MessageFactory
 from robot_perception.conversions.validation import shorten
-from robot_perception.core import CameraModel
-from robot_perception.core.arrays import Float64Array
-from robot_perception.core.distortion import (
+from robot_perception.core import (
+    CalibrationError,
+    CameraModel,
     COEFFICIENT_COUNTS,
     EQUIDISTANT,
+    Float64Array,
     NONE,
     PLUMB_BOB,
 )
-from robot_perception.core.errors import CalibrationError
 
 _MAX_COEFFICIENTS = 64
 _MIN_FOCAL = 0.01

@@ -19,9 +19,7 @@ from robot_perception.conversions.validation import (
     MAX_PIXELS,
     shorten,
 )
-from robot_perception.core import Image
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import ConversionError, Image, UInt8Array
 
 _JPEG = b'\xff\xd8\xff'
 _PNG = b'\x89PNG\r\n\x1a\n'

@@ -15,8 +15,7 @@ import numpy as np
 
 from robot_perception.conversions.messages import ImageMsg
 from robot_perception.conversions.validation import check_rows, shorten
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import ConversionError, UInt8Array
 
 # cv_bridge parses names such as 8UC999 into channel counts; nothing longer is one.
 _NAME = re.compile(r'[A-Za-z0-9_]{1,32}')

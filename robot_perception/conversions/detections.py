@@ -8,8 +8,7 @@ import numpy as np
 
 from robot_perception.conversions.geometry import box_2d_message, box_3d_message, pose_message
 from robot_perception.conversions.messages import Message, MessageFactory
-from robot_perception.core import Detections, ObjectPosition, SceneObject
-from robot_perception.core.arrays import Float64Array
+from robot_perception.core import Detections, Float64Array, ObjectPosition, SceneObject
 
 _NOWHERE = (0.0, 0.0, 0.0)
 # Variance of an angle that is uniform over a full turn, square radians.

@@ -14,7 +14,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, UInt8Array
+from robot_perception.core import AnyArray, UInt8Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

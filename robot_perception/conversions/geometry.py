@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from robot_perception.conversions.messages import Message, MessageFactory
-from robot_perception.core.box3d import Box3D, Quaternion, Vector3
+from robot_perception.core import Box3D, Quaternion, Vector3
 
 _UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from operator import index
 
 from robot_perception.conversions.messages import HeaderMsg, Message, MessageFactory
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import ConversionError
 
 _NANOSECONDS = 1_000_000_000
 _MAX_SECONDS = 2**31 - 1

@@ -9,9 +9,7 @@ from robot_perception.conversions.cv_bridge_fallback import convert_rare
 from robot_perception.conversions.header import read_header
 from robot_perception.conversions.messages import ImageMsg, Message, MessageFactory
 from robot_perception.conversions.validation import check_image, check_size, MAX_PIXELS
-from robot_perception.core import Image
-from robot_perception.core.arrays import AnyArray, checked
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import AnyArray, checked, ConversionError, Image
 
 # What each encoding written is made of: channels and dtype.
 _WRITTEN = {

@@ -10,9 +10,7 @@ import numpy as np
 from robot_perception.conversions.geometry import point_message, pose_message, vector_message
 from robot_perception.conversions.header import header_message
 from robot_perception.conversions.messages import Message, MessageFactory
-from robot_perception.core import Box3D, ObjectPosition, SceneObject
-from robot_perception.core.box3d import Vector3
-from robot_perception.core.colours import class_colour
+from robot_perception.core import Box3D, class_colour, ObjectPosition, SceneObject, Vector3
 
 _ARROW, _CUBE, _TEXT = 0, 1, 9
 _ADD, _DELETE = 0, 2

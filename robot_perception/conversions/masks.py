@@ -10,9 +10,7 @@ from robot_perception.conversions.encodings import LABELS
 from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import ImageMsg, Message, MessageFactory
 from robot_perception.conversions.validation import check_image, MAX_PIXELS
-from robot_perception.core import Masks
-from robot_perception.core.arrays import checked, Int32Array, UInt16Array
-from robot_perception.core.errors import InputError
+from robot_perception.core import checked, InputError, Int32Array, Masks, UInt16Array
 
 BACKGROUND = 'background'
 OTHER = 'other'

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from robot_perception.core.arrays import AnyArray
+from robot_perception.core import AnyArray
 
 # A message made by a factory: its class belongs to rclpy, to rosbags or to a test.
 Message = Any

@@ -9,8 +9,14 @@ import cv2
 import numpy as np
 
 from robot_perception.conversions.messages import Message, MessageFactory
-from robot_perception.core import LabelledPoints, PointCloud
-from robot_perception.core.arrays import AnyArray, Float32Array, UInt8Array, UInt32Array
+from robot_perception.core import (
+    AnyArray,
+    Float32Array,
+    LabelledPoints,
+    PointCloud,
+    UInt8Array,
+    UInt32Array,
+)
 
 _RGB_BITS = 0x00FFFFFF
 _PLAIN = np.dtype([(name, '<f4') for name in ('x', 'y', 'z', 'rgb')])

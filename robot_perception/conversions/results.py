@@ -13,8 +13,11 @@ from robot_perception.conversions.depth import to_depth
 from robot_perception.conversions.messages import Message
 from robot_perception.conversions.scene import ANSWERS
 from robot_perception.core import (
+    BoolArray,
     Box3D,
+    ConversionError,
     Detections,
+    Float32Array,
     Image,
     Masks,
     ObjectPosition,
@@ -22,8 +25,6 @@ from robot_perception.core import (
     SceneFeatures,
     SceneObject,
 )
-from robot_perception.core.arrays import BoolArray, Float32Array
-from robot_perception.core.errors import ConversionError
 
 Objects = Sequence[Any]  # robot_perception/msg/SceneObject
 

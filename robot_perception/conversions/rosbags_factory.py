@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from robot_perception.conversions.messages import Message
-from robot_perception.core.arrays import AnyArray
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import AnyArray, ConversionError
 
 
 class Typestore(Protocol):

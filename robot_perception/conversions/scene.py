@@ -18,8 +18,7 @@ from robot_perception.conversions.geometry import (
 from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import Message, MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
-from robot_perception.core import Masks, MetricDepth, Scene, SceneObject
-from robot_perception.core.arrays import UInt8Array
+from robot_perception.core import Masks, MetricDepth, Scene, SceneObject, UInt8Array
 
 _OBJECT = 255
 # At the numbers of UNKNOWN, NO and YES in robot_perception/msg/SceneObject.

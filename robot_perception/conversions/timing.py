@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from robot_perception.conversions.messages import Message, MessageFactory
-from robot_perception.core.errors import ShapeError
+from robot_perception.core import ShapeError
 
 
 @dataclass(frozen=True, slots=True)

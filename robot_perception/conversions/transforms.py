@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from robot_perception.conversions.header import check_frame_id, read_header
 from robot_perception.conversions.messages import Message
-from robot_perception.core import StampedTransform
-from robot_perception.core.errors import InputError
+from robot_perception.core import InputError, StampedTransform
 
 
 class ReadTransforms(NamedTuple):

@@ -14,8 +14,7 @@ import numpy as np
 from robot_perception.conversions.encodings import Layout
 from robot_perception.conversions.header import read_header
 from robot_perception.conversions.messages import ImageMsg
-from robot_perception.core.arrays import AnyArray
-from robot_perception.core.errors import ConversionError
+from robot_perception.core import AnyArray, ConversionError
 
 MAX_PIXELS = 2**25
 _SHOWN_CHARACTERS = 40

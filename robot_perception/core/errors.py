@@ -23,7 +23,23 @@ from __future__ import annotations
 
 
 class PerceptionError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Base of everything this package raises on purpose.
+
+    Attributes:
+        reason: short stable slug such as ``'unknown_parameter'``, for programs; the text is for
+            people and may be reworded.
+
+    """
+
+    def __init__(self, reason: str, message: str = '') -> None:
+        """Keep the slug beside the sentence."""
+        # Until every raise names its reason, a lone argument is the sentence.
+        self.reason, self._message = (reason, message) if message else ('unnamed', reason)
+        super().__init__(reason, message)
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self._message
 
 
 class InputError(PerceptionError, ValueError):
@@ -35,31 +51,11 @@ class ShapeError(InputError):
 
 
 class CalibrationError(InputError):
-    """A camera calibration cannot be used for 3D; 2D results do not need it.
-
-    Attributes:
-        reason: short stable slug, for counters and diagnostics.
-
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Keep the slug beside the sentence."""
-        super().__init__(message)
-        self.reason = reason
+    """A camera calibration cannot be used for 3D; 2D results do not need it."""
 
 
 class ConversionError(InputError):
-    """A message cannot be converted.
-
-    Attributes:
-        reason: short stable slug (``'step'``, ``'encoding'`` ...), for counters and diagnostics.
-
-    """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Keep the slug beside the sentence."""
-        super().__init__(message)
-        self.reason = reason
+    """A message cannot be converted."""
 
 
 class TransformError(PerceptionError):
@@ -70,11 +66,6 @@ class TransformError(PerceptionError):
             ``'loop'``. What is too old, or a loop, does not mend by waiting.
 
     """
-
-    def __init__(self, reason: str, message: str) -> None:
-        """Keep the slug beside the sentence."""
-        super().__init__(message)
-        self.reason = reason
 
     @property
     def may_come(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.core.arrays import Float64Array, Int64Array
+from robot_perception.core import Float64Array, Int64Array
 
 
 def best_assignment(scores: Float64Array) -> tuple[Int64Array, Int64Array]:

@@ -9,13 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from robot_perception import conversions
-from robot_perception.conversions.messages import Message
-from robot_perception.core import Box3D, Detections, Masks, ObjectPosition, SceneObject
-from robot_perception.core.arrays import Float32Array
-from robot_perception.core.errors import InputError, SourceError
+from robot_perception.conversions import Message
+from robot_perception.core import (
+    Box3D,
+    Detections,
+    Float32Array,
+    InputError,
+    Masks,
+    ObjectPosition,
+    SceneObject,
+    SourceError,
+)
 from robot_perception.evaluation.truth import Truth
-from robot_perception.sources.bag_file import BagFile, open_bag
-from robot_perception.sources.typestore import message_store
+from robot_perception.sources import BagFile, message_store, open_bag
 
 _IMAGE, _JPEG = '/camera/image_raw', '/camera/image_raw/compressed'
 _CAMERA_INFO = '/camera/camera_info'

@@ -9,9 +9,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Box3D
-from robot_perception.core.arrays import Float64Array
-from robot_perception.core.rotation import matrix_of
+from robot_perception.core import Box3D, Float64Array, matrix_of
 
 # Of the largest side: faces nearer to each other than this lie in one plane.
 _COPLANAR = 1e-9

@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core import Detections
-from robot_perception.core.arrays import Float64Array
-from robot_perception.core.errors import PerceptionError
+from robot_perception.core import Detections, Float64Array, PerceptionError
 from robot_perception.evaluation.precision import (
     FrameBoxes,
     IOU_LIMITS,

@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from robot_perception.core.errors import SourceError
+from robot_perception.core import SourceError
 
 # What json.load gives.
 Json = Any

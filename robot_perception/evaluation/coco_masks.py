@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core.arrays import BoolArray, Int64Array
-from robot_perception.core.errors import InputError
+from robot_perception.core import BoolArray, InputError, Int64Array
 
 # Corners this many image sides outside are no longer a slip of the pen.
 _REACH = 2

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from robot_perception.viewer.scene_json import JsonValue
-from robot_perception.viewer.table import Cell, Table
+from robot_perception.viewer import Cell, JsonValue, Table
 
 SCHEMA = 'robot_perception/comparison'
 SCHEMA_VERSION = 1

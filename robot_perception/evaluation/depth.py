@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Depth, MetricDepth, RelativeDepth
-from robot_perception.core.arrays import Float64Array
+from robot_perception.core import Depth, Float64Array, MetricDepth, RelativeDepth
 
 _DELTA1 = 1.25
 _EIGEN_LAMBDA = 0.5

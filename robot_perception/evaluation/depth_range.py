@@ -9,8 +9,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Depth, MetricDepth
-from robot_perception.core.arrays import Float64Array, Int64Array
+from robot_perception.core import Depth, Float64Array, Int64Array, MetricDepth
 
 # Bounds of true depth, metres; the last range has no end.
 RANGES_M = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, float('inf'))

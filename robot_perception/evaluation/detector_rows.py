@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from robot_perception.core.arrays import Float64Array, Int64Array
+from robot_perception.core import Float64Array, Int64Array
 from robot_perception.evaluation.coco import coco_figures
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
 from robot_perception.evaluation.precision import FrameBoxes, PrecisionCurves

@@ -12,8 +12,7 @@ from enum import Enum
 
 import numpy as np
 
-from robot_perception.core.arrays import BoolArray, Float64Array, Int64Array
-from robot_perception.core.boxes import iou_xyxy
+from robot_perception.core import BoolArray, Float64Array, Int64Array, iou_xyxy
 from robot_perception.evaluation.matching import match
 from robot_perception.evaluation.precision import FrameBoxes, RECALLS
 

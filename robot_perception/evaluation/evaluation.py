@@ -7,8 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks, Scene
-from robot_perception.core.errors import ShapeError
+from robot_perception.core import Detections, Masks, Scene, ShapeError
 from robot_perception.evaluation.coco import check_installation
 from robot_perception.evaluation.depth_range import depth_over_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks, Scene
-from robot_perception.core.boxes import distinct
-from robot_perception.core.errors import ConfigError
+from robot_perception.core import ConfigError, Detections, distinct, Masks, Scene
 from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES, Oracle
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.evaluation.truth import Truth
 from robot_perception.models import Detector, Frame
-from robot_perception.pipeline import load_networks, Networks, PerceptionConfig, PerceptionPipeline
-from robot_perception.pipeline.parameters import with_values
+from robot_perception.pipeline import (
+    load_networks,
+    Networks,
+    PerceptionConfig,
+    PerceptionPipeline,
+    with_values,
+)
 
 # Average precision looks at all predictions; those scoring less change nothing in it.
 LEAST_SCORE = 0.01

@@ -9,9 +9,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from robot_perception.core import Detections, Image, Masks, MetricDepth, Scene, SceneObject
-from robot_perception.core.arrays import BoolArray
-from robot_perception.core.errors import InputError, SourceError
+from robot_perception.core import (
+    BoolArray,
+    Detections,
+    Image,
+    InputError,
+    Masks,
+    MetricDepth,
+    Scene,
+    SceneObject,
+    SourceError,
+)
 from robot_perception.evaluation.coco_json import (
     CocoImage,
     CocoObject,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks, Scene
-from robot_perception.core.arrays import Int64Array
+from robot_perception.core import Detections, Int64Array, Masks, Scene
 from robot_perception.evaluation.box_overlap import box_iou
 from robot_perception.evaluation.depth import depth_errors, DepthErrors
 from robot_perception.evaluation.masks import boundary_iou, mask_iou

@@ -8,10 +8,16 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks, MetricDepth, Scene, SceneFeatures
-from robot_perception.core.arrays import Float64Array
-from robot_perception.core.boxes import iou_xyxy
-from robot_perception.core.errors import InputError
+from robot_perception.core import (
+    Detections,
+    Float64Array,
+    InputError,
+    iou_xyxy,
+    Masks,
+    MetricDepth,
+    Scene,
+    SceneFeatures,
+)
 from robot_perception.evaluation.box_overlap import box_iou
 from robot_perception.evaluation.frame import SAME_OBJECT_IOU
 from robot_perception.evaluation.masks import mask_iou

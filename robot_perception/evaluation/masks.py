@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import BoolArray, UInt8Array
+from robot_perception.core import BoolArray, UInt8Array
 
 # Cheng et al. 2021: width of the boundary as a share of the image's diagonal.
 BOUNDARY_SHARE = 0.02

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections
-from robot_perception.core.arrays import BoolArray, Float64Array, Int64Array
-from robot_perception.core.boxes import area_xyxy
+from robot_perception.core import area_xyxy, BoolArray, Detections, Float64Array, Int64Array
 
 # As COCO's own code has it: boxes that agree exactly also pass a limit of 1.
 _MAX_LIMIT = 1 - 1e-10

@@ -7,9 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from robot_perception.core import Depth, Detections, Masks
-from robot_perception.core.arrays import Float32Array, Int64Array
-from robot_perception.core.errors import ConfigError, InputError
+from robot_perception.core import (
+    ConfigError,
+    Depth,
+    Detections,
+    Float32Array,
+    InputError,
+    Int64Array,
+    Masks,
+)
 from robot_perception.evaluation.truth import Truth
 from robot_perception.models import Frame
 

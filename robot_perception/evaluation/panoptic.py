@@ -7,8 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks
-from robot_perception.core.arrays import BoolArray, Float64Array, Int64Array, UInt16Array
+from robot_perception.core import (
+    BoolArray,
+    Detections,
+    Float64Array,
+    Int64Array,
+    Masks,
+    UInt16Array,
+)
 from robot_perception.evaluation.resampling import Estimate
 
 # Two segments that share more than half of what either covers can have no other partner.

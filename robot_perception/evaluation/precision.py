@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections
-from robot_perception.core.arrays import BoolArray, Float64Array, Int64Array
+from robot_perception.core import BoolArray, Detections, Float64Array, Int64Array
 from robot_perception.evaluation.matching import best_first, match
 
 # COCO's limits of overlap, levels of recall, and most predictions of one frame.

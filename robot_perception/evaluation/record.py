@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from robot_perception.core.arrays import Float32Array
+from robot_perception.core import Float32Array
 from robot_perception.evaluation.depth_range import DepthOverRange
 from robot_perception.evaluation.frame import FrameErrors
 from robot_perception.evaluation.panoptic import SegmentCounts

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from robot_perception.evaluation.resampling import CONFIDENCE, RESAMPLES
-from robot_perception.viewer.scene_json import JsonValue
+from robot_perception.viewer import JsonValue
 
 _ABSENT = '-'
 _SIGNIFICANT = 6

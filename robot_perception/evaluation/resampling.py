@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import Float64Array, Int64Array
+from robot_perception.core import Float64Array, Int64Array
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95

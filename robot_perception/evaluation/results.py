@@ -11,10 +11,8 @@ import platform
 
 from robot_perception import __version__
 from robot_perception.evaluation.report import Report
-from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.parameters import values_of
-from robot_perception.viewer.atomic import write_bytes
-from robot_perception.viewer.scene_json import JsonValue
+from robot_perception.pipeline import PerceptionConfig, values_of
+from robot_perception.viewer import JsonValue, write_bytes
 
 SCHEMA = 'robot_perception/evaluation'
 SCHEMA_VERSION = 2

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array
+from robot_perception.core import Float32Array
 
 _LEAST_PICTURES = 2
 

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import partial
 from itertools import compress, pairwise
 
-from robot_perception.core.arrays import Float64Array, Int64Array
+from robot_perception.core import Float64Array, Int64Array
 from robot_perception.evaluation.depth import DepthErrors
 from robot_perception.evaluation.depth_range import DepthOverRange, range_names, RangeSums
 from robot_perception.evaluation.detector_rows import (

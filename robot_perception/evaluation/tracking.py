@@ -7,9 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections
-from robot_perception.core.arrays import BoolArray, Float64Array, Int64Array
-from robot_perception.core.boxes import iou_xyxy
+from robot_perception.core import BoolArray, Detections, Float64Array, Int64Array, iou_xyxy
 from robot_perception.evaluation.assignment import best_assignment
 from robot_perception.evaluation.matching import match
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_perception.core import (
+    BoolArray,
     CameraModel,
     Detections,
     Image,
@@ -12,9 +13,8 @@ from robot_perception.core import (
     MetricDepth,
     Scene,
     SceneObject,
+    Vector3,
 )
-from robot_perception.core.arrays import BoolArray
-from robot_perception.core.box3d import Vector3
 
 # Of what is hidden or cut off further than this, nobody can tell what it is.
 LEAST_VISIBLE_SHARE = 0.25

@@ -10,13 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import MetricDepth, Scene
-from robot_perception.core.arrays import UInt8Array
+from robot_perception.core import MetricDepth, Scene, UInt8Array
 from robot_perception.evaluation.frame import FrameErrors
 from robot_perception.evaluation.truth import Truth
-from robot_perception.viewer import draw_depth, draw_overlay, write_picture
-from robot_perception.viewer.atomic import unwritable
-from robot_perception.viewer.text import draw_text, fit_text, text_size_px
+from robot_perception.viewer import (
+    draw_depth,
+    draw_overlay,
+    draw_text,
+    fit_text,
+    text_size_px,
+    unwritable,
+    write_picture,
+)
 
 _PAPER = 24
 _INK = (235, 237, 240)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from robot_perception.core import lazy_attributes
 from robot_perception.models.catalogue import (
     CATALOGUE,
     CatalogueRow,
@@ -45,27 +46,12 @@ from robot_perception.models.stub import (
 )
 
 if TYPE_CHECKING:
-    from robot_perception.models.checkpoint import Checkpoint
-
-__all__ = [
-    'CATALOGUE',
-    'DEMO',
-    'STUB',
-    'CatalogueRow',
-    'DepthEstimator',
-    'Detector',
-    'FeatureExtractor',
-    'Frame',
-    'Segmenter',
-    'Task',
-    'build_depth_estimator',
-    'build_detector',
-    'build_feature_extractor',
-    'build_segmenter',
-    'find_row',
-    'known_models',
-    'limit_cpu_threads',
-]
+    from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+    from robot_perception.models.checkpoint_writer import write_checkpoint
+    from robot_perception.models.network import load_network
+    from robot_perception.models.preprocess import Preprocessor
+    from robot_perception.models.pull import pull
+    from robot_perception.models.resize import Exactly
 
 
 def build_feature_extractor(
@@ -127,3 +113,44 @@ def limit_cpu_threads(count: int) -> None:
     from robot_perception.models import device  # noqa: PLC0415 - torch-free door
 
     device.limit_cpu_threads(count)
+
+
+__all__ = [
+    'CATALOGUE',
+    'DEMO',
+    'STUB',
+    'CatalogueRow',
+    'DepthEstimator',
+    'Detector',
+    'Exactly',
+    'FeatureExtractor',
+    'Frame',
+    'Preprocessor',
+    'Segmenter',
+    'Task',
+    'build_depth_estimator',
+    'build_detector',
+    'build_feature_extractor',
+    'build_segmenter',
+    'find_checkpoint',
+    'find_row',
+    'known_models',
+    'limit_cpu_threads',
+    'load_network',
+    'pull',
+    'read_checkpoint',
+    'write_checkpoint',
+]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        'find_checkpoint': 'checkpoint',
+        'read_checkpoint': 'checkpoint',
+        'write_checkpoint': 'checkpoint_writer',
+        'load_network': 'network',
+        'Preprocessor': 'preprocess',
+        'pull': 'pull',
+        'Exactly': 'resize',
+    },
+)

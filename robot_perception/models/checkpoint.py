@@ -9,7 +9,7 @@ from pathlib import Path
 import re
 from typing import Any
 
-from robot_perception.core.errors import (
+from robot_perception.core import (
     ModelError,
     UnknownModelError,
     WeightsInvalidError,

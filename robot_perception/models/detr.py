@@ -7,10 +7,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from robot_perception.core import Detections
-from robot_perception.core.arrays import Float32Array
-from robot_perception.core.boxes import area_xyxy, clip_xyxy
-from robot_perception.core.errors import WeightsInvalidError
+from robot_perception.core import (
+    area_xyxy,
+    clip_xyxy,
+    Detections,
+    Float32Array,
+    WeightsInvalidError,
+)
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.folding import fold_normalisation
 from robot_perception.models.frame import Frame

@@ -7,7 +7,7 @@ import re
 
 import torch
 
-from robot_perception.core.errors import ConfigError, DeviceUnavailableError
+from robot_perception.core import ConfigError, DeviceUnavailableError
 
 _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 

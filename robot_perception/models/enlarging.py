@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from robot_perception.core.arrays import BoolArray, Float32Array, Int64Array
+from robot_perception.core import BoolArray, Float32Array, Int64Array
 from robot_perception.models.resize import SizeHW
 
 # Of the image: torch is faster at enlarging more than this than numpy is.

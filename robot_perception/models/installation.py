@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 
-from robot_perception.core.errors import ModelError
+from robot_perception.core import ModelError
 
 _NEEDED = ('torch', 'transformers', 'safetensors', 'huggingface_hub')
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from robot_perception.core import Depth, Detections, Masks, SceneFeatures
-from robot_perception.core.arrays import Float32Array
+from robot_perception.core import Depth, Detections, Float32Array, Masks, SceneFeatures
 from robot_perception.models.frame import Frame
 
 

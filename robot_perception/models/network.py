@@ -15,8 +15,7 @@ from safetensors.torch import load_file
 import torch
 import transformers
 
-from robot_perception.core.arrays import Float32Array
-from robot_perception.core.errors import ModelError, WeightsInvalidError
+from robot_perception.core import Float32Array, ModelError, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.device import place, Placement
 from robot_perception.models.timm_resnet import rename_timm_key, uses_timm, without_timm

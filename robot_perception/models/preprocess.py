@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from robot_perception.core.errors import WeightsInvalidError
+from robot_perception.core import WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.resize import ResizeRule, SizeHW
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from robot_perception.core.errors import ModelError, UnknownModelError
+from robot_perception.core import ModelError, UnknownModelError
 from robot_perception.models.catalogue import find_row, known_models
 from robot_perception.models.checkpoint import CONFIG, PREPROCESSOR, read_checkpoint
 from robot_perception.models.installation import check_installation

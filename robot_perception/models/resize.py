@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from robot_perception.core.errors import ConfigError
+from robot_perception.core import ConfigError
 
 SizeHW = tuple[int, int]
 

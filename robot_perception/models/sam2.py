@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from robot_perception.core import Masks
-from robot_perception.core.arrays import checked, Float32Array
+from robot_perception.core import checked, Float32Array, Masks
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.enlarging import enlarge_positive
 from robot_perception.models.frame import Frame

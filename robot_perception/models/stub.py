@@ -10,8 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks, MetricDepth, SceneFeatures
-from robot_perception.core.arrays import Float32Array, UInt8Array
+from robot_perception.core import (
+    Detections,
+    Float32Array,
+    Masks,
+    MetricDepth,
+    SceneFeatures,
+    UInt8Array,
+)
 from robot_perception.models.catalogue import STUB
 from robot_perception.models.frame import Frame
 

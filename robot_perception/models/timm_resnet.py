@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import re
 from typing import Any
 
-from robot_perception.core.errors import WeightsInvalidError
+from robot_perception.core import WeightsInvalidError
 
 _MAY_USE_TIMM = ('detr', 'conditional_detr', 'deformable_detr')
 _TIMM_ONLY = (

@@ -1,1 +1,35 @@
 """ROS 2 nodes. The only room that imports rclpy."""
+
+from typing import TYPE_CHECKING
+
+from robot_perception.core import lazy_attributes
+
+if TYPE_CHECKING:
+    from robot_perception.nodes.benchmark import benchmark_node
+    from robot_perception.nodes.demo import run_demo
+    from robot_perception.nodes.demo_report import DemoReport, headline_tables, Judgement
+    from robot_perception.nodes.replay_config import ReplayConfig
+    from robot_perception.nodes.replay_node import replay
+
+__all__ = [
+    'DemoReport',
+    'Judgement',
+    'ReplayConfig',
+    'benchmark_node',
+    'headline_tables',
+    'replay',
+    'run_demo',
+]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        'benchmark_node': 'benchmark',
+        'run_demo': 'demo',
+        'DemoReport': 'demo_report',
+        'Judgement': 'demo_report',
+        'headline_tables': 'demo_report',
+        'ReplayConfig': 'replay_config',
+        'replay': 'replay_node',
+    },
+)

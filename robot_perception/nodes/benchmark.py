@@ -14,8 +14,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
 from robot_perception.conversions import camera_info_message, header_message, image_message
-from robot_perception.core import CameraModel
-from robot_perception.core.errors import PerceptionError
+from robot_perception.core import CameraModel, PerceptionError
 from robot_perception.nodes import qos
 from robot_perception.nodes.child import (
     child_process,
@@ -24,9 +23,15 @@ from robot_perception.nodes.child import (
     run_node_process,
 )
 from robot_perception.nodes.messages import message_class, RosMessages
-from robot_perception.pipeline import PerceptionConfig, PIPELINE
-from robot_perception.pipeline.outputs import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, TIMING
-from robot_perception.pipeline.parameters import values_of
+from robot_perception.pipeline import (
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    OUTPUTS,
+    PerceptionConfig,
+    PIPELINE,
+    TIMING,
+    values_of,
+)
 
 SIZE_HW = (480, 640)
 _START_LIMIT_S = 180.0

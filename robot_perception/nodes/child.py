@@ -14,9 +14,9 @@ import sys
 import rclpy
 from rclpy.parameter import Parameter
 
-from robot_perception.core.errors import PerceptionError
+from robot_perception.core import PerceptionError
 from robot_perception.nodes.transport import make_room_for_images
-from robot_perception.pipeline.parameters import Value
+from robot_perception.pipeline import Value
 from robot_perception.sources import Role
 
 _DOMAINS = 100

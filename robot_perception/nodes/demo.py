@@ -10,10 +10,14 @@ import time
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 
-from robot_perception.conversions import compressed_to_image, to_features, to_image, to_scene
-from robot_perception.conversions.messages import Message
-from robot_perception.core import Scene
-from robot_perception.core.errors import PerceptionError
+from robot_perception.conversions import (
+    compressed_to_image,
+    Message,
+    to_features,
+    to_image,
+    to_scene,
+)
+from robot_perception.core import PerceptionError, Scene
 from robot_perception.nodes.child import (
     child_process,
     interruptible,
@@ -23,11 +27,9 @@ from robot_perception.nodes.child import (
 )
 from robot_perception.nodes.demo_report import DemoReport, Judgement, write_report
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
-from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.parameters import Value, values_of
+from robot_perception.pipeline import PerceptionConfig, Value, values_of
 from robot_perception.sources import open_source, Role
-from robot_perception.viewer import Step
-from robot_perception.viewer.atomic import make_folder
+from robot_perception.viewer import make_folder, Step
 
 _START_LIMIT_S = 180.0
 # The last frame of a slow network.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from robot_perception.conversions.messages import Message
-from robot_perception.pipeline.depth_history import DepthHistory
+from robot_perception.conversions import Message
+from robot_perception.pipeline import DepthHistory
 
 _NANOSECONDS = 1_000_000_000
 

@@ -8,7 +8,7 @@ import math
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from robot_perception.conversions.messages import Message
+from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.worker import Health

@@ -22,7 +22,7 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-from robot_perception.conversions.messages import Message
+from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class

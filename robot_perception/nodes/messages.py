@@ -7,9 +7,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from robot_perception.conversions.messages import Message
-from robot_perception.core.arrays import AnyArray
-from robot_perception.core.errors import PerceptionError
+from robot_perception.conversions import Message
+from robot_perception.core import AnyArray, PerceptionError
 
 
 @cache

@@ -13,9 +13,8 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from robot_perception.core.errors import ConfigError
-from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.parameters import Parameter, parameters_of, with_values
+from robot_perception.core import ConfigError
+from robot_perception.pipeline import Parameter, parameters_of, PerceptionConfig, with_values
 
 
 def declare_config(node: Node) -> PerceptionConfig:

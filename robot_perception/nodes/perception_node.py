@@ -18,9 +18,8 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from robot_perception.conversions import label_info_message
-from robot_perception.conversions.messages import Message
-from robot_perception.core.errors import ConfigError, PerceptionError
+from robot_perception.conversions import label_info_message, Message
+from robot_perception.core import ConfigError, PerceptionError
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
@@ -33,11 +32,14 @@ from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.nodes.worker import FrameWorker
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
-from robot_perception.pipeline.calibration import CalibrationKeeper
-from robot_perception.pipeline.memory import keep_freed_memory
-from robot_perception.pipeline.outputs import MarkerMemory
-from robot_perception.pipeline.sensor_depth import DepthCamera
+from robot_perception.pipeline import (
+    CalibrationKeeper,
+    DepthCamera,
+    keep_freed_memory,
+    MarkerMemory,
+    PerceptionConfig,
+    PerceptionPipeline,
+)
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2

@@ -11,7 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.pipeline.outputs import (
+from robot_perception.pipeline import (
     LABEL_INFO,
     LABEL_INFO_TYPE,
     Output,

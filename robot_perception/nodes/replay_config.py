@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robot_perception.pipeline.parameters import check_fields, parameter
+from robot_perception.pipeline import check_fields, parameter
 from robot_perception.sources import (
     NOMINAL_HFOV_DEG,
     open_source,

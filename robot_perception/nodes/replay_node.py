@@ -19,13 +19,12 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.task import Future
 from rclpy.time import Time
 
-from robot_perception.core.errors import ConfigError, PerceptionError, SourceError
+from robot_perception.core import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_config import ReplayConfig
 from robot_perception.nodes.transport import make_room_for_images
-from robot_perception.pipeline.parameters import parameters_of, Value
-from robot_perception.sources import play, PlayReport, Role, Sample, Source
-from robot_perception.sources.player import Timekeeper
+from robot_perception.pipeline import parameters_of, Value
+from robot_perception.sources import play, PlayReport, Role, Sample, Source, Timekeeper
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_PARTLY_READ = 0, 1, 2, 3
 

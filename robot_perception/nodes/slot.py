@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 import threading
 
-from robot_perception.conversions.messages import Message
+from robot_perception.conversions import Message
 
 
 @dataclass(frozen=True, slots=True)

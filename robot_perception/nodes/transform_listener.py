@@ -18,10 +18,8 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-from robot_perception.conversions import to_transforms
-from robot_perception.conversions.messages import Message
-from robot_perception.core import Pose, TransformBuffer
-from robot_perception.core.errors import TransformError
+from robot_perception.conversions import Message, to_transforms
+from robot_perception.core import Pose, TransformBuffer, TransformError
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class

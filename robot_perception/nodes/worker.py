@@ -11,20 +11,27 @@ import traceback
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from robot_perception.conversions.messages import Message
-from robot_perception.core import DepthFit, RelativeDepth
-from robot_perception.core.errors import ConversionError, PerceptionError
+from robot_perception.conversions import Message
+from robot_perception.core import ConversionError, DepthFit, PerceptionError, RelativeDepth
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.transform_listener import TransformListener
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stages
-from robot_perception.pipeline.calibration import CalibrationKeeper
-from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
-from robot_perception.pipeline.frame_timer import FrameTimer
-from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, TIMING
-from robot_perception.pipeline.sensor_depth import DepthCamera
+from robot_perception.pipeline import (
+    CalibrationKeeper,
+    DepthCamera,
+    FrameProcessor,
+    FrameTimer,
+    MarkerMemory,
+    Output,
+    PerceptionConfig,
+    PerceptionPipeline,
+    Processed,
+    Published,
+    Stages,
+    TIMING,
+)
 
 _LOG_PERIOD_S = 1.0
 _RELATIVE = (

@@ -1,10 +1,36 @@
 """What happens to one frame: the sequence, its configuration, lifting to 3D, timing."""
 
+from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
+from robot_perception.pipeline.depth_history import DepthHistory
+from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
+from robot_perception.pipeline.frame_timer import FrameTimer
 from robot_perception.pipeline.frames import place_image, Placement, TransformLookup
+from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.memory import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
+from robot_perception.pipeline.outline import sights_of
+from robot_perception.pipeline.outputs import (
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    MarkerMemory,
+    Output,
+    OUTPUTS,
+    Published,
+    TIMING,
+)
+from robot_perception.pipeline.parameters import (
+    check_fields,
+    Parameter,
+    parameter,
+    parameters_of,
+    Value,
+    values_of,
+    with_values,
+)
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
+from robot_perception.pipeline.sensor_depth import DepthCamera
 from robot_perception.pipeline.timing import (
     PIPELINE,
     seconds_of_pipeline,
@@ -15,20 +41,43 @@ from robot_perception.pipeline.timing import (
 )
 
 __all__ = [
+    'LABEL_INFO',
+    'LABEL_INFO_TYPE',
+    'OUTPUTS',
     'PIPELINE',
     'PRESETS',
     'STAGES',
+    'TIMING',
+    'CalibrationKeeper',
+    'DepthCamera',
+    'DepthHistory',
+    'FrameProcessor',
+    'FrameTimer',
+    'MarkerMemory',
     'Networks',
+    'Output',
+    'Parameter',
     'PerceptionConfig',
     'PerceptionPipeline',
     'Placement',
+    'Processed',
+    'Published',
     'StageTiming',
     'Stages',
     'Stopwatch',
     'TimingWindow',
     'TransformLookup',
+    'Value',
+    'check_fields',
+    'keep_freed_memory',
+    'lift_objects',
     'load_networks',
+    'parameter',
+    'parameters_of',
     'place_image',
     'read_picture',
     'seconds_of_pipeline',
+    'sights_of',
+    'values_of',
+    'with_values',
 ]

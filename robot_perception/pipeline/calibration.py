@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 import re
 
-from robot_perception.conversions import match_camera, to_camera
-from robot_perception.conversions.messages import Message
-from robot_perception.core import CameraModel, Image
-from robot_perception.core.errors import CalibrationError
+from robot_perception.conversions import match_camera, Message, to_camera
+from robot_perception.core import CalibrationError, CameraModel, Image
 from robot_perception.pipeline.config import CameraConfig
 
 

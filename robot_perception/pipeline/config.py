@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import ClassVar
 
-from robot_perception.core.errors import ConfigError
+from robot_perception.core import ConfigError
 from robot_perception.pipeline.parameter_file import read_parameter_file
 from robot_perception.pipeline.parameters import check_fields, parameter, with_values
 

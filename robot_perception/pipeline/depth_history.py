@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from robot_perception.conversions.messages import Message
+from robot_perception.conversions import Message
 
 _NANOSECONDS = 1_000_000_000
 _KEPT = 8

@@ -8,8 +8,7 @@ import time
 from typing import Any
 
 from robot_perception import conversions
-from robot_perception.conversions import FrameTiming, MessageFactory
-from robot_perception.conversions.messages import Message
+from robot_perception.conversions import FrameTiming, Message, MessageFactory
 from robot_perception.core import CameraModel, Image, MetricDepth, Scene, TransformBuffer
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.config import PerceptionConfig

@@ -5,10 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from robot_perception.core import Image, Pose
-from robot_perception.core.box3d import Vector3
-from robot_perception.core.errors import TransformError
-from robot_perception.core.transforms import frame_name
+from robot_perception.core import frame_name, Image, Pose, TransformError, Vector3
 from robot_perception.pipeline.config import FramesConfig
 
 

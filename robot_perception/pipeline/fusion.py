@@ -10,8 +10,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from robot_perception.core import Depth, DepthFit, MetricDepth, Plane, RelativeDepth, scaled
-from robot_perception.core.arrays import Float32Array, Float64Array
+from robot_perception.core import (
+    Depth,
+    DepthFit,
+    Float32Array,
+    Float64Array,
+    MetricDepth,
+    Plane,
+    RelativeDepth,
+    scaled,
+)
 
 # Fewer pixels that both know say too little.
 _LEAST_PIXELS = 200

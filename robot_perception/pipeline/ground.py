@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core import CameraModel, MetricDepth, Plane
-from robot_perception.core.arrays import Float64Array
+from robot_perception.core import CameraModel, Float64Array, MetricDepth, Plane
 
 # Points are looked at on a grid of about so many columns: the ground is large.
 _COLUMNS = 80

@@ -7,14 +7,16 @@ import math
 import numpy as np
 
 from robot_perception.core import (
+    BoolArray,
     Box3D,
     CameraModel,
     Detections,
+    Float32Array,
+    Float64Array,
     Masks,
     MetricDepth,
     ObjectPosition,
 )
-from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array
 from robot_perception.pipeline.outline import main_surface
 from robot_perception.pipeline.strays import without_strays
 from robot_perception.pipeline.upright_box import upright_box

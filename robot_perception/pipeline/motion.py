@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core import Pose, SceneObject
-from robot_perception.core.box3d import Vector3
+from robot_perception.core import Pose, SceneObject, Vector3
 
 _NANOSECONDS = 1e9
 # A longer look back is steadier, a shorter one sooner right after a change.

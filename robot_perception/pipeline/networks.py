@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from robot_perception import models
-from robot_perception.models.interfaces import (
+from robot_perception.models import (
     DepthEstimator,
     Detector,
     FeatureExtractor,

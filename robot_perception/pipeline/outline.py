@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot_perception.core import Depth, Masks, MetricDepth
-from robot_perception.core.arrays import BoolArray, Float32Array
+from robot_perception.core import BoolArray, Depth, Float32Array, Masks, MetricDepth
 
 # Neighbouring pixels whose depths differ by more than this share lie on two surfaces.
 _STEP = 0.02

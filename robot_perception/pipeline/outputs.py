@@ -9,11 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from robot_perception import conversions
-from robot_perception.conversions import FrameTiming, MessageFactory
-from robot_perception.conversions.markers import MarkerKey
-from robot_perception.conversions.messages import Message
-from robot_perception.core import LabelledPoints, MetricDepth, Pose, Scene, SceneObject
-from robot_perception.core.moved import moved_objects, moved_points
+from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
+from robot_perception.core import (
+    LabelledPoints,
+    MetricDepth,
+    moved_objects,
+    moved_points,
+    Pose,
+    Scene,
+    SceneObject,
+)
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.frames import Placement
 from robot_perception.pipeline.pipeline import Stages

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from robot_perception.core.errors import ConfigError
+from robot_perception.core import ConfigError
 
 # Last part of the names in a parameter file that mean this node; ** is any node.
 _NODE_NAMES = ('perception', '**', '*')

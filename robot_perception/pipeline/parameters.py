@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, is_dataclass, replace
 import math
 from typing import Any, get_type_hints, TypeVar
 
-from robot_perception.core.errors import ConfigError
+from robot_perception.core import ConfigError
 
 Value = bool | int | float | str
 Config = TypeVar('Config')

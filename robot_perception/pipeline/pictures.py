@@ -8,8 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from robot_perception.core import Image
-from robot_perception.core.errors import SourceError
+from robot_perception.core import Image, SourceError
 
 
 def read_picture(path: str | os.PathLike[str]) -> Image:

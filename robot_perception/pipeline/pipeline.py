@@ -12,9 +12,12 @@ import numpy as np
 
 from robot_perception.core import (
     CameraModel,
+    ConfigError,
     Depth,
     DepthFit,
     Detections,
+    distinct,
+    Float64Array,
     Image,
     Masks,
     MetricDepth,
@@ -23,16 +26,15 @@ from robot_perception.core import (
     Pose,
     Scene,
     SceneObject,
+    ShapeError,
+    UInt8Array,
+    Vector3,
 )
-from robot_perception.core.arrays import Float64Array, UInt8Array
-from robot_perception.core.box3d import Vector3
-from robot_perception.core.boxes import distinct
-from robot_perception.core.errors import ConfigError, ShapeError
-from robot_perception.models.frame import Frame
-from robot_perception.models.interfaces import (
+from robot_perception.models import (
     DepthEstimator,
     Detector,
     FeatureExtractor,
+    Frame,
     Segmenter,
 )
 from robot_perception.pipeline.config import PerceptionConfig

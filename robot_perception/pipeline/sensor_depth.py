@@ -6,10 +6,16 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import Message
-from robot_perception.core import CameraModel, Image, MetricDepth
-from robot_perception.core.errors import CalibrationError, ConversionError, TransformError
-from robot_perception.core.registration import register_depth
-from robot_perception.core.transforms import frame_name
+from robot_perception.core import (
+    CalibrationError,
+    CameraModel,
+    ConversionError,
+    frame_name,
+    Image,
+    MetricDepth,
+    register_depth,
+    TransformError,
+)
 from robot_perception.pipeline.calibration import is_rectified
 from robot_perception.pipeline.frames import TransformLookup
 

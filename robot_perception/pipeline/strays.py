@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, BoolArray
+from robot_perception.core import AnyArray, BoolArray
 
 # Of all points: thinner than this, they are strays. Of a cube seen nearly from above each
 # twelfth of a side holds more.

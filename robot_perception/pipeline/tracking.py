@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core import Detections
-from robot_perception.core.arrays import Float32Array, Float64Array, Int64Array
-from robot_perception.core.boxes import iou_xyxy
+from robot_perception.core import Detections, Float32Array, Float64Array, Int64Array, iou_xyxy
 
 _NANOSECONDS = 1e9
 _NOTHING = Detections.empty()

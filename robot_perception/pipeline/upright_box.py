@@ -7,10 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core import Box3D
-from robot_perception.core.arrays import Float64Array
-from robot_perception.core.errors import InputError
-from robot_perception.core.rotation import quaternion_of
+from robot_perception.core import Box3D, Float64Array, InputError, quaternion_of
 from robot_perception.pipeline.strays import without_strays
 
 # Of a book that lies nearly all points are on its cover: its thickness is no stray.

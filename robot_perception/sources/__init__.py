@@ -1,18 +1,42 @@
 """Recordings in, as streams of serialized ROS messages. Needs no ROS and no torch."""
 
-from robot_perception.sources.bag_topics import TopicWish
-from robot_perception.sources.door import NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
-from robot_perception.sources.player import play, PlayReport
+from robot_perception.sources.bag_file import BAG_SUFFIXES, BagFile, BagTopic, Definition, open_bag
+from robot_perception.sources.bag_salvage import BagMessage
+from robot_perception.sources.bag_source import described
+from robot_perception.sources.bag_topics import choose_topics, TopicWish
+from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
+from robot_perception.sources.door import is_bag, NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
+from robot_perception.sources.messages import standard_types
+from robot_perception.sources.pictures import is_picture
+from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import Role, Sample, Source
+from robot_perception.sources.typestore import message_store, Typestore
 
 __all__ = [
+    'BAG_SUFFIXES',
     'NOMINAL_HFOV_DEG',
     'OPTICAL_FRAME',
+    'BagFile',
+    'BagMessage',
+    'BagTopic',
+    'BagWriter',
+    'Compression',
+    'Definition',
     'PlayReport',
     'Role',
     'Sample',
     'Source',
+    'Storage',
+    'Timekeeper',
     'TopicWish',
+    'Typestore',
+    'choose_topics',
+    'described',
+    'is_bag',
+    'is_picture',
+    'message_store',
+    'open_bag',
     'open_source',
     'play',
+    'standard_types',
 ]

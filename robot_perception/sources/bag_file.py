@@ -12,7 +12,7 @@ from rosbags.interfaces import Connection, Qos
 from rosbags.interfaces import ConnectionExtRosbag2 as Rosbag2
 from rosbags.rosbag2 import Reader
 
-from robot_perception.core.errors import DamagedBagError, SourceError
+from robot_perception.core import DamagedBagError, SourceError
 from robot_perception.sources.bag_salvage import BagMessage, cut_page, damage, salvage
 
 if sys.version_info >= (3, 14):

@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from rosbags.rosbag2.storage_mcap import decompress
 
-from robot_perception.core.errors import DamagedBagError
+from robot_perception.core import DamagedBagError
 
 _MCAP_MAGIC = b'\x89MCAP0\r\n'
 _SQLITE_MAGIC, _PAGE_SIZE_AT = b'SQLite format 3\0', 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from robot_perception.core.errors import SourceError
+from robot_perception.core import SourceError
 from robot_perception.sources.bag_file import BagTopic, open_bag
 from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
 from robot_perception.sources.messages import standard_types

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from robot_perception.core.errors import SourceError
+from robot_perception.core import SourceError
 from robot_perception.sources.sample import Role
 
 DEPTH_ENCODINGS = ('16UC1', '32FC1')

@@ -22,7 +22,7 @@ from rosbags.rosbag2.errors import WriterError
 from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from rosbags.typesys.store import Typestore
 
-from robot_perception.core.errors import OutputError
+from robot_perception.core import OutputError
 from robot_perception.sources.bag_file import Definition
 from robot_perception.sources.mcap_storage import QuickWriter
 from robot_perception.sources.messages import standard_types

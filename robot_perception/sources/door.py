@@ -7,8 +7,7 @@ from pathlib import Path
 import re
 import time
 
-from robot_perception.core import CameraModel
-from robot_perception.core.errors import CalibrationError, SourceError
+from robot_perception.core import CalibrationError, CameraModel, SourceError
 from robot_perception.sources.bag_file import BAG_SUFFIXES
 from robot_perception.sources.bag_source import BagSource
 from robot_perception.sources.bag_topics import TopicWish

@@ -9,9 +9,7 @@ import numpy as np
 from rosbags.typesys import get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
-from robot_perception.core import CameraModel
-from robot_perception.core.arrays import AnyArray, checked, UInt8Array, UInt16Array
-from robot_perception.core.distortion import NONE
+from robot_perception.core import AnyArray, CameraModel, checked, NONE, UInt8Array, UInt16Array
 
 _NANOSECONDS = 1_000_000_000
 

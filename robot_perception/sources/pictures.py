@@ -9,9 +9,14 @@ import re
 import cv2
 import numpy as np
 
-from robot_perception.core import CameraModel
-from robot_perception.core.arrays import AnyArray, UInt8Array, UInt16Array
-from robot_perception.core.errors import CalibrationError, SourceError
+from robot_perception.core import (
+    AnyArray,
+    CalibrationError,
+    CameraModel,
+    SourceError,
+    UInt8Array,
+    UInt16Array,
+)
 from robot_perception.sources.messages import camera_info, color_image, depth_image
 from robot_perception.sources.sample import Role, Sample, Source
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import math
 import time
 
-from robot_perception.core.errors import SourceError
+from robot_perception.core import SourceError
 from robot_perception.sources.sample import Sample, Source
 
 CLOCK_PERIOD_NS = 10_000_000

@@ -10,7 +10,7 @@ import sys
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
-from robot_perception.core.errors import SourceError
+from robot_perception.core import SourceError
 
 __all__ = ['PACKAGE', 'Typestore', 'definitions_folder', 'message_store']
 

@@ -8,9 +8,7 @@ import time
 
 import cv2
 
-from robot_perception.core import CameraModel
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.errors import SourceError
+from robot_perception.core import CameraModel, SourceError, UInt8Array
 from robot_perception.sources.messages import camera_info, color_image
 from robot_perception.sources.sample import Role, Sample, Source
 

@@ -1,36 +1,53 @@
 """Pictures and files of a scene, for people: overlay, depth, features, masks, cloud, page."""
 
-from robot_perception.core.colours import class_colour, instance_colour
+from robot_perception.core import class_colour, instance_colour
+from robot_perception.viewer.atomic import make_folder, unwritable, write_bytes
+from robot_perception.viewer.chart import Bar, bar_chart, Line, line_chart
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
-from robot_perception.viewer.export import Exporter, Kind
+from robot_perception.viewer.export import check_new_folder, Exporter, Kind
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.files import write_picture, write_scene
 from robot_perception.viewer.gallery import Gallery, scene_figures
 from robot_perception.viewer.masks import draw_instances
 from robot_perception.viewer.overlay import draw_overlay
-from robot_perception.viewer.page import Figure, Step, write_page
+from robot_perception.viewer.page import document, Figure, Step, write_page
 from robot_perception.viewer.ply import write_ply
-from robot_perception.viewer.scene_json import scene_to_dict, write_scene_json
-from robot_perception.viewer.table import Table
+from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
+from robot_perception.viewer.table import Cell, Table
+from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
 __all__ = [
+    'Bar',
+    'Cell',
     'Exporter',
     'Figure',
     'Gallery',
+    'JsonValue',
     'Kind',
+    'Line',
     'Step',
     'Table',
+    'bar_chart',
+    'check_new_folder',
     'class_colour',
+    'document',
     'draw_cloud',
     'draw_depth',
     'draw_depth_with_scale',
     'draw_features',
     'draw_instances',
     'draw_overlay',
+    'draw_text',
+    'fit_text',
     'instance_colour',
+    'line_chart',
+    'make_folder',
     'scene_figures',
     'scene_to_dict',
+    'text_size_px',
+    'unwritable',
+    'write_bytes',
     'write_page',
     'write_picture',
     'write_ply',

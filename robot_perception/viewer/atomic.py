@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 import secrets
 
-from robot_perception.core.errors import OutputError
+from robot_perception.core import OutputError
 
 
 @contextmanager

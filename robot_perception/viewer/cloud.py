@@ -11,9 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core import PointCloud
-from robot_perception.core.arrays import AnyArray, Float32Array, Int32Array, UInt8Array
-from robot_perception.core.colours import Rgb
+from robot_perception.core import AnyArray, Float32Array, Int32Array, PointCloud, Rgb, UInt8Array
 from robot_perception.viewer.text import draw_text, text_size_px, text_width
 
 _YAW_DEG, _PITCH_DEG = 22, 14

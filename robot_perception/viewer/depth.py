@@ -8,9 +8,15 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core import Depth, MetricDepth, RelativeDepth
-from robot_perception.core.arrays import BoolArray, Float32Array, UInt8Array
-from robot_perception.core.errors import InputError
+from robot_perception.core import (
+    BoolArray,
+    Depth,
+    Float32Array,
+    InputError,
+    MetricDepth,
+    RelativeDepth,
+    UInt8Array,
+)
 from robot_perception.viewer.palette import depth_table, hatch
 from robot_perception.viewer.scale import draw_scale, Scale
 

@@ -8,8 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from robot_perception.core import MetricDepth, Scene
-from robot_perception.core.errors import OutputError
+from robot_perception.core import MetricDepth, OutputError, Scene
 from robot_perception.viewer.atomic import make_folder, write_bytes
 from robot_perception.viewer.coco import CocoFile
 from robot_perception.viewer.files import write_picture

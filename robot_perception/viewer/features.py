@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from robot_perception.core import SceneFeatures
-from robot_perception.core.arrays import Float32Array, Float64Array, UInt8Array
+from robot_perception.core import Float32Array, Float64Array, SceneFeatures, UInt8Array
 
 _CHANNELS = 3
 _LOW_PERCENT, _HIGH_PERCENT = 1, 99

@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot_perception.core import SceneObject
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.colours import class_colour, Rgb
+from robot_perception.core import class_colour, Rgb, SceneObject, UInt8Array
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px, text_width
 
 _PLATE: Rgb = (20, 22, 27)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.core import Masks
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.colours import instance_colour, Rgb
+from robot_perception.core import instance_colour, Masks, Rgb, UInt8Array
 
 _BACKGROUND: Rgb = (24, 26, 31)
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from robot_perception.core import Scene
-from robot_perception.core.arrays import BoolArray, UInt8Array
-from robot_perception.core.colours import class_colour, Rgb
+from robot_perception.core import BoolArray, class_colour, Rgb, Scene, UInt8Array
 from robot_perception.viewer.labels import draw_plates, place_plates
 
 _TINT = 0.38

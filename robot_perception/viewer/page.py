@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from robot_perception.core.errors import OutputError
+from robot_perception.core import OutputError
 from robot_perception.viewer.atomic import make_folder, write_bytes
 from robot_perception.viewer.table import Table
 

@@ -7,7 +7,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import UInt8Array
+from robot_perception.core import UInt8Array
 
 # The ends of the map are nearly black; without them the nearest and the farthest stay readable.
 _FIRST_OF_MAP, _LAST_OF_MAP = 14, 242

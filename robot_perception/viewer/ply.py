@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import PointCloud
-from robot_perception.core.arrays import Float32Array, UInt8Array
-from robot_perception.core.errors import OutputError
+from robot_perception.core import Float32Array, OutputError, PointCloud, UInt8Array
 from robot_perception.viewer.atomic import replacing
 
 _END_OF_HEADER = b'end_header\n'

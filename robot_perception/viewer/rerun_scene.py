@@ -14,9 +14,19 @@ from typing import Any
 import numpy as np
 import rerun
 
-from robot_perception.core import CameraModel, Depth, MetricDepth, PointCloud, Scene
-from robot_perception.core.arrays import Float32Array, UInt8Array, UInt32Array
-from robot_perception.core.colours import class_colour, instance_colour, Rgb
+from robot_perception.core import (
+    CameraModel,
+    class_colour,
+    Depth,
+    Float32Array,
+    instance_colour,
+    MetricDepth,
+    PointCloud,
+    Rgb,
+    Scene,
+    UInt8Array,
+    UInt32Array,
+)
 from robot_perception.viewer.depth import draw_depth
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.labels import labels_of

@@ -9,8 +9,7 @@ from urllib.parse import quote
 
 import rerun
 
-from robot_perception.core import Scene
-from robot_perception.core.errors import OutputError
+from robot_perception.core import OutputError, Scene
 from robot_perception.viewer.rerun_file import rerun_file
 from robot_perception.viewer.rerun_layout import blueprint
 from robot_perception.viewer.rerun_log import RerunLog

@@ -7,8 +7,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.colours import Rgb
+from robot_perception.core import Rgb, UInt8Array
 from robot_perception.viewer.palette import depth_table, hatch
 from robot_perception.viewer.text import draw_text, text_size_px, text_width
 

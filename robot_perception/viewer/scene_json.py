@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from robot_perception.core import (
+    BoolArray,
     CameraModel,
     Depth,
     MetricDepth,
@@ -23,7 +24,6 @@ from robot_perception.core import (
     SceneFeatures,
     SceneObject,
 )
-from robot_perception.core.arrays import BoolArray
 from robot_perception.viewer.atomic import write_bytes
 
 SCHEMA = 'robot_perception/scene'

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
-from robot_perception.core.errors import InputError
+from robot_perception.core import InputError
 
 Cell = str | int | float | None
 

@@ -6,8 +6,7 @@ import math
 
 import cv2
 
-from robot_perception.core.arrays import UInt8Array
-from robot_perception.core.colours import Rgb
+from robot_perception.core import Rgb, UInt8Array
 
 # OpenCV 5 brings real fonts; OpenCV 4, which ROS distributions ship, has Hershey strokes only.
 _HAS_FONTS = hasattr(cv2, 'FontFace')

@@ -1,5 +1,8 @@
 """The demo world: ray-cast scenes of household things with exact truth."""
 
+from typing import TYPE_CHECKING
+
+from robot_perception.core import lazy_attributes
 from robot_perception.world.depth_sensor import sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.pose import Pose
@@ -8,21 +11,29 @@ from robot_perception.world.render import render, sequence
 from robot_perception.world.vocabulary import (
     CLASS_NAMES,
     CLASSES,
+    FIRST_TEST_SEED,
     ObjectClass,
     SCENE_TYPES,
     world_camera,
 )
 
+if TYPE_CHECKING:
+    from robot_perception.world.lifting_benchmark import benchmark_lifting
+
 __all__ = [
     'CLASSES',
     'CLASS_NAMES',
+    'FIRST_TEST_SEED',
     'SCENE_TYPES',
     'ObjectClass',
     'Pose',
     'WorldFrame',
+    'benchmark_lifting',
     'record',
     'render',
     'sense_depth',
     'sequence',
     'world_camera',
 ]
+
+__getattr__ = lazy_attributes(__name__, {'benchmark_lifting': 'lifting_benchmark'})

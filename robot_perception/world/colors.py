@@ -7,7 +7,7 @@ import colorsys
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, Float32Array
+from robot_perception.core import AnyArray, Float32Array
 
 _LABEL_SIDE = 96
 _INK = 0.12

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from robot_perception.core import CameraModel, MetricDepth
-from robot_perception.core.arrays import BoolArray, Float32Array, UInt16Array
+from robot_perception.core import BoolArray, CameraModel, Float32Array, MetricDepth, UInt16Array
 
 _NEAREST_M, _FARTHEST_M = 0.28, 4.0
 _BASELINE_M = 0.05

@@ -9,15 +9,16 @@ import numpy as np
 from robot_perception.core import (
     Box3D,
     CameraModel,
+    checked,
     Detections,
     Image,
     Masks,
     MetricDepth,
     ObjectPosition,
     SceneObject,
+    UInt16Array,
+    Vector3,
 )
-from robot_perception.core.arrays import checked, UInt16Array
-from robot_perception.core.box3d import Vector3
 from robot_perception.world.pose import Pose
 
 

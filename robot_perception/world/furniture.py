@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Float64Array
+from robot_perception.core import Float32Array, Float64Array
 from robot_perception.world import colors
 from robot_perception.world.mesh import cuboid, merge, Mesh, sheet
 from robot_perception.world.objects import Body

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 import open3d as o3d
 
-from robot_perception.core import CameraModel, Image, Masks, MetricDepth, Scene
-from robot_perception.core.arrays import Float64Array
-from robot_perception.pipeline.lifting import lift_objects
-from robot_perception.pipeline.outline import sights_of
+from robot_perception.core import CameraModel, Float64Array, Image, Masks, MetricDepth, Scene
+from robot_perception.pipeline import lift_objects, sights_of
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import render
 from robot_perception.world.vocabulary import FIRST_TEST_SEED

@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, checked, Float32Array, Float64Array
-from robot_perception.core.box3d import Vector3
+from robot_perception.core import AnyArray, checked, Float32Array, Float64Array, Vector3
 
 _SEGMENTS = 48
 # Profile edges that meet at less than this are one smooth surface.

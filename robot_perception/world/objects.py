@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Float64Array
-from robot_perception.core.box3d import Vector3
+from robot_perception.core import Float32Array, Float64Array, Vector3
 from robot_perception.world import colors
 from robot_perception.world.mesh import bent_tube, cuboid, lathe, merge, Mesh, sphere
 from robot_perception.world.paint import Bound, Hollow, Paint, Plain, Printed, Sectors, Wrapped

@@ -12,8 +12,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array
-from robot_perception.core.box3d import Vector3
+from robot_perception.core import Float32Array, Vector3
 from robot_perception.world.textures import Texture
 
 # Points (3, N) metres, normals (3, N), footprint of the pixel (N,) metres -> (3, N).

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot_perception.core import CameraModel
-from robot_perception.core.arrays import (
+from robot_perception.core import (
     BoolArray,
+    CameraModel,
     Float32Array,
     Float64Array,
     Int64Array,

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float64Array
+from robot_perception.core import Float64Array
 from robot_perception.world.furniture import Place, SCENERY, Support, Thing
 from robot_perception.world.objects import Body, make_clutter, make_object
 from robot_perception.world.pose import Pose, rotation_about

@@ -6,8 +6,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float64Array
-from robot_perception.core.pose import Pose
+from robot_perception.core import Float64Array, Pose
 
 __all__ = ['Pose', 'look_at', 'rotation_about']
 

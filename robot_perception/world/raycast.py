@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import open3d as o3d
 
-from robot_perception.core.arrays import AnyArray, BoolArray, Float32Array, Int64Array
+from robot_perception.core import AnyArray, BoolArray, Float32Array, Int64Array
 from robot_perception.world.furniture import Thing
 from robot_perception.world.pose import Pose
 

@@ -15,10 +15,8 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, RosbagsFactory
-from robot_perception.core.arrays import UInt16Array
-from robot_perception.core.errors import OutputError
-from robot_perception.sources.bag_writer import BagWriter
-from robot_perception.sources.typestore import message_store
+from robot_perception.core import OutputError, UInt16Array
+from robot_perception.sources import BagWriter, message_store
 from robot_perception.world.depth_sensor import sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import sequence

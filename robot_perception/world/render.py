@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from robot_perception.core import Image, MetricDepth
-from robot_perception.core.errors import InputError
+from robot_perception.core import Image, InputError, MetricDepth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.picture import expose, look, paint_picture, View
 from robot_perception.world.raycast import RayCaster

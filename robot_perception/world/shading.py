@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array
+from robot_perception.core import Float32Array
 from robot_perception.world.raycast import Hits, NOTHING
 from robot_perception.world.shadows import Visibility
 from robot_perception.world.stage import Stage

@@ -13,7 +13,7 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, BoolArray, Float32Array, Int64Array
+from robot_perception.core import AnyArray, BoolArray, Float32Array, Int64Array
 from robot_perception.world.raycast import Hits, RayCaster
 from robot_perception.world.stage import Light, Stage
 

@@ -8,8 +8,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Float64Array
-from robot_perception.core.errors import InputError
+from robot_perception.core import Float32Array, Float64Array, InputError
 from robot_perception.world.furniture import furnish, Thing
 from robot_perception.world.placement import place_objects
 from robot_perception.world.pose import look_at, Pose

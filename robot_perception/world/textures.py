@@ -14,7 +14,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Float64Array, Int32Array
+from robot_perception.core import Float32Array, Float64Array, Int32Array
 
 # Seed of the bakery: part of the vocabulary, like the sizes.
 _SEED = 20240

@@ -6,8 +6,14 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Box3D, CameraModel, Detections
-from robot_perception.core.arrays import Float32Array, Int64Array, UInt16Array
+from robot_perception.core import (
+    Box3D,
+    CameraModel,
+    Detections,
+    Float32Array,
+    Int64Array,
+    UInt16Array,
+)
 from robot_perception.world.furniture import Thing
 from robot_perception.world.picture import View
 from robot_perception.world.pose import Pose

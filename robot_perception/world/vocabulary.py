@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robot_perception.core import CameraModel
-from robot_perception.core.box3d import Vector3
-from robot_perception.core.errors import InputError
+from robot_perception.core import CameraModel, InputError, Vector3
 
 SCENE_TYPES = ('table', 'floor', 'shelf')
 

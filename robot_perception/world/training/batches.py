@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from robot_perception.core.arrays import AnyArray, Int64Array
+from robot_perception.core import AnyArray, Int64Array
 from robot_perception.world.training.dataset import Dataset
 
 _MOST_WATCHED, _WATCHED_SHARE = 240, 0.1

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from robot_perception.core.arrays import AnyArray, BoolArray
-from robot_perception.core.errors import InputError, OutputError
+from robot_perception.core import AnyArray, BoolArray, InputError, OutputError
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import render
 from robot_perception.world.vocabulary import FIRST_TEST_SEED, SCENE_TYPES

@@ -10,9 +10,7 @@ from torch import nn
 from torch.nn import functional
 import transformers
 
-from robot_perception.models.catalogue import Task
-from robot_perception.models.preprocess import Preprocessor
-from robot_perception.models.resize import Exactly
+from robot_perception.models import Exactly, Preprocessor, Task
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.trainer import Trained
 from robot_perception.world.training.weights import draw_to_width

@@ -9,9 +9,7 @@ import torch
 from torch import nn
 import transformers
 
-from robot_perception.models.catalogue import Task
-from robot_perception.models.preprocess import Preprocessor
-from robot_perception.models.resize import Exactly
+from robot_perception.models import Exactly, Preprocessor, Task
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise, iou_xyxy
 from robot_perception.world.training.trainer import Trained

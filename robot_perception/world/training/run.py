@@ -10,11 +10,8 @@ import shutil
 
 import torch
 
-from robot_perception.core.errors import InputError, OutputError
-from robot_perception.models.catalogue import Task
-from robot_perception.models.checkpoint import read_checkpoint
-from robot_perception.models.checkpoint_writer import write_checkpoint
-from robot_perception.models.network import load_network
+from robot_perception.core import InputError, OutputError
+from robot_perception.models import load_network, read_checkpoint, Task, write_checkpoint
 from robot_perception.world.training.batches import count_watched
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.depth import DepthRecipe

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from robot_perception.core.errors import OutputError
-from robot_perception.models.catalogue import Task
+from robot_perception.core import OutputError
+from robot_perception.models import Task
 from robot_perception.world.training.batches import Batch, training_batch, watched_batches
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.muon import Muon
