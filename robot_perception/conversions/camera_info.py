@@ -17,11 +17,8 @@ from robot_perception.conversions.validation import shorten
 from robot_perception.core import (
     CalibrationError,
     CameraModel,
-    COEFFICIENT_COUNTS,
-    EQUIDISTANT,
+    DistortionModel,
     Float64Array,
-    NONE,
-    PLUMB_BOB,
 )
 
 _MAX_COEFFICIENTS = 64
@@ -55,7 +52,7 @@ def to_camera(info: CameraInfoMsg, *, rectified: bool) -> CameraModel:
         )
     _check_plausible(name, (fx, fy), (cx, cy))
     size_hw, (left, top), (bin_x, bin_y) = _window(info)
-    model, coefficients = (NONE, ()) if rectified else _distortion(info)
+    model, coefficients = (DistortionModel.NONE, ()) if rectified else _distortion(info)
     return CameraModel(
         size_hw,
         fx / bin_x,
@@ -82,7 +79,7 @@ def camera_info_message(factory: MessageFactory, header: Message, camera: Camera
 
     A camera without distortion is written as plumb_bob with zeros, as ROS does.
     """
-    bent = camera.distortion_model != NONE
+    bent = camera.distortion_model is not DistortionModel.NONE
     intrinsics = [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]
     k = np.array(intrinsics, np.float64)
     return factory(
@@ -90,7 +87,7 @@ def camera_info_message(factory: MessageFactory, header: Message, camera: Camera
         header=header,
         height=camera.size_hw[0],
         width=camera.size_hw[1],
-        distortion_model=camera.distortion_model if bent else PLUMB_BOB,
+        distortion_model=(camera.distortion_model if bent else DistortionModel.PLUMB_BOB).value,
         d=factory.sequence(np.array(camera.distortion if bent else [0] * 5, np.float64)),
         k=k.reshape(-1),
         r=np.eye(3).reshape(-1),
@@ -171,7 +168,7 @@ def _window(info: CameraInfoMsg) -> tuple[tuple[int, int], tuple[int, int], tupl
     return (height // bin_y, width // bin_x), (left, top), (bin_x, bin_y)
 
 
-def _distortion(info: CameraInfoMsg) -> tuple[str, tuple[float, ...]]:
+def _distortion(info: CameraInfoMsg) -> tuple[DistortionModel, tuple[float, ...]]:
     """Lens model and coefficients, without those that change nothing."""
     name = info.distortion_model
     if not isinstance(name, str):
@@ -179,14 +176,15 @@ def _distortion(info: CameraInfoMsg) -> tuple[str, tuple[float, ...]]:
             'type', f'distortion_model: expected text, got {shorten(name)}. Fix the publisher.'
         )
     coefficients = _finite('D', _array('D', info.d)).tolist()
-    # An equidistant lens of zeros still is no pinhole.
-    if name != EQUIDISTANT and not any(coefficients) and name in {'', *COEFFICIENT_COUNTS}:
-        return NONE, ()
+    # Without coefficients the name may be empty. An equidistant lens of zeros is no pinhole.
+    model = DistortionModel.parse(name) if name or any(coefficients) else DistortionModel.NONE
+    if model is not DistortionModel.EQUIDISTANT and not any(coefficients):
+        return DistortionModel.NONE, ()
     # OpenCV appends thin prism and tilt, which are zero unless they were asked for.
-    longest = max(COEFFICIENT_COUNTS.get(name, (0,)))
+    longest = max(model.coefficient_counts)
     if not any(coefficients[longest:]):
         coefficients = coefficients[:longest]
-    return name, tuple(coefficients)
+    return model, tuple(coefficients)
 
 
 def _numbers(name: str, values: Sequence[float], count: int) -> Float64Array:

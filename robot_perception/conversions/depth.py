@@ -23,10 +23,10 @@ def to_depth(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> MetricDepth:
     """
     pixels = check_image(message, DEPTH, max_pixels=max_pixels).pixels
     if pixels.dtype.kind == 'f':
-        return MetricDepth.from_metres(pixels)
-    return MetricDepth.from_millimetres(pixels.astype(np.uint16))
+        return MetricDepth.from_meters(pixels)
+    return MetricDepth.from_millimeters(pixels.astype(np.uint16))
 
 
 def depth_message(factory: MessageFactory, header: Message, depth: MetricDepth) -> Message:
     """Make a 32FC1 sensor_msgs/msg/Image in metres, NaN = unknown."""
-    return image_message(factory, header, depth.metres, '32FC1')
+    return image_message(factory, header, depth.meters, '32FC1')

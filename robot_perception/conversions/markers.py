@@ -10,7 +10,7 @@ import numpy as np
 from robot_perception.conversions.geometry import point_message, pose_message, vector_message
 from robot_perception.conversions.header import header_message
 from robot_perception.conversions.messages import Message, MessageFactory
-from robot_perception.core import Box3D, class_colour, ObjectPosition, SceneObject, Vector3
+from robot_perception.core import Box3D, class_color, ObjectPosition, SceneObject, Vector3
 
 _ARROW, _CUBE, _TEXT = 0, 1, 9
 _ADD, _DELETE = 0, 2
@@ -79,7 +79,7 @@ def _speed(position: ObjectPosition) -> float:
 
 
 def _colour(item: SceneObject, alpha: float) -> tuple[float, float, float, float]:
-    red, green, blue = (channel / 255 for channel in class_colour(item.class_name))
+    red, green, blue = (channel / 255 for channel in class_color(item.class_name))
     return red, green, blue, alpha
 
 

@@ -13,13 +13,13 @@ from robot_perception.core.arrays import (
     UInt32Array,
 )
 from robot_perception.core.box3d import Box3D, Quaternion, Vector3
-from robot_perception.core.boxes import area_xyxy, clip_xyxy, distinct, iou_xyxy
+from robot_perception.core.boxes import area_xyxy, clip_xyxy, iou_xyxy, non_max_suppression
 from robot_perception.core.camera import CameraModel
-from robot_perception.core.colours import class_colour, instance_colour, Rgb
+from robot_perception.core.colors import class_color, instance_color, Rgb
 from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
-from robot_perception.core.depth_fit import DepthFit, scaled
+from robot_perception.core.depth_fit import DepthFit, scale_to_meters
 from robot_perception.core.detections import Detections
-from robot_perception.core.distortion import COEFFICIENT_COUNTS, EQUIDISTANT, NONE, PLUMB_BOB
+from robot_perception.core.distortion import DistortionModel
 from robot_perception.core.errors import (
     CalibrationError,
     ConfigError,
@@ -42,21 +42,19 @@ from robot_perception.core.image import Image
 from robot_perception.core.labelled_points import LabelledPoints
 from robot_perception.core.lazy import lazy_attributes
 from robot_perception.core.masks import Masks
-from robot_perception.core.moved import moved_objects, moved_points
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.pose import Pose
 from robot_perception.core.registration import register_depth
-from robot_perception.core.rotation import matrix_of, quaternion_of
+from robot_perception.core.rigid_transform import transform_objects, transform_points
+from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
+from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
 from robot_perception.core.transform_buffer import TransformBuffer
-from robot_perception.core.transforms import frame_name, StampedTransform
+from robot_perception.core.transforms import normalize_frame_id, StampedTransform
 
 __all__ = [
-    'COEFFICIENT_COUNTS',
-    'EQUIDISTANT',
-    'NONE',
-    'PLUMB_BOB',
+    'NANOSECONDS_PER_SECOND',
     'AnyArray',
     'BoolArray',
     'Box3D',
@@ -69,6 +67,7 @@ __all__ = [
     'DepthFit',
     'Detections',
     'DeviceUnavailableError',
+    'DistortionModel',
     'Float32Array',
     'Float64Array',
     'Image',
@@ -105,17 +104,18 @@ __all__ = [
     'WeightsMissingError',
     'area_xyxy',
     'checked',
-    'class_colour',
+    'class_color',
     'clip_xyxy',
-    'distinct',
-    'frame_name',
-    'instance_colour',
+    'format_stamp',
+    'instance_color',
     'iou_xyxy',
     'lazy_attributes',
-    'matrix_of',
-    'moved_objects',
-    'moved_points',
-    'quaternion_of',
+    'matrix_to_quaternion',
+    'non_max_suppression',
+    'normalize_frame_id',
+    'quaternion_to_matrix',
     'register_depth',
-    'scaled',
+    'scale_to_meters',
+    'transform_objects',
+    'transform_points',
 ]

@@ -15,11 +15,11 @@ _UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Box3D:
-    """A box given by its centre, its side lengths and its rotation.
+    """A box given by its center, its side lengths and its rotation.
 
     Attributes:
-        center_m: middle of the box, metres.
-        size_m: full side lengths along the box's own axes, metres, >= 0.
+        center_m: middle of the box, meters.
+        size_m: full side lengths along the box's own axes, meters, >= 0.
         rotation_xyzw: unit quaternion from the box's axes to the frame's.
 
     """
@@ -37,5 +37,5 @@ class Box3D:
         norm = math.hypot(*self.rotation_xyzw)
         if abs(norm - 1) > _UNIT_TOLERANCE:
             raise InputError(
-                f'rotation_xyzw: expected a unit quaternion, got length {norm:.6f}. Normalise it.'
+                f'rotation_xyzw: expected a unit quaternion, got length {norm:.6f}. Normalize it.'
             )

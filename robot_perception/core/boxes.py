@@ -64,7 +64,7 @@ def iou_xyxy(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Arra
     return iou
 
 
-def distinct(boxes_xyxy: Float32Array, max_iou: float) -> Int64Array:
+def non_max_suppression(boxes_xyxy: Float32Array, max_iou: float) -> Int64Array:
     """Pick boxes that do not overlap one picked before by more than ``max_iou``.
 
     Args:

@@ -1,7 +1,7 @@
 """A calibrated camera: which ray of light each pixel saw.
 
 Convention: the optical frame of REP 103, z forward, x right, y down. Pixel (u, v) counts
-columns and rows with the centre of the top-left pixel at (0, 0), as OpenCV and ROS do.
+columns and rows with the center of the top-left pixel at (0, 0), as OpenCV and ROS do.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from robot_perception.core import distortion
 from robot_perception.core.arrays import Float32Array, Float64Array
+from robot_perception.core.distortion import distort, DistortionModel, undistort
 from robot_perception.core.errors import CalibrationError
 
 
@@ -25,7 +25,7 @@ class CameraModel:
         size_hw: rows and columns of the image the intrinsics belong to.
         fx, fy: focal lengths, pixels, finite and > 0.
         cx, cy: principal point, pixels.
-        distortion_model: 'none', 'plumb_bob', 'rational_polynomial' or 'equidistant'.
+        distortion_model: lens model; its name as text is converted.
         distortion: its coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6]], or
             k1 k2 k3 k4 for equidistant.
 
@@ -36,7 +36,7 @@ class CameraModel:
     fy: float
     cx: float
     cy: float
-    distortion_model: str = distortion.NONE
+    distortion_model: DistortionModel = DistortionModel.NONE
     distortion: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -53,7 +53,9 @@ class CameraModel:
                 f'fy={self.fy}, cx={self.cx}, cy={self.cy}. '
                 'Calibrate the camera; 3D needs its focal length.',
             )
-        distortion.check_coefficients(self.distortion_model, self.distortion)
+        model = DistortionModel.parse(self.distortion_model)
+        model.check_coefficients(self.distortion)
+        object.__setattr__(self, 'distortion_model', model)
 
     @classmethod
     def nominal(cls, size_hw: tuple[int, int], hfov_deg: float) -> CameraModel:
@@ -87,7 +89,7 @@ class CameraModel:
         """Pixels of points in the optical frame.
 
         Args:
-            points_m: (..., 3) metres.
+            points_m: (..., 3) meters.
 
         Returns:
             (..., 2) float64 columns and rows, NaN for points not in front of the camera.
@@ -95,14 +97,14 @@ class CameraModel:
         """
         z = np.where(points_m[..., 2] > 0, points_m[..., 2], np.nan)
         plane = np.asarray(points_m[..., :2] / z[..., None], np.float64)
-        bent = distortion.distort(self.distortion_model, self.distortion, plane)
+        bent = distort(self.distortion_model, self.distortion, plane)
         pixels: Float64Array = bent * (self.fx, self.fy) + (self.cx, self.cy)
         return pixels
 
     def unproject(self, pixels_uv: Float64Array) -> Float64Array:
         """Rays of pixels: (..., 2) columns and rows -> (..., 2) float64 x/z and y/z."""
         bent = (np.asarray(pixels_uv, np.float64) - (self.cx, self.cy)) / (self.fx, self.fy)
-        return distortion.undistort(self.distortion_model, self.distortion, bent)
+        return undistort(self.distortion_model, self.distortion, bent)
 
 
 @lru_cache(maxsize=8)

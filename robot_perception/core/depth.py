@@ -1,7 +1,7 @@
 """Two kinds of depth, kept apart by type so that a unit cannot lie.
 
-A `MetricDepth` is in metres and may become 3D. A `RelativeDepth` is inverse depth up to an
-unknown scale and shift: good for a picture, wrong as metres.
+A `MetricDepth` is in meters and may become 3D. A `RelativeDepth` is inverse depth up to an
+unknown scale and shift: good for a picture, wrong as meters.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt16Array
 from robot_perception.core.errors import InputError, ShapeError
 
-_MILLIMETRES_PER_METRE = 1000.0
+_MILLIMETERS_PER_METER = 1000.0
 # What is said to be nearer or farther is no measurement: simulators and drivers write the largest
 # float, or that of 16 bits, for a ray that met nothing.
 NEAREST_M, FARTHEST_M = 1e-4, 1e4
@@ -24,51 +24,51 @@ class MetricDepth:
     """Depth along the optical axis.
 
     Attributes:
-        metres: (H, W) float32, each value from 0.1 mm to 10 km, or NaN where unknown (REP 118).
+        meters: (H, W) float32, each value from 0.1 mm to 10 km, or NaN where unknown (REP 118).
 
     """
 
-    metres: Float32Array
+    meters: Float32Array
 
     def __post_init__(self) -> None:
         """Check once at the door."""
-        metres = checked(
-            'metres', self.metres, (None, None), np.float32, 'Use MetricDepth.from_metres().'
+        meters = checked(
+            'meters', self.meters, (None, None), np.float32, 'Use MetricDepth.from_meters().'
         )
-        if np.any(metres < NEAREST_M) or np.any(metres > FARTHEST_M):
+        if np.any(meters < NEAREST_M) or np.any(meters > FARTHEST_M):
             raise InputError(
-                f'metres: expected values from {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for unknown; '
+                f'meters: expected values from {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for unknown; '
                 'got values outside. '
-                'Use MetricDepth.from_metres(), which turns them into NaN.'
+                'Use MetricDepth.from_meters(), which turns them into NaN.'
             )
-        object.__setattr__(self, 'metres', metres)
+        object.__setattr__(self, 'meters', meters)
 
     @classmethod
-    def from_metres(cls, raw: AnyArray) -> MetricDepth:
-        """Make depth of raw metres: what is not from 0.1 mm to 10 km becomes NaN.
+    def from_meters(cls, raw: AnyArray) -> MetricDepth:
+        """Make depth of raw meters: what is not from 0.1 mm to 10 km becomes NaN.
 
         Args:
-            raw: (H, W) floating point, metres.
+            raw: (H, W) floating point, meters.
 
         """
         # What float32 cannot hold is infinite or 0 then, and unknown.
         with np.errstate(over='ignore', under='ignore'):
-            metres = raw.astype(np.float32)
-        metres[~((metres >= NEAREST_M) & (metres <= FARTHEST_M))] = np.nan
-        return cls(metres)
+            meters = raw.astype(np.float32)
+        meters[~((meters >= NEAREST_M) & (meters <= FARTHEST_M))] = np.nan
+        return cls(meters)
 
     @classmethod
-    def from_millimetres(cls, raw: UInt16Array) -> MetricDepth:
-        """Make depth of a 16UC1 picture: (H, W) uint16 millimetres, 0 = unknown."""
-        checked('raw', raw, (None, None), np.uint16, 'Use from_metres() for floating point.')
-        metres = raw.astype(np.float32) / np.float32(_MILLIMETRES_PER_METRE)
-        metres[raw == 0] = np.nan
-        return cls(metres)
+    def from_millimeters(cls, raw: UInt16Array) -> MetricDepth:
+        """Make depth of a 16UC1 picture: (H, W) uint16 millimeters, 0 = unknown."""
+        checked('raw', raw, (None, None), np.uint16, 'Use from_meters() for floating point.')
+        meters = raw.astype(np.float32) / np.float32(_MILLIMETERS_PER_METER)
+        meters[raw == 0] = np.nan
+        return cls(meters)
 
     @property
     def size_hw(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.metres.shape[0], self.metres.shape[1]
+        return self.meters.shape[0], self.meters.shape[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,4 +1,4 @@
-"""How a network's depth was brought to a sensor's metres."""
+"""How a network's depth was brought to a sensor's meters."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LEAST_INVERSE = 1e-3
 class DepthFit:
     """Scale and shift in force on a frame, and how well they fit it.
 
-    Metric depth is multiplied by ``scale``. Of relative depth r metres are 1 / (scale r + shift).
+    Metric depth is multiplied by ``scale``. Of relative depth r meters are 1 / (scale r + shift).
 
     Attributes:
         scale: above 0; no unit for metric depth, 1/m for relative.
@@ -38,18 +38,18 @@ class DepthFit:
             raise InputError(f'scale: expected a value above 0, got {self.scale}. Drop the fit.')
 
 
-def scaled(depth: Depth, scale: float, shift: float = 0.0) -> Float32Array:
-    """Bring depth to metres; see `DepthFit`.
+def scale_to_meters(depth: Depth, scale: float, shift: float = 0.0) -> Float32Array:
+    """Bring depth to meters; see `DepthFit`.
 
     Returns:
-        (H, W) float32, metres; what would lie farther than 1 km comes out as 1 km.
+        (H, W) float32, meters; what would lie farther than 1 km comes out as 1 km.
 
     """
-    metres: Float32Array
+    meters: Float32Array
     if isinstance(depth, MetricDepth):
-        metres = depth.metres * depth.metres.dtype.type(scale)
+        meters = depth.meters * depth.meters.dtype.type(scale)
     else:
         kind = depth.inverse.dtype.type
         inverse = depth.inverse * kind(scale) + kind(shift)
-        metres = 1 / inverse.clip(min=kind(_LEAST_INVERSE))
-    return metres
+        meters = 1 / inverse.clip(min=kind(_LEAST_INVERSE))
+    return meters

@@ -1,71 +1,99 @@
-"""Lens models: from a ray to its distorted place on the normalised plane, and back.
+"""Lens models: from a ray to its distorted place on the normalized plane, and back.
 
-Convention: a point (x, y) on the normalised plane is the ray (x, y, 1) in the optical frame
+Convention: a point (x, y) on the normalized plane is the ray (x, y, 1) in the optical frame
 (REP 103: z forward, x right, y down). Formulas are those of OpenCV's `calib3d` and `fisheye`
 modules, which ROS' ``distortion_model`` names stand for.
 """
 
 from __future__ import annotations
 
+from enum import Enum
+
 import numpy as np
 
 from robot_perception.core.arrays import Float64Array
 from robot_perception.core.errors import CalibrationError
 
-NONE = 'none'
-PLUMB_BOB = 'plumb_bob'
-RATIONAL_POLYNOMIAL = 'rational_polynomial'
-EQUIDISTANT = 'equidistant'
 
-# Lengths of D that each model may carry.
-COEFFICIENT_COUNTS = {
-    NONE: (0,),
-    PLUMB_BOB: (4, 5),
-    RATIONAL_POLYNOMIAL: (8,),
-    EQUIDISTANT: (4,),
+class DistortionModel(str, Enum):
+    """Lens models by their names in sensor_msgs; members equal their names as text."""
+
+    NONE = 'none'
+    PLUMB_BOB = 'plumb_bob'
+    RATIONAL_POLYNOMIAL = 'rational_polynomial'
+    EQUIDISTANT = 'equidistant'
+
+    __str__ = str.__str__
+
+    @classmethod
+    def parse(cls, name: str) -> DistortionModel:
+        """Return the model of that name.
+
+        Raises:
+            CalibrationError: reason ``'distortion_model'`` for any other name.
+
+        """
+        try:
+            return cls(name)
+        except ValueError:
+            raise CalibrationError(
+                'distortion_model',
+                f'distortion_model: expected one of {sorted(model.value for model in cls)}, got '
+                f'{name!r}. '
+                'Calibrate with one of them, or rectify the image and set camera.rectified.',
+            ) from None
+
+    @property
+    def coefficient_counts(self) -> tuple[int, ...]:
+        """Numbers of coefficients that the model may have."""
+        return _COEFFICIENT_COUNTS[self]
+
+    def check_coefficients(self, coefficients: tuple[float, ...]) -> None:
+        """Raise CalibrationError unless ``coefficients`` are as many as the model has, and finite."""
+        counts = self.coefficient_counts
+        if len(coefficients) not in counts:
+            raise CalibrationError(
+                'distortion_coefficients',
+                f'D: expected {" or ".join(map(str, counts))} coefficients for {self}, '
+                f'got {len(coefficients)}. Fix the calibration file.',
+            )
+        if not np.all(np.isfinite(coefficients)):
+            raise CalibrationError(
+                'distortion_coefficients',
+                f'D: expected finite coefficients, got {list(coefficients)}. Calibrate again.',
+            )
+
+
+_COEFFICIENT_COUNTS = {
+    DistortionModel.NONE: (0,),
+    DistortionModel.PLUMB_BOB: (4, 5),
+    DistortionModel.RATIONAL_POLYNOMIAL: (8,),
+    DistortionModel.EQUIDISTANT: (4,),
 }
 
 # From the table below Newton's method needs two or three.
 _MAX_ITERATIONS = 10
-# On the normalised plane; at fx = 1000 this is a millionth of a pixel.
+# On the normalized plane; at fx = 1000 this is a millionth of a pixel.
 _CONVERGED, _CLOSE = 1e-9, 1e-7
 # Angles from the optical axis of the table that it starts from. The last is a hair below 90 degrees,
-# where no ray meets the normalised plane.
+# where no ray meets the normalized plane.
 _ANGLES = np.linspace(0, np.pi / 2 - 1e-3, 8192)
 
 
-def check_coefficients(model: str, coefficients: tuple[float, ...]) -> None:
-    """Raise CalibrationError unless ``coefficients`` fit the named lens model."""
-    if model not in COEFFICIENT_COUNTS:
-        raise CalibrationError(
-            'distortion_model',
-            f'distortion_model: expected one of {sorted(COEFFICIENT_COUNTS)}, got {model!r}. '
-            'Calibrate with one of them, or rectify the image and set camera.rectified.',
-        )
-    counts = COEFFICIENT_COUNTS[model]
-    if len(coefficients) not in counts:
-        raise CalibrationError(
-            'distortion_coefficients',
-            f'D: expected {" or ".join(map(str, counts))} coefficients for {model}, '
-            f'got {len(coefficients)}. Fix the calibration file.',
-        )
-    if not np.all(np.isfinite(coefficients)):
-        raise CalibrationError(
-            'distortion_coefficients',
-            f'D: expected finite coefficients, got {list(coefficients)}. Calibrate again.',
-        )
-
-
-def distort(model: str, coefficients: tuple[float, ...], rays_xy: Float64Array) -> Float64Array:
-    """Bend rays as the lens does: (..., 2) float64 -> (..., 2) float64, normalised plane."""
-    if model == NONE:
+def distort(
+    model: DistortionModel, coefficients: tuple[float, ...], rays_xy: Float64Array
+) -> Float64Array:
+    """Bend rays as the lens does: (..., 2) float64 -> (..., 2) float64, normalized plane."""
+    if model is DistortionModel.NONE:
         return rays_xy
-    if model == EQUIDISTANT:
+    if model is DistortionModel.EQUIDISTANT:
         return _equidistant(coefficients, rays_xy)
     return _polynomial(coefficients, rays_xy)[0]
 
 
-def undistort(model: str, coefficients: tuple[float, ...], bent_xy: Float64Array) -> Float64Array:
+def undistort(
+    model: DistortionModel, coefficients: tuple[float, ...], bent_xy: Float64Array
+) -> Float64Array:
     """Find the rays that `distort` bends to ``bent_xy``.
 
     Returns:
@@ -73,9 +101,9 @@ def undistort(model: str, coefficients: tuple[float, ...], bent_xy: Float64Array
         degrees and more from the axis).
 
     """
-    if model == NONE:
+    if model is DistortionModel.NONE:
         return bent_xy
-    if model == EQUIDISTANT:
+    if model is DistortionModel.EQUIDISTANT:
         return _equidistant_inverse(coefficients, bent_xy)
     return _polynomial_inverse(coefficients, bent_xy)
 

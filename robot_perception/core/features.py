@@ -17,7 +17,7 @@ class SceneFeatures:
     Attributes:
         model: identifier of the encoder; vectors of different encoders live in different
             spaces and must not be compared.
-        vector: (C,) float32, the global descriptor, not normalised.
+        vector: (C,) float32, the global descriptor, not normalized.
         patches: (GH, GW, C) float32, one vector for each patch, rows first.
 
     """

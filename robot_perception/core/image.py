@@ -1,4 +1,4 @@
-"""A colour picture with the header it came under."""
+"""A color picture with the header it came under."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Image:
     Attributes:
         rgb: (H, W, 3) uint8, channels red, green, blue; read-only view, not a copy.
         stamp_ns: time of exposure in nanoseconds since the epoch of the clock in use.
-        frame_id: coordinate frame of the camera's optical centre (REP 103: z forward,
+        frame_id: coordinate frame of the camera's optical center (REP 103: z forward,
             x right, y down); empty when unknown.
 
     """

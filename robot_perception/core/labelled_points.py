@@ -27,7 +27,7 @@ class LabelledPoints:
     """A list of points, all of them known.
 
     Attributes:
-        xyz_m: (N, 3) float32, finite, metres in the optical frame.
+        xyz_m: (N, 3) float32, finite, meters in the optical frame.
         rgb: (N, 3) uint8, red, green, blue.
         labels: (N,) uint32, class id + 1; 0 = background.
         instances: (N,) uint32, index in the detections + 1; 0 = background.
@@ -53,7 +53,7 @@ class LabelledPoints:
                 self, name, checked(name, getattr(self, name), shape, dtype, remedy)
             )
         if not np.isfinite(xyz).all():
-            raise InputError('xyz_m: expected finite metres, got NaN or infinity. Drop them.')
+            raise InputError('xyz_m: expected finite meters, got NaN or infinity. Drop them.')
 
     @classmethod
     def of(

@@ -20,7 +20,7 @@ class Plane:
 
     Attributes:
         normal: of length 1, towards the side that counts as above.
-        distance_m: how far the origin lies above the plane, metres; below it when negative.
+        distance_m: how far the origin lies above the plane, meters; below it when negative.
 
     """
 
@@ -33,9 +33,9 @@ class Plane:
             raise InputError(f'plane: expected finite numbers, got {self}.')
         length = math.hypot(*self.normal)
         if abs(length - 1) > _UNIT_TOLERANCE:
-            raise InputError(f'normal: expected length 1, got {length:.6f}. Normalise it.')
+            raise InputError(f'normal: expected length 1, got {length:.6f}. Normalize it.')
 
     def heights_m(self, points_m: AnyArray) -> Float64Array:
-        """How far points lie above the plane: (..., 3) metres -> (...) float64 metres."""
+        """How far points lie above the plane: (..., 3) meters -> (...) float64 meters."""
         heights: Float64Array = points_m @ np.array(self.normal) + self.distance_m
         return heights

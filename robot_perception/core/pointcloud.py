@@ -1,4 +1,4 @@
-"""Coloured points in the camera's optical frame."""
+"""Colored points in the camera's optical frame."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from robot_perception.core.image import Image
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointCloud:
-    """Organised cloud: one point for each pixel, in the order of the image.
+    """Organized cloud: one point for each pixel, in the order of the image.
 
     Attributes:
-        xyz_m: (H, W, 3) float32, metres in the optical frame, NaN in all three where unknown.
+        xyz_m: (H, W, 3) float32, meters in the optical frame, NaN in all three where unknown.
         rgb: (H, W, 3) uint8, red, green, blue.
 
     """
@@ -29,7 +29,7 @@ class PointCloud:
     def __post_init__(self) -> None:
         """Check once at the door."""
         xyz = checked('xyz_m', self.xyz_m, (None, None, 3), np.float32, 'Pass rows of points.')
-        rgb = checked('rgb', self.rgb, xyz.shape, np.uint8, 'Pass one colour for each point.')
+        rgb = checked('rgb', self.rgb, xyz.shape, np.uint8, 'Pass one color for each point.')
         object.__setattr__(self, 'xyz_m', xyz)
         object.__setattr__(self, 'rgb', rgb)
 
@@ -39,7 +39,7 @@ class PointCloud:
         return self.xyz_m.shape[0], self.xyz_m.shape[1]
 
     def known(self) -> tuple[Float32Array, UInt8Array]:
-        """Points that are known, as flat lists: (N, 3) float32 metres and (N, 3) uint8."""
+        """Points that are known, as flat lists: (N, 3) float32 meters and (N, 3) uint8."""
         mask = np.isfinite(self.xyz_m[..., 2])
         return self.xyz_m[mask], self.rgb[mask]
 
@@ -48,8 +48,8 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
     """Place every pixel in space along its own ray.
 
     Args:
-        image: colours.
-        depth: metres along the optical axis, at the image's size.
+        image: colors.
+        depth: meters along the optical axis, at the image's size.
         camera: calibration of that size.
 
     Raises:
@@ -63,9 +63,9 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
         )
     rays = camera.rays()
     xyz = np.empty((*image.size_hw, 3), np.float32)
-    np.multiply(rays[..., 0], depth.metres, out=xyz[..., 0])
-    np.multiply(rays[..., 1], depth.metres, out=xyz[..., 1])
-    xyz[..., 2] = depth.metres
+    np.multiply(rays[..., 0], depth.meters, out=xyz[..., 0])
+    np.multiply(rays[..., 1], depth.meters, out=xyz[..., 1])
+    xyz[..., 2] = depth.meters
     if camera.has_blind_pixels():
         xyz[np.isnan(xyz[..., 0])] = np.nan
     return PointCloud(xyz, image.rgb)

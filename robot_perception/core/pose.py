@@ -8,7 +8,7 @@ import numpy as np
 
 from robot_perception.core.arrays import checked, Float64Array
 from robot_perception.core.box3d import Quaternion, Vector3
-from robot_perception.core.rotation import quaternion_of
+from robot_perception.core.rotation import matrix_to_quaternion
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,7 +17,7 @@ class Pose:
 
     Attributes:
         rotation: (3, 3) float64, orthonormal, determinant 1.
-        translation_m: (3,) float64, metres.
+        translation_m: (3,) float64, meters.
 
     """
 
@@ -38,7 +38,7 @@ class Pose:
         return cls(np.eye(3), np.zeros(3))
 
     def apply(self, points_m: Float64Array) -> Float64Array:
-        """Carry points over to the parent frame: (..., 3) -> (..., 3) float64, metres."""
+        """Carry points over to the parent frame: (..., 3) -> (..., 3) float64, meters."""
         # Not a matrix product: those of BLAS may round by the count of its threads.
         turned = np.einsum('ij,...j->...i', self.rotation, points_m, optimize=False)
         moved: Float64Array = turned + self.translation_m
@@ -63,4 +63,4 @@ class Pose:
     @property
     def quaternion_xyzw(self) -> Quaternion:
         """The rotation as a unit quaternion with w >= 0."""
-        return quaternion_of(self.rotation)
+        return matrix_to_quaternion(self.rotation)

@@ -7,13 +7,13 @@ import numpy as np
 from robot_perception.core.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import MetricDepth
-from robot_perception.core.distortion import NONE
+from robot_perception.core.distortion import DistortionModel
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.pose import Pose
 
 # A surface seen flatter than about 10 degrees is measured by no sensor: tan(80 degrees).
 _STEEPEST = 5.7
-# Noise of neighbouring pixels on one surface, as a share of depth.
+# Noise of neighboring pixels on one surface, as a share of depth.
 _NOISE = 0.01
 # A square of the depth image that becomes larger than this many pixels is left open.
 _MOST_STEPS = 16
@@ -31,8 +31,8 @@ def register_depth(
 
     Every pixel of the depth image becomes a point, and the nearest point that falls into a pixel
     of the other image is its depth. Where that image is finer, or looks at a surface less
-    flatly, points lie apart: between four neighbours on one surface, and only there, inverse
-    depth is interpolated, which is exact on planes. Four neighbours lie on one surface when it
+    flatly, points lie apart: between four neighbors on one surface, and only there, inverse
+    depth is interpolated, which is exact on planes. Four neighbors lie on one surface when it
     is not steeper than 80 degrees. What the depth camera did not measure stays unknown.
 
     Args:
@@ -57,12 +57,12 @@ def register_depth(
     nearest = np.full(camera.size_hw, np.inf, np.float32)
     known = np.isfinite(seen[2])
     _keep_nearest(nearest, *(part[known] for part in seen))
-    steps = _steps(seen) * _on_one_surface(depth.metres, depth_camera.fx)
+    steps = _steps(seen) * _on_one_surface(depth.meters, depth_camera.fx)
     for count in range(2, _MOST_STEPS + 1):
         rows, columns = np.nonzero(steps == count)
         if len(rows):
             _fill(nearest, seen, rows, columns, count)
-    return MetricDepth.from_metres(nearest)
+    return MetricDepth.from_meters(nearest)
 
 
 def _project(
@@ -72,7 +72,7 @@ def _project(
     points = np.empty((*depth.size_hw, 3))
     points[..., :2] = depth_camera.rays()
     points[..., 2] = 1
-    points *= depth.metres[..., None]
+    points *= depth.meters[..., None]
     points = pose.apply(points)
     with np.errstate(all='ignore'):
         pixels = camera.project(points)
@@ -81,7 +81,7 @@ def _project(
     lost = ~((seen[0] > -_MOST_STEPS) & (seen[0] < width + _MOST_STEPS))
     lost |= ~((seen[1] > -_MOST_STEPS) & (seen[1] < height + _MOST_STEPS))
     seen[:, lost] = np.nan
-    if camera.distortion_model != NONE:
+    if camera.distortion_model is not DistortionModel.NONE:
         seen[:, _folded(points, seen, camera)] = np.nan
     return seen
 
@@ -100,9 +100,9 @@ def _folded(points_m: Float64Array, seen: Float32Array, camera: CameraModel) -> 
     return folded
 
 
-def _on_one_surface(metres: Float32Array, focal: float) -> BoolArray:
-    """Whether each square of four neighbouring pixels shows one surface: (H - 1, W - 1)."""
-    corners = metres[:-1, :-1], metres[:-1, 1:], metres[1:, :-1], metres[1:, 1:]
+def _on_one_surface(meters: Float32Array, focal: float) -> BoolArray:
+    """Whether each square of four neighboring pixels shows one surface: (H - 1, W - 1)."""
+    corners = meters[:-1, :-1], meters[:-1, 1:], meters[1:, :-1], meters[1:, 1:]
     low, high = np.minimum.reduce(corners), np.maximum.reduce(corners)
     together: BoolArray = high <= low * np.float32(1 + max(_NOISE, _STEEPEST / focal))
     return together
@@ -139,7 +139,7 @@ def _keep_nearest(
     nearest: Float32Array, columns: Float32Array, rows: Float32Array, inverse: Float32Array
 ) -> None:
     height, width = nearest.shape
-    # Not rint, which takes both neighbours of every second pixel to the same even one.
+    # Not rint, which takes both neighbors of every second pixel to the same even one.
     u, v = (np.floor(part + np.float32(0.5)).astype(np.int64) for part in (columns, rows))
     inside = (u >= 0) & (u < width) & (v >= 0) & (v < height)
     np.minimum.at(nearest.reshape(-1), v[inside] * width + u[inside], 1 / inverse[inside])

@@ -14,7 +14,7 @@ _W = 3
 _SMALL_SINE = 1e-6
 
 
-def quaternion_of(matrix: Float64Array) -> Quaternion:
+def matrix_to_quaternion(matrix: Float64Array) -> Quaternion:
     """Turn an orthonormal (3, 3) float64 matrix of determinant 1 into a unit quaternion, w >= 0.
 
     Shepperd's method (1978): divides by the largest of the four.
@@ -36,7 +36,7 @@ def quaternion_of(matrix: Float64Array) -> Quaternion:
     return q[0] / norm, q[1] / norm, q[2] / norm, q[3] / norm
 
 
-def matrix_of(rotation_xyzw: Quaternion) -> Float64Array:
+def quaternion_to_matrix(rotation_xyzw: Quaternion) -> Float64Array:
     """Turn a quaternion of any length but 0 into a (3, 3) float64 matrix.
 
     Its columns are the turned axes.

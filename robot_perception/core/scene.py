@@ -28,11 +28,11 @@ class ObjectPosition:
     """Where an object is, in the optical frame of the camera.
 
     Attributes:
-        depth_m: median depth of its pixels, metres along the optical axis.
-        centroid_m: mean of its points, metres.
-        covariance_m2: (3, 3) float64, spread of its points about the centroid, square metres.
+        depth_m: median depth of its pixels, meters along the optical axis.
+        centroid_m: mean of its points, meters.
+        covariance_m2: (3, 3) float64, spread of its points about the centroid, square meters.
         box: tight box around its points.
-        velocity_mps: of the centroid over the ground, along the axes of the frame, metres a second;
+        velocity_mps: of the centroid over the ground, along the axes of the frame, meters a second;
             None = unknown.
 
     """
@@ -106,12 +106,12 @@ class SceneObject:
 
     @property
     def depth_m(self) -> float | None:
-        """Median depth in metres, None when unknown."""
+        """Median depth in meters, None when unknown."""
         return None if self.position is None else self.position.depth_m
 
     @property
     def centroid_m(self) -> Vector3 | None:
-        """Mean of the object's points in metres, None when unknown."""
+        """Mean of the object's points in meters, None when unknown."""
         return None if self.position is None else self.position.centroid_m
 
 
@@ -130,7 +130,7 @@ class Scene:
         detections: objects in the picture.
         masks: their pixels, one mask for each detection, at the image's size.
         objects: one entry for each detection, joined with mask, depth and place in space.
-        depth_fit: how the network's depth was brought to a sensor's metres, None when it was not.
+        depth_fit: how the network's depth was brought to a sensor's meters, None when it was not.
         ground: plane the camera stands over, None when it was not looked for or not found.
         timing_s: seconds that each stage took, and as ``pipeline`` all together, which is less than
             the sum where some ran side by side.
@@ -193,7 +193,7 @@ class Scene:
         return LabelledPoints.of(cloud, *labels, (labels[1] > 0) == of_objects)
 
     def cloud(self) -> PointCloud | None:
-        """Organised point cloud, None without metric depth and calibration."""
+        """Organized point cloud, None without metric depth and calibration."""
         if self.camera is None or not isinstance(self.depth, MetricDepth):
             return None
         return lift_image(self.image, self.depth, self.camera)

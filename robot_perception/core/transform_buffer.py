@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from robot_perception.core.errors import InputError, TransformError
 from robot_perception.core.pose import Pose
-from robot_perception.core.transforms import frame_name, History, StampedTransform
+from robot_perception.core.stamps import NANOSECONDS_PER_SECOND
+from robot_perception.core.transforms import History, normalize_frame_id, StampedTransform
 
 # As much as tf2 keeps.
 CACHE_S = 10.0
-_NANOSECONDS = 1e9
 _SHOWN_FRAMES = 20
 
 
@@ -32,7 +32,7 @@ class TransformBuffer:
         """
         if not 0 < cache_s < float('inf'):
             raise InputError(f'cache_s: expected seconds above 0, got {cache_s}.')
-        self._cache_ns = round(cache_s * _NANOSECONDS)
+        self._cache_ns = round(cache_s * NANOSECONDS_PER_SECOND)
         self._histories: dict[str, History] = {}
         # Poses of frames that nothing moves against each other; most lookups end here.
         self._rigid: dict[tuple[str, str], Pose] = {}
@@ -80,7 +80,7 @@ class TransformBuffer:
                 them is not known at that time, or frames are parents of each other.
 
         """
-        target, source = frame_name(target), frame_name(source)
+        target, source = normalize_frame_id(target), normalize_frame_id(source)
         if target == source:
             return Pose.identity()
         if (target, source) in self._rigid:
@@ -122,7 +122,7 @@ class TransformBuffer:
                 f'frames {target!r} and {source!r}: expected one tree, got two: {target!r} hangs '
                 f'on {above_target[-1]!r}, {source!r} on {above_source[-1]!r}. Publish the '
                 'transform that joins them (static_transform_publisher, robot_state_publisher or '
-                'localisation).',
+                'localization).',
             )
         return (
             above_target[: above_target.index(shared)],

@@ -11,16 +11,16 @@ import numpy as np
 from robot_perception.core.box3d import Quaternion, Vector3
 from robot_perception.core.errors import InputError, TransformError
 from robot_perception.core.pose import Pose
-from robot_perception.core.rotation import matrix_of, slerp
+from robot_perception.core.rotation import quaternion_to_matrix, slerp
+from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
 
-_NANOSECONDS = 1e9
 # Of the squared length of a quaternion; tf2 takes as much.
 _UNIT_TOLERANCE = 0.01
 # Nothing on a robot is farther away, and sums and float32 still hold it.
 _FARTHEST_M = 1e12
 
 
-def frame_name(frame_id: str) -> str:
+def normalize_frame_id(frame_id: str) -> str:
     """Bring a frame id to the form of tf2, which knows no leading slash."""
     return frame_id.removeprefix('/')
 
@@ -32,9 +32,9 @@ class StampedTransform:
     Attributes:
         parent, child: frame ids; a leading slash is taken off.
         stamp_ns: nanoseconds.
-        translation_m: the child's origin in the parent, metres.
+        translation_m: the child's origin in the parent, meters.
         rotation_xyzw: unit quaternion from the child's axes to the parent's. One whose squared
-            length is within 0.01 of 1 is normalised.
+            length is within 0.01 of 1 is normalized.
 
     """
 
@@ -46,7 +46,7 @@ class StampedTransform:
 
     def __post_init__(self) -> None:
         """Check once at the door, as tf2 does, so that no lookup gives nonsense."""
-        parent, child = frame_name(self.parent), frame_name(self.child)
+        parent, child = normalize_frame_id(self.parent), normalize_frame_id(self.child)
         if not parent or not child or parent == child:
             raise InputError(
                 f'transform: expected two different frames, got parent {parent!r} and child '
@@ -54,7 +54,7 @@ class StampedTransform:
             )
         if not all(abs(part) <= _FARTHEST_M for part in self.translation_m):
             raise InputError(
-                f'transform {parent!r} -> {child!r}: expected finite metres, got translation '
+                f'transform {parent!r} -> {child!r}: expected finite meters, got translation '
                 f'{self.translation_m}. Fix its publisher.'
             )
         square = sum(part * part for part in self.rotation_xyzw)
@@ -73,14 +73,16 @@ class StampedTransform:
     @property
     def pose(self) -> Pose:
         """The same as a rigid transform: parent from child."""
-        return Pose(matrix_of(self.rotation_xyzw), np.array(self.translation_m, np.float64))
+        return Pose(
+            quaternion_to_matrix(self.rotation_xyzw), np.array(self.translation_m, np.float64)
+        )
 
     def towards(self, later: StampedTransform, stamp_ns: int) -> Pose:
         """The pose between two of one parent: even motion along a line, even rotation."""
         share = (stamp_ns - self.stamp_ns) / (later.stamp_ns - self.stamp_ns)
         start, end = np.array(self.translation_m), np.array(later.translation_m)
         turn = slerp(self.rotation_xyzw, later.rotation_xyzw, share)
-        return Pose(matrix_of(turn), start + share * (end - start))
+        return Pose(quaternion_to_matrix(turn), start + share * (end - start))
 
 
 class History:
@@ -160,26 +162,20 @@ class History:
     def _outside(self, stamp_ns: int) -> TransformError:
         first, last = self._stamps[0], self.newest_ns
         edge = f'{self._samples[-1].parent!r} -> {self._samples[-1].child!r}'
-        span = f'it is known from {_seconds(first)} to {_seconds(last)}'
+        span = f'it is known from {format_stamp(first)} to {format_stamp(last)}'
         if stamp_ns > last:
             return TransformError(
                 'too_new',
-                f'transform {edge}: asked for {_seconds(stamp_ns)}, '
-                f'{(stamp_ns - last) / _NANOSECONDS:.3f} s after the newest; {span}. Raise '
+                f'transform {edge}: asked for {format_stamp(stamp_ns)}, '
+                f'{(stamp_ns - last) / NANOSECONDS_PER_SECOND:.3f} s after the newest; {span}. Raise '
                 'frames.tf_wait_s, let it be published more often, or set frames.tf_policy: '
                 'latest; if the difference is large, clocks differ: set use_sim_time or '
-                'synchronise them.',
+                'synchronize them.',
             )
         return TransformError(
             'too_old',
-            f'transform {edge}: asked for {_seconds(stamp_ns)}, '
-            f'{(first - stamp_ns) / _NANOSECONDS:.3f} s before the oldest; {span}. If it has only '
+            f'transform {edge}: asked for {format_stamp(stamp_ns)}, '
+            f'{(first - stamp_ns) / NANOSECONDS_PER_SECOND:.3f} s before the oldest; {span}. If it has only '
             'begun this will pass; otherwise the image is late or of another clock: set '
-            'use_sim_time, synchronise clocks, or set frames.tf_policy: latest.',
+            'use_sim_time, synchronize clocks, or set frames.tf_policy: latest.',
         )
-
-
-def _seconds(stamp_ns: int) -> str:
-    """Stamp in seconds to the microsecond, exactly."""
-    sign, microseconds = ('-' if stamp_ns < 0 else ''), abs(stamp_ns) // 1000
-    return f'{sign}{microseconds // 1_000_000}.{microseconds % 1_000_000:06d} s'

@@ -117,7 +117,7 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
             SceneObject.of(
                 detections,
                 index,
-                _position(places.get(item.id), depth.metres[masks.pixels[index]]),
+                _position(places.get(item.id), depth.meters[masks.pixels[index]]),
             )
             for index, item in enumerate(found)
         ),

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Box3D, Float64Array, matrix_of
+from robot_perception.core import Box3D, Float64Array, quaternion_to_matrix
 
 # Of the largest side: faces nearer to each other than this lie in one plane.
 _COPLANAR = 1e-9
@@ -69,7 +69,7 @@ def shared_volume(first: Box3D, second: Box3D) -> float:
 
 
 def _faces(box: Box3D, origin: Float64Array) -> Iterator[_Face]:
-    axes = matrix_of(box.rotation_xyzw)
+    axes = quaternion_to_matrix(box.rotation_xyzw)
     halves = np.array(box.size_m) / 2
     middle = np.array(box.center_m) - origin
     for axis, side in product(range(3), (1.0, -1.0)):

@@ -56,18 +56,18 @@ def depth_errors(found: Depth | None, truth: MetricDepth | None) -> DepthErrors:
     """Compare one image with its truth of the same size; None is unknown depth."""
     if truth is None or found is None:
         return DepthErrors()
-    there = np.isfinite(truth.metres)
+    there = np.isfinite(truth.meters)
     if not there.any():
         return DepthErrors()
     if isinstance(found, RelativeDepth):
-        true = truth.metres[there].astype(np.float64)
+        true = truth.meters[there].astype(np.float64)
         return DepthErrors(abs_rel_fitted=_fitted(found.inverse[there].astype(np.float64), true))
-    both = there & np.isfinite(found.metres)
+    both = there & np.isfinite(found.meters)
     known = float(np.count_nonzero(both) / np.count_nonzero(there))
     if not both.any():
         return DepthErrors(known=known)
     return _metric_errors(
-        found.metres[both].astype(np.float64), truth.metres[both].astype(np.float64), known
+        found.meters[both].astype(np.float64), truth.meters[both].astype(np.float64), known
     )
 
 

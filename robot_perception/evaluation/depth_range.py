@@ -41,9 +41,9 @@ def depth_over_range(found: Depth | None, truth: MetricDepth | None) -> DepthOve
     """Sum up one image; None where it has no metres to compare."""
     if truth is None or not isinstance(found, MetricDepth):
         return None
-    both = np.isfinite(truth.metres) & np.isfinite(found.metres)
-    true = truth.metres[both].astype(np.float64)
-    error = np.abs(found.metres[both] - true) / true
+    both = np.isfinite(truth.meters) & np.isfinite(found.meters)
+    true = truth.meters[both].astype(np.float64)
+    error = np.abs(found.meters[both] - true) / true
     places = np.digitize(true, RANGES_M[1:-1])
     size = len(RANGES_M) - 1
     return DepthOverRange(

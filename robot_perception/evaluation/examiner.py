@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import ConfigError, Detections, distinct, Masks, Scene
+from robot_perception.core import ConfigError, Detections, Masks, non_max_suppression, Scene
 from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES, Oracle
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.evaluation.truth import Truth
@@ -121,7 +121,7 @@ class Examiner:
         if self._detector is None:
             return Answer(scene, None, masks)
         candidates = self._detector.last
-        picked = distinct(candidates.boxes_xyxy, self._config.detector.max_overlap)
+        picked = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
         return Answer(scene, candidates.select(picked[:MAX_DETECTIONS]), masks)
 
 

@@ -236,6 +236,6 @@ def _depth(path: Path) -> MetricDepth:
             f'{path}: expected depth as a 16 bit picture of one channel, millimetres, got {got}.'
         )
     try:
-        return MetricDepth.from_millimetres(raw)
+        return MetricDepth.from_millimeters(raw)
     except InputError as error:
         raise SourceError(f'{path}: {error}') from error

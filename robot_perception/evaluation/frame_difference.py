@@ -146,14 +146,14 @@ def _places(first: Scene, second: Scene, pairs: list[tuple[int, int]]) -> dict[s
 
 
 def _depth(first: MetricDepth, second: MetricDepth) -> dict[str, Values]:
-    known = np.isfinite(first.metres), np.isfinite(second.metres)
+    known = np.isfinite(first.meters), np.isfinite(second.meters)
     both, either = known[0] & known[1], known[0] | known[1]
     if not either.any():
         return {}
     share = 1 - np.count_nonzero(both) / np.count_nonzero(either)
     values: dict[str, Values] = {'depth known once': (float(share),)}
     if both.any():
-        one, other = (part.metres[both].astype(np.float64) for part in (first, second))
+        one, other = (part.meters[both].astype(np.float64) for part in (first, second))
         values['depth'] = (float((np.abs(other - one) / one).mean()),)
     return values
 

@@ -130,7 +130,7 @@ def _depth_title(errors: FrameErrors) -> str:
 
 def _range_m(depth: MetricDepth) -> tuple[float, float]:
     """Nearest and farthest true depth; any range where nothing is known."""
-    known = depth.metres[np.isfinite(depth.metres)]
+    known = depth.meters[np.isfinite(depth.meters)]
     if not known.size:
         return 0.0, 1.0
     low = float(known.min())

@@ -54,5 +54,5 @@ class DepthAnything:
         )
         values = self._network.to_numpy(full[0, 0])
         if self._is_metric:
-            return MetricDepth.from_metres(values)
+            return MetricDepth.from_meters(values)
         return RelativeDepth(np.maximum(values, np.float32(0)))

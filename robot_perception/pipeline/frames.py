@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from robot_perception.core import frame_name, Image, Pose, TransformError, Vector3
+from robot_perception.core import Image, normalize_frame_id, Pose, TransformError, Vector3
 from robot_perception.pipeline.config import FramesConfig
 
 
@@ -53,9 +53,12 @@ def place_image(image: Image, config: FramesConfig, lookup: TransformLookup) -> 
         lookup: asks TF.
 
     """
-    optical = frame_name(image.frame_id)
-    target, gravity = frame_name(config.target_frame), frame_name(config.gravity_frame)
-    still = frame_name(config.fixed_frame)
+    optical = normalize_frame_id(image.frame_id)
+    target, gravity = (
+        normalize_frame_id(config.target_frame),
+        normalize_frame_id(config.gravity_frame),
+    )
+    still = normalize_frame_id(config.fixed_frame)
     if not config.needs_tf:
         return Placement(image.frame_id)
     if not optical:

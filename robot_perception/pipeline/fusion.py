@@ -18,7 +18,7 @@ from robot_perception.core import (
     MetricDepth,
     Plane,
     RelativeDepth,
-    scaled,
+    scale_to_meters,
 )
 
 # Fewer pixels that both know say too little.
@@ -121,7 +121,9 @@ class DepthFusion:
         if self._line is None:
             return predicted, None
         scale = self._line.scale
-        return MetricDepth.from_metres(scaled(predicted, scale)), DepthFit(scale, 0.0, None, 0.0)
+        return MetricDepth.from_meters(scale_to_meters(predicted, scale)), DepthFit(
+            scale, 0.0, None, 0.0
+        )
 
     def _follow(self, kind: type[Depth]) -> None:
         """Forget a fit of another kind of depth."""
@@ -134,13 +136,13 @@ class DepthFusion:
 
 def _fit(predicted: Depth, sensor: MetricDepth) -> _Line | None:
     """Fit one frame; None where it says too little."""
-    value = predicted.metres if isinstance(predicted, MetricDepth) else predicted.inverse
-    both = np.flatnonzero(np.isfinite(sensor.metres) & np.isfinite(value))
+    value = predicted.meters if isinstance(predicted, MetricDepth) else predicted.inverse
+    both = np.flatnonzero(np.isfinite(sensor.meters) & np.isfinite(value))
     if len(both) < _LEAST_PIXELS:
         return None
     both = both[:: 1 + (len(both) - 1) // _MOST_PIXELS]
     found = value.ravel()[both].astype(np.float64)
-    true = sensor.metres.ravel()[both].astype(np.float64)
+    true = sensor.meters.ravel()[both].astype(np.float64)
     if isinstance(predicted, MetricDepth):
         return _Line(math.exp(_robust_mean(np.log(true) - np.log(found))), 0.0)
     return _robust_line(found, 1 / true)
@@ -188,16 +190,16 @@ def _blend(old: _Line, new: _Line) -> _Line:
 def _join(
     predicted: Depth, sensor: MetricDepth | None, line: _Line, *, fitted: bool
 ) -> tuple[MetricDepth, DepthFit]:
-    metres = scaled(predicted, line.scale, line.shift)
+    metres = scale_to_meters(predicted, line.scale, line.shift)
     if sensor is None:
-        return MetricDepth.from_metres(metres), DepthFit(line.scale, line.shift, None, 1.0)
-    known = np.isfinite(sensor.metres)
-    ratio = np.where(known, sensor.metres / metres, np.float32(np.nan))
+        return MetricDepth.from_meters(metres), DepthFit(line.scale, line.shift, None, 1.0)
+    known = np.isfinite(sensor.meters)
+    ratio = np.where(known, sensor.meters / metres, np.float32(np.nan))
     compared = ratio[np.isfinite(ratio)]
     residual = float(np.median(np.abs(1 / compared - 1))) if fitted and compared.size else None
     filled = metres * _carried(ratio) if compared.size else metres
-    joined = MetricDepth.from_metres(np.where(known, sensor.metres, filled))
-    share = float(np.mean(~known & np.isfinite(joined.metres)))
+    joined = MetricDepth.from_meters(np.where(known, sensor.meters, filled))
+    share = float(np.mean(~known & np.isfinite(joined.meters)))
     return joined, DepthFit(line.scale, line.shift, residual, share)
 
 
@@ -227,4 +229,4 @@ def _carried(ratio: Float32Array) -> Float32Array:
 
 
 def _has_any(sensor: MetricDepth) -> bool:
-    return bool(np.isfinite(sensor.metres).any())
+    return bool(np.isfinite(sensor.meters).any())

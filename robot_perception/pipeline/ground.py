@@ -71,7 +71,7 @@ def _surface(depth: MetricDepth, camera: CameraModel) -> tuple[Float64Array, Flo
     """Points on a grid and the directions that their surfaces face: (N, 3) float64 each."""
     step = max(1, depth.size_hw[1] // _COLUMNS)
     grid = (slice(step // 2, None, step), slice(step // 2, None, step))
-    metres = depth.metres[grid].astype(np.float64)
+    metres = depth.meters[grid].astype(np.float64)
     points = np.dstack([camera.rays()[grid] * metres[..., None], metres])
     across = points[1:-1, 2:] - points[1:-1, :-2]
     down = points[2:, 1:-1] - points[:-2, 1:-1]

@@ -67,7 +67,7 @@ def lift_objects(
             # A mask may reach beyond its box.
             rows, columns = masks.window(index)
         window = _thinned(rows, columns)
-        metres = depth.metres[window]
+        metres = depth.meters[window]
         inside = None
         if masks is not None:
             pixel = window[0].step / min(camera.fx, camera.fy)

@@ -40,7 +40,7 @@ class Sight:
 
 def sights_of(masks: Masks, depth: Depth | None) -> tuple[Sight, ...]:
     """Tell for each of N masks what cuts it off; one without pixels tells nothing."""
-    metres = depth.metres if isinstance(depth, MetricDepth) else None
+    metres = depth.meters if isinstance(depth, MetricDepth) else None
     return tuple(_sight(masks, index, metres) for index in range(len(masks)))
 
 

@@ -13,11 +13,11 @@ from robot_perception.conversions import FrameTiming, MarkerKey, Message, Messag
 from robot_perception.core import (
     LabelledPoints,
     MetricDepth,
-    moved_objects,
-    moved_points,
     Pose,
     Scene,
     SceneObject,
+    transform_objects,
+    transform_points,
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.frames import Placement
@@ -74,7 +74,7 @@ class Published:
     def placed_objects(self) -> tuple[SceneObject, ...]:
         """Objects with their places in that frame."""
         objects = self.scene.objects
-        return objects if self.pose is None else moved_objects(objects, self.pose)
+        return objects if self.pose is None else transform_objects(objects, self.pose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _listed(frame: Published, points: LabelledPoints | None) -> Message:
     if limits.max_range_m:
         points = points.within(limits.max_range_m)
     if frame.pose is not None:
-        points = moved_points(points, frame.pose)
+        points = transform_points(points, frame.pose)
     if limits.voxel_m:
         points = points.thinned(limits.voxel_m)
     return conversions.point_list_message(frame.factory, frame.placed_header(), points)

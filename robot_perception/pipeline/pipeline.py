@@ -16,11 +16,11 @@ from robot_perception.core import (
     Depth,
     DepthFit,
     Detections,
-    distinct,
     Float64Array,
     Image,
     Masks,
     MetricDepth,
+    non_max_suppression,
     ObjectPosition,
     Plane,
     Pose,
@@ -307,7 +307,7 @@ class PerceptionPipeline:
             threshold=settings.threshold * (_FAINT if tracking else 1.0),
             max_objects=_CANDIDATES * settings.max_objects,
         )
-        found = found.select(distinct(found.boxes_xyxy, settings.max_overlap))
+        found = found.select(non_max_suppression(found.boxes_xyxy, settings.max_overlap))
         is_sure = found.scores > settings.threshold
         sure = found.select(np.flatnonzero(is_sure)[: settings.max_objects])
         if not tracking:

@@ -10,9 +10,9 @@ from robot_perception.core import (
     CalibrationError,
     CameraModel,
     ConversionError,
-    frame_name,
     Image,
     MetricDepth,
+    normalize_frame_id,
     register_depth,
     TransformError,
 )
@@ -79,7 +79,7 @@ def read_sensor_depth(
         depth = conversions.to_depth(message, max_pixels=max_pixels)
     except ConversionError as error:
         return None, f'sensor depth rejected ({error.reason}): {error}'
-    ours, theirs = frame_name(image.frame_id), frame_name(message.header.frame_id)
+    ours, theirs = normalize_frame_id(image.frame_id), normalize_frame_id(message.header.frame_id)
     if ours == theirs and depth.size_hw == image.size_hw:
         return depth, '' if _has_any(depth) else _EMPTY
     if ours == theirs:
@@ -101,7 +101,7 @@ def read_sensor_depth(
 
 
 def _has_any(depth: MetricDepth) -> bool:
-    return bool(np.isfinite(depth.metres).any())
+    return bool(np.isfinite(depth.meters).any())
 
 
 class _CannotRegisterError(Exception):
@@ -125,7 +125,7 @@ def _register(
             f'no CameraInfo of the depth camera has come on {sensor.info_topic}. Remap '
             'depth/camera_info to the topic beside the depth.'
         )
-    if frame_name(info.header.frame_id) not in {'', frame_id}:
+    if normalize_frame_id(info.header.frame_id) not in {'', frame_id}:
         raise _CannotRegisterError(
             f'the CameraInfo on {sensor.info_topic} is of frame {info.header.frame_id!r}. Remap '
             'depth/camera_info to the topic beside the depth.'
@@ -140,7 +140,7 @@ def _register(
             '(rows, columns). Remap depth/camera_info to the topic beside the depth.'
         )
     try:
-        pose = lookup(frame_name(image.frame_id), frame_id, image.stamp_ns)
+        pose = lookup(normalize_frame_id(image.frame_id), frame_id, image.stamp_ns)
     except TransformError as error:
         raise _CannotRegisterError(str(error)) from error
     return register_depth(depth, depth_camera, camera, pose)

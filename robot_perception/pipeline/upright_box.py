@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from robot_perception.core import Box3D, Float64Array, InputError, quaternion_of
+from robot_perception.core import Box3D, Float64Array, InputError, matrix_to_quaternion
 from robot_perception.pipeline.strays import without_strays
 
 # Of a book that lies nearly all points are on its cover: its thickness is no stray.
@@ -66,7 +66,7 @@ def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
     return Box3D(
         center_m=(x, y, z),
         size_m=(width, depth, height),
-        rotation_xyzw=quaternion_of(turned.T.copy()),
+        rotation_xyzw=matrix_to_quaternion(turned.T.copy()),
     )
 
 

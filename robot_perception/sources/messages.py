@@ -9,7 +9,14 @@ import numpy as np
 from rosbags.typesys import get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
-from robot_perception.core import AnyArray, CameraModel, checked, NONE, UInt8Array, UInt16Array
+from robot_perception.core import (
+    AnyArray,
+    CameraModel,
+    checked,
+    DistortionModel,
+    UInt8Array,
+    UInt16Array,
+)
 
 _NANOSECONDS = 1_000_000_000
 
@@ -36,14 +43,14 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
     """Serialize a calibration as sensor_msgs/CameraInfo of an unrectified camera."""
     types = standard_types().types
     matrix = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
-    ideal = camera.distortion_model == NONE
+    ideal = camera.distortion_model is DistortionModel.NONE
     height, width = camera.size_hw
     message = types['sensor_msgs/msg/CameraInfo'](
         header=_header(stamp_ns, frame_id),
         height=height,
         width=width,
         # ROS has no word for "no distortion": five zeros say it.
-        distortion_model='plumb_bob' if ideal else camera.distortion_model,
+        distortion_model=(DistortionModel.PLUMB_BOB if ideal else camera.distortion_model).value,
         d=np.zeros(5) if ideal else np.array(camera.distortion, np.float64),
         k=np.array(matrix),
         r=np.eye(3).ravel(),

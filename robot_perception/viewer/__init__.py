@@ -1,6 +1,6 @@
 """Pictures and files of a scene, for people: overlay, depth, features, masks, cloud, page."""
 
-from robot_perception.core import class_colour, instance_colour
+from robot_perception.core import class_color, instance_color
 from robot_perception.viewer.atomic import make_folder, unwritable, write_bytes
 from robot_perception.viewer.chart import Bar, bar_chart, Line, line_chart
 from robot_perception.viewer.cloud import draw_cloud
@@ -30,7 +30,7 @@ __all__ = [
     'Table',
     'bar_chart',
     'check_new_folder',
-    'class_colour',
+    'class_color',
     'document',
     'draw_cloud',
     'draw_depth',
@@ -40,7 +40,7 @@ __all__ = [
     'draw_overlay',
     'draw_text',
     'fit_text',
-    'instance_colour',
+    'instance_color',
     'line_chart',
     'make_folder',
     'scene_figures',

@@ -81,7 +81,7 @@ def draw_depth_with_scale(
 def _values(depth: Depth) -> tuple[Float32Array, BoolArray]:
     if isinstance(depth, RelativeDepth):
         return depth.inverse, np.zeros(depth.size_hw, np.bool_)
-    return depth.metres, np.isnan(depth.metres)
+    return depth.meters, np.isnan(depth.meters)
 
 
 def _range(

@@ -150,7 +150,7 @@ def _depth_png(scene: Scene, stem: Path) -> bool:
 def _depth_npy(scene: Scene, stem: Path) -> bool:
     if not isinstance(scene.depth, MetricDepth):
         return False
-    write_array(scene.depth.metres, stem.with_name(f'{stem.name}.npy'))
+    write_array(scene.depth.meters, stem.with_name(f'{stem.name}.npy'))
     return True
 
 

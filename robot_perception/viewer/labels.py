@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot_perception.core import class_colour, Rgb, SceneObject, UInt8Array
+from robot_perception.core import class_color, Rgb, SceneObject, UInt8Array
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px, text_width
 
 _PLATE: Rgb = (20, 22, 27)
@@ -76,7 +76,7 @@ def place_plates(
         if not text or height > size_hw[0]:
             continue
         width = text_width(text, size_px) + frame
-        colour = class_colour(item.class_name)
+        colour = class_color(item.class_name)
         tries = [
             Plate(text, colour, left, top, width, height)
             for left, top in _corners(box, width, height, size_hw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.core import instance_colour, Masks, Rgb, UInt8Array
+from robot_perception.core import instance_color, Masks, Rgb, UInt8Array
 
 _BACKGROUND: Rgb = (24, 26, 31)
 
@@ -19,6 +19,6 @@ def draw_instances(masks: Masks) -> UInt8Array:
         (H, W, 3) uint8 rgb, dark grey where there is no object.
 
     """
-    colours = [_BACKGROUND, *(instance_colour(index) for index in range(len(masks)))]
+    colours = [_BACKGROUND, *(instance_color(index) for index in range(len(masks)))]
     picture: UInt8Array = np.array(colours, np.uint8)[masks.instance_map()]
     return picture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from robot_perception.core import BoolArray, class_colour, Rgb, Scene, UInt8Array
+from robot_perception.core import BoolArray, class_color, Rgb, Scene, UInt8Array
 from robot_perception.viewer.labels import draw_plates, place_plates
 
 _TINT = 0.38
@@ -36,9 +36,9 @@ def draw_overlay(scene: Scene) -> UInt8Array:
     visible.sort(key=lambda pair: _area(pair[1]), reverse=True)
     if scene.masks is not None:
         for item, _ in visible:
-            _tint(canvas, scene.masks.pixels[item.index], class_colour(item.class_name), stroke)
+            _tint(canvas, scene.masks.pixels[item.index], class_color(item.class_name), stroke)
     for item, box in visible:
-        _draw_box(canvas, box, class_colour(item.class_name), stroke)
+        _draw_box(canvas, box, class_color(item.class_name), stroke)
     draw_plates(canvas, place_plates(visible, size_hw))
     return canvas
 

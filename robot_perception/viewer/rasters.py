@@ -23,7 +23,7 @@ def millimetres_of(depth: MetricDepth) -> UInt16Array:
         no number for it: beyond 65.535 m, and nearer than half a millimetre.
 
     """
-    scaled = np.rint(depth.metres.astype(np.float64) * _MILLIMETRES_PER_METRE)
+    scaled = np.rint(depth.meters.astype(np.float64) * _MILLIMETRES_PER_METRE)
     known = np.isfinite(scaled) & (scaled <= _FARTHEST_MM)
     return np.where(known, scaled, 0).astype(np.uint16)
 

@@ -16,10 +16,10 @@ import rerun
 
 from robot_perception.core import (
     CameraModel,
-    class_colour,
+    class_color,
     Depth,
     Float32Array,
-    instance_colour,
+    instance_color,
     MetricDepth,
     PointCloud,
     Rgb,
@@ -72,14 +72,14 @@ def entities_of(scene: Scene) -> dict[str, Archetype]:
         shown[CLASSES] = _segmentation(
             labels[0],
             {
-                item.class_id + 1: (item.class_name, class_colour(item.class_name))
+                item.class_id + 1: (item.class_name, class_color(item.class_name))
                 for item in scene.objects
             },
         )
         shown[INSTANCES] = _segmentation(
             labels[1],
             {
-                item.index + 1: (labels_of(item)[1], instance_colour(item.index))
+                item.index + 1: (labels_of(item)[1], instance_color(item.index))
                 for item in scene.objects
             },
         )
@@ -116,7 +116,7 @@ def _depth(depth: Depth) -> dict[str, Archetype]:
         return {RELATIVE_DEPTH: _picture(draw_depth(depth))}
     return {
         DEPTH: rerun.DepthImage(
-            depth.metres, meter=1.0, colormap='turbo', depth_range=_range_m(depth.metres)
+            depth.meters, meter=1.0, colormap='turbo', depth_range=_range_m(depth.meters)
         )
     }
 
@@ -136,7 +136,7 @@ def _boxes_2d(scene: Scene) -> Archetype:
         array=np.array([item.box_xyxy for item in objects], np.float32).reshape(-1, 4),
         array_format=rerun.Box2DFormat.XYXY,
         labels=[labels_of(item)[1] for item in objects],
-        colors=[class_colour(item.class_name) for item in objects],
+        colors=[class_color(item.class_name) for item in objects],
         class_ids=[item.class_id + 1 for item in objects],
     )
 
@@ -166,7 +166,7 @@ def _boxes_3d(scene: Scene) -> Archetype:
         sizes=np.array([box.size_m for _, box in placed]).reshape(-1, 3),
         quaternions=[rerun.Quaternion(xyzw=box.rotation_xyzw) for _, box in placed],
         labels=[labels_of(item)[1] for item, _ in placed],
-        colors=[class_colour(item.class_name) for item, _ in placed],
+        colors=[class_color(item.class_name) for item, _ in placed],
         class_ids=[item.class_id + 1 for item, _ in placed],
         radii=_BOX_LINE_M,
     )

@@ -115,7 +115,7 @@ def _camera(camera: CameraModel) -> JsonValue:
         'fy': _significant(camera.fy),
         'cx': _significant(camera.cx),
         'cy': _significant(camera.cy),
-        'distortion_model': camera.distortion_model,
+        'distortion_model': camera.distortion_model.value,
         'distortion': [_significant(value) for value in camera.distortion],
     }
 
@@ -131,7 +131,7 @@ def _features(features: SceneFeatures) -> JsonValue:
 
 def _depth(depth: Depth) -> JsonValue:
     metric = isinstance(depth, MetricDepth)
-    values = depth.metres if isinstance(depth, MetricDepth) else depth.inverse
+    values = depth.meters if isinstance(depth, MetricDepth) else depth.inverse
     known = values[np.isfinite(values)]
     digits = _METRE_DIGITS if metric else _SIGNIFICANT
     low, middle, high = (

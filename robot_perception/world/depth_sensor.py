@@ -38,7 +38,7 @@ def sense_depth(depth: MetricDepth, camera: CameraModel, rng: np.random.Generato
         (H, W) uint16, millimetres, 0 = unknown.
 
     """
-    metres = np.nan_to_num(depth.metres, nan=_NOWHERE_M)
+    metres = np.nan_to_num(depth.meters, nan=_NOWHERE_M)
     noise = rng.standard_normal(metres.shape, np.float32) * np.float32(_NOISE_M)
     lost = ~((metres > _NEAREST_M) & (metres < _FARTHEST_M))
     lost |= _hidden_from_second_eye(metres, camera.fx)

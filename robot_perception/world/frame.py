@@ -88,7 +88,7 @@ class WorldFrame:
 
     def _points(self) -> UInt16Array:
         """(H, W, 3) float64 in the optical frame, metres."""
-        depth = self.depth.metres.astype(np.float64)[..., None]
+        depth = self.depth.meters.astype(np.float64)[..., None]
         rays = self.camera.rays().astype(np.float64)
         return np.concatenate([rays * depth, depth], axis=-1)
 

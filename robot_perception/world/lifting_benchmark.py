@@ -67,7 +67,7 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
     times: dict[str, list[float]] = {'cloud': [], 'objects': [], 'outlines': [], 'Open3D': []}
     for _ in range(frames + _WARM_UP):
         image = Image(frame.image.rgb.copy())
-        depth = MetricDepth(frame.depth.metres.copy())
+        depth = MetricDepth(frame.depth.meters.copy())
 
         def timed(name: str, work: Callable[[], object]) -> None:
             begin = time.perf_counter()
@@ -99,7 +99,7 @@ def _open3d_cloud(image: Image, depth: MetricDepth, camera: CameraModel) -> obje
     height, width = image.size_hw
     # Open3D's types do not know numpy arrays.
     pixels: Any = image.rgb
-    metres: Any = np.nan_to_num(depth.metres)
+    metres: Any = np.nan_to_num(depth.meters)
     picture = o3d.geometry.RGBDImage.create_from_color_and_depth(
         o3d.geometry.Image(pixels),
         o3d.geometry.Image(metres),

@@ -79,7 +79,7 @@ class _Renderer:
             camera=self._camera,
             world_from_camera=view.pose,
             scene_type=stage.scene_type,
-            depth=MetricDepth.from_metres(hits.reach.reshape(size_hw)),
+            depth=MetricDepth.from_meters(hits.reach.reshape(size_hw)),
             detections=describe_objects(stage, self._silhouettes, view, instances, visible),
             instances=instances,
             boxes_3d=tuple(oriented_box(stage.things[number], back) for number in visible),

@@ -40,7 +40,7 @@ def test_they_come_back(tmp_path):
         assert np.ptp(scene.image.rgb) == 0
         assert scene.image.size_hw == true.image.size_hw
         assert scene.camera == true.camera
-        assert np.array_equal(scene.depth.metres, true.depth.metres, equal_nan=True)
+        assert np.array_equal(scene.depth.meters, true.depth.meters, equal_nan=True)
         assert np.array_equal(scene.masks.pixels, true.masks.pixels)
         assert scene.detections.boxes_xyxy == pytest.approx(true.detections.boxes_xyxy, rel=1e-6)
         assert scene.detections.class_names == true.detections.class_names

@@ -41,7 +41,7 @@ def test_the_same(bag, tmp_path, capsys):
 
 
 def test_they_differ(bag, tmp_path, capsys):
-    other = replace(scene(1), depth=MetricDepth(scene(1).depth.metres * np.float32(1.04)))
+    other = replace(scene(1), depth=MetricDepth(scene(1).depth.meters * np.float32(1.04)))
     first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0), other])
     assert run(first, second, '--json', tmp_path / 'out.json') == 4
     assert 'they DIFFER' in capsys.readouterr().out

@@ -86,7 +86,7 @@ def test_a_perfect_network_is_perfect(bag, scenes):
 
 
 def test_frames_that_were_dropped_are_left_out(bag, scenes):
-    wrong = [replace(one, depth=MetricDepth(one.depth.metres * np.float32(1.1))) for one in scenes]
+    wrong = [replace(one, depth=MetricDepth(one.depth.meters * np.float32(1.1))) for one in scenes]
     judgement = judge(Evaluation(), bag, [wrong[1], wrong[3]])
     assert judgement.figures['frames'] == 2
     assert values_of(judgement)['depth: mean relative error (AbsRel)'][0] == '0.100'

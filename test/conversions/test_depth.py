@@ -33,8 +33,8 @@ def test_depth_in_metres(encoding, pixels, expected, is_bigendian, padding):
         padding=padding,
     )
     depth = to_depth(message)
-    np.testing.assert_allclose(depth.metres, expected, rtol=1e-6)
-    assert depth.metres.dtype == np.float32
+    np.testing.assert_allclose(depth.meters, expected, rtol=1e-6)
+    assert depth.meters.dtype == np.float32
 
 
 def test_depth_is_a_copy():
@@ -42,7 +42,7 @@ def test_depth_is_a_copy():
     message.data = bytearray(message.data)
     depth = to_depth(message)
     message.data[:] = bytes(len(message.data))
-    np.testing.assert_array_equal(depth.metres, METRES)
+    np.testing.assert_array_equal(depth.meters, METRES)
 
 
 @pytest.mark.parametrize('share', [0.0, 0.3, 1.0])
@@ -51,7 +51,7 @@ def test_no_share_of_unknown_pixels_is_too_much(share):
     pixels = rng.uniform(0.3, 9, (30, 40)).astype(np.float32)
     lost = rng.random(pixels.shape) < share
     pixels[lost] = rng.choice(np.array([0, -2, np.nan, np.inf], np.float32), lost.sum())
-    np.testing.assert_array_equal(np.isnan(to_depth(image_of(pixels, '32FC1')).metres), lost)
+    np.testing.assert_array_equal(np.isnan(to_depth(image_of(pixels, '32FC1')).meters), lost)
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_cap_is_the_callers():
 def test_round_trip(factory, header, on_the_wire):
     message = on_the_wire(depth_message(factory, header, MetricDepth(METRES)))
     assert (message.encoding, message.header) == ('32FC1', header)
-    np.testing.assert_array_equal(to_depth(message).metres, METRES)
+    np.testing.assert_array_equal(to_depth(message).meters, METRES)

@@ -7,7 +7,7 @@ import pytest
 
 from robot_perception.conversions import markers_message
 from robot_perception.core import Box3D, ObjectPosition, SceneObject
-from robot_perception.core.colours import class_colour
+from robot_perception.core.colors import class_color
 
 ARROW, CUBE, TEXT, ADD, DELETE = 0, 1, 9, 0, 2
 TURN = (0.0, 0.6, 0.0, 0.8)
@@ -83,9 +83,9 @@ def test_colour_follows_the_class_not_the_place(factory, header):
     )
     colours = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
     assert {tuple(round(255 * channel) for channel in colour) for colour in colours} == {
-        class_colour('cup')
+        class_color('cup')
     }
-    assert len({class_colour(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5
+    assert len({class_color(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5
 
 
 def test_flat_boxes_keep_a_visible_side(factory, header):

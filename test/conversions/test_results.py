@@ -81,7 +81,7 @@ def assert_same(got, expected):
     # Depth without a unit has no place in the message.
     assert isinstance(got.depth, MetricDepth) == isinstance(expected.depth, MetricDepth)
     if isinstance(expected.depth, MetricDepth):
-        assert_same_arrays(got.depth, expected.depth, 'metres')
+        assert_same_arrays(got.depth, expected.depth, 'meters')
     assert_same_arrays(got.detections, expected.detections, 'boxes_xyxy', 'scores', 'class_ids')
     assert got.detections.class_names == expected.detections.class_names
     assert (got.masks is None) == (expected.masks is None)
@@ -219,7 +219,7 @@ def test_features_of_their_own_topic_take_the_place_of_the_scenes(factory, heade
 def test_results_cannot_be_written_to(factory, header, on_the_wire):
     scene = example_scene()
     back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
-    arrays = (back.depth.metres, back.masks.pixels, back.detections.boxes_xyxy)
+    arrays = (back.depth.meters, back.masks.pixels, back.detections.boxes_xyxy)
     assert not any(array.flags.writeable for array in arrays)
 
 

@@ -73,7 +73,7 @@ def test_the_whole_scene(factory, header, on_the_wire):
     assert (message.header, message.height, message.width) == (header, *SIZE)
     assert message.features[0].model == 'facebook/dinov2-small'
     assert len(message.features[0].patches) == 0
-    np.testing.assert_array_equal(to_depth(message.depth[0]).metres, METRES)
+    np.testing.assert_array_equal(to_depth(message.depth[0]).meters, METRES)
     assert to_camera(message.camera_info[0], rectified=False) == CAMERA
     for part in (message.features[0], message.depth[0], message.camera_info[0], message.timing):
         assert part.header == header

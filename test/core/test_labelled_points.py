@@ -19,8 +19,8 @@ SIZE = (6, 8)
 
 
 def scene(*, masks=True):
-    metres = np.full(SIZE, 2, np.float32)
-    metres[0, 0] = np.nan
+    meters = np.full(SIZE, 2, np.float32)
+    meters[0, 0] = np.nan
     pixels = np.zeros((2, *SIZE), bool)
     pixels[0, 2:4, 2:5] = True
     pixels[1, 3:6, 4:7] = True
@@ -33,7 +33,7 @@ def scene(*, masks=True):
     return Scene(
         Image(np.arange(6 * 8 * 3, dtype=np.uint8).reshape(*SIZE, 3)),
         camera=CameraModel.nominal(SIZE, 60),
-        depth=MetricDepth(metres),
+        depth=MetricDepth(meters),
         detections=detections,
         masks=Masks(pixels, np.ones(2, np.float32)) if masks else None,
         objects=tuple(item(index) for index in range(2)),
@@ -117,7 +117,7 @@ def test_a_grid_of_more_cubes_than_can_be_numbered():
 
 
 def test_points_are_checked_at_the_door():
-    with pytest.raises(InputError, match='xyz_m: expected finite metres'):
+    with pytest.raises(InputError, match='xyz_m: expected finite meters'):
         listed([(0, 0, np.nan)], [0])
     with pytest.raises(ShapeError, match='instances'):
         listed([(0, 0, 1)], [0, 0])

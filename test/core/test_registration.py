@@ -30,7 +30,7 @@ CAMERAS = {
 
 def seen(caster, camera, pose):
     hits, _ = look(caster, View(camera, pose))
-    return MetricDepth.from_metres(hits.reach.reshape(camera.size_hw))
+    return MetricDepth.from_meters(hits.reach.reshape(camera.size_hw))
 
 
 @pytest.fixture(scope='module', params=[3, 4])
@@ -47,8 +47,8 @@ def test_it_is_what_the_other_camera_would_have_measured(world, name, roll):
     camera = CAMERAS[name]
     apart = APART.compose(Pose(rotation_about(2, roll), np.zeros(3)))
     depth = seen(caster, DEPTH_CAMERA, pose)
-    truth = seen(caster, camera, pose.compose(apart)).metres.astype(np.float64)
-    found = register_depth(depth, DEPTH_CAMERA, camera, apart.inverse()).metres
+    truth = seen(caster, camera, pose.compose(apart)).meters.astype(np.float64)
+    found = register_depth(depth, DEPTH_CAMERA, camera, apart.inverse()).meters
     known = np.isfinite(found)
     error = np.abs(found / truth - 1)[known]
     assert np.median(error) < 1e-3
@@ -62,7 +62,7 @@ def test_it_is_what_the_other_camera_would_have_measured(world, name, roll):
     inside = (column > 1) & (column < 318) & (row > 1) & (row < 238)
     u, v = np.rint(column[inside]).astype(int), np.rint(row[inside]).astype(int)
     both = np.zeros(camera.size_hw, bool)
-    both[inside] = np.abs(depth.metres[v, u] / there[inside][:, 2] - 1) < 0.01
+    both[inside] = np.abs(depth.meters[v, u] / there[inside][:, 2] - 1) < 0.01
     assert both.mean() > 0.4
     assert known[both].mean() > 0.93
 
@@ -71,8 +71,8 @@ def test_in_its_own_place_it_changes_by_what_half_a_pixel_sees_at_most():
     caster, pose = _scene()
     depth = seen(caster, DEPTH_CAMERA, pose)
     again = register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, Pose.identity())
-    np.testing.assert_allclose(again.metres, depth.metres, rtol=0.02)
-    assert np.nanmedian(np.abs(again.metres / depth.metres - 1)) < 5e-4
+    np.testing.assert_allclose(again.meters, depth.meters, rtol=0.02)
+    assert np.nanmedian(np.abs(again.meters / depth.meters - 1)) < 5e-4
 
 
 def _scene():
@@ -82,11 +82,11 @@ def _scene():
 
 def test_the_nearer_surface_hides_the_farther():
     """A plate at 1 m before a wall at 3 m, from 20 cm to the side."""
-    metres = np.full(DEPTH_CAMERA.size_hw, 3.0, np.float32)
-    metres[80:160, 100:220] = 1.0
+    meters = np.full(DEPTH_CAMERA.size_hw, 3.0, np.float32)
+    meters[80:160, 100:220] = 1.0
     aside = Pose(np.eye(3), np.array([-0.2, 0.0, 0.0]))
     camera = CameraModel.nominal((480, 640), 75.0)
-    found = register_depth(MetricDepth(metres), DEPTH_CAMERA, camera, aside).metres
+    found = register_depth(MetricDepth(meters), DEPTH_CAMERA, camera, aside).meters
     assert set(np.unique(np.round(found[np.isfinite(found)], 5)).tolist()) == {1.0, 3.0}
     # The plate is moved by f x 0.2 m / 1 m, and is whole.
     shift = camera.fx * 0.2
@@ -99,10 +99,10 @@ def test_the_nearer_surface_hides_the_farther():
 
 
 def test_holes_stay_open():
-    metres = np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32)
-    metres[100:110, 150:165] = np.nan
+    meters = np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32)
+    meters[100:110, 150:165] = np.nan
     camera = CameraModel.nominal((480, 640), 75.0)
-    found = register_depth(MetricDepth(metres), DEPTH_CAMERA, camera, Pose.identity()).metres
+    found = register_depth(MetricDepth(meters), DEPTH_CAMERA, camera, Pose.identity()).meters
     unknown = np.isnan(found)
     assert unknown[202:218, 302:328].all()
     assert not unknown[20:196, 20:620].any()
@@ -112,14 +112,14 @@ def test_what_lies_behind_the_camera_is_not_seen():
     depth = MetricDepth(np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32))
     behind = Pose(rotation_about(1, np.pi), np.zeros(3))
     found = register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, behind)
-    assert np.isnan(found.metres).all()
+    assert np.isnan(found.meters).all()
 
 
 def test_unknown_depth_stays_unknown():
     depth = MetricDepth(np.full(DEPTH_CAMERA.size_hw, np.nan, np.float32))
     found = register_depth(depth, DEPTH_CAMERA, CAMERAS['finer'], APART)
     assert found.size_hw == (480, 640)
-    assert np.isnan(found.metres).all()
+    assert np.isnan(found.meters).all()
 
 
 def test_a_calibration_of_another_size_is_refused():

@@ -12,8 +12,8 @@ from robot_perception.core.rotation import slerp
 
 SECOND = 10**9
 UNTURNED = (0.0, 0.0, 0.0, 1.0)
-METRES = st.floats(-100, 100)
-VECTORS = st.tuples(METRES, METRES, METRES)
+METERS = st.floats(-100, 100)
+VECTORS = st.tuples(METERS, METERS, METERS)
 PARTS = st.floats(-1, 1)
 QUATERNIONS = (
     st.tuples(PARTS, PARTS, PARTS, PARTS)
@@ -260,14 +260,14 @@ class TestBadTransforms:
         with pytest.raises(InputError, match="'odom' -> 'base': expected a unit quaternion"):
             edge('odom', 'base', rotation=rotation)
 
-    def test_a_rotation_of_nearly_length_1_is_normalised(self):
+    def test_a_rotation_of_nearly_length_1_is_normalized(self):
         turned = edge('odom', 'base', rotation=(0.0, 0.0, 0.708, 0.708)).rotation_xyzw
         assert np.linalg.norm(turned) == pytest.approx(1, abs=1e-15)
         assert turned == pytest.approx((0, 0, np.sqrt(0.5), np.sqrt(0.5)))
 
     @pytest.mark.parametrize('bad', [np.nan, np.inf, -1e300])
     def test_a_place_that_is_none_is_refused(self, bad):
-        with pytest.raises(InputError, match='expected finite metres'):
+        with pytest.raises(InputError, match='expected finite meters'):
             edge('odom', 'base', translation=(0.0, bad, 0.0))
 
     @pytest.mark.parametrize(('parent', 'child'), [('', 'a'), ('a', ''), ('a', '/a'), ('/', 'a')])

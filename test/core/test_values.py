@@ -63,7 +63,7 @@ class TestDepth:
     def test_unknown_metres_become_nan(self):
         raw = np.array([[1.5, 0.0, -2.0], [np.inf, np.nan, 0.25]])
         assert np.array_equal(
-            MetricDepth.from_metres(raw).metres,
+            MetricDepth.from_meters(raw).meters,
             np.array([[1.5, np.nan, np.nan], [np.nan, np.nan, 0.25]], np.float32),
             equal_nan=True,
         )
@@ -72,18 +72,18 @@ class TestDepth:
         'none', [np.finfo(np.float32).max, 65504.0, 10_001.0, 1e300, 9e-5, 1e-300]
     )
     def test_metres_that_stand_for_nothing_become_nan(self, none):
-        metres = MetricDepth.from_metres(np.array([[10_000.0, none]])).metres
-        assert np.array_equal(metres, np.array([[10_000.0, np.nan]], np.float32), equal_nan=True)
+        meters = MetricDepth.from_meters(np.array([[10_000.0, none]])).meters
+        assert np.array_equal(meters, np.array([[10_000.0, np.nan]], np.float32), equal_nan=True)
 
     @given(hnp.arrays(np.uint16, (3, 4)))
     def test_millimetres(self, raw):
-        metres = MetricDepth.from_millimetres(raw).metres
-        assert np.array_equal(np.isnan(metres), raw == 0)
-        assert np.array_equal(np.rint(np.nan_to_num(metres) * 1000), raw)
+        meters = MetricDepth.from_millimeters(raw).meters
+        assert np.array_equal(np.isnan(meters), raw == 0)
+        assert np.array_equal(np.rint(np.nan_to_num(meters) * 1000), raw)
 
     @pytest.mark.parametrize('bad', [0.0, -1.0, 9e-5, np.inf, 10_001.0])
     def test_refuses_numbers_that_are_no_depth(self, bad):
-        with pytest.raises(InputError, match='from_metres'):
+        with pytest.raises(InputError, match='from_meters'):
             MetricDepth(np.array([[1.0, bad]], np.float32))
 
     def test_refuses_relative_depth_that_overflowed(self):
@@ -91,8 +91,8 @@ class TestDepth:
             RelativeDepth(np.array([[np.inf]], np.float32))
 
     def test_millimetres_must_be_integers(self):
-        with pytest.raises(ShapeError, match='from_metres'):
-            MetricDepth.from_millimetres(np.ones((2, 2), np.float32))
+        with pytest.raises(ShapeError, match='from_meters'):
+            MetricDepth.from_millimeters(np.ones((2, 2), np.float32))
 
 
 class TestDetections:
@@ -227,12 +227,12 @@ class TestCloud:
         assert cloud.size_hw == (48, 64)
 
     def test_unknown_depth_is_nan_in_all_three(self):
-        metres = np.array([[1.0, np.nan]], np.float32)
+        meters = np.array([[1.0, np.nan]], np.float32)
         image = Image(np.zeros((1, 2, 3), np.uint8))
-        cloud = lift_image(image, MetricDepth(metres), CameraModel.nominal((1, 2), 60))
+        cloud = lift_image(image, MetricDepth(meters), CameraModel.nominal((1, 2), 60))
         assert np.isnan(cloud.xyz_m[0, 1]).all()
-        points, colours = cloud.known()
-        assert points.shape == colours.shape == (1, 3)
+        points, colors = cloud.known()
+        assert points.shape == colors.shape == (1, 3)
 
     def test_sizes_must_agree(self):
         image = Image(np.zeros((2, 2, 3), np.uint8))
@@ -241,8 +241,8 @@ class TestCloud:
                 image, MetricDepth(np.ones((2, 3), np.float32)), CameraModel.nominal((2, 2), 60)
             )
 
-    def test_colours_must_agree(self):
-        with pytest.raises(ShapeError, match='one colour for each point'):
+    def test_colors_must_agree(self):
+        with pytest.raises(ShapeError, match='one color for each point'):
             PointCloud(np.zeros((2, 2, 3), np.float32), np.zeros((2, 3, 3), np.uint8))
 
 

@@ -49,7 +49,7 @@ def test_it_is_the_truth_of_the_world(bag):
         assert np.array_equal(truth.image.rgb, frame.image.rgb)
         assert truth.image.stamp_ns == frame.image.stamp_ns
         assert truth.camera == frame.camera
-        assert np.array_equal(truth.depth.metres, frame.depth.metres, equal_nan=True)
+        assert np.array_equal(truth.depth.meters, frame.depth.meters, equal_nan=True)
         assert np.array_equal(truth.masks.pixels, frame.masks().pixels)
         for name in ('boxes_xyxy', 'scores', 'track_ids'):
             assert np.array_equal(getattr(truth.detections, name), getattr(frame.detections, name))
@@ -99,7 +99,7 @@ def test_messages_may_come_late(bag, tmp_path):
     late = truth_of_bag(copy(bag, tmp_path / 'late', late='/truth/depth'))
     for truth, frame in zip(late, sequence(SEED, FRAMES, SIZE_HW), strict=True):
         assert truth.image.stamp_ns == frame.image.stamp_ns
-        assert np.array_equal(truth.depth.metres, frame.depth.metres, equal_nan=True)
+        assert np.array_equal(truth.depth.meters, frame.depth.meters, equal_nan=True)
 
 
 def test_an_object_without_a_place(bag, tmp_path):

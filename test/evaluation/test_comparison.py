@@ -107,10 +107,10 @@ def test_one_object_more_and_one_with_another_name():
 
 
 def test_depth_off_by_a_tenth_and_known_in_one_alone():
-    second = [replace(one, depth=MetricDepth(one.depth.metres * 1.1)) for one in scenes()]
+    second = [replace(one, depth=MetricDepth(one.depth.meters * 1.1)) for one in scenes()]
     found = compare(scenes(), second)
     assert means(found)['depth'] == pytest.approx(0.1, rel=1e-5)
-    half = scenes(1)[0].depth.metres.copy()
+    half = scenes(1)[0].depth.meters.copy()
     half[: len(half) // 2] = np.nan
     found = compare(scenes(1), [replace(scenes(1)[0], depth=MetricDepth(half))])
     assert (means(found)['depth'], means(found)['depth_unknown']) == (0, 0.5)

@@ -10,7 +10,7 @@ TRUE = np.random.default_rng(0).uniform(0.5, 4, (20, 30)).astype(np.float32)
 
 
 def errors(found, true=TRUE):
-    return depth_errors(MetricDepth.from_metres(np.asarray(found)), MetricDepth.from_metres(true))
+    return depth_errors(MetricDepth.from_meters(np.asarray(found)), MetricDepth.from_meters(true))
 
 
 def test_perfect():

@@ -223,7 +223,7 @@ def test_depth_that_is_not_there(part):
 
 def test_relative_depth_has_no_metres():
     found = figures(
-        report_of(lambda truth: {'depth': RelativeDepth(2 / truth.depth.metres + np.float32(1))})
+        report_of(lambda truth: {'depth': RelativeDepth(2 / truth.depth.meters + np.float32(1))})
     )
     known = {
         name for (group, name), value in found.items() if group == 'depth' and value is not None
@@ -236,7 +236,7 @@ def test_each_image_counts_the_same():
     # Known at one pixel only, and twice as far there; at all pixels and right.
     truths = [example_truth(0), example_truth(1)]
     metres = np.full(truths[0].depth.size_hw, np.nan, np.float32)
-    metres[0, 0] = 2 * truths[0].depth.metres[0, 0]
+    metres[0, 0] = 2 * truths[0].depth.meters[0, 0]
     answers = [perfect(truths[0], depth=MetricDepth(metres)), perfect(truths[1])]
     found = figures(evaluate(zip(answers, truths, strict=True)))
     assert found['depth', 'AbsRel'] == pytest.approx(0.5)

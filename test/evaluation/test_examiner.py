@@ -8,7 +8,7 @@ from truths import example_truth
 
 from robot_perception.core import Detections, Masks
 from robot_perception.core.errors import ConfigError, InputError
-from robot_perception.core.rotation import matrix_of
+from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.evaluation import Examiner
 from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.parameters import with_values
@@ -115,7 +115,7 @@ def test_what_is_given_is_the_truth_and_needs_no_network():
     truth = example_truth(shares=[1, 0.1, 0.5, 1])
     answer = Examiner.load(config, ('depth', 'objects')).ask(truth)
     scene = answer.scene
-    assert np.array_equal(scene.depth.metres, truth.depth.metres)
+    assert np.array_equal(scene.depth.meters, truth.depth.meters)
     # The most visible first.
     order = [0, 3, 2, 1]
     assert np.array_equal(scene.detections.boxes_xyxy, truth.detections.boxes_xyxy[order])
@@ -131,7 +131,7 @@ def test_boxes_are_upright_where_up_is_known():
         truth = replace(example_truth(), up=known)
         scene = Examiner.load(STUB, ('depth', 'objects')).ask(truth).scene
         for item in scene.objects:
-            third = matrix_of(item.position.box.rotation_xyzw)[:, 2]
+            third = quaternion_to_matrix(item.position.box.rotation_xyzw)[:, 2]
             assert third == pytest.approx((0, 0, 1) if known is None else up)
 
 

@@ -98,7 +98,7 @@ def test_no_frames(tmp_path):
 
 def test_depth_that_is_wrong_beyond_measure_does_not_break_the_chart(tmp_path):
     truth = example_truth()
-    far = replace(truth.depth, metres=np.full_like(truth.depth.metres, 1e4))
+    far = replace(truth.depth, meters=np.full_like(truth.depth.meters, 1e4))
     evaluation = Evaluation()
     evaluation.add(perfect(truth, depth=far), truth)
     write_page(evaluation.report(), [], {}, tmp_path / 'report.html')

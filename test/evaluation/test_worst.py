@@ -46,7 +46,7 @@ def test_none_are_kept_when_none_are_wanted():
 
 def test_depth_tells_between_frames_with_the_same_objects():
     near = case('near')
-    far = case('far', depth=replace(near.truth.depth, metres=near.truth.depth.metres * 2))
+    far = case('far', depth=replace(near.truth.depth, meters=near.truth.depth.meters * 2))
     assert far.errors.badness - near.errors.badness == pytest.approx(1)
 
 
@@ -73,7 +73,7 @@ def test_pictures_without_metres(depth):
 
 def test_a_picture_of_unknown_true_depth():
     one = case()
-    nowhere = replace(one.truth.depth, metres=np.full((60, 80), np.nan, np.float32))
+    nowhere = replace(one.truth.depth, meters=np.full((60, 80), np.nan, np.float32))
     picture = draw_case(replace(one, truth=replace(one.truth, depth=nowhere)))
     assert picture.shape == draw_case(one).shape
 

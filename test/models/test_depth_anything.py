@@ -27,9 +27,9 @@ def test_metric_equals_transformers(tiny):
     depth = adapter.estimate(frame)
     assert isinstance(depth, MetricDepth)
     assert depth.size_hw == (96, 130)
-    np.testing.assert_array_equal(depth.metres, raw_depth(tiny['depth'], adapter, frame))
-    assert 0 < depth.metres.min() < depth.metres.max() <= 20
-    assert depth.metres.std() > 0.1
+    np.testing.assert_array_equal(depth.meters, raw_depth(tiny['depth'], adapter, frame))
+    assert 0 < depth.meters.min() < depth.meters.max() <= 20
+    assert depth.meters.std() > 0.1
 
 
 def test_relative_equals_transformers(spoilt):
@@ -66,7 +66,7 @@ def test_relative_depth_is_never_negative(spoilt, monkeypatch):
 def test_metric_depth_of_zero_is_unknown(tiny, monkeypatch):
     adapter = build(tiny['depth'])
     with_output(adapter, monkeypatch, 0.0)
-    assert np.isnan(adapter.estimate(Frame(picture())).metres).all()
+    assert np.isnan(adapter.estimate(Frame(picture())).meters).all()
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_negative_input_size_is_refused(tiny):
 def test_lower_precision_is_near(tiny, precision):
     frame = Frame(picture(96, 130))
     full, low = (
-        build(tiny['depth'], precision=value, input_size=140).estimate(frame).metres
+        build(tiny['depth'], precision=value, input_size=140).estimate(frame).meters
         for value in ('fp32', precision)
     )
     assert np.abs(full - low).mean() < 0.5

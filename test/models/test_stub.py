@@ -23,7 +23,7 @@ def test_features_are_means_and_spreads_of_the_colours():
 
 def test_depth_falls_from_5_m_at_the_top_to_1_m_at_the_bottom_and_grows_with_brightness():
     dark, bright = (
-        build_depth_estimator('stub').estimate(plain(value)).metres for value in (0, 255)
+        build_depth_estimator('stub').estimate(plain(value)).meters for value in (0, 255)
     )
     np.testing.assert_allclose(dark[:, 0], np.linspace(5, 1, 48), rtol=1e-6)
     np.testing.assert_allclose(bright - dark, 0.5, atol=1e-6)

@@ -77,7 +77,7 @@ def test_what_comes_out_is_varied(tiny):
     found = build_detector(str(tiny['detector'])).detect(frame, threshold=0.5, max_objects=20)
     assert len(found) >= 3
     assert len(np.unique(found.boxes_xyxy.round(), axis=0)) >= 3
-    metres = build_depth_estimator(str(tiny['depth'])).estimate(frame).metres
+    metres = build_depth_estimator(str(tiny['depth'])).estimate(frame).meters
     assert np.ptp(metres) > 1
     assert build_feature_extractor(str(tiny['features'])).extract(frame).patches.std() > 0.1
     masks = build_segmenter(str(tiny['segmenter'])).segment(frame, found.boxes_xyxy)

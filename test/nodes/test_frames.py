@@ -25,8 +25,8 @@ from rclpy.parameter import Parameter
 
 from robot_perception import conversions
 from robot_perception.core import Box3D, CameraModel, MetricDepth, Pose
-from robot_perception.core.moved import moved_box
-from robot_perception.core.rotation import matrix_of
+from robot_perception.core.rigid_transform import transform_box
+from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.nodes.messages import message_class
 
 pytestmark = pytest.mark.ros
@@ -130,12 +130,12 @@ def test_places_are_said_in_the_target_frame_at_the_stamp_of_the_image(graph):
             assert one == header(stamp_ns, 'map'), topic
     (scene,), (points,) = graph.heard['scene'], graph.heard['points']
     assert scene.header == points.header == header(stamp_ns)
-    map_from_camera = Pose(matrix_of(FORWARD), np.array([5.25 + 0.2, 0.0, 1.0]))
+    map_from_camera = Pose(quaternion_to_matrix(FORWARD), np.array([5.25 + 0.2, 0.0, 1.0]))
     known = [item for item in scene.objects if item.bbox_3d]
     found = graph.heard['detections_3d'][0].detections
     assert len(found) == len(known) > 0
     for mine, theirs in zip(found, known, strict=True):
-        expected = moved_box(as_box(theirs.bbox_3d[0]), map_from_camera)
+        expected = transform_box(as_box(theirs.bbox_3d[0]), map_from_camera)
         assert as_box(mine.bbox).center_m == pytest.approx(expected.center_m)
         assert as_box(mine.bbox).size_m == pytest.approx(expected.size_m)
         assert as_box(mine.bbox).rotation_xyzw == pytest.approx(expected.rotation_xyzw)
@@ -151,7 +151,7 @@ def test_gravity_makes_boxes_upright(graph):
     robot.see(1)
     assert robot.frames_heard(1) == [FRAME_ID]
     for item in graph.heard['detections_3d'][0].detections:
-        turned = matrix_of(as_box(item.bbox).rotation_xyzw)
+        turned = quaternion_to_matrix(as_box(item.bbox).rotation_xyzw)
         # Up is against y of the optical frame.
         assert turned[:, 2] == pytest.approx([0, -1, 0], abs=1e-6)
 

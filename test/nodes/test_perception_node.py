@@ -115,7 +115,7 @@ class TestTopics:
         (message,) = frame.heard['depth/image']
         assert (message.encoding, message.height, message.width) == ('32FC1', *SIZE_HW)
         metres = np.frombuffer(bytes(message.data), np.float32).reshape(SIZE_HW)
-        assert np.array_equal(metres, frame.scene.depth.metres, equal_nan=True)
+        assert np.array_equal(metres, frame.scene.depth.meters, equal_nan=True)
         assert not np.any(metres == 0)
 
     def test_depth_calibration_is_that_of_the_image(self, frame):
@@ -180,7 +180,7 @@ class TestTopics:
     def test_scene_is_everything_in_one(self, frame):
         (message,) = frame.heard['scene']
         back = conversions.to_scene(message, frame.scene.image)
-        assert np.array_equal(back.depth.metres, frame.scene.depth.metres, equal_nan=True)
+        assert np.array_equal(back.depth.meters, frame.scene.depth.meters, equal_nan=True)
         assert np.array_equal(back.masks.pixels, frame.scene.masks.pixels)
         assert np.allclose(back.detections.boxes_xyxy, frame.scene.detections.boxes_xyxy)
         assert back.detections.class_names == frame.scene.detections.class_names

@@ -23,10 +23,10 @@ class Level:
         falling = CAMERA.rays()[..., 1] if floor else np.zeros(SIZE_HW, np.float32)
         with np.errstate(divide='ignore'):
             far = np.where(falling > 0, 0.5 / falling, np.inf)
-        self.metres = np.minimum(far, 4.0).astype(np.float32)
+        self.meters = np.minimum(far, 4.0).astype(np.float32)
 
     def estimate(self, _):
-        return MetricDepth(self.metres)
+        return MetricDepth(self.meters)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from robot_perception.core import (
     StampedTransform,
     TransformBuffer,
 )
-from robot_perception.core.rotation import matrix_of
+from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.evaluation.box_overlap import box_iou
 from robot_perception.pipeline import PerceptionConfig, place_image, Placement
 from robot_perception.pipeline.config import FramesConfig
@@ -76,11 +76,11 @@ def cube_from(pitch, azimuth, roll=0.0, distance=2.0):
     thing = Thing(body, Pose(np.eye(3), MIDDLE), 0)
     hits, _ = look(RayCaster([thing], smooth=0), View(CAMERA, pose))
     metres = hits.reach.reshape(CAMERA.size_hw)
-    return pose, MetricDepth.from_metres(metres)
+    return pose, MetricDepth.from_meters(metres)
 
 
 def scene_of(depth, up):
-    mask = np.isfinite(depth.metres)
+    mask = np.isfinite(depth.meters)
     rows, columns = np.nonzero(mask)
     box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
     one = np.ones(1, np.float32)
@@ -131,7 +131,7 @@ def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, r
     placement, published = placed(depth, pose, target_frame=MAP, gravity_frame=MAP)
     assert (placement.frame_id, placement.problem) == (MAP, '')
     box = box_of(published)
-    np.testing.assert_allclose(matrix_of(box.rotation_xyzw)[:, 2], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(quaternion_to_matrix(box.rotation_xyzw)[:, 2], [0, 0, 1], atol=1e-6)
     assert sorted(box.size_m) == pytest.approx([SIDE] * 3, rel=0.08)
     assert box_iou(box, Box3D(tuple(MIDDLE), (SIDE,) * 3)) > 0.9
 
@@ -146,7 +146,7 @@ def test_a_box_along_the_cameras_axes_keeps_them_in_the_map(pitch, azimuth):
     mine, moved = box_of(here), box_of(there)
     assert moved.size_m == pytest.approx(mine.size_m)
     assert moved.center_m == pytest.approx(pose.apply(np.array(mine.center_m)).tolist())
-    np.testing.assert_allclose(matrix_of(moved.rotation_xyzw), pose.rotation, atol=1e-9)
+    np.testing.assert_allclose(quaternion_to_matrix(moved.rotation_xyzw), pose.rotation, atol=1e-9)
 
 
 @pytest.fixture(scope='module')

@@ -27,7 +27,7 @@ def with_holes(metres, share=0.3, seed=0):
     while holes.mean() < share:
         row, column, radius = rng.uniform(0, 120), rng.uniform(0, 160), rng.uniform(4, 14)
         holes |= (rows - row) ** 2 + (columns - column) ** 2 < radius**2
-    return MetricDepth.from_metres(np.where(holes, np.nan, metres)), holes
+    return MetricDepth.from_meters(np.where(holes, np.nan, metres)), holes
 
 
 @pytest.mark.parametrize('scale', [0.5, 1.0, 1.7])
@@ -39,7 +39,7 @@ def test_a_scale_is_found_and_the_holes_are_filled(scale):
     assert fit.shift == 0
     assert fit.residual < 1e-5
     assert fit.filled_share == pytest.approx(holes.mean())
-    np.testing.assert_allclose(depth.metres, true, rtol=1e-4)
+    np.testing.assert_allclose(depth.meters, true, rtol=1e-4)
 
 
 def test_scale_and_shift_of_relative_depth_are_found():
@@ -48,7 +48,7 @@ def test_scale_and_shift_of_relative_depth_are_found():
     depth, fit = DepthFusion().fuse(RelativeDepth((1 / true - 0.1) / 0.02), sensor)
     assert fit.scale == pytest.approx(0.02, rel=1e-4)
     assert fit.shift == pytest.approx(0.1, rel=1e-3)
-    np.testing.assert_allclose(depth.metres, true, rtol=1e-3)
+    np.testing.assert_allclose(depth.meters, true, rtol=1e-3)
 
 
 @pytest.mark.parametrize('relative', [False, True])
@@ -64,10 +64,10 @@ def test_a_fifth_of_wrong_pixels_does_not_move_the_fit(relative):
 
 def test_the_sensor_is_kept_where_it_knows():
     sensor, holes = with_holes(slope())
-    noisy = MetricDepth(sensor.metres * np.float32(1.01))
+    noisy = MetricDepth(sensor.meters * np.float32(1.01))
     depth, _ = DepthFusion().fuse(MetricDepth(slope() * np.float32(3)), noisy)
-    np.testing.assert_array_equal(depth.metres[~holes], noisy.metres[~holes])
-    assert np.isfinite(depth.metres).all()
+    np.testing.assert_array_equal(depth.meters[~holes], noisy.meters[~holes])
+    assert np.isfinite(depth.meters).all()
 
 
 def test_what_differs_about_a_hole_is_carried_into_it():
@@ -80,7 +80,7 @@ def test_what_differs_about_a_hole_is_carried_into_it():
     def error(metres):
         return np.mean(np.abs(metres - true)[holes] / true[holes])
 
-    assert error(depth.metres) < 0.3 * error(bent * np.float32(fit.scale))
+    assert error(depth.meters) < 0.3 * error(bent * np.float32(fit.scale))
     assert fit.residual > 0.05
 
 
@@ -103,7 +103,7 @@ def test_without_sensor_the_last_fit_goes_on():
     fusion.fuse(network, MetricDepth(true * np.float32(2)))
     for sensor in (None, MetricDepth(np.full(SIZE, np.nan, np.float32))):
         depth, fit = fusion.fuse(network, sensor)
-        np.testing.assert_allclose(depth.metres, 2 * true, rtol=1e-5)
+        np.testing.assert_allclose(depth.meters, 2 * true, rtol=1e-5)
         assert fit.residual is None
         assert fit.filled_share == 1
 
@@ -136,7 +136,7 @@ def test_a_third_of_holes_is_filled_twice_as_well_as_the_network_alone():
     for seed in range(900_001, 900_009):
         frame = render(seed, size_hw)
         rng = np.random.default_rng(seed)
-        metres = MetricDepth.from_millimetres(sense_depth(frame.depth, frame.camera, rng)).metres
+        metres = MetricDepth.from_millimeters(sense_depth(frame.depth, frame.camera, rng)).meters
         hole = np.zeros(size_hw, np.uint8)
         while hole.mean() < 0.3:
             middle, axes = rng.integers((0, 0), (320, 240)), rng.integers(5, 30, 2)
@@ -144,8 +144,8 @@ def test_a_third_of_holes_is_filled_twice_as_well_as_the_network_alone():
         sensor = MetricDepth(np.where(hole > 0, np.float32(np.nan), metres))
         predicted = network.estimate(Frame(frame.image))
         joined, _ = DepthFusion().fuse(predicted, sensor)
-        unknown = np.isnan(sensor.metres) & np.isfinite(frame.depth.metres)
-        true = frame.depth.metres[unknown]
+        unknown = np.isnan(sensor.meters) & np.isfinite(frame.depth.meters)
+        true = frame.depth.meters[unknown]
         for errors, depth in ((alone, predicted), (fused, joined)):
-            errors.append(np.mean(np.abs(depth.metres[unknown] - true) / true))
+            errors.append(np.mean(np.abs(depth.meters[unknown] - true) / true))
     assert np.mean(fused) < 0.5 * np.mean(alone)

@@ -111,7 +111,7 @@ def test_floors_of_the_demo_world(rendered, sensed):
         depth = frame.depth
         if sensed:
             raw = sense_depth(depth, frame.camera, np.random.default_rng(1))
-            depth = MetricDepth.from_millimetres(raw)
+            depth = MetricDepth.from_millimeters(raw)
         height = frame.world_from_camera.translation_m[2]
         for up in (None, frame.world_from_camera.rotation[2]):
             found = find_ground(depth, frame.camera, up)
@@ -126,7 +126,7 @@ def test_removing_the_ground_leaves_what_stands_on_it(rendered):
         frame.image, frame.camera
     )
     points = np.dstack([frame.camera.rays(), np.ones((480, 640), np.float32)])
-    points = (points * frame.depth.metres[..., None]).astype(np.float32)
+    points = (points * frame.depth.meters[..., None]).astype(np.float32)
     known = np.isfinite(points[..., 2])
     background = LabelledPoints(
         points[known],
@@ -145,10 +145,10 @@ class Wrong:
     """A network whose metres are those of the world times a factor."""
 
     def __init__(self, metres, factor):
-        self.metres, self.factor = metres, factor
+        self.meters, self.factor = metres, factor
 
     def estimate(self, _):
-        return MetricDepth(self.metres * np.float32(self.factor))
+        return MetricDepth(self.meters * np.float32(self.factor))
 
 
 def pipeline(network, height_m):
@@ -162,27 +162,27 @@ def pipeline(network, height_m):
 def test_a_known_height_sets_the_scale(rendered, factor):
     frame = rendered[1]
     height = float(frame.world_from_camera.translation_m[2])
-    network = Wrong(frame.depth.metres, factor)
+    network = Wrong(frame.depth.meters, factor)
     scene = pipeline(network, height).process(frame.image, frame.camera)
     assert scene.depth_fit.scale == pytest.approx(1 / factor, rel=0.02)
-    np.testing.assert_allclose(scene.depth.metres, frame.depth.metres, rtol=0.02)
+    np.testing.assert_allclose(scene.depth.meters, frame.depth.meters, rtol=0.02)
     alone = pipeline(network, 0.0).process(frame.image, frame.camera)
     assert alone.depth_fit is None
-    np.testing.assert_array_equal(alone.depth.metres, network.estimate(None).metres)
+    np.testing.assert_array_equal(alone.depth.meters, network.estimate(None).meters)
 
 
 def test_the_scale_goes_on_where_the_ground_is_out_of_sight(rendered):
     frame = rendered[1]
     height = float(frame.world_from_camera.translation_m[2])
-    network = Wrong(frame.depth.metres, 0.8)
+    network = Wrong(frame.depth.meters, 0.8)
     one = pipeline(network, height)
     first = one.process(frame.image, frame.camera).depth_fit
-    network.metres = np.full((480, 640), 2.0, np.float32)
+    network.meters = np.full((480, 640), 2.0, np.float32)
     assert one.process(frame.image, frame.camera).depth_fit == first
     one.reset()
     unscaled = one.process(frame.image, frame.camera)
     assert unscaled.depth_fit is None
-    assert unscaled.depth.metres[0, 0] == np.float32(1.6)
+    assert unscaled.depth.meters[0, 0] == np.float32(1.6)
 
 
 def test_a_height_makes_no_metres_of_relative_depth():

@@ -33,7 +33,7 @@ def told(scene):
 def see(eye, index):
     random = np.random.default_rng(index)
     image = Image(random.integers(0, 256, (48, 64, 3), np.uint8), stamp_ns=index * 10**8)
-    sensor = MetricDepth.from_metres(random.uniform(0.5, 4.0, (48, 64)).astype(np.float32))
+    sensor = MetricDepth.from_meters(random.uniform(0.5, 4.0, (48, 64)).astype(np.float32))
     return told(eye.process(image, CAMERA, sensor_depth=sensor))
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from robot_perception.core import Box3D, ObjectPosition, Pose, SceneObject
-from robot_perception.core.moved import moved_objects
+from robot_perception.core.rigid_transform import transform_objects
 from robot_perception.pipeline.motion import MotionMeter
 from robot_perception.world import sequence
 
@@ -93,7 +93,7 @@ def test_velocities_turn_with_the_frame_and_do_not_shift():
     for index in range(1, 5):
         pose = camera(index / 10)
         (found,) = meter.follow((seen((1 + 0.03 * index, 2, 0.5), pose),), index * FRAME_NS, pose)
-    (placed,) = moved_objects((found,), pose)
+    (placed,) = transform_objects((found,), pose)
     assert placed.position.velocity_mps == pytest.approx((0.3, 0, 0), abs=1e-9)
 
 

@@ -40,7 +40,7 @@ def test_the_whole_scene():
 
 def test_same_pixels_give_the_same_scene():
     first, second = stub().process(RGB, CAMERA), stub().process(RGB.copy(), CAMERA)
-    assert np.array_equal(first.depth.metres, second.depth.metres)
+    assert np.array_equal(first.depth.meters, second.depth.meters)
     assert np.array_equal(first.features.vector, second.features.vector)
     assert first.objects[0].centroid_m == second.objects[0].centroid_m
 
@@ -120,7 +120,7 @@ def test_sensor_depth_takes_the_place_of_the_network():
     pipeline = stub(depth__source='sensor', depth__model='/no/such/checkpoint')
     metres = np.full(SIZE_HW, 2.5, np.float32)
     scene = pipeline.process(RGB, CAMERA, sensor_depth=MetricDepth(metres))
-    assert np.array_equal(scene.depth.metres, metres)
+    assert np.array_equal(scene.depth.meters, metres)
     assert scene.objects[0].depth_m == pytest.approx(2.5)
     assert pipeline.process(RGB, CAMERA).depth is None
 

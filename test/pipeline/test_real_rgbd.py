@@ -30,7 +30,7 @@ class Kitchen:
         stem = self.folder / f'frame-{10 * index:06d}'
         bgr = cv2.imread(f'{stem}.color.jpg')
         raw = cv2.imread(f'{stem}.depth.png', cv2.IMREAD_UNCHANGED)
-        depth = MetricDepth.from_millimetres(np.where(raw == 65535, 0, raw).astype(np.uint16))
+        depth = MetricDepth.from_millimeters(np.where(raw == 65535, 0, raw).astype(np.uint16))
         image = Image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), stamp_ns=10**9 + index * 10**8)
         return image, depth, np.loadtxt(f'{stem}.pose.txt')
 
@@ -79,16 +79,16 @@ def test_holes_are_filled_far_better_than_by_the_network_alone(kitchen):
         while hole.mean() < 0.3:
             middle, axes = rng.integers((0, 0), (640, 480)), rng.integers(10, 60, 2)
             cv2.ellipse(hole, middle.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, 1, -1)
-        metres = np.where(hole > 0, np.float32(np.nan), depth.metres)
+        metres = np.where(hole > 0, np.float32(np.nan), depth.meters)
         predicted = network.estimate(Frame(image))
         joined, _ = DepthFusion().fuse(predicted, MetricDepth(metres))
-        known = (hole > 0) & np.isfinite(depth.metres)
-        true = depth.metres[known]
-        scale = np.nanmedian(depth.metres / predicted.metres)
+        known = (hole > 0) & np.isfinite(depth.meters)
+        true = depth.meters[known]
+        scale = np.nanmedian(depth.meters / predicted.meters)
         for errors, found in (
-            (alone, predicted.metres),
-            (scaled, scale * predicted.metres),
-            (fused, joined.metres),
+            (alone, predicted.meters),
+            (scaled, scale * predicted.meters),
+            (fused, joined.meters),
         ):
             errors.append(np.mean(np.abs(found[known] - true) / true))
     assert np.mean(fused) < 0.5 * np.mean(scaled) < 0.5 * np.mean(alone)
@@ -119,8 +119,8 @@ def test_what_stands_still_stays_where_it_is(kitchen):
             for column in range(100, 560, 60):
                 mask = np.zeros(SIZE_HW, np.bool_)
                 mask[row : row + 40, column : column + 40] = True
-                mask &= np.isfinite(depth.metres)
-                z = depth.metres[mask]
+                mask &= np.isfinite(depth.meters)
+                z = depth.meters[mask]
                 if len(z) < 1200 or z.max() > min(2.5, 1.15 * z.min()):
                     continue
                 points = np.column_stack([camera.rays()[mask] * z[:, None], z])

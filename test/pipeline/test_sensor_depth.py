@@ -65,7 +65,7 @@ def read(message, *, camera=CAMERA, info=None, buffer=None):
 @pytest.mark.parametrize('frame_id', [COLOUR, f'/{COLOUR}'])
 def test_depth_of_the_frame_and_size_of_the_image_is_taken_as_it_is(frame_id):
     depth, problem = read(depth_message(wall(CAMERA), frame_id), camera=None)
-    assert (problem, depth.metres.tolist()) == ('', wall(CAMERA).tolist())
+    assert (problem, depth.meters.tolist()) == ('', wall(CAMERA).tolist())
 
 
 def test_depth_of_another_frame_is_registered():
@@ -73,16 +73,16 @@ def test_depth_of_another_frame_is_registered():
         depth_message(wall(DEPTH_CAMERA)), info=info_of(DEPTH_CAMERA), buffer=tf()
     )
     assert (problem, depth.size_hw) == ('', CAMERA.size_hw)
-    known = np.isfinite(depth.metres)
+    known = np.isfinite(depth.meters)
     assert known[4:-4, 4:-4].all()
-    np.testing.assert_allclose(depth.metres[known], 2.1, rtol=1e-6)
+    np.testing.assert_allclose(depth.meters[known], 2.1, rtol=1e-6)
 
 
 def test_depth_of_another_size_needs_no_tf():
     small = CameraModel.nominal((24, 32), 60.0)
     depth, problem = read(depth_message(wall(small), COLOUR), info=info_of(small, COLOUR))
     assert problem == ''
-    assert np.all(depth.metres[2:-2, 2:-2] == 2.0)
+    assert np.all(depth.meters[2:-2, 2:-2] == 2.0)
 
 
 FRAMES = f'sensor depth is in frame {DEPTH!r}, the image in {COLOUR!r}, and cannot be'
@@ -138,4 +138,4 @@ def test_a_picture_without_any_depth_is_read_and_told(frame_id):
     )
     assert problem.startswith('no pixel of the sensor depth is known')
     assert depth.size_hw == IMAGE.size_hw
-    assert np.isnan(depth.metres).all()
+    assert np.isnan(depth.meters).all()

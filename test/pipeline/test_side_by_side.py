@@ -248,7 +248,7 @@ def test_what_runs_beside_gives_the_same():
         for parallel in (False, True)
     )
     assert len(one.objects) == len(other.objects) > 0
-    for part in ('features.vector', 'depth.metres', 'detections.boxes_xyxy', 'masks.pixels'):
+    for part in ('features.vector', 'depth.meters', 'detections.boxes_xyxy', 'masks.pixels'):
         outer, inner = part.split('.')
         values = (getattr(getattr(scene, outer), inner) for scene in (one, other))
         np.testing.assert_array_equal(*values, err_msg=part)

@@ -7,7 +7,7 @@ import pytest
 
 from robot_perception.core import Box3D
 from robot_perception.core.errors import InputError
-from robot_perception.core.rotation import matrix_of, quaternion_of
+from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.evaluation.box_overlap import box_iou
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.lifting import lift_objects
@@ -21,7 +21,7 @@ def turn(axis, angle):
     half = angle / 2
     quaternion = [0.0, 0.0, 0.0, np.cos(half)]
     quaternion[axis] = np.sin(half)
-    return matrix_of(tuple(quaternion))
+    return quaternion_to_matrix(tuple(quaternion))
 
 
 def surface(size, count=4000, seed=0):
@@ -40,9 +40,11 @@ def test_a_box_keeps_its_size_however_the_camera_is_pitched(pitch, roll, heading
     camera = turn(0, pitch) @ turn(2, roll)
     points = surface(size) @ turn(2, heading).T @ camera.T + (0.1, -0.2, 1.5)
     found = upright_box(points, camera @ (0, 0, 1))
-    true = Box3D((0.1, -0.2, 1.5), tuple(size), quaternion_of(camera @ turn(2, heading)))
+    true = Box3D((0.1, -0.2, 1.5), tuple(size), matrix_to_quaternion(camera @ turn(2, heading)))
     assert box_iou(found, true) > 0.97
-    np.testing.assert_allclose(matrix_of(found.rotation_xyzw)[:, 2], camera[:, 2], atol=1e-9)
+    np.testing.assert_allclose(
+        quaternion_to_matrix(found.rotation_xyzw)[:, 2], camera[:, 2], atol=1e-9
+    )
 
 
 @given(
@@ -62,7 +64,7 @@ def test_two_sides_are_enough_for_the_heading(width, depth, heading, noise_m):
     points[first, 1] += rng.normal(0, noise_m, first.sum())
     points[~first, 0] += rng.normal(0, noise_m, (~first).sum())
     found = upright_box(points @ turn(2, heading).T, np.array([0.0, 0.0, 1.0]))
-    true = Box3D((0.0, 0.0, 0.0), (width, depth, 0.2), quaternion_of(turn(2, heading)))
+    true = Box3D((0.0, 0.0, 0.0), (width, depth, 0.2), matrix_to_quaternion(turn(2, heading)))
     # Of a side with few of the points a sixteenth at each end cannot be told from strays.
     few = min(width, depth) / (width + depth) < 0.25
     assert box_iou(found, true) > (0.7 if noise_m else 0.87 if few else 0.93)
@@ -87,7 +89,9 @@ def test_few_points_and_flat_ones_have_a_box(count):
 @settings(deadline=None)
 def test_matrix_and_quaternion_are_one_rotation(axis, angle):
     matrix = turn(axis, angle)
-    np.testing.assert_allclose(matrix_of(quaternion_of(matrix)), matrix, atol=1e-12)
+    np.testing.assert_allclose(
+        quaternion_to_matrix(matrix_to_quaternion(matrix)), matrix, atol=1e-12
+    )
 
 
 def test_boxes_and_books_seen_from_above_are_found_as_they_lie():

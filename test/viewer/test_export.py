@@ -39,7 +39,7 @@ def test_every_kind_holds_what_the_scene_says(export):
     np.testing.assert_array_equal(read_png(folder / f'images/{STEM}.png', 'RGB'), scene.image.rgb)
     metres = np.load(folder / f'depth_npy/{STEM}.npy')
     assert metres.dtype == np.float32
-    np.testing.assert_array_equal(metres, scene.depth.metres)
+    np.testing.assert_array_equal(metres, scene.depth.meters)
     millimetres = read_png(folder / f'depth_png/{STEM}.png', 'I;16')
     known = np.isfinite(metres)
     np.testing.assert_array_equal(millimetres > 0, known)

@@ -3,7 +3,7 @@ import pytest
 from scenes import example_scene
 
 from robot_perception.core import Masks
-from robot_perception.viewer import draw_instances, instance_colour
+from robot_perception.viewer import draw_instances, instance_color
 
 
 def test_each_mask_has_its_colour_and_the_first_wins():
@@ -11,9 +11,9 @@ def test_each_mask_has_its_colour_and_the_first_wins():
     picture = draw_instances(scene.masks)
     labels = scene.masks.instance_map()
     for index in range(6):
-        assert (picture[labels == index + 1] == instance_colour(index)).all()
+        assert (picture[labels == index + 1] == instance_color(index)).all()
     assert (picture[labels == 0] == picture[labels == 0][0]).all()
-    assert tuple(picture[labels == 0][0]) not in {instance_colour(index) for index in range(6)}
+    assert tuple(picture[labels == 0][0]) not in {instance_color(index) for index in range(6)}
 
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (5, 7)])
@@ -28,4 +28,4 @@ def test_more_masks_than_a_byte_counts():
     pixels = np.zeros((300, 1, 300), np.bool_)
     pixels[np.arange(300), 0, np.arange(300)] = True
     picture = draw_instances(Masks(pixels, np.ones(300, np.float32)))
-    assert tuple(picture[0, 299]) == instance_colour(299)
+    assert tuple(picture[0, 299]) == instance_color(299)

@@ -6,7 +6,7 @@ import pytest
 from scenes import example_scene
 
 from robot_perception.core import Detections, Image, Masks, Scene, SceneObject
-from robot_perception.viewer import class_colour, draw_overlay
+from robot_perception.viewer import class_color, draw_overlay
 from robot_perception.viewer.labels import labels_of, place_plates
 from robot_perception.viewer.overlay import _pixels_of
 
@@ -67,7 +67,7 @@ def test_the_inside_of_a_box_without_mask_stays():
 def test_a_box_is_drawn_on_its_outermost_pixels_in_the_colour_of_its_class():
     drawn = draw_overlay(scene_with([(40, 40, 120, 100)], names=['person']))
     for row, column in ((70, 40), (70, 119), (99, 80)):
-        assert tuple(drawn[row, column]) == class_colour('person')
+        assert tuple(drawn[row, column]) == class_color('person')
     for row, column in ((70, 39), (70, 120), (100, 80)):
         assert (drawn[row, column] == 90).all()
 
@@ -77,7 +77,7 @@ def test_a_mask_is_tinted_by_its_class_and_has_a_lighter_contour():
     masks[0, 50:90, 60:100] = True
     drawn = draw_overlay(scene_with([(40, 40, 120, 100)], masks=masks)).astype(int)
     inside, edge = drawn[70, 80], drawn[70, 60]
-    colour = np.array(class_colour('cup'))
+    colour = np.array(class_color('cup'))
     toward = (inside - 90) * (colour - 90)
     assert (toward >= 0).all()
     assert (toward > 0).any()
@@ -91,7 +91,7 @@ def test_smaller_boxes_lie_on_top_whatever_their_order():
     one = draw_overlay(scene_with(boxes, names=names))
     other = draw_overlay(scene_with(boxes[::-1], names=names[::-1]))
     # The two share the lower line; the small one keeps its colour there.
-    assert tuple(one[109, 70]) == class_colour('cup')
+    assert tuple(one[109, 70]) == class_color('cup')
     np.testing.assert_array_equal(one, other)
 
 
@@ -153,7 +153,7 @@ def test_where_room_is_short_numbers_go_before_letters():
     shown = []
     for width in range(200, 10, -5):
         plates = plates_of(example_scene(0, (80, width), 2))
-        shown += [plate.text for plate in plates if plate.colour == class_colour(name)]
+        shown += [plate.text for plate in plates if plate.colour == class_color(name)]
     lengths = [len(text) for text in shown]
     assert lengths == sorted(lengths, reverse=True)
     assert shown[0].endswith(' m')
@@ -211,7 +211,7 @@ def test_masks_that_are_views_are_drawn_right():
 def test_the_tint_equals_a_plain_blend():
     scene = example_scene(3, (120, 160), 1)
     mask = scene.masks.pixels[0]
-    colour = np.array(class_colour(scene.objects[0].class_name))
+    colour = np.array(class_color(scene.objects[0].class_name))
     blend = np.rint(scene.image.rgb * 0.62 + colour * 0.38)
     inner = cv2.erode(mask.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     left, top, right, bottom = _pixels_of(scene.objects[0].box_xyxy, (120, 160))

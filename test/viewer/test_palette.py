@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
-from robot_perception.core.colours import class_colour, instance_colour
+from robot_perception.core.colors import class_color, instance_color
 from robot_perception.viewer.palette import depth_table, hatch
 
 NAMES = [f'class {number}' for number in range(500)]
@@ -19,7 +19,7 @@ def luminance(rgb):
 
 
 def test_a_name_has_one_colour_in_every_process():
-    code = 'from robot_perception.viewer import class_colour; print(class_colour("dining table"))'
+    code = 'from robot_perception.viewer import class_color; print(class_color("dining table"))'
     for seed in ('1', '2'):
         printed = subprocess.run(
             [sys.executable, '-c', code],
@@ -28,28 +28,28 @@ def test_a_name_has_one_colour_in_every_process():
             check=True,
             env={'PYTHONHASHSEED': seed, 'PYTHONPATH': ':'.join(sys.path)},
         ).stdout
-        assert printed.strip() == str(class_colour('dining table'))
+        assert printed.strip() == str(class_color('dining table'))
 
 
-@pytest.mark.parametrize('colour_of', [class_colour, lambda name: instance_colour(len(name))])
+@pytest.mark.parametrize('colour_of', [class_color, lambda name: instance_color(len(name))])
 def test_colours_are_bytes(colour_of):
     assert all(0 <= channel <= 255 for name in ('', 'cup', '杯') for channel in colour_of(name))
 
 
 def test_colours_stand_out_on_black_and_on_white():
     for name in NAMES:
-        bright = luminance(class_colour(name))
+        bright = luminance(class_color(name))
         assert (1.05 / (bright + 0.05)) >= 3
         assert ((bright + 0.05) / 0.05) >= 3
 
 
 def test_many_names_get_many_colours():
-    assert len({class_colour(name) for name in NAMES}) > 300
+    assert len({class_color(name) for name in NAMES}) > 300
 
 
 def test_frequent_names_do_not_look_alike():
     names = ['person', 'chair', 'cup', 'bottle', 'book', 'dining table', 'laptop', 'bowl']
-    colours = np.array([[class_colour(name) for name in names]], np.float32) / 255
+    colours = np.array([[class_color(name) for name in names]], np.float32) / 255
     lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0]
     apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1000 * np.eye(len(names))
     # One just noticeable difference is 2.3.
@@ -57,7 +57,7 @@ def test_frequent_names_do_not_look_alike():
 
 
 def test_neighbouring_instances_differ():
-    colours = np.array([instance_colour(index) for index in range(50)], np.int64)
+    colours = np.array([instance_color(index) for index in range(50)], np.int64)
     for reach in (1, 2, 3):
         assert np.abs(colours[reach:] - colours[:-reach]).sum(axis=-1).min() > 60
 

@@ -12,7 +12,7 @@ pytest.importorskip('rerun')
 chunks = pytest.importorskip('rerun.chunk')
 
 from robot_perception.core import CameraModel, ObjectPosition, Scene
-from robot_perception.core.colours import class_colour, instance_colour
+from robot_perception.core.colors import class_color, instance_color
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer.labels import labels_of
 from robot_perception.viewer.rerun_scene import entities_of, MAX_POINTS
@@ -83,7 +83,7 @@ def test_the_file_holds_what_the_scene_says(written):
     scene = full_scene()
     file = written(scene)
     depth = pixels(file, '/camera/depth', dtype=np.float32)
-    np.testing.assert_array_equal(depth, scene.depth.metres)
+    np.testing.assert_array_equal(depth, scene.depth.meters)
     assert file('/camera/depth', 'DepthImage:meter') == [1.0]
     np.testing.assert_array_equal(pixels(file, '/camera/instances'), scene.masks.instance_map())
     classes, _ = scene.labels()
@@ -127,7 +127,7 @@ def test_boxes_are_those_of_the_objects(written):
         np.testing.assert_allclose(got, np.array(values), rtol=1e-6)
     colours = np.array(file('/boxes_3d', 'Boxes3D:colors'), '>u4').view(np.uint8).reshape(-1, 4)
     assert [tuple(row[:3]) for row in colours.tolist()] == [
-        class_colour(item.class_name) for item in placed
+        class_color(item.class_name) for item in placed
     ]
 
 
@@ -138,7 +138,7 @@ def test_a_point_projects_through_the_pinhole_onto_its_pixel(written):
     file = written(scene)
     (columns,) = file('/camera', 'Pinhole:image_from_camera')
     matrix = np.array(columns).reshape(3, 3).T
-    rows, cols = np.nonzero(np.isfinite(scene.depth.metres))
+    rows, cols = np.nonzero(np.isfinite(scene.depth.meters))
     points = np.array(file('/points', 'Points3D:positions'))
     projected = points @ matrix.T
     pixel = projected[:, :2] / projected[:, 2:]
@@ -190,11 +190,11 @@ def test_labels_are_told_with_the_masks_of_their_frame(written):
     scene = example_scene(0)
     file = written(scene, example_scene(0, count=1))
     for entity, names, colours in (
-        ('classes', scene.detections.class_names, map(class_colour, scene.detections.class_names)),
+        ('classes', scene.detections.class_names, map(class_color, scene.detections.class_names)),
         (
             'instances',
             [labels_of(item)[1] for item in scene.objects],
-            map(instance_colour, range(3)),
+            map(instance_color, range(3)),
         ),
     ):
         (entries,) = file(f'/camera/{entity}', 'AnnotationContext:context')

@@ -63,7 +63,7 @@ def test_each_part_says_what_the_scene_holds():
     assert told['features']['model'] == 'stub/encoder'
     assert told['features']['grid'] == [4, 5]
     np.testing.assert_allclose(told['features']['vector'], scene.features.vector, rtol=1e-5)
-    metres = scene.depth.metres
+    metres = scene.depth.meters
     assert told['depth'] == {
         'kind': 'metric',
         'unit': 'm',

@@ -8,7 +8,7 @@ SIZE = (120, 160)
 
 
 def sensed(metres, seed=0):
-    depth = MetricDepth.from_metres(np.asarray(metres, np.float32))
+    depth = MetricDepth.from_meters(np.asarray(metres, np.float32))
     return sense_depth(depth, world_camera(depth.size_hw), np.random.default_rng(seed))
 
 
@@ -57,15 +57,15 @@ def test_holes_of_scenes_are_realistic():
         frame = render(seed, SIZE)
         measured = sense_depth(frame.depth, frame.camera, np.random.default_rng(seed))
         known = measured > 0
-        assert np.all(np.isfinite(frame.depth.metres[known]))
+        assert np.all(np.isfinite(frame.depth.meters[known]))
         shares.append(np.mean(~known))
-        errors.append(np.abs(measured[known] / 1000 - frame.depth.metres[known]).max())
+        errors.append(np.abs(measured[known] / 1000 - frame.depth.meters[known]).max())
     assert 0.03 < np.mean(shares) < 0.30
     assert max(shares) < 0.6
     assert max(errors) < 0.15
 
 
 def test_same_generator_same_bytes():
-    metres = render(1, SIZE).depth.metres
+    metres = render(1, SIZE).depth.meters
     assert np.array_equal(sensed(metres, 7), sensed(metres, 7))
     assert not np.array_equal(sensed(metres, 7), sensed(metres, 8))

@@ -15,7 +15,7 @@ def from_angles(angles):
     return turns[0].compose(turns[1]).compose(turns[2])
 
 
-def matrix_of(quaternion):
+def quaternion_to_matrix(quaternion):
     x, y, z, w = quaternion
     return np.array(
         [
@@ -32,7 +32,7 @@ def test_quaternion_is_the_rotation(angles):
     pose = from_angles(angles)
     assert math.hypot(*pose.quaternion_xyzw) == pytest.approx(1)
     assert pose.quaternion_xyzw[3] >= 0
-    assert matrix_of(pose.quaternion_xyzw) == pytest.approx(pose.rotation, abs=1e-12)
+    assert quaternion_to_matrix(pose.quaternion_xyzw) == pytest.approx(pose.rotation, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=30)

@@ -76,7 +76,7 @@ def test_depth_is_measured_and_true(bag, frames):
     found = read(bag)
     for index, frame in enumerate(frames):
         true = conversions.to_depth(found['/truth/depth', 'sensor_msgs/msg/Image'][index][1])
-        assert np.array_equal(true.metres, frame.depth.metres, equal_nan=True)
+        assert np.array_equal(true.meters, frame.depth.meters, equal_nan=True)
         message = found['/camera/depth_registered/image_raw', 'sensor_msgs/msg/Image'][index][1]
         assert message.encoding == '16UC1'
         rng = np.random.default_rng([SEED, Stream.DEPTH, index])

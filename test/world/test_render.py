@@ -45,7 +45,7 @@ def seen(things, size_hw=SIZE, pose=HERE):
 
 def lifted(frame):
     rays = frame.camera.rays().astype(np.float64)
-    depth = frame.depth.metres.astype(np.float64)[..., None]
+    depth = frame.depth.meters.astype(np.float64)[..., None]
     return np.concatenate([rays * depth, depth], axis=-1)
 
 
@@ -58,7 +58,7 @@ def in_box(points, box):
 
 
 def digest(frame):
-    parts = (frame.image.rgb, frame.depth.metres, frame.instances, frame.detections.boxes_xyxy)
+    parts = (frame.image.rgb, frame.depth.meters, frame.instances, frame.detections.boxes_xyxy)
     return hashlib.sha256(b''.join(part.tobytes() for part in parts)).hexdigest()
 
 
@@ -108,11 +108,11 @@ def test_faces_of_a_box_fill_the_pixels_they_project_to():
 
 def test_nothing_goes_through_the_floor(frames):
     for frame in frames:
-        known = np.isfinite(frame.depth.metres)
+        known = np.isfinite(frame.depth.meters)
         world = frame.world_from_camera.apply(lifted(frame)[known])
         assert world[:, 2].min() > -1e-3
         # The camera is in the room with it.
-        assert 0.2 < np.min(frame.depth.metres[known]) < 3
+        assert 0.2 < np.min(frame.depth.meters[known]) < 3
 
 
 def test_masks_boxes_and_ids_agree(frames):
@@ -123,7 +123,7 @@ def test_masks_boxes_and_ids_agree(frames):
             rows, columns = np.nonzero(mask)
             expected = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
             assert found.boxes_xyxy[index].tolist() == expected
-        assert np.all(np.isfinite(frame.depth.metres[frame.instances > 0]))
+        assert np.all(np.isfinite(frame.depth.meters[frame.instances > 0]))
 
 
 def test_boxes_in_space_hold_all_points_of_their_object_and_touch_them(frames):
@@ -172,7 +172,7 @@ def test_points_of_the_scenery_stay_where_they_are():
         pixels = np.rint(other.camera.project(local))
         inside = np.all((pixels >= 1) & (pixels < (63, 47)), axis=1)
         column, row = pixels[inside].astype(int).T
-        there = other.depth.metres[row, column]
+        there = other.depth.meters[row, column]
         assert np.median(np.abs(there - local[inside, 2])) < 0.01
 
 

@@ -63,7 +63,7 @@ def test_scenes_are_those_of_their_seeds(dataset):
         found = frame.detections
         np.testing.assert_array_equal(dataset.images[place], frame.image.rgb)
         np.testing.assert_array_equal(dataset.instances[place], frame.instances)
-        np.testing.assert_allclose(dataset.depth_m[place], frame.depth.metres, rtol=1e-3)
+        np.testing.assert_allclose(dataset.depth_m[place], frame.depth.meters, rtol=1e-3)
         np.testing.assert_array_equal(dataset.objects[place, : len(found), 2:], found.boxes_xyxy)
         np.testing.assert_array_equal(dataset.objects[place, : len(found), 0], found.class_ids)
         assert np.all(dataset.objects[place, len(found) :, 0] == -1)
@@ -405,7 +405,7 @@ def test_what_is_written_loads_like_any_checkpoint(dataset, tmp_path, monkeypatc
     assert features.patches.shape[:2] == (8, 11)
     depth = build_depth_estimator(str(tmp_path / 'depth_anything')).estimate(frame)
     assert depth.size_hw == (480, 640)
-    assert np.isfinite(depth.metres).all()
+    assert np.isfinite(depth.meters).all()
     found = build_detector(str(tmp_path / 'rt_detr_v2')).detect(
         frame, threshold=0.0, max_objects=5
     )

@@ -190,7 +190,7 @@ def _render_chunk(folder: Path, places: list[int]) -> int:
 
 def _store(frame: WorldFrame, dataset: Dataset, place: int) -> None:
     dataset.images[place] = frame.image.rgb
-    dataset.depth_m[place] = frame.depth.metres
+    dataset.depth_m[place] = frame.depth.meters
     dataset.instances[place] = frame.instances.astype(np.uint8)
     dataset.scene_types[place] = SCENE_TYPES.index(frame.scene_type)
     found = frame.detections

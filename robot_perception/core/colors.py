@@ -1,4 +1,4 @@
-"""One colour for each class name and each instance, wherever they are drawn."""
+"""One color for each class name and each instance, wherever they are drawn."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CHROMA_STEP = 0.005
 _SALT = b'1466'
 
 
-def class_colour(name: str) -> Rgb:
-    """Colour of a class: the same for one name in every run and on every machine.
+def class_color(name: str) -> Rgb:
+    """Color of a class: the same for one name in every run and on every machine.
 
-    >>> class_colour('cup') == class_colour('cup') != class_colour('person')
+    >>> class_color('cup') == class_color('cup') != class_color('person')
     True
 
     """
@@ -30,10 +30,10 @@ def class_colour(name: str) -> Rgb:
     return _golden(int.from_bytes(digest, 'little'))
 
 
-def instance_colour(index: int) -> Rgb:
-    """Colour of the object at ``index``: neighbours in the list are far apart in hue.
+def instance_color(index: int) -> Rgb:
+    """Color of the object at ``index``: neighbors in the list are far apart in hue.
 
-    >>> instance_colour(0) != instance_colour(1)
+    >>> instance_color(0) != instance_color(1)
     True
 
     """
@@ -47,7 +47,7 @@ def _golden(index: int) -> Rgb:
 
 @lru_cache(maxsize=1024)
 def _from_oklch(lightness: float, hue_deg: float) -> Rgb:
-    """Take the most vivid colour of that lightness and hue that a screen can show."""
+    """Take the most vivid color of that lightness and hue that a screen can show."""
     chroma = _MAX_CHROMA
     linear = _oklch_to_linear(lightness, chroma, hue_deg)
     while not all(0 <= channel <= 1 for channel in linear):

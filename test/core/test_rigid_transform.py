@@ -9,15 +9,19 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from robot_perception.core import Box3D, LabelledPoints, ObjectPosition, Pose, SceneObject
-from robot_perception.core.moved import moved_box, moved_objects, moved_points
+from robot_perception.core.rigid_transform import (
+    transform_box,
+    transform_objects,
+    transform_points,
+)
 
 ANGLES = st.floats(-np.pi, np.pi)
-METRES = st.floats(-50, 50)
+METERS = st.floats(-50, 50)
 POSES = st.builds(
     lambda turn, x, y, z: Pose(
         Rotation.from_euler('xyz', turn).as_matrix(), np.array([x, y, z], np.float64)
     ),
-    st.tuples(ANGLES, ANGLES, ANGLES), METRES, METRES, METRES,
+    st.tuples(ANGLES, ANGLES, ANGLES), METERS, METERS, METERS,
 )  # fmt: skip
 BOX = Box3D(
     (0.2, -0.1, 1.5), (0.3, 0.1, 0.2), tuple(Rotation.from_euler('xyz', (0.3, 1, -2)).as_quat())
@@ -33,7 +37,7 @@ def corners(box):
 @settings(deadline=None, max_examples=100)
 @given(POSES)
 def test_a_box_is_where_its_corners_are(pose):
-    moved = moved_box(BOX, pose)
+    moved = transform_box(BOX, pose)
     np.testing.assert_allclose(corners(moved), pose.apply(corners(BOX)), atol=1e-9)
     assert moved.size_m == BOX.size_m
 
@@ -50,7 +54,7 @@ def test_an_object_moves_with_its_points(pose):
 
     seen = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=described(points))
     unplaced = SceneObject(1, 1, 'cup', 0.5, (0, 0, 1, 1))
-    moved, still = moved_objects((seen, unplaced), pose)
+    moved, still = transform_objects((seen, unplaced), pose)
     expected = described(pose.apply(points))
     assert still is unplaced
     assert moved.position.depth_m == 2.0
@@ -66,7 +70,7 @@ def test_points_move_and_keep_what_they_are():
         np.array([2, 0], np.uint32),
     )
     quarter = Rotation.from_euler('z', np.pi / 2).as_matrix()
-    moved = moved_points(points, Pose(quarter, np.array([10.0, 0.0, 0.0])))
+    moved = transform_points(points, Pose(quarter, np.array([10.0, 0.0, 0.0])))
     np.testing.assert_allclose(moved.xyz_m, [[8, 1, 3], [10, 0, 1]], atol=1e-6)
     assert (moved.rgb is points.rgb) or np.array_equal(moved.rgb, points.rgb)
     assert (moved.labels.tolist(), moved.instances.tolist()) == ([1, 0], [2, 0])
