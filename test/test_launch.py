@@ -10,7 +10,6 @@ import yaml
 from robot_perception.nodes.replay_config import ReplayConfig
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.pipeline.outputs import OUTPUTS
-from robot_perception.pipeline.parameters import parameters_of
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
@@ -116,7 +115,7 @@ def test_replay_passes_on_what_perception_declares():
 )
 def test_parameters_are_those_of_the_node(path, executable, config):
     # ROS itself declares use_sim_time.
-    kinds = {item.name: item.kind.__name__ for item in parameters_of(config)}
+    kinds = {item.name: item.kind.__name__ for item in config.parameters()}
     kinds['use_sim_time'] = 'bool'
     given = {name: asked_type(value) for name, value in node_parameters(path, executable)}
     assert given

@@ -12,7 +12,7 @@ from typing import Any
 
 from robot_perception import __version__
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import Output, OUTPUTS, PerceptionConfig, TIMING, values_of
+from robot_perception.pipeline import Output, OUTPUTS, PerceptionConfig, TIMING
 from robot_perception.sources import Storage, TopicWish
 
 # Times are never the same twice; without them equal recordings give equal bags.
@@ -100,7 +100,7 @@ class BagJob:
         return {
             'software': _software(),
             'inputs': [list(_file_identity(path)) for path in self.inputs],
-            'parameters': dict(values_of(self.config)),
+            'parameters': dict(self.config.to_values()),
             'wish': asdict(self.wish),
             'topics': [output.topic for output in self.outputs],
             'name': self.name,

@@ -68,7 +68,7 @@ class Recording:
             topics = self._bag.topics()
             choice = choose_topics([described(one) for one in topics], job.wish, str(path))
             wanted = {Role.CAMERA_INFO, *IMAGES}
-            with_depth = job.config.depth.source != 'model'
+            with_depth = job.config.depth.source.uses_sensor
             if with_depth:
                 wanted |= {Role.DEPTH, Role.TF_STATIC}
             if job.config.frames.needs_tf:
@@ -90,7 +90,7 @@ class Recording:
 
     def _check_depth(self) -> None:
         source = self._job.config.depth.source
-        if source != 'model' and Role.DEPTH not in self._roles.values():
+        if source.uses_sensor and Role.DEPTH not in self._roles.values():
             raise SourceError(
                 f'{self.path}: depth.source is {source}, and there is no topic of depth that can '
                 'be told from the others. Name one with --depth-topic, or use depth.source=model.'

@@ -122,7 +122,9 @@ class _Camera:
         self._depths = DepthHistory()
         self._images: deque[Message] = deque()
         self._awaits_calibration = Role.CAMERA_INFO in source.roles
-        self._awaits_depth = pipeline.config.depth.source != 'model' and Role.DEPTH in source.roles
+        self._awaits_depth = (
+            pipeline.config.depth.source.uses_sensor and Role.DEPTH in source.roles
+        )
         self._max_offset_s = pipeline.config.depth.max_offset_s
         self._processor = FrameProcessor(
             pipeline,

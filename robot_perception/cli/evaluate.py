@@ -16,7 +16,7 @@ from robot_perception.cli.evaluate_files import add_files, Frame, Job, read_file
 from robot_perception.cli.seeds import read_seeds
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.cli.world import read_size_hw
-from robot_perception.core import ConfigError, InputError
+from robot_perception.core import ConfigError, InputError, Stage
 from robot_perception.pipeline import keep_freed_memory
 from robot_perception.viewer import make_folder, unwritable
 
@@ -182,10 +182,10 @@ def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
     from robot_perception.evaluation import GIVEN_STAGES  # noqa: PLC0415 - as above
 
     known = {stage for part in given for stage in GIVEN_STAGES[part]}
-    for name in ('features', 'depth', 'detector', 'segmenter'):
-        stage = getattr(config, name)
-        if stage.enabled and name not in known:
-            yield stage.model
+    for stage in Stage:
+        section = config.stage(stage)
+        if section.enabled and stage not in known:
+            yield section.model
 
 
 def _seeds(text: str) -> range:

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from robot_perception.core import ConfigError
 from robot_perception.nodes import ReplayConfig
-from robot_perception.pipeline import Parameter, parameters_of
+from robot_perception.pipeline import Parameter
 
 if TYPE_CHECKING:
     from robot_perception.sources import Sample, Source
@@ -38,7 +38,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    for item in parameters_of(ReplayConfig()):
+    for item in ReplayConfig().parameters():
         _add_argument(parser, item)
     parser.add_argument(
         '--ros-args',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import parameters_of, PerceptionConfig, PRESETS, Value
+from robot_perception.pipeline import PerceptionConfig, PRESETS, Value
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
@@ -52,7 +52,7 @@ def _assignment(text: str) -> tuple[str, Value]:
         raise ConfigError(
             f'preset: expected --preset {value}, got it as --set, which comes after.'
         )
-    kinds = {item.name: item.kind for item in parameters_of(PerceptionConfig())}
+    kinds = {item.name: item.kind for item in PerceptionConfig().parameters()}
     kind = kinds.get(name, str)
     if kind is bool:
         words = {'true': True, 'false': False}

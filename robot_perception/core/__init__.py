@@ -20,6 +20,7 @@ from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
 from robot_perception.core.depth_fit import DepthFit, scale_to_meters
 from robot_perception.core.detections import Detections
 from robot_perception.core.distortion import DistortionModel
+from robot_perception.core.enums import Stage, StrEnum
 from robot_perception.core.errors import (
     CalibrationError,
     ConfigError,
@@ -92,7 +93,9 @@ __all__ = [
     'SceneObject',
     'ShapeError',
     'SourceError',
+    'Stage',
     'StampedTransform',
+    'StrEnum',
     'TransformBuffer',
     'TransformError',
     'UInt8Array',

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import ConfigError, Detections, Masks, non_max_suppression, Scene
+from robot_perception.core import ConfigError, Detections, Masks, non_max_suppression, Scene, Stage
 from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES, Oracle
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.evaluation.truth import Truth
@@ -17,7 +17,6 @@ from robot_perception.pipeline import (
     Networks,
     PerceptionConfig,
     PerceptionPipeline,
-    with_values,
 )
 
 # Average precision looks at all predictions; those scoring less change nothing in it.
@@ -77,12 +76,10 @@ class Examiner:
             networks = networks._replace(depth=self._oracle)
         if 'objects' in given:
             # True objects may overlap as much as they like.
-            config = with_values(config, {'detector.max_overlap': 1.0})
+            config = config.with_values({'detector.max_overlap': 1.0})
             networks = networks._replace(detector=self._oracle, segmenter=self._oracle)
-        every_frame = {
-            f'{name}.every_k': 1 for name in ('features', 'depth', 'detector', 'segmenter')
-        }
-        self._config = with_values(config, every_frame)
+        every_frame = {f'{stage}.every_k': 1 for stage in Stage}
+        self._config = config.with_values(every_frame)
         self._detector = (
             None if networks.detector is None else _RememberingDetector(networks.detector)
         )
@@ -103,7 +100,7 @@ class Examiner:
         check_config(config)
         check_given(given)
         stages = [stage for part in given for stage in GIVEN_STAGES[part]]
-        unloaded = with_values(config, {f'{stage}.enabled': False for stage in stages})
+        unloaded = config.with_values({f'{stage}.enabled': False for stage in stages})
         return cls(config, load_networks(unloaded), given)
 
     @property
@@ -127,7 +124,7 @@ class Examiner:
 
 def check_config(config: PerceptionConfig) -> None:
     """Raise ConfigError unless there is a network behind every stage."""
-    if config.depth.enabled and config.depth.source != 'model':
+    if config.depth.enabled and config.depth.source.uses_sensor:
         raise ConfigError(
             f'depth.source: expected model, got {config.depth.source}: a sensor is not evaluated. '
             'Set depth.source=model or depth.enabled=false.'

@@ -15,12 +15,13 @@ from robot_perception.core import (
     InputError,
     Int64Array,
     Masks,
+    Stage,
 )
 from robot_perception.evaluation.truth import Truth
 from robot_perception.models import Frame
 
 # What can be given -> the stages that it takes the place of.
-GIVEN_STAGES = {'depth': ('depth',), 'objects': ('detector', 'segmenter')}
+GIVEN_STAGES = {'depth': (Stage.DEPTH,), 'objects': (Stage.DETECTOR, Stage.SEGMENTER)}
 
 
 def check_given(given: Collection[str]) -> None:

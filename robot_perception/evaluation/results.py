@@ -11,7 +11,7 @@ import platform
 
 from robot_perception import __version__
 from robot_perception.evaluation.report import Report
-from robot_perception.pipeline import PerceptionConfig, values_of
+from robot_perception.pipeline import PerceptionConfig
 from robot_perception.viewer import JsonValue, write_bytes
 
 SCHEMA = 'robot_perception/evaluation'
@@ -39,7 +39,7 @@ def results_to_dict(
         'version': SCHEMA_VERSION,
         'package': __version__,
         **source,
-        'config': None if config is None else values_of(config),
+        'config': None if config is None else config.to_values(),
         'machine': machine(),
         'worst': list(cases),
         **report.as_json(),

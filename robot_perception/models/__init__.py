@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from robot_perception.core import lazy_attributes
+from robot_perception.core import lazy_attributes, Stage
 from robot_perception.models.catalogue import (
     CATALOGUE,
     CatalogueRow,
@@ -29,7 +29,6 @@ from robot_perception.models.catalogue import (
     find_row,
     known_models,
     STUB,
-    Task,
 )
 from robot_perception.models.frame import Frame
 from robot_perception.models.interfaces import (
@@ -60,7 +59,7 @@ def build_feature_extractor(
     """Build what embeds a scene (parameter ``features.model``)."""
     if model == STUB:
         return StubFeatureExtractor()
-    checkpoint = _checkpoint(model, 'features')
+    checkpoint = _checkpoint(model, Stage.FEATURES)
     from robot_perception.models.dinov2 import Dinov2  # noqa: PLC0415 - torch-free door
 
     return Dinov2(checkpoint, device=device, precision=precision, input_size=input_size)
@@ -72,7 +71,7 @@ def build_depth_estimator(
     """Build what estimates depth (parameter ``depth.model``)."""
     if model == STUB:
         return StubDepthEstimator()
-    checkpoint = _checkpoint(model, 'depth')
+    checkpoint = _checkpoint(model, Stage.DEPTH)
     from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - torch-free door
 
     return DepthAnything(checkpoint, device=device, precision=precision, input_size=input_size)
@@ -84,7 +83,7 @@ def build_detector(
     """Build what finds objects (parameter ``detector.model``)."""
     if model == STUB:
         return StubDetector()
-    checkpoint = _checkpoint(model, 'detector')
+    checkpoint = _checkpoint(model, Stage.DETECTOR)
     from robot_perception.models.detr import Detr  # noqa: PLC0415 - torch-free door
 
     return Detr(checkpoint, device=device, precision=precision, input_size=input_size)
@@ -96,13 +95,13 @@ def build_segmenter(
     """Build what finds the pixels of boxes (parameter ``segmenter.model``)."""
     if model == STUB:
         return StubSegmenter()
-    checkpoint = _checkpoint(model, 'segmenter')
+    checkpoint = _checkpoint(model, Stage.SEGMENTER)
     from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - torch-free door
 
     return Sam2(checkpoint, device=device, precision=precision, input_size=input_size)
 
 
-def _checkpoint(model: str, task: Task) -> Checkpoint:
+def _checkpoint(model: str, task: Stage) -> Checkpoint:
     from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
 
     return find_checkpoint(model, task)
@@ -127,7 +126,6 @@ __all__ = [
     'Frame',
     'Preprocessor',
     'Segmenter',
-    'Task',
     'build_depth_estimator',
     'build_detector',
     'build_feature_extractor',

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-Task = Literal['features', 'depth', 'detector', 'segmenter']
+from robot_perception.core import Stage
 
 STUB = 'stub'
 DEMO = 'demo'
@@ -30,7 +29,7 @@ class CatalogueRow:
     """
 
     model: str
-    task: Task
+    task: Stage
     family: str
     revision: str
     licence: str
@@ -47,7 +46,7 @@ class CatalogueRow:
 CATALOGUE: tuple[CatalogueRow, ...] = (
     CatalogueRow(
         'facebook/dinov2-small',
-        'features',
+        Stage.FEATURES,
         'DINOv2',
         'ed25f3a31f01632728cabb09d1542f84ab7b0056',
         'Apache-2.0',
@@ -57,7 +56,7 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
     ),
     CatalogueRow(
         'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf',
-        'depth',
+        Stage.DEPTH,
         'Depth Anything V2',
         '8078d68a9c75a972131914f6afd0c1723be0da7f',
         'Apache-2.0',
@@ -67,7 +66,7 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
     ),
     CatalogueRow(
         'facebook/detr-resnet-50',
-        'detector',
+        Stage.DETECTOR,
         'DETR',
         '1d5f47bd3bdd2c4bbfa585418ffe6da5028b4c0b',
         'Apache-2.0',
@@ -77,7 +76,7 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
     ),
     CatalogueRow(
         'ustc-community/dfine-nano-coco',
-        'detector',
+        Stage.DETECTOR,
         'D-FINE',
         'main',
         'Apache-2.0',
@@ -87,7 +86,7 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
     ),
     CatalogueRow(
         'facebook/sam2.1-hiera-tiny',
-        'segmenter',
+        Stage.SEGMENTER,
         'SAM 2',
         'de431c4043854a71d8101e17995dfe596bf101a5',
         'Apache-2.0',
@@ -108,6 +107,6 @@ def find_row(model: str) -> CatalogueRow | None:
     return next((row for row in CATALOGUE if row.model == model), None)
 
 
-def known_models(task: Task | None = None) -> tuple[str, ...]:
+def known_models(task: Stage | None = None) -> tuple[str, ...]:
     """Ids of the catalogue, of one task or of all."""
     return tuple(row.model for row in CATALOGUE if task in (None, row.task))

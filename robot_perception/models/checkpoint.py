@@ -11,6 +11,7 @@ from typing import Any
 
 from robot_perception.core import (
     ModelError,
+    Stage,
     UnknownModelError,
     WeightsInvalidError,
     WeightsMissingError,
@@ -21,18 +22,17 @@ from robot_perception.models.catalogue import (
     find_row,
     known_models,
     STUB,
-    Task,
 )
 from robot_perception.models.installation import check_installation
 
 # Task -> model_type of config.json -> class of transformers that runs it.
-NETWORKS: Mapping[Task, Mapping[str, str]] = {
-    'features': {
+NETWORKS: Mapping[Stage, Mapping[str, str]] = {
+    Stage.FEATURES: {
         'dinov2': 'Dinov2Model',
         'dinov2_with_registers': 'Dinov2WithRegistersModel',
     },
-    'depth': {'depth_anything': 'DepthAnythingForDepthEstimation'},
-    'detector': {
+    Stage.DEPTH: {'depth_anything': 'DepthAnythingForDepthEstimation'},
+    Stage.DETECTOR: {
         'detr': 'DetrForObjectDetection',
         'conditional_detr': 'ConditionalDetrForObjectDetection',
         'deformable_detr': 'DeformableDetrForObjectDetection',
@@ -42,16 +42,16 @@ NETWORKS: Mapping[Task, Mapping[str, str]] = {
         'yolos': 'YolosForObjectDetection',
     },
     # The image part of a published SAM 2 is inside its video checkpoint.
-    'segmenter': {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
+    Stage.SEGMENTER: {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
 }
 
 # Networks that come with the package, trained on its demo world.
 _EMBEDDED = Path(__file__).parent / 'demo'
-EMBEDDED: Mapping[Task, str] = {
-    'features': 'dinov2',
-    'depth': 'depth_anything',
-    'detector': 'rt_detr_v2',
-    'segmenter': 'sam2',
+EMBEDDED: Mapping[Stage, str] = {
+    Stage.FEATURES: 'dinov2',
+    Stage.DEPTH: 'depth_anything',
+    Stage.DETECTOR: 'rt_detr_v2',
+    Stage.SEGMENTER: 'sam2',
 }
 
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
@@ -74,7 +74,7 @@ class Checkpoint:
     """
 
     name: str
-    task: Task
+    task: Stage
     folder: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
@@ -91,7 +91,7 @@ class Checkpoint:
         return NETWORKS[self.task][self.family]
 
 
-def find_checkpoint(model: str, task: Task) -> Checkpoint:
+def find_checkpoint(model: str, task: Stage) -> Checkpoint:
     """Find the folder of ``model`` and read its small files.
 
     Args:
@@ -130,7 +130,7 @@ def find_checkpoint(model: str, task: Task) -> Checkpoint:
     return read_checkpoint(_cached_folder(row), task, name=row.model)
 
 
-def _embedded(task: Task) -> Checkpoint:
+def _embedded(task: Stage) -> Checkpoint:
     name = EMBEDDED[task]
     try:
         return read_checkpoint(_EMBEDDED / name, task, name=f'{DEMO}/{name}')
@@ -140,7 +140,7 @@ def _embedded(task: Task) -> Checkpoint:
         ) from error
 
 
-def read_checkpoint(folder: Path, task: Task, *, name: str = '') -> Checkpoint:
+def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
     """Read the small files of a folder; see `find_checkpoint`."""
     where = f'{task}.model: {folder}'
     if not (folder / CONFIG).is_file():

@@ -30,7 +30,6 @@ from robot_perception.pipeline import (
     PerceptionConfig,
     PIPELINE,
     TIMING,
-    values_of,
 )
 
 SIZE_HW = (480, 640)
@@ -142,7 +141,7 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
     try:
         with (
             interruptible(),
-            child_process(run_node_process, ros_args, values_of(config)) as child,
+            child_process(run_node_process, ros_args, config.to_values()) as child,
         ):
             end = time.monotonic() + _START_LIMIT_S
             while not probe.connected() and child.is_alive() and time.monotonic() < end:

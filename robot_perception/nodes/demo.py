@@ -27,7 +27,7 @@ from robot_perception.nodes.child import (
 )
 from robot_perception.nodes.demo_report import DemoReport, Judgement, write_report
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
-from robot_perception.pipeline import PerceptionConfig, Value, values_of
+from robot_perception.pipeline import PerceptionConfig, Value
 from robot_perception.sources import open_source, Role
 from robot_perception.viewer import make_folder, Step
 
@@ -79,7 +79,7 @@ def run_demo(
     make_folder(output)
     say(f'source: {description}')
     values = {
-        **values_of(config),
+        **config.to_values(),
         'input.transport': transport,
         'features.publish_patches': True,
         'use_sim_time': not live,

@@ -26,11 +26,12 @@ from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class
+from robot_perception.pipeline import Reliability, Transport
 
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _FIXED = {
-    'reliable': ReliabilityPolicy.RELIABLE,
-    'best_effort': ReliabilityPolicy.BEST_EFFORT,
+    Reliability.RELIABLE: ReliabilityPolicy.RELIABLE,
+    Reliability.BEST_EFFORT: ReliabilityPolicy.BEST_EFFORT,
 }
 
 
@@ -47,7 +48,7 @@ class Topic:
         return [peer for peer in peers if peer.topic_type == self.type_name]
 
 
-def image_topics(node: Node, transport: str) -> tuple[Topic, ...]:
+def image_topics(node: Node, transport: Transport) -> tuple[Topic, ...]:
     """Where images may come from, the best first.
 
     Args:
@@ -59,7 +60,9 @@ def image_topics(node: Node, transport: str) -> tuple[Topic, ...]:
     raw = (Topic(name, _RAW),)
     # image_transport puts the compressed images below; a remapping may name them directly.
     compressed = (Topic(f'{name}/compressed', _COMPRESSED), Topic(name, _COMPRESSED))
-    return {'raw': raw, 'compressed': compressed, 'auto': raw + compressed}[transport]
+    return (raw if transport.accepts_raw else ()) + (
+        compressed if transport.accepts_compressed else ()
+    )
 
 
 def one_topic(node: Node, name: str, type_name: str) -> tuple[Topic, ...]:
@@ -75,7 +78,7 @@ class Input:
         node: Node,
         topics: Sequence[Topic],
         callback: Callable[[Message], None],
-        reliability: str,
+        reliability: Reliability,
     ) -> None:
         """Subscribe.
 

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import Parameter, parameters_of, PerceptionConfig, with_values
+from robot_perception.pipeline import Parameter, PerceptionConfig
 
 
 def declare_config(node: Node) -> PerceptionConfig:
@@ -26,10 +26,10 @@ def declare_config(node: Node) -> PerceptionConfig:
         ConfigError: a value that its parameter refuses.
 
     """
-    preset, *_ = parameters_of(PerceptionConfig())
+    preset, *_ = PerceptionConfig().parameters()
     config = PerceptionConfig.from_preset(str(_declare(node, preset)))
-    _, *others = parameters_of(config)
-    return with_values(config, {item.name: _declare(node, item) for item in others})
+    _, *others = config.parameters()
+    return config.with_values({item.name: _declare(node, item) for item in others})
 
 
 def _declare(node: Node, item: Parameter) -> object:
@@ -71,9 +71,9 @@ def changed_config(
         is then in force.
 
     """
-    known = {item.name for item in parameters_of(config)}
+    known = {item.name for item in config.parameters()}
     values = {item.name: item.value for item in parameters if item.name in known}
     try:
-        return SetParametersResult(successful=True), with_values(config, values)
+        return SetParametersResult(successful=True), config.with_values(values)
     except ConfigError as error:
         return SetParametersResult(successful=False, reason=str(error)), config

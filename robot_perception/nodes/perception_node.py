@@ -206,7 +206,7 @@ class PerceptionNode(LifecycleNode):
         self._listen(image_topics(self, config.input.transport), self._on_image)
         info = one_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
         self._listen(info, self._calibration.keep)
-        if config.depth.source != 'model':
+        if config.depth.source.uses_sensor:
             depth = one_topic(self, _DEPTH_TOPIC, 'sensor_msgs/msg/Image')
             self._listen(depth, self._depth_buffer.put)
             depth_info = one_topic(self, _DEPTH_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo')
@@ -216,7 +216,7 @@ class PerceptionNode(LifecycleNode):
     def _hear_transforms(self, config: PerceptionConfig) -> None:
         # Where a depth camera sits beside a colour camera is told on /tf_static.
         needed = config.frames.needs_tf
-        self._transforms.listen(moving=needed, static=needed or config.depth.source != 'model')
+        self._transforms.listen(moving=needed, static=needed or config.depth.source.uses_sensor)
 
     def _listen(self, topics: Sequence[Topic], callback: Callable[[Message], None]) -> None:
         self._inputs.append(Input(self, topics, callback, self._config.input.reliability))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from robot_perception.pipeline import check_fields, parameter
+from robot_perception.pipeline import parameter, Section
 from robot_perception.sources import (
     NOMINAL_HFOV_DEG,
     open_source,
@@ -15,7 +15,7 @@ from robot_perception.sources import (
 
 
 @dataclass(frozen=True, slots=True)
-class ReplayConfig:
+class ReplayConfig(Section):
     """How a recording is published."""
 
     source: str = parameter(
@@ -57,10 +57,6 @@ class ReplayConfig:
         low=0.0,
         high=3600.0,
     )
-
-    def __post_init__(self) -> None:
-        """Check once at the door."""
-        check_fields(self)
 
     def open(self) -> Source:
         """Open the source.

@@ -23,7 +23,7 @@ from robot_perception.core import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_config import ReplayConfig
 from robot_perception.nodes.transport import make_room_for_images
-from robot_perception.pipeline import parameters_of, Value
+from robot_perception.pipeline import Value
 from robot_perception.sources import play, PlayReport, Role, Sample, Source, Timekeeper
 
 EXIT_OK, EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_PARTLY_READ = 0, 1, 2, 3
@@ -110,7 +110,7 @@ class ReplayNode(Node):
 
     def _declare_config(self) -> ReplayConfig:
         values: dict[str, Any] = {}
-        for item in parameters_of(ReplayConfig()):
+        for item in ReplayConfig().parameters():
             constraint = item.constraint
             descriptor = ParameterDescriptor(
                 description=constraint.description,

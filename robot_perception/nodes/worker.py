@@ -12,7 +12,7 @@ import traceback
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from robot_perception.conversions import Message
-from robot_perception.core import ConversionError, DepthFit, PerceptionError, RelativeDepth
+from robot_perception.core import ConversionError, DepthFit, PerceptionError, RelativeDepth, Stage
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.publishers import OutputPublishers
@@ -29,7 +29,6 @@ from robot_perception.pipeline import (
     PerceptionPipeline,
     Processed,
     Published,
-    Stages,
     TIMING,
 )
 
@@ -171,7 +170,7 @@ class FrameWorker:
 
     def _take_stock(self, seen: Processed, config: PerceptionConfig) -> None:
         self.health.model = ''
-        if Stages.DEPTH not in seen.stages:
+        if Stage.DEPTH not in seen.stages:
             return
         scene = seen.published.scene
         self.health.calibration = seen.calibration_problem
@@ -180,7 +179,7 @@ class FrameWorker:
         self.health.frames = seen.frames_problem
         if seen.frames_problem:
             self._warn(seen.frames_problem)
-        if config.depth.source != 'sensor' and isinstance(scene.depth, RelativeDepth):
+        if config.depth.source.uses_network and isinstance(scene.depth, RelativeDepth):
             self.health.depth = f'{_RELATIVE} {self.health.depth}'.rstrip()
 
     def _publish(self, outputs: tuple[Output, ...], frame: Published) -> None:

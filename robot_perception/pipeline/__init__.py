@@ -1,6 +1,7 @@
 """What happens to one frame: the sequence, its configuration, lifting to 3D, timing."""
 
 from robot_perception.pipeline.calibration import CalibrationKeeper
+from robot_perception.pipeline.choices import Reliability, Transport
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.depth_history import DepthHistory
 from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
@@ -19,17 +20,9 @@ from robot_perception.pipeline.outputs import (
     Published,
     TIMING,
 )
-from robot_perception.pipeline.parameters import (
-    check_fields,
-    Parameter,
-    parameter,
-    parameters_of,
-    Value,
-    values_of,
-    with_values,
-)
+from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pictures import read_picture
-from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
+from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.sensor_depth import DepthCamera
 from robot_perception.pipeline.timing import (
     PIPELINE,
@@ -62,22 +55,20 @@ __all__ = [
     'Placement',
     'Processed',
     'Published',
+    'Reliability',
+    'Section',
     'StageTiming',
-    'Stages',
     'Stopwatch',
     'TimingWindow',
     'TransformLookup',
+    'Transport',
     'Value',
-    'check_fields',
     'keep_freed_memory',
     'lift_objects',
     'load_networks',
     'parameter',
-    'parameters_of',
     'place_image',
     'read_picture',
     'seconds_of_pipeline',
     'sights_of',
-    'values_of',
-    'with_values',
 ]

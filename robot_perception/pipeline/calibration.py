@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import re
 
 from robot_perception.conversions import match_camera, Message, to_camera
 from robot_perception.core import CalibrationError, CameraModel, Image
-from robot_perception.pipeline.config import CameraConfig
+from robot_perception.pipeline.config_sections import CameraConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ class CalibrationKeeper:
                 f'CameraInfo is of frame {info.header.frame_id!r}, the image of '
                 f'{image.frame_id!r}. Remap camera_info to the topic beside the image.',
             )
-        camera = self._camera(info, rectified=is_rectified(config.rectified, topic))
+        camera = self._camera(info, rectified=config.rectified.applies_to(topic))
         if isinstance(camera, str):
             return Calibration(None, None, camera)
         try:
@@ -107,15 +106,3 @@ class CalibrationKeeper:
             and (last.binning_x, last.binning_y) == (info.binning_x, info.binning_y)
             and last.roi == info.roi
         )
-
-
-def is_rectified(choice: str, topic: str) -> bool:
-    """Tell whether the images of ``topic`` are rectified: always, never, or auto for what it says.
-
-    >>> is_rectified('auto', '/camera/image_rect_color'), is_rectified('auto', '/direct/image')
-    (True, False)
-
-    """
-    if choice != 'auto':
-        return choice == 'always'
-    return 'rect' in re.split('[/_]', topic)

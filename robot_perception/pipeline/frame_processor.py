@@ -9,13 +9,13 @@ from typing import Any
 
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, Message, MessageFactory
-from robot_perception.core import CameraModel, Image, MetricDepth, Scene, TransformBuffer
+from robot_perception.core import CameraModel, Image, MetricDepth, Scene, Stage, TransformBuffer
 from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.frame_timer import FrameTimer
 from robot_perception.pipeline.frames import place_image, Placement, TransformLookup
 from robot_perception.pipeline.outputs import MarkerMemory, Output, Published, stages_for
-from robot_perception.pipeline.pipeline import PerceptionPipeline, Stages
+from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.sensor_depth import DepthCamera, read_sensor_depth
 
 # Gives the depth message that belongs to a stamp (nanoseconds), None without one.
@@ -40,7 +40,7 @@ class Processed:
     """
 
     published: Published
-    stages: Stages
+    stages: frozenset[Stage]
     calibration_problem: str
     depth_problem: str | None
     frames_problem: str | None
@@ -135,8 +135,8 @@ class FrameProcessor:
         stages = self._pipeline.due(stages_for(outputs, config))
         calibration = self._calibration.of(image, config.camera, image_topic)
         depth, depth_problem, placement = None, None, Placement(image.frame_id)
-        if Stages.DEPTH in stages:
-            if config.depth.source != 'model':
+        if Stage.DEPTH in stages:
+            if config.depth.source.uses_sensor:
                 depth, depth_problem = self._sensor_depth(
                     depth_near(image.stamp_ns), image, calibration.camera, config
                 )
@@ -151,7 +151,7 @@ class FrameProcessor:
             fixed=placement.fixed,
             stages=stages,
         )
-        if config.depth.source == 'model' and Stages.DEPTH in stages:
+        if not config.depth.source.uses_sensor and Stage.DEPTH in stages:
             depth_problem = _scale_problem(scene, config.camera.height_m)
         published = Published(
             factory=self._factory,

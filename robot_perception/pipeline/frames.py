@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from robot_perception.core import Image, normalize_frame_id, Pose, TransformError, Vector3
-from robot_perception.pipeline.config import FramesConfig
+from robot_perception.pipeline.config_sections import FramesConfig
 
 
 class TransformLookup(Protocol):
@@ -67,7 +67,7 @@ def place_image(image: Image, config: FramesConfig, lookup: TransformLookup) -> 
             problem='the image has no frame_id, so TF cannot tell where it was taken. Set the '
             'frame_id of the camera driver to its optical frame.',
         )
-    stamp_ns = None if config.tf_policy == 'latest' else image.stamp_ns
+    stamp_ns = config.tf_policy.lookup_stamp_ns(image.stamp_ns)
     pose, up, fixed, problems = None, None, None, []
     if target and target != optical:
         try:

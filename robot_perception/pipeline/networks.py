@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from robot_perception import models
+from robot_perception.core import Stage
 from robot_perception.models import (
     DepthEstimator,
     Detector,
@@ -32,25 +33,29 @@ def load_networks(config: PerceptionConfig) -> Networks:
     """
     if config.cpu_threads > 0:
         models.limit_cpu_threads(config.cpu_threads)
-    place = {'device': config.device, 'precision': config.precision}
-    build: dict[str, Any] = {
-        'features': models.build_feature_extractor,
-        'depth': models.build_depth_estimator,
-        'detector': models.build_detector,
-        'segmenter': models.build_segmenter,
+    build: dict[Stage, Any] = {
+        Stage.FEATURES: models.build_feature_extractor,
+        Stage.DEPTH: models.build_depth_estimator,
+        Stage.DETECTOR: models.build_detector,
+        Stage.SEGMENTER: models.build_segmenter,
     }
     networks = {}
-    for name in networks_needed(config):
-        section = getattr(config, name)
-        networks[name] = build[name](section.model, input_size=section.input_size, **place)
+    for stage in networks_needed(config):
+        section = config.stage(stage)
+        networks[stage.value] = build[stage](
+            section.model,
+            device=config.device,
+            precision=config.precision.value,
+            input_size=section.input_size,
+        )
     return Networks(**networks)
 
 
-def networks_needed(config: PerceptionConfig) -> tuple[str, ...]:
-    """Stages whose networks the configuration calls for, in the order they run."""
+def networks_needed(config: PerceptionConfig) -> tuple[Stage, ...]:
+    """Return the stages that need a network, in the order they run."""
     return tuple(
-        name
-        for name in Networks._fields
-        if getattr(config, name).enabled
-        and not (name == 'depth' and config.depth.source == 'sensor')
+        stage
+        for stage in Stage
+        if config.stage(stage).enabled
+        and (stage is not Stage.DEPTH or config.depth.source.uses_network)
     )

@@ -16,12 +16,12 @@ from robot_perception.core import (
     Pose,
     Scene,
     SceneObject,
+    Stage,
     transform_objects,
     transform_points,
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.frames import Placement
-from robot_perception.pipeline.pipeline import Stages
 from robot_perception.viewer import draw_overlay
 
 
@@ -91,7 +91,7 @@ class Output:
 
     topic: str
     type_name: str
-    stages: Stages
+    stages: frozenset[Stage]
     make: Callable[[Published], Message]
 
 
@@ -217,24 +217,30 @@ def _timing(frame: Published) -> Message:
     return conversions.timing_message(frame.factory, frame.header, frame.timing)
 
 
-_MASKS = Stages.DETECTOR | Stages.SEGMENTER
-_OBJECTS_3D = _MASKS | Stages.DEPTH
+_MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
+_OBJECTS_3D = _MASKS | {Stage.DEPTH}
 
 # Goes out last, so that it can tell how long the others took.
-TIMING = Output('timing', 'robot_perception/msg/Timing', Stages.NONE, _timing)
+TIMING = Output('timing', 'robot_perception/msg/Timing', frozenset(), _timing)
 
 OUTPUTS = (
-    Output('features', 'robot_perception/msg/SceneFeatures', Stages.FEATURES, _features),
-    Output('depth/image', 'sensor_msgs/msg/Image', Stages.DEPTH, _depth),
-    Output('depth/camera_info', 'sensor_msgs/msg/CameraInfo', Stages.DEPTH, _depth_info),
-    Output('points', 'sensor_msgs/msg/PointCloud2', Stages.DEPTH, _points),
+    Output(
+        'features', 'robot_perception/msg/SceneFeatures', frozenset({Stage.FEATURES}), _features
+    ),
+    Output('depth/image', 'sensor_msgs/msg/Image', frozenset({Stage.DEPTH}), _depth),
+    Output(
+        'depth/camera_info', 'sensor_msgs/msg/CameraInfo', frozenset({Stage.DEPTH}), _depth_info
+    ),
+    Output('points', 'sensor_msgs/msg/PointCloud2', frozenset({Stage.DEPTH}), _points),
     Output('points/objects', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _object_points),
     Output('points/background', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _background_points),
-    Output('detections', 'vision_msgs/msg/Detection2DArray', Stages.DETECTOR, _detections),
+    Output(
+        'detections', 'vision_msgs/msg/Detection2DArray', frozenset({Stage.DETECTOR}), _detections
+    ),
     Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
     Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
     Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
-    Output('scene', 'robot_perception/msg/Scene', Stages.ALL, _scene),
+    Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene),
     Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,
@@ -244,11 +250,11 @@ OUTPUTS = (
 LABEL_INFO, LABEL_INFO_TYPE = 'label_info', 'vision_msgs/msg/LabelInfo'
 
 
-def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> Stages:
+def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> frozenset[Stage]:
     """Everything that must run for the given outputs."""
-    stages = Stages.NONE
+    stages: frozenset[Stage] = frozenset()
     for output in outputs:
         stages |= output.stages
         if output.topic == 'points' and config.points.labels:
-            stages |= Stages.DETECTOR | Stages.SEGMENTER
+            stages |= _MASKS
     return stages

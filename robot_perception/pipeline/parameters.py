@@ -6,31 +6,34 @@ A nested section becomes a dotted name, ``detector.threshold``, as in a ROS para
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, Field, field, fields, replace
+from enum import Enum
 import math
-from typing import Any, get_type_hints, TypeVar
+from typing import Any, ClassVar, TYPE_CHECKING, TypeVar
 
 from robot_perception.core import ConfigError
 
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from Python 3.11 on
+
 Value = bool | int | float | str
-Config = TypeVar('Config')
+_Default = TypeVar('_Default')
 
 _KEY = 'parameter'
-_TYPES: tuple[type, ...] = (bool, int, float, str)
 
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What a parameter means and what it may be.
+    """Meaning and allowed values of a parameter.
 
     Attributes:
         description: one sentence for people.
         unit: unit of the value, empty for none.
         low, high: closed range of a number; every number has one.
-        choices: allowed words, empty = any.
+        choices: values of the enum that the parameter is; empty for other types.
         live: may change while the node runs.
-        startup: is looked at once, when the node starts. What is neither may change while no
-            networks are loaded.
+        startup: read once, when the node starts. A parameter that is neither live nor startup may
+            change while no networks are loaded.
 
     """
 
@@ -42,8 +45,8 @@ class Constraint:
     live: bool = False
     startup: bool = False
 
-    def check(self, name: str, value: Value, kind: type) -> Value:
-        """Return ``value`` as ``kind``; an integer may stand for a float.
+    def check(self, name: str, value: Value, kind: type[Value]) -> Value:
+        """Return ``value`` as ``kind``; an integer is accepted as a float, a string as an enum.
 
         Raises:
             ConfigError: another type, outside the range, or not among the choices.
@@ -51,24 +54,31 @@ class Constraint:
         """
         if kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not kind:
+        accepted = str if self.choices else kind
+        if type(value) not in {accepted, kind}:
             raise ConfigError(
-                f'{name}: expected {kind.__name__}, got {value!r} ({type(value).__name__}).'
+                'wrong_type',
+                f'{name}: expected {accepted.__name__}, got {value!r} ({type(value).__name__}).',
             )
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            self._check_range(name, value)
         if self.choices and value not in self.choices:
-            raise ConfigError(f'{name}: expected one of {list(self.choices)}, got {value!r}.')
-        return value
+            raise ConfigError(
+                'unknown_choice', f'{name}: expected one of {list(self.choices)}, got {value!r}.'
+            )
+        checked = kind(value)
+        if isinstance(checked, int | float) and not isinstance(checked, bool):
+            self._check_range(name, checked)
+        return checked
 
     def _check_range(self, name: str, value: float) -> None:
         if self.low is None or self.high is None:
             return
         if not (math.isfinite(value) and self.low <= value <= self.high):
-            raise ConfigError(f'{name}: expected {self.range_text()}, got {value!r}.')
+            raise ConfigError(
+                'out_of_range', f'{name}: expected {self.range_text()}, got {value!r}.'
+            )
 
     def range_text(self) -> str:
-        """Allowed values in words, empty when anything goes."""
+        """Return the allowed values for people, empty when there is no limit."""
         unit = f' {self.unit}' if self.unit else ''
         if self.choices:
             return ', '.join(self.choices)
@@ -83,76 +93,86 @@ def _plain(number: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a configuration: its dotted name, type, default and constraint."""
+    """One parameter of a configuration; an enum has the type and default of its string."""
 
     name: str
-    kind: type
+    kind: type[Value]
     default: Value
     constraint: Constraint
 
 
-def parameter(default: Any, description: str, **constraint: Any) -> Any:  # noqa: ANN401 - as dataclasses.field
-    """Declare one field of a configuration; see `Constraint` for the keywords."""
-    return field(default=default, metadata={_KEY: Constraint(description, **constraint)})
+def parameter(default: _Default, description: str, **constraint: Any) -> _Default:  # noqa: ANN401 - as dataclasses.field
+    """Declare one field of a configuration; see `Constraint` for the keywords.
 
-
-def check_fields(config: object) -> None:
-    """Check every parameter of one section; call it from ``__post_init__``."""
-    assert is_dataclass(config)  # noqa: S101 - a mistake of the programmer
-    hints = get_type_hints(type(config))
-    for item in fields(config):
-        if _KEY in item.metadata:
-            name = f'{_section_name(type(config))}{item.name}'
-            value = item.metadata[_KEY].check(name, getattr(config, item.name), hints[item.name])
-            object.__setattr__(config, item.name, value)
-
-
-def _section_name(kind: type) -> str:
-    prefix = getattr(kind, 'SECTION', '')
-    return f'{prefix}.' if prefix else ''
-
-
-def parameters_of(config: object) -> Iterator[Parameter]:
-    """Yield every parameter in order of declaration, its current value as default."""
-    assert is_dataclass(config)  # noqa: S101 - a mistake of the programmer
-    hints = get_type_hints(type(config))
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if _KEY in item.metadata:
-            name = f'{_section_name(type(config))}{item.name}'
-            yield Parameter(name, hints[item.name], value, item.metadata[_KEY])
-        else:
-            yield from parameters_of(value)
-
-
-def values_of(config: object) -> dict[str, Value]:
-    """Flatten a configuration: dotted name -> value."""
-    return {item.name: item.default for item in parameters_of(config)}
-
-
-def with_values(config: Config, values: Mapping[str, object]) -> Config:
-    """Replace parameters by dotted name.
-
-    Raises:
-        ConfigError: an unknown name, or a value that its parameter refuses.
-
+    Its type is that of ``default``; an enum offers its members as choices.
     """
-    known = values_of(config)
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ConfigError(
-            f'Unknown parameter {unknown[0]!r}. Available: {", ".join(sorted(known))}.'
-        )
-    return _replaced(config, values)
+    choices = tuple(one.value for one in type(default)) if isinstance(default, Enum) else ()
+    metadata = {_KEY: Constraint(description, choices=choices, **constraint)}
+    return field(default=default, metadata=metadata)
 
 
-def _replaced(config: Config, values: Mapping[str, object]) -> Config:
-    prefix = _section_name(type(config))
-    changes: dict[str, Any] = {}
-    for item in fields(config):  # type: ignore[arg-type] # a dataclass, see the callers
-        name = f'{prefix}{item.name}'
-        if _KEY not in item.metadata:
-            changes[item.name] = _replaced(getattr(config, item.name), values)
-        elif name in values:
-            changes[item.name] = values[name]
-    return replace(config, **changes)  # type: ignore[type-var] # likewise
+@dataclass(frozen=True)
+class Section:
+    """Base of configurations: frozen dataclasses of parameters and nested sections.
+
+    ``class DepthConfig(Section, name='depth')`` names the section; without a name its parameters
+    have no prefix.
+    """
+
+    __slots__ = ()
+    _prefix: ClassVar[str] = ''
+
+    def __init_subclass__(cls, *, name: str = '') -> None:
+        """Keep the name; dataclasses with slots create the class again, without the keyword."""
+        if name:
+            cls._prefix = f'{name}.'
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if _KEY in item.metadata:
+                value = item.metadata[_KEY].check(
+                    self._name(item), getattr(self, item.name), type(item.default)
+                )
+                object.__setattr__(self, item.name, value)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """Yield every parameter in order of declaration, its current value as default."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if _KEY in item.metadata:
+                plain = value.value if isinstance(value, Enum) else value
+                yield Parameter(self._name(item), type(plain), plain, item.metadata[_KEY])
+            else:
+                yield from value.parameters()
+
+    def to_values(self) -> dict[str, Value]:
+        """Flatten into dotted name -> value."""
+        return {item.name: item.default for item in self.parameters()}
+
+    def with_values(self, values: Mapping[str, object]) -> Self:
+        """Replace parameters by dotted name.
+
+        Raises:
+            ConfigError: an unknown name, or a value that its parameter refuses.
+
+        """
+        known = self.to_values()
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ConfigError(
+                'unknown_parameter',
+                f'Unknown parameter {unknown[0]!r}. Available: {", ".join(sorted(known))}.',
+            )
+        return self._replaced(values)
+
+    def _replaced(self, values: Mapping[str, object]) -> Self:
+        changes: dict[str, Any] = {}
+        for item in fields(self):
+            if _KEY not in item.metadata:
+                changes[item.name] = getattr(self, item.name)._replaced(values)  # noqa: SLF001 - a section too
+            elif self._name(item) in values:
+                changes[item.name] = values[self._name(item)]
+        return replace(self, **changes)
+
+    def _name(self, item: Field[Any]) -> str:
+        return f'{self._prefix}{item.name}'

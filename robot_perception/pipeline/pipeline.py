@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import auto, Flag
+from collections.abc import Collection, Mapping
 from functools import partial
 import os
 from typing import Any
@@ -27,6 +26,7 @@ from robot_perception.core import (
     Scene,
     SceneObject,
     ShapeError,
+    Stage,
     UInt8Array,
     Vector3,
 )
@@ -44,7 +44,6 @@ from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.motion import MotionMeter
 from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.outline import Sight, sights_of
-from robot_perception.pipeline.parameters import parameters_of, values_of
 from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
@@ -55,17 +54,7 @@ from robot_perception.pipeline.upright_box import unit_vector
 _FAINT = 0.5
 # Of the objects wanted: so many are looked at for boxes that overlap.
 _CANDIDATES = 3
-
-
-class Stages(Flag):
-    """What a caller wants of a frame."""
-
-    FEATURES = auto()
-    DEPTH = auto()
-    DETECTOR = auto()
-    SEGMENTER = auto()
-    ALL = FEATURES | DEPTH | DETECTOR | SEGMENTER
-    NONE = 0
+_ALL_STAGES = frozenset(Stage)
 
 
 class PerceptionPipeline:
@@ -146,29 +135,29 @@ class PerceptionPipeline:
             ConfigError: a parameter differs that is fixed once the networks are loaded.
 
         """
-        current = values_of(self._config)
-        for item in parameters_of(config):
+        current = self._config.to_values()
+        for item in config.parameters():
             if item.default != current[item.name] and not item.constraint.live:
                 raise ConfigError(
                     f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
                     'Make a new pipeline; a node takes it after cleanup, before configure.'
                 )
-        for name in networks_needed(config):
-            if name not in self._loaded():
+        for stage in networks_needed(config):
+            if stage not in self._loaded():
                 raise ConfigError(
-                    f'{name}.enabled: the network was not loaded, because the stage was off. '
+                    f'{stage}.enabled: the network was not loaded, because the stage was off. '
                     'Switch it on before the networks are loaded.'
                 )
         self._config = config
 
-    def _loaded(self) -> set[str]:
+    def _loaded(self) -> set[Stage]:
         networks = {
-            'features': self._features,
-            'depth': self._depth,
-            'detector': self._detector,
-            'segmenter': self._segmenter,
+            Stage.FEATURES: self._features,
+            Stage.DEPTH: self._depth,
+            Stage.DETECTOR: self._detector,
+            Stage.SEGMENTER: self._segmenter,
         }
-        return {name for name, network in networks.items() if network is not None}
+        return {stage for stage, network in networks.items() if network is not None}
 
     def reset(self) -> None:
         """Forget what earlier frames left behind, as after a jump of time."""
@@ -205,7 +194,7 @@ class PerceptionPipeline:
         sensor_depth: MetricDepth | None = None,
         up: Vector3 | None = None,
         fixed: Pose | None = None,
-        stages: Stages = Stages.ALL,
+        stages: Collection[Stage] = _ALL_STAGES,
     ) -> Scene:
         """See one frame.
 
@@ -234,26 +223,26 @@ class PerceptionPipeline:
         watch = Stopwatch()
         config = self._config
         due = self._due(stages, config)
-        extractor = self._features if Stages.FEATURES in due else None
-        detector = self._detector if Stages.DETECTOR in due else None
-        segmenter = self._segmenter if Stages.SEGMENTER in due else None
+        extractor = self._features if Stage.FEATURES in due else None
+        detector = self._detector if Stage.DETECTOR in due else None
+        segmenter = self._segmenter if Stage.SEGMENTER in due else None
         features = depth = fit = detections = masks = None
         meanwhile = side_by_side if config.parallel else one_by_one
         with watch.stage(PIPELINE), meanwhile() as begin:
             segmented = extracted = None
             if segmenter is not None and detector is not None:
                 # Nobody asks for it: masks find what it left behind, or do it themselves.
-                begin(watch.timing('segmenter', partial(segmenter.encode, frame)))
+                begin(watch.timing(Stage.SEGMENTER, partial(segmenter.encode, frame)))
             if extractor is not None:
-                extracted = begin(watch.timing('features', partial(extractor.extract, frame)))
+                extracted = begin(watch.timing(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
-                with watch.stage('detector'):
+                with watch.stage(Stage.DETECTOR):
                     detections = self._detect(detector, frame, config)
                 if segmenter is not None:
                     segment = partial(segmenter.segment, frame, detections.boxes_xyxy)
-                    segmented = begin(watch.timing('segmenter', segment))
-            if Stages.DEPTH in due:
-                with watch.stage('depth'):
+                    segmented = begin(watch.timing(Stage.SEGMENTER, segment))
+            if Stage.DEPTH in due:
+                with watch.stage(Stage.DEPTH):
                     depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
             if segmented is not None:
                 masks = segmented()
@@ -281,21 +270,16 @@ class PerceptionPipeline:
             timing_s=_in_order(watch.seconds),
         )
 
-    def due(self, stages: Stages) -> Stages:
-        """Tell which of ``stages`` the next frame will run: those switched on whose turn it is."""
+    def due(self, stages: Collection[Stage]) -> frozenset[Stage]:
+        """Return which of ``stages`` the next frame runs: enabled, and due by ``every_k``."""
         return self._due(stages, self._config)
 
-    def _due(self, stages: Stages, config: PerceptionConfig) -> Stages:
-        due = Stages.NONE
-        for stage, section in (
-            (Stages.FEATURES, config.features),
-            (Stages.DEPTH, config.depth),
-            (Stages.DETECTOR, config.detector),
-            (Stages.SEGMENTER, config.segmenter),
-        ):
-            if section.enabled and self._frames % section.every_k == 0:
-                due |= stage
-        return due & stages
+    def _due(self, stages: Collection[Stage], config: PerceptionConfig) -> frozenset[Stage]:
+        return frozenset(
+            stage
+            for stage in stages
+            if config.stage(stage).enabled and self._frames % config.stage(stage).every_k == 0
+        )
 
     def _detect(self, detector: Detector, frame: Frame, config: PerceptionConfig) -> Detections:
         """Find objects; with tracking, faint ones tell where those of the last frame are."""
@@ -323,10 +307,10 @@ class PerceptionPipeline:
         up: Float64Array | None,
         config: PerceptionConfig,
     ) -> tuple[Depth | None, DepthFit | None]:
-        if config.depth.source == 'sensor':
+        if not config.depth.source.uses_network:
             return sensor_depth, None
         predicted = None if self._depth is None else self._depth.estimate(frame)
-        if config.depth.source == 'fused' and predicted is not None:
+        if config.depth.source.uses_sensor and predicted is not None:
             return self._fusion.fuse(predicted, sensor_depth)
         height_m = config.camera.height_m
         if height_m and isinstance(predicted, MetricDepth):

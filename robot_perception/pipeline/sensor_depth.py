@@ -16,7 +16,7 @@ from robot_perception.core import (
     register_depth,
     TransformError,
 )
-from robot_perception.pipeline.calibration import is_rectified
+from robot_perception.pipeline.choices import Rectification
 from robot_perception.pipeline.frames import TransformLookup
 
 _DRIVERS = (
@@ -37,7 +37,7 @@ class DepthCamera:
 
         """
         self.info_topic = info_topic
-        self.rectified = is_rectified('auto', topic)
+        self.rectified = Rectification.AUTO.applies_to(topic)
         self.info: Message = None
 
     def keep(self, info: Message) -> None:

@@ -12,10 +12,12 @@ from typing import TypeVar
 
 import numpy as np
 
+from robot_perception.core import Stage
+
 _Result = TypeVar('_Result')
 
-# Stages of a pipeline, as the walk of a frame is told, and the whole of them.
-STAGES = ('features', 'depth', 'detector', 'segmenter', 'lifting')
+# Names of timed stages in execution order, and of their total.
+STAGES = (*(stage.value for stage in Stage), 'lifting')
 PIPELINE = 'pipeline'
 
 

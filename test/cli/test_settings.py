@@ -8,7 +8,6 @@ import pytest
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core.errors import ConfigError
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.parameters import parameters_of, values_of
 
 
 def read(*arguments, preset='stub'):
@@ -41,7 +40,7 @@ def test_preset(preset):
 )
 def test_set_each_type(assignment, expected):
     name = assignment.partition('=')[0]
-    value = values_of(read('--set', assignment))[name]
+    value = read('--set', assignment).to_values()[name]
     assert (value, type(value)) == (expected, type(expected))
 
 
@@ -49,7 +48,7 @@ def test_every_parameter_can_be_set_to_what_it_is():
     config = PerceptionConfig.from_preset('stub')
     words = {True: 'true', False: 'false'}
     arguments = []
-    for item in parameters_of(config):
+    for item in config.parameters():
         if item.name != 'preset':
             text = words[item.default] if item.kind is bool else str(item.default)
             arguments += ['--set', f'{item.name}={text}']

@@ -11,7 +11,6 @@ from robot_perception.core.errors import ConfigError, InputError
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.evaluation import Examiner
 from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
-from robot_perception.pipeline.parameters import with_values
 
 # All boxes here are the same.
 STUB = PerceptionConfig.from_preset('stub', {'detector.max_overlap': 1.0})
@@ -52,7 +51,7 @@ class WholeBoxes:
 
 @pytest.mark.parametrize('threshold', [0.0, 0.005, 0.5, 0.85])
 def test_the_scene_is_that_of_the_pipeline(threshold):
-    config = with_values(STUB, {'detector.threshold': threshold, 'detector.max_objects': 7})
+    config = STUB.with_values({'detector.threshold': threshold, 'detector.max_objects': 7})
     truth = example_truth()
     answer = Examiner(config, Networks(detector=ManyBoxes(), segmenter=WholeBoxes())).ask(truth)
     plain = PerceptionPipeline(config, detector=ManyBoxes(), segmenter=WholeBoxes())
@@ -63,7 +62,7 @@ def test_the_scene_is_that_of_the_pipeline(threshold):
 
 
 def test_candidates_do_not_overlap_too_much():
-    config = with_values(STUB, {'detector.max_overlap': 0.99})
+    config = STUB.with_values({'detector.max_overlap': 0.99})
     answer = Examiner(config, Networks(detector=ManyBoxes())).ask(example_truth())
     assert answer.candidates.scores.tolist() == [1.0]
     assert answer.scene.detections.scores.tolist() == [1.0]
@@ -71,7 +70,7 @@ def test_candidates_do_not_overlap_too_much():
 
 def test_the_detector_runs_once_and_the_segmenter_gets_what_is_above_the_threshold():
     detector, segmenter = ManyBoxes(100), WholeBoxes()
-    config = with_values(STUB, {'detector.threshold': 0.9})
+    config = STUB.with_values({'detector.threshold': 0.9})
     answer = Examiner(config, Networks(detector=detector, segmenter=segmenter)).ask(
         example_truth(count=3)
     )
@@ -94,7 +93,7 @@ def test_masks_of_true_boxes_are_there_without_a_detector():
 
 
 def test_every_stage_runs_on_every_frame():
-    config = with_values(STUB, {'features.every_k': 5, 'depth.every_k': 3})
+    config = STUB.with_values({'features.every_k': 5, 'depth.every_k': 3})
     examiner = Examiner.load(config)
     for _ in range(2):
         answer = examiner.ask(example_truth())
@@ -103,7 +102,7 @@ def test_every_stage_runs_on_every_frame():
 
 
 def test_stages_that_are_off_stay_off():
-    config = with_values(STUB, {'detector.enabled': False, 'segmenter.enabled': False})
+    config = STUB.with_values({'detector.enabled': False, 'segmenter.enabled': False})
     answer = Examiner.load(config).ask(example_truth())
     assert (answer.candidates, answer.true_box_masks) == (None, None)
     assert answer.scene.detections is None
@@ -111,7 +110,7 @@ def test_stages_that_are_off_stay_off():
 
 def test_what_is_given_is_the_truth_and_needs_no_network():
     missing = {f'{stage}.model': '/nothing' for stage in ('depth', 'detector', 'segmenter')}
-    config = with_values(STUB, missing | {'detector.max_overlap': 0.1})
+    config = STUB.with_values(missing | {'detector.max_overlap': 0.1})
     truth = example_truth(shares=[1, 0.1, 0.5, 1])
     answer = Examiner.load(config, ('depth', 'objects')).ask(truth)
     scene = answer.scene
@@ -144,7 +143,7 @@ def test_what_the_truth_does_not_have_cannot_be_given():
 
 
 def test_a_sensor_is_not_evaluated():
-    config = with_values(STUB, {'depth.source': 'sensor'})
+    config = STUB.with_values({'depth.source': 'sensor'})
     with pytest.raises(ConfigError, match=r'depth\.source: expected model, got sensor'):
         Examiner.load(config)
     Examiner.load(replace(config, depth=replace(config.depth, enabled=False)))

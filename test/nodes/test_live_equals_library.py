@@ -15,7 +15,6 @@ from robot_perception.conversions import FrameTiming
 from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
-from robot_perception.pipeline.parameters import with_values
 from robot_perception.sources import Role
 from robot_perception.world import sequence
 
@@ -47,7 +46,7 @@ def library_says(samples, pipeline):
                 ),
                 camera_info=info,
                 timing=NO_TIMING,
-                config=with_values(pipeline.config, {'features.publish_patches': True}),
+                config=pipeline.config.with_values({'features.publish_patches': True}),
                 markers=markers,
             )
             yield {output.topic: on_the_wire(output.make(frame)) for output in OUTPUTS}

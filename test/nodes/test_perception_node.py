@@ -39,7 +39,6 @@ from robot_perception.models.stub import StubDepthEstimator, StubDetector, StubF
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
-from robot_perception.pipeline.parameters import parameters_of
 
 pytestmark = pytest.mark.ros
 
@@ -472,7 +471,7 @@ class TestParameters:
         node = graph.start()
         client = graph.ear.create_client(DescribeParameters, '/perception/describe_parameters')
         graph.spin_until(client.service_is_ready, 'service')
-        wanted = list(parameters_of(PerceptionConfig()))
+        wanted = list(PerceptionConfig().parameters())
         request = DescribeParameters.Request(names=[item.name for item in wanted])
         future = client.call_async(request)
         graph.spin_until(future.done, 'answer')

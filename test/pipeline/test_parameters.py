@@ -7,37 +7,47 @@ import yaml
 
 from robot_perception.core.errors import ConfigError
 from robot_perception.pipeline import PerceptionConfig, PRESETS
-from robot_perception.pipeline.parameters import parameters_of, values_of, with_values
+from robot_perception.pipeline.choices import DepthSource
 
 
 def test_names_are_dotted_and_unique():
-    names = [item.name for item in parameters_of(PerceptionConfig())]
+    names = [item.name for item in PerceptionConfig().parameters()]
     assert len(names) == len(set(names))
     assert {'device', 'detector.threshold', 'depth.input_size', 'camera.rectified'} <= set(names)
 
 
-def test_every_parameter_says_what_it_is():
-    for item in parameters_of(PerceptionConfig()):
+def test_every_parameter_has_a_description_and_every_number_a_range():
+    for item in PerceptionConfig().parameters():
         assert item.constraint.description.endswith('.'), item.name
-        assert type(item.default) is item.kind, item.name
+        assert item.kind in {bool, int, float, str}, item.name
         bounded = item.constraint.low is not None and item.constraint.high is not None
         assert bounded == (item.kind in {int, float}), f'{item.name}: a number has a range'
 
 
+def test_a_choice_is_an_enum_inside_and_its_string_outside():
+    config = PerceptionConfig().with_values({'depth.source': 'fused'})
+    assert config.depth.source is DepthSource.FUSED
+    assert type(config.to_values()['depth.source']) is str
+    assert config == PerceptionConfig().with_values({'depth.source': DepthSource.FUSED})
+    (item,) = (item for item in config.parameters() if item.name == 'depth.source')
+    assert (item.kind, item.default) == (str, 'fused')
+    assert item.constraint.range_text() == 'model, sensor, fused'
+
+
 def test_values_round_trip():
     config = PerceptionConfig.from_preset('cpu', {'detector.threshold': 0.25})
-    assert with_values(PerceptionConfig(), values_of(config)) == config
+    assert PerceptionConfig().with_values(config.to_values()) == config
 
 
 @pytest.mark.parametrize('preset', PRESETS)
 def test_presets_know_themselves(preset):
     config = PerceptionConfig.from_preset(preset)
     assert config.preset == preset
-    assert {name: values_of(config)[name] for name in PRESETS[preset]} == PRESETS[preset]
+    assert {name: config.to_values()[name] for name in PRESETS[preset]} == PRESETS[preset]
 
 
 def test_an_integer_may_stand_for_a_float():
-    config = with_values(PerceptionConfig(), {'detector.threshold': 1})
+    config = PerceptionConfig().with_values({'detector.threshold': 1})
     assert config.detector.threshold == 1.0
     assert type(config.detector.threshold) is float
 
@@ -59,7 +69,7 @@ def test_an_integer_may_stand_for_a_float():
 )
 def test_refusals_name_the_parameter(values, message):
     with pytest.raises(ConfigError, match=message):
-        with_values(PerceptionConfig(), values)
+        PerceptionConfig().with_values(values)
 
 
 def test_unknown_preset():
@@ -137,7 +147,7 @@ def test_the_shipped_file_spells_out_every_parameter_of_the_robot():
         for name, value in text.items()
         for inner, below in (value.items() if isinstance(value, dict) else [(name, value)])
     }
-    assert written == values_of(PerceptionConfig())
+    assert written == PerceptionConfig().to_values()
     assert PerceptionConfig.from_file(CONFIG / 'perception.yaml') == PerceptionConfig()
 
 
@@ -153,7 +163,7 @@ def test_the_documentation_says_what_is_declared():
         f'| `{item.name}` | {item.kind.__name__} | `{shown(item.default)}` | '
         f'{item.constraint.range_text() or "any"} | {"yes" if item.constraint.live else ""} | '
         f'{item.constraint.description} |'
-        for item in parameters_of(PerceptionConfig())
+        for item in PerceptionConfig().parameters()
     }
     rows |= {
         f'| {preset} | `{name}` | `{shown(value)}` |'

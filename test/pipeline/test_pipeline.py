@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from robot_perception import PerceptionPipeline
-from robot_perception.core import CameraModel, Image, MetricDepth
+from robot_perception.core import CameraModel, Image, MetricDepth, Stage
 from robot_perception.core.errors import ConfigError, InputError, SourceError
-from robot_perception.pipeline import PerceptionConfig, Stages, Stopwatch, TimingWindow
-from robot_perception.pipeline.parameters import with_values
+from robot_perception.pipeline import PerceptionConfig, Stopwatch, TimingWindow
 
 SIZE_HW = (48, 64)
 RGB = np.random.default_rng(3).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8)
@@ -84,11 +83,11 @@ def test_a_camera_of_another_size_is_refused():
 @pytest.mark.parametrize(
     ('stages', 'present'),
     [
-        (Stages.FEATURES, {'features'}),
-        (Stages.DEPTH, {'depth'}),
-        (Stages.DETECTOR, {'detections'}),
-        (Stages.DETECTOR | Stages.SEGMENTER, {'detections', 'masks'}),
-        (Stages.NONE, set()),
+        ({Stage.FEATURES}, {'features'}),
+        ({Stage.DEPTH}, {'depth'}),
+        ({Stage.DETECTOR}, {'detections'}),
+        ({Stage.DETECTOR, Stage.SEGMENTER}, {'detections', 'masks'}),
+        (set(), set()),
     ],
 )
 def test_only_what_is_asked_for_runs(stages, present):
@@ -103,7 +102,7 @@ def test_a_stage_switched_off_needs_no_network(name):
     scene = pipeline.process(RGB, CAMERA)
     part = {'detector': 'detections', 'segmenter': 'masks'}.get(name, name)
     assert getattr(scene, part) is None
-    wanted = with_values(pipeline.config, {f'{name}.enabled': True})
+    wanted = pipeline.config.with_values({f'{name}.enabled': True})
     with pytest.raises(ConfigError, match=f'{name}.enabled: the network was not loaded'):
         pipeline.reconfigure(wanted)
 
@@ -128,10 +127,10 @@ def test_sensor_depth_takes_the_place_of_the_network():
 def test_live_parameters_change_between_frames():
     pipeline = stub()
     best = float(pipeline.process(RGB).detections.scores[0])
-    pipeline.reconfigure(with_values(pipeline.config, {'detector.threshold': best - 0.01}))
+    pipeline.reconfigure(pipeline.config.with_values({'detector.threshold': best - 0.01}))
     assert len(pipeline.process(RGB).detections) < 3
     with pytest.raises(ConfigError, match='detector.model: fixed at'):
-        pipeline.reconfigure(with_values(pipeline.config, {'detector.model': 'other'}))
+        pipeline.reconfigure(pipeline.config.with_values({'detector.model': 'other'}))
 
 
 def test_from_config_loads_a_parameter_file(tmp_path):
@@ -202,7 +201,7 @@ def test_a_view_of_a_picture_is_a_picture(flip):
 
 def test_due_tells_what_the_next_frame_runs():
     pipeline = stub(depth__every_k=2, segmenter__enabled=False)
-    assert pipeline.due(Stages.ALL) == Stages.FEATURES | Stages.DEPTH | Stages.DETECTOR
+    assert pipeline.due(Stage) == {Stage.FEATURES, Stage.DEPTH, Stage.DETECTOR}
     pipeline.process(RGB)
-    assert pipeline.due(Stages.ALL) == Stages.FEATURES | Stages.DETECTOR
-    assert pipeline.due(Stages.DEPTH) == Stages.NONE
+    assert pipeline.due(Stage) == {Stage.FEATURES, Stage.DETECTOR}
+    assert pipeline.due({Stage.DEPTH}) == set()

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 import transformers
 
-from robot_perception.models import Exactly, Preprocessor, Task
+from robot_perception.core import Stage
+from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.trainer import Trained
 from robot_perception.world.training.weights import draw_to_width
@@ -70,7 +71,7 @@ _preprocess = Preprocessor(
 class DepthRecipe:
     """Metric Depth Anything, whose backbone ships on its own as the DINOv2."""
 
-    task: Task = 'depth'
+    task: Stage = Stage.DEPTH
     steps = 9000
     batch_size = 32
     learning_rate = 8e-4

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 import transformers
 
-from robot_perception.models import Exactly, Preprocessor, Task
+from robot_perception.core import Stage
+from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise, iou_xyxy
 from robot_perception.world.training.trainer import Trained
@@ -42,7 +43,7 @@ class DetectorRecipe:
     queries that are matched with an object do.
     """
 
-    task: Task = 'detector'
+    task: Stage = Stage.DETECTOR
     steps = 3800
     batch_size = 16
     learning_rate = 8e-4

@@ -10,8 +10,8 @@ import shutil
 
 import torch
 
-from robot_perception.core import InputError, OutputError
-from robot_perception.models import load_network, read_checkpoint, Task, write_checkpoint
+from robot_perception.core import InputError, OutputError, Stage
+from robot_perception.models import load_network, read_checkpoint, write_checkpoint
 from robot_perception.world.training.batches import count_watched
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.depth import DepthRecipe
@@ -109,7 +109,7 @@ def train_demo_model(
     return written
 
 
-def _weights(fresh: Trained, task: Task, start: Path) -> Mapping[str, torch.Tensor]:
+def _weights(fresh: Trained, task: Stage, start: Path) -> Mapping[str, torch.Tensor]:
     checkpoint = read_checkpoint(start / fresh.name, task)
     module = load_network(checkpoint, device='cpu', precision='fp32').module
     found: dict[str, torch.Tensor] = module.state_dict()

@@ -10,7 +10,8 @@ from torch import nn
 from torch.nn import functional
 import transformers
 
-from robot_perception.models import Exactly, Preprocessor, Task
+from robot_perception.core import Stage
+from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
 from robot_perception.world.training.cells import CellExercise
 from robot_perception.world.training.trainer import Trained
@@ -51,7 +52,7 @@ _preprocess = Preprocessor(
 class SegmenterRecipe:
     """SAM 2 that answers a box with one mask."""
 
-    task: Task = 'segmenter'
+    task: Stage = Stage.SEGMENTER
     steps = 4500
     batch_size = 4
     learning_rate = 1.5e-3

@@ -14,8 +14,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from robot_perception.core import OutputError
-from robot_perception.models import Task
+from robot_perception.core import OutputError, Stage
 from robot_perception.world.training.batches import Batch, training_batch, watched_batches
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.muon import Muon
@@ -62,7 +61,7 @@ class Recipe(Protocol):
 
     """
 
-    task: Task
+    task: Stage
     steps: int
     batch_size: int
     learning_rate: float
