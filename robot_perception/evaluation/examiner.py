@@ -11,7 +11,7 @@ from robot_perception.core import ConfigError, Detections, Masks, non_max_suppre
 from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES, Oracle
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.evaluation.truth import Truth
-from robot_perception.models import Detector, Frame
+from robot_perception.models import Detector, Segmenter, UploadedImage
 from robot_perception.pipeline import (
     load_networks,
     Networks,
@@ -114,12 +114,19 @@ class Examiner:
         scene = self._pipeline.process(truth.image, truth.camera, up=truth.up)
         masks = None
         if self._segmenter is not None:
-            masks = self._segmenter.segment(Frame(truth.image), truth.detections.boxes_xyxy)
+            masks = _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
             return Answer(scene, None, masks)
         candidates = self._detector.last
         picked = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
         return Answer(scene, candidates.select(picked[:MAX_DETECTIONS]), masks)
+
+
+def _segment_true_boxes(segmenter: Segmenter, truth: Truth) -> Masks:
+    boxes = truth.detections.boxes_xyxy
+    if not len(boxes):
+        return Masks.empty(truth.image.size_hw)
+    return segmenter.segment(segmenter.encode(UploadedImage(truth.image)), boxes)
 
 
 def check_config(config: PerceptionConfig) -> None:
@@ -142,7 +149,7 @@ class _RememberingDetector:
     def class_names(self) -> Sequence[str]:
         return self._detector.class_names
 
-    def detect(self, frame: Frame, *, threshold: float, max_objects: int) -> Detections:
+    def detect(self, frame: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         self.last = self._detector.detect(
             frame,
             threshold=min(threshold, LEAST_SCORE),

@@ -12,13 +12,14 @@ from robot_perception.core import (
     Depth,
     Detections,
     Float32Array,
+    Image,
     InputError,
     Int64Array,
     Masks,
     Stage,
 )
 from robot_perception.evaluation.truth import Truth
-from robot_perception.models import Frame
+from robot_perception.models import ImageEmbedding, UploadedImage
 
 # What can be given -> the stages that it takes the place of.
 GIVEN_STAGES = {'depth': (Stage.DEPTH,), 'objects': (Stage.DETECTOR, Stage.SEGMENTER)}
@@ -49,38 +50,39 @@ class Oracle:
         """Start without a frame."""
         self.truth: Truth | None = None
 
-    def estimate(self, frame: Frame) -> Depth:
+    def estimate(self, frame: UploadedImage) -> Depth:
         """Give the true depth."""
-        depth = self._known(frame).depth
+        depth = self._known(frame.image).depth
         if depth is None:
             raise InputError('truth: expected depth to give, got none. Let a network estimate it.')
         return depth
 
     def detect(
         self,
-        frame: Frame,
+        frame: UploadedImage,
         *,
         threshold: float,  # noqa: ARG002 - the truth is sure
         max_objects: int,
     ) -> Detections:
         """Give the most visible objects, however little that is, with scores of 1."""
-        truth = self._known(frame)
+        truth = self._known(frame.image)
         true = truth.detections.select(_most_visible_first(truth)[:max_objects])
         return replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
 
-    def encode(self, frame: Frame) -> None:
-        """Do nothing: the masks are known."""
+    def encode(self, frame: UploadedImage) -> ImageEmbedding:
+        """Keep the image, whose masks are known."""
+        return ImageEmbedding(frame.image)
 
-    def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
+    def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Give the masks of the N most visible objects, which are those that `detect` gave."""
-        truth = self._known(frame)
+        truth = self._known(embedding.image)
         if truth.masks is None:
             raise InputError('truth: expected masks to give, got none. Let a network find them.')
         order = _most_visible_first(truth)[: len(boxes_xyxy)]
         return Masks(truth.masks.pixels[order], truth.masks.scores[order])
 
-    def _known(self, frame: Frame) -> Truth:
-        if self.truth is None or self.truth.image is not frame.image:
+    def _known(self, image: Image) -> Truth:
+        if self.truth is None or self.truth.image is not image:
             raise InputError('truth: expected that of the frame, got another. Set it first.')
         return self.truth
 

@@ -30,11 +30,11 @@ from robot_perception.models.catalogue import (
     known_models,
     STUB,
 )
-from robot_perception.models.frame import Frame
 from robot_perception.models.interfaces import (
     DepthEstimator,
     Detector,
     FeatureExtractor,
+    ImageEmbedding,
     Segmenter,
 )
 from robot_perception.models.stub import (
@@ -43,6 +43,7 @@ from robot_perception.models.stub import (
     StubFeatureExtractor,
     StubSegmenter,
 )
+from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
     from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
@@ -123,9 +124,10 @@ __all__ = [
     'Detector',
     'Exactly',
     'FeatureExtractor',
-    'Frame',
+    'ImageEmbedding',
     'Preprocessor',
     'Segmenter',
+    'UploadedImage',
     'build_depth_estimator',
     'build_detector',
     'build_feature_extractor',

@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from robot_perception.core import Depth, MetricDepth, RelativeDepth
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BICUBIC, read_preprocessor, read_size
 from robot_perception.models.resize import check_input_size, SizeHW, WholePatches
+from robot_perception.models.uploaded_image import UploadedImage
 
 _SIDE = 518
 
@@ -35,14 +35,14 @@ class DepthAnything:
         rule = WholePatches(side, config.backbone_config.patch_size)
         self._pixels = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalise=True)
 
-    def estimate(self, frame: Frame) -> Depth:
+    def estimate(self, image: UploadedImage) -> Depth:
         """Estimate depth at the image's size."""
         with self._network.running():
-            raw = self._forward(self._preprocess(frame))
-            return self._postprocess(raw, frame.image.size_hw)
+            raw = self._forward(self._preprocess(image))
+            return self._postprocess(raw, image.size_hw)
 
-    def _preprocess(self, frame: Frame) -> torch.Tensor:
-        return self._pixels(frame.on(self._network.placement.device))
+    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
+        return self._pixels(image.on(self._network.device_spec.device))
 
     def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
         raw: torch.Tensor = self._network.module(pixel_values=pixels).predicted_depth

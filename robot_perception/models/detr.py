@@ -16,7 +16,6 @@ from robot_perception.core import (
 )
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.folding import fold_normalisation
-from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
 from robot_perception.models.resize import (
@@ -26,6 +25,7 @@ from robot_perception.models.resize import (
     ShortSide,
     SizeHW,
 )
+from robot_perception.models.uploaded_image import UploadedImage
 
 _SQUARE = ('rt_detr', 'rt_detr_v2', 'd_fine')
 _SQUARE_SIDE, _SQUARE_STRIDE = 640, 32
@@ -61,14 +61,14 @@ class Detr:
         """Names by class id, as config.json spells them."""
         return self._class_names
 
-    def detect(self, frame: Frame, *, threshold: float, max_objects: int) -> Detections:
+    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         """Find at most ``max_objects`` objects scoring above ``threshold``, best first."""
         with self._network.running():
-            answers = self._forward(self._preprocess(frame))
-        return self._postprocess(answers, frame.image.size_hw, threshold, max_objects)
+            answers = self._forward(self._preprocess(image))
+        return self._postprocess(answers, image.size_hw, threshold, max_objects)
 
-    def _preprocess(self, frame: Frame) -> torch.Tensor:
-        return self._pixels(frame.on(self._network.placement.device))
+    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
+        return self._pixels(image.on(self._network.device_spec.device))
 
     def _forward(self, pixels: torch.Tensor) -> Float32Array:
         """Ask; each row of (Q, 6): centre x and y, width and height in [0, 1], score, class."""

@@ -13,7 +13,7 @@ _DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
+class DeviceSpec:
     """A device and the precision used on it.
 
     Attributes:
@@ -37,7 +37,7 @@ class Placement:
         )
 
 
-def place(device: str, precision: str) -> Placement:
+def choose_device(device: str, precision: str) -> DeviceSpec:
     """Choose where to run.
 
     Args:
@@ -57,7 +57,7 @@ def place(device: str, precision: str) -> Placement:
         raise ConfigError(
             f'precision: expected auto, {", ".join(_DTYPES)}; got {precision!r}. Use auto.'
         )
-    return Placement(chosen, precision)
+    return DeviceSpec(chosen, precision)
 
 
 def _device(name: str) -> torch.device:

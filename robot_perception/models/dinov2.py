@@ -6,10 +6,10 @@ import torch
 
 from robot_perception.core import SceneFeatures
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.frame import Frame
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BICUBIC, read_preprocessor, read_size
 from robot_perception.models.resize import check_input_size, SizeHW, WholePatches
+from robot_perception.models.uploaded_image import UploadedImage
 
 _SIDE = 224
 
@@ -37,16 +37,16 @@ class Dinov2:
         rule = WholePatches(side, self._patch)
         self._pixels = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalise=True)
 
-    def extract(self, frame: Frame) -> SceneFeatures:
-        """Embed the frame."""
+    def extract(self, image: UploadedImage) -> SceneFeatures:
+        """Embed the image."""
         with self._network.running():
-            pixels = self._preprocess(frame)
+            pixels = self._preprocess(image)
             tokens = self._forward(pixels)
         height, width = pixels.shape[-2:]
         return self._postprocess(tokens, (height // self._patch, width // self._patch))
 
-    def _preprocess(self, frame: Frame) -> torch.Tensor:
-        return self._pixels(frame.on(self._network.placement.device))
+    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
+        return self._pixels(image.on(self._network.device_spec.device))
 
     def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
         tokens: torch.Tensor = self._network.module(pixel_values=pixels).last_hidden_state

@@ -17,7 +17,7 @@ import transformers
 
 from robot_perception.core import Float32Array, ModelError, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.device import place, Placement
+from robot_perception.models.device import choose_device, DeviceSpec
 from robot_perception.models.timm_resnet import rename_timm_key, uses_timm, without_timm
 
 _LOG = logging.getLogger(__name__)
@@ -33,28 +33,28 @@ class Network:
     Attributes:
         module: the network of transformers, on its device, in evaluation mode.
         checkpoint: where it came from.
-        placement: where it runs.
+        device_spec: where it runs.
 
     """
 
     # transformers publishes no types.
     module: Any
     checkpoint: Checkpoint
-    placement: Placement
+    device_spec: DeviceSpec
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the network inside: no gradients, in the placement's precision.
+        """Run the network inside: no gradients, in the device_spec's precision.
 
         Raises:
             ModelError: the device ran out of memory.
 
         """
         try:
-            with torch.inference_mode(), self.placement.autocast():
+            with torch.inference_mode(), self.device_spec.autocast():
                 yield
         except torch.OutOfMemoryError as error:
-            raise _out_of_memory(self.checkpoint, self.placement) from error
+            raise _out_of_memory(self.checkpoint, self.device_spec) from error
 
     def to_numpy(self, output: torch.Tensor) -> Float32Array:
         """Bring what came out to the CPU as float32.
@@ -67,8 +67,8 @@ class Network:
         if not np.all(np.isfinite(values)):
             raise ModelError(
                 f'{self.checkpoint.task}: expected finite numbers of {self.checkpoint.name}, got '
-                f'NaN or infinity in precision {self.placement.precision}. Use precision '
-                f'{"bf16 or fp32" if self.placement.precision == "fp16" else "fp32"}; if it is '
+                f'NaN or infinity in precision {self.device_spec.precision}. Use precision '
+                f'{"bf16 or fp32" if self.device_spec.precision == "fp16" else "fp32"}; if it is '
                 'fp32 already, the checkpoint is at fault.'
             )
         return values
@@ -81,17 +81,17 @@ def load_network(
 
     Args:
         checkpoint: found by `find_checkpoint`.
-        device: see `place`.
-        precision: see `place`.
+        device: see `choose_device`.
+        precision: see `choose_device`.
         edit: changes the network's config in place before the network is made.
 
     Raises:
-        ConfigError, DeviceUnavailableError: see `place`.
+        ConfigError, DeviceUnavailableError: see `choose_device`.
         ModelError: the device has no memory for it.
         WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
 
     """
-    placement = place(device, precision)
+    device_spec = choose_device(device, precision)
     where = f'{checkpoint.task}.model: {checkpoint.folder}'
     config: Mapping[str, Any] = checkpoint.config
     weights = _read_weights(checkpoint.weight_files, where)
@@ -102,16 +102,16 @@ def load_network(
     try:
         # With channels last convolutions need not lay pictures out anew: RT-DETRv2 takes two
         # thirds of the time on a CPU.
-        module.to(placement.device, memory_format=torch.channels_last)
+        module.to(device_spec.device, memory_format=torch.channels_last)
     except torch.OutOfMemoryError as error:
-        raise _out_of_memory(checkpoint, placement) from error
-    return Network(module.eval(), checkpoint, placement)
+        raise _out_of_memory(checkpoint, device_spec) from error
+    return Network(module.eval(), checkpoint, device_spec)
 
 
-def _out_of_memory(checkpoint: Checkpoint, placement: Placement) -> ModelError:
+def _out_of_memory(checkpoint: Checkpoint, device_spec: DeviceSpec) -> ModelError:
     task = checkpoint.task
     return ModelError(
-        f'{task}: {checkpoint.name} ran out of memory on {placement.device}. '
+        f'{task}: {checkpoint.name} ran out of memory on {device_spec.device}. '
         f'Lower {task}.input_size, close what else uses the device, or use device cpu.'
     )
 

@@ -11,11 +11,12 @@ from torch.nn import functional
 from robot_perception.core import checked, Float32Array, Masks
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.enlarging import enlarge_positive
-from robot_perception.models.frame import Frame
+from robot_perception.models.interfaces import ImageEmbedding
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor
 from robot_perception.models.resize import check_input_size, Exactly, SizeHW
 from robot_perception.models.sam2_encoder import spare_work
+from robot_perception.models.uploaded_image import UploadedImage
 
 _STRIDE = 32
 # Beyond about this many boxes in one call the decoder only gets slower.
@@ -46,51 +47,45 @@ class Sam2:
         rule = Exactly(self._side, self._side)
         self._pixels = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalise=True)
 
-    def encode(self, frame: Frame) -> None:
-        """Encode the image once for a frame, which boxes need not be known for."""
-        self._embeddings(frame)
+    def encode(self, image: UploadedImage) -> ImageEmbedding:
+        """Run the image encoder."""
+        with self._network.running():
+            maps = self._network.module.get_image_embeddings(self._preprocess(image))
+        return ImageEmbedding(image.image, tuple(maps))
 
-    def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
-        """Find one mask at the image's size for each of (N, 4) float32 boxes in pixels."""
+    def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
+        """Return one mask at the image's size for each of (N, 4) float32 boxes in pixels."""
         boxes = checked('boxes_xyxy', boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.')
-        size_hw = frame.image.size_hw
+        size_hw = embedding.image.size_hw
         if not len(boxes):
             return Masks.empty(size_hw)
         masks = []
-        embeddings = self._embeddings(frame)
+        feature_maps = list(embedding.feature_maps)
         with self._network.running():
             prompts = self._prompts(boxes, size_hw)
             for chunk in torch.split(prompts, _BOXES_PER_CALL, dim=1):
-                logits, scores = self._forward(embeddings, chunk)
+                logits, scores = self._forward(feature_maps, chunk)
                 masks.append(self._postprocess(logits, scores, size_hw))
         return Masks(
             np.concatenate([chunk.pixels for chunk in masks]),
             np.concatenate([chunk.scores for chunk in masks]),
         )
 
-    def _embeddings(self, frame: Frame) -> list[torch.Tensor]:
-        return frame.once(self, lambda: self._look(frame))
-
-    def _look(self, frame: Frame) -> list[torch.Tensor]:
-        with self._network.running():
-            embeddings = self._network.module.get_image_embeddings(self._preprocess(frame))
-        return list(embeddings)
-
-    def _preprocess(self, frame: Frame) -> torch.Tensor:
-        return self._pixels(frame.on(self._network.placement.device))
+    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
+        return self._pixels(image.on(self._network.device_spec.device))
 
     def _prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
         """Bring boxes to the input's pixels: (1, N, 4). The aspect is not kept, nor is theirs."""
         height, width = size_hw
         image = np.array([width, height, width, height], np.float32)
         scaled = boxes_xyxy * (np.float32(self._side) / image)
-        return torch.from_numpy(scaled)[None].to(self._network.placement.device)
+        return torch.from_numpy(scaled)[None].to(self._network.device_spec.device)
 
     def _forward(
-        self, embeddings: list[torch.Tensor], prompts: torch.Tensor
+        self, feature_maps: list[torch.Tensor], prompts: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         output = self._network.module(
-            image_embeddings=embeddings, input_boxes=prompts, multimask_output=False
+            image_embeddings=feature_maps, input_boxes=prompts, multimask_output=False
         )
         return output.pred_masks[0], output.iou_scores[0, :, 0]
 

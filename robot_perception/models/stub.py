@@ -19,7 +19,8 @@ from robot_perception.core import (
     UInt8Array,
 )
 from robot_perception.models.catalogue import STUB
-from robot_perception.models.frame import Frame
+from robot_perception.models.interfaces import ImageEmbedding
+from robot_perception.models.uploaded_image import UploadedImage
 
 _GRID_HW = (12, 16)
 _SAMPLES_PER_CELL = 6
@@ -37,9 +38,9 @@ _SHIFT = 0.1
 class StubFeatureExtractor:
     """Mean and spread of the colours in a grid of 12 x 16 cells."""
 
-    def extract(self, frame: Frame) -> SceneFeatures:
-        """Embed the frame: six numbers per cell, means then standard deviations, in [0, 1]."""
-        cells = _sample(frame.image.rgb)
+    def extract(self, image: UploadedImage) -> SceneFeatures:
+        """Embed the image: six numbers per cell, means then standard deviations, in [0, 1]."""
+        cells = _sample(image.rgb)
         patches = np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1)
         return SceneFeatures(STUB, patches.mean(axis=(0, 1)), patches)
 
@@ -47,9 +48,9 @@ class StubFeatureExtractor:
 class StubDepthEstimator:
     """A floor that comes nearer towards the bottom row, with bright pixels a little further."""
 
-    def estimate(self, frame: Frame) -> MetricDepth:
+    def estimate(self, image: UploadedImage) -> MetricDepth:
         """Make metric depth: 5 m at the top row to 1 m at the bottom, plus up to 0.5 m."""
-        rgb = frame.image.rgb
+        rgb = image.rgb
         floor = np.linspace(_TOP_M, _BOTTOM_M, len(rgb), dtype=np.float32)
         # A sum over the last axis takes ten times as long.
         brightness = np.add(rgb[..., 0], rgb[..., 1], dtype=np.uint16)
@@ -68,10 +69,10 @@ class StubDetector:
         """Names by class id: the strongest colour channel."""
         return _CLASS_NAMES
 
-    def detect(self, frame: Frame, *, threshold: float, max_objects: int) -> Detections:
+    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         """Return those of the three boxes that pass, best first."""
-        height, width = frame.image.size_hw
-        colours = _sample(frame.image.rgb).mean(axis=(0, 1, 2, 3))
+        height, width = image.size_hw
+        colours = _sample(image.rgb).mean(axis=(0, 1, 2, 3))
         kept = [box for box in _BOXES if box[4] > threshold][:max_objects]
         if not kept:
             return Detections.empty()
@@ -89,12 +90,13 @@ class StubDetector:
 class StubSegmenter:
     """The ellipse inside each box."""
 
-    def encode(self, frame: Frame) -> None:
-        """Do nothing: an ellipse needs no picture."""
+    def encode(self, image: UploadedImage) -> ImageEmbedding:
+        """Keep the image, of which ellipses need the size only."""
+        return ImageEmbedding(image.image)
 
-    def segment(self, frame: Frame, boxes_xyxy: Float32Array) -> Masks:
+    def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Draw one ellipse for each box; a pixel belongs where its centre does."""
-        height, width = frame.image.size_hw
+        height, width = embedding.image.size_hw
         pixels = np.zeros((len(boxes_xyxy), height, width), np.bool_)
         for mask, (left, top, right, bottom) in zip(pixels, boxes_xyxy, strict=True):
             columns = slice(max(int(left), 0), max(int(np.ceil(right)), 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 import os
 from typing import Any
@@ -34,8 +34,9 @@ from robot_perception.models import (
     DepthEstimator,
     Detector,
     FeatureExtractor,
-    Frame,
+    ImageEmbedding,
     Segmenter,
+    UploadedImage,
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
@@ -216,7 +217,7 @@ class PerceptionPipeline:
             ModelError: a network failed.
 
         """
-        frame = Frame(_as_image(image))
+        frame = UploadedImage(_as_image(image))
         _check_size('camera', camera, frame.image)
         _check_size('sensor_depth', sensor_depth, frame.image)
         upwards = None if up is None else unit_vector('up', up)
@@ -229,18 +230,18 @@ class PerceptionPipeline:
         features = depth = fit = detections = masks = None
         meanwhile = side_by_side if config.parallel else one_by_one
         with watch.stage(PIPELINE), meanwhile() as begin:
-            segmented = extracted = None
+            encoded = segmented = extracted = None
             if segmenter is not None and detector is not None:
-                # Nobody asks for it: masks find what it left behind, or do it themselves.
-                begin(watch.timing(Stage.SEGMENTER, partial(segmenter.encode, frame)))
+                encoded = begin(watch.timing(Stage.SEGMENTER, partial(segmenter.encode, frame)))
             if extractor is not None:
                 extracted = begin(watch.timing(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
                     detections = self._detect(detector, frame, config)
-                if segmenter is not None:
-                    segment = partial(segmenter.segment, frame, detections.boxes_xyxy)
-                    segmented = begin(watch.timing(Stage.SEGMENTER, segment))
+                if segmenter is not None and encoded is not None:
+                    segmented = begin(
+                        partial(_segment, segmenter, encoded, frame, detections, watch)
+                    )
             if Stage.DEPTH in due:
                 with watch.stage(Stage.DEPTH):
                     depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
@@ -281,7 +282,9 @@ class PerceptionPipeline:
             if config.stage(stage).enabled and self._frames % config.stage(stage).every_k == 0
         )
 
-    def _detect(self, detector: Detector, frame: Frame, config: PerceptionConfig) -> Detections:
+    def _detect(
+        self, detector: Detector, frame: UploadedImage, config: PerceptionConfig
+    ) -> Detections:
         """Find objects; with tracking, faint ones tell where those of the last frame are."""
         settings, stamp_ns = config.detector, frame.image.stamp_ns
         # Pictures without a stamp do not follow one another.
@@ -301,7 +304,7 @@ class PerceptionPipeline:
 
     def _measure(
         self,
-        frame: Frame,
+        frame: UploadedImage,
         sensor_depth: MetricDepth | None,
         camera: CameraModel | None,
         up: Float64Array | None,
@@ -338,6 +341,22 @@ def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image)
             f'{name}: expected the size of the image {image.size_hw}, got {part.size_hw} '
             '(rows, columns). Use the calibration or depth that belongs to this image.'
         )
+
+
+def _segment(
+    segmenter: Segmenter,
+    encoded: Callable[[], ImageEmbedding],
+    frame: UploadedImage,
+    detections: Detections,
+    watch: Stopwatch,
+) -> Masks:
+    """Segment the boxes; without any, the embedding is not asked for."""
+    if not len(detections):
+        with watch.stage(Stage.SEGMENTER):
+            return Masks.empty(frame.size_hw)
+    embedding = encoded()
+    with watch.stage(Stage.SEGMENTER):
+        return segmenter.segment(embedding, detections.boxes_xyxy)
 
 
 def _ground(

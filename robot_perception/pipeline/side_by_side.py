@@ -55,6 +55,7 @@ def side_by_side() -> Iterator[Begin]:
             while begun:
                 begun.popitem()[1].result()
         finally:
-            for future in begun.values():
+            # What still runs may ask for a result meanwhile, which leaves the dictionary.
+            for future in list(begun.values()):
                 future.cancel()
             begun.clear()

@@ -10,6 +10,7 @@ from robot_perception.core import Detections, Masks
 from robot_perception.core.errors import ConfigError, InputError
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.evaluation import Examiner
+from robot_perception.models import ImageEmbedding
 from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
 
 # All boxes here are the same.
@@ -38,12 +39,12 @@ class WholeBoxes:
     def __init__(self):
         self.given = []
 
-    def encode(self, frame):
-        pass
+    def encode(self, image):
+        return ImageEmbedding(image.image)
 
-    def segment(self, frame, boxes_xyxy):
+    def segment(self, embedding, boxes_xyxy):
         self.given.append(len(boxes_xyxy))
-        pixels = np.zeros((len(boxes_xyxy), *frame.image.size_hw), np.bool_)
+        pixels = np.zeros((len(boxes_xyxy), *embedding.image.size_hw), np.bool_)
         for mask, box in zip(pixels, boxes_xyxy.astype(int), strict=True):
             mask[box[1] : box[3], box[0] : box[2]] = True
         return Masks(pixels, np.ones(len(pixels), np.float32))

@@ -20,7 +20,7 @@ from robot_perception.models import (
     build_feature_extractor,
     build_segmenter,
     find_row,
-    Frame,
+    UploadedImage,
 )
 from robot_perception.models.checkpoint import find_checkpoint
 
@@ -192,7 +192,7 @@ def test_a_folder_without_weights_is_refused(spoilt):
 def test_shards_are_read_together(tiny, spoilt):
     folder = spoilt()
     split(folder)
-    frame = Frame(picture())
+    frame = UploadedImage(picture())
     expected, found = (
         build_detector(str(path), device='cpu').detect(frame, threshold=0.0, max_objects=10)
         for path in (tiny['detector'], folder)

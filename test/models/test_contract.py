@@ -11,8 +11,8 @@ from robot_perception.models import (
     build_detector,
     build_feature_extractor,
     build_segmenter,
-    Frame,
     STUB,
+    UploadedImage,
 )
 
 SIZES = [(1, 1), (13, 17), (64, 48), (641, 479)]
@@ -22,7 +22,7 @@ ASK = {
     'features': lambda network, frame: network.extract(frame),
     'depth': lambda network, frame: network.estimate(frame),
     'detector': lambda network, frame: network.detect(frame, threshold=0.1, max_objects=7),
-    'segmenter': lambda network, frame: network.segment(frame, BOXES),
+    'segmenter': lambda network, frame: network.segment(network.encode(frame), BOXES),
 }
 BUILD = {
     'features': build_feature_extractor,
@@ -60,7 +60,7 @@ def arrays(result):
 @pytest.mark.parametrize('size_hw', SIZES, ids=str)
 def test_any_size_gives_a_result_of_that_size(network, size_hw):
     task, model = network
-    found = ASK[task](model, Frame(picture(*size_hw)))
+    found = ASK[task](model, UploadedImage(picture(*size_hw)))
     assert all(not array.flags.writeable for array in arrays(found))
     if task == 'features':
         assert found.patches.shape[2] == len(found.vector)
@@ -80,7 +80,7 @@ def test_any_size_gives_a_result_of_that_size(network, size_hw):
 
 def test_the_same_frame_gives_the_same_result(network):
     task, model = network
-    first, second = (arrays(ASK[task](model, Frame(picture()))) for _ in range(2))
+    first, second = (arrays(ASK[task](model, UploadedImage(picture()))) for _ in range(2))
     assert len(first) == len(second) > 0
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -96,13 +96,13 @@ def test_the_same_frame_gives_the_same_result(network):
 def test_another_picture_gives_another_result(network):
     task, model = network
     images = [Image(np.full((48, 64, 3), value, np.uint8)) for value in (10, 240)]
-    first, second = (arrays(ASK[task](model, Frame(image))) for image in images)
+    first, second = (arrays(ASK[task](model, UploadedImage(image))) for image in images)
     assert not all(np.array_equal(*pair) for pair in zip(first, second, strict=True))
 
 
 def test_a_frame_is_uploaded_once_and_left_as_it_was(network):
     task, model = network
-    frame = Frame(picture())
+    frame = UploadedImage(picture())
     pixels = frame.on(torch.device('cpu'))
     before = pixels.clone()
     ASK[task](model, frame)
@@ -120,7 +120,9 @@ def test_dropout_is_off(network):
 @pytest.mark.parametrize('kind', ['tiny', STUB])
 def test_no_boxes_give_no_masks(kind, tiny):
     model = build_segmenter(str(tiny['segmenter']) if kind == 'tiny' else STUB, device='cpu')
-    found = model.segment(Frame(picture(13, 17)), np.zeros((0, 4), np.float32))
+    found = model.segment(
+        model.encode(UploadedImage(picture(13, 17))), np.zeros((0, 4), np.float32)
+    )
     assert (len(found), found.size_hw) == (0, (13, 17))
 
 
@@ -134,7 +136,7 @@ def test_one_upload_serves_all(tiny, monkeypatch):
             (uploads.append(1) if self.dtype is torch.uint8 else None) or to(self, *args, **named)
         ),
     )
-    frame = Frame(picture())
+    frame = UploadedImage(picture())
     for task, build in BUILD.items():
         ASK[task](build(str(tiny[task]), device='cpu'), frame)
     assert len(uploads) == 1

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from robot_perception.core import MetricDepth, RelativeDepth
 from robot_perception.core.errors import ConfigError, ModelError
-from robot_perception.models import build_depth_estimator, Frame
+from robot_perception.models import build_depth_estimator, UploadedImage
 
 
 def build(folder, **options):
@@ -23,7 +23,7 @@ def raw_depth(folder, adapter, frame):
 
 
 def test_metric_equals_transformers(tiny):
-    adapter, frame = build(tiny['depth'], input_size=140), Frame(picture(96, 130))
+    adapter, frame = build(tiny['depth'], input_size=140), UploadedImage(picture(96, 130))
     depth = adapter.estimate(frame)
     assert isinstance(depth, MetricDepth)
     assert depth.size_hw == (96, 130)
@@ -35,7 +35,7 @@ def test_metric_equals_transformers(tiny):
 def test_relative_equals_transformers(spoilt):
     folder = spoilt('depth')
     rewrite_config(folder, depth_estimation_type='relative')
-    adapter, frame = build(folder, input_size=140), Frame(picture(96, 130))
+    adapter, frame = build(folder, input_size=140), UploadedImage(picture(96, 130))
     depth = adapter.estimate(frame)
     assert isinstance(depth, RelativeDepth)
     np.testing.assert_array_equal(depth.inverse, raw_depth(folder, adapter, frame))
@@ -45,7 +45,9 @@ def test_relative_equals_transformers(spoilt):
 def test_the_kind_is_read_from_the_config_and_not_from_the_name(spoilt, tmp_path):
     folder = spoilt('depth').rename(tmp_path / 'metric-depth-in-metres')
     rewrite_config(folder, depth_estimation_type=None)
-    assert isinstance(build(folder, input_size=70).estimate(Frame(picture())), RelativeDepth)
+    assert isinstance(
+        build(folder, input_size=70).estimate(UploadedImage(picture())), RelativeDepth
+    )
 
 
 def with_output(adapter, monkeypatch, value):
@@ -60,13 +62,13 @@ def test_relative_depth_is_never_negative(spoilt, monkeypatch):
     rewrite_config(folder, depth_estimation_type='relative')
     adapter = build(folder)
     with_output(adapter, monkeypatch, -0.5)
-    assert adapter.estimate(Frame(picture())).inverse.max() == 0
+    assert adapter.estimate(UploadedImage(picture())).inverse.max() == 0
 
 
 def test_metric_depth_of_zero_is_unknown(tiny, monkeypatch):
     adapter = build(tiny['depth'])
     with_output(adapter, monkeypatch, 0.0)
-    assert np.isnan(adapter.estimate(Frame(picture())).meters).all()
+    assert np.isnan(adapter.estimate(UploadedImage(picture())).meters).all()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_an_overflow_is_an_error(tiny, monkeypatch, precision, remedy):
     with_output(adapter, monkeypatch, float('inf'))
     message = f'depth: expected finite numbers of tiny-depth-anything.*{precision}. {remedy}'
     with pytest.raises(ModelError, match=message):
-        adapter.estimate(Frame(picture()))
+        adapter.estimate(UploadedImage(picture()))
 
 
 def test_memory_that_runs_out_is_an_error(tiny, monkeypatch):
@@ -89,7 +91,7 @@ def test_memory_that_runs_out_is_an_error(tiny, monkeypatch):
 
     monkeypatch.setattr(type(adapter._network.module), 'forward', fail)
     with pytest.raises(ModelError, match=r'ran out of memory on cpu. Lower depth.input_size'):
-        adapter.estimate(Frame(picture()))
+        adapter.estimate(UploadedImage(picture()))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_memory_that_runs_out_is_an_error(tiny, monkeypatch):
 )
 def test_input_size(tiny, input_size, expected):
     adapter = build(tiny['depth'], input_size=input_size)
-    assert adapter._preprocess(Frame(picture(480, 640))).shape[-2:] == expected
+    assert adapter._preprocess(UploadedImage(picture(480, 640))).shape[-2:] == expected
 
 
 def test_a_negative_input_size_is_refused(tiny):
@@ -107,7 +109,7 @@ def test_a_negative_input_size_is_refused(tiny):
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
 def test_lower_precision_is_near(tiny, precision):
-    frame = Frame(picture(96, 130))
+    frame = UploadedImage(picture(96, 130))
     full, low = (
         build(tiny['depth'], precision=value, input_size=140).estimate(frame).meters
         for value in ('fp32', precision)

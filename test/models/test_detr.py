@@ -19,7 +19,7 @@ import transformers
 from robot_perception.core import Image
 from robot_perception.core.boxes import clip_xyxy
 from robot_perception.core.errors import ConfigError, ModelError, WeightsInvalidError
-from robot_perception.models import build_detector, Frame
+from robot_perception.models import build_detector, UploadedImage
 from robot_perception.models.checkpoint import NETWORKS
 
 PROCESSORS = {
@@ -58,7 +58,7 @@ def first_of_each_box(boxes):
 @pytest.mark.parametrize('family', DETECTORS)
 def test_equals_transformers(family, detector_folder):
     folder = detector_folder(family)
-    adapter, frame = build(folder), Frame(picture(seed=5))
+    adapter, frame = build(folder), UploadedImage(picture(seed=5))
     scores, ids, boxes = as_transformers_decodes(family, folder, adapter, frame)
     # The adapter's network has its normalisation folded into its convolutions: rounding differs.
     lowest = float(scores[-1]) + 1e-6
@@ -79,7 +79,7 @@ def test_equals_transformers(family, detector_folder):
 @pytest.mark.parametrize('family', ['conditional_detr', 'deformable_detr', 'rt_detr', 'd_fine'])
 def test_one_box_has_one_class_where_transformers_lists_several(family, detector_folder):
     folder = detector_folder(family)
-    adapter, frame = build(folder), Frame(picture(seed=5))
+    adapter, frame = build(folder), UploadedImage(picture(seed=5))
     _, _, pairs = as_transformers_decodes(family, folder, adapter, frame)
     assert len(first_of_each_box(pairs)) < len(pairs)
     found = adapter.detect(frame, threshold=0.0, max_objects=1000)
@@ -88,7 +88,7 @@ def test_one_box_has_one_class_where_transformers_lists_several(family, detector
 
 @pytest.mark.parametrize('family', ['detr', 'd_fine'])
 def test_threshold_and_cap_take_the_best(family, detector_folder):
-    adapter, frame = build(detector_folder(family)), Frame(picture(seed=5))
+    adapter, frame = build(detector_folder(family)), UploadedImage(picture(seed=5))
     everything = adapter.detect(frame, threshold=0.0, max_objects=1000)
     assert np.all(np.diff(everything.scores) <= 0)
     some = adapter.detect(frame, threshold=float(everything.scores[2]), max_objects=1000)
@@ -132,7 +132,7 @@ def test_boxes_are_clipped_and_those_without_area_or_class_are_left_out(
             [0.5, 0.5, 0.2, 0.2],  # background
         ],
     )
-    found = adapter.detect(Frame(picture(20, 40)), threshold=0.5, max_objects=9)
+    found = adapter.detect(UploadedImage(picture(20, 40)), threshold=0.5, max_objects=9)
     assert found.boxes_xyxy.tolist() == [[0, 5, 40, 15]]
     assert found.class_names == ('class 1',)
 
@@ -143,7 +143,7 @@ def test_a_hole_does_not_use_up_the_cap(detector_folder, monkeypatch):
     logits = [[0.0] * width, [0.0] * width]
     logits[0][3], logits[1][1] = 9.0, 8.0
     with_answers(adapter, monkeypatch, logits, [[0.5, 0.5, 0.2, 0.2]] * 2)
-    found = adapter.detect(Frame(picture()), threshold=0.5, max_objects=1)
+    found = adapter.detect(UploadedImage(picture()), threshold=0.5, max_objects=1)
     assert found.class_names == ('class 1',)
 
 
@@ -155,7 +155,7 @@ def test_answers_that_are_not_finite_are_an_error(detector_folder, monkeypatch, 
     with_answers(adapter, monkeypatch, [[0.0] * width], [[0.5, bad, 0.2, 0.2]])
     message = 'detector: expected finite numbers of detr, got NaN or infinity in precision fp32'
     with pytest.raises(ModelError, match=message):
-        adapter.detect(Frame(image), threshold=0.0, max_objects=1)
+        adapter.detect(UploadedImage(image), threshold=0.0, max_objects=1)
 
 
 def test_a_table_that_does_not_name_every_class_is_an_error(detector_folder, monkeypatch):
@@ -163,7 +163,7 @@ def test_a_table_that_does_not_name_every_class_is_an_error(detector_folder, mon
     with_answers(adapter, monkeypatch, [[0.0] * 5], [[0.5, 0.5, 0.2, 0.2]])
     message = 'expected scores for the 12 classes that config.json names, got 5. Name every class'
     with pytest.raises(WeightsInvalidError, match=message):
-        adapter.detect(Frame(picture()), threshold=0.0, max_objects=1)
+        adapter.detect(UploadedImage(picture()), threshold=0.0, max_objects=1)
 
 
 @pytest.mark.parametrize(
@@ -179,14 +179,17 @@ def test_a_table_that_does_not_name_every_class_is_an_error(detector_folder, mon
     ],
 )
 def test_input_size(detector_folder, family, input_size, expected):
-    adapter, frame = build(detector_folder(family), input_size=input_size), Frame(picture())
+    adapter, frame = (
+        build(detector_folder(family), input_size=input_size),
+        UploadedImage(picture()),
+    )
     assert adapter._preprocess(frame).shape == (1, 3, *expected)
     adapter.detect(frame, threshold=0.0, max_objects=5)
 
 
 def test_the_long_side_keeps_its_limit_at_another_input_size(detector_folder):
     adapter = build(detector_folder('detr'), input_size=48)
-    assert adapter._preprocess(Frame(picture(10, 40))).shape[-2:] == (20, 80)
+    assert adapter._preprocess(UploadedImage(picture(10, 40))).shape[-2:] == (20, 80)
 
 
 def test_a_square_size_in_the_file_of_a_detr_is_obeyed(detector_folder, tmp_path):
@@ -195,10 +198,13 @@ def test_a_square_size_in_the_file_of_a_detr_is_obeyed(detector_folder, tmp_path
     for file in detector_folder('detr').iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / 'preprocessor_config.json').write_text('{"size": {"height": 64, "width": 96}}')
-    assert build(folder)._preprocess(Frame(picture())).shape[-2:] == (64, 96)
-    assert build(folder, input_size=48)._preprocess(Frame(picture())).shape[-2:] == (48, 64)
+    assert build(folder)._preprocess(UploadedImage(picture())).shape[-2:] == (64, 96)
+    assert build(folder, input_size=48)._preprocess(UploadedImage(picture())).shape[-2:] == (
+        48,
+        64,
+    )
     (folder / 'preprocessor_config.json').unlink()
-    assert build(folder)._preprocess(Frame(picture())).shape[-2:] == (800, 1066)
+    assert build(folder)._preprocess(UploadedImage(picture())).shape[-2:] == (800, 1066)
 
 
 def test_an_input_size_that_a_square_network_cannot_take_is_refused(detector_folder):
@@ -216,20 +222,23 @@ def test_a_size_in_the_file_that_a_square_network_cannot_take_is_refused(
     message = 'preprocessor_config.json: expected a height and a width of multiples of 32 .* 216'
     with pytest.raises(WeightsInvalidError, match=message):
         build(folder)
-    assert build(folder, input_size=64)._preprocess(Frame(picture())).shape[-2:] == (64, 64)
+    assert build(folder, input_size=64)._preprocess(UploadedImage(picture())).shape[-2:] == (
+        64,
+        64,
+    )
 
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
 @pytest.mark.parametrize('family', DETECTORS)
 def test_every_family_runs_in_every_precision(detector_folder, family, precision):
     adapter = build(detector_folder(family), precision=precision)
-    found = adapter.detect(Frame(picture(seed=5)), threshold=0.0, max_objects=1000)
+    found = adapter.detect(UploadedImage(picture(seed=5)), threshold=0.0, max_objects=1000)
     assert found.scores.dtype == np.float32
     assert len(found)
 
 
 def test_half_precision_is_near_full_precision(detector_folder):
-    frame = Frame(picture(seed=5))
+    frame = UploadedImage(picture(seed=5))
     found = [
         build(detector_folder('detr'), precision=precision).detect(
             frame, threshold=0.0, max_objects=3

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from robot_perception.core.errors import ConfigError, DeviceUnavailableError
-from robot_perception.models import build_feature_extractor, Frame
-from robot_perception.models.device import place
+from robot_perception.models import build_feature_extractor, UploadedImage
+from robot_perception.models.device import choose_device
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def gpus(monkeypatch):
 )
 def test_placement(gpus, count, device, precision, expected):
     gpus(count)
-    placement = place(device, precision)
-    assert (str(placement.device), placement.precision) == expected
+    device_spec = choose_device(device, precision)
+    assert (str(device_spec.device), device_spec.precision) == expected
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_a_gpu_that_is_not_here_is_named_with_what_is(gpus, count, device, here)
     gpus(count)
     message = f'device: expected one that is on this machine, got {device!r}. Here: {here}'
     with pytest.raises(DeviceUnavailableError, match=re.escape(message)):
-        place(device, 'auto')
+        choose_device(device, 'auto')
 
 
 @pytest.mark.skipif(torch.version.cuda is not None, reason='torch is built with CUDA')
@@ -63,18 +63,18 @@ def test_a_build_without_cuda_is_said(tiny):
 def test_other_words_for_a_device_are_refused(device):
     message = f'device: expected auto, cpu, cuda or cuda:N; got {device!r}. Use auto'
     with pytest.raises(ConfigError, match=message):
-        place(device, 'auto')
+        choose_device(device, 'auto')
 
 
 def test_other_words_for_a_precision_are_refused():
     message = "precision: expected auto, fp32, bf16, fp16; got 'int8'. Use auto"
     with pytest.raises(ConfigError, match=message):
-        place('cpu', 'int8')
+        choose_device('cpu', 'int8')
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
 def test_a_gpu_agrees_with_the_cpu(tiny):
-    frame = Frame(picture(96, 128))
+    frame = UploadedImage(picture(96, 128))
     on_cpu, on_gpu = (
         build_feature_extractor(str(tiny['features']), device=device, precision='fp32')
         .extract(frame)

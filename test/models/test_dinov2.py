@@ -5,7 +5,7 @@ import torch
 import transformers
 
 from robot_perception.core.errors import ConfigError
-from robot_perception.models import build_feature_extractor, Frame
+from robot_perception.models import build_feature_extractor, UploadedImage
 
 
 def build(folder, **options):
@@ -13,7 +13,7 @@ def build(folder, **options):
 
 
 def test_equals_transformers(tiny):
-    adapter, frame = build(tiny['features']), Frame(picture(480, 640))
+    adapter, frame = build(tiny['features']), UploadedImage(picture(480, 640))
     network = raw_network(tiny['features'], 'Dinov2Model')
     with torch.inference_mode():
         raw = network(pixel_values=adapter._preprocess(frame))
@@ -29,7 +29,7 @@ def test_equals_transformers(tiny):
 def test_near_the_whole_path_of_transformers(tiny):
     """The processor of transformers, without its crop, then the raw network."""
     processor = transformers.BitImageProcessorPil.from_pretrained(tiny['features'])
-    frame = Frame(picture(480, 640))
+    frame = UploadedImage(picture(480, 640))
     pixels = processor(
         frame.image.rgb,
         size={'height': 224, 'width': 294},
@@ -44,7 +44,7 @@ def test_near_the_whole_path_of_transformers(tiny):
 
 def test_registers_are_no_patches(tmp_path):
     folder = write_dinov2_with_registers(tmp_path / 'registers')
-    adapter, frame = build(folder), Frame(picture(60, 90))
+    adapter, frame = build(folder), UploadedImage(picture(60, 90))
     network = raw_network(folder, 'Dinov2WithRegistersModel')
     with torch.inference_mode():
         tokens = network(pixel_values=adapter._preprocess(frame)).last_hidden_state[0].numpy()
@@ -57,7 +57,7 @@ def test_registers_are_no_patches(tmp_path):
 @pytest.mark.parametrize(('input_size', 'grid'), [(0, (16, 21)), (112, (8, 11)), (100, (7, 10))])
 def test_input_size_is_rounded_to_whole_patches(tiny, input_size, grid):
     adapter = build(tiny['features'], input_size=input_size)
-    assert adapter.extract(Frame(picture(480, 640))).grid_hw == grid
+    assert adapter.extract(UploadedImage(picture(480, 640))).grid_hw == grid
 
 
 def test_the_whole_frame_is_seen(tiny):
@@ -66,8 +66,10 @@ def test_the_whole_frame_is_seen(tiny):
     image = picture(480, 640)
     rgb = image.rgb.copy()
     rgb[:, :40] = 255 - rgb[:, :40]
-    changed = adapter.extract(Frame(type(image)(rgb))).patches
-    assert not np.allclose(changed[:, 0], adapter.extract(Frame(image)).patches[:, 0], atol=1e-3)
+    changed = adapter.extract(UploadedImage(type(image)(rgb))).patches
+    assert not np.allclose(
+        changed[:, 0], adapter.extract(UploadedImage(image)).patches[:, 0], atol=1e-3
+    )
 
 
 def test_a_negative_input_size_is_refused(tiny):
@@ -77,7 +79,7 @@ def test_a_negative_input_size_is_refused(tiny):
 
 @pytest.mark.parametrize(('precision', 'close'), [('bf16', 0.1), ('fp16', 0.02)])
 def test_lower_precision_is_near(tiny, precision, close):
-    frame = Frame(picture(480, 640))
+    frame = UploadedImage(picture(480, 640))
     full, low = (
         build(tiny['features'], precision=value).extract(frame).vector
         for value in ('fp32', precision)

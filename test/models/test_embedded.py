@@ -13,7 +13,7 @@ from robot_perception.models import (
     build_feature_extractor,
     build_segmenter,
     checkpoint,
-    Frame,
+    UploadedImage,
 )
 from robot_perception.models.checkpoint import EMBEDDED, find_checkpoint
 from robot_perception.world import CLASS_NAMES
@@ -49,7 +49,7 @@ def test_the_detector_knows_the_demo_world():
 
 
 def test_results_are_labelled_with_the_name_of_the_network():
-    features = build_feature_extractor('demo').extract(Frame(picture(96, 128)))
+    features = build_feature_extractor('demo').extract(UploadedImage(picture(96, 128)))
     assert features.model == 'demo/dinov2'
 
 

@@ -20,11 +20,12 @@ from robot_perception import models
 from robot_perception.core import Image
 
 assert models.CATALOGUE
-frame = models.Frame(Image(np.zeros((8, 9, 3), np.uint8)))
+frame = models.UploadedImage(Image(np.zeros((8, 9, 3), np.uint8)))
 found = models.build_detector('stub').detect(frame, threshold=0.5, max_objects=3)
 models.build_feature_extractor('stub').extract(frame)
 models.build_depth_estimator('stub').estimate(frame)
-assert len(models.build_segmenter('stub').segment(frame, found.boxes_xyxy)) == 3
+segmenter = models.build_segmenter('stub')
+assert len(segmenter.segment(segmenter.encode(frame), found.boxes_xyxy)) == 3
 assert not {'torch', 'transformers'} & set(sys.modules)
 print('done')
 """

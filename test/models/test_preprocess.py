@@ -12,9 +12,9 @@ import transformers
 from robot_perception.core import Image
 from robot_perception.core.errors import WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.frame import Frame
 from robot_perception.models.preprocess import BICUBIC, BILINEAR, read_preprocessor, read_size
 from robot_perception.models.resize import Exactly, ShortSide, WholePatches
+from robot_perception.models.uploaded_image import UploadedImage
 
 CPU = torch.device('cpu')
 # One step of 8 bits after the narrowest of ImageNet's spreads.
@@ -35,7 +35,7 @@ def noise():
 
 
 def processed(preprocessor, image):
-    return preprocessor(Frame(image).on(CPU)).numpy()
+    return preprocessor(UploadedImage(image).on(CPU)).numpy()
 
 
 CASES = [
@@ -127,7 +127,7 @@ def test_the_path_of_other_devices_agrees(resample):
     class Elsewhere(torch.Tensor):
         device = torch.device('cuda')
 
-    pixels = Frame(scene()).on(CPU).as_subclass(Elsewhere)
+    pixels = UploadedImage(scene()).on(CPU).as_subclass(Elsewhere)
     elsewhere = np.asarray(ours(pixels))
     assert elsewhere.shape == on_cpu.shape
     assert 0 <= elsewhere.min() <= elsewhere.max() <= 1
@@ -172,7 +172,7 @@ def test_switches_of_the_file(said, attribute, expected):
 
 
 def test_the_frame_is_not_written_to():
-    frame = Frame(picture(4, 6))
+    frame = UploadedImage(picture(4, 6))
     before = frame.on(CPU).clone()
     ours = read_preprocessor(checkpoint({}), Exactly(4, 6), resample=2, normalise=True)
     ours(frame.on(CPU))

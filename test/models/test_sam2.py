@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional
 
 from robot_perception.core.errors import ConfigError, ModelError, ShapeError
-from robot_perception.models import build_segmenter, Frame
+from robot_perception.models import build_segmenter, UploadedImage
 
 BOXES = np.array([[5, 4, 60, 40], [20.5, 10, 90, 70], [0, 0, 100, 80]], np.float32)
 IMAGE = picture(80, 100)
@@ -18,9 +18,13 @@ def build(folder, **options):
     return build_segmenter(str(folder), device='cpu', **options)
 
 
+def segment(adapter, boxes=BOXES):
+    return adapter.segment(adapter.encode(UploadedImage(IMAGE)), boxes)
+
+
 def direct_call(folder, adapter, boxes):
     """Ask the raw network once, pixels and boxes together."""
-    network, frame = raw_network(folder, 'Sam2Model'), Frame(IMAGE)
+    network, frame = raw_network(folder, 'Sam2Model'), UploadedImage(IMAGE)
     pixels = adapter._preprocess(frame)
     side, (height, width) = pixels.shape[-1], IMAGE.size_hw
     scale = torch.tensor([side / width, side / height] * 2)
@@ -36,7 +40,7 @@ def direct_call(folder, adapter, boxes):
 
 def test_equals_transformers(tiny):
     adapter = build(tiny['segmenter'])
-    found = adapter.segment(Frame(IMAGE), BOXES)
+    found = segment(adapter)
     pixels, scores = direct_call(tiny['segmenter'], adapter, BOXES)
     np.testing.assert_array_equal(found.pixels, pixels)
     np.testing.assert_allclose(found.scores, scores, atol=1e-6)
@@ -45,27 +49,27 @@ def test_equals_transformers(tiny):
     assert len(np.unique(found.pixels, axis=0)) == 3
 
 
-def test_an_image_encoded_before_is_not_encoded_again(tiny, monkeypatch):
-    adapter, frame = build(tiny['segmenter']), Frame(IMAGE)
-    expected = adapter.segment(Frame(IMAGE), BOXES)
-    adapter.encode(frame)
+def test_an_embedding_serves_several_calls(tiny, monkeypatch):
+    adapter = build(tiny['segmenter'])
+    expected = segment(adapter)
+    embedding = adapter.encode(UploadedImage(IMAGE))
     monkeypatch.setattr(type(adapter._network.module), 'get_image_embeddings', None)
-    np.testing.assert_array_equal(adapter.segment(frame, BOXES).pixels, expected.pixels)
-    np.testing.assert_array_equal(adapter.segment(frame, BOXES[:1]).pixels, expected.pixels[:1])
+    for boxes, pixels in ((BOXES, expected.pixels), (BOXES[:1], expected.pixels[:1])):
+        np.testing.assert_array_equal(adapter.segment(embedding, boxes).pixels, pixels)
 
 
 def test_encodings_of_place_are_reckoned_once(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
-    adapter.segment(Frame(IMAGE), BOXES)
+    segment(adapter)
     encoder = adapter._network.module.vision_encoder
     monkeypatch.setattr(type(encoder.backbone), '_get_pos_embed', None)
     monkeypatch.setattr(type(encoder.neck.position_encoding), 'forward', None)
-    assert len(adapter.segment(Frame(IMAGE), BOXES)) == 3
+    assert len(segment(adapter)) == 3
 
 
 def test_what_is_remembered_does_not_keep_the_network(tiny):
     adapter = build(tiny['segmenter'])
-    adapter.segment(Frame(IMAGE), BOXES)
+    segment(adapter)
     backbone = weakref.ref(adapter._network.module.vision_encoder.backbone)
     gc.collect()
     gc.disable()
@@ -76,10 +80,10 @@ def test_what_is_remembered_does_not_keep_the_network(tiny):
         gc.enable()
 
 
-def test_no_boxes_ask_nothing(tiny, monkeypatch):
+def test_the_decoder_does_not_run_without_boxes(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
-    monkeypatch.setattr(type(adapter._network.module), 'get_image_embeddings', None)
-    found = adapter.segment(Frame(IMAGE), np.zeros((0, 4), np.float32))
+    monkeypatch.setattr(type(adapter._network.module), 'forward', None)
+    found = segment(adapter, np.zeros((0, 4), np.float32))
     assert (len(found), found.size_hw) == (0, (80, 100))
 
 
@@ -96,7 +100,7 @@ def test_many_boxes_are_asked_in_portions_of_one_encoding(tiny, monkeypatch):
         'forward',
         lambda *args, **named: calls.append(named['input_boxes'].shape[1]) or ask(*args, **named),
     )
-    found = adapter.segment(Frame(IMAGE), boxes)
+    found = segment(adapter, boxes)
     assert calls == ['encode', 8, 8, 2]
     monkeypatch.undo()
     pixels, scores = direct_call(tiny['segmenter'], adapter, boxes)
@@ -107,8 +111,8 @@ def test_many_boxes_are_asked_in_portions_of_one_encoding(tiny, monkeypatch):
 @pytest.mark.parametrize('side', [64, 160])
 def test_another_input_size_runs_the_same_weights(tiny, side):
     adapter = build(tiny['segmenter'], input_size=side)
-    assert adapter._preprocess(Frame(IMAGE)).shape == (1, 3, side, side)
-    found = adapter.segment(Frame(IMAGE), BOXES)
+    assert adapter._preprocess(UploadedImage(IMAGE)).shape == (1, 3, side, side)
+    found = segment(adapter)
     assert found.pixels.shape == (3, 80, 100)
     native = build(tiny['segmenter'])
     for key, value in adapter._network.module.state_dict().items():
@@ -120,8 +124,8 @@ def test_the_image_part_of_a_video_checkpoint_is_used(tiny, spoilt):
     rewrite_config(folder, model_type='sam2_video', num_maskmem=7)
     video_only = {'memory_attention.layers.0.linear1.weight': torch.zeros(2, 2)}
     rewrite_weights(folder, lambda weights: weights | video_only)
-    found = build(folder).segment(Frame(IMAGE), BOXES)
-    expected = build(tiny['segmenter']).segment(Frame(IMAGE), BOXES)
+    found = segment(build(folder))
+    expected = segment(build(tiny['segmenter']))
     np.testing.assert_array_equal(found.pixels, expected.pixels)
 
 
@@ -134,7 +138,7 @@ def test_an_input_size_that_cannot_be_taken_is_refused(tiny, side):
 
 def test_boxes_of_another_shape_are_refused(tiny):
     with pytest.raises(ShapeError, match=r'boxes_xyxy: expected \(any, 4\) float32'):
-        build(tiny['segmenter']).segment(Frame(IMAGE), BOXES[0])
+        segment(build(tiny['segmenter']), BOXES[0])
 
 
 def test_an_overflow_is_an_error(tiny, monkeypatch):
@@ -146,14 +150,13 @@ def test_an_overflow_is_an_error(tiny, monkeypatch):
 
     monkeypatch.setattr(type(adapter._network.module), 'forward', lambda _, **__: Output())
     with pytest.raises(ModelError, match='segmenter: expected finite numbers of tiny-sam2'):
-        adapter.segment(Frame(IMAGE), BOXES)
+        segment(adapter)
 
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
 def test_lower_precision_is_near(tiny, precision):
     full, low = (
-        build(tiny['segmenter'], precision=value).segment(Frame(IMAGE), BOXES)
-        for value in ('fp32', precision)
+        segment(build(tiny['segmenter'], precision=value)) for value in ('fp32', precision)
     )
     assert np.mean(full.pixels == low.pixels) > 0.95
     np.testing.assert_allclose(full.scores, low.scores, atol=0.05)

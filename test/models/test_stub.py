@@ -7,12 +7,12 @@ from robot_perception.models import (
     build_detector,
     build_feature_extractor,
     build_segmenter,
-    Frame,
+    UploadedImage,
 )
 
 
 def plain(colour, height=48, width=64):
-    return Frame(Image(np.full((height, width, 3), colour, np.uint8)))
+    return UploadedImage(Image(np.full((height, width, 3), colour, np.uint8)))
 
 
 def test_features_are_means_and_spreads_of_the_colours():
@@ -49,7 +49,8 @@ def test_boxes_move_with_the_colours():
 
 def test_masks_are_ellipses_inside_their_boxes():
     box = np.array([[10, 20, 30, 30], [-50, -50, -5, -5]], np.float32)
-    masks = build_segmenter('stub').segment(plain(0), box)
+    segmenter = build_segmenter('stub')
+    masks = segmenter.segment(segmenter.encode(plain(0)), box)
     rows, columns = np.nonzero(masks.pixels[0])
     assert (columns.min(), columns.max() + 1) == (10, 30)
     assert (rows.min(), rows.max() + 1) == (20, 30)

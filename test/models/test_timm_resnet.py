@@ -5,7 +5,7 @@ import torch
 import transformers
 
 from robot_perception.core.errors import WeightsInvalidError
-from robot_perception.models import build_detector, Frame
+from robot_perception.models import build_detector, UploadedImage
 from robot_perception.models.timm_resnet import rename_timm_key, uses_timm, without_timm
 
 # What config.json of facebook/detr-resnet-50 says on its backbone.
@@ -28,7 +28,7 @@ def pair(request, tmp_path_factory):
 
 def test_the_network_is_the_same_without_timm(pair):
     plain, timm = (build_detector(str(folder), device='cpu') for folder in pair)
-    pixels = plain._preprocess(Frame(picture()))
+    pixels = plain._preprocess(UploadedImage(picture()))
     with torch.inference_mode():
         expected, found = (model._network.module(pixel_values=pixels) for model in (plain, timm))
     assert torch.equal(found.logits, expected.logits)
@@ -60,7 +60,7 @@ def test_the_newer_spelling_is_read_too(pair, tmp_path):
     )
     found = [
         build_detector(str(path), device='cpu').detect(
-            Frame(picture()), threshold=0.0, max_objects=9
+            UploadedImage(picture()), threshold=0.0, max_objects=9
         )
         for path in (pair[0], folder)
     ]

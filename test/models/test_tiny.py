@@ -13,7 +13,7 @@ from robot_perception.models import (
     build_detector,
     build_feature_extractor,
     build_segmenter,
-    Frame,
+    UploadedImage,
 )
 
 
@@ -73,12 +73,13 @@ def test_they_are_small_readable_by_all_and_say_what_they_are(tiny):
 
 
 def test_what_comes_out_is_varied(tiny):
-    frame = Frame(picture(96, 128))
+    frame = UploadedImage(picture(96, 128))
     found = build_detector(str(tiny['detector'])).detect(frame, threshold=0.5, max_objects=20)
     assert len(found) >= 3
     assert len(np.unique(found.boxes_xyxy.round(), axis=0)) >= 3
     metres = build_depth_estimator(str(tiny['depth'])).estimate(frame).meters
     assert np.ptp(metres) > 1
     assert build_feature_extractor(str(tiny['features'])).extract(frame).patches.std() > 0.1
-    masks = build_segmenter(str(tiny['segmenter'])).segment(frame, found.boxes_xyxy)
+    segmenter = build_segmenter(str(tiny['segmenter']))
+    masks = segmenter.segment(segmenter.encode(frame), found.boxes_xyxy)
     assert 0.02 < masks.pixels.mean() < 0.98

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from robot_perception.core import MetricDepth, RelativeDepth
-from robot_perception.models import build_depth_estimator, Frame
+from robot_perception.models import build_depth_estimator, UploadedImage
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.world import render, sense_depth
 
@@ -142,7 +142,7 @@ def test_a_third_of_holes_is_filled_twice_as_well_as_the_network_alone():
             middle, axes = rng.integers((0, 0), (320, 240)), rng.integers(5, 30, 2)
             cv2.ellipse(hole, middle.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, 1, -1)
         sensor = MetricDepth(np.where(hole > 0, np.float32(np.nan), metres))
-        predicted = network.estimate(Frame(frame.image))
+        predicted = network.estimate(UploadedImage(frame.image))
         joined, _ = DepthFusion().fuse(predicted, sensor)
         unknown = np.isnan(sensor.meters) & np.isfinite(frame.depth.meters)
         true = frame.depth.meters[unknown]

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from robot_perception.core import CameraModel, Detections, Image, Masks, MetricDepth
-from robot_perception.models import build_depth_estimator, Frame
+from robot_perception.models import build_depth_estimator, UploadedImage
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.lifting import lift_objects
@@ -80,7 +80,7 @@ def test_holes_are_filled_far_better_than_by_the_network_alone(kitchen):
             middle, axes = rng.integers((0, 0), (640, 480)), rng.integers(10, 60, 2)
             cv2.ellipse(hole, middle.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, 1, -1)
         metres = np.where(hole > 0, np.float32(np.nan), depth.meters)
-        predicted = network.estimate(Frame(image))
+        predicted = network.estimate(UploadedImage(image))
         joined, _ = DepthFusion().fuse(predicted, MetricDepth(metres))
         known = (hole > 0) & np.isfinite(depth.meters)
         true = depth.meters[known]

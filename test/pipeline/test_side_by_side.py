@@ -11,13 +11,13 @@ import pytest
 from robot_perception import PerceptionPipeline
 from robot_perception.core import Detections
 from robot_perception.core.errors import ModelError
-from robot_perception.models.frame import Frame
 from robot_perception.models.stub import (
     StubDepthEstimator,
     StubDetector,
     StubFeatureExtractor,
     StubSegmenter,
 )
+from robot_perception.models.uploaded_image import UploadedImage
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
 from robot_perception.world import render
@@ -118,10 +118,11 @@ def test_encoding_does_not_wait_for_the_detector():
         def encode(self, frame):
             meeting.come()
             encoded_in.append(threading.get_ident())
+            return super().encode(frame)
 
-        def segment(self, frame, boxes_xyxy):
+        def segment(self, embedding, boxes_xyxy):
             assert encoded_in == [threading.get_ident()]
-            return super().segment(frame, boxes_xyxy)
+            return super().segment(embedding, boxes_xyxy)
 
     class Detector(StubDetector):
         def detect(self, frame, **settings):
@@ -145,9 +146,9 @@ def test_masks_and_features_do_not_wait_for_depth(other):
             return super().estimate(frame)
 
     class Segmenter(StubSegmenter):
-        def segment(self, frame, boxes_xyxy):
+        def segment(self, embedding, boxes_xyxy):
             meeting.come()
-            return super().segment(frame, boxes_xyxy)
+            return super().segment(embedding, boxes_xyxy)
 
     class Features(StubFeatureExtractor):
         def extract(self, frame):
@@ -161,16 +162,25 @@ def test_masks_and_features_do_not_wait_for_depth(other):
     assert len(scene.masks) > 0
 
 
-def test_without_objects_there_are_masks_of_none():
+@pytest.mark.parametrize('parallel', [False, True])
+def test_without_objects_there_are_masks_of_none(parallel):
+    encoded = []
+
     class Detector(StubDetector):
         def detect(self, frame, **settings):
             return Detections.empty()
 
-    for parallel in (False, True):
-        pipeline = stubs(detector=Detector())
-        pipeline.reconfigure(PerceptionConfig.from_preset('stub', {'parallel': parallel}))
-        masks = pipeline.process(BLACK).masks
-        assert (len(masks), masks.size_hw) == (0, (48, 64))
+    class Segmenter(StubSegmenter):
+        def encode(self, frame):
+            encoded.append(frame)
+            return super().encode(frame)
+
+    pipeline = stubs(detector=Detector(), segmenter=Segmenter())
+    pipeline.reconfigure(PerceptionConfig.from_preset('stub', {'parallel': parallel}))
+    scene = pipeline.process(BLACK)
+    assert (len(scene.masks), scene.masks.size_hw) == (0, (48, 64))
+    assert 'segmenter' in scene.timing_s
+    assert len(encoded) == parallel, 'encoded for nothing'
 
 
 class Failing:
@@ -198,6 +208,7 @@ class FailingDetector(Failing, StubDetector):
 class FailingSegmenter(Failing, StubSegmenter):
     def encode(self, frame):
         self.fail()
+        return super().encode(frame)
 
 
 @pytest.mark.parametrize(
@@ -208,12 +219,12 @@ def test_a_network_that_fails_fails_the_frame_alone_and_frees_it(name, network, 
     network, images = network(), []
     pipeline = stubs(**{name: network})
 
-    class Watched(Frame):
+    class Watched(UploadedImage):
         def __init__(self, image):
             super().__init__(image)
             images.append(weakref.ref(self))
 
-    monkeypatch.setattr('robot_perception.pipeline.pipeline.Frame', Watched)
+    monkeypatch.setattr('robot_perception.pipeline.pipeline.UploadedImage', Watched)
     gc.disable()
     try:
         with pytest.raises(ModelError, match='finite numbers') as raised:

@@ -21,7 +21,7 @@ from robot_perception.models import (
     build_detector,
     build_feature_extractor,
     build_segmenter,
-    Frame,
+    UploadedImage,
 )
 from robot_perception.world import render, SCENE_TYPES
 from robot_perception.world.training import (
@@ -387,7 +387,7 @@ def test_the_state_of_another_training_is_refused(dataset, tmp_path):
 
 
 def test_what_is_written_loads_like_any_checkpoint(dataset, tmp_path, monkeypatch):
-    frame = Frame(render(40, (480, 640)).image)
+    frame = UploadedImage(render(40, (480, 640)).image)
     for task in RECIPES:
         monkeypatch.setattr(RECIPES[task], 'batch_size', 2)
         written = train_demo_model(task, dataset, tmp_path, steps=1)
@@ -410,7 +410,8 @@ def test_what_is_written_loads_like_any_checkpoint(dataset, tmp_path, monkeypatc
         frame, threshold=0.0, max_objects=5
     )
     assert len(found) == 5
-    masks = build_segmenter(str(tmp_path / 'sam2')).segment(frame, found.boxes_xyxy)
+    segmenter = build_segmenter(str(tmp_path / 'sam2'))
+    masks = segmenter.segment(segmenter.encode(frame), found.boxes_xyxy)
     assert masks.pixels.shape == (5, 480, 640)
 
 

@@ -1,36 +1,42 @@
-"""One image on its way through several networks."""
+"""One image shared by several networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 import threading
-from typing import Any, TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 import warnings
 
 import numpy as np
 
-from robot_perception.core import Image
+from robot_perception.core import Image, UInt8Array
 
 if TYPE_CHECKING:
     import torch
 
-_Made = TypeVar('_Made')
 
-
-class Frame:
-    """An image that is uploaded at most once to each device, and what networks keep of it.
+class UploadedImage:
+    """An image that is uploaded at most once to each device; safe to use from several threads.
 
     Attributes:
-        image: the picture, for models that need no torch.
+        image: the image on the host.
 
     """
 
     def __init__(self, image: Image) -> None:
-        """Take the picture; nothing is uploaded yet."""
+        """Wrap an image; the first call of `on` uploads it."""
         self.image = image
         self._uploaded: dict[torch.device, torch.Tensor] = {}
         self._uploading = threading.Lock()
-        self._kept: dict[object, Any] = {}
+
+    @property
+    def rgb(self) -> UInt8Array:
+        """Pixels on the host: (H, W, 3) uint8."""
+        return self.image.rgb
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.image.size_hw
 
     def on(self, device: torch.device) -> torch.Tensor:
         """Return the pixels on ``device``: (1, 3, H, W) uint8, channels red, green, blue."""
@@ -47,10 +53,3 @@ class Frame:
             warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
             pixels = torch.from_numpy(np.ascontiguousarray(self.image.rgb))
         return pixels.to(device).permute(2, 0, 1)[None]
-
-    def once(self, network: object, make: Callable[[], _Made]) -> _Made:
-        """Return what ``make`` gave when ``network`` first asked; for one thread at a time."""
-        if network not in self._kept:
-            self._kept[network] = make()
-        made: _Made = self._kept[network]
-        return made
