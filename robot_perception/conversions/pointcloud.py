@@ -12,7 +12,7 @@ from robot_perception.conversions.messages import Message, MessageFactory
 from robot_perception.core import (
     AnyArray,
     Float32Array,
-    LabelledPoints,
+    LabeledPoints,
     PointCloud,
     UInt8Array,
     UInt32Array,
@@ -59,9 +59,7 @@ def labelled_cloud_message(
     return _message(factory, header, points, is_dense=False)
 
 
-def point_list_message(
-    factory: MessageFactory, header: Message, points: LabelledPoints
-) -> Message:
+def point_list_message(factory: MessageFactory, header: Message, points: LabeledPoints) -> Message:
     """Make a cloud of one row with label and instance, in which every point is known."""
     listed = _labelled(points.xyz_m, points.rgb, points.labels, points.instances)
     return _message(factory, header, listed[None], is_dense=True)

@@ -1,4 +1,4 @@
-"""What things are: images, cameras, depth, objects, scenes. Needs numpy and nothing else."""
+"""Data types: images, cameras, depth, objects, scenes, transforms. Imports numpy only."""
 
 from robot_perception.core.arrays import (
     AnyArray,
@@ -40,7 +40,7 @@ from robot_perception.core.errors import (
 )
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
-from robot_perception.core.labelled_points import LabelledPoints
+from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.lazy import lazy_attributes
 from robot_perception.core.masks import Masks
 from robot_perception.core.plane import Plane
@@ -75,7 +75,7 @@ __all__ = [
     'InputError',
     'Int32Array',
     'Int64Array',
-    'LabelledPoints',
+    'LabeledPoints',
     'Masks',
     'MetricDepth',
     'ModelError',

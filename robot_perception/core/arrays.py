@@ -1,4 +1,4 @@
-"""Array types and the one check every array passes at the door."""
+"""Array types, and the check of shape and dtype for arrays that enter a value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ Int32Array = npt.NDArray[np.int32]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
-# np.asarray takes anything; checked() says what it accepts.
 AnyArray = npt.NDArray[Any]
 
 
@@ -27,28 +26,31 @@ def checked(
     """Return a read-only view of ``value`` after checking its shape and dtype.
 
     Args:
-        name: what the array is called, for the message.
-        value: a numpy array; other types are refused rather than guessed at.
+        name: name of the array in the message.
+        value: a numpy array; other types are rejected rather than converted.
         shape: expected lengths; ``None`` accepts any length.
         dtype: expected dtype, compared exactly.
-        remedy: one sentence telling the caller what to do.
+        remedy: one sentence of advice for the caller.
 
     Raises:
-        ShapeError: not an array, or another shape or dtype.
+        ShapeError: reason ``'wrong_type'`` for anything but an array, ``'wrong_shape'`` or
+            ``'wrong_dtype'``.
 
     """
     if not isinstance(value, np.ndarray):
         raise ShapeError(
+            'wrong_type',
             f'{name}: expected a numpy array {_describe(shape)} {np.dtype(dtype).name}, '
-            f'got {type(value).__name__}. {remedy}'
+            f'got {type(value).__name__}. {remedy}',
         )
     fits = value.ndim == len(shape) and all(
         want is None or want == got for want, got in zip(shape, value.shape, strict=False)
     )
     if not fits or value.dtype != np.dtype(dtype):
         raise ShapeError(
+            'wrong_dtype' if fits else 'wrong_shape',
             f'{name}: expected {_describe(shape)} {np.dtype(dtype).name}, '
-            f'got {_describe(value.shape)} {value.dtype}. {remedy}'
+            f'got {_describe(value.shape)} {value.dtype}. {remedy}',
         )
     view: AnyArray = value.view()
     view.flags.writeable = False

@@ -1,4 +1,4 @@
-"""A box in space."""
+"""An oriented box in 3D."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _UNIT_TOLERANCE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Box3D:
-    """A box given by its center, its side lengths and its rotation.
+    """An oriented box: center, side lengths and rotation.
 
     Attributes:
-        center_m: middle of the box, meters.
+        center_m: meters.
         size_m: full side lengths along the box's own axes, meters, >= 0.
         rotation_xyzw: unit quaternion from the box's axes to the frame's.
 
@@ -29,13 +29,19 @@ class Box3D:
     rotation_xyzw: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
     def __post_init__(self) -> None:
-        """Check once at the door: what RViz and Nav2 take for granted."""
+        # RViz and Nav2 check none of this.
         if not all(map(math.isfinite, (*self.center_m, *self.size_m, *self.rotation_xyzw))):
-            raise InputError(f'box: expected finite numbers, got {self}. Leave unknown boxes out.')
+            raise InputError(
+                'not_finite',
+                f'box: expected finite numbers, got {self}. Leave unknown boxes out.',
+            )
         if min(self.size_m) < 0:
-            raise InputError(f'size_m: expected side lengths >= 0, got {self.size_m}.')
+            raise InputError(
+                'out_of_range', f'size_m: expected side lengths >= 0, got {self.size_m}.'
+            )
         norm = math.hypot(*self.rotation_xyzw)
         if abs(norm - 1) > _UNIT_TOLERANCE:
             raise InputError(
-                f'rotation_xyzw: expected a unit quaternion, got length {norm:.6f}. Normalize it.'
+                'not_normalized',
+                f'rotation_xyzw: expected a unit quaternion, got length {norm:.6f}. Normalize it.',
             )

@@ -1,4 +1,4 @@
-"""Functions on boxes given as corners, ``xyxy``: left, top, right, bottom in pixels."""
+"""Functions on boxes in ``xyxy`` format: left, top, right, bottom in pixels."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from robot_perception.core.arrays import checked, Float32Array, Float64Array, In
 
 
 def clip_xyxy(boxes_xyxy: Float32Array, size_hw: tuple[int, int]) -> Float32Array:
-    """Cut boxes at the border of an image of ``size_hw`` rows and columns.
+    """Clip boxes to an image of ``size_hw`` rows and columns.
 
     Args:
         boxes_xyxy: (N, 4) float32, pixels.
         size_hw: rows and columns of the image.
 
     Returns:
-        (N, 4) float32; a box wholly outside becomes one of no area on the border.
+        (N, 4) float32; a box outside the image becomes one of zero area on its border.
 
     >>> clip_xyxy(np.array([[-5, 2, 30, 9]], np.float32), (8, 20)).tolist()
     [[0.0, 2.0, 20.0, 8.0]]
@@ -28,7 +28,7 @@ def clip_xyxy(boxes_xyxy: Float32Array, size_hw: tuple[int, int]) -> Float32Arra
 
 
 def area_xyxy(boxes_xyxy: Float32Array) -> Float64Array:
-    """Area of each box: (N,) float64, square pixels.
+    """Compute the area of each box: (N,) float64, square pixels.
 
     >>> area_xyxy(np.array([[0, 0, 4, 3]], np.float32)).tolist()
     [12.0]
@@ -40,14 +40,14 @@ def area_xyxy(boxes_xyxy: Float32Array) -> Float64Array:
 
 
 def iou_xyxy(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Array:
-    """Intersection over union of every pair.
+    """Compute the intersection over union of every pair of boxes.
 
     Args:
         first_xyxy: (N, 4) float32, pixels.
         second_xyxy: (M, 4) float32, pixels.
 
     Returns:
-        (N, M) float64 in [0, 1]; 0 where the union has no area.
+        (N, M) float64 in [0, 1]; 0 where the union has zero area.
 
     >>> a = np.array([[0, 0, 2, 2]], np.float32)
     >>> iou_xyxy(a, np.array([[1, 0, 3, 2], [5, 5, 6, 6]], np.float32)).round(3).tolist()
@@ -65,19 +65,19 @@ def iou_xyxy(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Arra
 
 
 def non_max_suppression(boxes_xyxy: Float32Array, max_iou: float) -> Int64Array:
-    """Pick boxes that do not overlap one picked before by more than ``max_iou``.
+    """Select boxes by greedy, class-agnostic non-maximum suppression.
 
     Args:
         boxes_xyxy: (N, 4), best first.
-        max_iou: in [0, 1]; 1 picks all.
+        max_iou: in [0, 1]; a box that overlaps a selected one by more is dropped. 1 keeps all.
 
     Returns:
-        Their indices, rising (greedy non-maximum suppression, whatever the class).
+        Indices of the selected boxes, ascending.
 
     """
     overlap = iou_xyxy(boxes_xyxy, boxes_xyxy) > max_iou
-    picked: list[int] = []
+    kept: list[int] = []
     for index in range(len(boxes_xyxy)):
-        if not overlap[index, picked].any():
-            picked.append(index)
-    return np.array(picked, np.int64)
+        if not overlap[index, kept].any():
+            kept.append(index)
+    return np.array(kept, np.int64)

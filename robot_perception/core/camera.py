@@ -1,4 +1,4 @@
-"""A calibrated camera: which ray of light each pixel saw.
+"""A calibrated camera: the ray of each pixel, and the pixel of each point.
 
 Convention: the optical frame of REP 103, z forward, x right, y down. Pixel (u, v) counts
 columns and rows with the center of the top-left pixel at (0, 0), as OpenCV and ROS do.
@@ -19,14 +19,14 @@ from robot_perception.core.errors import CalibrationError
 
 @dataclass(frozen=True, slots=True)
 class CameraModel:
-    """Intrinsics of one image size; hashable, so that what is derived from it is cached.
+    """Intrinsics for one image size; hashable, so that derived arrays are cached.
 
     Attributes:
-        size_hw: rows and columns of the image the intrinsics belong to.
+        size_hw: rows and columns of the image that the intrinsics apply to.
         fx, fy: focal lengths, pixels, finite and > 0.
         cx, cy: principal point, pixels.
         distortion_model: lens model; its name as text is converted.
-        distortion: its coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6]], or
+        distortion: coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6]], or
             k1 k2 k3 k4 for equidistant.
 
     """
@@ -40,7 +40,6 @@ class CameraModel:
     distortion: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         if min(self.size_hw) < 1:
             raise CalibrationError(
                 'size', f'size_hw: expected at least one pixel, got {self.size_hw}.'
@@ -59,14 +58,14 @@ class CameraModel:
 
     @classmethod
     def nominal(cls, size_hw: tuple[int, int], hfov_deg: float) -> CameraModel:
-        """Make a pinhole of a known horizontal field of view and nothing else known.
+        """Return a pinhole camera of the given horizontal field of view, centered, undistorted.
 
         Args:
             size_hw: rows and columns.
             hfov_deg: horizontal field of view in degrees, above 0 and below 180.
 
         """
-        if not 0 < hfov_deg < 180:  # noqa: PLR2004 - a pinhole sees less than a half space
+        if not 0 < hfov_deg < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
             raise CalibrationError(
                 'hfov', f'hfov_deg: expected above 0 and below 180 degrees, got {hfov_deg}.'
             )
@@ -75,36 +74,36 @@ class CameraModel:
         return cls(size_hw, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
     def rays(self) -> Float32Array:
-        """Ray of every pixel: (H, W, 2) float32, x/z and y/z; read-only, computed once.
+        """Return the ray of every pixel: (H, W, 2) float32, x/z and y/z; read-only, cached.
 
         NaN where the lens model has no ray for a pixel.
         """
         return _rays(self)
 
-    def has_blind_pixels(self) -> bool:
-        """Whether the lens model has no ray for some pixels."""
+    def has_invalid_rays(self) -> bool:
+        """Return whether the lens model has no ray for some pixels."""
         return _has_blind_pixels(self)
 
     def project(self, points_m: Float64Array) -> Float64Array:
-        """Pixels of points in the optical frame.
+        """Project points in the optical frame to pixels.
 
         Args:
             points_m: (..., 3) meters.
 
         Returns:
-            (..., 2) float64 columns and rows, NaN for points not in front of the camera.
+            (..., 2) float64, columns and rows; NaN for points not in front of the camera.
 
         """
         z = np.where(points_m[..., 2] > 0, points_m[..., 2], np.nan)
         plane = np.asarray(points_m[..., :2] / z[..., None], np.float64)
-        bent = distort(self.distortion_model, self.distortion, plane)
-        pixels: Float64Array = bent * (self.fx, self.fy) + (self.cx, self.cy)
+        distorted = distort(self.distortion_model, self.distortion, plane)
+        pixels: Float64Array = distorted * (self.fx, self.fy) + (self.cx, self.cy)
         return pixels
 
     def unproject(self, pixels_uv: Float64Array) -> Float64Array:
-        """Rays of pixels: (..., 2) columns and rows -> (..., 2) float64 x/z and y/z."""
-        bent = (np.asarray(pixels_uv, np.float64) - (self.cx, self.cy)) / (self.fx, self.fy)
-        return undistort(self.distortion_model, self.distortion, bent)
+        """Compute rays of pixels: (..., 2) columns and rows -> (..., 2) float64 x/z and y/z."""
+        distorted = (np.asarray(pixels_uv, np.float64) - (self.cx, self.cy)) / (self.fx, self.fy)
+        return undistort(self.distortion_model, self.distortion, distorted)
 
 
 @lru_cache(maxsize=8)

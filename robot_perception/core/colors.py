@@ -1,4 +1,4 @@
-"""One color for each class name and each instance, wherever they are drawn."""
+"""Fixed colors of class names and instances, the same in every drawing."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import math
 Rgb = tuple[int, int, int]
 
 _GOLDEN_ANGLE_DEG = 180 * (3 - math.sqrt(5))
-# OKLCH lightness: mid-tones keep a contrast of 3 to white and to black. Two of them tell apart
-# names whose hues fall together.
+# OKLCH lightness: mid-tones keep a contrast of 3 to white and to black. Two of them distinguish
+# names of similar hue.
 _LIGHTNESS = (0.57, 0.64)
 _MAX_CHROMA = 0.25
 _CHROMA_STEP = 0.005
 
-# Chosen so that frequent names (person, chair, cup, bottle, book ...) do not look alike.
+# Chosen so that frequent names (person, chair, cup, bottle, book ...) get different colors.
 _SALT = b'1466'
 
 
 def class_color(name: str) -> Rgb:
-    """Color of a class: the same for one name in every run and on every machine.
+    """Return the color of a class: the same name has the same color on every machine.
 
     >>> class_color('cup') == class_color('cup') != class_color('person')
     True
@@ -31,7 +31,7 @@ def class_color(name: str) -> Rgb:
 
 
 def instance_color(index: int) -> Rgb:
-    """Color of the object at ``index``: neighbors in the list are far apart in hue.
+    """Return the color of the object at ``index``; consecutive objects differ strongly in hue.
 
     >>> instance_color(0) != instance_color(1)
     True
@@ -47,7 +47,7 @@ def _golden(index: int) -> Rgb:
 
 @lru_cache(maxsize=1024)
 def _from_oklch(lightness: float, hue_deg: float) -> Rgb:
-    """Take the most vivid color of that lightness and hue that a screen can show."""
+    """Return the sRGB color of highest chroma with that lightness and hue."""
     chroma = _MAX_CHROMA
     linear = _oklch_to_linear(lightness, chroma, hue_deg)
     while not all(0 <= channel <= 1 for channel in linear):

@@ -1,7 +1,7 @@
-"""Two kinds of depth, kept apart by type so that a unit cannot lie.
+"""Metric and relative depth as two types, so that they cannot be confused.
 
-A `MetricDepth` is in meters and may become 3D. A `RelativeDepth` is inverse depth up to an
-unknown scale and shift: good for a picture, wrong as meters.
+A `MetricDepth` is in meters and can be lifted to 3D. A `RelativeDepth` is inverse depth up to an
+unknown scale and shift: it can be drawn, but has no unit.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt16Array
-from robot_perception.core.errors import InputError, ShapeError
+from robot_perception.core.errors import InputError
 
 _MILLIMETERS_PER_METER = 1000.0
-# What is said to be nearer or farther is no measurement: simulators and drivers write the largest
-# float, or that of 16 bits, for a ray that met nothing.
+# Values outside are no measurements: simulators and drivers write the largest float, or that of
+# 16 bits, for a ray that hit nothing.
 NEAREST_M, FARTHEST_M = 1e-4, 1e4
 
 
@@ -31,27 +31,27 @@ class MetricDepth:
     meters: Float32Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         meters = checked(
             'meters', self.meters, (None, None), np.float32, 'Use MetricDepth.from_meters().'
         )
         if np.any(meters < NEAREST_M) or np.any(meters > FARTHEST_M):
             raise InputError(
-                f'meters: expected values from {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for unknown; '
-                'got values outside. '
-                'Use MetricDepth.from_meters(), which turns them into NaN.'
+                'out_of_range',
+                f'meters: expected values from {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for '
+                'unknown; got values outside. '
+                'Use MetricDepth.from_meters(), which turns them into NaN.',
             )
         object.__setattr__(self, 'meters', meters)
 
     @classmethod
     def from_meters(cls, raw: AnyArray) -> MetricDepth:
-        """Make depth of raw meters: what is not from 0.1 mm to 10 km becomes NaN.
+        """Convert raw meters; values outside 0.1 mm to 10 km become NaN.
 
         Args:
             raw: (H, W) floating point, meters.
 
         """
-        # What float32 cannot hold is infinite or 0 then, and unknown.
+        # Values beyond float32 become infinity or 0, then NaN.
         with np.errstate(over='ignore', under='ignore'):
             meters = raw.astype(np.float32)
         meters[~((meters >= NEAREST_M) & (meters <= FARTHEST_M))] = np.nan
@@ -59,7 +59,7 @@ class MetricDepth:
 
     @classmethod
     def from_millimeters(cls, raw: UInt16Array) -> MetricDepth:
-        """Make depth of a 16UC1 picture: (H, W) uint16 millimeters, 0 = unknown."""
+        """Convert a 16UC1 image: (H, W) uint16 millimeters, 0 = unknown."""
         checked('raw', raw, (None, None), np.uint16, 'Use from_meters() for floating point.')
         meters = raw.astype(np.float32) / np.float32(_MILLIMETERS_PER_METER)
         meters[raw == 0] = np.nan
@@ -83,14 +83,14 @@ class RelativeDepth:
     inverse: Float32Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         inverse = checked(
             'inverse', self.inverse, (None, None), np.float32, 'Pass inverse depth as float32.'
         )
         if not np.all(np.isfinite(inverse)):
-            raise ShapeError(
+            raise InputError(
+                'not_finite',
                 'inverse: expected finite values, got NaN or infinity. '
-                'The network overflowed: use precision fp32.'
+                'The network overflowed: use precision fp32.',
             )
         object.__setattr__(self, 'inverse', inverse)
 

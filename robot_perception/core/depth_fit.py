@@ -1,4 +1,4 @@
-"""How a network's depth was brought to a sensor's meters."""
+"""Scale and shift that bring a network's depth to meters."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ _LEAST_INVERSE = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class DepthFit:
-    """Scale and shift in force on a frame, and how well they fit it.
+    """Scale and shift applied to a frame, and how well they fit the sensor.
 
-    Metric depth is multiplied by ``scale``. Of relative depth r meters are 1 / (scale r + shift).
+    Metric depth is multiplied by ``scale``. Relative depth r becomes 1 / (scale r + shift) meters.
 
     Attributes:
         scale: above 0; no unit for metric depth, 1/m for relative.
         shift: 1/m; 0 for metric depth.
         residual: median relative error of the fitted depth on the sensor's pixels of this frame,
-            None where there were too few to fit and the last frame's values went on.
-        filled_share: share of the pixels in [0, 1] that the sensor did not know and the network
-            filled.
+            None where there were too few to fit and the last frame's values were reused.
+        filled_share: share in [0, 1] of the pixels without sensor depth that the network filled.
 
     """
 
@@ -33,16 +32,17 @@ class DepthFit:
     filled_share: float
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         if not self.scale > 0:
-            raise InputError(f'scale: expected a value above 0, got {self.scale}. Drop the fit.')
+            raise InputError(
+                'out_of_range', f'scale: expected a value above 0, got {self.scale}. Drop the fit.'
+            )
 
 
 def scale_to_meters(depth: Depth, scale: float, shift: float = 0.0) -> Float32Array:
-    """Bring depth to meters; see `DepthFit`.
+    """Apply the scale and shift of a `DepthFit`.
 
     Returns:
-        (H, W) float32, meters; what would lie farther than 1 km comes out as 1 km.
+        (H, W) float32, meters; relative depth is limited to 1 km.
 
     """
     meters: Float32Array

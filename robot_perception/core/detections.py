@@ -1,4 +1,4 @@
-"""Objects found in a picture, as a struct of arrays."""
+"""Detected objects of one image, as a struct of arrays."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Detections:
             corner of the top-left pixel at (0, 0) and right/bottom exclusive.
         scores: (N,) float32 in [0, 1].
         class_ids: (N,) int32, index in the model's own label table.
-        class_names: N names of classes, as the model's config spells them.
-        track_ids: (N,) int64, or None when nothing tracks.
+        class_names: N names of classes, as in the model's config.
+        track_ids: (N,) int64, or None without tracking.
 
     """
 
@@ -37,7 +37,6 @@ class Detections:
     track_ids: Int64Array | None = None
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         boxes = checked(
             'boxes_xyxy', self.boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.'
         )
@@ -52,39 +51,45 @@ class Detections:
         )
         if len(self.class_names) != count:
             raise ShapeError(
-                f'class_names: expected {count} names, got {len(self.class_names)}. {remedy}'
+                'wrong_shape',
+                f'class_names: expected {count} names, got {len(self.class_names)}. {remedy}',
             )
         if self.track_ids is not None:
             tracks = checked('track_ids', self.track_ids, (count,), np.int64, remedy)
             object.__setattr__(self, 'track_ids', tracks)
         if not np.all(np.isfinite(boxes)):
-            raise InputError('boxes_xyxy: expected finite pixels, got NaN or infinity. Drop them.')
+            raise InputError(
+                'not_finite', 'boxes_xyxy: expected finite pixels, got NaN or infinity. Drop them.'
+            )
         if np.any(boxes[:, 2:] < boxes[:, :2]):
             raise InputError(
-                'boxes_xyxy: expected left <= right and top <= bottom, got a box turned inside '
-                'out. Pass corners as left, top, right, bottom.'
+                'out_of_order',
+                'boxes_xyxy: expected left <= right and top <= bottom, got swapped corners. '
+                'Pass them as left, top, right, bottom.',
             )
         if not np.all((self.scores >= 0) & (self.scores <= 1)):
-            raise InputError('scores: expected values in [0, 1], got values outside.')
+            raise InputError(
+                'out_of_range', 'scores: expected values in [0, 1], got values outside.'
+            )
 
     @classmethod
     def empty(cls) -> Detections:
-        """Nothing found, which is a result."""
+        """Return no detections."""
         return cls(
             np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), ()
         )
 
     def __len__(self) -> int:
-        """Count of objects."""
+        """Return the number of objects."""
         return len(self.boxes_xyxy)
 
     def select(self, index: AnyArray) -> Detections:
-        """Keep the objects at ``index``: (M,) integer positions or (N,) bool."""
-        positions = np.arange(len(self))[index]
+        """Return the objects at ``index``: (M,) integer indices or an (N,) bool mask."""
+        indices = np.arange(len(self))[index]
         return Detections(
-            self.boxes_xyxy[positions],
-            self.scores[positions],
-            self.class_ids[positions],
-            tuple(self.class_names[i] for i in positions),
-            None if self.track_ids is None else self.track_ids[positions],
+            self.boxes_xyxy[indices],
+            self.scores[indices],
+            self.class_ids[indices],
+            tuple(self.class_names[i] for i in indices),
+            None if self.track_ids is None else self.track_ids[indices],
         )

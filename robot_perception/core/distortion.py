@@ -1,8 +1,8 @@
-"""Lens models: from a ray to its distorted place on the normalized plane, and back.
+"""Lens distortion models: rays to distorted points on the normalized image plane, and back.
 
 Convention: a point (x, y) on the normalized plane is the ray (x, y, 1) in the optical frame
-(REP 103: z forward, x right, y down). Formulas are those of OpenCV's `calib3d` and `fisheye`
-modules, which ROS' ``distortion_model`` names stand for.
+(REP 103: z forward, x right, y down). The formulas are those of OpenCV's `calib3d` and `fisheye`
+modules, to which the ``distortion_model`` names of ROS refer.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class DistortionModel(str, Enum):
         return _COEFFICIENT_COUNTS[self]
 
     def check_coefficients(self, coefficients: tuple[float, ...]) -> None:
-        """Raise CalibrationError unless ``coefficients`` are as many as the model has, and finite."""
+        """Raise CalibrationError unless the coefficients are finite and of the right number."""
         counts = self.coefficient_counts
         if len(coefficients) not in counts:
             raise CalibrationError(
@@ -71,11 +71,11 @@ _COEFFICIENT_COUNTS = {
     DistortionModel.EQUIDISTANT: (4,),
 }
 
-# From the table below Newton's method needs two or three.
+# Started from the table below, Newton's method needs two or three.
 _MAX_ITERATIONS = 10
 # On the normalized plane; at fx = 1000 this is a millionth of a pixel.
 _CONVERGED, _CLOSE = 1e-9, 1e-7
-# Angles from the optical axis of the table that it starts from. The last is a hair below 90 degrees,
+# Angles from the optical axis in the table of start values. The last is just below 90 degrees,
 # where no ray meets the normalized plane.
 _ANGLES = np.linspace(0, np.pi / 2 - 1e-3, 8192)
 
@@ -83,7 +83,7 @@ _ANGLES = np.linspace(0, np.pi / 2 - 1e-3, 8192)
 def distort(
     model: DistortionModel, coefficients: tuple[float, ...], rays_xy: Float64Array
 ) -> Float64Array:
-    """Bend rays as the lens does: (..., 2) float64 -> (..., 2) float64, normalized plane."""
+    """Apply distortion to rays: (..., 2) float64 -> (..., 2) float64, normalized plane."""
     if model is DistortionModel.NONE:
         return rays_xy
     if model is DistortionModel.EQUIDISTANT:
@@ -92,26 +92,26 @@ def distort(
 
 
 def undistort(
-    model: DistortionModel, coefficients: tuple[float, ...], bent_xy: Float64Array
+    model: DistortionModel, coefficients: tuple[float, ...], distorted_xy: Float64Array
 ) -> Float64Array:
-    """Find the rays that `distort` bends to ``bent_xy``.
+    """Invert `distort`.
 
     Returns:
-        (..., 2) float64; NaN where the lens model has no inverse (beyond its fold, or at 90
-        degrees and more from the axis).
+        (..., 2) float64; NaN where the lens model has no inverse (beyond its fold, or 90 degrees
+        and more from the axis).
 
     """
     if model is DistortionModel.NONE:
-        return bent_xy
+        return distorted_xy
     if model is DistortionModel.EQUIDISTANT:
-        return _equidistant_inverse(coefficients, bent_xy)
-    return _polynomial_inverse(coefficients, bent_xy)
+        return _equidistant_inverse(coefficients, distorted_xy)
+    return _polynomial_inverse(coefficients, distorted_xy)
 
 
 def _polynomial(
     coefficients: tuple[float, ...], rays_xy: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Radial (rational) and tangential distortion, and its symmetric Jacobian (xx, xy, yy)."""
+    """Compute radial (rational) and tangential distortion and its Jacobian (xx, xy, yy)."""
     k1, k2, p1, p2, k3, k4, k5, k6 = (*coefficients, 0.0, 0.0, 0.0, 0.0)[:8]
     x, y = rays_xy[..., 0], rays_xy[..., 1]
     r2 = x * x + y * y
@@ -121,7 +121,7 @@ def _polynomial(
     slope = (
         (k1 + r2 * (2 * k2 + 3 * r2 * k3)) - radial * (k4 + r2 * (2 * k5 + 3 * r2 * k6))
     ) / denominator
-    bent = np.stack(
+    distorted = np.stack(
         [
             x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
             y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
@@ -136,46 +136,48 @@ def _polynomial(
         ],
         axis=-1,
     )
-    return bent, jacobian
+    return distorted, jacobian
 
 
-def _polynomial_inverse(coefficients: tuple[float, ...], bent_xy: Float64Array) -> Float64Array:
-    """Newton's method, started where radial distortion alone would have it."""
+def _polynomial_inverse(
+    coefficients: tuple[float, ...], distorted_xy: Float64Array
+) -> Float64Array:
+    """Invert with Newton's method, started from the inverse of radial distortion alone."""
     radial = (*coefficients[:2], 0.0, 0.0, *coefficients[4:])
     along = np.stack([np.tan(_ANGLES), np.zeros_like(_ANGLES)], axis=-1)
     with np.errstate(all='ignore'):
-        rising, farthest = _before_fold(_polynomial(radial, along)[0][:, 0])
-        radius = np.hypot(bent_xy[..., 0], bent_xy[..., 1])
-        start = np.tan(np.interp(radius, rising, _ANGLES[: len(rising)]))
-        rays: Float64Array = bent_xy * _ratio(start, radius)[..., None]
+        increasing, farthest = _before_fold(_polynomial(radial, along)[0][:, 0])
+        radius = np.hypot(distorted_xy[..., 0], distorted_xy[..., 1])
+        start = np.tan(np.interp(radius, increasing, _ANGLES[: len(increasing)]))
+        rays: Float64Array = distorted_xy * _ratio(start, radius)[..., None]
         for _ in range(_MAX_ITERATIONS):
-            bent, jacobian = _polynomial(coefficients, rays)
-            error = bent - bent_xy
+            distorted, jacobian = _polynomial(coefficients, rays)
+            error = distorted - distorted_xy
             if np.nanmax(np.abs(error), initial=0.0) < _CONVERGED:
                 break
             xx, xy, yy = jacobian[..., 0], jacobian[..., 1], jacobian[..., 2]
             determinant = xx * yy - xy * xy
             rays[..., 0] -= (yy * error[..., 0] - xy * error[..., 1]) / determinant
             rays[..., 1] -= (xx * error[..., 1] - xy * error[..., 0]) / determinant
-        bent, jacobian = _polynomial(coefficients, rays)
-        # Tangential distortion moves the fold, where the Jacobian turns over. Beyond it other rays
-        # end in the same pixels, even some from the other side of the axis.
-        seen = jacobian[..., 0] * jacobian[..., 2] - jacobian[..., 1] ** 2 > 0
-        seen &= np.hypot(rays[..., 0], rays[..., 1]) <= np.tan(farthest)
-        seen &= np.max(np.abs(bent - bent_xy), axis=-1) < _CLOSE
-    rays[~seen] = np.nan
+        distorted, jacobian = _polynomial(coefficients, rays)
+        # Tangential distortion moves the fold, where the determinant of the Jacobian changes sign.
+        # Beyond it other rays map to the same pixels, even some from the other side of the axis.
+        valid = jacobian[..., 0] * jacobian[..., 2] - jacobian[..., 1] ** 2 > 0
+        valid &= np.hypot(rays[..., 0], rays[..., 1]) <= np.tan(farthest)
+        valid &= np.max(np.abs(distorted - distorted_xy), axis=-1) < _CLOSE
+    rays[~valid] = np.nan
     return rays
 
 
-def _before_fold(bent: Float64Array) -> tuple[Float64Array, float]:
-    """Cut the bent radii at `_ANGLES` where they cease to rise: the rest, and the angle of the cut."""
-    stops = np.flatnonzero(~(np.diff(bent) > 0))
-    count = int(stops[0]) + 1 if len(stops) else len(bent)
-    return bent[:count], float(_ANGLES[min(count, len(bent) - 1)])
+def _before_fold(distorted: Float64Array) -> tuple[Float64Array, float]:
+    """Return the distorted radii at `_ANGLES` while they increase, and the angle of the last."""
+    stops = np.flatnonzero(~(np.diff(distorted) > 0))
+    count = int(stops[0]) + 1 if len(stops) else len(distorted)
+    return distorted[:count], float(_ANGLES[min(count, len(distorted) - 1)])
 
 
 def _ratio(part: Float64Array, whole: Float64Array) -> Float64Array:
-    """Divide; 1 where both are 0."""
+    """Divide; the result is 1 where both are 0."""
     ratio: Float64Array = np.divide(part, whole, out=np.ones_like(whole), where=whole > 0)
     return ratio
 
@@ -184,36 +186,38 @@ def _equidistant(coefficients: tuple[float, ...], rays_xy: Float64Array) -> Floa
     radius = np.hypot(rays_xy[..., 0], rays_xy[..., 1])
     angle = np.arctan(radius)
     scale = _ratio(_angle_polynomial(coefficients, angle)[0], radius)
-    bent: Float64Array = rays_xy * scale[..., None]
-    return bent
+    distorted: Float64Array = rays_xy * scale[..., None]
+    return distorted
 
 
-def _equidistant_inverse(coefficients: tuple[float, ...], bent_xy: Float64Array) -> Float64Array:
-    """Newton's method on the angle from the optical axis."""
-    radius = np.hypot(bent_xy[..., 0], bent_xy[..., 1])
+def _equidistant_inverse(
+    coefficients: tuple[float, ...], distorted_xy: Float64Array
+) -> Float64Array:
+    """Invert with Newton's method on the angle from the optical axis."""
+    radius = np.hypot(distorted_xy[..., 0], distorted_xy[..., 1])
     with np.errstate(all='ignore'):
-        rising, farthest = _before_fold(_angle_polynomial(coefficients, _ANGLES)[0])
-        angle = np.interp(radius, rising, _ANGLES[: len(rising)])
+        increasing, farthest = _before_fold(_angle_polynomial(coefficients, _ANGLES)[0])
+        angle = np.interp(radius, increasing, _ANGLES[: len(increasing)])
         for _ in range(_MAX_ITERATIONS):
-            bent, slope = _angle_polynomial(coefficients, angle)
-            error = bent - radius
+            distorted, slope = _angle_polynomial(coefficients, angle)
+            error = distorted - radius
             if np.nanmax(np.abs(error), initial=0.0) < _CONVERGED:
                 break
             angle = angle - error / slope
-        bent, slope = _angle_polynomial(coefficients, angle)
-        seen = (np.abs(bent - radius) < _CLOSE) & (slope > 0)
-        seen &= (angle >= 0) & (angle <= farthest)
+        distorted, slope = _angle_polynomial(coefficients, angle)
+        valid = (np.abs(distorted - radius) < _CLOSE) & (slope > 0)
+        valid &= (angle >= 0) & (angle <= farthest)
         scale = _ratio(np.tan(angle), radius)
-    rays: Float64Array = np.where(seen[..., None], bent_xy * scale[..., None], np.nan)
+    rays: Float64Array = np.where(valid[..., None], distorted_xy * scale[..., None], np.nan)
     return rays
 
 
 def _angle_polynomial(
     coefficients: tuple[float, ...], angle: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """The bent angle and its derivative."""
+    """Compute the distorted angle and its derivative."""
     k1, k2, k3, k4 = coefficients
     a2 = angle * angle
-    bent = angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
+    distorted = angle * (1 + a2 * (k1 + a2 * (k2 + a2 * (k3 + a2 * k4))))
     slope = 1 + a2 * (3 * k1 + a2 * (5 * k2 + a2 * (7 * k3 + a2 * 9 * k4)))
-    return bent, slope
+    return distorted, slope

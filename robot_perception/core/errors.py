@@ -1,49 +1,49 @@
-"""The error tree of the package.
+"""The exceptions of the package.
 
     PerceptionError
-    ├── InputError (ValueError)         a value handed in is not usable
+    ├── InputError (ValueError)         an argument is not usable
     │   ├── ShapeError                  an array has the wrong shape or dtype
     │   ├── CalibrationError            a camera calibration cannot be used for 3D
     │   └── ConversionError             a message cannot become an image, or back
-    ├── TransformError                  where one frame is in another is not known
+    ├── TransformError                  a transform between two frames is not available
     ├── ConfigError (ValueError)        a parameter has a bad name, type or value
     ├── ModelError                      a network cannot be loaded or run
     │   ├── UnknownModelError           no catalogue row and no folder of that name
     │   ├── WeightsMissingError         the checkpoint is not on this machine
     │   ├── WeightsInvalidError         the checkpoint is there and cannot be used
-    │   └── DeviceUnavailableError      the asked-for device is not on this machine
+    │   └── DeviceUnavailableError      the requested device is not on this machine
     ├── SourceError                     a bag, video, folder or camera cannot be read
-    │   └── DamagedBagError             a bag was cut or overwritten: a part of it is lost
+    │   └── DamagedBagError             a bag is truncated or corrupt: a part of it is lost
     └── OutputError                     a result cannot be written
 
-Every message says what, what was expected, what came, and what to do.
+Every message states the subject, what was expected, what came instead, and a remedy.
 """
 
 from __future__ import annotations
 
 
 class PerceptionError(Exception):
-    """Base of everything this package raises on purpose.
+    """Base class of all exceptions that this package raises.
 
     Attributes:
-        reason: short stable slug such as ``'unknown_parameter'``, for programs; the text is for
+        reason: short stable slug such as ``'unknown_parameter'``, for programs. The text is for
             people and may be reworded.
 
     """
 
     def __init__(self, reason: str, message: str = '') -> None:
-        """Keep the slug beside the sentence."""
+        """Store the reason and the message."""
         # Until every raise names its reason, a lone argument is the sentence.
         self.reason, self._message = (reason, message) if message else ('unnamed', reason)
         super().__init__(reason, message)
 
     def __str__(self) -> str:
-        """Return the sentence."""
+        """Return the message."""
         return self._message
 
 
 class InputError(PerceptionError, ValueError):
-    """A value handed in is not usable."""
+    """An argument is not usable."""
 
 
 class ShapeError(InputError):
@@ -59,17 +59,17 @@ class ConversionError(InputError):
 
 
 class TransformError(PerceptionError):
-    """Where one frame is in another, at the time asked for, is not known.
+    """The transform between two frames is not available at the requested time.
 
     Attributes:
         reason: ``'unknown_frame'``, ``'disconnected'``, ``'too_new'``, ``'too_old'`` or
-            ``'loop'``. What is too old, or a loop, does not mend by waiting.
+            ``'loop'``. Waiting helps with neither ``'too_old'`` nor ``'loop'``.
 
     """
 
     @property
-    def may_come(self) -> bool:
-        """Whether what is missing may only be late."""
+    def is_transient(self) -> bool:
+        """Whether the transform may still arrive."""
         return self.reason in {'unknown_frame', 'disconnected', 'too_new'}
 
 
@@ -94,15 +94,15 @@ class WeightsInvalidError(ModelError):
 
 
 class DeviceUnavailableError(ModelError):
-    """The asked-for device is not on this machine."""
+    """The requested device is not on this machine."""
 
 
 class SourceError(PerceptionError):
-    """A bag, video, folder of pictures or camera cannot be read."""
+    """A bag, video, folder of images or camera cannot be read."""
 
 
 class DamagedBagError(SourceError):
-    """A bag was cut or overwritten: a part of it, or all of it, is lost."""
+    """A bag is truncated or corrupt: a part of it, or all of it, is lost."""
 
 
 class OutputError(PerceptionError):

@@ -1,4 +1,4 @@
-"""What an encoder says of a whole scene."""
+"""Features of a whole image."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from robot_perception.core.errors import InputError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneFeatures:
-    """Global vector and patch grid of one image.
+    """Global descriptor and patch embeddings of one image.
 
     Attributes:
-        model: identifier of the encoder; vectors of different encoders live in different
-            spaces and must not be compared.
-        vector: (C,) float32, the global descriptor, not normalized.
-        patches: (GH, GW, C) float32, one vector for each patch, rows first.
+        model: identifier of the encoder; vectors of different encoders must not be compared.
+        vector: (C,) float32, global descriptor, not normalized.
+        patches: (GH, GW, C) float32, one vector for each patch, row-major.
 
     """
 
@@ -27,7 +26,6 @@ class SceneFeatures:
     patches: Float32Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         vector = checked('vector', self.vector, (None,), np.float32, 'Pass one flat vector.')
         patches = checked(
             'patches',
@@ -38,8 +36,9 @@ class SceneFeatures:
         )
         if not (np.all(np.isfinite(vector)) and np.all(np.isfinite(patches))):
             raise InputError(
+                'not_finite',
                 'features: expected finite values, got NaN or infinity. '
-                'The network overflowed: use precision fp32.'
+                'The network overflowed: use precision fp32.',
             )
         object.__setattr__(self, 'vector', vector)
         object.__setattr__(self, 'patches', patches)

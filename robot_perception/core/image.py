@@ -1,4 +1,4 @@
-"""A color picture with the header it came under."""
+"""A color image with its time stamp and coordinate frame."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Image:
     Attributes:
         rgb: (H, W, 3) uint8, channels red, green, blue; read-only view, not a copy.
         stamp_ns: time of exposure in nanoseconds since the epoch of the clock in use.
-        frame_id: coordinate frame of the camera's optical center (REP 103: z forward,
-            x right, y down); empty when unknown.
+        frame_id: optical frame of the camera (REP 103: z forward, x right, y down); empty when
+            unknown.
 
     """
 
@@ -27,13 +27,13 @@ class Image:
     frame_id: str = ''
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         rgb = checked(
-            'rgb', self.rgb, (None, None, 3), np.uint8, 'Pass a picture as RGB bytes, rows first.'
+            'rgb', self.rgb, (None, None, 3), np.uint8, 'Pass an image as RGB bytes, row-major.'
         )
         if 0 in rgb.shape:
             raise ShapeError(
-                f'rgb: expected at least one pixel, got {rgb.shape}. Pass a picture with pixels.'
+                'empty',
+                f'rgb: expected at least one pixel, got {rgb.shape}. Pass an image with pixels.',
             )
         object.__setattr__(self, 'rgb', rgb)
 

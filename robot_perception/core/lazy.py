@@ -1,4 +1,4 @@
-"""Names of a package that are imported on first use, so that what few need costs nobody else."""
+"""Import of names of a package on first use, for those that few callers need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str],
     """Return a module ``__getattr__`` (PEP 562) that imports names from submodules on first use.
 
     Args:
-        package: ``__name__`` of the package that offers the names.
+        package: ``__name__`` of the package.
         modules: name -> the submodule of ``package`` that defines it.
 
     """

@@ -1,4 +1,4 @@
-"""The pixels of each object."""
+"""Instance masks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MAX_INSTANCES = np.iinfo(np.uint16).max - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Masks:
-    """N masks at the size of the image; mask i belongs to detection i. Masks may overlap.
+    """N instance masks at the size of the image, one for each detection. Masks may overlap.
 
     Attributes:
         pixels: (N, H, W) bool.
-        scores: (N,) float32 in [0, 1], the segmenter's own estimate of each mask's IoU.
+        scores: (N,) float32 in [0, 1], IoU of each mask as the segmenter predicts it.
 
     """
 
@@ -32,7 +32,6 @@ class Masks:
     scores: Float32Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         pixels = checked(
             'pixels', self.pixels, (None, None, None), np.bool_, 'Threshold the logits first.'
         )
@@ -41,21 +40,24 @@ class Masks:
         )
         if len(pixels) > MAX_INSTANCES:
             raise InputError(
+                'out_of_range',
                 f'pixels: expected at most {MAX_INSTANCES} masks, got {len(pixels)}. '
-                'Lower detector.max_objects.'
+                'Lower detector.max_objects.',
             )
         if not np.all((scores >= 0) & (scores <= 1)):
-            raise InputError('scores: expected values in [0, 1], got values outside.')
+            raise InputError(
+                'out_of_range', 'scores: expected values in [0, 1], got values outside.'
+            )
         object.__setattr__(self, 'pixels', pixels)
         object.__setattr__(self, 'scores', scores)
 
     @classmethod
     def empty(cls, size_hw: tuple[int, int]) -> Masks:
-        """No masks of the given size."""
+        """Return no masks, of the given size."""
         return cls(np.zeros((0, *size_hw), np.bool_), np.zeros(0, np.float32))
 
     def __len__(self) -> int:
-        """Count of masks."""
+        """Return the number of masks."""
         return len(self.pixels)
 
     @property
@@ -64,7 +66,7 @@ class Masks:
         return self.pixels.shape[1], self.pixels.shape[2]
 
     def window(self, index: int) -> tuple[slice, slice]:
-        """Give the smallest rows and columns with all of a mask; of no size without pixels."""
+        """Return the rows and columns of the bounding box of a mask; empty without pixels."""
         mask = self.pixels[index]
         rows = np.flatnonzero(mask.any(axis=1))
         if not len(rows):
@@ -76,21 +78,21 @@ class Masks:
         )
 
     def instance_map(self) -> UInt16Array:
-        """Paint the masks on one picture.
+        """Combine the masks to a label image.
 
         Returns:
             (H, W) uint16: 0 = background, otherwise index + 1. Where masks overlap the lower
             index wins: detections come best score first.
 
         """
-        painted = np.zeros(self.size_hw, np.uint16)
+        labels = np.zeros(self.size_hw, np.uint16)
         for index in range(len(self) - 1, -1, -1):
-            painted[self.pixels[index]] = index + 1
-        return painted
+            labels[self.pixels[index]] = index + 1
+        return labels
 
     def class_map(self, values: UInt8Array) -> UInt8Array:
-        """Paint one value per mask: (H, W) uint8, 0 = background, ``values[i]`` for mask i."""
+        """Return (H, W) uint8: ``values[i]`` on mask i, 0 on the background."""
         checked('values', values, (len(self),), np.uint8, 'Pass one value for each mask.')
         table = np.concatenate([np.zeros(1, np.uint8), values])
-        painted: UInt8Array = table[self.instance_map()]
-        return painted
+        labels: UInt8Array = table[self.instance_map()]
+        return labels

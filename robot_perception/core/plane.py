@@ -19,8 +19,8 @@ class Plane:
     """Points p with normal . p + distance_m = 0.
 
     Attributes:
-        normal: of length 1, towards the side that counts as above.
-        distance_m: how far the origin lies above the plane, meters; below it when negative.
+        normal: unit vector towards the side that counts as above.
+        distance_m: height of the origin above the plane, meters; negative below it.
 
     """
 
@@ -28,14 +28,15 @@ class Plane:
     distance_m: float
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         if not all(map(math.isfinite, (*self.normal, self.distance_m))):
-            raise InputError(f'plane: expected finite numbers, got {self}.')
+            raise InputError('not_finite', f'plane: expected finite numbers, got {self}.')
         length = math.hypot(*self.normal)
         if abs(length - 1) > _UNIT_TOLERANCE:
-            raise InputError(f'normal: expected length 1, got {length:.6f}. Normalize it.')
+            raise InputError(
+                'not_normalized', f'normal: expected length 1, got {length:.6f}. Normalize it.'
+            )
 
     def heights_m(self, points_m: AnyArray) -> Float64Array:
-        """How far points lie above the plane: (..., 3) meters -> (...) float64 meters."""
+        """Compute heights of points above the plane: (..., 3) meters -> (...) float64 meters."""
         heights: Float64Array = points_m @ np.array(self.normal) + self.distance_m
         return heights

@@ -1,4 +1,4 @@
-"""Colored points in the camera's optical frame."""
+"""Point clouds with colors, in the optical frame of the camera."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from robot_perception.core.image import Image
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PointCloud:
-    """Organized cloud: one point for each pixel, in the order of the image.
+    """Organized point cloud: one point for each pixel, in the order of the image.
 
     Attributes:
-        xyz_m: (H, W, 3) float32, meters in the optical frame, NaN in all three where unknown.
+        xyz_m: (H, W, 3) float32, meters in the optical frame, all NaN where unknown.
         rgb: (H, W, 3) uint8, red, green, blue.
 
     """
@@ -27,7 +27,6 @@ class PointCloud:
     rgb: UInt8Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         xyz = checked('xyz_m', self.xyz_m, (None, None, 3), np.float32, 'Pass rows of points.')
         rgb = checked('rgb', self.rgb, xyz.shape, np.uint8, 'Pass one color for each point.')
         object.__setattr__(self, 'xyz_m', xyz)
@@ -39,13 +38,13 @@ class PointCloud:
         return self.xyz_m.shape[0], self.xyz_m.shape[1]
 
     def known(self) -> tuple[Float32Array, UInt8Array]:
-        """Points that are known, as flat lists: (N, 3) float32 meters and (N, 3) uint8."""
+        """Return the valid points and their colors: (N, 3) float32 meters and (N, 3) uint8."""
         mask = np.isfinite(self.xyz_m[..., 2])
         return self.xyz_m[mask], self.rgb[mask]
 
 
 def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCloud:
-    """Place every pixel in space along its own ray.
+    """Lift every pixel to 3D along its ray.
 
     Args:
         image: colors.
@@ -53,19 +52,20 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
         camera: calibration of that size.
 
     Raises:
-        ShapeError: the three are not of one size.
+        ShapeError: reason ``'size_mismatch'``: the three differ in size.
 
     """
     if not image.size_hw == depth.size_hw == camera.size_hw:
         raise ShapeError(
+            'size_mismatch',
             f'cloud: expected one size, got image {image.size_hw}, depth {depth.size_hw}, '
-            f'camera {camera.size_hw} (rows, columns). Register the depth to the image.'
+            f'camera {camera.size_hw} (rows, columns). Register the depth to the image.',
         )
     rays = camera.rays()
     xyz = np.empty((*image.size_hw, 3), np.float32)
     np.multiply(rays[..., 0], depth.meters, out=xyz[..., 0])
     np.multiply(rays[..., 1], depth.meters, out=xyz[..., 1])
     xyz[..., 2] = depth.meters
-    if camera.has_blind_pixels():
+    if camera.has_invalid_rays():
         xyz[np.isnan(xyz[..., 0])] = np.nan
     return PointCloud(xyz, image.rgb)

@@ -1,4 +1,4 @@
-"""Where a thing is and how it is turned."""
+"""Rigid transforms between coordinate frames."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from robot_perception.core.rotation import matrix_to_quaternion
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pose:
-    """A rigid transform: point in the parent frame = rotation @ point + translation_m.
+    """A rigid transform ``target_from_source``: p_target = rotation @ p_source + translation_m.
 
     Attributes:
         rotation: (3, 3) float64, orthonormal, determinant 1.
@@ -25,38 +25,37 @@ class Pose:
     translation_m: Float64Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         remedy = 'Pass float64.'
-        turn = checked('rotation', self.rotation, (3, 3), np.float64, remedy)
-        shift = checked('translation_m', self.translation_m, (3,), np.float64, remedy)
-        object.__setattr__(self, 'rotation', turn)
-        object.__setattr__(self, 'translation_m', shift)
+        rotation = checked('rotation', self.rotation, (3, 3), np.float64, remedy)
+        translation = checked('translation_m', self.translation_m, (3,), np.float64, remedy)
+        object.__setattr__(self, 'rotation', rotation)
+        object.__setattr__(self, 'translation_m', translation)
 
     @classmethod
     def identity(cls) -> Pose:
-        """No rotation, no translation."""
+        """Return the transform that changes nothing."""
         return cls(np.eye(3), np.zeros(3))
 
     def apply(self, points_m: Float64Array) -> Float64Array:
-        """Carry points over to the parent frame: (..., 3) -> (..., 3) float64, meters."""
-        # Not a matrix product: those of BLAS may round by the count of its threads.
-        turned = np.einsum('ij,...j->...i', self.rotation, points_m, optimize=False)
-        moved: Float64Array = turned + self.translation_m
-        return moved
+        """Transform points: (..., 3) -> (..., 3) float64, meters."""
+        # Not a matrix product: rounding of BLAS may depend on its number of threads.
+        rotated = np.einsum('ij,...j->...i', self.rotation, points_m, optimize=False)
+        points: Float64Array = rotated + self.translation_m
+        return points
 
     def compose(self, inner: Pose) -> Pose:
-        """Chain: the result does ``inner`` first."""
-        turn = np.einsum('ij,jk->ik', self.rotation, inner.rotation, optimize=False)
-        return Pose(turn, self.apply(inner.translation_m))
+        """Return the product: a_from_c = a_from_b.compose(b_from_c)."""
+        rotation = np.einsum('ij,jk->ik', self.rotation, inner.rotation, optimize=False)
+        return Pose(rotation, self.apply(inner.translation_m))
 
     def inverse(self) -> Pose:
-        """The way back."""
-        back = self.rotation.T.copy()
-        return Pose(back, -Pose(back, np.zeros(3)).apply(self.translation_m))
+        """Return source_from_target."""
+        rotation = self.rotation.T.copy()
+        return Pose(rotation, -Pose(rotation, np.zeros(3)).apply(self.translation_m))
 
     @property
     def vector(self) -> Vector3:
-        """The translation as plain numbers."""
+        """The translation as a tuple."""
         x, y, z = self.translation_m.tolist()
         return x, y, z
 

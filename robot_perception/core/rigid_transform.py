@@ -1,6 +1,6 @@
-"""What is known of a place, said in another frame.
+"""Transforms object positions and points into another frame.
 
-A box keeps its shape: its pose is moved, and its sides stay those along its own axes.
+Boxes stay oriented boxes: their pose changes, their side lengths do not.
 """
 
 from __future__ import annotations
@@ -11,49 +11,51 @@ from dataclasses import replace
 import numpy as np
 
 from robot_perception.core.box3d import Box3D, Vector3
-from robot_perception.core.labelled_points import LabelledPoints
+from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.pose import Pose
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.core.scene import ObjectPosition, SceneObject
 
 
 def transform_box(box: Box3D, pose: Pose) -> Box3D:
-    """Carry a box over by a rigid transform."""
-    turn = Pose(quaternion_to_matrix(box.rotation_xyzw), np.array(box.center_m, np.float64))
-    moved = pose.compose(turn)
-    return Box3D(moved.vector, box.size_m, moved.quaternion_xyzw)
+    """Apply a rigid transform to a box."""
+    frame_from_box = Pose(
+        quaternion_to_matrix(box.rotation_xyzw), np.array(box.center_m, np.float64)
+    )
+    target_from_box = pose.compose(frame_from_box)
+    return Box3D(target_from_box.vector, box.size_m, target_from_box.quaternion_xyzw)
 
 
 def transform_objects(objects: Iterable[SceneObject], pose: Pose) -> tuple[SceneObject, ...]:
-    """Carry the places of objects over; the spread turns with them, R C R^T.
+    """Apply a rigid transform to the positions of objects; covariances become R C R^T.
 
-    Their depth stays the one along the optical axis of the camera.
+    Their depth stays that along the optical axis of the camera.
     """
     return tuple(
-        item if item.position is None else replace(item, position=_moved(item.position, pose))
+        item if item.position is None else replace(item, position=_position(item.position, pose))
         for item in objects
     )
 
 
-def transform_points(points: LabelledPoints, pose: Pose) -> LabelledPoints:
-    """Carry points over, in double precision."""
+def transform_points(points: LabeledPoints, pose: Pose) -> LabeledPoints:
+    """Apply a rigid transform to points, in double precision."""
     xyz = pose.apply(points.xyz_m.astype(np.float64)).astype(np.float32)
     return replace(points, xyz_m=xyz)
 
 
-def _moved(position: ObjectPosition, pose: Pose) -> ObjectPosition:
-    turn = pose.rotation
+def _position(position: ObjectPosition, pose: Pose) -> ObjectPosition:
+    rotation = pose.rotation
     return replace(
         position,
-        centroid_m=_carried(position.centroid_m, pose),
-        covariance_m2=turn @ position.covariance_m2 @ turn.T,
+        centroid_m=_point(position.centroid_m, pose),
+        covariance_m2=rotation @ position.covariance_m2 @ rotation.T,
         box=transform_box(position.box, pose),
         velocity_mps=None
         if position.velocity_mps is None
-        else _carried(position.velocity_mps, Pose(turn, np.zeros(3))),
+        else _point(position.velocity_mps, Pose(rotation, np.zeros(3))),
     )
 
 
-def _carried(point_m: Vector3, pose: Pose) -> Vector3:
+def _point(point_m: Vector3, pose: Pose) -> Vector3:
     x, y, z = pose.apply(np.array(point_m, np.float64)).tolist()
     return x, y, z

@@ -9,15 +9,15 @@ import numpy as np
 from robot_perception.core.arrays import Float64Array
 from robot_perception.core.box3d import Quaternion
 
-# Place of w in a quaternion.
+# Index of w in a quaternion.
 _W = 3
 _SMALL_SINE = 1e-6
 
 
 def matrix_to_quaternion(matrix: Float64Array) -> Quaternion:
-    """Turn an orthonormal (3, 3) float64 matrix of determinant 1 into a unit quaternion, w >= 0.
+    """Convert an orthonormal (3, 3) float64 matrix of determinant 1 to a unit quaternion, w >= 0.
 
-    Shepperd's method (1978): divides by the largest of the four.
+    Shepperd's method (1978): divides by the largest component.
     """
     m = matrix.tolist()
     trace = m[0][0] + m[1][1] + m[2][2]
@@ -37,10 +37,7 @@ def matrix_to_quaternion(matrix: Float64Array) -> Quaternion:
 
 
 def quaternion_to_matrix(rotation_xyzw: Quaternion) -> Float64Array:
-    """Turn a quaternion of any length but 0 into a (3, 3) float64 matrix.
-
-    Its columns are the turned axes.
-    """
+    """Convert a quaternion of any length but 0 to a (3, 3) float64 matrix."""
     x, y, z, w = np.array(rotation_xyzw) / math.hypot(*rotation_xyzw)
     return np.array(
         [
@@ -52,24 +49,24 @@ def quaternion_to_matrix(rotation_xyzw: Quaternion) -> Float64Array:
 
 
 def slerp(first: Quaternion, second: Quaternion, share: float) -> Quaternion:
-    """Turn evenly from one unit quaternion to another, the shorter way about.
+    """Interpolate between two unit quaternions at constant angular velocity, the shorter way.
 
-    Shoemake (1985), as tf2 does.
+    Shoemake (1985), as in tf2.
 
     Args:
-        first: where to begin.
-        second: where to end.
+        first: start.
+        second: end.
         share: 0 = first, 1 = second.
 
     """
     pairs = tuple(zip(first, second, strict=True))
     sign = -1.0 if sum(a * b for a, b in pairs) < 0 else 1.0
-    # By the chord and its complement: the arc cosine of what is nearly 1 has lost its digits.
+    # By the chord and its complement: the arc cosine is inaccurate near 1.
     chord = math.hypot(*(a - sign * b for a, b in pairs))
     angle = 2 * math.atan2(chord, math.hypot(*(a + sign * b for a, b in pairs)))
     sine = math.sin(angle)
     if sine < _SMALL_SINE:
-        # Nearly one rotation: its sine divides nothing safely, and a straight line is the arc.
+        # Nearly the same rotation: dividing by the sine is unsafe, and linear is accurate.
         weights = 1 - share, share
     else:
         weights = math.sin((1 - share) * angle) / sine, math.sin(share * angle) / sine

@@ -1,4 +1,4 @@
-"""Everything that is known of one frame."""
+"""The results of one frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robot_perception.core.detections import Detections
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
-from robot_perception.core.labelled_points import LabelledPoints
+from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import lift_image, PointCloud
@@ -25,15 +25,15 @@ from robot_perception.core.pointcloud import lift_image, PointCloud
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectPosition:
-    """Where an object is, in the optical frame of the camera.
+    """Position of an object in the optical frame of the camera.
 
     Attributes:
         depth_m: median depth of its pixels, meters along the optical axis.
         centroid_m: mean of its points, meters.
-        covariance_m2: (3, 3) float64, spread of its points about the centroid, square meters.
+        covariance_m2: (3, 3) float64, covariance of its points, square meters.
         box: tight box around its points.
-        velocity_mps: of the centroid over the ground, along the axes of the frame, meters a second;
-            None = unknown.
+        velocity_mps: velocity of the centroid over the ground, along the axes of the frame, meters
+            per second; None = unknown.
 
     """
 
@@ -44,7 +44,6 @@ class ObjectPosition:
     velocity_mps: Vector3 | None = None
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         covariance = checked(
             'covariance_m2', self.covariance_m2, (3, 3), 'float64', 'Pass the points covariance.'
         )
@@ -53,19 +52,19 @@ class ObjectPosition:
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """One object, with what is known of it; unknown is None.
+    """One object; unknown attributes are None.
 
     Attributes:
-        index: place in `Scene.detections` and `Scene.masks`; its value in the instance map is
+        index: index in `Scene.detections` and `Scene.masks`; its value in the instance map is
             index + 1.
         class_id: index in the detector's label table.
         class_name: name of the class.
         score: confidence in [0, 1].
         box_xyxy: left, top, right, bottom in pixels.
-        track_id: identity over frames.
-        position: where it is in space.
-        truncated: whether the edge of the image cuts it off.
-        occluded: whether something nearer hides a part of it.
+        track_id: identity across frames.
+        position: position in 3D.
+        truncated: whether the border of the image cuts it off.
+        occluded: whether a nearer surface hides a part of it.
 
     """
 
@@ -80,7 +79,7 @@ class SceneObject:
     occluded: bool | None = None
 
     @classmethod
-    def of(
+    def from_detections(
         cls,
         detections: Detections,
         index: int,
@@ -89,7 +88,7 @@ class SceneObject:
         truncated: bool | None = None,
         occluded: bool | None = None,
     ) -> SceneObject:
-        """Take the object at ``index`` of the detections, and what else is known of it."""
+        """Return the object at ``index`` of the detections, with the further attributes given."""
         left, top, right, bottom = detections.boxes_xyxy[index].tolist()
         tracks = detections.track_ids
         return cls(
@@ -117,23 +116,23 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """The structured result for one frame.
+    """All results of one frame.
 
-    A stage that was switched off, or skipped for this frame, leaves None: a result never comes
-    from another frame than `image`.
+    The results of a stage that was disabled, or skipped for this frame, are None: a result never
+    comes from another frame than `image`.
 
     Attributes:
-        image: the frame itself, with its stamp and coordinate frame.
-        camera: calibration of the image, None when there is none that can be trusted.
+        image: the frame, with its stamp and coordinate frame.
+        camera: calibration of the image, None without a usable one.
         features: embedding of the scene.
         depth: depth of every pixel, metric or relative, at the image's size.
-        detections: objects in the picture.
-        masks: their pixels, one mask for each detection, at the image's size.
-        objects: one entry for each detection, joined with mask, depth and place in space.
-        depth_fit: how the network's depth was brought to a sensor's meters, None when it was not.
-        ground: plane the camera stands over, None when it was not looked for or not found.
-        timing_s: seconds that each stage took, and as ``pipeline`` all together, which is less than
-            the sum where some ran side by side.
+        detections: detected objects.
+        masks: one mask for each detection, at the image's size.
+        objects: one entry for each detection, with its position in 3D.
+        depth_fit: how the network's depth was scaled to a sensor's meters, None if it was not.
+        ground: ground plane below the camera, None if not estimated or not found.
+        timing_s: seconds that each stage took, and ``pipeline`` for the whole, which is less than
+            the sum where stages ran in parallel.
 
     """
 
@@ -149,25 +148,32 @@ class Scene:
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        """Check that the parts belong together."""
         for name, part in (('depth', self.depth), ('masks', self.masks), ('camera', self.camera)):
             if part is not None and part.size_hw != self.image.size_hw:
                 raise ShapeError(
+                    'size_mismatch',
                     f'{name}: expected the size of the image {self.image.size_hw}, '
-                    f'got {part.size_hw} (rows, columns).'
+                    f'got {part.size_hw} (rows, columns).',
                 )
         count = 0 if self.detections is None else len(self.detections)
         if self.masks is not None and len(self.masks) != count:
-            raise ShapeError(f'masks: expected one for each of {count}, got {len(self.masks)}.')
+            raise ShapeError(
+                'count_mismatch',
+                f'masks: expected one for each of {count}, got {len(self.masks)}.',
+            )
         if len(self.objects) != count:
-            raise ShapeError(f'objects: expected one for each of {count}, got {len(self.objects)}')
+            raise ShapeError(
+                'count_mismatch',
+                f'objects: expected one for each of {count}, got {len(self.objects)}.',
+            )
         object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
 
     def labels(self) -> tuple[UInt32Array, UInt32Array] | None:
-        """What each pixel belongs to; None without masks.
+        """Return the class and instance of each pixel; None without masks.
 
         Returns:
-            (H, W) uint32 class id + 1 and (H, W) uint32 index in the detections + 1; 0 = background.
+            (H, W) uint32 class id + 1 and (H, W) uint32 index in the detections + 1, both 0 for
+            background.
 
         """
         if self.masks is None or self.detections is None:
@@ -178,22 +184,22 @@ class Scene:
         )
         return table[instances], instances
 
-    def object_points(self) -> LabelledPoints | None:
-        """Points of the objects' masks; None without masks, metric depth and calibration."""
+    def object_points(self) -> LabeledPoints | None:
+        """Return the points on masks; None without masks, metric depth or calibration."""
         return self._points(of_objects=True)
 
-    def background_points(self) -> LabelledPoints | None:
-        """Points of no object's mask; None likewise."""
+    def background_points(self) -> LabeledPoints | None:
+        """Return the points on no mask; None without masks, metric depth or calibration."""
         return self._points(of_objects=False)
 
-    def _points(self, *, of_objects: bool) -> LabelledPoints | None:
+    def _points(self, *, of_objects: bool) -> LabeledPoints | None:
         cloud, labels = self.cloud(), self.labels()
         if cloud is None or labels is None:
             return None
-        return LabelledPoints.of(cloud, *labels, (labels[1] > 0) == of_objects)
+        return LabeledPoints.from_cloud(cloud, *labels, (labels[1] > 0) == of_objects)
 
     def cloud(self) -> PointCloud | None:
-        """Organized point cloud, None without metric depth and calibration."""
+        """Return the organized point cloud; None without metric depth or calibration."""
         if self.camera is None or not isinstance(self.depth, MetricDepth):
             return None
         return lift_image(self.image, self.depth, self.camera)

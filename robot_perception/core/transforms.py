@@ -1,4 +1,4 @@
-"""Where one frame is in another: as it is told, and as it is remembered over time."""
+"""Stamped transforms between frames, and the history of one child frame."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from robot_perception.core.pose import Pose
 from robot_perception.core.rotation import quaternion_to_matrix, slerp
 from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
 
-# Of the squared length of a quaternion; tf2 takes as much.
+# Of the squared length of a quaternion, as in tf2.
 _UNIT_TOLERANCE = 0.01
-# Nothing on a robot is farther away, and sums and float32 still hold it.
-_FARTHEST_M = 1e12
+# Beyond any robot, and still exact enough in sums and float32.
+_MAX_TRANSLATION_M = 1e12
 
 
 def normalize_frame_id(frame_id: str) -> str:
-    """Bring a frame id to the form of tf2, which knows no leading slash."""
+    """Return the frame id without a leading slash, as tf2 has it."""
     return frame_id.removeprefix('/')
 
 
@@ -30,11 +30,11 @@ class StampedTransform:
     """The pose of a child frame in its parent at one time.
 
     Attributes:
-        parent, child: frame ids; a leading slash is taken off.
+        parent, child: frame ids; a leading slash is removed.
         stamp_ns: nanoseconds.
         translation_m: the child's origin in the parent, meters.
-        rotation_xyzw: unit quaternion from the child's axes to the parent's. One whose squared
-            length is within 0.01 of 1 is normalized.
+        rotation_xyzw: unit quaternion from the child's axes to the parent's, normalized if its
+            squared length is within 0.01 of 1.
 
     """
 
@@ -45,24 +45,27 @@ class StampedTransform:
     rotation_xyzw: Quaternion
 
     def __post_init__(self) -> None:
-        """Check once at the door, as tf2 does, so that no lookup gives nonsense."""
+        # The checks of tf2.
         parent, child = normalize_frame_id(self.parent), normalize_frame_id(self.child)
         if not parent or not child or parent == child:
             raise InputError(
+                'frame_id',
                 f'transform: expected two different frames, got parent {parent!r} and child '
-                f'{child!r}. Fix its publisher.'
+                f'{child!r}. Fix its publisher.',
             )
-        if not all(abs(part) <= _FARTHEST_M for part in self.translation_m):
+        if not all(abs(part) <= _MAX_TRANSLATION_M for part in self.translation_m):
             raise InputError(
+                'out_of_range',
                 f'transform {parent!r} -> {child!r}: expected finite meters, got translation '
-                f'{self.translation_m}. Fix its publisher.'
+                f'{self.translation_m}. Fix its publisher.',
             )
         square = sum(part * part for part in self.rotation_xyzw)
         if not abs(square - 1) < _UNIT_TOLERANCE:
             raise InputError(
+                'not_normalized',
                 f'transform {parent!r} -> {child!r}: expected a unit quaternion, got '
-                f'{self.rotation_xyzw} of length {math.sqrt(square):.6g}. Fix its publisher; no '
-                'rotation is (0, 0, 0, 1).'
+                f'{self.rotation_xyzw} of length {math.sqrt(square):.6g}. Fix its publisher; '
+                'the identity is (0, 0, 0, 1).',
             )
         norm = math.sqrt(square)
         x, y, z, w = (part / norm for part in self.rotation_xyzw)
@@ -72,13 +75,13 @@ class StampedTransform:
 
     @property
     def pose(self) -> Pose:
-        """The same as a rigid transform: parent from child."""
+        """The rigid transform parent_from_child."""
         return Pose(
             quaternion_to_matrix(self.rotation_xyzw), np.array(self.translation_m, np.float64)
         )
 
-    def towards(self, later: StampedTransform, stamp_ns: int) -> Pose:
-        """The pose between two of one parent: even motion along a line, even rotation."""
+    def interpolate(self, later: StampedTransform, stamp_ns: int) -> Pose:
+        """Return the pose at a time up to ``later``: linear translation, slerp of the rotation."""
         share = (stamp_ns - self.stamp_ns) / (later.stamp_ns - self.stamp_ns)
         start, end = np.array(self.translation_m), np.array(later.translation_m)
         turn = slerp(self.rotation_xyzw, later.rotation_xyzw, share)
@@ -86,23 +89,23 @@ class StampedTransform:
 
 
 class History:
-    """What is known of one child frame, in order of time.
+    """The transforms of one child frame, sorted by time.
 
-    A moving one keeps the transforms of the last ``cache_ns``; one that stands still keeps the
-    newest, which holds for all times.
+    A moving frame keeps the transforms of the last ``cache_ns``; a static one keeps the newest,
+    which is valid at all times.
     """
 
     __slots__ = ('_cache_ns', '_samples', '_stamps')
 
     def __init__(self, cache_ns: int | None) -> None:
-        """Start empty; None for a child that stands still."""
+        """Create an empty history; ``cache_ns`` is None for a static frame."""
         self._cache_ns = cache_ns
         self._stamps: list[int] = []
         self._samples: list[StampedTransform] = []
 
     @property
     def is_static(self) -> bool:
-        """Whether it stands still in its parent."""
+        """Whether the frame is static in its parent."""
         return self._cache_ns is None
 
     @property
@@ -111,71 +114,70 @@ class History:
         return self._stamps[-1]
 
     def insert(self, sample: StampedTransform) -> None:
-        """Keep a transform, in whatever order they come; one of the same stamp is replaced.
+        """Add a transform, in any order of time; one of the same stamp is replaced.
 
-        One that is older than the newest by more than the cache holds is the first of a time
-        that has begun anew, as in a recording that is played again: it ends what was before.
+        A transform older than the newest by more than the cache length means that time has
+        restarted, as when a recording loops: it clears the history.
         """
         stamp = sample.stamp_ns
         if self._cache_ns is None or (self._stamps and stamp < self.newest_ns - self._cache_ns):
             self._stamps, self._samples = [stamp], [sample]
             return
-        place = bisect_left(self._stamps, stamp)
-        if place < len(self._stamps) and self._stamps[place] == stamp:
-            self._samples[place] = sample
+        index = bisect_left(self._stamps, stamp)
+        if index < len(self._stamps) and self._stamps[index] == stamp:
+            self._samples[index] = sample
             return
-        self._stamps.insert(place, stamp)
-        self._samples.insert(place, sample)
+        self._stamps.insert(index, stamp)
+        self._samples.insert(index, sample)
         old = bisect_left(self._stamps, self.newest_ns - self._cache_ns)
         if old:
             del self._stamps[:old], self._samples[:old]
 
     def parent_at(self, stamp_ns: int | None) -> str:
-        """The parent at a time, or of the nearest one known; None asks for the newest."""
+        """Return the parent at the time, or at the nearest available one; None: the newest."""
         if self.is_static or stamp_ns is None:
             return self._samples[-1].parent
-        return self._samples[max(0, self._place(stamp_ns))].parent
+        return self._samples[max(0, self._index(stamp_ns))].parent
 
     def pose_at(self, stamp_ns: int) -> Pose:
-        """The pose of the child in its parent.
+        """Return the pose of the child in its parent.
 
-        Between two transforms of different parents the earlier holds.
+        Between two transforms with different parents the earlier one is valid.
 
         Raises:
-            TransformError: reason ``'too_new'`` or ``'too_old'``: outside what is known.
+            TransformError: reason ``'too_new'`` or ``'too_old'``: outside the history.
 
         """
         if self.is_static:
             return self._samples[-1].pose
         if not self._stamps[0] <= stamp_ns <= self.newest_ns:
             raise self._outside(stamp_ns)
-        place = self._place(stamp_ns)
-        sample = self._samples[place]
-        if sample.stamp_ns == stamp_ns or self._samples[place + 1].parent != sample.parent:
+        index = self._index(stamp_ns)
+        sample = self._samples[index]
+        if sample.stamp_ns == stamp_ns or self._samples[index + 1].parent != sample.parent:
             return sample.pose
-        return sample.towards(self._samples[place + 1], stamp_ns)
+        return sample.interpolate(self._samples[index + 1], stamp_ns)
 
-    def _place(self, stamp_ns: int) -> int:
-        """Index of the last transform that is not newer; -1 for none."""
+    def _index(self, stamp_ns: int) -> int:
+        """Return the index of the last transform that is not newer; -1 for none."""
         return bisect_left(self._stamps, stamp_ns + 1) - 1
 
     def _outside(self, stamp_ns: int) -> TransformError:
         first, last = self._stamps[0], self.newest_ns
         edge = f'{self._samples[-1].parent!r} -> {self._samples[-1].child!r}'
-        span = f'it is known from {format_stamp(first)} to {format_stamp(last)}'
+        span = f'the history is from {format_stamp(first)} to {format_stamp(last)}'
         if stamp_ns > last:
             return TransformError(
                 'too_new',
-                f'transform {edge}: asked for {format_stamp(stamp_ns)}, '
-                f'{(stamp_ns - last) / NANOSECONDS_PER_SECOND:.3f} s after the newest; {span}. Raise '
-                'frames.tf_wait_s, let it be published more often, or set frames.tf_policy: '
-                'latest; if the difference is large, clocks differ: set use_sim_time or '
-                'synchronize them.',
+                f'transform {edge}: requested at {format_stamp(stamp_ns)}, '
+                f'{(stamp_ns - last) / NANOSECONDS_PER_SECOND:.3f} s after the newest; {span}. '
+                'Raise frames.tf_wait_s, publish it more often, or set frames.tf_policy: latest; if '
+                'the difference is large, clocks differ: set use_sim_time or synchronize them.',
             )
         return TransformError(
             'too_old',
-            f'transform {edge}: asked for {format_stamp(stamp_ns)}, '
-            f'{(first - stamp_ns) / NANOSECONDS_PER_SECOND:.3f} s before the oldest; {span}. If it has only '
-            'begun this will pass; otherwise the image is late or of another clock: set '
-            'use_sim_time, synchronize clocks, or set frames.tf_policy: latest.',
+            f'transform {edge}: requested at {format_stamp(stamp_ns)}, '
+            f'{(first - stamp_ns) / NANOSECONDS_PER_SECOND:.3f} s before the oldest; {span}. '
+            'Shortly after the start this resolves itself; otherwise the image is late or of another '
+            'clock: set use_sim_time, synchronize clocks, or set frames.tf_policy: latest.',
         )

@@ -114,7 +114,7 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
         detections=detections,
         masks=masks,
         objects=tuple(
-            SceneObject.of(
+            SceneObject.from_detections(
                 detections,
                 index,
                 _position(places.get(item.id), depth.meters[masks.pixels[index]]),

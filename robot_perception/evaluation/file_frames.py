@@ -176,7 +176,9 @@ def _have_masks(objects: Sequence[CocoObject]) -> bool:
 
 
 def _objects(detections: Detections) -> tuple[SceneObject, ...]:
-    return tuple(SceneObject.of(detections, place, None) for place in range(len(detections)))
+    return tuple(
+        SceneObject.from_detections(detections, place, None) for place in range(len(detections))
+    )
 
 
 def _masks(objects: Sequence[CocoObject], size_hw: tuple[int, int]) -> Masks:

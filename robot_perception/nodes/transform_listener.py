@@ -122,6 +122,6 @@ class TransformListener:
                     return self._buffer.lookup(target, source, stamp_ns)
                 except TransformError as error:
                     left_s = end_s - time.monotonic()
-                    if self._closed or left_s <= 0 or not error.may_come:
+                    if self._closed or left_s <= 0 or not error.is_transient:
                         raise
                 self._arrived.wait(left_s)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
 from robot_perception.core import (
-    LabelledPoints,
+    LabeledPoints,
     MetricDepth,
     Pose,
     Scene,
@@ -143,7 +143,7 @@ def _background_points(frame: Published) -> Message:
     return _listed(frame, points)
 
 
-def _listed(frame: Published, points: LabelledPoints | None) -> Message:
+def _listed(frame: Published, points: LabeledPoints | None) -> Message:
     if points is None:
         return None
     limits = frame.config.points
@@ -152,7 +152,7 @@ def _listed(frame: Published, points: LabelledPoints | None) -> Message:
     if frame.pose is not None:
         points = transform_points(points, frame.pose)
     if limits.voxel_m:
-        points = points.thinned(limits.voxel_m)
+        points = points.voxel_downsample(limits.voxel_m)
     return conversions.point_list_message(frame.factory, frame.placed_header(), points)
 
 

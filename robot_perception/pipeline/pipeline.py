@@ -386,7 +386,7 @@ def _objects(
     if masks is not None:
         sights = sights_of(masks, depth)
     return tuple(
-        SceneObject.of(
+        SceneObject.from_detections(
             detections,
             index,
             position,

@@ -78,7 +78,7 @@ class WorldFrame:
         found = self.detections
         points = self._points()
         return tuple(
-            SceneObject.of(
+            SceneObject.from_detections(
                 found,
                 index,
                 _position(points[self.instances == index + 1], self.boxes_3d[index]),

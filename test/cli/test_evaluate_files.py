@@ -41,7 +41,7 @@ def perfect(truth):
     scores = np.linspace(0.9, 0.6, len(truth.detections), dtype=np.float32)
     detections = replace(truth.detections, scores=scores)
     objects = tuple(
-        SceneObject.of(detections, place, item.position)
+        SceneObject.from_detections(detections, place, item.position)
         for place, item in enumerate(truth.objects)
     )
     return Scene(

@@ -10,7 +10,7 @@ from robot_perception.conversions import (
     labelled_cloud_message,
     point_list_message,
 )
-from robot_perception.core import LabelledPoints, PointCloud
+from robot_perception.core import LabeledPoints, PointCloud
 
 RNG = np.random.default_rng(4)
 
@@ -100,7 +100,7 @@ def test_labels_and_instances_are_fields_of_their_own(factory, header, on_the_wi
 def test_lists_of_points_are_dense_and_of_one_row(factory, header, on_the_wire, count):
     xyz = RNG.normal(size=(count, 3)).astype(np.float32)
     numbers = np.arange(count, dtype=np.uint32)
-    points = LabelledPoints(xyz, np.zeros((count, 3), np.uint8), numbers, numbers + 1)
+    points = LabeledPoints(xyz, np.zeros((count, 3), np.uint8), numbers, numbers + 1)
     message = on_the_wire(point_list_message(factory, header, points))
     assert (message.height, message.width, message.is_dense) == (1, count, True)
     assert len(message.data) == 24 * count

@@ -309,7 +309,7 @@ DAMAGE = [
     (lose_centroid, ConversionError, r'bbox_3d: expected a centroid and its 9 .*got \(0, 9\)'),
     (lose_covariance, ConversionError, r'bbox_3d: .* covariances beside it, got \(1, 0\)'),
     (turn_box, InputError, r'rotation_xyzw: expected a unit quaternion, got length 0.5'),
-    (flip_box, InputError, r'boxes_xyxy: expected left <= right .*got a box turned inside out'),
+    (flip_box, InputError, r'boxes_xyxy: expected left <= right .*got swapped corners'),
     (raise_score, InputError, r'scores: expected values in \[0, 1\], got values outside'),
     (zero_calibration, CalibrationError, r'K: expected a focal length, got fx=0.0, fy=0.0'),
     (other_camera, InputError, r'camera: expected the size of the image \(48, 64\), got \(48, 65'),

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core import CameraModel
 from robot_perception.core.errors import CalibrationError
@@ -18,7 +19,7 @@ LENSES = [
     ('rational_polynomial', (0.5, -0.3, 0.0005, -0.0003, 0.05, 0.8, -0.2, 0.02)),
     ('equidistant', (-0.02, 0.005, -0.003, 0.001)),
 ]
-# Wide lenses: focal length and coefficients; the corners are seen 60 to 84 degrees from the axis.
+# Wide lenses: focal length and coefficients; the corners are 60 to 84 degrees from the axis.
 WIDE = [
     (200.0, 'plumb_bob', (-0.4, 0.15, 0.0, 0.0)),
     (200.0, 'plumb_bob', (-0.28, 0.07, 0.001, -0.0005, 0.01)),
@@ -26,7 +27,7 @@ WIDE = [
     (200.0, 'rational_polynomial', (22.0, 10.0, 0.0, 0.0, 0.4, 22.0, 18.0, 2.5)),
     (300.0, 'equidistant', (-0.02, 0.005, -0.003, 0.001)),
 ]
-# Lenses whose polynomial folds within the picture.
+# Lenses whose polynomial folds within the image.
 FOLDING = [
     (300.0, (-0.5, 0.0, 0.0, 0.0)),
     (300.0, (-0.35, 0.12, 0.0, 0.0, -0.02)),
@@ -81,25 +82,25 @@ def test_every_pixel_of_a_wide_lens_round_trips(focal, model, coefficients):
 
 
 @pytest.mark.parametrize(('focal', 'coefficients'), FOLDING)
-def test_beyond_its_fold_a_lens_sees_nothing(focal, coefficients):
-    """Other rays end in these pixels too, some from the other side of the axis."""
+def test_pixels_beyond_the_fold_have_no_ray(focal, coefficients):
+    """Other rays map to these pixels too, some from the other side of the axis."""
     k1, k2, _, _, k3 = (*coefficients, 0.0)[:5]
     radii = np.linspace(0, 3, 300_001)
-    bent = radii * (1 + k1 * radii**2 + k2 * radii**4 + k3 * radii**6)
-    fold = np.flatnonzero(np.diff(bent) < 0)[0]
+    distorted = radii * (1 + k1 * radii**2 + k2 * radii**4 + k3 * radii**6)
+    fold = np.flatnonzero(np.diff(distorted) < 0)[0]
     camera = CameraModel(SIZE_HW, focal, focal, 320.0, 240.0, 'plumb_bob', coefficients)
     pixels = pixel_grid()
     rays = camera.unproject(pixels)
-    away = (pixels - (320.0, 240.0)) / focal
-    radius = np.linalg.norm(away, axis=-1)
+    offset = (pixels - (320.0, 240.0)) / focal
+    radius = np.linalg.norm(offset, axis=-1)
     known = np.isfinite(rays).all(axis=-1)
     assert 0.005 < (~known).mean() < 0.8
-    inside = radius < bent[fold] - 1e-4
+    inside = radius < distorted[fold] - 1e-4
     assert known[inside].all()
-    assert not known[radius > bent[fold] + 1e-4].any()
-    expected = np.interp(radius[inside], bent[: fold + 1], radii[: fold + 1])
+    assert not known[radius > distorted[fold] + 1e-4].any()
+    expected = np.interp(radius[inside], distorted[: fold + 1], radii[: fold + 1])
     np.testing.assert_allclose(
-        rays[inside] * radius[inside][:, None], away[inside] * expected[:, None], atol=1e-6
+        rays[inside] * radius[inside][:, None], offset[inside] * expected[:, None], atol=1e-6
     )
 
 
@@ -109,14 +110,14 @@ def test_pinhole_rays_are_the_closed_form():
     assert rays[240, 320] == pytest.approx(((320 - 320.5) / 500, (240 - 240.25) / 510), abs=1e-7)
 
 
-def test_rays_are_computed_once_and_cannot_be_changed():
+def test_rays_are_cached_and_read_only():
     camera = camera_with('none', ())
     assert camera.rays() is camera_with('none', ()).rays()
     with pytest.raises(ValueError, match='read-only'):
         camera.rays()[0, 0, 0] = 1
 
 
-def test_a_pixel_the_lens_never_saw_has_no_ray():
+def test_a_pixel_outside_the_range_of_the_lens_has_no_ray():
     # r (1 - 0.5 r^2) has its largest value 0.544 at r = 0.816: nothing lies further out.
     camera = CameraModel((1, 3), 1.0, 1.0, 0.0, 0.0, 'plumb_bob', (-0.5, 0.0, 0.0, 0.0))
     rays = camera.unproject(np.array([[0.5, 0.0], [0.6, 0.0]]))
@@ -131,40 +132,34 @@ def test_points_behind_the_camera_have_no_pixel():
 
 @given(hfov=st.floats(10, 150), width=st.integers(2, 4000))
 @settings(deadline=None)
-def test_nominal_camera_sees_the_asked_angle(hfov, width):
+def test_nominal_camera_has_the_field_of_view(hfov, width):
     camera = CameraModel.nominal((4, width), hfov)
     edges = camera.unproject(np.array([[-0.5, 1.5], [width - 0.5, 1.5]]))
-    seen = np.degrees(np.arctan(edges[1, 0]) - np.arctan(edges[0, 0]))
-    assert seen == pytest.approx(hfov, abs=1e-6)
+    angle = np.degrees(np.arctan(edges[1, 0]) - np.arctan(edges[0, 0]))
+    assert angle == pytest.approx(hfov, abs=1e-6)
 
 
 @pytest.mark.parametrize(
-    ('changes', 'reason', 'message'),
+    ('changes', 'reason'),
     [
-        ({'fx': 0.0}, 'focal_length', 'fx=0.0'),
-        ({'fy': float('nan')}, 'focal_length', 'Calibrate the camera'),
-        ({'cx': float('inf')}, 'focal_length', 'expected finite intrinsics'),
-        ({'size_hw': (0, 4)}, 'size', 'at least one pixel'),
-        ({'distortion_model': 'thin_prism'}, 'distortion_model', "got 'thin_prism'"),
-        (
-            {'distortion_model': 'plumb_bob', 'distortion': (1.0,)},
-            'distortion_coefficients',
-            '4 or 5',
-        ),
+        ({'fx': 0.0}, 'focal_length'),
+        ({'fy': float('nan')}, 'focal_length'),
+        ({'cx': float('inf')}, 'focal_length'),
+        ({'size_hw': (0, 4)}, 'size'),
+        ({'distortion_model': 'thin_prism'}, 'distortion_model'),
+        ({'distortion_model': 'plumb_bob', 'distortion': (1.0,)}, 'distortion_coefficients'),
         (
             {'distortion_model': 'equidistant', 'distortion': (0.0, 0.0, 0.0, float('nan'))},
             'distortion_coefficients',
-            'expected finite',
         ),
     ],
 )
-def test_a_bad_calibration_is_named(changes, reason, message):
-    with pytest.raises(CalibrationError, match=message) as caught:
+def test_rejected_calibrations(changes, reason):
+    with raises(CalibrationError, reason):
         CameraModel(**{'size_hw': (4, 4), **PINHOLE, **changes})
-    assert caught.value.reason == reason
 
 
 @pytest.mark.parametrize('hfov', [0.0, 180.0, -3.0, float('nan')])
-def test_an_impossible_field_of_view_is_refused(hfov):
-    with pytest.raises(CalibrationError, match='above 0 and below 180'):
+def test_rejected_fields_of_view(hfov):
+    with raises(CalibrationError, 'hfov'):
         CameraModel.nominal((4, 4), hfov)

@@ -1,7 +1,8 @@
-"""Depth of one camera as another sees it, against worlds whose depth is known from both."""
+"""Registration of depth, against synthetic scenes with ground truth for both cameras."""
 
 import numpy as np
 import pytest
+from reasons import raises
 
 pytest.importorskip('open3d')
 
@@ -14,47 +15,47 @@ from robot_perception.world.raycast import RayCaster
 from robot_perception.world.stage import set_stage
 
 DEPTH_CAMERA = CameraModel.nominal((240, 320), 75.0)
-# Six centimetres to the side and turned by two degrees, as on a camera with two eyes.
+# Six centimeters apart and rotated by two degrees, as in an RGB-D camera.
 APART = Pose(rotation_about(1, 0.03) @ rotation_about(0, -0.02), np.array([0.06, 0.01, 0.005]))
 PLUMB_BOB = ('plumb_bob', (0.1, -0.2, 0.001, 0.002, 0.05))
 CAMERAS = {
     'finer': CameraModel.nominal((480, 640), 62.0),
     'equal': CameraModel.nominal((240, 320), 62.0),
     'coarser': CameraModel.nominal((120, 160), 62.0),
-    'bent': CameraModel((360, 480), 420, 420, 240, 180, *PLUMB_BOB),
-    # At this lens the polynomial folds back into the picture what lies far outside.
+    'distorted': CameraModel((360, 480), 420, 420, 240, 180, *PLUMB_BOB),
+    # The polynomial of this lens folds points far outside back into the image.
     'folding': CameraModel((240, 320), 300, 300, 160, 120, 'plumb_bob', (-0.45, 0.12, 0, 0, 0)),
     'fisheye': CameraModel((240, 320), 160, 160, 160, 120, 'equidistant', (0.02, 0.01, 0, 0)),
 }
 
 
-def seen(caster, camera, pose):
+def render_depth(caster, camera, pose):
     hits, _ = look(caster, View(camera, pose))
     return MetricDepth.from_meters(hits.reach.reshape(camera.size_hw))
 
 
 @pytest.fixture(scope='module', params=[3, 4])
 def world(request):
-    """Rays of a scene, and where the depth camera stands in it."""
+    """Return a ray caster of a scene, and the pose of the depth camera in it."""
     stage = set_stage(request.param)
     return RayCaster(stage.things, smooth=0), stage.way.pose(0.0)
 
 
 @pytest.mark.parametrize('name', CAMERAS)
 @pytest.mark.parametrize('roll', [0.0, 0.6])
-def test_it_is_what_the_other_camera_would_have_measured(world, name, roll):
+def test_registered_depth_is_what_the_other_camera_would_measure(world, name, roll):
     caster, pose = world
     camera = CAMERAS[name]
     apart = APART.compose(Pose(rotation_about(2, roll), np.zeros(3)))
-    depth = seen(caster, DEPTH_CAMERA, pose)
-    truth = seen(caster, camera, pose.compose(apart)).meters.astype(np.float64)
+    depth = render_depth(caster, DEPTH_CAMERA, pose)
+    truth = render_depth(caster, camera, pose.compose(apart)).meters.astype(np.float64)
     found = register_depth(depth, DEPTH_CAMERA, camera, apart.inverse()).meters
     known = np.isfinite(found)
     error = np.abs(found / truth - 1)[known]
     assert np.median(error) < 1e-3
-    # What is wrong are rims, where a pixel shows two surfaces: more of a coarse picture.
+    # Errors remain at silhouettes, where a pixel covers two surfaces: more in a coarse image.
     assert np.mean(~(error < 0.02)) < (0.06 if name == 'coarser' else 0.035)
-    # What both cameras see is known, but for rims.
+    # Surfaces visible to both cameras are registered, except at silhouettes.
     rays = camera.rays().astype(np.float64)
     points = np.concatenate([rays, np.ones((*camera.size_hw, 1))], axis=-1) * truth[..., None]
     there = apart.apply(points)
@@ -67,9 +68,9 @@ def test_it_is_what_the_other_camera_would_have_measured(world, name, roll):
     assert known[both].mean() > 0.93
 
 
-def test_in_its_own_place_it_changes_by_what_half_a_pixel_sees_at_most():
+def test_registration_to_the_same_camera_changes_little():
     caster, pose = _scene()
-    depth = seen(caster, DEPTH_CAMERA, pose)
+    depth = render_depth(caster, DEPTH_CAMERA, pose)
     again = register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, Pose.identity())
     np.testing.assert_allclose(again.meters, depth.meters, rtol=0.02)
     assert np.nanmedian(np.abs(again.meters / depth.meters - 1)) < 5e-4
@@ -80,7 +81,7 @@ def _scene():
     return RayCaster(stage.things, smooth=0), stage.way.pose(0.0)
 
 
-def test_the_nearer_surface_hides_the_farther():
+def test_the_nearer_surface_occludes_the_farther():
     """A plate at 1 m before a wall at 3 m, from 20 cm to the side."""
     meters = np.full(DEPTH_CAMERA.size_hw, 3.0, np.float32)
     meters[80:160, 100:220] = 1.0
@@ -88,17 +89,17 @@ def test_the_nearer_surface_hides_the_farther():
     camera = CameraModel.nominal((480, 640), 75.0)
     found = register_depth(MetricDepth(meters), DEPTH_CAMERA, camera, aside).meters
     assert set(np.unique(np.round(found[np.isfinite(found)], 5)).tolist()) == {1.0, 3.0}
-    # The plate is moved by f x 0.2 m / 1 m, and is whole.
+    # The plate is shifted by f x 0.2 m / 1 m, without holes.
     shift = camera.fx * 0.2
     left, right = 2 * 100 + 1 - shift, 2 * 219 - shift
     assert np.all(found[164:316, round(left) + 1 : round(right)] == 1.0)
-    # Beside it lies what the depth camera could not see; nobody knows what is there.
+    # Beside it is the area occluded from the depth camera, which stays unknown.
     shadow = found[200, round(right) + 3 : round(right + shift * 2 / 3) - 3]
     assert len(shadow) > 20
     assert np.isnan(shadow).all()
 
 
-def test_holes_stay_open():
+def test_holes_are_not_filled():
     meters = np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32)
     meters[100:110, 150:165] = np.nan
     camera = CameraModel.nominal((480, 640), 75.0)
@@ -108,7 +109,7 @@ def test_holes_stay_open():
     assert not unknown[20:196, 20:620].any()
 
 
-def test_what_lies_behind_the_camera_is_not_seen():
+def test_points_behind_the_camera_are_ignored():
     depth = MetricDepth(np.full(DEPTH_CAMERA.size_hw, 2.0, np.float32))
     behind = Pose(rotation_about(1, np.pi), np.zeros(3))
     found = register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, behind)
@@ -122,7 +123,7 @@ def test_unknown_depth_stays_unknown():
     assert np.isnan(found.meters).all()
 
 
-def test_a_calibration_of_another_size_is_refused():
+def test_a_calibration_of_another_size_is_rejected():
     depth = MetricDepth(np.ones((10, 10), np.float32))
-    with pytest.raises(ShapeError, match='the CameraInfo beside the depth'):
+    with raises(ShapeError, 'size_mismatch'):
         register_depth(depth, DEPTH_CAMERA, DEPTH_CAMERA, Pose.identity())

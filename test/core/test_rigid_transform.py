@@ -1,4 +1,4 @@
-"""Places said in another frame: shape, place and spread stay right, whatever the turn."""
+"""Rigid transforms of boxes, objects and points, against scipy."""
 
 from itertools import product
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from robot_perception.core import Box3D, LabelledPoints, ObjectPosition, Pose, SceneObject
+from robot_perception.core import Box3D, LabeledPoints, ObjectPosition, Pose, SceneObject
 from robot_perception.core.rigid_transform import (
     transform_box,
     transform_objects,
@@ -36,7 +36,7 @@ def corners(box):
 
 @settings(deadline=None, max_examples=100)
 @given(POSES)
-def test_a_box_is_where_its_corners_are(pose):
+def test_a_transformed_box_has_the_transformed_corners(pose):
     moved = transform_box(BOX, pose)
     np.testing.assert_allclose(corners(moved), pose.apply(corners(BOX)), atol=1e-9)
     assert moved.size_m == BOX.size_m
@@ -44,26 +44,26 @@ def test_a_box_is_where_its_corners_are(pose):
 
 @settings(deadline=None, max_examples=50)
 @given(POSES)
-def test_an_object_moves_with_its_points(pose):
+def test_a_transformed_object_matches_its_transformed_points(pose):
     points = np.random.default_rng(0).normal(size=(200, 3)) * (0.3, 0.1, 0.02) + (0, 0, 2)
 
-    def described(cloud):
+    def position_of(cloud):
         x, y, z = cloud.mean(axis=0).tolist()
         away = cloud - (x, y, z)
         return ObjectPosition(2.0, (x, y, z), away.T @ away / len(cloud), BOX)
 
-    seen = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=described(points))
+    seen = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=position_of(points))
     unplaced = SceneObject(1, 1, 'cup', 0.5, (0, 0, 1, 1))
     moved, still = transform_objects((seen, unplaced), pose)
-    expected = described(pose.apply(points))
+    expected = position_of(pose.apply(points))
     assert still is unplaced
     assert moved.position.depth_m == 2.0
     assert moved.position.centroid_m == pytest.approx(expected.centroid_m)
     np.testing.assert_allclose(moved.position.covariance_m2, expected.covariance_m2, atol=1e-12)
 
 
-def test_points_move_and_keep_what_they_are():
-    points = LabelledPoints(
+def test_points_keep_colors_and_labels():
+    points = LabeledPoints(
         np.array([[1, 2, 3], [0, 0, 1]], np.float32),
         np.array([[1, 2, 3], [4, 5, 6]], np.uint8),
         np.array([1, 0], np.uint32),

@@ -176,12 +176,12 @@ def test_without_tf_results_stay_in_the_optical_frame_and_diagnostics_say_why(gr
     assert robot.frames_heard(1) == [FRAME_ID]
     level, text, _ = graph.statuses()['tf']
     assert level == WARN
-    assert "instead of 'map': frame 'map': expected one that TF tells of" in text
+    assert "instead of 'map': frame 'map': expected one of those in TF" in text
     assert 'base_link' in text
     robot.drive(4)
     robot.see(5)
     level, text, _ = graph.statuses()['tf']
-    assert (level, "'map' -> 'base_link': asked for 5.000000 s" in text) == (WARN, True)
+    assert (level, "'map' -> 'base_link': requested at 5.000000 s" in text) == (WARN, True)
     robot.drive(6)
     robot.see(5.5)
     assert robot.frames_heard(3) == [FRAME_ID, FRAME_ID, 'map']
@@ -340,7 +340,7 @@ class TestSensorDepth:
         ('missing', 'message'),
         [
             ('info', 'no CameraInfo of the depth camera has come on /depth/camera_info'),
-            ('joined', f'frame {DEPTH_FRAME!r}: expected one that TF tells of'),
+            ('joined', f'frame {DEPTH_FRAME!r}: expected one of those in TF'),
         ],
     )
     def test_or_refused_with_the_setting_of_the_driver(self, graph, missing, message):

@@ -88,7 +88,7 @@ def scene_of(depth, up):
     masks = Masks(mask[None], one)
     (place,) = lift_objects(found, masks, depth, CAMERA, None if up is None else np.array(up))
     image = Image(np.zeros((*CAMERA.size_hw, 3), np.uint8), STAMP_NS, OPTICAL)
-    objects = (SceneObject.of(found, 0, place),)
+    objects = (SceneObject.from_detections(found, 0, place),)
     return Scene(image, CAMERA, depth=depth, detections=found, masks=masks, objects=objects)
 
 
@@ -211,7 +211,7 @@ class TestMissing:
         assert (placement.frame_id, placement.pose) == (OPTICAL, None)
         assert placement.up == pytest.approx(self.POSE.rotation[2])
         assert placement.problem.startswith(
-            f"3D results stay in {OPTICAL!r} instead of 'odom': frame 'odom': expected one that TF"
+            f"3D results stay in {OPTICAL!r} instead of 'odom': frame 'odom': expected one of"
         )
 
     def test_unknown_gravity_leaves_boxes_as_they_are(self):

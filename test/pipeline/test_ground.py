@@ -8,7 +8,7 @@ import pytest
 from robot_perception.core import (
     CameraModel,
     Image,
-    LabelledPoints,
+    LabeledPoints,
     MetricDepth,
     Plane,
     RelativeDepth,
@@ -128,7 +128,7 @@ def test_removing_the_ground_leaves_what_stands_on_it(rendered):
     points = np.dstack([frame.camera.rays(), np.ones((480, 640), np.float32)])
     points = (points * frame.depth.meters[..., None]).astype(np.float32)
     known = np.isfinite(points[..., 2])
-    background = LabelledPoints(
+    background = LabeledPoints(
         points[known],
         scene.image.rgb[known],
         np.zeros(np.count_nonzero(known), np.uint32),

@@ -1,4 +1,4 @@
-"""Points that know which object they belong to."""
+"""Points with class and instance labels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from robot_perception.core.errors import InputError
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 
-# Cells of a grid that 64 bits can number.
-_MOST_CELLS = 2**63 - 1
+# Cells of a grid that an int64 can number.
+_MAX_CELLS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledPoints:
-    """A list of points, all of them known.
+class LabeledPoints:
+    """An unordered list of valid points.
 
     Attributes:
         xyz_m: (N, 3) float32, finite, meters in the optical frame.
@@ -40,7 +40,6 @@ class LabelledPoints:
     instances: UInt32Array
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         xyz = checked('xyz_m', self.xyz_m, (None, 3), np.float32, 'Pass one row per point.')
         remedy = f'Pass one for each of the {len(xyz)} points.'
         object.__setattr__(self, 'xyz_m', xyz)
@@ -53,58 +52,60 @@ class LabelledPoints:
                 self, name, checked(name, getattr(self, name), shape, dtype, remedy)
             )
         if not np.isfinite(xyz).all():
-            raise InputError('xyz_m: expected finite meters, got NaN or infinity. Drop them.')
+            raise InputError(
+                'not_finite', 'xyz_m: expected finite meters, got NaN or infinity. Drop them.'
+            )
 
     @classmethod
-    def of(
+    def from_cloud(
         cls, cloud: PointCloud, labels: UInt32Array, instances: UInt32Array, where: BoolArray
-    ) -> LabelledPoints:
-        """Take the known points of a cloud at some pixels.
+    ) -> LabeledPoints:
+        """Select the valid points of a cloud at some pixels.
 
         Args:
             cloud: one point for each pixel.
             labels: (H, W) uint32, as above.
             instances: (H, W) uint32, as above.
-            where: (H, W) bool, pixels that are wanted.
+            where: (H, W) bool, pixels to select.
 
         """
-        places = np.flatnonzero(np.isfinite(cloud.xyz_m[..., 2]) & where)
+        indices = np.flatnonzero(np.isfinite(cloud.xyz_m[..., 2]) & where)
         return cls(
-            cloud.xyz_m.reshape(-1, 3)[places],
-            cloud.rgb.reshape(-1, 3)[places],
-            labels.reshape(-1)[places],
-            instances.reshape(-1)[places],
+            cloud.xyz_m.reshape(-1, 3)[indices],
+            cloud.rgb.reshape(-1, 3)[indices],
+            labels.reshape(-1)[indices],
+            instances.reshape(-1)[indices],
         )
 
     def __len__(self) -> int:
-        """Count of points."""
+        """Return the number of points."""
         return len(self.xyz_m)
 
-    def within(self, range_m: float) -> LabelledPoints:
-        """Keep the points at most ``range_m`` from the camera."""
+    def within(self, range_m: float) -> LabeledPoints:
+        """Return the points at most ``range_m`` from the camera."""
         squares = np.einsum('ij,ij->i', self.xyz_m, self.xyz_m)
         return self._select(squares <= range_m**2)
 
-    def above(self, ground: Plane, height_m: float) -> LabelledPoints:
-        """Keep the points more than ``height_m`` above the ground."""
+    def above(self, ground: Plane, height_m: float) -> LabeledPoints:
+        """Return the points more than ``height_m`` above the ground."""
         return self._select(ground.heights_m(self.xyz_m) > height_m)
 
-    def thinned(self, voxel_m: float) -> LabelledPoints:
-        """Keep one point, the first, of each object in each cube of a grid with sides ``voxel_m``."""
+    def voxel_downsample(self, voxel_m: float) -> LabeledPoints:
+        """Return the first point of each instance in each voxel of side length ``voxel_m``."""
         cells = np.floor(self.xyz_m / np.float32(voxel_m)).astype(np.int64)
         keys = np.concatenate([cells, self.instances[:, None].astype(np.int64)], axis=1)
         if not len(keys):
             return self
-        # One number for each cell, so that sorting is cheap.
+        # One number for each cell makes sorting cheap.
         code = np.zeros(len(keys), np.int64)
         for column in (keys - keys.min(axis=0)).T:
             span = int(column.max()) + 1
-            if (int(code.max()) + 1) * span > _MOST_CELLS:
+            if (int(code.max()) + 1) * span > _MAX_CELLS:
                 code = np.unique(code, return_inverse=True)[1]
             code = code * span + column
         return self._select(np.sort(np.unique(code, return_index=True)[1]))
 
-    def _select(self, which: AnyArray) -> LabelledPoints:
-        return LabelledPoints(
-            self.xyz_m[which], self.rgb[which], self.labels[which], self.instances[which]
+    def _select(self, index: AnyArray) -> LabeledPoints:
+        return LabeledPoints(
+            self.xyz_m[index], self.rgb[index], self.labels[index], self.instances[index]
         )
