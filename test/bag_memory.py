@@ -18,7 +18,7 @@ from bags import BEGIN_NS, CAMERA_INFO, COMPRESSED_IMAGE, compressed_image, IMAG
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.processing import process_bags
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.memory import keep_freed_memory
+from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.messages import camera_info, color_image
 from robot_perception.world import sequence

@@ -17,7 +17,7 @@ from robot_perception.pipeline import (
     MarkerMemory,
     OUTPUTS,
     PerceptionPipeline,
-    read_picture,
+    read_image,
 )
 from robot_perception.sources import (
     is_bag,
@@ -61,7 +61,7 @@ def scenes_of(
     """
     path = Path(spec).expanduser()
     if path.is_file() and is_picture(path):
-        image = read_picture(path)
+        image = read_image(path)
         yield pipeline().process(image, CameraModel.nominal(image.size_hw, hfov_deg))
         return
     bag = path.exists() and is_bag(path)

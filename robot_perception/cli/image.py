@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import CameraModel, ConfigError, PerceptionError, Scene
-from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_picture
+from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_image
 from robot_perception.viewer import scene_to_dict, write_scene
 
 _EXIT_PARTLY = 3
@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _see(pipeline: PerceptionPipeline, file: str, hfov_deg: float) -> Scene:
-    image = read_picture(file)
+    image = read_image(file)
     return pipeline.process(image, CameraModel.nominal(image.size_hw, hfov_deg))
 
 

@@ -18,7 +18,7 @@ from robot_perception.evaluation.comparison import (
 )
 from robot_perception.evaluation.frame_difference import frame_difference, FrameDifference
 from robot_perception.evaluation.pairing import pair_by_stamp
-from robot_perception.pipeline import PIPELINE, seconds_of_pipeline, STAGES
+from robot_perception.pipeline import PIPELINE, pipeline_seconds, STAGES
 
 _MILLISECONDS = 1e3
 
@@ -154,4 +154,4 @@ def _whole(timing_s: Mapping[str, float]) -> float:
     around = sum(
         seconds for stage, seconds in timing_s.items() if stage not in {*STAGES, PIPELINE}
     )
-    return seconds_of_pipeline(timing_s) + around
+    return pipeline_seconds(timing_s) + around

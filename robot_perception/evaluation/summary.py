@@ -23,7 +23,7 @@ from robot_perception.evaluation.resampling import FrameValues, Resampling
 from robot_perception.evaluation.rows import make_row, mean, Values
 from robot_perception.evaluation.scene_type import nearest_agree
 from robot_perception.evaluation.tracking import tracking_figures
-from robot_perception.pipeline import seconds_of_pipeline
+from robot_perception.pipeline import pipeline_seconds
 
 _MILLISECONDS = 1e3
 _MEDIAN, _NINETIETH = 50, 90
@@ -220,7 +220,7 @@ def _timing_rows(
             higher_is_better=False,
         )
     median_s = FrameValues(
-        (seconds_of_pipeline(one),) if one else () for one in timings_s
+        (pipeline_seconds(one),) if one else () for one in timings_s
     ).percentile(_MEDIAN)
 
     def rate(weights: Int64Array) -> Float64Array:

@@ -7,10 +7,10 @@ from robot_perception.pipeline.depth_history import DepthHistory
 from robot_perception.pipeline.frame_processor import FrameProcessor, Processed
 from robot_perception.pipeline.frame_timer import FrameTimer
 from robot_perception.pipeline.frames import place_image, Placement, TransformLookup
+from robot_perception.pipeline.image_file import read_image
 from robot_perception.pipeline.lifting import lift_objects
-from robot_perception.pipeline.memory import keep_freed_memory
+from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
-from robot_perception.pipeline.outline import sights_of
 from robot_perception.pipeline.outputs import (
     LABEL_INFO,
     LABEL_INFO_TYPE,
@@ -21,17 +21,17 @@ from robot_perception.pipeline.outputs import (
     TIMING,
 )
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
-from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.sensor_depth import DepthCamera
 from robot_perception.pipeline.timing import (
     PIPELINE,
-    seconds_of_pipeline,
+    pipeline_seconds,
     STAGES,
     StageTiming,
     Stopwatch,
     TimingWindow,
 )
+from robot_perception.pipeline.visibility import measure_visibility
 
 __all__ = [
     'LABEL_INFO',
@@ -66,9 +66,9 @@ __all__ = [
     'keep_freed_memory',
     'lift_objects',
     'load_networks',
+    'measure_visibility',
     'parameter',
+    'pipeline_seconds',
     'place_image',
-    'read_picture',
-    'seconds_of_pipeline',
-    'sights_of',
+    'read_image',
 ]

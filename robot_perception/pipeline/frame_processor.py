@@ -96,13 +96,13 @@ class FrameProcessor:
         """
         return {
             'last_stamp_ns': self._last_stamp_ns,
-            'pipeline': self._pipeline.memory(),
+            'pipeline': self._pipeline.state_dict(),
         }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Go on from what `memory` gave."""
         self._last_stamp_ns = memory['last_stamp_ns']
-        self._pipeline.remember(memory['pipeline'])
+        self._pipeline.load_state_dict(memory['pipeline'])
 
     def process(
         self,

@@ -1,4 +1,4 @@
-"""Depth of a network brought to the metres of a sensor, and the holes of the sensor filled by it."""
+"""Scaling of network depth to sensor depth, and filling of the sensor's holes with it."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from robot_perception.core import (
     scale_to_meters,
 )
 
-# Fewer pixels that both know say too little.
-_LEAST_PIXELS = 200
-# A fit looks at no more pixels than these, spread evenly over the image.
-_MOST_PIXELS = 20000
+# Least pixels known to both for a fit.
+_MIN_PIXELS = 200
+# Most pixels used in a fit, spread evenly over the image.
+_MAX_PIXELS = 20000
 _ROUNDS = 10
-# Median absolute deviation to standard deviation, for a normal distribution; and how many of these
-# a pixel may be off before it counts less (Huber) or not at all.
+# Median absolute deviation to standard deviation of a normal distribution; standard deviations
+# beyond which a pixel is weighted less (Huber) or ignored.
 _MAD_TO_SIGMA, _HUBER, _OUTLIER = 1.4826, 1.345, 4.0
-_LEAST_SIGMA = 1e-3
-# Share that a new fit has in the one in force; its noise of a frame fades within about ten frames.
-_NEWNESS = 0.3
-# The correction near holes is looked up on cells of this many pixels, within wider and wider
-# neighbourhoods (cells) until one holds pixels of the sensor.
+_MIN_SIGMA = 1e-3
+# Weight of a new fit in the moving average; the noise of one frame fades within about ten frames.
+_GAIN = 0.3
+# Ratios are interpolated on cells of this many pixels, with Gaussian kernels of these standard
+# deviations (cells), the narrowest first.
 _CELL = 8
-_REACHES = (1.5, 4.0, 12.0)
+_KERNEL_SIGMAS = (1.5, 4.0, 12.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ class _Line:
 
 
 class DepthFusion:
-    """Fits each frame's depth to the sensor, and remembers the fit for the next.
+    """Fits the depth of each frame to the sensor, and averages the fit over frames.
 
     The scale of metric depth is the robust mean ratio to the sensor. Relative depth is fitted in
     inverse depth, scale and shift, by iteratively reweighted least squares with Huber's weights
-    (Huber 1981). Between frames the fit moves slowly, so that depth does not flicker. What is left
-    between network and sensor about a hole is carried into it.
+    (Huber 1981). The average moves slowly, so that depth does not flicker. The remaining ratio of
+    sensor to network around a hole is interpolated into it.
     """
 
     def __init__(self) -> None:
@@ -61,63 +61,63 @@ class DepthFusion:
         self._kind: type[Depth] | None = None
 
     def reset(self) -> None:
-        """Forget the fit, as after a jump of time."""
+        """Drop the fit, as after a jump in time."""
         self._line = None
 
-    def memory(self) -> dict[str, Any]:
-        """Give the fit in force, as values of JSON."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
         return {
             'line': None if self._line is None else [self._line.scale, self._line.shift],
             'kind': None if self._kind is None else self._kind.__name__,
         }
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from what `memory` gave."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
         kinds: dict[str, type[Depth]] = {
             kind.__name__: kind for kind in (MetricDepth, RelativeDepth)
         }
-        self._line = None if memory['line'] is None else _Line(*memory['line'])
-        self._kind = None if memory['kind'] is None else kinds[memory['kind']]
+        self._line = None if state['line'] is None else _Line(*state['line'])
+        self._kind = None if state['kind'] is None else kinds[state['kind']]
 
     def fuse(self, predicted: Depth, sensor: MetricDepth | None) -> tuple[Depth, DepthFit | None]:
-        """Join two depths of one frame.
+        """Merge the depths of one frame.
 
         Args:
             predicted: of the network, (H, W).
-            sensor: of the sensor at the same size, None where there is none for this frame.
+            sensor: of the sensor at the same size, None if it is missing for this frame.
 
         Returns:
-            The sensor's metres where it has any, elsewhere those of the network, and the fit.
-            Without a fit of this or an earlier frame: what is known alone (the sensor's depth, or
-            the network's as it is), and None.
+            The sensor's depth where it is known, elsewhere the scaled depth of the network; and the
+            fit. Without a fit of this or an earlier frame: the sensor's depth, or if that is
+            unknown the network's unscaled, and None.
 
         """
-        self._follow(type(predicted))
+        self._require_kind(type(predicted))
         line = None if sensor is None else _fit(predicted, sensor)
         if line is not None:
-            self._move(line)
+            self._average(line)
         if self._line is None:
             return (predicted, None) if sensor is None or not _has_any(sensor) else (sensor, None)
-        return _join(predicted, sensor, self._line, fitted=line is not None)
+        return _merge(predicted, sensor, self._line, fitted=line is not None)
 
-    def stand(
+    def scale_to_ground(
         self, predicted: MetricDepth, ground: Plane | None, height_m: float
     ) -> tuple[MetricDepth, DepthFit | None]:
-        """Scale depth so that the ground lies as far below the camera as it does.
+        """Scale depth so that the ground has a known distance below the camera.
 
         Args:
             predicted: of the network.
-            ground: in ``predicted``, None where it is not to be seen.
-            height_m: of the camera above it, metres.
+            ground: found in ``predicted``, None if it is not visible.
+            height_m: of the camera above the ground, meters.
 
         Returns:
-            Scaled metres and the fit, which goes on where no ground is seen; without a fit of this
-            or an earlier frame the network's own metres, and None.
+            Scaled depth and the fit, which is kept while no ground is visible; without a fit of
+            this or an earlier frame the network's unscaled depth, and None.
 
         """
-        self._follow(MetricDepth)
+        self._require_kind(MetricDepth)
         if ground is not None and ground.distance_m > 0:
-            self._move(_Line(height_m / ground.distance_m, 0.0))
+            self._average(_Line(height_m / ground.distance_m, 0.0))
         if self._line is None:
             return predicted, None
         scale = self._line.scale
@@ -125,39 +125,39 @@ class DepthFusion:
             scale, 0.0, None, 0.0
         )
 
-    def _follow(self, kind: type[Depth]) -> None:
-        """Forget a fit of another kind of depth."""
+    def _require_kind(self, kind: type[Depth]) -> None:
+        """Drop the fit if it is of another kind of depth."""
         if self._kind is not kind:
             self._line, self._kind = None, kind
 
-    def _move(self, line: _Line) -> None:
+    def _average(self, line: _Line) -> None:
         self._line = line if self._line is None else _blend(self._line, line)
 
 
 def _fit(predicted: Depth, sensor: MetricDepth) -> _Line | None:
-    """Fit one frame; None where it says too little."""
+    """Fit one frame; None if too few pixels are known."""
     value = predicted.meters if isinstance(predicted, MetricDepth) else predicted.inverse
     both = np.flatnonzero(np.isfinite(sensor.meters) & np.isfinite(value))
-    if len(both) < _LEAST_PIXELS:
+    if len(both) < _MIN_PIXELS:
         return None
-    both = both[:: 1 + (len(both) - 1) // _MOST_PIXELS]
-    found = value.ravel()[both].astype(np.float64)
-    true = sensor.meters.ravel()[both].astype(np.float64)
+    both = both[:: 1 + (len(both) - 1) // _MAX_PIXELS]
+    x = value.ravel()[both].astype(np.float64)
+    meters = sensor.meters.ravel()[both].astype(np.float64)
     if isinstance(predicted, MetricDepth):
-        return _Line(math.exp(_robust_mean(np.log(true) - np.log(found))), 0.0)
-    return _robust_line(found, 1 / true)
+        return _Line(math.exp(_robust_mean(np.log(meters) - np.log(x))), 0.0)
+    return _robust_line(x, 1 / meters)
 
 
 def _robust_mean(values: Float64Array) -> float:
-    middle = float(np.median(values))
+    mean = float(np.median(values))
     for _ in range(_ROUNDS):
-        weights = _weights(values - middle)
-        middle = float(np.average(values, weights=weights))
-    return middle
+        weights = _weights(values - mean)
+        mean = float(np.average(values, weights=weights))
+    return mean
 
 
 def _robust_line(x: Float64Array, y: Float64Array) -> _Line | None:
-    """Fit y = scale x + shift; None for a scale that is not above 0."""
+    """Fit y = scale x + shift; None if the scale is not positive."""
     weights = np.ones_like(x)
     scale = shift = 0.0
     for _ in range(_ROUNDS):
@@ -173,41 +173,43 @@ def _robust_line(x: Float64Array, y: Float64Array) -> _Line | None:
 
 
 def _weights(errors: Float64Array) -> Float64Array:
-    sigma = max(_MAD_TO_SIGMA * float(np.median(np.abs(errors))), _LEAST_SIGMA)
-    away = np.abs(errors) / sigma
-    weights: Float64Array = np.where(away > _OUTLIER, 0.0, _HUBER / np.maximum(away, _HUBER))
+    sigma = max(_MAD_TO_SIGMA * float(np.median(np.abs(errors))), _MIN_SIGMA)
+    deviations = np.abs(errors) / sigma
+    weights: Float64Array = np.where(
+        deviations > _OUTLIER, 0.0, _HUBER / np.maximum(deviations, _HUBER)
+    )
     return weights
 
 
 def _blend(old: _Line, new: _Line) -> _Line:
-    """Move the fit; scales on a logarithmic scale, for half and double are as far from one."""
+    """Average two fits, scales geometrically: half and double are equally far from 1."""
     return _Line(
-        math.exp((1 - _NEWNESS) * math.log(old.scale) + _NEWNESS * math.log(new.scale)),
-        (1 - _NEWNESS) * old.shift + _NEWNESS * new.shift,
+        math.exp((1 - _GAIN) * math.log(old.scale) + _GAIN * math.log(new.scale)),
+        (1 - _GAIN) * old.shift + _GAIN * new.shift,
     )
 
 
-def _join(
+def _merge(
     predicted: Depth, sensor: MetricDepth | None, line: _Line, *, fitted: bool
 ) -> tuple[MetricDepth, DepthFit]:
-    metres = scale_to_meters(predicted, line.scale, line.shift)
+    meters = scale_to_meters(predicted, line.scale, line.shift)
     if sensor is None:
-        return MetricDepth.from_meters(metres), DepthFit(line.scale, line.shift, None, 1.0)
+        return MetricDepth.from_meters(meters), DepthFit(line.scale, line.shift, None, 1.0)
     known = np.isfinite(sensor.meters)
-    ratio = np.where(known, sensor.meters / metres, np.float32(np.nan))
+    ratio = np.where(known, sensor.meters / meters, np.float32(np.nan))
     compared = ratio[np.isfinite(ratio)]
     residual = float(np.median(np.abs(1 / compared - 1))) if fitted and compared.size else None
-    filled = metres * _carried(ratio) if compared.size else metres
-    joined = MetricDepth.from_meters(np.where(known, sensor.meters, filled))
-    share = float(np.mean(~known & np.isfinite(joined.meters)))
-    return joined, DepthFit(line.scale, line.shift, residual, share)
+    filled = meters * _interpolate_ratio(ratio) if compared.size else meters
+    merged = MetricDepth.from_meters(np.where(known, sensor.meters, filled))
+    share = float(np.mean(~known & np.isfinite(merged.meters)))
+    return merged, DepthFit(line.scale, line.shift, residual, share)
 
 
-def _carried(ratio: Float32Array) -> Float32Array:
-    """Spread the ratio of sensor to network over pixels without one: (H, W) float32.
+def _interpolate_ratio(ratio: Float32Array) -> Float32Array:
+    """Interpolate the ratio of sensor to network where it is unknown: (H, W) float32.
 
-    A normalised convolution (Knutsson and Westin 1993) of its logarithm over cells of pixels, the
-    narrowest neighbourhood that holds enough first; 1 where none does.
+    A normalized convolution (Knutsson and Westin 1993) of its logarithm over cells of pixels, with
+    the narrowest kernel that covers enough known cells; 1 where none does.
     """
     height, width = ratio.shape
     known = np.isfinite(ratio)
@@ -215,16 +217,16 @@ def _carried(ratio: Float32Array) -> Float32Array:
     cells = (max(1, width // _CELL), max(1, height // _CELL))
     total = cv2.resize(logs, cells, interpolation=cv2.INTER_AREA)
     weight = cv2.resize(known.astype(np.float32), cells, interpolation=cv2.INTER_AREA)
-    carried = np.zeros_like(total)
-    missing = np.ones_like(total)
-    for reach in _REACHES:
-        near = cv2.GaussianBlur(weight, (0, 0), reach)
-        mean = cv2.GaussianBlur(total, (0, 0), reach) / np.maximum(near, np.float32(1e-6))
-        # Cells with a tenth of their surroundings known are sure of it.
-        sure = missing * np.minimum(1, near * 10)
-        carried += sure * mean
-        missing -= sure
-    full: Float32Array = np.exp(cv2.resize(carried, (width, height)))
+    interpolated = np.zeros_like(total)
+    remaining = np.ones_like(total)
+    for sigma in _KERNEL_SIGMAS:
+        near = cv2.GaussianBlur(weight, (0, 0), sigma)
+        mean = cv2.GaussianBlur(total, (0, 0), sigma) / np.maximum(near, np.float32(1e-6))
+        # Full weight from a tenth of the neighborhood known.
+        share = remaining * np.minimum(1, near * 10)
+        interpolated += share * mean
+        remaining -= share
+    full: Float32Array = np.exp(cv2.resize(interpolated, (width, height)))
     return full
 
 

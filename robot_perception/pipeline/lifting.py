@@ -1,4 +1,4 @@
-"""From pixels of an object to its place in space."""
+"""Lifting of objects to 3D: from pixels and depth to position and box."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from robot_perception.core import (
     MetricDepth,
     ObjectPosition,
 )
-from robot_perception.pipeline.outline import main_surface
-from robot_perception.pipeline.strays import without_strays
+from robot_perception.pipeline.outliers import inlier_mask
 from robot_perception.pipeline.upright_box import upright_box
+from robot_perception.pipeline.visibility import main_surface
 
-# Fewer points say nothing about a size.
+# Fewer points give no position.
 _MIN_POINTS = 12
-# Depths further than this many robust standard deviations from the median are background seen
-# through or beside the object. Depths spread evenly over an object lie within 2.
+# Depths further than this many robust standard deviations from the median are background. Those of
+# an object with uniformly distributed depths lie within 2.
 _MAX_DEVIATIONS = 3.0
 # Median absolute deviation to standard deviation, for a normal distribution.
 _MAD_TO_SIGMA = 1.4826
-# Larger objects are looked at on a grid of every second, third ... pixel: the statistics stay, and
-# the edges of the box move by less than one step of the grid.
+# Larger objects are sampled on a grid of every second, third ... pixel: the statistics hardly
+# change, and the edges of the box move by less than one step of the grid.
 _MAX_PIXELS = 16384
-# A flat object has no spread; sensors and networks still wobble by about this share of depth.
+# Noise of sensors and networks as a share of depth: the least spread that a flat object has.
 _RELATIVE_NOISE = 0.01
 
 
@@ -40,18 +40,17 @@ def lift_objects(
     masks: Masks | None,
     depth: MetricDepth,
     camera: CameraModel,
-    up: Float64Array | None = None,
+    gravity_up: Float64Array | None = None,
 ) -> tuple[ObjectPosition | None, ...]:
-    """Find where each object is.
+    """Compute the 3D position of each object.
 
     Args:
         detections: N objects.
-        masks: their pixels; without them the pixels of the boxes are used, of which the
-            robust trimming keeps what lies near the median depth.
-        depth: metres at the image's size.
+        masks: their pixels; without masks, the pixels of each box whose depth is near the median.
+        depth: meters at the image's size.
         camera: calibration of the image.
-        up: (3,) float64 of length 1, away from the ground in the optical frame; boxes are upright
-            then, and otherwise have the camera's axes.
+        gravity_up: (3,) float64 of length 1, away from the ground in the optical frame. With it
+            boxes are upright, otherwise aligned with the camera's axes.
 
     Returns:
         N positions in the optical frame; None for an object with fewer than 12 pixels of known
@@ -66,25 +65,26 @@ def lift_objects(
         else:
             # A mask may reach beyond its box.
             rows, columns = masks.window(index)
-        window = _thinned(rows, columns)
-        metres = depth.meters[window]
+        window = _subsample(rows, columns)
+        meters = depth.meters[window]
         inside = None
         if masks is not None:
             pixel = window[0].step / min(camera.fx, camera.fy)
-            inside = main_surface(metres, masks.pixels[index][window], pixel)
-        points = _points(rays[window], metres, inside)
-        positions.append(None if points is None else _position(points, up))
+            inside = main_surface(meters, masks.pixels[index][window], pixel)
+        points = _points(rays[window], meters, inside)
+        positions.append(None if points is None else _position(points, gravity_up))
     return tuple(positions)
 
 
-def _thinned(rows: slice, columns: slice) -> tuple[slice, slice]:
+def _subsample(rows: slice, columns: slice) -> tuple[slice, slice]:
+    """Return the window with steps that leave at most `_MAX_PIXELS` pixels."""
     pixels = (rows.stop - rows.start) * (columns.stop - columns.start)
     step = 1 + math.isqrt(max(0, pixels - 1) // _MAX_PIXELS)
     return slice(rows.start, rows.stop, step), slice(columns.start, columns.stop, step)
 
 
 def _window(box_xyxy: Float32Array, size_hw: tuple[int, int]) -> tuple[slice, slice]:
-    """Pixels whose centres lie in the box."""
+    """Return the pixels whose centers lie in the box."""
     left, top, right, bottom = (float(side) for side in box_xyxy)
     height, width = size_hw
     return (
@@ -94,31 +94,34 @@ def _window(box_xyxy: Float32Array, size_hw: tuple[int, int]) -> tuple[slice, sl
 
 
 def _points(
-    rays: Float32Array, metres: Float32Array, inside: BoolArray | None
+    rays: Float32Array, meters: Float32Array, inside: BoolArray | None
 ) -> Float64Array | None:
-    """Points about the median depth, (N, 3) float64; None for too few."""
-    known = np.isfinite(metres) & np.isfinite(rays[..., 0])
+    """Compute the points of an object without outliers, (N, 3) float64; None for too few."""
+    known = np.isfinite(meters) & np.isfinite(rays[..., 0])
     if inside is not None:
         known &= inside
-    places = np.flatnonzero(known)
-    if len(places) < _MIN_POINTS:
+    pixels = np.flatnonzero(known)
+    if len(pixels) < _MIN_POINTS:
         return None
-    z = metres.ravel()[places]
-    kept = _about_the_median(z) if inside is None else without_strays(z, _gap(z))
+    z = meters.ravel()[pixels]
+    kept = _near_median(z) if inside is None else inlier_mask(z, _min_gap(z))
     if not kept.all():
-        places, z = places[kept], z[kept]
-    if len(places) < _MIN_POINTS:
+        pixels, z = pixels[kept], z[kept]
+    if len(pixels) < _MIN_POINTS:
         return None
-    # Axis by axis in memory, as everything that follows goes through them.
-    points: Float64Array = np.empty((3, len(places))).T
-    points[:, :2] = rays.reshape(-1, 2)[places]
+    # One axis after the other in memory, the order in which they are read below.
+    points: Float64Array = np.empty((3, len(pixels))).T
+    points[:, :2] = rays.reshape(-1, 2)[pixels]
     points[:, :2] *= z[:, None]
     points[:, 2] = z
     return points
 
 
-def _about_the_median(z: Float32Array) -> BoolArray:
-    """Depths of a box without a mask, in which the background may go on where the object ends."""
+def _near_median(z: Float32Array) -> BoolArray:
+    """Return which depths of a box without a mask are near the median.
+
+    Gaps are no criterion there: the background may begin at the depth where the object ends.
+    """
     median = np.median(z)
     distance = np.abs(z - median)
     deviation = _MAD_TO_SIGMA * np.median(distance)
@@ -126,25 +129,25 @@ def _about_the_median(z: Float32Array) -> BoolArray:
     return kept
 
 
-def _gap(z: Float32Array) -> float:
-    """Narrowest gap between an object and a stray."""
+def _min_gap(z: Float32Array) -> float:
+    """Return the narrowest gap in depth that separates outliers from the object, meters."""
     return float(_MAX_DEVIATIONS * _RELATIVE_NOISE * np.median(z))
 
 
-def _position(points_m: Float64Array, up: Float64Array | None) -> ObjectPosition:
-    """Describe (N, 3) points by centroid, spread and box."""
+def _position(points_m: Float64Array, gravity_up: Float64Array | None) -> ObjectPosition:
+    """Summarize (N, 3) points by centroid, covariance and box."""
     centroid = points_m.mean(axis=0)
     offsets = points_m - centroid
     return ObjectPosition(
         depth_m=float(np.median(points_m[:, 2])),
         centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
         covariance_m2=offsets.T @ offsets / len(points_m),
-        box=_level_box(points_m) if up is None else upright_box(points_m, up),
+        box=_aligned_box(points_m) if gravity_up is None else upright_box(points_m, gravity_up),
     )
 
 
-def _level_box(points_m: Float64Array) -> Box3D:
-    """Put a box along the camera's axes."""
+def _aligned_box(points_m: Float64Array) -> Box3D:
+    """Return the box around points that is aligned with the camera's axes."""
     low, high = points_m.min(axis=0), points_m.max(axis=0)
     x, y, z = ((low + high) / 2).tolist()
     width, height, depth = (high - low).tolist()

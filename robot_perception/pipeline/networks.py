@@ -1,4 +1,4 @@
-"""The networks that a configuration names."""
+"""Loading of the networks that a configuration names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from robot_perception.pipeline.config import PerceptionConfig
 
 
 class Networks(NamedTuple):
-    """One network for each stage; None where the stage does not need one."""
+    """Networks by stage; None for a stage that needs none."""
 
     features: FeatureExtractor | None = None
     depth: DepthEstimator | None = None

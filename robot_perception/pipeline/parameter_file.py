@@ -1,4 +1,4 @@
-"""ROS parameter files, as the node takes them, for whoever has no ROS to read them."""
+"""Reading of ROS parameter files without ROS."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import yaml
 
 from robot_perception.core import ConfigError
 
-# Last part of the names in a parameter file that mean this node; ** is any node.
+# Last part of node names in a parameter file that match this node; ** matches any.
 _NODE_NAMES = ('perception', '**', '*')
 
 
 def read_parameter_file(path: Path) -> dict[str, object]:
-    """Read what a ROS parameter file says for this node: dotted name -> value.
+    """Read the values of a ROS parameter file for this node: dotted name -> value.
 
     Args:
         path: YAML with ``ros__parameters`` under one or more node names.
@@ -28,20 +28,21 @@ def read_parameter_file(path: Path) -> dict[str, object]:
         document = yaml.safe_load(path.read_text(encoding='utf-8'))
     except OSError as error:
         raise ConfigError(
-            f'{path}: cannot be read ({error.strerror}). Give a YAML file.'
+            'missing_file', f'{path}: cannot be read ({error.strerror}). Name a YAML file.'
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path}: not YAML: {error}') from None
+        raise ConfigError('not_yaml', f'{path}: not YAML: {error}') from None
     sections = _parameter_sections(document)
     if not sections:
         raise ConfigError(
+            'not_a_parameter_file',
             f'{path}: expected a ROS parameter file with ros__parameters under a node name, '
-            'for example "/**: {ros__parameters: {device: cpu}}".'
+            'for example "/**: {ros__parameters: {device: cpu}}".',
         )
     values: dict[str, object] = {}
     for section in sections:
         values.update(_flatten(section))
-    # What every ROS node has: time and quality of service are not ours to configure.
+    # Parameters that every ROS node has are not part of the configuration.
     return {
         name: value
         for name, value in values.items()
@@ -50,7 +51,7 @@ def read_parameter_file(path: Path) -> dict[str, object]:
 
 
 def _parameter_sections(document: object, name: str = '/**') -> list[Mapping[str, Any]]:
-    """Find the ``ros__parameters`` that are for this node, however deep in namespaces."""
+    """Find the ``ros__parameters`` of this node at any depth of namespaces."""
     if not isinstance(document, Mapping):
         return []
     found: list[Mapping[str, Any]] = []

@@ -62,7 +62,7 @@ class Constraint:
             )
         if self.choices and value not in self.choices:
             raise ConfigError(
-                'unknown_choice', f'{name}: expected one of {list(self.choices)}, got {value!r}.'
+                'unknown_value', f'{name}: expected one of {list(self.choices)}, got {value!r}.'
             )
         checked = kind(value)
         if isinstance(checked, int | float) and not isinstance(checked, bool):

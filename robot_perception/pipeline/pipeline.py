@@ -41,19 +41,19 @@ from robot_perception.models import (
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.ground import find_ground
+from robot_perception.pipeline.image_file import read_image
 from robot_perception.pipeline.lifting import lift_objects
-from robot_perception.pipeline.motion import MotionMeter
 from robot_perception.pipeline.networks import load_networks, networks_needed
-from robot_perception.pipeline.outline import Sight, sights_of
-from robot_perception.pipeline.pictures import read_picture
 from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.upright_box import unit_vector
+from robot_perception.pipeline.velocity import VelocityEstimator
+from robot_perception.pipeline.visibility import measure_visibility, Visibility
 
-# Of the threshold: what scores more may be an object that was there before.
-_FAINT = 0.5
-# Of the objects wanted: so many are looked at for boxes that overlap.
+# Detections above this share of the threshold may continue an existing track.
+_LOW_CONFIDENCE = 0.5
+# Multiple of `detector.max_objects` that is detected before non-maximum suppression.
 _CANDIDATES = 3
 _ALL_STAGES = frozenset(Stage)
 
@@ -88,7 +88,7 @@ class PerceptionPipeline:
         self._segmenter = segmenter
         self._fusion = DepthFusion()
         self._tracker = Tracker()
-        self._motion = MotionMeter()
+        self._velocities = VelocityEstimator()
         self._frames = 0
 
     @classmethod
@@ -165,27 +165,27 @@ class PerceptionPipeline:
         self._frames = 0
         self._fusion.reset()
         self._tracker.reset()
-        self._motion.reset()
+        self._velocities.reset()
 
-    def memory(self) -> dict[str, Any]:
-        """Give what earlier frames left behind, as values of JSON.
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state that earlier frames left, as JSON values.
 
-        A pipeline of the same configuration that is given it by `remember` sees the frames that
-        follow as this one would.
+        Another pipeline of the same configuration that loads it with `load_state_dict` processes
+        the following frames as this one would.
         """
         return {
             'frames': self._frames,
-            'fusion': self._fusion.memory(),
-            'tracker': self._tracker.memory(),
-            'motion': self._motion.memory(),
+            'fusion': self._fusion.state_dict(),
+            'tracker': self._tracker.state_dict(),
+            'velocities': self._velocities.state_dict(),
         }
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from what `memory` gave."""
-        self._frames = memory['frames']
-        self._fusion.remember(memory['fusion'])
-        self._tracker.remember(memory['tracker'])
-        self._motion.remember(memory['motion'])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self._frames = state['frames']
+        self._fusion.load_state_dict(state['fusion'])
+        self._tracker.load_state_dict(state['tracker'])
+        self._velocities.load_state_dict(state['velocities'])
 
     def process(
         self,
@@ -232,9 +232,9 @@ class PerceptionPipeline:
         with watch.stage(PIPELINE), meanwhile() as begin:
             encoded = segmented = extracted = None
             if segmenter is not None and detector is not None:
-                encoded = begin(watch.timing(Stage.SEGMENTER, partial(segmenter.encode, frame)))
+                encoded = begin(watch.timed(Stage.SEGMENTER, partial(segmenter.encode, frame)))
             if extractor is not None:
-                extracted = begin(watch.timing(Stage.FEATURES, partial(extractor.extract, frame)))
+                extracted = begin(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
                     detections = self._detect(detector, frame, config)
@@ -249,7 +249,7 @@ class PerceptionPipeline:
                 masks = segmented()
             with watch.stage('lifting'):
                 objects = _objects(detections, masks, depth, camera, upwards)
-                objects = self._motion.follow(objects, frame.image.stamp_ns, fixed)
+                objects = self._velocities.update(objects, frame.image.stamp_ns, fixed)
                 ground = (
                     _ground(depth, camera, upwards, config)
                     if config.points.remove_ground
@@ -285,22 +285,26 @@ class PerceptionPipeline:
     def _detect(
         self, detector: Detector, frame: UploadedImage, config: PerceptionConfig
     ) -> Detections:
-        """Find objects; with tracking, faint ones tell where those of the last frame are."""
+        """Detect objects; with tracking, those of low confidence keep existing tracks."""
         settings, stamp_ns = config.detector, frame.image.stamp_ns
-        # Pictures without a stamp do not follow one another.
+        # Images without a stamp are not a sequence.
         tracking = config.tracking.enabled and stamp_ns
-        found = detector.detect(
+        candidates = detector.detect(
             frame,
-            threshold=settings.threshold * (_FAINT if tracking else 1.0),
+            threshold=settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0),
             max_objects=_CANDIDATES * settings.max_objects,
         )
-        found = found.select(non_max_suppression(found.boxes_xyxy, settings.max_overlap))
-        is_sure = found.scores > settings.threshold
-        sure = found.select(np.flatnonzero(is_sure)[: settings.max_objects])
+        candidates = candidates.select(
+            non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)
+        )
+        is_high = candidates.scores > settings.threshold
+        detections = candidates.select(np.flatnonzero(is_high)[: settings.max_objects])
         if not tracking:
-            return sure
-        faint = found.select(np.flatnonzero(~is_sure))
-        return self._tracker.follow(sure, stamp_ns, config.tracking.max_lost_s, faint)
+            return detections
+        low_confidence = candidates.select(np.flatnonzero(~is_high))
+        return self._tracker.update(
+            detections, stamp_ns, config.tracking.max_lost_s, low_confidence
+        )
 
     def _measure(
         self,
@@ -318,7 +322,7 @@ class PerceptionPipeline:
         height_m = config.camera.height_m
         if height_m and isinstance(predicted, MetricDepth):
             ground = _ground(predicted, camera, up, config)
-            return self._fusion.stand(predicted, ground, height_m)
+            return self._fusion.scale_to_ground(predicted, ground, height_m)
         return predicted, None
 
 
@@ -332,7 +336,7 @@ def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:
         return image
     if isinstance(image, np.ndarray):
         return Image(image)
-    return read_picture(image)
+    return read_image(image)
 
 
 def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image) -> None:
@@ -382,16 +386,16 @@ def _objects(
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
         positions = lift_objects(detections, masks, depth, camera, up)
-    sights: tuple[Sight, ...] = (Sight(),) * len(detections)
+    visibilities: tuple[Visibility, ...] = (Visibility(),) * len(detections)
     if masks is not None:
-        sights = sights_of(masks, depth)
+        visibilities = measure_visibility(masks, depth)
     return tuple(
         SceneObject.from_detections(
             detections,
             index,
             position,
-            truncated=sight.truncated,
-            occluded=sight.occluded,
+            truncated=visibility.truncated,
+            occluded=visibility.occluded,
         )
-        for index, (position, sight) in enumerate(zip(positions, sights, strict=True))
+        for index, (position, visibility) in enumerate(zip(positions, visibilities, strict=True))
     )

@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""Timing of the stages of a pipeline."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ STAGES = (*(stage.value for stage in Stage), 'lifting')
 PIPELINE = 'pipeline'
 
 
-def seconds_of_pipeline(timing_s: Mapping[str, float]) -> float:
-    """Tell how long all stages took together; results of earlier versions know the parts alone."""
+def pipeline_seconds(timing_s: Mapping[str, float]) -> float:
+    """Return the total time; results of earlier versions have only that of the stages."""
     if PIPELINE in timing_s:
         return timing_s[PIPELINE]
     return sum(timing_s.get(stage, 0.0) for stage in STAGES)
 
 
 class Stopwatch:
-    """Seconds of named stages of one frame; two threads may time different ones."""
+    """Measures named stages of one frame; two threads may time different ones."""
 
     def __init__(self) -> None:
-        """Start empty."""
+        """Start without times."""
         self._seconds: dict[str, float] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside; a stage entered twice adds up."""
+        """Time the body of a ``with`` statement; times of the same stage add up."""
         start = time.perf_counter()
         try:
             yield
@@ -45,14 +45,14 @@ class Stopwatch:
             elapsed = time.perf_counter() - start
             self._seconds[name] = self._seconds.get(name, 0.0) + elapsed
 
-    def timing(self, name: str, work: Callable[[], _Result]) -> Callable[[], _Result]:
-        """Give ``work`` that is timed as a stage when it is done."""
+    def timed(self, name: str, work: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Return ``work`` wrapped so that its call is timed as a stage."""
 
-        def timed() -> _Result:
+        def run() -> _Result:
             with self.stage(name):
                 return work()
 
-        return timed
+        return run
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -62,7 +62,7 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class StageTiming:
-    """One stage over the last frames, all in seconds."""
+    """Latest time and percentiles of one stage, all in seconds."""
 
     stage: str
     last_s: float
@@ -72,33 +72,33 @@ class StageTiming:
 
 
 class TimingWindow:
-    """Percentiles of each stage over the last frames that ran it; for use from any thread."""
+    """Percentiles of each stage over the latest frames that ran it; thread-safe."""
 
     def __init__(self, frames: int) -> None:
-        """Remember at most ``frames`` values for each stage."""
+        """Keep at most ``frames`` values for each stage."""
         self._frames = frames
         self._lock = threading.Lock()
         self._values: dict[str, deque[float]] = {}
 
     def add(self, timing_s: Mapping[str, float]) -> tuple[StageTiming, ...]:
-        """Take one frame and describe the stages it ran."""
+        """Add the times of one frame and return the timings of its stages."""
         with self._lock:
             for stage, seconds in timing_s.items():
                 self._values.setdefault(stage, deque(maxlen=self._frames)).append(seconds)
             return tuple(self._describe(stage) for stage in timing_s)
 
     def summary(self) -> tuple[StageTiming, ...]:
-        """Describe every stage seen so far."""
+        """Return the timings of every stage so far."""
         with self._lock:
             return tuple(self._describe(stage) for stage in self._values)
 
     def clear(self) -> None:
-        """Forget everything, as after a jump of time."""
+        """Drop all values, as after a jump in time."""
         with self._lock:
             self._values.clear()
 
     def __len__(self) -> int:
-        """Frames in the fullest window."""
+        """Return the number of frames in the longest window."""
         with self._lock:
             return max((len(values) for values in self._values.values()), default=0)
 

@@ -1,4 +1,4 @@
-"""Which object of this frame is which of the last: numbers that stay with an object."""
+"""Multi-object tracking: assigns track ids that stay with an object from frame to frame."""
 
 from __future__ import annotations
 
@@ -11,51 +11,53 @@ import numpy as np
 from robot_perception.core import Detections, Float32Array, Float64Array, Int64Array, iou_xyxy
 
 _NANOSECONDS = 1e9
-_NOTHING = Detections.empty()
-# A box that was there a moment ago overlaps its prediction by more than this; a faint one, of which
-# there are many, by more.
-_LEAST_IOU, _LEAST_FAINT_IOU = 0.2, 0.35
-# A box of the same class is preferred to one that overlaps by so much more.
-_SAME_CLASS = 0.2
-# One that comes back may be half its size away, and have changed its sides by this factor.
-_MOST_OFFSET, _MOST_GROWTH = 0.5, 1.5
-# Share of the newest measurement in the velocity of a box.
-_NEWNESS = 0.5
+_NO_DETECTIONS = Detections.empty()
+# Least overlap (IoU) of a predicted box with a detection of high and of low confidence. There are
+# many of low confidence, so they must overlap more.
+_MIN_IOU, _MIN_LOW_CONFIDENCE_IOU = 0.2, 0.35
+# Added to the overlap of boxes of one class.
+_SAME_CLASS_BONUS = 0.2
+# A lost track matches within this share of its size, if no side changed by more than this factor.
+_MAX_OFFSET, _MAX_SIZE_RATIO = 0.5, 1.5
+# Weight of the newest measurement in the velocity of a box.
+_VELOCITY_GAIN = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Track:
-    """One object as it was last seen.
+    """State of one object.
 
     Attributes:
-        number: its identity, from 1.
-        class_name: what it was taken for last.
+        track_id: its identity, from 1.
+        class_name: class of its latest detection.
         box_xyxy: (4,) float64, pixels.
         velocity: (4,) float64, pixels a second of each side.
-        stamp_ns: of the frame that showed it last.
-        lost: whether a frame has passed without it.
+        stamp_ns: of its latest detection.
+        lost: whether it has not been detected since.
 
     """
 
-    number: int
+    track_id: int
     class_name: str
     box_xyxy: Float64Array
     velocity: Float64Array
     stamp_ns: int
     lost: bool = False
 
-    def at(self, stamp_ns: int) -> Float64Array:
-        """Where its box is expected; one that is lost goes with the picture alone."""
+    def predict(self, stamp_ns: int) -> Float64Array:
+        """Predict its box at constant velocity; a lost one stays where the camera motion put it."""
         if self.lost:
             return self.box_xyxy
         return self.box_xyxy + self.velocity * ((stamp_ns - self.stamp_ns) / _NANOSECONDS)
 
-    def seen(self, box_xyxy: Float64Array, class_name: str, stamp_ns: int) -> _Track:
-        """Take the next sight of it."""
+    def update(self, box_xyxy: Float64Array, class_name: str, stamp_ns: int) -> _Track:
+        """Return the track after another detection."""
         seconds = (stamp_ns - self.stamp_ns) / _NANOSECONDS
         measured = (box_xyxy - self.box_xyxy) / seconds
-        known = self.velocity.any() and not self.lost
-        velocity = _NEWNESS * measured + (1 - _NEWNESS) * self.velocity if known else measured
+        if self.velocity.any() and not self.lost:
+            velocity = _VELOCITY_GAIN * measured + (1 - _VELOCITY_GAIN) * self.velocity
+        else:
+            velocity = measured
         return replace(
             self,
             class_name=class_name,
@@ -65,65 +67,79 @@ class _Track:
             lost=False,
         )
 
-    def missed(self, shift: Float64Array) -> _Track:
-        """Pass a frame without it, in which the picture as a whole moved by ``shift``."""
+    def mark_lost(self, shift: Float64Array) -> _Track:
+        """Return the track after a frame without a detection of it.
+
+        Args:
+            shift: (4,) pixels by which the image content moved.
+
+        """
         return replace(self, box_xyxy=self.box_xyxy + shift, lost=True)
 
 
 class Tracker:
-    """Joins detections over time by where their boxes are expected.
+    """Associates detections with tracks by the overlap of boxes.
 
-    Each track foresees its box at constant velocity (as SORT does, Bewley et al. 2016); pairs are
-    joined in the order of their overlap, those of one class first, since a detector may change its
-    mind. What is left of the tracks that were lost for a moment takes detections of about the same
-    place and size. Faint detections keep tracks where nothing better is found (as in ByteTrack, Zhang
-    et al. 2022), and lost ones move as the picture does. Numbers are never given twice.
+    Tracks predict their boxes at constant velocity (as SORT, Bewley et al. 2016). Pairs are matched
+    greedily by overlap; equal classes are preferred but not required, since a detector may change
+    the class of an object. Detections that remain are matched to lost tracks of about the same
+    position and size. Detections of low confidence continue tracks that found no other (as in
+    ByteTrack, Zhang et al. 2022). Lost tracks move with the image content. Track ids are unique
+    for the life of the tracker.
     """
 
     def __init__(self) -> None:
         """Start without tracks."""
         self._tracks: list[_Track] = []
-        self._last_number = 0
+        self._last_track_id = 0
         self._stamp_ns = 0
 
     def reset(self) -> None:
-        """Forget all tracks, as after a jump of time."""
+        """Drop all tracks, as after a jump in time; ids are not reused."""
         self._tracks = []
         self._stamp_ns = 0
 
-    def memory(self) -> dict[str, Any]:
-        """Give all that the next frame will be compared with, as values of JSON."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
         tracks = [
-            {**asdict(one), 'box_xyxy': one.box_xyxy.tolist(), 'velocity': one.velocity.tolist()}
-            for one in self._tracks
+            {
+                **asdict(track),
+                'box_xyxy': track.box_xyxy.tolist(),
+                'velocity': track.velocity.tolist(),
+            }
+            for track in self._tracks
         ]
-        return {'last_number': self._last_number, 'stamp_ns': self._stamp_ns, 'tracks': tracks}
+        return {'last_track_id': self._last_track_id, 'stamp_ns': self._stamp_ns, 'tracks': tracks}
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on from what `memory` gave."""
-        self._last_number, self._stamp_ns = memory['last_number'], memory['stamp_ns']
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self._last_track_id, self._stamp_ns = state['last_track_id'], state['stamp_ns']
         self._tracks = [
             _Track(
                 **{
-                    **one,
-                    'box_xyxy': np.array(one['box_xyxy'], np.float64),
-                    'velocity': np.array(one['velocity'], np.float64),
+                    **track,
+                    'box_xyxy': np.array(track['box_xyxy'], np.float64),
+                    'velocity': np.array(track['velocity'], np.float64),
                 }
             )
-            for one in memory['tracks']
+            for track in state['tracks']
         ]
 
-    def follow(
-        self, found: Detections, stamp_ns: int, max_lost_s: float, faint: Detections = _NOTHING
+    def update(
+        self,
+        detections: Detections,
+        stamp_ns: int,
+        max_lost_s: float,
+        low_confidence: Detections = _NO_DETECTIONS,
     ) -> Detections:
-        """Number the detections of the next frame.
+        """Assign track ids to the detections of the next frame.
 
         Args:
-            found: N objects.
-            stamp_ns: of their frame; one that is not later than that of the frame before begins
-                anew.
-            max_lost_s: seconds after which an object that is not seen is forgotten.
-            faint: what scores too little to be an object, unless it was one before.
+            detections: N objects.
+            stamp_ns: of their frame; if it is not later than that of the previous frame, tracking
+                starts again.
+            max_lost_s: seconds without a detection after which a track is dropped.
+            low_confidence: detections that continue tracks but start none.
 
         Returns:
             The N objects with ``track_ids``.
@@ -134,54 +150,64 @@ class Tracker:
         self._stamp_ns = stamp_ns
         oldest_ns = stamp_ns - max_lost_s * _NANOSECONDS
         tracks = [track for track in self._tracks if track.stamp_ns >= oldest_ns]
-        boxes = np.concatenate([found.boxes_xyxy, faint.boxes_xyxy]).astype(np.float64)
-        names = (*found.class_names, *faint.class_names)
-        joined = self._join(tracks, found, faint)
-        shift = _shift(tracks, boxes, joined)
-        following = {
-            index: tracks[place].seen(boxes[index], names[index], stamp_ns)
-            for index, place in joined.items()
+        boxes = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy]).astype(
+            np.float64
+        )
+        class_names = (*detections.class_names, *low_confidence.class_names)
+        matches = self._match(tracks, detections, low_confidence)
+        shift = _image_shift(tracks, boxes, matches)
+        updated = {
+            index: tracks[track_index].update(boxes[index], class_names[index], stamp_ns)
+            for index, track_index in matches.items()
         }
-        for index in range(len(found)):
-            if index not in following:
-                self._last_number += 1
-                following[index] = _Track(
-                    self._last_number, names[index], boxes[index], np.zeros(4), stamp_ns
+        for index in range(len(detections)):
+            if index not in updated:
+                self._last_track_id += 1
+                updated[index] = _Track(
+                    self._last_track_id, class_names[index], boxes[index], np.zeros(4), stamp_ns
                 )
-        unseen = sorted(set(range(len(tracks))) - set(joined.values()))
-        self._tracks = [*following.values(), *(tracks[place].missed(shift) for place in unseen)]
-        numbers = [following[index].number for index in range(len(found))]
-        return replace(found, track_ids=np.array(numbers, np.int64))
+        unmatched = sorted(set(range(len(tracks))) - set(matches.values()))
+        self._tracks = [
+            *updated.values(),
+            *(tracks[index].mark_lost(shift) for index in unmatched),
+        ]
+        track_ids = [updated[index].track_id for index in range(len(detections))]
+        return replace(detections, track_ids=np.array(track_ids, np.int64))
 
-    def _join(
-        self, tracks: Sequence[_Track], found: Detections, faint: Detections
+    def _match(
+        self, tracks: Sequence[_Track], detections: Detections, low_confidence: Detections
     ) -> dict[int, int]:
-        """Give the place of the track of each detection that has one; the faint follow the found."""
-        joined: dict[int, int] = {}
+        """Match detections, those of low confidence last, with tracks: their indices."""
+        matches: dict[int, int] = {}
         if not tracks:
-            return joined
-        expected = np.stack([track.at(self._stamp_ns) for track in tracks]).astype(np.float32)
-        names = np.array([track.class_name for track in tracks])
-        alike = names[:, None] == np.array(found.class_names + faint.class_names)[None]
-        boxes = np.concatenate([found.boxes_xyxy, faint.boxes_xyxy])
-        is_faint = np.arange(len(boxes)) >= len(found)
-        overlap = iou_xyxy(expected, boxes)
-        likeness = overlap + _SAME_CLASS * alike
-        _pair(np.where((overlap > _LEAST_IOU) & ~is_faint, likeness, 0), joined)
+            return matches
+        predicted = np.stack([track.predict(self._stamp_ns) for track in tracks]).astype(
+            np.float32
+        )
+        class_names = np.array([track.class_name for track in tracks])
+        detected = np.array(detections.class_names + low_confidence.class_names)
+        same_class = class_names[:, None] == detected[None]
+        boxes = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy])
+        is_low = np.arange(len(boxes)) >= len(detections)
+        iou = iou_xyxy(predicted, boxes)
+        similarity = iou + _SAME_CLASS_BONUS * same_class
         lost = np.array([track.lost for track in tracks])[:, None]
-        _pair(np.where(alike & lost & ~is_faint, _nearness(expected, boxes), 0), joined)
-        _pair(np.where((overlap > _LEAST_FAINT_IOU) & is_faint, likeness, 0), joined)
-        return joined
+        _match_greedily(np.where((iou > _MIN_IOU) & ~is_low, similarity, 0), matches)
+        _match_greedily(
+            np.where(same_class & lost & ~is_low, _proximity(predicted, boxes), 0), matches
+        )
+        _match_greedily(np.where((iou > _MIN_LOW_CONFIDENCE_IOU) & is_low, similarity, 0), matches)
+        return matches
 
 
-def _shift(
-    tracks: Sequence[_Track], boxes: Float64Array, joined: Mapping[int, int]
+def _image_shift(
+    tracks: Sequence[_Track], boxes: Float64Array, matches: Mapping[int, int]
 ) -> Float64Array:
-    """How the picture moved since the last frame: (4,) pixels, the median of what was seen in both."""
+    """Estimate how the image content moved: (4,) pixels, the median over matched tracks."""
     shifts = [
-        boxes[index] - tracks[place].box_xyxy
-        for index, place in joined.items()
-        if not tracks[place].lost
+        boxes[index] - tracks[track_index].box_xyxy
+        for index, track_index in matches.items()
+        if not tracks[track_index].lost
     ]
     if not shifts:
         return np.zeros(4)
@@ -189,27 +215,27 @@ def _shift(
     return np.array([(left + right) / 2, (top + bottom) / 2] * 2)
 
 
-def _pair(likeness: Float64Array, joined: dict[int, int]) -> None:
-    """Join rows with columns, the likest first, each once, those above 0."""
-    order: Int64Array = np.argsort(-likeness, axis=None, kind='stable')
-    taken = set(joined.values())
-    for place in order:
-        row, column = divmod(int(place), likeness.shape[1])
-        if likeness[row, column] <= 0:
+def _match_greedily(similarity: Float64Array, matches: dict[int, int]) -> None:
+    """Match rows to columns one to one by descending similarity; ignore similarities <= 0."""
+    order: Int64Array = np.argsort(-similarity, axis=None, kind='stable')
+    matched_rows = set(matches.values())
+    for flat_index in order:
+        row, column = divmod(int(flat_index), similarity.shape[1])
+        if similarity[row, column] <= 0:
             return
-        if row not in taken and column not in joined:
-            joined[column] = row
-            taken.add(row)
+        if row not in matched_rows and column not in matches:
+            matches[column] = row
+            matched_rows.add(row)
 
 
-def _nearness(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Array:
-    """Rate pairs by offset and size: (N, M) float64, above 0 for about the same place and size."""
+def _proximity(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Array:
+    """Rate pairs of boxes by offset: (N, M) float64, 0 for those far apart or unequal in size."""
     first, second = first_xyxy.astype(np.float64), second_xyxy.astype(np.float64)
-    middles = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (first, second)]
+    centers = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (first, second)]
     sides = [np.maximum(boxes[:, 2:] - boxes[:, :2], 1e-6) for boxes in (first, second)]
-    away = np.linalg.norm(middles[0][:, None] - middles[1][None], axis=-1)
-    size = np.linalg.norm(sides[0], axis=-1)[:, None]
-    growth = np.abs(np.log(sides[0][:, None] / sides[1][None])).max(axis=-1)
-    near = 1 - away / (_MOST_OFFSET * size)
-    nearness: Float64Array = np.where(growth <= np.log(_MOST_GROWTH), near.clip(min=0), 0)
-    return nearness
+    offset = np.linalg.norm(centers[0][:, None] - centers[1][None], axis=-1)
+    diagonal = np.linalg.norm(sides[0], axis=-1)[:, None]
+    size_ratio = np.abs(np.log(sides[0][:, None] / sides[1][None])).max(axis=-1)
+    score = 1 - offset / (_MAX_OFFSET * diagonal)
+    proximity: Float64Array = np.where(size_ratio <= np.log(_MAX_SIZE_RATIO), score.clip(min=0), 0)
+    return proximity

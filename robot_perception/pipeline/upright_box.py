@@ -1,4 +1,4 @@
-"""The smallest upright box about points, in a frame that knows what is up."""
+"""Smallest upright boxes around points, given the direction of gravity."""
 
 from __future__ import annotations
 
@@ -8,102 +8,111 @@ import cv2
 import numpy as np
 
 from robot_perception.core import Box3D, Float64Array, InputError, matrix_to_quaternion
-from robot_perception.pipeline.strays import without_strays
+from robot_perception.pipeline.outliers import inlier_mask
 
-# Of a book that lies nearly all points are on its cover: its thickness is no stray.
-_LEAST_GAP_M = 0.04
-# A rectangle whose area is up to so many times the least is about as small.
-_AS_SMALL = 1.2
-# Points that are looked at to choose between such rectangles, at most.
-_SOME = 256
+# Narrowest gap to outliers. Nearly all points of a lying book are on its cover, and those on its
+# sides are no outliers.
+_MIN_GAP_M = 0.04
+# Rectangles up to this many times the smallest area are candidates.
+_AREA_TOLERANCE = 1.2
+# Most points that candidates are compared on.
+_MAX_POINTS = 256
 
 
 def unit_vector(name: str, vector: tuple[float, float, float]) -> Float64Array:
-    """Bring a direction to length 1: (3,) float64.
+    """Normalize a direction to length 1: (3,) float64.
 
     Raises:
-        InputError: it is not finite or has no length.
+        InputError: it is not finite or is zero.
 
     """
     direction = np.array(vector, np.float64)
     length = float(np.linalg.norm(direction)) if direction.shape == (3,) else math.nan
     if not length > 0 or not math.isfinite(length):
         raise InputError(
+            'no_direction',
             f'{name}: expected three finite numbers, not all 0, got {vector}. '
-            'Pass the direction away from the ground in the optical frame.'
+            'Pass the direction away from the ground in the optical frame.',
         )
     return direction / length
 
 
-def upright_box(points_m: Float64Array, up: Float64Array) -> Box3D:
-    """Put a box about points whose third axis is ``up``.
+def upright_box(points_m: Float64Array, gravity_up: Float64Array) -> Box3D:
+    """Compute the box around points whose third axis is ``gravity_up``.
 
-    The other two are those of a rectangle about the points seen from above, so that they show the
-    heading of whatever has straight sides.
+    The other two axes are those of a rectangle around the points in the horizontal plane, so that
+    they show the heading of objects with straight sides.
 
     Args:
-        points_m: (N, 3) float64, N >= 1, metres.
-        up: (3,) float64, of length 1, in the frame of the points.
+        points_m: (N, 3) float64, N >= 1, meters.
+        gravity_up: (3,) float64, of length 1, in the frame of the points.
 
     """
-    axes = _axes(up)
+    axes = _upright_axes(gravity_up)
     local = axes @ points_m.T
-    middle = local.mean(axis=1)
-    local -= middle[:, None]
-    # One after the other: what three axes keep together might be nothing.
+    centroid = local.mean(axis=1)
+    local -= centroid[:, None]
+    # One axis after the other: no point may be an inlier on all three at once.
     for axis in range(3):
-        kept = without_strays(local[axis], _LEAST_GAP_M)
-        if not kept.all():
-            local = local[:, kept]
-    heading = _heading(local[:2].T)
+        inliers = inlier_mask(local[axis], _MIN_GAP_M)
+        if not inliers.all():
+            local = local[:, inliers]
+    heading = _rectangle_heading(local[:2].T)
     cosine, sine = math.cos(heading), math.sin(heading)
-    turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
-    own = turned @ local
-    low, high = own.min(axis=1), own.max(axis=1)
-    turned = turned @ axes
-    x, y, z = (middle @ axes + (low + high) / 2 @ turned).tolist()
+    box_from_local = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
+    in_box = box_from_local @ local
+    low, high = in_box.min(axis=1), in_box.max(axis=1)
+    box_from_optical = box_from_local @ axes
+    x, y, z = (centroid @ axes + (low + high) / 2 @ box_from_optical).tolist()
     width, depth, height = (high - low).tolist()
     return Box3D(
         center_m=(x, y, z),
         size_m=(width, depth, height),
-        rotation_xyzw=matrix_to_quaternion(turned.T.copy()),
+        rotation_xyzw=matrix_to_quaternion(box_from_optical.T.copy()),
     )
 
 
-def _axes(up: Float64Array) -> Float64Array:
-    """Give rows of a right-handed (3, 3) rotation, of which the last is ``up``."""
-    x, y, z = up.tolist()
-    # Across whichever axis is the least upright.
-    least = min(abs(x), abs(y), abs(z))
-    level = (0.0, z, -y) if abs(x) == least else (-z, 0.0, x) if abs(y) == least else (y, -x, 0.0)
-    length = math.hypot(*level)
-    a, b, c = (part / length for part in level)
+def _upright_axes(gravity_up: Float64Array) -> Float64Array:
+    """Return a right-handed (3, 3) rotation whose last row is ``gravity_up``."""
+    x, y, z = gravity_up.tolist()
+    # Perpendicular to the axis that is closest to horizontal.
+    smallest = min(abs(x), abs(y), abs(z))
+    if abs(x) == smallest:
+        horizontal = (0.0, z, -y)
+    elif abs(y) == smallest:
+        horizontal = (-z, 0.0, x)
+    else:
+        horizontal = (y, -x, 0.0)
+    length = math.hypot(*horizontal)
+    a, b, c = (part / length for part in horizontal)
     return np.array([(a, b, c), (y * c - z * b, z * a - x * c, x * b - y * a), (x, y, z)])
 
 
-def _heading(seen_m: Float64Array) -> float:
-    """Find how the rectangle about (N, 2) points is turned, radians.
+def _rectangle_heading(points_m: Float64Array) -> float:
+    """Compute the heading of the rectangle around (N, 2) points, radians.
 
-    It is the one of least area. But where only two sides of a box are to be seen, their points
-    are the legs of a right triangle, and a rectangle along its hypotenuse has the very same area:
-    of those about as small, the one whose sides the points lie closest to is taken (the closeness
-    of Zhang et al. 2017, who fit cars to laser scans).
+    The rectangle has nearly the smallest area. If only two sides of a box are visible, their points
+    are the legs of a right triangle, and a rectangle along its hypotenuse has the same area.
+    Among the candidates, the one whose sides are closest to the points is taken (the closeness
+    criterion of Zhang et al. 2017, who fit cars to laser scans).
     """
-    hull = cv2.convexHull(seen_m.astype(np.float32))[:, 0].astype(np.float64)
+    hull = cv2.convexHull(points_m.astype(np.float32))[:, 0].astype(np.float64)
     edges = np.roll(hull, -1, axis=0) - hull
     headings = np.arctan2(edges[:, 1], edges[:, 0])
-    corners = _along(hull, headings)
+    corners = _project(hull, headings)
     low, high = corners.min(axis=1), corners.max(axis=1)
     areas = np.prod(high - low, axis=0)
-    small = np.flatnonzero(areas <= _AS_SMALL * areas.min())
-    some = _along(seen_m[:: 1 + len(seen_m) // _SOME], headings[small])
-    away = np.minimum(some - low[:, None, small], high[:, None, small] - some).min(axis=0)
-    return float(headings[small[int(away.mean(axis=0).argmin())]])
+    candidates = np.flatnonzero(areas <= _AREA_TOLERANCE * areas.min())
+    sample = _project(points_m[:: 1 + len(points_m) // _MAX_POINTS], headings[candidates])
+    distances = np.minimum(
+        sample - low[:, None, candidates], high[:, None, candidates] - sample
+    ).min(axis=0)
+    return float(headings[candidates[int(distances.mean(axis=0).argmin())]])
 
 
-def _along(points_m: Float64Array, headings: Float64Array) -> Float64Array:
-    """Places of (N, 2) points along and across M headings: (2, N, M)."""
+def _project(points_m: Float64Array, headings: Float64Array) -> Float64Array:
+    """Compute coordinates of (N, 2) points along and across M headings: (2, N, M)."""
     cosine, sine = np.cos(headings), np.sin(headings)
     x, y = points_m[:, :1], points_m[:, 1:]
-    places: Float64Array = np.stack([x * cosine + y * sine, y * cosine - x * sine])
-    return places
+    coordinates: Float64Array = np.stack([x * cosine + y * sine, y * cosine - x * sine])
+    return coordinates

@@ -12,7 +12,7 @@ import numpy as np
 import open3d as o3d
 
 from robot_perception.core import CameraModel, Float64Array, Image, Masks, MetricDepth, Scene
-from robot_perception.pipeline import lift_objects, sights_of
+from robot_perception.pipeline import lift_objects, measure_visibility
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import render
 from robot_perception.world.vocabulary import FIRST_TEST_SEED
@@ -77,7 +77,7 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
         scene = Scene(image, camera=camera, depth=depth)
         timed('cloud', scene.cloud)
         timed('objects', lambda: lift_objects(found, masks, depth, camera, up))  # noqa: B023 - called at once
-        timed('outlines', lambda: sights_of(masks, depth))  # noqa: B023
+        timed('outlines', lambda: measure_visibility(masks, depth))  # noqa: B023
         timed('Open3D', lambda: _open3d_cloud(image, depth, camera))  # noqa: B023
     steps = {name: np.array(values[_WARM_UP:]) for name, values in times.items()}
     reference = steps.pop('Open3D')

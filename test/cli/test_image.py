@@ -9,12 +9,12 @@ import pytest
 
 from robot_perception.cli.image import _stems
 from robot_perception.core import CameraModel
-from robot_perception.pipeline import PerceptionPipeline, read_picture
+from robot_perception.pipeline import PerceptionPipeline, read_image
 
-GIVE = 'Give a picture.'
+GIVE = 'Name an image file.'
 NO_PICTURE = (
-    'expected a picture such as JPEG or PNG, got 18 bytes that are not one. '
-    'Give a picture; for a bag or a video use "robot-perception demo SOURCE".'
+    'expected an image such as JPEG or PNG, got 18 bytes that are not one. '
+    'Name an image file; for a bag or a video use "robot-perception demo SOURCE".'
 )
 ORIENTATION, TURNED_RIGHT = 0x0112, 6
 PARTS = (
@@ -61,7 +61,7 @@ def test_files_and_lines_of_a_picture(command, picture):
 def test_what_is_written_is_what_the_library_says(command, picture):
     file = picture('photo.png')
     command('image', file, '--preset', 'stub', '--hfov', '75', '-o', 'seen')
-    image = read_picture(file)
+    image = read_image(file)
     camera = CameraModel.nominal(image.size_hw, 75.0)
     scene = PerceptionPipeline.from_preset('stub').process(image, camera)
     (written,) = parsed((command.folder / 'seen' / 'photo_scene.json').read_text())
@@ -86,7 +86,7 @@ def test_a_picture_is_turned_upright_by_its_exif(command):
     done = command('image', path, '--preset', 'stub', '--json')
     (scene,) = parsed(done.stdout)
     assert (scene['image']['height'], scene['image']['width']) == (64, 32)
-    rgb = read_picture(path).rgb
+    rgb = read_image(path).rgb
     # What was left is now above.
     assert rgb[8, 16, 0] > 200
     assert rgb[56, 16, 0] < 50
@@ -128,7 +128,7 @@ def test_nothing_but_unreadable_pictures(command):
     empty.touch()
     done = command('image', empty, command.folder, '--preset', 'stub')
     assert (done.returncode, done.stdout) == (1, '')
-    assert 'empty.png: expected a picture such as JPEG or PNG, got 0 bytes' in done.stderr
+    assert 'empty.png: expected an image such as JPEG or PNG, got 0 bytes' in done.stderr
     assert f'{command.folder}: cannot be read (Is a directory)' in done.stderr
     assert not (command.folder / 'perception_output').exists()
 

@@ -82,7 +82,7 @@ def test_device_has_a_flag_of_its_own():
         (['--set', 'features.enabled=1'], "features.enabled: expected true or false, got '1'"),
         (['--set', 'precision=int4'], r"precision: expected one of \['auto', .*got 'int4'"),
         (['--set', 'preset=cpu'], 'preset: expected --preset cpu, got it as --set'),
-        (['--config', '/no/such.yaml'], '/no/such.yaml: cannot be read .*Give a YAML file'),
+        (['--config', '/no/such.yaml'], '/no/such.yaml: cannot be read .*Name a YAML file'),
     ],
 )
 def test_refusals(arguments, said):

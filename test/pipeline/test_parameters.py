@@ -128,7 +128,7 @@ def test_bad_files(tmp_path, text, message):
 
 
 def test_missing_file():
-    with pytest.raises(ConfigError, match='cannot be read .*Give a YAML file'):
+    with pytest.raises(ConfigError, match='cannot be read .*Name a YAML file'):
         PerceptionConfig.from_file('/nowhere/perception.yaml')
 
 

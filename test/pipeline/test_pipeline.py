@@ -53,7 +53,7 @@ def test_a_picture_file_is_read_as_rgb_and_upright(tmp_path):
 @pytest.mark.parametrize(
     ('content', 'message'),
     [
-        (None, 'cannot be read .*Give a picture'),
+        (None, 'cannot be read .*Name an image file'),
         (b'', '0 bytes that are not one'),
         (b'text', '4 bytes'),
     ],

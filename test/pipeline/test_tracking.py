@@ -25,7 +25,7 @@ def boxes(*middles, names=None, side=20):
 
 
 def follow(tracker, frame, *middles, names=None, max_lost_s=1.0):
-    found = tracker.follow(boxes(*middles, names=names), frame * FRAME_NS, max_lost_s)
+    found = tracker.update(boxes(*middles, names=names), frame * FRAME_NS, max_lost_s)
     return found.track_ids.tolist()
 
 
@@ -49,7 +49,7 @@ def test_a_fast_one_is_expected_where_it_goes():
     assert follow(tracker, 1, (20, 20)) == [1]
     assert follow(tracker, 2, (28, 20)) == [1]
     # Three frames' way in one: no overlap with the last box, but with the expected one.
-    found = tracker.follow(boxes((52, 20)), 5 * FRAME_NS, 1.0)
+    found = tracker.update(boxes((52, 20)), 5 * FRAME_NS, 1.0)
     assert found.track_ids.tolist() == [1]
 
 
@@ -71,15 +71,15 @@ def test_faint_sights_keep_a_track_and_are_no_objects():
     follow(tracker, 1, (20, 20))
     for frame in range(2, 9):
         faint = boxes((20 + 6 * (frame - 1), 20))
-        assert len(tracker.follow(boxes(), frame * FRAME_NS, 0.3, faint)) == 0
+        assert len(tracker.update(boxes(), frame * FRAME_NS, 0.3, faint)) == 0
     assert follow(tracker, 9, (68, 20), max_lost_s=0.3) == [1]
 
 
 def test_faint_sights_begin_nothing_and_take_no_track_from_sure_ones():
     tracker = Tracker()
-    tracker.follow(boxes(), FRAME_NS, 1.0, boxes((20, 20)))
+    tracker.update(boxes(), FRAME_NS, 1.0, boxes((20, 20)))
     assert follow(tracker, 2, (20, 20)) == [1]
-    found = tracker.follow(boxes((24, 20)), 3 * FRAME_NS, 1.0, boxes((20, 20)))
+    found = tracker.update(boxes((24, 20)), 3 * FRAME_NS, 1.0, boxes((20, 20)))
     assert found.track_ids.tolist() == [1]
     assert follow(tracker, 4, (28, 20)) == [1]
 
@@ -119,7 +119,7 @@ def test_a_jump_back_begins_anew_and_numbers_are_not_given_twice():
 
 def test_detections_are_otherwise_unchanged():
     found = boxes((20, 20), (60, 20), names=['cup', 'bowl'])
-    same = Tracker().follow(found, FRAME_NS, 1.0)
+    same = Tracker().update(found, FRAME_NS, 1.0)
     np.testing.assert_array_equal(same.boxes_xyxy, found.boxes_xyxy)
     assert same.class_names == found.class_names
 
@@ -132,7 +132,7 @@ def test_numbers_are_those_of_the_truth_while_the_camera_moves(seed):
         if index % 3:
             continue
         truth = frame.detections
-        found = tracker.follow(truth, frame.image.stamp_ns, 1.0)
+        found = tracker.update(truth, frame.image.stamp_ns, 1.0)
         for true, number in zip(truth.track_ids.tolist(), found.track_ids.tolist(), strict=True):
             switches += meaning.setdefault(true, number) != number
             meaning[true] = number

@@ -6,19 +6,19 @@ from hypothesis.extra.numpy import arrays
 import numpy as np
 import pytest
 
-from robot_perception.pipeline.strays import without_strays
+from robot_perception.pipeline.outliers import inlier_mask
 from robot_perception.pipeline.upright_box import upright_box
 
 
 def test_what_goes_on_stays_and_what_is_beyond_a_gap_goes():
     body = np.linspace(1.0, 1.2, 1000)
     values = np.concatenate([body, [0.5, 1.5, 9.0]])
-    assert without_strays(values, 0.02).tolist() == [True] * 1000 + [False] * 3
+    assert inlier_mask(values, 0.02).tolist() == [True] * 1000 + [False] * 3
 
 
 def test_a_thin_side_is_no_stray():
     values = np.concatenate([np.full(1000, 1.0), np.linspace(1.0, 1.3, 300)])
-    kept = without_strays(values, 0.02)
+    kept = inlier_mask(values, 0.02)
     assert values[kept].max() > 1.27
     assert kept.mean() > 0.98
 
@@ -27,7 +27,7 @@ def test_a_thin_side_is_no_stray():
 def test_of_two_parts_the_larger_stays_though_the_median_is_in_neither(order):
     values = np.concatenate([np.linspace(1.0, 1.01, 501), np.linspace(3.0, 3.01, 499)])[::order]
     values = np.append(values, [2.0, 2.0, 2.0])
-    kept = without_strays(values, 0.02)
+    kept = inlier_mask(values, 0.02)
     assert values[kept].max() < 1.1
     assert np.count_nonzero(kept) >= 400
 
@@ -38,7 +38,7 @@ NUMBERS = st.integers(-(10**6), 10**6).map(lambda value: value / 1e4)
 
 @given(values=arrays(np.float64, st.integers(1, 60), elements=NUMBERS))
 def test_something_always_stays(values):
-    assert without_strays(values, 0.02).any()
+    assert inlier_mask(values, 0.02).any()
 
 
 @given(points=arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=NUMBERS))

@@ -42,7 +42,7 @@ def test_going_on_after_a_pause_changes_nothing(pause):
     whole, first, second = pipeline(), pipeline(), pipeline()
     expected = [see(whole, index) for index in range(1, 11)]
     got = [see(first, index) for index in range(1, pause + 1)]
-    second.remember(json.loads(json.dumps(first.memory())))
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     assert got + [see(second, index) for index in range(pause + 1, 11)] == expected
     # The pause would show: a pipeline without memory says something else.
     fresh = pipeline()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robot_perception.core import Masks, MetricDepth, RelativeDepth
-from robot_perception.pipeline.outline import main_surface, Sight, sights_of
+from robot_perception.pipeline.visibility import main_surface, measure_visibility, Visibility
 from robot_perception.world import render
 
 SIZE_HW = (60, 80)
@@ -72,9 +72,9 @@ def test_noise_is_no_edge():
 @pytest.mark.parametrize('mask', [area(0, slice(0, 0)), area(30, 30)])
 def test_masks_of_no_or_one_pixel(metres, mask):
     np.testing.assert_array_equal(main_surface(metres, mask, PIXEL), mask)
-    (sight,) = sights_of(masks_of(mask), MetricDepth(metres))
-    alone = Sight(truncated=False, occluded=False if np.isfinite(metres).all() else None)
-    assert sight == (alone if mask.any() else Sight())
+    (sight,) = measure_visibility(masks_of(mask), MetricDepth(metres))
+    alone = Visibility(truncated=False, occluded=False if np.isfinite(metres).all() else None)
+    assert sight == (alone if mask.any() else Visibility())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_masks_of_no_or_one_pixel(metres, mask):
 )
 @pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones(SIZE_HW, np.float32))])
 def test_an_object_at_the_edge_is_truncated(window, truncated, depth):
-    assert sights_of(masks_of(area(*window)), depth) == (Sight(truncated, None),)
+    assert measure_visibility(masks_of(area(*window)), depth) == (Visibility(truncated, None),)
 
 
 def test_only_what_lies_behind_is_occluded():
@@ -97,9 +97,9 @@ def test_only_what_lies_behind_is_occluded():
     depth[10:50, 20:40] = 2.0
     depth[20:40, 30:50] = 1.0
     front, behind = area(*INSIDE), area(slice(10, 50), slice(20, 40)) & ~area(*INSIDE)
-    assert sights_of(masks_of(front, behind), MetricDepth(depth)) == (
-        Sight(truncated=False, occluded=False),
-        Sight(truncated=False, occluded=True),
+    assert measure_visibility(masks_of(front, behind), MetricDepth(depth)) == (
+        Visibility(truncated=False, occluded=False),
+        Visibility(truncated=False, occluded=True),
     )
 
 
@@ -108,7 +108,7 @@ def test_hidden_objects_of_the_demo_world_are_told():
     hidden, whole = [], []
     for seed in range(900_300, 900_310):
         frame = render(seed, (480, 640))
-        sights = sights_of(frame.masks(), frame.depth)
+        sights = measure_visibility(frame.masks(), frame.depth)
         for share, sight in zip(frame.detections.scores, sights, strict=True):
             if not sight.truncated and share < 0.95:
                 hidden.append(sight.occluded)

@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from robot_perception.core import Box3D, ObjectPosition, Pose, SceneObject
 from robot_perception.core.rigid_transform import transform_objects
-from robot_perception.pipeline.motion import MotionMeter
+from robot_perception.pipeline.velocity import VelocityEstimator
 from robot_perception.world import sequence
 
 FRAME_NS = 100_000_000
@@ -34,45 +34,45 @@ def walk(meter, frames, velocity, *, noise=0.0, start=1):
         point = np.array([1.0, 2.0, 0.5]) + np.array(velocity) * seconds
         pose = camera(seconds)
         point = point + rng.normal(0, noise, 3)
-        (found,) = meter.follow((seen(point, pose),), index * FRAME_NS, pose)
+        (found,) = meter.update((seen(point, pose),), index * FRAME_NS, pose)
     speed = found.position.velocity_mps
     return None if speed is None else camera(seconds).rotation @ np.array(speed)
 
 
 @pytest.mark.parametrize('velocity', [(0, 0, 0), (0.5, -0.2, 0.1), (-2.0, 3.0, 0.0)])
 def test_a_straight_way_is_measured_from_a_moving_camera(velocity):
-    assert walk(MotionMeter(), 6, velocity) == pytest.approx(velocity, abs=1e-9)
+    assert walk(VelocityEstimator(), 6, velocity) == pytest.approx(velocity, abs=1e-9)
 
 
 def test_noise_is_averaged():
     # Of a line through 6 points 0.1 s apart the slope has deviation sigma / sqrt(0.175).
-    found = walk(MotionMeter(), 6, (0.5, 0, 0), noise=0.005)
+    found = walk(VelocityEstimator(), 6, (0.5, 0, 0), noise=0.005)
     assert found == pytest.approx((0.5, 0, 0), abs=4 * 0.005 / np.sqrt(0.175))
 
 
 def test_two_sights_are_not_enough():
-    assert walk(MotionMeter(), 2, (1, 0, 0)) is None
-    assert walk(MotionMeter(), 3, (1, 0, 0)) is not None
+    assert walk(VelocityEstimator(), 2, (1, 0, 0)) is None
+    assert walk(VelocityEstimator(), 3, (1, 0, 0)) is not None
 
 
 def test_what_was_long_ago_does_not_count():
-    meter = MotionMeter()
+    meter = VelocityEstimator()
     walk(meter, 6, (1, 0, 0))
     assert walk(meter, 2, (1, 0, 0), start=20) is None
 
 
 def test_unknown_stays_unknown():
-    meter = MotionMeter()
+    meter = VelocityEstimator()
     item = seen((1, 2, 3), camera(0))
     for index in range(1, 6):
         stamp = index * FRAME_NS
-        assert meter.follow((item,), stamp, None)[0].position.velocity_mps is None
+        assert meter.update((item,), stamp, None)[0].position.velocity_mps is None
         for other in (replace(item, track_id=None), replace(item, position=None)):
-            assert meter.follow((other,), stamp, camera(0)) == (other,)
+            assert meter.update((other,), stamp, camera(0)) == (other,)
 
 
 def test_a_jump_back_forgets_what_lies_ahead():
-    meter = MotionMeter()
+    meter = VelocityEstimator()
     walk(meter, 6, (1, 0, 0), start=50)
     assert walk(meter, 2, (1, 0, 0)) is None
     walk(meter, 6, (1, 0, 0), start=50)
@@ -81,30 +81,30 @@ def test_a_jump_back_forgets_what_lies_ahead():
 
 
 def test_another_goes_on_from_its_memory():
-    first, second, whole = MotionMeter(), MotionMeter(), MotionMeter()
+    first, second, whole = VelocityEstimator(), VelocityEstimator(), VelocityEstimator()
     walk(first, 3, (1, 0.5, 0))
-    second.remember(json.loads(json.dumps(first.memory())))
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     walk(whole, 3, (1, 0.5, 0))
     assert (walk(second, 1, (1, 0.5, 0), start=4) == walk(whole, 1, (1, 0.5, 0), start=4)).all()
 
 
 def test_velocities_turn_with_the_frame_and_do_not_shift():
-    meter = MotionMeter()
+    meter = VelocityEstimator()
     for index in range(1, 5):
         pose = camera(index / 10)
-        (found,) = meter.follow((seen((1 + 0.03 * index, 2, 0.5), pose),), index * FRAME_NS, pose)
+        (found,) = meter.update((seen((1 + 0.03 * index, 2, 0.5), pose),), index * FRAME_NS, pose)
     (placed,) = transform_objects((found,), pose)
     assert placed.position.velocity_mps == pytest.approx((0.3, 0, 0), abs=1e-9)
 
 
 def test_things_of_the_demo_world_stand_still():
     """With exact depth the visible part of a thing changes, and its centroid by millimetres."""
-    meter, speeds = MotionMeter(), []
+    meter, speeds = VelocityEstimator(), []
     for frame in sequence(900_136, 30, (240, 320)):
         objects = tuple(
             item for item in frame.objects() if frame.detections.scores[item.index] > 0.95
         )
-        found = meter.follow(objects, frame.image.stamp_ns, frame.world_from_camera)
+        found = meter.update(objects, frame.image.stamp_ns, frame.world_from_camera)
         velocities = [item.position.velocity_mps for item in found]
         speeds += [np.linalg.norm(one) for one in velocities if one is not None]
     assert len(speeds) > 50
