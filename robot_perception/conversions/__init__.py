@@ -1,5 +1,6 @@
 """ROS messages to what things are and back, with no ROS package imported."""
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import (
     camera_info_message,
     copy_camera_info,
@@ -19,14 +20,7 @@ from robot_perception.conversions.masks import (
     label_info_message,
     to_instances,
 )
-from robot_perception.conversions.messages import (
-    CameraInfoMsg,
-    CompressedImageMsg,
-    HeaderMsg,
-    ImageMsg,
-    Message,
-    MessageFactory,
-)
+from robot_perception.conversions.messages import Fields, Made, Message, MessageFactory
 from robot_perception.conversions.pointcloud import (
     cloud_message,
     labelled_cloud_message,
@@ -41,11 +35,9 @@ from robot_perception.conversions.validation import MAX_PIXELS
 
 __all__ = [
     'MAX_PIXELS',
-    'CameraInfoMsg',
-    'CompressedImageMsg',
+    'Fields',
     'FrameTiming',
-    'HeaderMsg',
-    'ImageMsg',
+    'Made',
     'MarkerKey',
     'Message',
     'MessageFactory',
@@ -69,6 +61,7 @@ __all__ = [
     'match_camera',
     'point_list_message',
     'read_header',
+    'ros',
     'scene_message',
     'timing_message',
     'to_camera',

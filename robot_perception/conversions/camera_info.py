@@ -7,12 +7,13 @@ everything is divided by the binning.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from operator import index
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from robot_perception.conversions.messages import CameraInfoMsg, Message, MessageFactory
+from robot_perception.conversions import ros
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import shorten
 from robot_perception.core import (
     CalibrationError,
@@ -26,7 +27,7 @@ _MIN_FOCAL = 0.01
 _MAX_PIXELS = 1e7
 
 
-def to_camera(info: CameraInfoMsg, *, rectified: bool) -> CameraModel:
+def to_camera(info: ros.CameraInfo, *, rectified: bool) -> CameraModel:
     """Make a camera model of the image that comes with ``info``.
 
     Args:
@@ -74,7 +75,9 @@ def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
         )
 
 
-def camera_info_message(factory: MessageFactory, header: Message, camera: CameraModel) -> Message:
+def camera_info_message(
+    factory: MessageFactory, header: ros.Header, camera: CameraModel
+) -> ros.CameraInfo:
     """Make a sensor_msgs/msg/CameraInfo: no binning, no window, R the identity, P as K.
 
     A camera without distortion is written as plumb_bob with zeros, as ROS does.
@@ -83,7 +86,7 @@ def camera_info_message(factory: MessageFactory, header: Message, camera: Camera
     intrinsics = [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]
     k = np.array(intrinsics, np.float64)
     return factory(
-        'sensor_msgs/msg/CameraInfo',
+        ros.CameraInfo,
         header=header,
         height=camera.size_hw[0],
         width=camera.size_hw[1],
@@ -98,7 +101,9 @@ def camera_info_message(factory: MessageFactory, header: Message, camera: Camera
     )
 
 
-def copy_camera_info(factory: MessageFactory, header: Message, info: CameraInfoMsg) -> Message:
+def copy_camera_info(
+    factory: MessageFactory, header: ros.Header, info: ros.CameraInfo
+) -> ros.CameraInfo:
     """Carry a whole calibration over to another header.
 
     Raises:
@@ -107,7 +112,7 @@ def copy_camera_info(factory: MessageFactory, header: Message, info: CameraInfoM
     """
     region = info.roi
     return factory(
-        'sensor_msgs/msg/CameraInfo',
+        ros.CameraInfo,
         header=header,
         height=_integer('height', info.height),
         width=_integer('width', info.width),
@@ -133,10 +138,10 @@ def region_message(
     size_hw: tuple[int, int],
     *,
     do_rectify: bool = False,
-) -> Message:
+) -> ros.RegionOfInterest:
     """Make a sensor_msgs/msg/RegionOfInterest."""
     return factory(
-        'sensor_msgs/msg/RegionOfInterest',
+        ros.RegionOfInterest,
         x_offset=origin_yx[1],
         y_offset=origin_yx[0],
         height=size_hw[0],
@@ -156,7 +161,7 @@ def _check_plausible(name: str, focal: tuple[float, float], centre: tuple[float,
         )
 
 
-def _window(info: CameraInfoMsg) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+def _window(info: ros.CameraInfo) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
     """Size of the image in rows and columns, left and top of its window, binning in x and y."""
     region = info.roi
     height = _integer('roi.height', region.height) or _integer('height', info.height)
@@ -168,7 +173,7 @@ def _window(info: CameraInfoMsg) -> tuple[tuple[int, int], tuple[int, int], tupl
     return (height // bin_y, width // bin_x), (left, top), (bin_x, bin_y)
 
 
-def _distortion(info: CameraInfoMsg) -> tuple[DistortionModel, tuple[float, ...]]:
+def _distortion(info: ros.CameraInfo) -> tuple[DistortionModel, tuple[float, ...]]:
     """Lens model and coefficients, without those that change nothing."""
     name = info.distortion_model
     if not isinstance(name, str):
@@ -187,7 +192,7 @@ def _distortion(info: CameraInfoMsg) -> tuple[DistortionModel, tuple[float, ...]
     return model, tuple(coefficients)
 
 
-def _numbers(name: str, values: Sequence[float], count: int) -> Float64Array:
+def _numbers(name: str, values: ArrayLike, count: int) -> Float64Array:
     return _finite(name, _array(name, values, count))
 
 
@@ -200,7 +205,7 @@ def _finite(name: str, numbers: Float64Array) -> Float64Array:
     return numbers
 
 
-def _array(name: str, values: Sequence[float], count: int | None = None) -> Float64Array:
+def _array(name: str, values: ArrayLike, count: int | None = None) -> Float64Array:
     """Flat float64 array of ``count`` numbers, or of a length that a lens may have."""
     try:
         array = np.array(values, np.float64)

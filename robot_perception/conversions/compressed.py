@@ -11,8 +11,8 @@ from typing import cast
 import cv2
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.header import read_header
-from robot_perception.conversions.messages import CompressedImageMsg
 from robot_perception.conversions.validation import (
     as_bytes,
     check_pixels,
@@ -40,7 +40,7 @@ _JPEG_END = b'\xff\xd9'
 _MAX_SEGMENTS = 1000
 
 
-def compressed_to_image(message: CompressedImageMsg, *, max_pixels: int = MAX_PIXELS) -> Image:
+def compressed_to_image(message: ros.CompressedImage, *, max_pixels: int = MAX_PIXELS) -> Image:
     """Decode a jpeg or png.
 
     What the file starts with decides; ``format`` is only quoted when that is neither. Rotation

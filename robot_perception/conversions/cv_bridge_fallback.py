@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.conversions.messages import ImageMsg
+from robot_perception.conversions import ros
 from robot_perception.conversions.validation import check_rows, shorten
 from robot_perception.core import ConversionError, UInt8Array
 
@@ -21,7 +21,7 @@ from robot_perception.core import ConversionError, UInt8Array
 _NAME = re.compile(r'[A-Za-z0-9_]{1,32}')
 
 
-def convert_rare(message: ImageMsg, size_hw: tuple[int, int], supported: str) -> UInt8Array:
+def convert_rare(message: ros.Image, size_hw: tuple[int, int], supported: str) -> UInt8Array:
     """Convert an image in an encoding that this package has no row for.
 
     Args:

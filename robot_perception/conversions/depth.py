@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.encodings import DEPTH
 from robot_perception.conversions.image import image_message
-from robot_perception.conversions.messages import ImageMsg, Message, MessageFactory
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import check_image, MAX_PIXELS
 from robot_perception.core import MetricDepth
 
 
-def to_depth(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> MetricDepth:
+def to_depth(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> MetricDepth:
     """Make metric depth of a depth image.
 
     16UC1 and mono16 are millimetres with 0 for unknown; 32FC1 is metres, in which everything
@@ -27,6 +28,6 @@ def to_depth(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> MetricDepth:
     return MetricDepth.from_millimeters(pixels.astype(np.uint16))
 
 
-def depth_message(factory: MessageFactory, header: Message, depth: MetricDepth) -> Message:
+def depth_message(factory: MessageFactory, header: ros.Header, depth: MetricDepth) -> ros.Image:
     """Make a 32FC1 sensor_msgs/msg/Image in metres, NaN = unknown."""
     return image_message(factory, header, depth.meters, '32FC1')

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.geometry import box_2d_message, box_3d_message, pose_message
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import Detections, Float64Array, ObjectPosition, SceneObject
 
 _NOWHERE = (0.0, 0.0, 0.0)
@@ -16,8 +17,8 @@ _ANY_ANGLE = np.pi**2 / 3
 
 
 def detections_2d_message(
-    factory: MessageFactory, header: Message, detections: Detections
-) -> Message:
+    factory: MessageFactory, header: ros.Header, detections: Detections
+) -> ros.Detection2DArray:
     """Make a vision_msgs/msg/Detection2DArray.
 
     ``class_id`` is the class's name, ``id`` the track's number or empty. The pose of a result
@@ -33,11 +34,11 @@ def detections_2d_message(
         strict=True,
     )
     return factory(
-        'vision_msgs/msg/Detection2DArray',
+        ros.Detection2DArray,
         header=header,
         detections=[
             factory(
-                'vision_msgs/msg/Detection2D',
+                ros.Detection2D,
                 header=header,
                 results=[_result(factory, name, score, unknown)],
                 bbox=box_2d_message(factory, box),
@@ -49,8 +50,8 @@ def detections_2d_message(
 
 
 def detections_3d_message(
-    factory: MessageFactory, header: Message, objects: Sequence[SceneObject]
-) -> Message:
+    factory: MessageFactory, header: ros.Header, objects: Sequence[SceneObject]
+) -> ros.Detection3DArray:
     """Make a vision_msgs/msg/Detection3DArray of the objects whose place is known.
 
     ``bbox`` is the box around the object's points. The one result of each detection is posed
@@ -65,11 +66,11 @@ def detections_3d_message(
 
     """
     return factory(
-        'vision_msgs/msg/Detection3DArray',
+        ros.Detection3DArray,
         header=header,
         detections=[
             factory(
-                'vision_msgs/msg/Detection3D',
+                ros.Detection3D,
                 header=header,
                 results=[
                     _result(factory, item.class_name, item.score, _pose(factory, item.position))
@@ -83,7 +84,7 @@ def detections_3d_message(
     )
 
 
-def _pose(factory: MessageFactory, position: ObjectPosition) -> Message:
+def _pose(factory: MessageFactory, position: ObjectPosition) -> ros.PoseWithCovariance:
     covariance = np.diag([0.0, 0.0, 0.0, *[_ANY_ANGLE] * 3])
     covariance[:3, :3] = position.covariance_m2
     pose = pose_message(factory, position.centroid_m, position.box.rotation_xyzw)
@@ -91,13 +92,13 @@ def _pose(factory: MessageFactory, position: ObjectPosition) -> Message:
 
 
 def _pose_with_covariance(
-    factory: MessageFactory, pose: Message, covariance: Float64Array
-) -> Message:
-    return factory(
-        'geometry_msgs/msg/PoseWithCovariance', pose=pose, covariance=covariance.reshape(-1)
-    )
+    factory: MessageFactory, pose: ros.Pose, covariance: Float64Array
+) -> ros.PoseWithCovariance:
+    return factory(ros.PoseWithCovariance, pose=pose, covariance=covariance.reshape(-1))
 
 
-def _result(factory: MessageFactory, name: str, score: float, pose: Message) -> Message:
-    hypothesis = factory('vision_msgs/msg/ObjectHypothesis', class_id=name, score=float(score))
-    return factory('vision_msgs/msg/ObjectHypothesisWithPose', hypothesis=hypothesis, pose=pose)
+def _result(
+    factory: MessageFactory, name: str, score: float, pose: ros.PoseWithCovariance
+) -> ros.ObjectHypothesisWithPose:
+    hypothesis = factory(ros.ObjectHypothesis, class_id=name, score=float(score))
+    return factory(ros.ObjectHypothesisWithPose, hypothesis=hypothesis, pose=pose)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions import ros
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import SceneFeatures
 
 
 def features_message(
-    factory: MessageFactory, header: Message, features: SceneFeatures, *, with_patches: bool
-) -> Message:
+    factory: MessageFactory, header: ros.Header, features: SceneFeatures, *, with_patches: bool
+) -> ros.SceneFeatures:
     """Make a robot_perception/msg/SceneFeatures; the grid's size is told with or without it.
 
     Args:
@@ -22,7 +23,7 @@ def features_message(
     """
     patches = features.patches if with_patches else np.zeros(0, np.float32)
     return factory(
-        'robot_perception/msg/SceneFeatures',
+        ros.SceneFeatures,
         header=header,
         model=features.model,
         vector=factory.sequence(np.ascontiguousarray(features.vector)),

@@ -2,58 +2,59 @@
 
 from __future__ import annotations
 
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions import ros
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import Box3D, Quaternion, Vector3
 
 _UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 
-def point_message(factory: MessageFactory, point_m: Vector3) -> Message:
+def point_message(factory: MessageFactory, point_m: Vector3) -> ros.Point:
     """Make a geometry_msgs/msg/Point."""
     x, y, z = map(float, point_m)
-    return factory('geometry_msgs/msg/Point', x=x, y=y, z=z)
+    return factory(ros.Point, x=x, y=y, z=z)
 
 
-def vector_message(factory: MessageFactory, vector: Vector3) -> Message:
+def vector_message(factory: MessageFactory, vector: Vector3) -> ros.Vector3:
     """Make a geometry_msgs/msg/Vector3."""
     x, y, z = map(float, vector)
-    return factory('geometry_msgs/msg/Vector3', x=x, y=y, z=z)
+    return factory(ros.Vector3, x=x, y=y, z=z)
 
 
 def pose_message(
     factory: MessageFactory, position_m: Vector3, rotation_xyzw: Quaternion = _UPRIGHT
-) -> Message:
+) -> ros.Pose:
     """Make a geometry_msgs/msg/Pose."""
     x, y, z, w = map(float, rotation_xyzw)
     return factory(
-        'geometry_msgs/msg/Pose',
+        ros.Pose,
         position=point_message(factory, position_m),
-        orientation=factory('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w),
+        orientation=factory(ros.Quaternion, x=x, y=y, z=z, w=w),
     )
 
 
 def box_2d_message(
     factory: MessageFactory, box_xyxy: tuple[float, float, float, float]
-) -> Message:
+) -> ros.BoundingBox2D:
     """Make a vision_msgs/msg/BoundingBox2D: centre and full sides, pixels."""
     left, top, right, bottom = map(float, box_xyxy)
     center = factory(
-        'vision_msgs/msg/Pose2D',
-        position=factory('vision_msgs/msg/Point2D', x=(left + right) / 2, y=(top + bottom) / 2),
+        ros.Pose2D,
+        position=factory(ros.Point2D, x=(left + right) / 2, y=(top + bottom) / 2),
         theta=0.0,
     )
     return factory(
-        'vision_msgs/msg/BoundingBox2D',
+        ros.BoundingBox2D,
         center=center,
         size_x=right - left,
         size_y=bottom - top,
     )
 
 
-def box_3d_message(factory: MessageFactory, box: Box3D) -> Message:
+def box_3d_message(factory: MessageFactory, box: Box3D) -> ros.BoundingBox3D:
     """Make a vision_msgs/msg/BoundingBox3D: centre, rotation and full sides, metres."""
     return factory(
-        'vision_msgs/msg/BoundingBox3D',
+        ros.BoundingBox3D,
         center=pose_message(factory, box.center_m, box.rotation_xyzw),
         size=vector_message(factory, box.size_m),
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from operator import index
 
-from robot_perception.conversions.messages import HeaderMsg, Message, MessageFactory
+from robot_perception.conversions import ros
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import ConversionError
 
 _NANOSECONDS = 1_000_000_000
@@ -12,7 +13,7 @@ _MAX_SECONDS = 2**31 - 1
 _MAX_FRAME_ID = 4096
 
 
-def read_header(header: HeaderMsg) -> tuple[int, str]:
+def read_header(header: ros.Header) -> tuple[int, str]:
     """Read stamp and frame.
 
     Returns:
@@ -49,7 +50,7 @@ def check_frame_id(field: str, frame_id: object) -> None:
         )
 
 
-def header_message(factory: MessageFactory, stamp_ns: int, frame_id: str) -> Message:
+def header_message(factory: MessageFactory, stamp_ns: int, frame_id: str) -> ros.Header:
     """Make a std_msgs/msg/Header; the inverse of `read_header`.
 
     Raises:
@@ -62,8 +63,8 @@ def header_message(factory: MessageFactory, stamp_ns: int, frame_id: str) -> Mes
             'stamp',
             f'stamp_ns: expected 0 to 2^31 seconds, got {stamp_ns} ns. Pass ROS time.',
         )
-    stamp = factory('builtin_interfaces/msg/Time', sec=seconds, nanosec=nanoseconds)
-    return factory('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+    stamp = factory(ros.Time, sec=seconds, nanosec=nanoseconds)
+    return factory(ros.Header, stamp=stamp, frame_id=frame_id)
 
 
 def _describe(frame_id: object) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from robot_perception.conversions import encodings
+from robot_perception.conversions import encodings, ros
 from robot_perception.conversions.cv_bridge_fallback import convert_rare
 from robot_perception.conversions.header import read_header
-from robot_perception.conversions.messages import ImageMsg, Message, MessageFactory
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import check_image, check_size, MAX_PIXELS
 from robot_perception.core import AnyArray, checked, ConversionError, Image
 
@@ -21,7 +21,7 @@ _WRITTEN = {
 }
 
 
-def to_image(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> Image:
+def to_image(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> Image:
     """Make a picture of an image message.
 
     rgb8 is not copied: the picture is a read-only view of the message's data, which must not
@@ -54,8 +54,8 @@ def to_image(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> Image:
 
 
 def image_message(
-    factory: MessageFactory, header: Message, array: AnyArray, encoding: str
-) -> Message:
+    factory: MessageFactory, header: ros.Header, array: AnyArray, encoding: str
+) -> ros.Image:
     """Make a sensor_msgs/msg/Image, little endian, rows without padding.
 
     Args:
@@ -79,7 +79,7 @@ def image_message(
     pixels = checked('array', array, shape, dtype, f'{encoding} is made of that.')
     little = np.ascontiguousarray(pixels, np.dtype(dtype).newbyteorder('<'))
     return factory(
-        'sensor_msgs/msg/Image',
+        ros.Image,
         header=header,
         height=pixels.shape[0],
         width=pixels.shape[1],

@@ -7,9 +7,10 @@ import math
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.geometry import point_message, pose_message, vector_message
 from robot_perception.conversions.header import header_message
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import Box3D, class_color, ObjectPosition, SceneObject, Vector3
 
 _ARROW, _CUBE, _TEXT = 0, 1, 9
@@ -34,10 +35,10 @@ MarkerKey = tuple[str, int]
 
 def markers_message(
     factory: MessageFactory,
-    header: Message,
+    header: ros.Header,
     objects: Sequence[SceneObject],
     shown: frozenset[MarkerKey],
-) -> tuple[Message, frozenset[MarkerKey]]:
+) -> tuple[ros.MarkerArray, frozenset[MarkerKey]]:
     """Make a visualization_msgs/msg/MarkerArray of the objects whose place is known.
 
     A marker's id is the object's track, or its index where nothing tracks, and its colour follows
@@ -67,7 +68,7 @@ def markers_message(
     ]
     used = frozenset((one.ns, one.id) for one in made)
     gone = [_marker(factory, header, key, action=_DELETE) for key in sorted(shown - used)]
-    return factory('visualization_msgs/msg/MarkerArray', markers=made + gone), used
+    return factory(ros.MarkerArray, markers=made + gone), used
 
 
 def _slot(item: SceneObject) -> int:
@@ -83,14 +84,14 @@ def _colour(item: SceneObject, alpha: float) -> tuple[float, float, float, float
     return red, green, blue, alpha
 
 
-def _box(factory: MessageFactory, header: Message, item: SceneObject, box: Box3D) -> Message:
+def _box(factory: MessageFactory, header: ros.Header, item: SceneObject, box: Box3D) -> ros.Marker:
     key = ('boxes', _slot(item))
     return _marker(factory, header, key, box=box, colour=_colour(item, _BOX_ALPHA))
 
 
 def _name(
-    factory: MessageFactory, header: Message, item: SceneObject, position: ObjectPosition
-) -> Message:
+    factory: MessageFactory, header: ros.Header, item: SceneObject, position: ObjectPosition
+) -> ros.Marker:
     track = '' if item.track_id is None else f' #{item.track_id}'
     speed = _speed(position)
     pace = f' {speed:.1f} m/s' if speed >= _MOVING_MPS else ''
@@ -106,11 +107,11 @@ def _name(
 
 def _arrow(
     factory: MessageFactory,
-    header: Message,
+    header: ros.Header,
     item: SceneObject,
     start_m: Vector3,
     velocity_mps: Vector3,
-) -> Message:
+) -> ros.Marker:
     x, y, z = (a + b for a, b in zip(start_m, velocity_mps, strict=True))
     return _marker(
         factory,
@@ -124,7 +125,7 @@ def _arrow(
 
 def _marker(
     factory: MessageFactory,
-    header: Message,
+    header: ros.Header,
     key: MarkerKey,
     *,
     action: int = _ADD,
@@ -132,13 +133,13 @@ def _marker(
     colour: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
     text: str = '',
     points_m: Sequence[Vector3] = (),
-) -> Message:
+) -> ros.Marker:
     """Make a visualization_msgs/msg/Marker; what none of the three needs is left empty."""
     namespace, slot = key
     x, y, z = (max(side, _MIN_SIDE_M) for side in box.size_m)
     red, green, blue, alpha = colour
     return factory(
-        'visualization_msgs/msg/Marker',
+        ros.Marker,
         header=header,
         ns=namespace,
         id=slot,
@@ -146,8 +147,8 @@ def _marker(
         action=action,
         pose=pose_message(factory, box.center_m, box.rotation_xyzw),
         scale=vector_message(factory, (x, y, z)),
-        color=factory('std_msgs/msg/ColorRGBA', r=red, g=green, b=blue, a=alpha),
-        lifetime=factory('builtin_interfaces/msg/Duration', sec=0, nanosec=0),
+        color=factory(ros.ColorRGBA, r=red, g=green, b=blue, a=alpha),
+        lifetime=factory(ros.Duration, sec=0, nanosec=0),
         frame_locked=False,
         points=[point_message(factory, point) for point in points_m],
         colors=[],
@@ -156,19 +157,19 @@ def _marker(
         uv_coordinates=[],
         text=text,
         mesh_resource='',
-        mesh_file=factory('visualization_msgs/msg/MeshFile', filename='', data=_no_bytes(factory)),
+        mesh_file=factory(ros.MeshFile, filename='', data=_no_bytes(factory)),
         mesh_use_embedded_materials=False,
     )
 
 
-def _no_texture(factory: MessageFactory) -> Message:
+def _no_texture(factory: MessageFactory) -> ros.CompressedImage:
     return factory(
-        'sensor_msgs/msg/CompressedImage',
+        ros.CompressedImage,
         header=header_message(factory, 0, ''),
         format='',
         data=_no_bytes(factory),
     )
 
 
-def _no_bytes(factory: MessageFactory) -> Message:
+def _no_bytes(factory: MessageFactory) -> ros.Numbers:
     return factory.sequence(np.zeros(0, np.uint8))

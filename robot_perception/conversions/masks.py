@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.encodings import LABELS
 from robot_perception.conversions.image import image_message
-from robot_perception.conversions.messages import ImageMsg, Message, MessageFactory
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import check_image, MAX_PIXELS
 from robot_perception.core import checked, InputError, Int32Array, Masks, UInt16Array
 
@@ -17,12 +18,12 @@ OTHER = 'other'
 _LAST = 255
 
 
-def instances_message(factory: MessageFactory, header: Message, masks: Masks) -> Message:
+def instances_message(factory: MessageFactory, header: ros.Header, masks: Masks) -> ros.Image:
     """Make a mono16 image: 0 = background, otherwise the detection's index + 1."""
     return image_message(factory, header, masks.instance_map(), 'mono16')
 
 
-def to_instances(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> UInt16Array:
+def to_instances(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> UInt16Array:
     """Read an image of instances: (H, W) uint16, 0 = background, otherwise the index + 1.
 
     Raises:
@@ -33,8 +34,8 @@ def to_instances(message: ImageMsg, *, max_pixels: int = MAX_PIXELS) -> UInt16Ar
 
 
 def classes_message(
-    factory: MessageFactory, header: Message, masks: Masks, class_ids: Int32Array
-) -> Message:
+    factory: MessageFactory, header: ros.Header, masks: Masks, class_ids: Int32Array
+) -> ros.Image:
     """Make a mono8 image: 0 = background, otherwise the class id + 1, at most 255.
 
     Detectors of more than 255 classes share 255 among the rest; `label_info_message` then
@@ -55,8 +56,8 @@ def classes_message(
 
 
 def label_info_message(
-    factory: MessageFactory, header: Message, class_names: Sequence[str], threshold: float
-) -> Message:
+    factory: MessageFactory, header: ros.Header, class_names: Sequence[str], threshold: float
+) -> ros.LabelInfo:
     """Make a vision_msgs/msg/LabelInfo: the name of each value of masks/classes.
 
     Args:
@@ -70,10 +71,10 @@ def label_info_message(
     if len(names) > _LAST + 1:
         names = [*names[:_LAST], OTHER]
     return factory(
-        'vision_msgs/msg/LabelInfo',
+        ros.LabelInfo,
         header=header,
         class_map=[
-            factory('vision_msgs/msg/VisionClass', class_id=value, class_name=name)
+            factory(ros.VisionClass, class_id=value, class_name=name)
             for value, name in enumerate(names)
         ],
         threshold=float(threshold),

@@ -8,7 +8,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions import ros
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import (
     AnyArray,
     Float32Array,
@@ -25,7 +26,9 @@ _LABELLED = np.dtype([*_PLAIN.descr, ('label', '<u4'), ('instance', '<u4')])
 _DATATYPES = {'u': 6, 'f': 7}
 
 
-def cloud_message(factory: MessageFactory, header: Message, cloud: PointCloud) -> Message:
+def cloud_message(
+    factory: MessageFactory, header: ros.Header, cloud: PointCloud
+) -> ros.PointCloud2:
     """Make an organised cloud of fields x, y, z and rgb, 16 bytes a point, little endian.
 
     ``rgb`` is a float32 whose bits are 0x00RRGGBB, which is how PCL and RViz read colours.
@@ -40,11 +43,11 @@ def cloud_message(factory: MessageFactory, header: Message, cloud: PointCloud) -
 
 def labelled_cloud_message(
     factory: MessageFactory,
-    header: Message,
+    header: ros.Header,
     cloud: PointCloud,
     labels: UInt32Array,
     instances: UInt32Array,
-) -> Message:
+) -> ros.PointCloud2:
     """Make an organised cloud with two more fields, label and instance, 24 bytes a point.
 
     Args:
@@ -59,7 +62,9 @@ def labelled_cloud_message(
     return _message(factory, header, points, is_dense=False)
 
 
-def point_list_message(factory: MessageFactory, header: Message, points: LabeledPoints) -> Message:
+def point_list_message(
+    factory: MessageFactory, header: ros.Header, points: LabeledPoints
+) -> ros.PointCloud2:
     """Make a cloud of one row with label and instance, in which every point is known."""
     listed = _labelled(points.xyz_m, points.rgb, points.labels, points.instances)
     return _message(factory, header, listed[None], is_dense=True)
@@ -78,19 +83,19 @@ def _labelled(
 
 
 def _message(
-    factory: MessageFactory, header: Message, points: AnyArray, *, is_dense: bool
-) -> Message:
+    factory: MessageFactory, header: ros.Header, points: AnyArray, *, is_dense: bool
+) -> ros.PointCloud2:
     """Describe (H, W) points of a structured type."""
     height, width = points.shape
     fields: Mapping[str, Any] = points.dtype.fields or {}
     return factory(
-        'sensor_msgs/msg/PointCloud2',
+        ros.PointCloud2,
         header=header,
         height=height,
         width=width,
         fields=[
             factory(
-                'sensor_msgs/msg/PointField',
+                ros.PointField,
                 name=name,
                 offset=offset,
                 datatype=_DATATYPES[kind.kind],

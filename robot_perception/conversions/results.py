@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 import re
-from typing import Any
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import to_camera
 from robot_perception.conversions.depth import to_depth
-from robot_perception.conversions.messages import Message
 from robot_perception.conversions.scene import ANSWERS
 from robot_perception.core import (
     BoolArray,
@@ -26,12 +25,12 @@ from robot_perception.core import (
     SceneObject,
 )
 
-Objects = Sequence[Any]  # robot_perception/msg/SceneObject
+Objects = Sequence[ros.SceneObject]
 
 _TRACK = re.compile(r'-?[0-9]{1,19}')
 
 
-def to_features(message: Message) -> SceneFeatures:
+def to_features(message: ros.SceneFeatures) -> SceneFeatures:
     """Read a robot_perception/msg/SceneFeatures; without patches its grid is 0 x 0.
 
     Raises:
@@ -49,7 +48,7 @@ def to_features(message: Message) -> SceneFeatures:
     return SceneFeatures(message.model, vector, patches.reshape(*grid_hw, len(vector)))
 
 
-def to_scene(message: Message, image: Image, features: SceneFeatures | None = None) -> Scene:
+def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = None) -> Scene:
     """Read a robot_perception/msg/Scene.
 
     Args:
@@ -92,7 +91,7 @@ def _damaged(part: str, expected: str, got: object) -> ConversionError:
     )
 
 
-def _box_xyxy(item: Message) -> tuple[float, float, float, float]:
+def _box_xyxy(item: ros.SceneObject) -> tuple[float, float, float, float]:
     center = item.bbox.center.position
     half_x, half_y = item.bbox.size_x / 2, item.bbox.size_y / 2
     return center.x - half_x, center.y - half_y, center.x + half_x, center.y + half_y
@@ -128,7 +127,7 @@ def _masks(objects: Objects, size_hw: tuple[int, int]) -> Masks | None:
     return Masks(pixels, scores)
 
 
-def _track(item: Message) -> int | None:
+def _track(item: ros.SceneObject) -> int | None:
     if not item.track_id:
         return None
     track = int(item.track_id) if _TRACK.fullmatch(item.track_id) else None
@@ -137,7 +136,7 @@ def _track(item: Message) -> int | None:
     return track
 
 
-def _object(item: Message, place: int) -> SceneObject:
+def _object(item: ros.SceneObject, place: int) -> SceneObject:
     if item.index != place:
         raise _damaged('index', f'the object at place {place}', item.index)
     return SceneObject(
@@ -159,7 +158,7 @@ def _answer(part: str, number: int) -> bool | None:
     return ANSWERS[number]
 
 
-def _position(item: Message) -> ObjectPosition:
+def _position(item: ros.SceneObject) -> ObjectPosition:
     parts = (len(item.centroid), len(item.centroid_covariance))
     if parts != (1, 9):
         raise _damaged('bbox_3d', 'a centroid and its 9 covariances beside it', parts)

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import camera_info_message, region_message
 from robot_perception.conversions.depth import depth_message
 from robot_perception.conversions.features import features_message
@@ -16,7 +17,7 @@ from robot_perception.conversions.geometry import (
     vector_message,
 )
 from robot_perception.conversions.image import image_message
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.core import Masks, MetricDepth, Scene, SceneObject, UInt8Array
 
@@ -26,8 +27,8 @@ ANSWERS = (None, False, True)
 
 
 def scene_message(
-    factory: MessageFactory, header: Message, scene: Scene, timing: FrameTiming
-) -> Message:
+    factory: MessageFactory, header: ros.Header, scene: Scene, timing: FrameTiming
+) -> ros.Scene:
     """Make a robot_perception/msg/Scene.
 
     Patch features stay out: `features_message` sends them to who asks. A part that the scene
@@ -36,7 +37,7 @@ def scene_message(
     height, width = scene.image.size_hw
     features, depth, camera, masks = scene.features, scene.depth, scene.camera, scene.masks
     return factory(
-        'robot_perception/msg/Scene',
+        ros.Scene,
         header=header,
         height=height,
         width=width,
@@ -51,13 +52,13 @@ def scene_message(
 
 
 def _object_message(
-    factory: MessageFactory, header: Message, item: SceneObject, masks: Masks | None
-) -> Message:
+    factory: MessageFactory, header: ros.Header, item: SceneObject, masks: Masks | None
+) -> ros.SceneObject:
     mask_score = None if masks is None else float(masks.scores[item.index])
     origin_yx, cropped = _cropped(masks, item.index)
     position = item.position
     return factory(
-        'robot_perception/msg/SceneObject',
+        ros.SceneObject,
         index=item.index,
         class_id=item.class_id,
         class_name=item.class_name,

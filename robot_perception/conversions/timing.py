@@ -7,7 +7,8 @@ import math
 
 import numpy as np
 
-from robot_perception.conversions.messages import Message, MessageFactory
+from robot_perception.conversions import ros
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import ShapeError
 
 
@@ -47,19 +48,20 @@ class FrameTiming:
         return cls((), (), (), (), (), window=0, age_s=math.nan)
 
 
-def timing_message(factory: MessageFactory, header: Message, timing: FrameTiming) -> Message:
+def timing_message(factory: MessageFactory, header: ros.Header, timing: FrameTiming) -> ros.Timing:
     """Make a robot_perception/msg/Timing."""
-    seconds = {
-        'last': timing.last_s,
-        'p50': timing.p50_s,
-        'p95': timing.p95_s,
-        'p99': timing.p99_s,
-    }
+    last, p50, p95, p99 = (
+        factory.sequence(np.array(seconds, np.float32))
+        for seconds in (timing.last_s, timing.p50_s, timing.p95_s, timing.p99_s)
+    )
     return factory(
-        'robot_perception/msg/Timing',
+        ros.Timing,
         header=header,
         stages=list(timing.stages),
         window=timing.window,
         age=float(timing.age_s),
-        **{name: factory.sequence(np.array(row, np.float32)) for name, row in seconds.items()},
+        last=last,
+        p50=p50,
+        p95=p95,
+        p99=p99,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.header import check_frame_id, read_header
-from robot_perception.conversions.messages import Message
 from robot_perception.core import InputError, StampedTransform
 
 
@@ -16,7 +16,7 @@ class ReadTransforms(NamedTuple):
     faults: tuple[str, ...]
 
 
-def to_transforms(message: Message) -> ReadTransforms:
+def to_transforms(message: ros.TFMessage) -> ReadTransforms:
     """Read a message of /tf or /tf_static, of rclpy or of rosbags.
 
     One bad transform costs none of the others. It is bad with a frame without a name or within
@@ -32,7 +32,7 @@ def to_transforms(message: Message) -> ReadTransforms:
     return ReadTransforms(tuple(transforms), tuple(faults))
 
 
-def _transform(item: Message) -> StampedTransform:
+def _transform(item: ros.TransformStamped) -> StampedTransform:
     stamp_ns, parent = read_header(item.header)
     check_frame_id('child_frame_id', item.child_frame_id)
     shift, turn = item.transform.translation, item.transform.rotation

@@ -11,9 +11,9 @@ from operator import index
 
 import numpy as np
 
+from robot_perception.conversions import ros
 from robot_perception.conversions.encodings import Layout
 from robot_perception.conversions.header import read_header
-from robot_perception.conversions.messages import ImageMsg
 from robot_perception.core import AnyArray, ConversionError
 
 MAX_PIXELS = 2**25
@@ -40,7 +40,7 @@ class CheckedImage:
 
 
 def check_image(
-    message: ImageMsg, encodings: Mapping[str, Layout], *, max_pixels: int
+    message: ros.Image, encodings: Mapping[str, Layout], *, max_pixels: int
 ) -> CheckedImage:
     """Check an image message and look at its pixels in place.
 
@@ -80,7 +80,7 @@ def check_image(
     return CheckedImage((height, width), stamp_ns, frame_id, pixels)
 
 
-def check_size(message: ImageMsg, *, max_pixels: int) -> tuple[int, int]:
+def check_size(message: ros.Image, *, max_pixels: int) -> tuple[int, int]:
     """Rows and columns, at least one of each and at most ``max_pixels`` in all."""
     height, width = _integer('height', message.height), _integer('width', message.width)
     check_pixels(height, width, max_pixels=max_pixels)
@@ -103,7 +103,7 @@ def check_pixels(height: int, width: int, *, max_pixels: int) -> None:
         )
 
 
-def check_rows(message: ImageMsg, rows: int, row_bytes: int) -> tuple[memoryview, int]:
+def check_rows(message: ros.Image, rows: int, row_bytes: int) -> tuple[memoryview, int]:
     """Bytes of the message and its step, checked against each other."""
     step = _integer('step', message.step)
     if step < row_bytes:

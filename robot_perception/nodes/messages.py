@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
-from robot_perception.conversions import Message
+from robot_perception.conversions import Fields, Made, Message, ros
 from robot_perception.core import AnyArray, PerceptionError
 
 
@@ -32,19 +33,21 @@ def message_class(type_name: str) -> Message:
 class RosMessages:
     """The `MessageFactory` of a running node."""
 
-    def __call__(self, type_name: str, /, **fields: Any) -> Message:  # noqa: ANN401 - of any message
-        """Make a message of ``type_name``."""
+    def __call__(
+        self, message_type: Callable[Fields, Made], /, *_: Fields.args, **fields: Fields.kwargs
+    ) -> Made:
+        """Make a message of rclpy."""
         arrays = {name: value for name, value in fields.items() if isinstance(value, array.array)}
         others = {name: value for name, value in fields.items() if name not in arrays}
-        message = message_class(type_name)(**others)
+        message = message_class(ros.type_name(message_type))(**others)
         for name, values in arrays.items():
             # The setter of a generated class copies the array; its slot does not. For a cloud of
             # 640x480 points that is 1 ms instead of 7.
             setattr(message, f'_{name}', values)
-        return message
+        return cast('Made', message)
 
-    def sequence(self, values: AnyArray, /) -> array.array[Any]:
+    def sequence(self, values: AnyArray, /) -> ros.Numbers:
         """Make the value of a numeric array field: one copy, no check of each element."""
         filled: array.array[Any] = array.array(values.dtype.char)
         filled.frombytes(values.data.cast('B') if values.size else b'')
-        return filled
+        return ros.Numbers(filled)

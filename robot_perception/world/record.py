@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from robot_perception import conversions
-from robot_perception.conversions import Message, MessageFactory, RosbagsFactory
+from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
 from robot_perception.core import OutputError, UInt16Array
 from robot_perception.sources import BagWriter, message_store
 from robot_perception.world.depth_sensor import sense_depth
@@ -43,7 +43,7 @@ class _Recorded:
     """
 
     factory: MessageFactory
-    header: Message
+    header: ros.Header
     frame: WorldFrame
     depth_mm: UInt16Array
 
@@ -131,17 +131,17 @@ def _transform(item: _Recorded) -> Message:
     header = conversions.header_message(factory, item.frame.image.stamp_ns, WORLD_FRAME)
     tx, ty, tz = pose.vector
     transform = factory(
-        'geometry_msgs/msg/Transform',
-        translation=factory('geometry_msgs/msg/Vector3', x=tx, y=ty, z=tz),
-        rotation=factory('geometry_msgs/msg/Quaternion', x=x, y=y, z=z, w=w),
+        ros.Transform,
+        translation=factory(ros.Vector3, x=tx, y=ty, z=tz),
+        rotation=factory(ros.Quaternion, x=x, y=y, z=z, w=w),
     )
     stamped = factory(
-        'geometry_msgs/msg/TransformStamped',
+        ros.TransformStamped,
         header=header,
         child_frame_id=item.frame.image.frame_id,
         transform=transform,
     )
-    return factory('tf2_msgs/msg/TFMessage', transforms=[stamped])
+    return factory(ros.TFMessage, transforms=[stamped])
 
 
 def _camera_info(item: _Recorded) -> Message:
@@ -156,7 +156,7 @@ def _jpeg(item: _Recorded) -> Message:
     bgr = np.ascontiguousarray(item.frame.image.rgb[..., ::-1])
     _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     return item.factory(
-        'sensor_msgs/msg/CompressedImage',
+        ros.CompressedImage,
         header=item.header,
         format='rgb8; jpeg compressed bgr8',
         data=item.factory.sequence(data.reshape(-1)),

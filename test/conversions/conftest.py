@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 
-from robot_perception.conversions import RosbagsFactory
+from robot_perception.conversions import ros, RosbagsFactory
 from robot_perception.conversions.cv_bridge_fallback import _bridge
 
 ROOT = Path(__file__).parents[2]
@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 class NamespaceFactory:
     """Messages that are nothing but their fields."""
 
-    def __call__(self, type_name, /, **fields):
-        return SimpleNamespace(type_name=type_name, **fields)
+    def __call__(self, message_type, /, **fields):
+        return SimpleNamespace(type_name=ros.type_name(message_type), **fields)
 
     def sequence(self, values):
         return values
@@ -29,8 +29,8 @@ class NamespaceFactory:
 class RclpyFactory:
     """rclpy's classes, with every field checked as its strict mode does."""
 
-    def __call__(self, type_name, /, **fields):
-        package, _, name = type_name.split('/')
+    def __call__(self, message_type, /, **fields):
+        package, _, name = ros.type_name(message_type).split('/')
         message = getattr(importlib.import_module(f'{package}.msg'), name)
         return message(check_fields=True, **fields)
 
@@ -83,8 +83,8 @@ def on_the_wire(factory):
 
 @pytest.fixture
 def header(factory):
-    stamp = factory('builtin_interfaces/msg/Time', sec=12, nanosec=345_678_901)
-    return factory('std_msgs/msg/Header', stamp=stamp, frame_id='camera_optical_frame')
+    stamp = factory(ros.Time, sec=12, nanosec=345_678_901)
+    return factory(ros.Header, stamp=stamp, frame_id='camera_optical_frame')
 
 
 @pytest.fixture

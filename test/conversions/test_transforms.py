@@ -5,6 +5,7 @@ import math
 import pytest
 
 from robot_perception import conversions
+from robot_perception.conversions import ros
 from robot_perception.core import StampedTransform
 
 HALF = math.sqrt(0.5)
@@ -12,22 +13,22 @@ HALF = math.sqrt(0.5)
 
 def stamped(factory, parent, child, sec=12, nanosec=5, translation=(1.0, 2.0, 3.0), **rotation):
     turn = {'x': 0.0, 'y': 0.0, 'z': HALF, 'w': HALF} | rotation
-    stamp = factory('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+    stamp = factory(ros.Time, sec=sec, nanosec=nanosec)
     x, y, z = translation
     return factory(
-        'geometry_msgs/msg/TransformStamped',
-        header=factory('std_msgs/msg/Header', stamp=stamp, frame_id=parent),
+        ros.TransformStamped,
+        header=factory(ros.Header, stamp=stamp, frame_id=parent),
         child_frame_id=child,
         transform=factory(
-            'geometry_msgs/msg/Transform',
-            translation=factory('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
-            rotation=factory('geometry_msgs/msg/Quaternion', **turn),
+            ros.Transform,
+            translation=factory(ros.Vector3, x=x, y=y, z=z),
+            rotation=factory(ros.Quaternion, **turn),
         ),
     )
 
 
 def message_of(factory, *transforms):
-    return factory('tf2_msgs/msg/TFMessage', transforms=list(transforms))
+    return factory(ros.TFMessage, transforms=list(transforms))
 
 
 def test_transforms_are_read(factory, on_the_wire):

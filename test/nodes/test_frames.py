@@ -24,6 +24,7 @@ from graph import (
 from rclpy.parameter import Parameter
 
 from robot_perception import conversions
+from robot_perception.conversions import ros
 from robot_perception.core import Box3D, CameraModel, MetricDepth, Pose
 from robot_perception.core.rigid_transform import transform_box
 from robot_perception.core.rotation import quaternion_to_matrix
@@ -44,13 +45,13 @@ def transform(
     x, y, z = translation
     qx, qy, qz, qw = rotation
     return MAKE(
-        'geometry_msgs/msg/TransformStamped',
+        ros.TransformStamped,
         header=header(stamp_ns, parent),
         child_frame_id=child,
         transform=MAKE(
-            'geometry_msgs/msg/Transform',
-            translation=MAKE('geometry_msgs/msg/Vector3', x=x, y=y, z=z),
-            rotation=MAKE('geometry_msgs/msg/Quaternion', x=qx, y=qy, z=qz, w=qw),
+            ros.Transform,
+            translation=MAKE(ros.Vector3, x=x, y=y, z=z),
+            rotation=MAKE(ros.Quaternion, x=qx, y=qy, z=qz, w=qw),
         ),
     )
 

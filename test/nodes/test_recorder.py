@@ -6,6 +6,7 @@ pytest.importorskip('rclpy')
 
 from graph import image_of, info_of, LATCHED, MAKE, picture, SECOND_NS, TYPES
 
+from robot_perception.conversions import ros
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.recorder import RecordedFrame, Recorder
 from robot_perception.pipeline.outputs import LABEL_INFO
@@ -130,5 +131,5 @@ def test_ready_only_when_the_node_is(graph, recorder):
     graph.spin(0.2)
     assert not recorder.ready
     labels = graph.publisher(f'perception/{LABEL_INFO}', 'vision_msgs/msg/LabelInfo', qos=LATCHED)
-    labels.publish(MAKE('vision_msgs/msg/LabelInfo'))
+    labels.publish(MAKE(ros.LabelInfo))
     graph.spin_until(lambda: recorder.ready, 'label info')
