@@ -10,6 +10,7 @@ from robot_perception.core import (
     LabeledPoints,
     Masks,
     MetricDepth,
+    Plane,
     Scene,
     SceneObject,
 )
@@ -78,6 +79,12 @@ def points_at(xyz, instances):
 def test_range_is_the_distance_from_the_camera():
     points = points_at([(3, 4, 0), (0, 0, 5.01), (0, 3, 0)], [0, 0, 0])
     np.testing.assert_array_equal(points.within(5).xyz_m, [(3, 4, 0), (0, 3, 0)])
+
+
+def test_points_at_the_height_itself_are_not_above_it():
+    points = points_at([(0, -0.5, 1), (0, -0.25, 1), (0, 0, 1)], [0, 0, 0])
+    ground = Plane((0.0, -1.0, 0.0), 0.5)
+    np.testing.assert_array_equal(points.above(ground, 0.75).xyz_m, [(0, -0.5, 1)])
 
 
 def test_one_point_of_each_instance_is_kept_in_each_voxel():

@@ -1,4 +1,4 @@
-"""What strays, on values whose gaps are known."""
+"""Outliers of values with known gaps."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,34 +10,34 @@ from robot_perception.pipeline.outliers import inlier_mask
 from robot_perception.pipeline.upright_box import upright_box
 
 
-def test_what_goes_on_stays_and_what_is_beyond_a_gap_goes():
+def test_values_beyond_a_gap_are_outliers():
     body = np.linspace(1.0, 1.2, 1000)
     values = np.concatenate([body, [0.5, 1.5, 9.0]])
     assert inlier_mask(values, 0.02).tolist() == [True] * 1000 + [False] * 3
 
 
-def test_a_thin_side_is_no_stray():
+def test_a_sparse_side_is_no_outlier():
     values = np.concatenate([np.full(1000, 1.0), np.linspace(1.0, 1.3, 300)])
-    kept = inlier_mask(values, 0.02)
-    assert values[kept].max() > 1.27
-    assert kept.mean() > 0.98
+    inliers = inlier_mask(values, 0.02)
+    assert values[inliers].max() > 1.27
+    assert inliers.mean() > 0.98
 
 
 @pytest.mark.parametrize('order', [1, -1])
-def test_of_two_parts_the_larger_stays_though_the_median_is_in_neither(order):
+def test_of_two_clusters_the_larger_is_kept_if_the_median_is_in_neither(order):
     values = np.concatenate([np.linspace(1.0, 1.01, 501), np.linspace(3.0, 3.01, 499)])[::order]
     values = np.append(values, [2.0, 2.0, 2.0])
-    kept = inlier_mask(values, 0.02)
-    assert values[kept].max() < 1.1
-    assert np.count_nonzero(kept) >= 400
+    inliers = inlier_mask(values, 0.02)
+    assert values[inliers].max() < 1.1
+    assert np.count_nonzero(inliers) >= 400
 
 
-# Tenths of millimetres within 100 m.
+# Tenths of millimeters within 100 m.
 NUMBERS = st.integers(-(10**6), 10**6).map(lambda value: value / 1e4)
 
 
 @given(values=arrays(np.float64, st.integers(1, 60), elements=NUMBERS))
-def test_something_always_stays(values):
+def test_there_is_always_an_inlier(values):
     assert inlier_mask(values, 0.02).any()
 
 

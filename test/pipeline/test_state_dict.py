@@ -1,4 +1,4 @@
-"""A pipeline that goes on from another's memory sees what the other would have seen."""
+"""A pipeline that loads the state of another computes what the other would have computed."""
 
 import json
 
@@ -17,33 +17,33 @@ MAKE = RosbagsFactory(TYPES)
 CAMERA = CameraModel.nominal((48, 64), 60.0)
 
 
-def pipeline():
+def make_pipeline():
     return PerceptionPipeline.from_preset(
         'stub', {'depth.source': 'fused', 'features.every_k': 3, 'depth.every_k': 2}
     )
 
 
-def told(scene):
+def serialize(scene):
     message = scene_message(
-        MAKE, header_message(MAKE, scene.image.stamp_ns, 'eye'), scene, FrameTiming.unknown()
+        MAKE, header_message(MAKE, scene.image.stamp_ns, 'camera'), scene, FrameTiming.unknown()
     )
     return bytes(TYPES.serialize_cdr(message, 'robot_perception/msg/Scene'))
 
 
-def see(eye, index):
+def process(pipeline, index):
     random = np.random.default_rng(index)
     image = Image(random.integers(0, 256, (48, 64, 3), np.uint8), stamp_ns=index * 10**8)
     sensor = MetricDepth.from_meters(random.uniform(0.5, 4.0, (48, 64)).astype(np.float32))
-    return told(eye.process(image, CAMERA, sensor_depth=sensor))
+    return serialize(pipeline.process(image, CAMERA, sensor_depth=sensor))
 
 
 @pytest.mark.parametrize('pause', [1, 3, 4, 8])
-def test_going_on_after_a_pause_changes_nothing(pause):
-    whole, first, second = pipeline(), pipeline(), pipeline()
-    expected = [see(whole, index) for index in range(1, 11)]
-    got = [see(first, index) for index in range(1, pause + 1)]
+def test_a_pause_changes_nothing(pause):
+    complete, first, second = make_pipeline(), make_pipeline(), make_pipeline()
+    expected = [process(complete, index) for index in range(1, 11)]
+    got = [process(first, index) for index in range(1, pause + 1)]
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
-    assert got + [see(second, index) for index in range(pause + 1, 11)] == expected
-    # The pause would show: a pipeline without memory says something else.
-    fresh = pipeline()
-    assert [see(fresh, index) for index in range(pause + 1, 11)] != expected[pause:]
+    assert got + [process(second, index) for index in range(pause + 1, 11)] == expected
+    # The state matters: without it the results differ.
+    fresh = make_pipeline()
+    assert [process(fresh, index) for index in range(pause + 1, 11)] != expected[pause:]

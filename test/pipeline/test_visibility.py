@@ -1,4 +1,4 @@
-"""What outlines tell, on scenes of flat boards and in the demo world, whose truth is exact."""
+"""Visibility and main surfaces, on flat boards and with the exact ground truth of the demo world."""
 
 import numpy as np
 import pytest
@@ -22,59 +22,59 @@ def masks_of(*masks):
     return Masks(np.stack(masks), np.ones(len(masks), np.float32))
 
 
-def wall(metres=4.0):
-    return np.full(SIZE_HW, metres, np.float32)
+def wall(meters=4.0):
+    return np.full(SIZE_HW, meters, np.float32)
 
 
-def test_a_mask_that_bleeds_keeps_the_object_only():
+def test_background_in_a_mask_is_removed():
     depth = wall()
     depth[INSIDE] = 1.0
     bleeding = area(slice(18, 42), slice(30, 55))
     np.testing.assert_array_equal(main_surface(depth, bleeding, PIXEL), area(*INSIDE))
 
 
-def test_what_stands_in_front_is_cut_off_too():
+def test_foreground_in_a_mask_is_removed():
     depth = wall(2.0)
     depth[INSIDE] = 1.0
     whole = area(slice(10, 50), slice(32, 70))
     kept = main_surface(depth, whole, PIXEL)
     assert not kept[INSIDE].any()
-    # Of the farther side of a step one pixel goes as well.
+    # One pixel of the farther side of a step is removed as well.
     assert np.count_nonzero(whole & ~kept) == 20 * 18 + 2 * 18 + 20
 
 
-def test_a_slanted_surface_stays_whole():
+def test_a_slanted_surface_is_kept_whole():
     rows = np.arange(SIZE_HW[0], dtype=np.float32)[:, None]
     depth = (1.01**rows * np.ones(SIZE_HW[1])).astype(np.float32)
     inside = area(slice(5, 55), slice(5, 75))
     np.testing.assert_array_equal(main_surface(depth, inside, PIXEL), inside)
-    # Seen at 80 degrees by a coarse camera.
+    # At 80 degrees, with a coarse camera.
     steep = (1.05**rows * np.ones(SIZE_HW[1])).astype(np.float32)
     np.testing.assert_array_equal(main_surface(steep, inside, 1 / 120), inside)
-    # On a grid of every second pixel the same surface rises twice as much from one to the next.
+    # With every second pixel, depth changes twice as much from one to the next.
     thin = (slice(None, None, 2), slice(None, None, 2))
     np.testing.assert_array_equal(main_surface(depth[thin], inside[thin], 2 * PIXEL), inside[thin])
 
 
-def test_holes_do_not_break_a_surface_apart():
+def test_holes_do_not_split_a_surface():
     depth = wall(1.0)
     depth[:, 38:42] = np.nan
     np.testing.assert_array_equal(main_surface(depth, area(*INSIDE), PIXEL), area(*INSIDE))
 
 
-def test_noise_is_no_edge():
+def test_noise_is_not_taken_for_edges():
     rng = np.random.default_rng(0)
     depth = (1 + 0.1 * rng.standard_normal(SIZE_HW)).astype(np.float32)
     np.testing.assert_array_equal(main_surface(depth, area(*INSIDE), PIXEL), area(*INSIDE))
 
 
-@pytest.mark.parametrize('metres', [wall(np.nan), wall(1.0)])
+@pytest.mark.parametrize('meters', [wall(np.nan), wall(1.0)])
 @pytest.mark.parametrize('mask', [area(0, slice(0, 0)), area(30, 30)])
-def test_masks_of_no_or_one_pixel(metres, mask):
-    np.testing.assert_array_equal(main_surface(metres, mask, PIXEL), mask)
-    (sight,) = measure_visibility(masks_of(mask), MetricDepth(metres))
-    alone = Visibility(truncated=False, occluded=False if np.isfinite(metres).all() else None)
-    assert sight == (alone if mask.any() else Visibility())
+def test_masks_of_no_or_one_pixel(meters, mask):
+    np.testing.assert_array_equal(main_surface(meters, mask, PIXEL), mask)
+    (visibility,) = measure_visibility(masks_of(mask), MetricDepth(meters))
+    expected = Visibility(truncated=False, occluded=False if np.isfinite(meters).all() else None)
+    assert visibility == (expected if mask.any() else Visibility())
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_masks_of_no_or_one_pixel(metres, mask):
     ],
 )
 @pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones(SIZE_HW, np.float32))])
-def test_an_object_at_the_edge_is_truncated(window, truncated, depth):
+def test_an_object_at_the_image_border_is_truncated(window, truncated, depth):
     assert measure_visibility(masks_of(area(*window)), depth) == (Visibility(truncated, None),)
 
 
-def test_only_what_lies_behind_is_occluded():
+def test_only_the_object_behind_is_occluded():
     depth = wall()
     depth[10:50, 20:40] = 2.0
     depth[20:40, 30:50] = 1.0
@@ -103,17 +103,17 @@ def test_only_what_lies_behind_is_occluded():
     )
 
 
-def test_hidden_objects_of_the_demo_world_are_told():
-    """Of objects less than 95 % visible nine in ten are told, of whole ones one in ten at most."""
+def test_occlusion_in_the_demo_world():
+    """True positive rate below 95 % visibility at least 0.9, false positive rate at most 0.1."""
     hidden, whole = [], []
     for seed in range(900_300, 900_310):
         frame = render(seed, (480, 640))
-        sights = measure_visibility(frame.masks(), frame.depth)
-        for share, sight in zip(frame.detections.scores, sights, strict=True):
-            if not sight.truncated and share < 0.95:
-                hidden.append(sight.occluded)
-            elif not sight.truncated and share > 0.999:
-                whole.append(sight.occluded)
+        visibilities = measure_visibility(frame.masks(), frame.depth)
+        for share, visibility in zip(frame.detections.scores, visibilities, strict=True):
+            if not visibility.truncated and share < 0.95:
+                hidden.append(visibility.occluded)
+            elif not visibility.truncated and share > 0.999:
+                whole.append(visibility.occluded)
     assert len(hidden) >= 10
     assert len(whole) >= 30
     assert np.mean(hidden) >= 0.9
