@@ -27,37 +27,35 @@ from robot_perception.pipeline.parameters import parameter, Section
 
 @dataclass(frozen=True, slots=True)
 class PerceptionConfig(Section):
-    """Everything that can be set."""
+    """All parameters."""
 
     preset: Preset = parameter(
         Preset.ROBOT,
-        'Set of defaults that the other parameters start from.',
+        'Set of defaults of the other parameters.',
         startup=True,
     )
-    device: str = parameter('auto', 'Where networks run: auto, cpu, cuda or cuda:N.')
+    device: str = parameter('auto', 'Device of the networks: auto, cpu, cuda or cuda:N.')
     precision: Precision = parameter(
         Precision.AUTO,
-        'Arithmetic of the networks; auto = fp16 on CUDA, fp32 otherwise.',
+        'Precision of the networks; auto = fp16 on CUDA, fp32 otherwise.',
     )
     cpu_threads: int = parameter(
         0,
-        "Threads of the CPU that networks use; 0 = torch's choice, one for each core. Leave cores "
-        'to the rest of the robot: torch waits for its slowest thread.',
+        "CPU threads of the networks; 0 = torch's default, one for each core. Leave cores to "
+        'other processes of the robot, since torch waits for its slowest thread.',
         low=0,
         high=1024,
     )
     parallel: bool = parameter(
         False,
-        'Make masks and features beside boxes and depth, each with cpu_threads threads (so not '
-        '0). Small networks on a CPU with a core to spare gain by it; on a GPU nothing does. An '
-        'image in which nothing is found is encoded for masks in vain.',
+        'Compute masks and features in parallel with boxes and depth, each with cpu_threads '
+        'threads (so not 0). This is faster for small networks on a CPU with a spare core, and no '
+        'faster on a GPU. The image is encoded for masks even if nothing is detected.',
         live=True,
     )
-    autostart: bool = parameter(
-        True, 'Configure and activate the node when it starts.', startup=True
-    )
+    autostart: bool = parameter(True, 'Configure and activate the node on startup.', startup=True)
     timing_window: int = parameter(
-        200, 'Frames that percentiles of time are taken over.', unit='frames', low=1, high=100000
+        200, 'Number of frames in the percentiles of timings.', unit='frames', low=1, high=100000
     )
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
@@ -76,12 +74,12 @@ class PerceptionConfig(Section):
 
     @property
     def caveat(self) -> str:
-        """What has to be known before results are believed; empty for nothing."""
+        """Warning about the results of these models; empty if there is none."""
         if 'demo' not in {self.stage(stage).model for stage in Stage}:
             return ''
         return (
-            'These networks are small and know the demo world only: on other pictures their '
-            'boxes and metres mean nothing. For those run '
+            'These networks are small and were trained on the demo world only: on other images '
+            'their boxes and distances mean nothing. For those run '
             '"robot-perception models pull --preset robot" (or cpu) and use --preset robot.'
         )
 
@@ -89,19 +87,19 @@ class PerceptionConfig(Section):
     def from_preset(
         cls, name: str, overrides: Mapping[str, object] | None = None
     ) -> PerceptionConfig:
-        """Start from a named set of values.
+        """Create the configuration of a preset.
 
         Args:
             name: robot, cpu, demo or stub; see `PRESETS`.
             overrides: dotted name -> value, on top of the preset.
 
         Raises:
-            ConfigError: no such preset, or an override that is refused.
+            ConfigError: the preset is unknown, or an override is invalid.
 
         """
         if name not in PRESETS:
             raise ConfigError(
-                'unknown_preset', f'Unknown preset {name!r}. Available: {", ".join(PRESETS)}.'
+                'unknown_name', f'Unknown preset {name!r}. Available: {", ".join(PRESETS)}.'
             )
         preset = Preset(name)
         return cls(preset=preset).with_values({**PRESETS[preset], **(overrides or {})})
@@ -110,14 +108,14 @@ class PerceptionConfig(Section):
     def from_file(
         cls, path: str | os.PathLike[str], overrides: Mapping[str, object] | None = None
     ) -> PerceptionConfig:
-        """Read a ROS parameter file, the same that the node takes.
+        """Read a ROS parameter file, as the node does.
 
         Args:
             path: YAML with ``ros__parameters`` under one node name, for example ``/**``.
             overrides: dotted name -> value, on top of the file.
 
         Raises:
-            ConfigError: the file is missing, is not such a file, or a value is refused.
+            ConfigError: the file is missing or no parameter file, or a value is invalid.
 
         """
         values = read_parameter_file(Path(path))
@@ -154,7 +152,7 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
 }
 """The values in which each preset differs from the declared defaults.
 
-``robot`` is what config/perception.yaml spells out. ``cpu`` is the cheap profile: small inputs,
-a light detector, features on every fifth frame. ``demo`` are the package's own small
-checkpoints. ``stub`` computes simple functions of the pixels, for tests and dry runs.
+``robot`` has all declared defaults, as in config/perception.yaml. ``cpu`` has small inputs, a
+light detector, and features on every fifth frame. ``demo`` runs the small checkpoints of this package.
+``stub`` computes simple functions of the pixels, for tests and dry runs.
 """

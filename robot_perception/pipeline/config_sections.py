@@ -18,7 +18,7 @@ _ROBOT_DEPTH = 'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf'
 _ROBOT_DETECTOR = 'facebook/detr-resnet-50'
 _ROBOT_SEGMENTER = 'facebook/sam2.1-hiera-tiny'
 
-_MODEL = 'Catalogue name, folder of a checkpoint, demo, or stub.'
+_MODEL = 'Catalog name, folder of a checkpoint, demo, or stub.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,15 @@ class StageSection(Section):
     model: str = parameter('stub', _MODEL)
     input_size: int = parameter(
         0,
-        'Side of the network input: the short side where the aspect is kept, the side of the '
-        "square otherwise; 0 = the checkpoint's own.",
+        'Side of the network input: the short side if the aspect ratio is kept, the side of the '
+        'square otherwise; 0 = as in the checkpoint.',
         unit='pixels',
         low=0,
         high=4096,
     )
     every_k: int = parameter(
         1,
-        'Run on every k-th frame; the frames between carry no result of this stage.',
+        'Run on every k-th frame; the frames between have no result of this stage.',
         unit='frames',
         low=1,
         high=10000,
@@ -51,23 +51,23 @@ class FeaturesConfig(StageSection, name='features'):
 
     model: str = parameter(_ROBOT_FEATURES, _MODEL)
     publish_patches: bool = parameter(
-        False, 'Send the patch grid along with the global vector.', live=True
+        False, 'Publish the patch grid along with the global vector.', live=True
     )
 
 
 @dataclass(frozen=True, slots=True)
 class DepthConfig(StageSection, name='depth'):
-    """Depth of every pixel."""
+    """Depth estimation."""
 
     model: str = parameter(_ROBOT_DEPTH, _MODEL)
     source: DepthSource = parameter(
         DepthSource.MODEL,
-        'Where metres come from: the network, a depth camera, or both: '
-        'the network scaled to the camera, whose holes it fills.',
+        'Source of metric depth: the network, a depth camera, or both fused: network depth is '
+        'scaled to that of the camera and fills its holes.',
     )
     max_offset_s: float = parameter(
         0.02,
-        'Largest difference between the stamps of an image and of the sensor depth used for it.',
+        'Maximum difference between the stamps of an image and of the sensor depth used for it.',
         unit='seconds',
         low=0.0,
         high=10.0,
@@ -75,7 +75,7 @@ class DepthConfig(StageSection, name='depth'):
     )
     max_wait_s: float = parameter(
         0.1,
-        'How long an image waits for the sensor depth that belongs to it; then it goes on '
+        'Maximum time to wait for the sensor depth of an image; after that it is processed '
         'without 3D.',
         unit='seconds',
         low=0.0,
@@ -86,19 +86,21 @@ class DepthConfig(StageSection, name='depth'):
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig(StageSection, name='detector'):
-    """Objects in the picture."""
+    """Object detection."""
 
     model: str = parameter(_ROBOT_DETECTOR, _MODEL)
-    threshold: float = parameter(
-        0.5, 'Objects that score below are dropped.', low=0.0, high=1.0, live=True
-    )
+    threshold: float = parameter(0.5, 'Minimum score of an object.', low=0.0, high=1.0, live=True)
     max_objects: int = parameter(
-        20, 'Most objects of one frame, best first.', low=1, high=1000, live=True
+        20,
+        'Maximum number of objects in a frame; those with the highest scores are kept.',
+        low=1,
+        high=1000,
+        live=True,
     )
     max_overlap: float = parameter(
         0.85,
-        'Of two boxes that overlap by more than this share (IoU), whatever their classes, the one '
-        'that scores lower is dropped; 1 = none.',
+        'Maximum overlap (IoU) of two boxes of any class; of boxes that overlap more, the one '
+        'with the lower score is dropped. 1 = keep all.',
         low=0.0,
         high=1.0,
         live=True,
@@ -107,21 +109,21 @@ class DetectorConfig(StageSection, name='detector'):
 
 @dataclass(frozen=True, slots=True)
 class SegmenterConfig(StageSection, name='segmenter'):
-    """Pixels of the objects."""
+    """Instance segmentation of the detected objects."""
 
     model: str = parameter(_ROBOT_SEGMENTER, _MODEL)
 
 
 @dataclass(frozen=True, slots=True)
 class TrackingConfig(Section, name='tracking'):
-    """Identity of objects over frames."""
+    """Tracking of objects over frames."""
 
     enabled: bool = parameter(
-        True, 'Number objects so that each keeps its number from frame to frame.', live=True
+        True, 'Assign track ids that stay with an object from frame to frame.', live=True
     )
     max_lost_s: float = parameter(
         1.0,
-        'How long an object may be out of sight and keep its number.',
+        'Maximum time for which an object may go undetected and keep its track id.',
         unit='seconds',
         low=0.0,
         high=3600.0,
@@ -131,41 +133,42 @@ class TrackingConfig(Section, name='tracking'):
 
 @dataclass(frozen=True, slots=True)
 class PointsConfig(Section, name='points'):
-    """Clouds of points."""
+    """Point clouds."""
 
     labels: bool = parameter(
         False,
-        'Send the fields label (class id + 1) and instance (index + 1) with points; it then needs '
+        'Add the fields label (class id + 1) and instance (index + 1) to points, which then needs '
         'detector and segmenter.',
         live=True,
     )
     max_range_m: float = parameter(
         0.0,
-        'Farthest points of points/objects and points/background from the camera; 0 = all.',
-        unit='metres',
+        'Maximum distance from the camera of the points in points/objects and points/background; '
+        '0 = unlimited.',
+        unit='meters',
         low=0.0,
         high=1000.0,
         live=True,
     )
     voxel_m: float = parameter(
         0.0,
-        'Side of the cubes in which points/objects and points/background keep one point of each '
-        'object; 0 = all points.',
-        unit='metres',
+        'Voxel size: points/objects and points/background have at most one point of each object '
+        'in a voxel; 0 = all points.',
+        unit='meters',
         low=0.0,
         high=10.0,
         live=True,
     )
     remove_ground: bool = parameter(
         False,
-        'Leave the ground out of points/background: the lowest level surface in sight, so give '
+        'Remove the ground from points/background: the lowest horizontal surface in view. Set '
         'camera.height_m where that may be a table.',
         live=True,
     )
     ground_tolerance_m: float = parameter(
         0.03,
-        'Points of points/background up to this height are ground.',
-        unit='metres',
+        'Maximum height above the ground plane of points that are removed as ground.',
+        unit='meters',
         low=0.0,
         high=10.0,
         live=True,
@@ -174,35 +177,36 @@ class PointsConfig(Section, name='points'):
 
 @dataclass(frozen=True, slots=True)
 class FramesConfig(Section, name='frames'):
-    """In which frame places are said, and what is up."""
+    """Coordinate frames of the results, and the direction of gravity."""
 
     target_frame: str = parameter(
         '',
         'Frame of detections_3d, markers, points/objects and points/background, for example map, '
-        'odom or base_link; empty = the optical frame of the image.',
+        'odom or base_link; empty = optical frame of the image.',
         live=True,
     )
     gravity_frame: str = parameter(
         '',
-        'Frame whose z axis points up, for example map, odom or a levelled base; boxes are upright '
-        "then, with a heading. Empty = none, and boxes lie along the camera's axes.",
+        'Frame whose z axis points up, for example map, odom or a leveled base. With it 3D boxes '
+        "are upright and have a heading; empty = boxes are aligned with the camera's axes.",
         live=True,
     )
     fixed_frame: str = parameter(
         '',
-        'Frame that stands still, for example odom or map: velocities of tracked objects are those '
-        'in it. Empty = none, and no velocities.',
+        'Frame that does not move, for example odom or map, in which velocities of tracked '
+        'objects are measured; empty = no velocities.',
         live=True,
     )
     tf_policy: TfPolicy = parameter(
         TfPolicy.STAMP,
-        'Which transforms count: those at the stamp of the image, or the latest, which are wrong '
+        'Transforms to use: those at the stamp of the image, or the latest, which are inaccurate '
         'while the camera moves.',
         live=True,
     )
     tf_wait_s: float = parameter(
         0.1,
-        'How long an image waits for the transforms of its stamp; then it goes on without them.',
+        'Maximum time to wait for the transforms of an image; after that it is processed without '
+        'them.',
         unit='seconds',
         low=0.0,
         high=10.0,
@@ -211,23 +215,23 @@ class FramesConfig(Section, name='frames'):
 
     @property
     def needs_tf(self) -> bool:
-        """Whether anything is to be looked up."""
+        """Whether transforms are looked up."""
         return bool(self.target_frame or self.gravity_frame or self.fixed_frame)
 
 
 @dataclass(frozen=True, slots=True)
 class CameraConfig(Section, name='camera'):
-    """How the calibration is read."""
+    """Interpretation of the calibration."""
 
     rectified: Rectification = parameter(
         Rectification.AUTO,
-        'Whether the images are rectified, so that P of the CameraInfo counts and no distortion; '
-        'auto = if the name of their topic says rect.',
+        'Whether the images are rectified, so that P of the CameraInfo applies and the distortion '
+        'does not; auto = if rect is a part of the name of the image topic.',
         live=True,
     )
     fallback_hfov_deg: float = parameter(
         0.0,
-        'Horizontal field of view assumed when there is no CameraInfo at all; 0 = then no 3D.',
+        'Horizontal field of view to assume without any CameraInfo; 0 = no 3D in that case.',
         unit='degrees',
         low=0.0,
         high=179.0,
@@ -235,9 +239,9 @@ class CameraConfig(Section, name='camera'):
     )
     height_m: float = parameter(
         0.0,
-        'Height of the camera above the ground: sets the scale of a metric network where depth.source '
-        'is model, and tells the ground from tables; 0 = unknown.',
-        unit='metres',
+        'Height of the camera above the ground: sets the scale of a metric network if '
+        'depth.source is model, and distinguishes the ground from tables; 0 = unknown.',
+        unit='meters',
         low=0.0,
         high=100.0,
         live=True,
@@ -246,17 +250,23 @@ class CameraConfig(Section, name='camera'):
 
 @dataclass(frozen=True, slots=True)
 class InputConfig(Section, name='input'):
-    """What the node accepts."""
+    """Inputs of the node."""
 
     transport: Transport = parameter(
         Transport.AUTO,
         'raw = Image on "image", compressed = CompressedImage on "image/compressed", '
-        'auto = whichever is published, raw if both are.',
+        'auto = the one that is published, raw if both are.',
     )
     reliability: Reliability = parameter(
         Reliability.AUTO,
-        'Quality of service of the inputs; auto follows the publishers: reliable if all are.',
+        'Reliability of the subscriptions; auto = reliable if all publishers are, else best '
+        'effort.',
     )
     max_pixels: int = parameter(
-        2**25, 'Larger images are refused.', unit='pixels', low=1, high=2**30, live=True
+        2**25,
+        'Maximum size of an image; larger ones are rejected.',
+        unit='pixels',
+        low=1,
+        high=2**30,
+        live=True,
     )

@@ -87,8 +87,8 @@ class DepthFusion:
             sensor: of the sensor at the same size, None if it is missing for this frame.
 
         Returns:
-            The sensor's depth where it is known, elsewhere the scaled depth of the network; and the
-            fit. Without a fit of this or an earlier frame: the sensor's depth, or if that is
+            The sensor's depth where it is known, elsewhere the scaled depth of the network; and
+            the fit. Without a fit of this or an earlier frame: the sensor's depth, or if that is
             unknown the network's unscaled, and None.
 
         """

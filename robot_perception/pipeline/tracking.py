@@ -45,7 +45,7 @@ class _Track:
     lost: bool = False
 
     def predict(self, stamp_ns: int) -> Float64Array:
-        """Predict its box at constant velocity; a lost one stays where the camera motion put it."""
+        """Predict its box, at constant velocity unless it is lost."""
         if self.lost:
             return self.box_xyxy
         return self.box_xyxy + self.velocity * ((stamp_ns - self.stamp_ns) / _NANOSECONDS)
@@ -80,9 +80,9 @@ class _Track:
 class Tracker:
     """Associates detections with tracks by the overlap of boxes.
 
-    Tracks predict their boxes at constant velocity (as SORT, Bewley et al. 2016). Pairs are matched
-    greedily by overlap; equal classes are preferred but not required, since a detector may change
-    the class of an object. Detections that remain are matched to lost tracks of about the same
+    Tracks predict their boxes at constant velocity (as SORT, Bewley et al. 2016). Pairs are
+    matched greedily by overlap; equal classes are preferred but not required, since a detector may
+    change the class of an object. Detections that remain are matched to lost tracks of about the same
     position and size. Detections of low confidence continue tracks that found no other (as in
     ByteTrack, Zhang et al. 2022). Lost tracks move with the image content. Track ids are unique
     for the life of the tracker.

@@ -12,8 +12,8 @@ from robot_perception.core import BoolArray, Depth, Float32Array, Masks, MetricD
 
 # Neighboring pixels whose depths differ by more than this share lie on two surfaces.
 _STEP = 0.02
-# Where pixels are coarse the step is larger: one surface may be tilted by up to 80 degrees (this is
-# the tangent), and is measured with this share of noise.
+# Where pixels are coarse the step is larger: one surface may be tilted by up to 80 degrees (this
+# is the tangent), and is measured with this share of noise.
 _MAX_SLOPE, _NOISE = 5.7, 0.01
 # Least share of the outline (with known depth on both sides) beside something nearer. Objects that
 # merely touch give less.

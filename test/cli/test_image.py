@@ -210,4 +210,4 @@ def test_real_networks_say_what_they_know(command, picture):
     assert done.returncode == 0, done.stderr
     (scene,) = parsed(done.stdout)
     assert scene['depth']['kind'] == 'metric'
-    assert 'note: These networks are small and know the demo world only' in (done.stderr)
+    assert 'note: These networks are small and were trained on the demo world only' in done.stderr

@@ -1,4 +1,4 @@
-"""Visibility and main surfaces, on flat boards and with the exact ground truth of the demo world."""
+"""Visibility and main surfaces, on flat boards and with the ground truth of the demo world."""
 
 import numpy as np
 import pytest
