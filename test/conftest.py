@@ -1,4 +1,6 @@
+from contextlib import contextmanager
 from pathlib import Path
+import resource
 
 import pytest
 
@@ -11,3 +13,19 @@ def recordings() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip('needs the real recordings')
     return RECORDINGS
+
+
+@pytest.fixture
+def full_disk():
+    """Return a context manager in which no file can grow beyond a number of bytes."""
+
+    @contextmanager
+    def limited(size_bytes):
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited

@@ -15,11 +15,10 @@ from pathlib import Path
 import shutil
 from typing import Any
 
-from robot_perception.bag.exchange import flush, put_in_place
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.metadata import joined_metadata, NAME, read_metadata
 from robot_perception.conversions import Message
-from robot_perception.core import OutputError
+from robot_perception.core import flush, OutputError, replace_folder, write_bytes
 from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Definition, Typestore
 
 
@@ -130,7 +129,7 @@ class UnfinishedBag:
         text = joined_metadata(self.journal.parts)
         try:
             self._write(f'bag/{NAME}', text)
-            put_in_place(self._bag, self._place)
+            replace_folder(self._bag, self._place)
             shutil.rmtree(self.folder)
         except OSError as error:
             raise self._refused(error) from error
@@ -204,12 +203,7 @@ class UnfinishedBag:
         return journal if all((self._bag / name).exists() for name in names) else None
 
     def _write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        part = path.with_name(f'{path.name}.tmp')
-        part.write_text(text, encoding='utf-8')
-        flush(part)
-        part.replace(path)
-        flush(path.parent)
+        write_bytes(self.folder / name, text.encode(), durable=True)
 
     def _refused(self, error: OSError) -> OutputError:
         return OutputError(

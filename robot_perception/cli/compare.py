@@ -11,8 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.core import ConfigError, Scene, SourceError
-from robot_perception.viewer import write_bytes
+from robot_perception.core import ConfigError, Scene, SourceError, write_bytes
 
 EXIT_DIFFERS = 4
 _EPILOG = """\

@@ -16,9 +16,8 @@ from robot_perception.cli.evaluate_files import add_files, Frame, Job, read_file
 from robot_perception.cli.seeds import read_seeds
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.cli.world import read_size_hw
-from robot_perception.core import ConfigError, InputError, Stage
+from robot_perception.core import ConfigError, InputError, make_folder, Stage, write_error
 from robot_perception.pipeline import keep_freed_memory
-from robot_perception.viewer import make_folder, unwritable
 
 if TYPE_CHECKING:
     from robot_perception.evaluation import Examiner, Truth
@@ -234,4 +233,4 @@ def _check_writable(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise unwritable(folder, error) from error
+        raise write_error(folder, error) from error

@@ -8,16 +8,21 @@ from functools import partial
 import os
 from pathlib import Path
 import signal
-import tempfile
 
 from tqdm import tqdm
 
 from robot_perception.cli.next_steps import next_steps
-from robot_perception.core import OutputError, PerceptionError, Scene
+from robot_perception.core import (
+    make_folder,
+    OutputError,
+    PerceptionError,
+    replacing_folder,
+    Scene,
+)
 from robot_perception.evaluation import Evaluation, Report, Row, truth_of_bag
 from robot_perception.nodes import DemoReport, Judgement, run_demo
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.viewer import make_folder, Table, unwritable
+from robot_perception.viewer import Table
 from robot_perception.world import record
 
 # A table with eight things of six classes. Networks are trained on seeds below 900000.
@@ -133,19 +138,12 @@ def _text(value: float) -> str:
 def record_anew(bag: Path) -> None:
     """Record the demo world; what an earlier run left is replaced when all is written."""
     _check_replaceable(bag)
-    try:
-        with (
-            _sigterm_as_interrupt(),
-            tempfile.TemporaryDirectory(prefix=f'.{bag.name}.', dir=bag.parent) as scratch,
-        ):
-            made = Path(scratch) / bag.name
-            with tqdm(total=FRAMES, unit=' frames', disable=None) as bar:
-                record(made, SEED, FRAMES, SIZE_HW, on_frame=bar.update)
-            if bag.exists():
-                bag.rename(Path(scratch) / 'old')
-            made.rename(bag)
-    except OSError as error:
-        raise unwritable(bag, error) from error
+    with (
+        _sigterm_as_interrupt(),
+        replacing_folder(bag) as made,
+        tqdm(total=FRAMES, unit=' frames', disable=None) as bar,
+    ):
+        record(made, SEED, FRAMES, SIZE_HW, on_frame=bar.update)
 
 
 def _check_replaceable(bag: Path) -> None:

@@ -1,4 +1,4 @@
-"""Data types: images, cameras, depth, objects, scenes, transforms. Imports numpy only."""
+"""Data types (images, cameras, depth, objects, scenes, transforms) and atomic writes. Imports numpy only."""
 
 from robot_perception.core.arrays import (
     AnyArray,
@@ -11,6 +11,15 @@ from robot_perception.core.arrays import (
     UInt8Array,
     UInt16Array,
     UInt32Array,
+)
+from robot_perception.core.atomic import (
+    flush,
+    make_folder,
+    replace_folder,
+    replacing_file,
+    replacing_folder,
+    write_bytes,
+    write_error,
 )
 from robot_perception.core.box3d import Box3D, Quaternion, Vector3
 from robot_perception.core.boxes import area_xyxy, clip_xyxy, iou_xyxy, non_max_suppression
@@ -109,16 +118,23 @@ __all__ = [
     'checked',
     'class_color',
     'clip_xyxy',
+    'flush',
     'format_stamp',
     'instance_color',
     'iou_xyxy',
     'lazy_attributes',
+    'make_folder',
     'matrix_to_quaternion',
     'non_max_suppression',
     'normalize_frame_id',
     'quaternion_to_matrix',
     'register_depth',
+    'replace_folder',
+    'replacing_file',
+    'replacing_folder',
     'scale_to_meters',
     'transform_objects',
     'transform_points',
+    'write_bytes',
+    'write_error',
 ]

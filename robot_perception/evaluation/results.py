@@ -10,9 +10,10 @@ from pathlib import Path
 import platform
 
 from robot_perception import __version__
+from robot_perception.core import write_bytes
 from robot_perception.evaluation.report import Report
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.viewer import JsonValue, write_bytes
+from robot_perception.viewer import JsonValue
 
 SCHEMA = 'robot_perception/evaluation'
 SCHEMA_VERSION = 2

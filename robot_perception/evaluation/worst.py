@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import MetricDepth, Scene, UInt8Array
+from robot_perception.core import MetricDepth, Scene, UInt8Array, write_error
 from robot_perception.evaluation.frame import FrameErrors
 from robot_perception.evaluation.truth import Truth
 from robot_perception.viewer import (
@@ -19,7 +19,6 @@ from robot_perception.viewer import (
     draw_text,
     fit_text,
     text_size_px,
-    unwritable,
     write_picture,
 )
 
@@ -153,4 +152,4 @@ def _remove(path: Path) -> None:
     try:
         path.unlink()
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise write_error(path, error) from error

@@ -17,7 +17,7 @@ from robot_perception.conversions import (
     to_image,
     to_scene,
 )
-from robot_perception.core import PerceptionError, Scene
+from robot_perception.core import make_folder, PerceptionError, Scene
 from robot_perception.nodes.child import (
     child_process,
     interruptible,
@@ -29,7 +29,7 @@ from robot_perception.nodes.demo_report import DemoReport, Judgement, write_repo
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
 from robot_perception.pipeline import PerceptionConfig, Value
 from robot_perception.sources import open_source, Role
-from robot_perception.viewer import make_folder, Step
+from robot_perception.viewer import Step
 
 _START_LIMIT_S = 180.0
 # The last frame of a slow network.

@@ -9,16 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import Scene
-from robot_perception.viewer import (
-    JsonValue,
-    scene_figures,
-    Step,
-    Table,
-    write_bytes,
-    write_page,
-    write_scene,
-)
+from robot_perception.core import Scene, write_bytes
+from robot_perception.viewer import JsonValue, scene_figures, Step, Table, write_page, write_scene
 
 _MILLISECONDS = 1e3
 _STEM = 'demo'

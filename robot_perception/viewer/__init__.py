@@ -1,7 +1,6 @@
 """Pictures and files of a scene, for people: overlay, depth, features, masks, cloud, page."""
 
 from robot_perception.core import class_color, instance_color
-from robot_perception.viewer.atomic import make_folder, unwritable, write_bytes
 from robot_perception.viewer.chart import Bar, bar_chart, Line, line_chart
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
@@ -42,12 +41,9 @@ __all__ = [
     'fit_text',
     'instance_color',
     'line_chart',
-    'make_folder',
     'scene_figures',
     'scene_to_dict',
     'text_size_px',
-    'unwritable',
-    'write_bytes',
     'write_page',
     'write_picture',
     'write_ply',

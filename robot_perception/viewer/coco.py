@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import BoolArray, clip_xyxy, Scene, SceneObject
-from robot_perception.viewer.atomic import write_bytes
+from robot_perception.core import BoolArray, clip_xyxy, Scene, SceneObject, write_bytes
 from robot_perception.viewer.scene_json import JsonValue, run_lengths
 
 DATASET_NAME, RESULTS_NAME = 'annotations.json', 'results.json'

@@ -8,8 +8,7 @@ import json
 import os
 from pathlib import Path
 
-from robot_perception.core import MetricDepth, OutputError, Scene
-from robot_perception.viewer.atomic import make_folder, write_bytes
+from robot_perception.core import make_folder, MetricDepth, OutputError, Scene, write_bytes
 from robot_perception.viewer.coco import CocoFile
 from robot_perception.viewer.files import write_picture
 from robot_perception.viewer.ply import write_ply

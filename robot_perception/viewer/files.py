@@ -8,8 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from robot_perception.core import OutputError, Scene, UInt8Array
-from robot_perception.viewer.atomic import make_folder, write_bytes
+from robot_perception.core import make_folder, OutputError, Scene, UInt8Array, write_bytes
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth_with_scale
 from robot_perception.viewer.features import draw_features

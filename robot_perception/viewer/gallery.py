@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from robot_perception.core import Scene
-from robot_perception.viewer.atomic import make_folder
+from robot_perception.core import make_folder, Scene
 from robot_perception.viewer.export import new_folder, stem_of
 from robot_perception.viewer.files import write_pictures
 from robot_perception.viewer.page import Figure, write_page

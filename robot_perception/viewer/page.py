@@ -9,8 +9,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from robot_perception.core import OutputError
-from robot_perception.viewer.atomic import make_folder, write_bytes
+from robot_perception.core import make_folder, OutputError, write_bytes
 from robot_perception.viewer.table import Table
 
 _INDEX = 'index.html'

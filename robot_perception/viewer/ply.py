@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import Float32Array, OutputError, PointCloud, UInt8Array
-from robot_perception.viewer.atomic import replacing
+from robot_perception.core import Float32Array, OutputError, PointCloud, replacing_file, UInt8Array
 
 _END_OF_HEADER = b'end_header\n'
 _BYTES_PER_POINT = 3 * 4 + 3
@@ -36,7 +35,7 @@ def write_ply(cloud: PointCloud, path: str | os.PathLike[str]) -> None:
     if target.suffix != '.ply':
         raise OutputError(f'{target}: expected a name ending in .ply, got {target.suffix!r}.')
     xyz, rgb = cloud.known()
-    with replacing(target) as part:
+    with replacing_file(target) as part:
         if len(xyz) == 0:
             # Open3D refuses to write a cloud without points.
             part.write_bytes(_EMPTY)

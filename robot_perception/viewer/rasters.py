@@ -8,8 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from robot_perception.core import AnyArray, MetricDepth, UInt16Array
-from robot_perception.viewer.atomic import write_bytes
+from robot_perception.core import AnyArray, MetricDepth, UInt16Array, write_bytes
 
 _MILLIMETRES_PER_METRE = 1000
 _FARTHEST_MM = np.iinfo(np.uint16).max

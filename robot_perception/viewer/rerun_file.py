@@ -14,7 +14,7 @@ import tempfile
 from threading import Thread
 from typing import Any
 
-from robot_perception.viewer.atomic import replacing, unwritable
+from robot_perception.core import replacing_file, write_error
 
 _BYTES = 1 << 20
 
@@ -42,7 +42,7 @@ class RerunFile:
     def check(self) -> None:
         """Raise OutputError when something could not be written."""
         if self._error is not None:
-            raise unwritable(self._path, self._error) from self._error
+            raise write_error(self._path, self._error) from self._error
 
     def _write(self) -> None:
         with os.fdopen(self._reader, 'rb', buffering=0) as pipe:
@@ -71,7 +71,7 @@ def rerun_file(stream: Any, path: Path, layout: Any) -> Iterator[RerunFile]:  # 
         OutputError: the file cannot be written.
 
     """
-    with replacing(path) as part, tempfile.TemporaryDirectory() as folder:
+    with replacing_file(path) as part, tempfile.TemporaryDirectory() as folder:
         part.touch()
         pipe = Path(folder, 'pipe')
         os.mkfifo(pipe)

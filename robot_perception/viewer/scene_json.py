@@ -23,8 +23,8 @@ from robot_perception.core import (
     Scene,
     SceneFeatures,
     SceneObject,
+    write_bytes,
 )
-from robot_perception.viewer.atomic import write_bytes
 
 SCHEMA = 'robot_perception/scene'
 SCHEMA_VERSION = 1

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 import os
 from pathlib import Path
-import secrets
-import shutil
 
 import cv2
 import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
-from robot_perception.core import OutputError, UInt16Array
+from robot_perception.core import OutputError, replacing_folder, UInt16Array
 from robot_perception.sources import BagWriter, message_store
 from robot_perception.world.depth_sensor import sense_depth
 from robot_perception.world.frame import WorldFrame
@@ -74,13 +71,14 @@ def record(
         OutputError: the folder exists or cannot be written.
 
     """
+    _check_new(path)
     pictures = sequence(seed, frames, size_hw)
     types = message_store()
     factory = RosbagsFactory(types)
     topics = (_COMPRESSED if compressed else _RAW) + _TOPICS
     # Truth is mostly even, so that a recording is a third of its raw size.
     with (
-        _appearing(path) as part,
+        replacing_folder(path) as part,
         BagWriter(part, types=types, compression='storage', called=path) as bag,
     ):
         for index, frame in enumerate(pictures):
@@ -97,31 +95,19 @@ def record(
             on_frame()
 
 
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Give a name to write a folder to, which becomes ``path`` when the block ends well."""
+def _check_new(path: Path) -> None:
+    """Raise OutputError unless a folder can be made at ``path``."""
     if os.path.lexists(path):
         raise OutputError(
+            'exists',
             f'{path}: expected a new name, got one that exists. '
-            'Choose another, or remove what is there.'
+            'Choose another, or remove what is there.',
         )
     if not path.parent.is_dir():
         raise OutputError(
-            f'{path}: expected its folder {path.parent} to exist, got none. Make it first.'
+            'missing_folder',
+            f'{path}: expected its folder {path.parent} to exist, got none. Make it first.',
         )
-    # Within a folder of its own: files of a bag are named after the folder that holds them.
-    beside = path.with_name(f'.{path.name[:80]}.{secrets.token_hex(4)}.part')
-    try:
-        beside.mkdir()
-        yield beside / path.name
-        (beside / path.name).rename(path)
-    except OSError as error:
-        raise OutputError(
-            f'{path}: cannot be written: {error.strerror or error}. '
-            'Check the folder, its permissions and the free space.'
-        ) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _transform(item: _Recorded) -> Message:

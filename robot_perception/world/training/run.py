@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 import os
 from pathlib import Path
-import secrets
-import shutil
 
 import torch
 
-from robot_perception.core import InputError, OutputError, Stage
+from robot_perception.core import InputError, OutputError, replacing_folder, Stage
 from robot_perception.models import load_network, read_checkpoint, write_checkpoint
 from robot_perception.world.training.batches import count_watched
 from robot_perception.world.training.dataset import Dataset
@@ -135,16 +133,8 @@ def _card(trained: Trained, recipe: Recipe, steps: int, dataset: Dataset, begun:
 
 
 def _write(trained: Trained, folder: Path, card: str) -> Path:
-    part = folder / f'.{trained.name}.{secrets.token_hex(4)}.part'
-    try:
-        # Weights laid out for training are stored as any other.
-        network = trained.network.to(memory_format=torch.contiguous_format)
+    # Weights laid out for training are stored as any other.
+    network = trained.network.to(memory_format=torch.contiguous_format)
+    with replacing_folder(folder / trained.name) as part:
         write_checkpoint(network, part, trained.preprocessor, card)
-        return part.rename(folder / trained.name)
-    except OSError as error:
-        raise OutputError(
-            f'{folder / trained.name}: cannot be written: {error.strerror or error}. '
-            'Check the folder and the free space; the same command goes on from here.'
-        ) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
+    return folder / trained.name

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 import copy
 from dataclasses import dataclass
 import math
-import os
 from pathlib import Path
 import pickle
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from robot_perception.core import OutputError, Stage
+from robot_perception.core import make_folder, OutputError, replacing_file, Stage, write_error
 from robot_perception.world.training.batches import Batch, training_batch, watched_batches
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.muon import Muon
@@ -239,20 +238,14 @@ def _measure(recipe: Recipe, modules: nn.ModuleDict, batches: list[Batch]) -> di
 
 
 def _save(file: Path, steps: int, step: int, state: _State) -> None:
-    part = file.with_suffix('.part')
     content = {name: part.state_dict() for name, part in state.parts().items()}
+    make_folder(file.parent)
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with part.open('wb') as stream:
-            torch.save({'steps': steps, 'step': step, **content}, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(
-            f'{file}: cannot be written: {error}. Check the folder and the free space.'
-        ) from error
+        with replacing_file(file, durable=True) as part:
+            torch.save({'steps': steps, 'step': step, **content}, part)
+    except RuntimeError as error:
+        # What torch makes of a full disk.
+        raise write_error(file, error) from error
 
 
 def _resume(file: Path, steps: int, state: _State) -> int:
