@@ -153,6 +153,6 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
 """The values in which each preset differs from the declared defaults.
 
 ``robot`` has all declared defaults, as in config/perception.yaml. ``cpu`` has small inputs, a
-light detector, and features on every fifth frame. ``demo`` runs the small checkpoints of this package.
-``stub`` computes simple functions of the pixels, for tests and dry runs.
+light detector, and features on every fifth frame. ``demo`` runs the small checkpoints of this
+package. ``stub`` computes simple functions of the pixels, for tests and dry runs.
 """

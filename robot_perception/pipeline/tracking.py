@@ -81,11 +81,11 @@ class Tracker:
     """Associates detections with tracks by the overlap of boxes.
 
     Tracks predict their boxes at constant velocity (as SORT, Bewley et al. 2016). Pairs are
-    matched greedily by overlap; equal classes are preferred but not required, since a detector may
-    change the class of an object. Detections that remain are matched to lost tracks of about the same
-    position and size. Detections of low confidence continue tracks that found no other (as in
-    ByteTrack, Zhang et al. 2022). Lost tracks move with the image content. Track ids are unique
-    for the life of the tracker.
+    matched greedily by overlap; equal classes are preferred but not required, since a detector
+    may change the class of an object. Detections that remain are matched to lost tracks of about
+    the same position and size. Detections of low confidence continue tracks that found no other
+    (as in ByteTrack, Zhang et al. 2022). Lost tracks move with the image content. Track ids are
+    unique for the life of the tracker.
     """
 
     def __init__(self) -> None:

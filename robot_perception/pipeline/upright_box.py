@@ -92,7 +92,8 @@ def _rectangle_heading(points_m: Float64Array) -> float:
     """Compute the heading of the rectangle around (N, 2) points, radians.
 
     The rectangle has nearly the smallest area. If only two sides of a box are visible, their
-    points are the legs of a right triangle, and a rectangle along its hypotenuse has the same area.
+    points are the legs of a right triangle, and a rectangle along its hypotenuse has the same
+    area.
     Among the candidates, the one whose sides are closest to the points is taken (the closeness
     criterion of Zhang et al. 2017, who fit cars to laser scans).
     """

@@ -1,4 +1,4 @@
-"""The ground against planes in closed form and the floors of the demo world, known exactly."""
+"""The ground plane against closed forms and the exact floors of the demo world."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,43 +23,43 @@ CAMERA = CameraModel.nominal(SIZE_HW, 70)
 
 
 def up_of(pitch_deg, roll_deg=0.0):
-    """What is up in the optical frame of a camera that looks down and is turned."""
+    """Return the up direction in the optical frame of a camera that is pitched down and rolled."""
     pitch, roll = np.radians([pitch_deg, roll_deg])
     x, y, z = 0.0, -np.cos(pitch), -np.sin(pitch)
     return np.array([np.cos(roll) * x - np.sin(roll) * y, np.sin(roll) * x + np.cos(roll) * y, z])
 
 
 def floor(up, height_m, wall_m=5.0):
-    """Metres of a floor before a wall that stands on it."""
+    """Return the depth of a floor in front of a wall."""
     rays = np.dstack([CAMERA.rays(), np.ones(SIZE_HW)]).astype(np.float64)
     falling = rays @ up
     with np.errstate(divide='ignore'):
-        metres = np.where(falling < 0, height_m / -falling, np.inf)
+        meters = np.where(falling < 0, height_m / -falling, np.inf)
     ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
     ahead /= np.linalg.norm(ahead)
     facing = rays @ ahead
     wall = np.where(facing > 0, wall_m / np.maximum(facing, 1e-9), np.inf)
-    return np.minimum(metres, wall).astype(np.float32)
+    return np.minimum(meters, wall).astype(np.float32)
 
 
 @given(
     pitch=st.floats(10, 50),
     roll=st.floats(-15, 15),
     height=st.floats(0.2, 2.0),
-    told=st.booleans(),
+    known=st.booleans(),
 )
 @settings(deadline=None, max_examples=60)
-def test_a_floor_before_a_wall(pitch, roll, height, told):
+def test_a_floor_in_front_of_a_wall(pitch, roll, height, known):
     up = up_of(pitch, roll)
     depth = MetricDepth(floor(up, height))
-    found = find_ground(depth, CAMERA, up if told else None)
-    # The foot of the wall is ground too, up to a hand's breadth.
-    assert found.distance_m == pytest.approx(height, rel=5e-3, abs=5e-3)
-    assert np.dot(found.normal, up) > np.cos(np.radians(1.0))
-    assert found.heights_m(up * 0.3) == pytest.approx(height + 0.3, rel=1e-2)
+    ground = find_ground(depth, CAMERA, up if known else None)
+    # The lowest centimeters of the wall count as ground too.
+    assert ground.distance_m == pytest.approx(height, rel=5e-3, abs=5e-3)
+    assert np.dot(ground.normal, up) > np.cos(np.radians(1.0))
+    assert ground.heights_m(up * 0.3) == pytest.approx(height + 0.3, rel=1e-2)
 
 
-def test_a_table_is_no_ground_where_the_floor_shows_or_the_height_is_known():
+def test_a_table_is_not_the_ground_if_the_floor_is_visible_or_the_height_is_known():
     up = up_of(30)
     lower, table = floor(up, 1.4), floor(up, 0.6)
     columns = np.arange(SIZE_HW[1]) > 80
@@ -72,7 +72,7 @@ def test_a_table_is_no_ground_where_the_floor_shows_or_the_height_is_known():
 
 
 @pytest.mark.parametrize(
-    'metres',
+    'meters',
     [
         np.full(SIZE_HW, np.nan, np.float32),
         np.full(SIZE_HW, 2.0, np.float32),
@@ -81,15 +81,15 @@ def test_a_table_is_no_ground_where_the_floor_shows_or_the_height_is_known():
     ids=['nothing', 'a wall', 'noise'],
 )
 @pytest.mark.parametrize('up', [None, up_of(20)])
-def test_no_ground(metres, up):
-    assert find_ground(MetricDepth(metres), CAMERA, up) is None
+def test_no_ground(meters, up):
+    assert find_ground(MetricDepth(meters), CAMERA, up) is None
 
 
-def test_looking_straight_down_needs_to_be_told():
-    metres = MetricDepth(np.full(SIZE_HW, 0.8, np.float32))
-    assert find_ground(metres, CAMERA) is None
-    found = find_ground(metres, CAMERA, np.array([0.0, 0.0, -1.0]))
-    assert (found.normal, found.distance_m) == (
+def test_looking_straight_down_requires_the_gravity_direction():
+    depth = MetricDepth(np.full(SIZE_HW, 0.8, np.float32))
+    assert find_ground(depth, CAMERA) is None
+    ground = find_ground(depth, CAMERA, np.array([0.0, 0.0, -1.0]))
+    assert (ground.normal, ground.distance_m) == (
         pytest.approx((0, 0, -1), abs=1e-6),
         pytest.approx(0.8),
     )
@@ -114,12 +114,12 @@ def test_floors_of_the_demo_world(rendered, sensed):
             depth = MetricDepth.from_millimeters(raw)
         height = frame.world_from_camera.translation_m[2]
         for up in (None, frame.world_from_camera.rotation[2]):
-            found = find_ground(depth, frame.camera, up)
-            assert found.distance_m == pytest.approx(height, rel=0.02)
-            assert np.dot(found.normal, frame.world_from_camera.rotation[2]) > np.cos(0.02)
+            ground = find_ground(depth, frame.camera, up)
+            assert ground.distance_m == pytest.approx(height, rel=0.02)
+            assert np.dot(ground.normal, frame.world_from_camera.rotation[2]) > np.cos(0.02)
 
 
-def test_removing_the_ground_leaves_what_stands_on_it(rendered):
+def test_removing_the_ground_keeps_the_points_above_it(rendered):
     frame = rendered[0]
     ground = find_ground(frame.depth, frame.camera)
     scene = PerceptionPipeline(PerceptionConfig.from_preset('stub')).process(
@@ -141,11 +141,11 @@ def test_removing_the_ground_leaves_what_stands_on_it(rendered):
     assert set(kept.instances) == set(expected)
 
 
-class Wrong:
-    """A network whose metres are those of the world times a factor."""
+class ScaledDepth:
+    """A network whose depth is the true depth times a factor."""
 
-    def __init__(self, metres, factor):
-        self.meters, self.factor = metres, factor
+    def __init__(self, meters, factor):
+        self.meters, self.factor = meters, factor
 
     def estimate(self, _):
         return MetricDepth(self.meters * np.float32(self.factor))
@@ -162,7 +162,7 @@ def pipeline(network, height_m):
 def test_a_known_height_sets_the_scale(rendered, factor):
     frame = rendered[1]
     height = float(frame.world_from_camera.translation_m[2])
-    network = Wrong(frame.depth.meters, factor)
+    network = ScaledDepth(frame.depth.meters, factor)
     scene = pipeline(network, height).process(frame.image, frame.camera)
     assert scene.depth_fit.scale == pytest.approx(1 / factor, rel=0.02)
     np.testing.assert_allclose(scene.depth.meters, frame.depth.meters, rtol=0.02)
@@ -171,10 +171,10 @@ def test_a_known_height_sets_the_scale(rendered, factor):
     np.testing.assert_array_equal(alone.depth.meters, network.estimate(None).meters)
 
 
-def test_the_scale_goes_on_where_the_ground_is_out_of_sight(rendered):
+def test_the_scale_is_kept_while_the_ground_is_not_visible(rendered):
     frame = rendered[1]
     height = float(frame.world_from_camera.translation_m[2])
-    network = Wrong(frame.depth.meters, 0.8)
+    network = ScaledDepth(frame.depth.meters, 0.8)
     one = pipeline(network, height)
     first = one.process(frame.image, frame.camera).depth_fit
     network.meters = np.full((480, 640), 2.0, np.float32)
@@ -185,7 +185,7 @@ def test_the_scale_goes_on_where_the_ground_is_out_of_sight(rendered):
     assert unscaled.depth.meters[0, 0] == np.float32(1.6)
 
 
-def test_a_height_makes_no_metres_of_relative_depth():
+def test_a_known_height_does_not_make_relative_depth_metric():
     class Relative:
         def estimate(self, _):
             return RelativeDepth(np.ones(SIZE_HW, np.float32))

@@ -1,4 +1,4 @@
-"""A real RGB-D recording with poses: what stands still in the world stays there.
+"""A real RGB-D recording with poses: static points stay where they are in the world.
 
 The poses come from the recording; nothing here is fitted to it.
 """
@@ -18,7 +18,7 @@ SIZE_HW = (480, 640)
 
 
 class Kitchen:
-    """60 frames, a third of a second apart, of a camera carried by hand."""
+    """60 frames, a third of a second apart, of a handheld camera."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -26,7 +26,7 @@ class Kitchen:
         self.camera = CameraModel(SIZE_HW, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
 
     def frame(self, index):
-        """Image, depth, and pose of the camera in the world: (4, 4)."""
+        """Return image, depth, and pose of the camera in the world, (4, 4)."""
         stem = self.folder / f'frame-{10 * index:06d}'
         bgr = cv2.imread(f'{stem}.color.jpg')
         raw = cv2.imread(f'{stem}.depth.png', cv2.IMREAD_UNCHANGED)
@@ -40,27 +40,27 @@ def kitchen(recordings):
     return Kitchen(recordings / 'redkitchen')
 
 
-def moved(pose, points):
+def to_world(pose, points):
     return points @ pose[:3, :3].T + pose[:3, 3]
 
 
-def back(pose, points):
+def to_camera(pose, points):
     return (points - pose[:3, 3]) @ pose[:3, :3]
 
 
 @pytest.mark.parametrize('source', ['sensor', 'fused'])
-def test_clouds_of_neighbouring_frames_agree(kitchen, source):
-    """Median distance of points that both cameras could see: 6.6 mm when written."""
+def test_clouds_of_consecutive_frames_agree(kitchen, source):
+    """Median distance of points in view of both frames: 6.6 mm when written."""
     off = {f'{stage}.enabled': False for stage in ('features', 'detector', 'segmenter')}
     pipeline = PerceptionPipeline.from_preset('demo', {'depth.source': source, **off})
     medians, last = [], None
     for index in range(20, 26):
         image, depth, pose = kitchen.frame(index)
         scene = pipeline.process(image, kitchen.camera, sensor_depth=depth)
-        points = moved(pose, scene.cloud().known()[0][::7].astype(np.float64))
+        points = to_world(pose, scene.cloud().known()[0][::7].astype(np.float64))
         if last is not None:
             before, pose_before = last
-            pixels = kitchen.camera.project(back(pose_before, points))
+            pixels = kitchen.camera.project(to_camera(pose_before, points))
             seen = ((pixels > 5) & (pixels < (634, 474))).all(axis=1)
             assert np.count_nonzero(seen) > 10_000
             medians.append(np.median(cKDTree(before).query(points[seen])[0]))
@@ -68,8 +68,8 @@ def test_clouds_of_neighbouring_frames_agree(kitchen, source):
     assert max(medians) < 0.01
 
 
-def test_holes_are_filled_far_better_than_by_the_network_alone(kitchen):
-    """On photographs the demo network knows nothing; the fit to the sensor carries the metres."""
+def test_holes_are_filled_better_than_by_the_network_alone(kitchen):
+    """The demo network was not trained on photos; the fit to the sensor makes up for that."""
     network = build_depth_estimator('demo')
     alone, scaled, fused = [], [], []
     for index in (0, 12, 24, 36, 48):
@@ -77,20 +77,20 @@ def test_holes_are_filled_far_better_than_by_the_network_alone(kitchen):
         rng = np.random.default_rng(index)
         hole = np.zeros(SIZE_HW, np.uint8)
         while hole.mean() < 0.3:
-            middle, axes = rng.integers((0, 0), (640, 480)), rng.integers(10, 60, 2)
-            cv2.ellipse(hole, middle.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, 1, -1)
-        metres = np.where(hole > 0, np.float32(np.nan), depth.meters)
+            center, axes = rng.integers((0, 0), (640, 480)), rng.integers(10, 60, 2)
+            cv2.ellipse(hole, center.tolist(), axes.tolist(), rng.uniform(0, 180), 0, 360, 1, -1)
+        meters = np.where(hole > 0, np.float32(np.nan), depth.meters)
         predicted = network.estimate(UploadedImage(image))
-        joined, _ = DepthFusion().fuse(predicted, MetricDepth(metres))
+        merged, _ = DepthFusion().fuse(predicted, MetricDepth(meters))
         known = (hole > 0) & np.isfinite(depth.meters)
         true = depth.meters[known]
         scale = np.nanmedian(depth.meters / predicted.meters)
-        for errors, found in (
+        for errors, estimated in (
             (alone, predicted.meters),
             (scaled, scale * predicted.meters),
-            (fused, joined.meters),
+            (fused, merged.meters),
         ):
-            errors.append(np.mean(np.abs(found[known] - true) / true))
+            errors.append(np.mean(np.abs(estimated[known] - true) / true))
     assert np.mean(fused) < 0.5 * np.mean(scaled) < 0.5 * np.mean(alone)
     assert np.mean(fused) < 0.1
 
@@ -105,12 +105,12 @@ def centroid(depth, mask, camera):
     rows, columns = np.nonzero(mask)
     corners = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
     masks = Masks(mask[None], np.ones(1, np.float32))
-    (found,) = lift_objects(one_box(corners), masks, depth, camera)
-    return np.array(found.centroid_m)
+    (position,) = lift_objects(one_box(corners), masks, depth, camera)
+    return np.array(position.centroid_m)
 
 
-def test_what_stands_still_stays_where_it_is(kitchen):
-    """Patches of surface, masked in the next frame by where their points must appear in it."""
+def test_positions_of_static_patches_are_constant(kitchen):
+    """Patches are masked in the next frame by projecting their points into it."""
     camera, distances = kitchen.camera, []
     for index in range(0, 59, 3):
         _, depth, pose = kitchen.frame(index)
@@ -124,15 +124,15 @@ def test_what_stands_still_stays_where_it_is(kitchen):
                 if len(z) < 1200 or z.max() > min(2.5, 1.15 * z.min()):
                     continue
                 points = np.column_stack([camera.rays()[mask] * z[:, None], z])
-                world = moved(pose, points.astype(np.float64))
-                pixels = np.rint(camera.project(back(next_pose, world)))
+                world = to_world(pose, points.astype(np.float64))
+                pixels = np.rint(camera.project(to_camera(next_pose, world)))
                 if not ((pixels > 2) & (pixels < (637, 477))).all():
                     continue
                 again = np.zeros(SIZE_HW, np.uint8)
                 again[pixels[:, 1].astype(int), pixels[:, 0].astype(int)] = 1
                 again = cv2.morphologyEx(again, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-                first = moved(pose, centroid(depth, mask, camera))
-                second = moved(next_pose, centroid(next_depth, again > 0, camera))
+                first = to_world(pose, centroid(depth, mask, camera))
+                second = to_world(next_pose, centroid(next_depth, again > 0, camera))
                 distances.append(np.linalg.norm(first - second))
     assert len(distances) >= 30
     assert np.median(distances) < 0.01
