@@ -140,6 +140,7 @@ class ReplayNode(Node):
             Role.COMPRESSED_IMAGE: (compressed, _reliable(_IMAGE_HISTORY)),
             Role.CAMERA_INFO: ('camera_info', _reliable(_IMAGE_HISTORY)),
             Role.DEPTH: ('depth', _reliable(_IMAGE_HISTORY)),
+            Role.DEPTH_CAMERA_INFO: ('depth/camera_info', _reliable(_IMAGE_HISTORY)),
             Role.TF: ('/tf', _reliable(_TF_HISTORY)),
             Role.TF_STATIC: ('/tf_static', _reliable(_TF_HISTORY, latched=True)),
         }

@@ -2,7 +2,7 @@
 
 from robot_perception.sources.bag_file import BAG_SUFFIXES, BagFile, BagTopic, Definition, open_bag
 from robot_perception.sources.bag_salvage import BagMessage
-from robot_perception.sources.bag_source import described
+from robot_perception.sources.bag_source import described, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
 from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
 from robot_perception.sources.door import is_bag, NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
@@ -10,7 +10,7 @@ from robot_perception.sources.messages import standard_types
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import Role, Sample, Source
-from robot_perception.sources.typestore import message_store, Typestore
+from robot_perception.sources.typestore import decode, message_stamp_ns, message_store, Typestore
 
 __all__ = [
     'BAG_SUFFIXES',
@@ -31,9 +31,12 @@ __all__ = [
     'TopicWish',
     'Typestore',
     'choose_topics',
+    'decode',
     'described',
     'is_bag',
     'is_picture',
+    'lasting_samples',
+    'message_stamp_ns',
     'message_store',
     'open_bag',
     'open_source',

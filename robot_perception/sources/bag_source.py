@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from robot_perception.core import SourceError
-from robot_perception.sources.bag_file import BagTopic, open_bag
+from robot_perception.sources.bag_file import BagFile, BagTopic, open_bag
 from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
 from robot_perception.sources.messages import standard_types
 from robot_perception.sources.sample import Role, Sample, Source
+from robot_perception.sources.typestore import decode
 
 
 class BagSource(Source):
@@ -54,9 +55,31 @@ class BagSource(Source):
         for message in self._bag.messages(self._chosen.keys()):
             yield Sample(self._chosen[message.topic], message.stamp_ns, message.data)
 
+    def lasting(self) -> Iterator[Sample]:
+        """Yield the static transforms, and the first message of each calibration."""
+        return lasting_samples(self._bag, self._chosen)
+
     def close(self) -> None:
         """Close the files."""
         self._bag.close()
+
+
+def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]:
+    """Yield what holds for a whole bag: static transforms and the first calibrations.
+
+    Args:
+        bag: an opened bag.
+        roles: topic -> role.
+
+    """
+    static = [topic for topic, role in roles.items() if role is Role.TF_STATIC]
+    if static:
+        for message in bag.messages(static):
+            yield Sample(Role.TF_STATIC, message.stamp_ns, message.data)
+    for topic in bag.topics():
+        role = roles.get(topic.name)
+        if role in {Role.CAMERA_INFO, Role.DEPTH_CAMERA_INFO} and topic.first is not None:
+            yield Sample(role, bag.begin_ns, topic.first)
 
 
 def described(topic: BagTopic) -> Topic:
@@ -70,13 +93,9 @@ def described(topic: BagTopic) -> Topic:
     if topic.type_name not in (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name):
         return Topic(topic.name, topic.type_name)
     try:
-        message = types.deserialize_cdr(topic.first, topic.type_name)
-    except Exception as error:
-        # A deserializer fed with broken bytes raises anything.
-        raise SourceError(
-            f'{topic.name}: expected {topic.type_name}, got a message that cannot be read '
-            f'({error}). Record it again.'
-        ) from error
+        message = decode(types, topic.first, topic.type_name)
+    except SourceError as error:
+        raise SourceError(error.reason, f'{topic.name}: {error}') from error
     compressed = topic.type_name == Role.COMPRESSED_IMAGE.type_name
     field = 'format' if compressed else 'encoding'
     return Topic(topic.name, topic.type_name, str(getattr(message, field)))

@@ -94,6 +94,12 @@ def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicCh
         roles[info.name] = Role.CAMERA_INFO
     if depth is not None:
         roles[depth.name] = Role.DEPTH
+        depth_info = f'{depth.namespace}/camera_info'
+        if depth_info not in roles and any(
+            topic.name == depth_info and topic.type_name == Role.DEPTH_CAMERA_INFO.type_name
+            for topic in topics
+        ):
+            roles[depth_info] = Role.DEPTH_CAMERA_INFO
     for role in (Role.TF, Role.TF_STATIC):
         name = f'/{role.value}'
         if any(topic.name == name and topic.type_name == role.type_name for topic in topics):

@@ -22,6 +22,7 @@ class Role(Enum):
     COMPRESSED_IMAGE = ('compressed_image', 'sensor_msgs/msg/CompressedImage')
     CAMERA_INFO = ('camera_info', 'sensor_msgs/msg/CameraInfo')
     DEPTH = ('depth', 'sensor_msgs/msg/Image')
+    DEPTH_CAMERA_INFO = ('depth_camera_info', 'sensor_msgs/msg/CameraInfo')
     TF = ('tf', 'tf2_msgs/msg/TFMessage')
     TF_STATIC = ('tf_static', 'tf2_msgs/msg/TFMessage')
 
@@ -88,6 +89,13 @@ class Source(ABC):
             SourceError: after the last sample that could be read, when something could not.
 
         """
+
+    def lasting(self) -> Iterator[Sample]:
+        """Yield what holds for the whole recording: static transforms and the first calibrations.
+
+        A reader that takes them first knows them also for images recorded before them.
+        """
+        return iter(())
 
     @abstractmethod
     def close(self) -> None:

@@ -1,21 +1,33 @@
-"""Definitions of messages that rosbags does not bring along."""
+"""Definitions of messages, and the decoding of serialized ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 import os
 from pathlib import Path
+import struct
 import sys
+from typing import Any
 
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 from rosbags.typesys.store import Typestore
 
-from robot_perception.core import SourceError
+from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
 
-__all__ = ['PACKAGE', 'Typestore', 'definitions_folder', 'message_store']
+__all__ = [
+    'PACKAGE',
+    'Typestore',
+    'decode',
+    'definitions_folder',
+    'message_stamp_ns',
+    'message_store',
+]
 
 PACKAGE = 'robot_perception'
 _HERE = Path(__file__).resolve().parents[1]
+# Byte order of a CDR message by the second byte of its encapsulation header.
+_STAMP = {0: struct.Struct('>iI'), 1: struct.Struct('<iI')}
+_ENCAPSULATION_BYTES = 4
 
 
 def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typestore:
@@ -33,6 +45,37 @@ def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typesto
         for path in sorted(definitions_folder(package).glob('*.msg')):
             types.register(get_types_from_msg(path.read_text(), f'{package}/msg/{path.stem}'))
     return types
+
+
+def decode(types: Typestore, cdr: bytes, type_name: str) -> Any:  # noqa: ANN401 - any message
+    """Deserialize a message.
+
+    Args:
+        types: definitions of messages.
+        cdr: the serialized message with its encapsulation header.
+        type_name: such as ``sensor_msgs/msg/Image``.
+
+    Raises:
+        SourceError: with reason ``'broken_message'``: the bytes are no such message.
+
+    """
+    try:
+        return types.deserialize_cdr(cdr, type_name)
+    except Exception as error:
+        # The deserializer raises any type of error for broken bytes.
+        raise SourceError(
+            'broken_message',
+            f'expected {type_name}, got {len(cdr)} bytes that cannot be decoded ({error}). '
+            'Record it again.',
+        ) from error
+
+
+def message_stamp_ns(cdr: bytes) -> int | None:
+    """Read the stamp of a serialized message that begins with a header; None for broken bytes."""
+    if len(cdr) < _ENCAPSULATION_BYTES + 8 or cdr[1] not in _STAMP:
+        return None
+    seconds, nanoseconds = _STAMP[cdr[1]].unpack_from(cdr, _ENCAPSULATION_BYTES)
+    return int(seconds * NANOSECONDS_PER_SECOND + nanoseconds)
 
 
 def definitions_folder(package: str) -> Path:
