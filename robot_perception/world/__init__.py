@@ -1,11 +1,10 @@
-"""The demo world: ray-cast scenes of household things with exact truth."""
+"""The demo world: ray-cast scenes of household objects with exact ground truth."""
 
 from typing import TYPE_CHECKING
 
 from robot_perception.core import lazy_attributes
 from robot_perception.world.depth_sensor import sense_depth
 from robot_perception.world.frame import WorldFrame
-from robot_perception.world.pose import Pose
 from robot_perception.world.record import record
 from robot_perception.world.render import render, sequence
 from robot_perception.world.vocabulary import (
@@ -26,7 +25,6 @@ __all__ = [
     'FIRST_TEST_SEED',
     'SCENE_TYPES',
     'ObjectClass',
-    'Pose',
     'WorldFrame',
     'benchmark_lifting',
     'record',

@@ -1,4 +1,4 @@
-"""A frame of the demo world: the picture and everything that is true of it."""
+"""A frame of the demo world: an image with its ground truth."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from robot_perception.core import (
     CameraModel,
     checked,
     Detections,
+    Float64Array,
     Image,
     Masks,
     MetricDepth,
     ObjectPosition,
+    Pose,
     SceneObject,
     UInt16Array,
     Vector3,
 )
-from robot_perception.world.pose import Pose
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorldFrame:
-    """One picture with its truth, all of it in the picture's own pixels.
+    """One image with its ground truth, at the resolution of the image.
 
     Attributes:
-        image: the picture, its stamp and the optical frame.
-        camera: its calibration; there is no distortion.
-        world_from_camera: pose of the optical frame in the world, whose z is up.
+        image: with stamp and optical frame.
+        camera: calibration, without distortion.
+        world_from_camera: pose of the optical frame in the world, whose z axis points up.
         scene_type: 'table', 'floor' or 'shelf'.
-        depth: exact metres at the centre of every pixel, NaN where there is nothing.
-        detections: N objects with a pixel to be seen, each with the box of its visible part.
-            The score is the share of the whole object that is visible, in (0, 1]; the track id
-            stays with the object through a sequence.
+        depth: exact depth at the center of every pixel, meters, NaN where there is no surface.
+        detections: N objects with at least one visible pixel, each with the box of its visible
+            part. The score is the visible fraction of the whole object, in (0, 1]; the track id
+            is constant through a sequence.
         instances: (H, W) uint16, 0 = background, otherwise index in detections + 1.
-        boxes_3d: N boxes about the whole objects in their own axes, in the optical frame.
+        boxes_3d: N boxes around the whole objects, aligned with their axes, in the optical frame.
 
     """
 
@@ -50,55 +51,54 @@ class WorldFrame:
     boxes_3d: tuple[Box3D, ...]
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         size_hw = self.image.size_hw
         instances = checked(
-            'instances', self.instances, size_hw, np.uint16, 'Pass one number for each pixel.'
+            'instances', self.instances, size_hw, np.uint16, 'Pass one number per pixel.'
         )
         object.__setattr__(self, 'instances', instances)
 
     @property
     def up(self) -> Vector3:
-        """Away from the ground in the optical frame, of length 1."""
+        """Unit vector against gravity in the optical frame."""
         x, y, z = self.world_from_camera.rotation[2].tolist()
         return x, y, z
 
     def masks(self) -> Masks:
-        """Pixels of each object: N masks of score 1 that do not overlap."""
+        """Build the masks of the objects: N masks of score 1 that do not overlap."""
         numbers = np.arange(1, len(self.detections) + 1, dtype=np.uint16)
         pixels = self.instances == numbers[:, None, None]
         return Masks(pixels, np.ones(len(numbers), np.float32))
 
     def objects(self) -> tuple[SceneObject, ...]:
-        """Objects with their place.
+        """Build the objects with their positions.
 
-        Centroid, depth and spread are those of the visible surface, which is what a camera can
-        measure; the box is that of the whole object.
+        Centroid, depth and covariance are those of the visible surface, which is what a camera
+        can measure; the box is that of the whole object.
         """
-        found = self.detections
+        detections = self.detections
         points = self._points()
         return tuple(
             SceneObject.from_detections(
-                found,
+                detections,
                 index,
                 _position(points[self.instances == index + 1], self.boxes_3d[index]),
             )
-            for index in range(len(found))
+            for index in range(len(detections))
         )
 
-    def _points(self) -> UInt16Array:
-        """(H, W, 3) float64 in the optical frame, metres."""
+    def _points(self) -> Float64Array:
+        """Compute (H, W, 3) float64 points in the optical frame, meters."""
         depth = self.depth.meters.astype(np.float64)[..., None]
         rays = self.camera.rays().astype(np.float64)
         return np.concatenate([rays * depth, depth], axis=-1)
 
 
-def _position(points_m: UInt16Array, box: Box3D) -> ObjectPosition:
+def _position(points_m: Float64Array, box: Box3D) -> ObjectPosition:
     x, y, z = points_m.mean(axis=0).tolist()
-    away = points_m - (x, y, z)
+    offsets = points_m - (x, y, z)
     return ObjectPosition(
         depth_m=float(np.median(points_m[:, 2])),
         centroid_m=(x, y, z),
-        covariance_m2=np.einsum('ni,nj->ij', away, away) / len(points_m),
+        covariance_m2=np.einsum('ni,nj->ij', offsets, offsets) / len(points_m),
         box=box,
     )

@@ -1,4 +1,4 @@
-"""How long it takes from depth and masks to points and boxes in space."""
+"""Benchmark of lifting: from depth and masks to point clouds and 3D boxes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 from typing import Any
 
 import numpy as np
-import open3d as o3d
 
 from robot_perception.core import CameraModel, Float64Array, Image, Masks, MetricDepth, Scene
 from robot_perception.pipeline import lift_objects, measure_visibility
@@ -27,10 +26,10 @@ class LiftingBenchmark:
     """Medians and 95th percentiles, in seconds.
 
     Attributes:
-        frames: how often each step was timed.
-        rays_s: the rays of a new calibration, once.
-        steps_s: of every frame: the cloud, the objects and what hides them.
-        total_s: of the steps.
+        frames: count of timed frames.
+        rays_s: time to compute the rays of a new calibration, once.
+        steps_s: per frame, by step: point cloud, objects, occlusion.
+        total_s: sum of the steps.
         open3d_s: Open3D's ``PointCloud.create_from_rgbd_image`` on the same frame.
 
     """
@@ -43,13 +42,13 @@ class LiftingBenchmark:
 
 
 def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
-    """Lift eight objects of a scene of 640x480 with exact depth and masks, again and again.
+    """Time the lifting of eight objects of a 640x480 scene with exact depth and masks.
 
-    Every frame is a new array, as it is of a camera; the steps and Open3D take turns, so that both
-    have the same machine.
+    Every frame is a new array, as from a camera; the steps and Open3D alternate, so that both run
+    under the same load.
     """
-    frame = _crowded()
-    found = replace(
+    frame = _frame_with_objects()
+    detections = replace(
         frame.detections,
         **{
             name: getattr(frame.detections, name)[:OBJECTS]
@@ -60,7 +59,7 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
     up: Float64Array = frame.world_from_camera.rotation[2]
     camera = frame.camera
     start = time.perf_counter()
-    # Another calibration than the scene's, whose rays are there already.
+    # Not the calibration of the scene: its rays are cached.
     replace(camera, cx=camera.cx + 1e-6).rays()
     rays_s = time.perf_counter() - start
     camera.rays()
@@ -76,7 +75,7 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
 
         scene = Scene(image, camera=camera, depth=depth)
         timed('cloud', scene.cloud)
-        timed('objects', lambda: lift_objects(found, masks, depth, camera, up))  # noqa: B023 - called at once
+        timed('objects', lambda: lift_objects(detections, masks, depth, camera, up))  # noqa: B023 - called at once
         timed('outlines', lambda: measure_visibility(masks, depth))  # noqa: B023
         timed('Open3D', lambda: _open3d_cloud(image, depth, camera))  # noqa: B023
     steps = {name: np.array(values[_WARM_UP:]) for name, values in times.items()}
@@ -84,25 +83,27 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
     return LiftingBenchmark(
         frames=frames,
         rays_s=rays_s,
-        steps_s={name: _spread(values) for name, values in steps.items()},
-        total_s=_spread(np.sum(list(steps.values()), axis=0)),
-        open3d_s=_spread(reference),
+        steps_s={name: _percentiles(values) for name, values in steps.items()},
+        total_s=_percentiles(np.sum(list(steps.values()), axis=0)),
+        open3d_s=_percentiles(reference),
     )
 
 
-def _crowded() -> WorldFrame:
+def _frame_with_objects() -> WorldFrame:
     frames = (render(seed, SIZE_HW) for seed in count(FIRST_TEST_SEED))
     return next(frame for frame in frames if len(frame.detections) >= OBJECTS)
 
 
 def _open3d_cloud(image: Image, depth: MetricDepth, camera: CameraModel) -> object:
+    import open3d as o3d  # noqa: PLC0415 - large: only for the comparison
+
     height, width = image.size_hw
-    # Open3D's types do not know numpy arrays.
+    # The stubs of Open3D omit numpy arrays.
     pixels: Any = image.rgb
-    metres: Any = np.nan_to_num(depth.meters)
-    picture = o3d.geometry.RGBDImage.create_from_color_and_depth(
+    meters: Any = np.nan_to_num(depth.meters)
+    rgbd = o3d.geometry.RGBDImage.create_from_color_and_depth(
         o3d.geometry.Image(pixels),
-        o3d.geometry.Image(metres),
+        o3d.geometry.Image(meters),
         depth_scale=1.0,
         depth_trunc=1e3,
         convert_rgb_to_intensity=False,
@@ -110,9 +111,9 @@ def _open3d_cloud(image: Image, depth: MetricDepth, camera: CameraModel) -> obje
     intrinsics = o3d.camera.PinholeCameraIntrinsic(
         width, height, camera.fx, camera.fy, camera.cx, camera.cy
     )
-    return o3d.geometry.PointCloud.create_from_rgbd_image(picture, intrinsics)
+    return o3d.geometry.PointCloud.create_from_rgbd_image(rgbd, intrinsics)
 
 
-def _spread(seconds: Float64Array) -> tuple[float, float]:
+def _percentiles(seconds: Float64Array) -> tuple[float, float]:
     p50, p95 = np.percentile(seconds, (50, 95))
     return float(p50), float(p95)

@@ -1,4 +1,4 @@
-"""Surfaces of triangles: boxes, things turned on a lathe, bent tubes."""
+"""Triangle meshes: boxes, surfaces of revolution, bent tubes."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import numpy as np
 from robot_perception.core import AnyArray, checked, Float32Array, Float64Array, Vector3
 
 _SEGMENTS = 48
-# Profile edges that meet at less than this are one smooth surface.
+# Profile edges that meet at a smaller angle are shaded as one smooth surface.
 _CREASE_COSINE = math.cos(math.radians(50))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """Triangles with the normals that their shading is to have.
+    """Triangles with shading normals.
 
     Attributes:
-        vertices_m: (V, 3) float32, metres.
+        vertices_m: (V, 3) float32, meters.
         triangles: (T, 3) uint32, indices of vertices.
         normals: (V, 3) float32, unit length, outward.
-        low_m, high_m: (3,) float64, corners of the box about it.
+        low_m, high_m: (3,) float64, corners of the bounding box.
 
     """
 
@@ -34,7 +34,6 @@ class Mesh:
     high_m: Float64Array = field(init=False)
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         count = len(self.vertices_m)
         for name, shape, dtype in (
             ('vertices_m', (count, 3), np.float32),
@@ -47,12 +46,12 @@ class Mesh:
         object.__setattr__(self, 'high_m', self.vertices_m.max(axis=0).astype(np.float64))
 
     def moved(self, offset_m: Vector3) -> Mesh:
-        """Shift by ``offset_m``."""
+        """Return a copy shifted by ``offset_m``."""
         return Mesh(self.vertices_m + np.array(offset_m, np.float32), self.triangles, self.normals)
 
 
 def merge(meshes: Sequence[Mesh]) -> Mesh:
-    """Make one mesh of several."""
+    """Concatenate meshes."""
     starts = np.cumsum([0, *(len(mesh.vertices_m) for mesh in meshes[:-1])])
     triangles = [mesh.triangles + np.uint32(at) for mesh, at in zip(meshes, starts, strict=True)]
     return Mesh(
@@ -63,23 +62,23 @@ def merge(meshes: Sequence[Mesh]) -> Mesh:
 
 
 def cuboid(low_m: Vector3, high_m: Vector3) -> Mesh:
-    """Box between two corners, flat on every face."""
+    """Make a box between two corners, with flat faces."""
     low, high = np.array(low_m, np.float32), np.array(high_m, np.float32)
     return Mesh(low + _UNIT_CORNERS * (high - low), _UNIT_TRIANGLES, _UNIT_NORMALS)
 
 
 def sheet(corners_m: AnyArray, normal: Vector3) -> Mesh:
-    """Flat four-sided sheet: (4, 3) corners in order round it."""
+    """Make a flat quadrilateral from (4, 3) corners in cyclic order."""
     return _quad(np.asarray(corners_m, np.float64), np.array(normal, np.float64))
 
 
 def lathe(profile_rz: Sequence[tuple[float, float]], segments: int = _SEGMENTS) -> Mesh:
-    """Surface of revolution about z.
+    """Make a surface of revolution about z.
 
     Args:
-        profile_rz: radius and height, metres; the body lies to the left of the way from the
-            first point to the last (up the outside, down the inside).
-        segments: sides of the polygon that stands for the circle.
+        profile_rz: radius and height, meters; the body lies to the left of the path (up the outside,
+            down the inside).
+        segments: sides of the polygon that approximates the circle.
 
     """
     points = np.array(profile_rz, np.float64)
@@ -92,7 +91,7 @@ def lathe(profile_rz: Sequence[tuple[float, float]], segments: int = _SEGMENTS) 
     middle /= np.maximum(np.hypot(middle[:, 0], middle[:, 1]), 1e-9)[:, None]
     ends[:-1][smooth] = middle[smooth]
     starts[1:][smooth] = middle[smooth]
-    # Two rows of vertices for each step, so that a crease has a normal on either side.
+    # Two rows of vertices per step, so that each side of a crease has its own normal.
     ends_rz = np.stack([points[:-1], points[1:]], axis=1).reshape(-1, 2)
     normals_rz = np.stack([starts, ends], axis=1).reshape(-1, 2)
     grids = (_turned(ends_rz, segments), _turned(normals_rz, segments))
@@ -100,7 +99,7 @@ def lathe(profile_rz: Sequence[tuple[float, float]], segments: int = _SEGMENTS) 
 
 
 def sphere(radius_m: float, rings: int = 24) -> Mesh:
-    """Ball about the origin."""
+    """Make a sphere about the origin."""
     angles = np.linspace(-math.pi / 2, math.pi / 2, rings + 1)
     radii = np.cos(angles) * radius_m
     radii[[0, -1]] = 0
@@ -108,11 +107,11 @@ def sphere(radius_m: float, rings: int = 24) -> Mesh:
 
 
 def bent_tube(path_m: Float64Array, radius_m: float, sides: int = 12) -> Mesh:
-    """Tube along a path in the plane y = 0, open at both ends.
+    """Make a tube along a path in the plane y = 0, open at both ends.
 
     Args:
-        path_m: (N, 3) float64, points with y = 0, metres.
-        radius_m: of the tube.
+        path_m: (N, 3) float64, points with y = 0, meters.
+        radius_m: radius of the tube.
         sides: sides of its cross-section.
 
     """
@@ -136,10 +135,10 @@ def _quad(corners: Float64Array, normal: Float64Array) -> Mesh:
 
 
 def _turned(rows_rz: Float64Array, segments: int) -> Float64Array:
-    """Turn (R, 2) radius and height about z: (R, segments + 1, 3)."""
+    """Rotate (R, 2) radius and height about z: (R, segments + 1, 3)."""
     angles = np.arange(segments + 1) * (2 * math.pi / segments)
     spokes = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    # The last column closes the circle: it must be the first to the bit.
+    # The last column closes the circle: it must equal the first exactly.
     spokes[-1] = spokes[0]
     grid = np.empty((len(rows_rz), segments + 1, 3))
     grid[..., :2] = rows_rz[:, None, :1] * spokes
@@ -148,13 +147,13 @@ def _turned(rows_rz: Float64Array, segments: int) -> Float64Array:
 
 
 def _grid(points: Float64Array, normals: Float64Array, strips: AnyArray) -> Mesh:
-    """Two triangles for each cell between rows k and k + 1, k in ``strips``, of (R, C, 3)."""
+    """Make two triangles per cell between rows k and k + 1, k in ``strips``, of (R, C, 3)."""
     rows, columns = points.shape[:2]
     index = np.arange(rows * columns).reshape(rows, columns)
     low, high = index[strips], index[strips + 1]
     a, b, c, d = low[:, :-1], low[:, 1:], high[:, 1:], high[:, :-1]
     triangles = np.stack([a, b, c, a, c, d], axis=-1).reshape(-1, 3)
-    # At a pole a cell has one triangle only.
+    # At a pole one of the two triangles is degenerate.
     ends = points.reshape(-1, 3)[triangles]
     first, second, third = ends[:, 0], ends[:, 1], ends[:, 2]
     same = (first == second).all(1) | (second == third).all(1) | (third == first).all(1)

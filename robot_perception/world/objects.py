@@ -1,4 +1,4 @@
-"""The objects of each class, and things that belong to none."""
+"""Random objects of each class, and clutter of no class."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Float32Array, Float64Array, Vector3
+from robot_perception.core import Float32Array, Float64Array, Pose, Vector3
 from robot_perception.world import colors
+from robot_perception.world.materials import (
+    BookCover,
+    Material,
+    Plain,
+    Printed,
+    Sectors,
+    Vessel,
+    Wrapped,
+)
 from robot_perception.world.mesh import bent_tube, cuboid, lathe, merge, Mesh, sphere
-from robot_perception.world.paint import Bound, Hollow, Paint, Plain, Printed, Sectors, Wrapped
 from robot_perception.world.vocabulary import CLASSES
 
+SCENERY = -1
 _NO_CAP = 2.0
 _COVER_M = 0.003
 _HANDLE_TUBE_M = 0.0048
@@ -21,22 +30,38 @@ _HANDLE_TUBE_M = 0.0048
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Body:
-    """A thing at the origin: z up, standing on z = 0.
+    """A shape at the origin: z up, standing on z = 0.
 
     Attributes:
-        mesh: its surface.
-        paint: its colours.
-        gloss: strength of the highlight in [0, 1].
+        mesh: surface.
+        material: color of each surface point.
+        gloss: strength of the specular highlight in [0, 1].
 
     """
 
     mesh: Mesh
-    paint: Paint
+    material: Material
     gloss: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prop:
+    """A body placed in the world.
+
+    Attributes:
+        body: shape and material.
+        pose: world from body.
+        class_id: index in `vocabulary.CLASSES`, or `SCENERY`.
+
+    """
+
+    body: Body
+    pose: Pose
+    class_id: int = SCENERY
+
+
 def make_object(class_id: int, rng: np.random.Generator) -> Body:
-    """Draw an object of class ``class_id``, whose box is within the band of `CLASSES`."""
+    """Sample an object of a class, within the size range of `CLASSES`."""
     kind = CLASSES[class_id]
     low, high = np.array(kind.smallest_m), np.array(kind.largest_m)
     part = rng.random(3)
@@ -47,22 +72,22 @@ def make_object(class_id: int, rng: np.random.Generator) -> Body:
 
 
 def make_clutter(rng: np.random.Generator) -> Body:
-    """Draw a thing of no class: a sheet of paper, a cone or a ring."""
+    """Sample an object of no class: a sheet of paper, a cone or a ring."""
     return _CLUTTER[int(rng.integers(len(_CLUTTER)))](rng)
 
 
 def _ball(size: Vector3, rng: np.random.Generator) -> Body:
     radius = size[0] / 2
     first, second, third = (colors.vivid(rng) for _ in range(3))
-    gores = (
+    sectors = (
         [first],
         [first, second],
         [first, second, first, third],
         [first, colors.whitish(rng)] * 3,
     )[int(rng.integers(4))]
-    cap = 0.92 if len(gores) > 2 else _NO_CAP
-    paint = Sectors(np.stack(gores), cap)
-    return Body(sphere(radius).moved((0, 0, radius)), paint, rng.uniform(0, 0.5))
+    cap = 0.92 if len(sectors) > 2 else _NO_CAP
+    material = Sectors(np.stack(sectors), cap)
+    return Body(sphere(radius).moved((0, 0, radius)), material, rng.uniform(0, 0.5))
 
 
 def _book(size: Vector3, rng: np.random.Generator) -> Body:
@@ -77,8 +102,8 @@ def _book(size: Vector3, rng: np.random.Generator) -> Body:
         ]
     )
     printed = Printed(colors.label(rng), colors.vivid(rng), 2, (-x, -y, 0), (x, y, z))
-    paint = Bound(printed, colors.whitish(rng) * np.float32(0.9), _COVER_M)
-    return Body(mesh, paint, rng.uniform(0, 0.3))
+    material = BookCover(printed, colors.whitish(rng) * np.float32(0.9), _COVER_M)
+    return Body(mesh, material, rng.uniform(0, 0.3))
 
 
 def _bottle(size: Vector3, rng: np.random.Generator) -> Body:
@@ -94,10 +119,10 @@ def _bottle(size: Vector3, rng: np.random.Generator) -> Body:
     bands = np.stack([glass, colors.vivid(rng)])
     low = rng.uniform(0.12, 0.25) * h
     label = colors.label(rng) if rng.random() < 0.8 else None
-    paint = Wrapped(
+    material = Wrapped(
         np.array([cap], np.float32), bands, label, (low, low + rng.uniform(0.2, 0.33) * h)
     )
-    return Body(lathe(profile), paint, rng.uniform(0.4, 0.9))
+    return Body(lathe(profile), material, rng.uniform(0.4, 0.9))
 
 
 def _bowl(size: Vector3, rng: np.random.Generator) -> Body:
@@ -107,17 +132,17 @@ def _bowl(size: Vector3, rng: np.random.Generator) -> Body:
     radii, heights = foot + (r - foot) * np.sin(turn), h * (1 - np.cos(turn))
     outer = list(zip(radii.tolist(), heights.tolist(), strict=True))
     inner = [(a - wall, wall + b * (h - wall) / h) for a, b in reversed(outer)]
-    paint = Hollow(
+    material = Vessel(
         *_china(rng), _ring(h, rng), np.array([(a - wall / 2, b) for a, b in outer], np.float32), r
     )
-    return Body(lathe([(0, 0), *outer, *inner, (0, wall)]), paint, rng.uniform(0.2, 0.8))
+    return Body(lathe([(0, 0), *outer, *inner, (0, wall)]), material, rng.uniform(0.2, 0.8))
 
 
 def _box(size: Vector3, rng: np.random.Generator) -> Body:
     x, y, z = size[0] / 2, size[1] / 2, size[2]
     low, high = (-x, -y, 0.0), (x, y, z)
-    paint = Printed(colors.label(rng), colors.vivid(rng), 1, low, high)
-    return Body(cuboid(low, high), paint, rng.uniform(0, 0.3))
+    material = Printed(colors.label(rng), colors.vivid(rng), 1, low, high)
+    return Body(cuboid(low, high), material, rng.uniform(0, 0.3))
 
 
 def _can(size: Vector3, rng: np.random.Generator) -> Body:
@@ -127,8 +152,8 @@ def _can(size: Vector3, rng: np.random.Generator) -> Body:
     metal = colors.linear(np.full(3, rng.uniform(0.65, 0.85)))
     bands = np.stack([metal, colors.vivid(rng), metal])
     ends = np.array([0.05 * h, 0.93 * h], np.float32)
-    paint = Wrapped(ends, bands, colors.label(rng), (0.08 * h, 0.90 * h))
-    return Body(lathe(profile), paint, rng.uniform(0.3, 0.9))
+    material = Wrapped(ends, bands, colors.label(rng), (0.08 * h, 0.90 * h))
+    return Body(lathe(profile), material, rng.uniform(0.3, 0.9))
 
 
 def _cup(size: Vector3, rng: np.random.Generator) -> Body:
@@ -149,8 +174,8 @@ def _cup(size: Vector3, rng: np.random.Generator) -> Body:
     mesh = merge([lathe(profile), bent_tube(path, _HANDLE_TUBE_M)])
     half_wall = wall / 2
     wall_rz = np.array([(0.8 * r, wall), (r - half_wall, 0.15 * h), (r - half_wall, h)])
-    paint = Hollow(*_china(rng), _ring(h, rng), wall_rz.astype(np.float32), r)
-    return Body(mesh, paint, rng.uniform(0.2, 0.8))
+    material = Vessel(*_china(rng), _ring(h, rng), wall_rz.astype(np.float32), r)
+    return Body(mesh, material, rng.uniform(0.2, 0.8))
 
 
 def _china(rng: np.random.Generator) -> tuple[Float32Array, Float32Array, Float32Array]:
@@ -178,10 +203,10 @@ _MAKERS: dict[str, Callable[[Vector3, np.random.Generator], Body]] = {
 
 
 def _paper(rng: np.random.Generator) -> Body:
-    """A sheet of A4."""
+    """Make a sheet of A4 paper."""
     low, high = (-0.105, -0.1485, 0.0), (0.105, 0.1485, 0.0006)
-    paint = Printed(colors.written_page(rng), np.full(3, 0.85, np.float32), 2, low, high)
-    return Body(cuboid(low, high), paint, 0.0)
+    material = Printed(colors.written_page(rng), np.full(3, 0.85, np.float32), 2, low, high)
+    return Body(cuboid(low, high), material, 0.0)
 
 
 def _cone(rng: np.random.Generator) -> Body:

@@ -1,96 +1,101 @@
-"""What rays meet: a thin shell around Open3D.
+"""Ray casting against the props of a scene, by Open3D.
 
-One thread only: the same rays give the same bytes, and many processes can share a machine.
+Single-threaded: results are deterministic, and many processes can share a machine. Open3D is
+imported when rays are first cast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import open3d as o3d
 
-from robot_perception.core import AnyArray, BoolArray, Float32Array, Int64Array
-from robot_perception.world.furniture import Thing
-from robot_perception.world.pose import Pose
+from robot_perception.core import AnyArray, BoolArray, Float32Array, Int64Array, Pose
+from robot_perception.world.objects import Prop
 
-NOTHING = -1
+if TYPE_CHECKING:
+    import open3d as o3d
+
+NO_HIT = -1
 _INVALID = np.iinfo(np.uint32).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hits:
-    """What N rays met first.
+    """First hits of N rays.
 
     Attributes:
-        reach: (N,) float32, multiples of the ray's direction; infinite where there is nothing.
-        thing: (N,) int64, index of the thing, or `NOTHING`.
-        points_m: (3, N) float32 in the world; far away where there is nothing.
-        normals: (3, N) float32 in the world, unit length, towards the side the ray came from.
+        t_hit: (N,) float32, ray parameter in multiples of the direction; infinite for no hit.
+        prop_ids: (N,) int64, index of the prop, or `NO_HIT`.
+        points_m: (3, N) float32 in the world; far away for no hit.
+        normals: (3, N) float32 in the world, unit length, facing the ray origin.
 
     """
 
-    reach: Float32Array
-    thing: Int64Array
+    t_hit: Float32Array
+    prop_ids: Int64Array
     points_m: Float32Array
     normals: Float32Array
 
 
 class RayCaster:
-    """Things that rays can meet, each at its place."""
+    """The props of a scene as a target of rays."""
 
-    def __init__(self, things: Sequence[Thing], smooth: int) -> None:
-        """Index the triangles.
+    def __init__(self, props: Sequence[Prop], smooth: int) -> None:
+        """Build the acceleration structure.
 
         Args:
-            things: in the order of `Hits.thing`.
-            smooth: as many of the first things are shaded with the normals of their vertices.
+            props: in the order of `Hits.prop_ids`.
+            smooth: count of leading props that are shaded with interpolated vertex normals.
 
         """
+        import open3d as o3d  # noqa: PLC0415 - large: only where rays are cast
+
         self._scene = o3d.t.geometry.RaycastingScene(nthreads=1)
         self._smooth = smooth
         corners = []
-        for index, thing in enumerate(things):
-            mesh = thing.body.mesh
-            vertices = thing.pose.apply(mesh.vertices_m.astype(np.float64)).astype(np.float32)
+        for index, prop in enumerate(props):
+            mesh = prop.body.mesh
+            vertices = prop.pose.apply(mesh.vertices_m.astype(np.float64)).astype(np.float32)
             self._scene.add_triangles(_tensor(vertices), _tensor(np.array(mesh.triangles)))
             if index < smooth:
-                turn = Pose(thing.pose.rotation, np.zeros(3))
+                turn = Pose(prop.pose.rotation, np.zeros(3))
                 normals = turn.apply(mesh.normals.astype(np.float64)).astype(np.float32)
                 corners.append(normals[mesh.triangles])
         counts = [len(item) for item in corners]
         self._starts = np.cumsum([0, *counts])
-        # Corner first, component next, triangle last: looked up by triangle.
+        # (corner, component, triangle): gathered by triangle.
         flat = np.concatenate(corners) if corners else np.zeros((0, 3, 3), np.float32)
         self._corner_normals = np.ascontiguousarray(flat.transpose(1, 2, 0))
 
     def cast(self, origin_m: Float32Array, directions: Float32Array) -> Hits:
-        """Follow rays from one point: (3,) and (3, N) float32."""
+        """Find the first hits of rays from one point: (3,) and (3, N) float32."""
         answer = self._scene.cast_rays(_rays(origin_m[:, None], directions), nthreads=1)
-        reach: Float32Array = answer['t_hit'].numpy()
+        t_hit: Float32Array = answer['t_hit'].numpy()
         raw = answer['geometry_ids'].numpy()
-        thing = np.where(raw == _INVALID, NOTHING, raw.astype(np.int64))
+        prop_ids = np.where(raw == _INVALID, NO_HIT, raw.astype(np.int64))
         normals = np.ascontiguousarray(answer['primitive_normals'].numpy().T)
-        _face(normals, directions)
-        soft = np.flatnonzero((thing >= 0) & (thing < self._smooth))
+        _orient(normals, directions)
+        soft = np.flatnonzero((prop_ids >= 0) & (prop_ids < self._smooth))
         if len(soft):
-            triangle = answer['primitive_ids'].numpy()[soft] + self._starts[thing[soft]]
+            triangle = answer['primitive_ids'].numpy()[soft] + self._starts[prop_ids[soft]]
             weights = answer['primitive_uvs'].numpy()[soft].T
             normals[:, soft] = self._interpolate(triangle, weights)
-        finite = np.where(np.isfinite(reach), reach, np.float32(1e3))
+        finite = np.where(np.isfinite(t_hit), t_hit, np.float32(1e3))
         points = origin_m[:, None] + directions * finite
-        return Hits(reach, thing, points, normals)
+        return Hits(t_hit, prop_ids, points, normals)
 
-    def sees(self, points_m: Float32Array, directions: Float32Array) -> Float32Array:
-        """Whether nothing stands between each point and the tip of its direction.
+    def unoccluded(self, points_m: Float32Array, directions: Float32Array) -> Float32Array:
+        """Return whether the segment from each point to point + direction is free.
 
         Args:
-            points_m: (3, N) float32, where the rays begin.
-            directions: (3, N) float32, metres.
+            points_m: (3, N) float32, ray origins, meters.
+            directions: (3, N) float32, meters.
 
         Returns:
-            (N,) float32, 1 = free, 0 = blocked.
+            (N,) float32, 1 = free, 0 = occluded.
 
         """
         rays = _rays(points_m, directions)
@@ -98,11 +103,11 @@ class RayCaster:
         free: Float32Array = 1 - blocked.numpy().astype(np.float32)
         return free
 
-    def meets(self, origin_m: Float32Array, directions: Float32Array) -> BoolArray:
-        """Whether rays from one point meet anything: (3,), (3, N) float32 -> (N,) bool."""
+    def intersects(self, origin_m: Float32Array, directions: Float32Array) -> BoolArray:
+        """Return whether rays from one point hit anything: (3,), (3, N) float32 -> (N,) bool."""
         rays = _rays(origin_m[:, None], directions)
-        met: BoolArray = self._scene.test_occlusions(rays, nthreads=1).numpy()
-        return met
+        hit: BoolArray = self._scene.test_occlusions(rays, nthreads=1).numpy()
+        return hit
 
     def _interpolate(self, triangle: Int64Array, weights: Float32Array) -> Float32Array:
         first, second, third = self._corner_normals[:, :, triangle]
@@ -113,7 +118,7 @@ class RayCaster:
 
 
 def _rays(starts_m: Float32Array, directions: Float32Array) -> o3d.core.Tensor:
-    """Pack (3, N) or (3, 1) starts and (3, N) directions as Open3D takes them, (N, 6)."""
+    """Pack (3, N) or (3, 1) origins and (3, N) directions into (N, 6) for Open3D."""
     rays = np.empty((directions.shape[1], 6), np.float32)
     rays[:, :3] = starts_m.T
     rays[:, 3:] = directions.T
@@ -121,10 +126,13 @@ def _rays(starts_m: Float32Array, directions: Float32Array) -> o3d.core.Tensor:
 
 
 def _tensor(array: AnyArray) -> o3d.core.Tensor:
-    return o3d.core.Tensor(array)  # type: ignore[call-overload,no-any-return] # its stubs forget plain arrays
+    import open3d as o3d  # noqa: PLC0415 - large: only where rays are cast
+
+    # The stubs of Open3D omit plain arrays.
+    return o3d.core.Tensor(array)  # type: ignore[call-overload,no-any-return]
 
 
-def _face(normals: Float32Array, directions: Float32Array) -> None:
-    """Turn normals towards where the rays came from."""
+def _orient(normals: Float32Array, directions: Float32Array) -> None:
+    """Flip normals in place so that they face the ray origins."""
     toward = normals[0] * directions[0] + normals[1] * directions[1] + normals[2] * directions[2]
     normals *= np.where(toward > 0, np.float32(-1), np.float32(1))

@@ -1,4 +1,4 @@
-"""A sequence of the demo world as a rosbag2, with its truth beside it."""
+"""Recording of a sequence of the demo world as a rosbag2, with its ground truth."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robot_perception.sources import BagWriter, message_store
 from robot_perception.world.depth_sensor import sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import sequence
-from robot_perception.world.stage import Stream
+from robot_perception.world.scene_spec import RandomStream
 from robot_perception.world.vocabulary import WORLD_FRAME
 
 IMAGE_TOPIC = '/camera/image_raw'
@@ -28,14 +28,14 @@ _JPEG_QUALITY = 92
 
 
 @dataclass(frozen=True, slots=True)
-class _Recorded:
-    """One frame on its way into the bag.
+class _RecordItem:
+    """One frame to be written.
 
     Attributes:
-        factory: makes messages.
-        header: of everything but the transform.
-        frame: picture and truth.
-        depth_mm: (H, W) uint16, what the depth sensor measured.
+        factory: builds messages.
+        header: of all messages but the transform.
+        frame: image and ground truth.
+        depth_mm: (H, W) uint16, measured by the depth sensor.
 
     """
 
@@ -56,42 +56,42 @@ def record(
 ) -> None:
     """Write a rosbag2 of the sequence of a seed.
 
-    The folder is there when all is written, and not before.
+    The write is atomic: the folder appears when it is complete.
 
     Args:
-        path: folder to make; must not exist, the one above it must.
-        seed: a whole number in [0, 2^63).
-        frames: how many, 30 a second.
+        path: folder to create; its parent must exist.
+        seed: an integer in [0, 2^63).
+        frames: count, 30 a second.
         size_hw: rows and columns.
-        compressed: write the pictures as jpeg instead of raw.
+        compressed: write JPEG images instead of raw ones.
         on_frame: called after each frame.
 
     Raises:
-        InputError: a seed, a count or a size that there is none of.
+        InputError: a seed, a count or a size out of range.
         OutputError: the folder exists or cannot be written.
 
     """
     _check_new(path)
-    pictures = sequence(seed, frames, size_hw)
+    rendered = sequence(seed, frames, size_hw)
     types = message_store()
     factory = RosbagsFactory(types)
     topics = (_COMPRESSED if compressed else _RAW) + _TOPICS
-    # Truth is mostly even, so that a recording is a third of its raw size.
+    # Ground truth is mostly uniform: compression saves two thirds of the size.
     with (
         replacing_folder(path) as part,
         BagWriter(part, types=types, compression='storage', called=path) as bag,
     ):
-        for index, frame in enumerate(pictures):
-            rng = np.random.default_rng([seed, Stream.DEPTH, index])
+        for index, frame in enumerate(rendered):
+            rng = np.random.default_rng([seed, RandomStream.DEPTH, index])
             stamp_ns = frame.image.stamp_ns
-            item = _Recorded(
+            item = _RecordItem(
                 factory,
                 conversions.header_message(factory, stamp_ns, frame.image.frame_id),
                 frame,
                 sense_depth(frame.depth, frame.camera, rng),
             )
-            for topic, type_name, make in topics:
-                bag.write(topic, type_name, make(item), stamp_ns)
+            for topic, type_name, build in topics:
+                bag.write(topic, type_name, build(item), stamp_ns)
             on_frame()
 
 
@@ -110,8 +110,8 @@ def _check_new(path: Path) -> None:
         )
 
 
-def _transform(item: _Recorded) -> Message:
-    """World to optical frame, as TF wants it: the pose of the child in its parent."""
+def _transform(item: _RecordItem) -> Message:
+    """Build the transform: pose of the optical frame (child) in the world (parent)."""
     factory, pose = item.factory, item.frame.world_from_camera
     x, y, z, w = pose.quaternion_xyzw
     header = conversions.header_message(factory, item.frame.image.stamp_ns, WORLD_FRAME)
@@ -130,15 +130,15 @@ def _transform(item: _Recorded) -> Message:
     return factory(ros.TFMessage, transforms=[stamped])
 
 
-def _camera_info(item: _Recorded) -> Message:
+def _camera_info(item: _RecordItem) -> Message:
     return conversions.camera_info_message(item.factory, item.header, item.frame.camera)
 
 
-def _image(item: _Recorded) -> Message:
+def _image(item: _RecordItem) -> Message:
     return conversions.image_message(item.factory, item.header, item.frame.image.rgb, 'rgb8')
 
 
-def _jpeg(item: _Recorded) -> Message:
+def _jpeg(item: _RecordItem) -> Message:
     bgr = np.ascontiguousarray(item.frame.image.rgb[..., ::-1])
     _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     return item.factory(
@@ -149,30 +149,29 @@ def _jpeg(item: _Recorded) -> Message:
     )
 
 
-def _sensor_depth(item: _Recorded) -> Message:
+def _sensor_depth(item: _RecordItem) -> Message:
     return conversions.image_message(item.factory, item.header, item.depth_mm, '16UC1')
 
 
-def _detections(item: _Recorded) -> Message:
-    found = item.frame.detections
-    return conversions.detections_2d_message(item.factory, item.header, found)
+def _detections(item: _RecordItem) -> Message:
+    return conversions.detections_2d_message(item.factory, item.header, item.frame.detections)
 
 
-def _detections_3d(item: _Recorded) -> Message:
+def _detections_3d(item: _RecordItem) -> Message:
     objects = item.frame.objects()
     return conversions.detections_3d_message(item.factory, item.header, objects)
 
 
-def _instances(item: _Recorded) -> Message:
+def _instances(item: _RecordItem) -> Message:
     return conversions.image_message(item.factory, item.header, item.frame.instances, 'mono16')
 
 
-def _true_depth(item: _Recorded) -> Message:
+def _true_depth(item: _RecordItem) -> Message:
     return conversions.depth_message(item.factory, item.header, item.frame.depth)
 
 
-# Topic, type, what makes the message.
-_Topics = tuple[tuple[str, str, Callable[[_Recorded], Message]], ...]
+# Topic, type, message builder.
+_Topics = tuple[tuple[str, str, Callable[[_RecordItem], Message]], ...]
 _RAW: _Topics = ((IMAGE_TOPIC, 'sensor_msgs/msg/Image', _image),)
 _COMPRESSED: _Topics = ((COMPRESSED_TOPIC, 'sensor_msgs/msg/CompressedImage', _jpeg),)
 _TOPICS: _Topics = (

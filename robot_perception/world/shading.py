@@ -1,86 +1,86 @@
-"""How bright a point is: a lamp, light from all sides, highlights."""
+"""Shading: diffuse light of one lamp, ambient light and specular highlights."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from robot_perception.core import Float32Array
-from robot_perception.world.raycast import Hits, NOTHING
-from robot_perception.world.shadows import Visibility
-from robot_perception.world.stage import Stage
+from robot_perception.world.light_visibility import LightVisibility
+from robot_perception.world.raycast import Hits, NO_HIT
+from robot_perception.world.scene_spec import SceneSpec
 
 _SHININESS_DOUBLINGS = 5
 _BACKGROUND = 0.75
 
 
-def radiance(
-    stage: Stage,
-    eye_m: Float32Array,
+def compute_radiance(
+    scene: SceneSpec,
+    origin_m: Float32Array,
     directions: Float32Array,
     hits: Hits,
-    seen: Visibility,
+    visibility: LightVisibility,
     *,
     pixel: float,
 ) -> Float32Array:
-    """Light that comes back along each ray.
+    """Compute the radiance along each ray.
 
     Args:
-        stage: things and lamp.
-        eye_m: (3,) float32, where the rays began.
+        scene: props and light.
+        origin_m: (3,) float32, origin of the rays.
         directions: (3, N) float32.
-        hits: what they met.
-        seen: how much light gets there.
-        pixel: width of a pixel at a distance of 1, to choose how fine textures are.
+        hits: first hits of the rays.
+        visibility: of the light sources at the hits.
+        pixel: width of a pixel at a distance of 1; selects the texture level.
 
     Returns:
         (3, N) float32, 1 = white.
 
     """
-    colors, gloss = _paint(stage, hits, pixel)
-    light, normals = stage.light, hits.normals
+    colors, gloss = _materials(scene, hits, pixel)
+    light, normals = scene.light, hits.normals
     to_lamp = light.lamp_m.astype(np.float32)[:, None] - hits.points_m
     square = _dot(to_lamp, to_lamp)
     to_lamp /= np.sqrt(square)
     facing = np.clip(_dot(normals, to_lamp), 0, None)
-    near = np.minimum(np.float32(light.reach_m**2) / square, np.float32(2.5))
-    lamp = facing * near * seen.lamp
+    near = np.minimum(np.float32(light.reference_m**2) / square, np.float32(2.5))
+    lamp = facing * near * visibility.lamp
     upward = (normals[2] + 1) * np.float32(0.5)
-    sky = np.float32(0.25) + np.float32(0.75) * seen.sky
-    shine = _highlight(eye_m, hits, to_lamp) * gloss * near * seen.lamp
+    sky = np.float32(0.25) + np.float32(0.75) * visibility.sky
+    shine = _highlight(origin_m, hits, to_lamp) * gloss * near * visibility.lamp
     result = np.empty_like(colors)
     for channel in range(3):
         ambient = light.ground[channel] + (light.sky[channel] - light.ground[channel]) * upward
         lit = colors[channel] * (light.lamp[channel] * lamp + ambient * sky)
         result[channel] = lit + light.lamp[channel] * shine
-    empty = hits.thing == NOTHING
+    empty = hits.prop_ids == NO_HIT
     if empty.any():
         climb = directions[2, empty] / np.sqrt(_dot(directions[:, empty], directions[:, empty]))
         result[:, empty] = light.sky[:, None] * (_BACKGROUND + np.float32(0.5) * climb)
     return result
 
 
-def _paint(stage: Stage, hits: Hits, pixel: float) -> tuple[Float32Array, Float32Array]:
-    """Colour (3, N) and gloss (N,) of every point, thing by thing."""
+def _materials(scene: SceneSpec, hits: Hits, pixel: float) -> tuple[Float32Array, Float32Array]:
+    """Evaluate the color (3, N) and gloss (N,) of every point, prop by prop."""
     colors = np.zeros_like(hits.points_m)
-    gloss = np.zeros_like(hits.reach)
-    order = np.argsort(hits.thing, kind='stable')
-    edges = np.searchsorted(hits.thing[order], np.arange(len(stage.things) + 1))
-    for index, thing in enumerate(stage.things):
+    gloss = np.zeros_like(hits.t_hit)
+    order = np.argsort(hits.prop_ids, kind='stable')
+    edges = np.searchsorted(hits.prop_ids[order], np.arange(len(scene.props) + 1))
+    for index, prop in enumerate(scene.props):
         at = order[edges[index] : edges[index + 1]]
         if not len(at):
             continue
-        turn = thing.pose.rotation.astype(np.float32)
-        shift = thing.pose.translation_m.astype(np.float32)[:, None]
-        local = _turn_back(turn, hits.points_m[:, at] - shift)
-        normals = _turn_back(turn, hits.normals[:, at])
-        colors[:, at] = thing.body.paint(local, normals, hits.reach[at] * np.float32(pixel))
-        gloss[at] = thing.body.gloss
+        rotation = prop.pose.rotation.astype(np.float32)
+        shift = prop.pose.translation_m.astype(np.float32)[:, None]
+        local = _rotate_back(rotation, hits.points_m[:, at] - shift)
+        normals = _rotate_back(rotation, hits.normals[:, at])
+        colors[:, at] = prop.body.material(local, normals, hits.t_hit[at] * np.float32(pixel))
+        gloss[at] = prop.body.gloss
     return colors, gloss
 
 
-def _highlight(eye_m: Float32Array, hits: Hits, to_lamp: Float32Array) -> Float32Array:
-    """Blinn-Phong, the power taken by squaring."""
-    back = eye_m[:, None] - hits.points_m
+def _highlight(origin_m: Float32Array, hits: Hits, to_lamp: Float32Array) -> Float32Array:
+    """Compute Blinn-Phong highlights, the exponent by repeated squaring."""
+    back = origin_m[:, None] - hits.points_m
     back /= np.sqrt(_dot(back, back))
     half = back + to_lamp
     shine = np.clip(_dot(half, hits.normals), 0, None) ** 2 / np.maximum(_dot(half, half), 1e-6)
@@ -94,7 +94,9 @@ def _dot(a: Float32Array, b: Float32Array) -> Float32Array:
     return product
 
 
-def _turn_back(turn: Float32Array, vectors: Float32Array) -> Float32Array:
-    """Transpose of ``turn`` times (3, N) vectors."""
+def _rotate_back(rotation: Float32Array, vectors: Float32Array) -> Float32Array:
+    """Multiply (3, N) vectors by the transpose of ``rotation``."""
     x, y, z = vectors
-    return np.stack([turn[0, k] * x + turn[1, k] * y + turn[2, k] * z for k in range(3)])
+    return np.stack(
+        [rotation[0, k] * x + rotation[1, k] * y + rotation[2, k] * z for k in range(3)]
+    )

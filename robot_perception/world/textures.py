@@ -1,8 +1,8 @@
-"""Patterns of known size: a square of 5 cm is one in every scene.
+"""Precomputed textures of fixed physical size.
 
-A texture says for each point of a plane how far it is from the first colour to the second, and
-how light; the scene brings the colours. Values are looked up in the level of a pyramid whose
-texel is as large as the pixel's footprint, so that far floors do not flicker.
+A texture holds, for each point of a plane, the blend between two colors and a brightness factor;
+the scene chooses the colors. Values come from the mipmap level whose texel matches the footprint
+of the pixel, which avoids aliasing at a distance.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import numpy as np
 
 from robot_perception.core import Float32Array, Float64Array, Int32Array
 
-# Seed of the bakery: part of the vocabulary, like the sizes.
+# Seed of the precomputed textures: fixed like the vocabulary.
 _SEED = 20240
-Baked = tuple[Float64Array, Float64Array]
+Pattern = tuple[Float64Array, Float64Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Texture:
-    """A square tile that repeats.
+    """A periodic square tile.
 
     Attributes:
-        tile_m: its side, metres.
+        tile_m: side of the tile, meters.
         texels: side of the finest level, a power of two.
-        blend: (T,) float32, all levels one after the other, 0 = first colour, 1 = second.
-        tone: (T,) float32, factor on the colour, about 1.
+        blend: (T,) float32, all levels concatenated, 0 = first color, 1 = second.
+        tone: (T,) float32, brightness factor, about 1.
 
     """
 
@@ -41,12 +41,12 @@ class Texture:
     def sample(
         self, u_m: Float32Array, v_m: Float32Array, footprint_m: Float32Array
     ) -> tuple[Float32Array, Float32Array]:
-        """Blend and tone of points.
+        """Look up blend and tone of points.
 
         Args:
-            u_m: (N,) float32, place along the first axis of the plane, metres.
+            u_m: (N,) float32, coordinate along the first axis of the plane, meters.
             v_m: (N,) float32, along the second.
-            footprint_m: (N,) float32, width of the pixel there, metres.
+            footprint_m: (N,) float32, width of the pixel at the point, meters.
 
         Returns:
             Two (N,) float32.
@@ -66,12 +66,12 @@ class Texture:
 
 @cache
 def texture(name: str) -> Texture:
-    """Look up a pattern of `TEXTURES` by name; baked once in a process."""
-    tile_m, texels, bake = TEXTURES[name]
+    """Return a texture of `TEXTURES`, computed once per process."""
+    tile_m, texels, pattern = TEXTURES[name]
     rng = np.random.default_rng([_SEED, sorted(TEXTURES).index(name)])
     axis = (np.arange(texels) + 0.5) * (tile_m / texels)
     u_m, v_m = np.meshgrid(axis, axis)
-    blend, tone = bake(u_m, v_m, rng)
+    blend, tone = pattern(u_m, v_m, rng)
     return Texture(tile_m, texels, _pyramid(blend), _pyramid(tone))
 
 
@@ -89,71 +89,77 @@ def _pyramid(finest: Float64Array) -> Float32Array:
     return np.concatenate([level.ravel() for level in levels]).astype(np.float32)
 
 
-def _checker(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Baked:
-    """Squares of 5 cm on woven cloth."""
+def _checker(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make squares of 5 cm on woven cloth."""
     blend = (np.floor(u_m / 0.05) + np.floor(v_m / 0.05)) % 2
-    return blend, 1 + 0.06 * _cloud(rng, u_m.shape, 1.0, 1.0)
+    return blend, 1 + 0.06 * _smooth_noise(rng, u_m.shape, 1.0, 1.0)
 
 
-def _planks(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Baked:
-    """Boards 12 cm wide and 96 cm long, with grain along them and dark joints of 2 mm."""
+def _planks(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make boards 12 cm wide and 96 cm long, with grain along them and dark joints of 2 mm."""
     row = np.floor(v_m / 0.12).astype(int)
     shifted = (u_m + rng.random(8)[row] * 0.96) % 0.96
-    grain = _cloud(rng, u_m.shape, 60.0, 1.5) * 0.22 + _cloud(rng, u_m.shape, 120.0, 6.0) * 0.2
+    grain = (
+        _smooth_noise(rng, u_m.shape, 60.0, 1.5) * 0.22
+        + _smooth_noise(rng, u_m.shape, 120.0, 6.0) * 0.2
+    )
     joint = (v_m % 0.12 < 0.002) | (shifted < 0.002)
     tone = np.where(joint, 0.45, 1 + (rng.random(8) - 0.5)[row] * 0.3)
     return np.clip(0.4 + grain, 0, 1), tone
 
 
-def _tiles(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Baked:
-    """Tiles of 30 cm with joints of 5 mm, each of its own tone."""
+def _tiles(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make tiles of 30 cm with joints of 5 mm, each with its own tone."""
     joint = (u_m % 0.30 < 0.005) | (v_m % 0.30 < 0.005)
     column, row = np.floor(u_m / 0.30).astype(int), np.floor(v_m / 0.30).astype(int)
     tone = 1 + (rng.random((4, 4)) - 0.5)[row, column] * 0.22
-    tone += 0.08 * _cloud(rng, u_m.shape, 14.0, 14.0)
+    tone += 0.08 * _smooth_noise(rng, u_m.shape, 14.0, 14.0)
     return joint.astype(float), tone
 
 
-def _bricks(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Baked:
-    """Bricks of 24 x 8 cm, joints of 1 cm included, every other row shifted by half."""
+def _bricks(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make bricks of 24 x 8 cm, joints of 1 cm included, every other row shifted by half."""
     row = np.floor(v_m / 0.08).astype(int)
     along = (u_m + 0.12 * (row % 2)) % 0.96
     joint = (along % 0.24 < 0.010) | (v_m % 0.08 < 0.010)
     tone = 1 + (rng.random((12, 4)) - 0.5)[row, np.floor(along / 0.24).astype(int)] * 0.4
-    return joint.astype(float), tone + 0.1 * _cloud(rng, u_m.shape, 2.0, 2.0)
+    return joint.astype(float), tone + 0.1 * _smooth_noise(rng, u_m.shape, 2.0, 2.0)
 
 
-def _speckle(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Baked:
-    """Grains of about 3 mm, as in carpet or terrazzo."""
-    grains = _cloud(rng, u_m.shape, 1.6, 1.6)
-    return np.clip(0.5 + 0.5 * grains, 0, 1), 1 + 0.05 * _cloud(rng, u_m.shape, 40.0, 40.0)
+def _speckle(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make grains of about 3 mm, as in carpet or terrazzo."""
+    grains = _smooth_noise(rng, u_m.shape, 1.6, 1.6)
+    return np.clip(0.5 + 0.5 * grains, 0, 1), 1 + 0.05 * _smooth_noise(rng, u_m.shape, 40.0, 40.0)
 
 
-def _weave(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Baked:
-    """Plaid of 8 cm: a wide and a thin band each way."""
+def _weave(u_m: Float64Array, v_m: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make a plaid of 8 cm: a wide and a thin band along each axis."""
 
     def bands(axis: Float64Array) -> Float64Array:
-        place = axis % 0.08
-        return (place < 0.03) * 0.55 + ((place > 0.05) & (place < 0.056)) * 0.8
+        phase = axis % 0.08
+        return (phase < 0.03) * 0.55 + ((phase > 0.05) & (phase < 0.056)) * 0.8
 
     blend = np.clip((bands(u_m) + bands(v_m)) / 1.4, 0, 1)
-    return blend, 1 + 0.08 * _cloud(rng, u_m.shape, 1.0, 1.0)
+    return blend, 1 + 0.08 * _smooth_noise(rng, u_m.shape, 1.0, 1.0)
 
 
-def _stripes(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Baked:
-    """Upright stripes of 4 cm, as on wallpaper."""
-    return np.floor(u_m / 0.04) % 2, 1 + 0.03 * _cloud(rng, u_m.shape, 2.0, 2.0)
+def _stripes(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make vertical stripes of 4 cm, as on wallpaper."""
+    return np.floor(u_m / 0.04) % 2, 1 + 0.03 * _smooth_noise(rng, u_m.shape, 2.0, 2.0)
 
 
-def _plaster(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Baked:
-    """Paint on a wall or a board, nearly even."""
-    coarse, fine = _cloud(rng, u_m.shape, 30.0, 30.0), _cloud(rng, u_m.shape, 1.5, 1.5)
+def _plaster(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Pattern:
+    """Make nearly uniform paint, as on a wall or a board."""
+    coarse, fine = (
+        _smooth_noise(rng, u_m.shape, 30.0, 30.0),
+        _smooth_noise(rng, u_m.shape, 1.5, 1.5),
+    )
     return np.clip(0.5 + 0.25 * coarse, 0, 1), 1 + 0.03 * fine
 
 
-# Name -> side of the tile in metres, texels along it, what fills it.
-Bake = Callable[[Float64Array, Float64Array, np.random.Generator], Baked]
-TEXTURES: dict[str, tuple[float, int, Bake]] = {
+# Name -> side of the tile in meters, texels along it, pattern.
+PatternFunction = Callable[[Float64Array, Float64Array, np.random.Generator], Pattern]
+TEXTURES: dict[str, tuple[float, int, PatternFunction]] = {
     'bricks': (0.96, 512, _bricks),
     'checker': (0.10, 128, _checker),
     'planks': (0.96, 1024, _planks),
@@ -165,14 +171,14 @@ TEXTURES: dict[str, tuple[float, int, Bake]] = {
 }
 
 
-def _cloud(
+def _smooth_noise(
     rng: np.random.Generator, shape: tuple[int, ...], sigma_u: float, sigma_v: float
 ) -> Float64Array:
-    """Noise smooth over ``sigma`` texels, mean 0, standard deviation 1, without a seam."""
+    """Make periodic noise, smooth over ``sigma`` texels, of mean 0 and standard deviation 1."""
     height, width = shape
     pad_u, pad_v = (min(int(3 * sigma) + 1, width) for sigma in (sigma_u, sigma_v))
     noise = np.pad(rng.standard_normal(shape), ((pad_v, pad_v), (pad_u, pad_u)), mode='wrap')
     smooth = cv2.GaussianBlur(noise, (0, 0), sigmaX=sigma_u, sigmaY=sigma_v)
     inside = smooth[pad_v : pad_v + height, pad_u : pad_u + width]
-    cloud: Float64Array = (inside - inside.mean()) / inside.std()
-    return cloud
+    normalized: Float64Array = (inside - inside.mean()) / inside.std()
+    return normalized

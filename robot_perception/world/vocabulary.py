@@ -1,7 +1,7 @@
-"""What there is in the demo world, and how large. Frozen: checkpoints were trained on it.
+"""Classes and sizes of the demo world. Fixed: the demo checkpoints were trained on them.
 
-Metres can be learnt from one picture because everything here has one size: each class keeps
-within a narrow band, each texture has a fixed period (`textures`), and there is one camera.
+Metric depth can be learned from one image because sizes are known: each class has a narrow size
+range, each texture a fixed period (`textures`), and there is one camera.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ WORLD_FRAME = 'world'
 OPTICAL_FRAME = 'camera_optical_frame'
 FRAMES_PER_SECOND = 30
 HFOV_DEG = 62.0
-# Scenes from here on are for tests: no network may have seen them.
-FIRST_TEST_SEED = 900_000
-
-# Scenes from here on are for tests: no network may have seen them.
+# Scenes of this seed and above are for tests: no network may be trained on them.
 FIRST_TEST_SEED = 900_000
 
 _MIN_SIDE, _MAX_SIDE = 16, 4096
@@ -27,12 +24,12 @@ _MIN_SIDE, _MAX_SIDE = 16, 4096
 
 @dataclass(frozen=True, slots=True)
 class ObjectClass:
-    """One kind of object.
+    """A class of objects.
 
     Attributes:
-        name: as detections spell it.
-        smallest_m: side lengths of its box when it stands upright, metres; lower ends.
-        largest_m: upper ends.
+        name: class name in detections.
+        smallest_m: smallest side lengths of the bounding box when upright, meters.
+        largest_m: largest side lengths, meters.
 
     """
 
@@ -48,14 +45,14 @@ CLASSES = (
     ObjectClass('bowl', (0.138, 0.138, 0.056), (0.154, 0.154, 0.064)),
     ObjectClass('box', (0.100, 0.064, 0.138), (0.112, 0.074, 0.154)),
     ObjectClass('can', (0.064, 0.064, 0.114), (0.068, 0.068, 0.124)),
-    # Along x the handle stands out from a body as wide as it is deep.
+    # Along x the handle adds to a round body.
     ObjectClass('cup', (0.104, 0.080, 0.090), (0.120, 0.088, 0.102)),
 )
 CLASS_NAMES = tuple(item.name for item in CLASSES)
 
 
 def world_camera(size_hw: tuple[int, int]) -> CameraModel:
-    """Calibration of the one camera of this world, for pictures of ``size_hw``.
+    """Return the calibration of the camera of the demo world for images of ``size_hw``.
 
     Raises:
         InputError: a side outside 16 to 4096 pixels.
@@ -63,7 +60,8 @@ def world_camera(size_hw: tuple[int, int]) -> CameraModel:
     """
     if not all(_MIN_SIDE <= side <= _MAX_SIDE for side in size_hw):
         raise InputError(
+            'out_of_range',
             f'size_hw: expected sides of {_MIN_SIDE} to {_MAX_SIDE} pixels, got {size_hw}. '
-            'Choose a size such as (480, 640).'
+            'Choose a size such as (480, 640).',
         )
     return CameraModel.nominal(size_hw, HFOV_DEG)

@@ -15,7 +15,7 @@ from robot_perception.core import MetricDepth, Scene
 from robot_perception.core.errors import OutputError, PerceptionError
 from robot_perception.evaluation import Evaluation
 from robot_perception.world import record, sequence
-from robot_perception.world.stage import set_stage
+from robot_perception.world.scene_spec import sample_scene
 from robot_perception.world.vocabulary import CLASSES
 
 pytestmark = pytest.mark.ros
@@ -58,12 +58,12 @@ def values_of(judgement):
 
 
 def test_the_scene_is_lively_and_unseen_in_training():
-    stage = set_stage(subject.SEED)
+    scene = sample_scene(subject.SEED)
     assert subject.SEED >= 900_000
-    assert stage.scene_type == 'table'
-    kinds = {thing.class_id for thing in stage.things[: stage.object_count]}
+    assert scene.scene_type == 'table'
+    kinds = {prop.class_id for prop in scene.props[: scene.object_count]}
     assert len(kinds) == len(CLASSES) - 1
-    assert stage.object_count == 8
+    assert scene.object_count == 8
 
 
 def test_a_perfect_network_is_perfect(bag, scenes):

@@ -9,10 +9,10 @@ pytest.importorskip('open3d')
 from robot_perception.core import CameraModel, MetricDepth, Pose
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.registration import register_depth
-from robot_perception.world.picture import look, View
-from robot_perception.world.pose import rotation_about
 from robot_perception.world.raycast import RayCaster
-from robot_perception.world.stage import set_stage
+from robot_perception.world.scene_spec import sample_scene
+from robot_perception.world.sensor_image import cast_camera_rays
+from robot_perception.world.view import rotation_about, View
 
 DEPTH_CAMERA = CameraModel.nominal((240, 320), 75.0)
 # Six centimeters apart and rotated by two degrees, as in an RGB-D camera.
@@ -30,15 +30,15 @@ CAMERAS = {
 
 
 def render_depth(caster, camera, pose):
-    hits, _ = look(caster, View(camera, pose))
-    return MetricDepth.from_meters(hits.reach.reshape(camera.size_hw))
+    hits, _ = cast_camera_rays(caster, View(camera, pose))
+    return MetricDepth.from_meters(hits.t_hit.reshape(camera.size_hw))
 
 
 @pytest.fixture(scope='module', params=[3, 4])
 def world(request):
     """Return a ray caster of a scene, and the pose of the depth camera in it."""
-    stage = set_stage(request.param)
-    return RayCaster(stage.things, smooth=0), stage.way.pose(0.0)
+    scene = sample_scene(request.param)
+    return RayCaster(scene.props, smooth=0), scene.trajectory.pose(0.0)
 
 
 @pytest.mark.parametrize('name', CAMERAS)
@@ -77,8 +77,8 @@ def test_registration_to_the_same_camera_changes_little():
 
 
 def _scene():
-    stage = set_stage(5)
-    return RayCaster(stage.things, smooth=0), stage.way.pose(0.0)
+    scene = sample_scene(5)
+    return RayCaster(scene.props, smooth=0), scene.trajectory.pose(0.0)
 
 
 def test_the_nearer_surface_occludes_the_farther():

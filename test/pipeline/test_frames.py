@@ -29,13 +29,12 @@ from robot_perception.pipeline import PerceptionConfig, place_image, Placement
 from robot_perception.pipeline.config import FramesConfig
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
-from robot_perception.world.furniture import Thing
+from robot_perception.world.materials import Plain
 from robot_perception.world.mesh import cuboid
-from robot_perception.world.objects import Body
-from robot_perception.world.paint import Plain
-from robot_perception.world.picture import look, View
-from robot_perception.world.pose import look_at
+from robot_perception.world.objects import Body, Prop
 from robot_perception.world.raycast import RayCaster
+from robot_perception.world.sensor_image import cast_camera_rays
+from robot_perception.world.view import look_at, View
 
 OPTICAL, MAP = 'camera_optical_frame', 'map'
 STAMP_NS = 5 * 10**9
@@ -73,10 +72,10 @@ def cube_from(pitch, azimuth, roll=0.0, distance=2.0):
     away = [np.cos(azimuth) * np.cos(pitch), np.sin(azimuth) * np.cos(pitch), np.sin(pitch)]
     pose = look_at(MIDDLE + distance * np.array(away), MIDDLE, roll)
     body = Body(cuboid((-SIDE / 2,) * 3, (SIDE / 2,) * 3), Plain(np.full(3, 0.5, np.float32)), 0.0)
-    thing = Thing(body, Pose(np.eye(3), MIDDLE), 0)
-    hits, _ = look(RayCaster([thing], smooth=0), View(CAMERA, pose))
-    metres = hits.reach.reshape(CAMERA.size_hw)
-    return pose, MetricDepth.from_meters(metres)
+    prop = Prop(body, Pose(np.eye(3), MIDDLE), 0)
+    hits, _ = cast_camera_rays(RayCaster([prop], smooth=0), View(CAMERA, pose))
+    meters = hits.t_hit.reshape(CAMERA.size_hw)
+    return pose, MetricDepth.from_meters(meters)
 
 
 def scene_of(depth, up):

@@ -7,8 +7,8 @@ from robot_perception.world import render, sense_depth, world_camera
 SIZE = (120, 160)
 
 
-def sensed(metres, seed=0):
-    depth = MetricDepth.from_meters(np.asarray(metres, np.float32))
+def sensed(meters, seed=0):
+    depth = MetricDepth.from_meters(np.asarray(meters, np.float32))
     return sense_depth(depth, world_camera(depth.size_hw), np.random.default_rng(seed))
 
 
@@ -22,20 +22,20 @@ def test_a_wall_is_measured_but_for_blobs():
     assert error.std() == pytest.approx(0.0015 * 1.5**2 * 1000, rel=0.1)
 
 
-@pytest.mark.parametrize('metres', [np.nan, 0.2, 5.0])
-def test_nothing_too_near_and_too_far_are_holes(metres):
-    assert not sensed(np.full(SIZE, metres)).any()
+@pytest.mark.parametrize('meters', [np.nan, 0.2, 5.0])
+def test_nothing_too_near_and_too_far_are_holes(meters):
+    assert not sensed(np.full(SIZE, meters)).any()
 
 
 def test_beside_a_near_edge_lies_a_shadow_as_wide_as_the_disparity_differs():
-    metres = np.full(SIZE, 2.0)
-    metres[:, 100:] = 0.5
-    measured = sensed(metres)
+    meters = np.full(SIZE, 2.0)
+    meters[:, 100:] = 0.5
+    measured = sensed(meters)
     width = world_camera(SIZE).fx * 0.05 * (1 / 0.5 - 1 / 2.0)
     hidden = np.mean(measured == 0, axis=0) > 0.9
     assert hidden.sum() == pytest.approx(width, abs=1.5)
     assert np.flatnonzero(hidden).max() == 99
-    mirrored = sensed(metres[:, ::-1])
+    mirrored = sensed(meters[:, ::-1])
     assert np.sum(np.mean(mirrored == 0, axis=0) > 0.9) <= 1
 
 
@@ -66,6 +66,6 @@ def test_holes_of_scenes_are_realistic():
 
 
 def test_same_generator_same_bytes():
-    metres = render(1, SIZE).depth.meters
-    assert np.array_equal(sensed(metres, 7), sensed(metres, 7))
-    assert not np.array_equal(sensed(metres, 7), sensed(metres, 8))
+    meters = render(1, SIZE).depth.meters
+    assert np.array_equal(sensed(meters, 7), sensed(meters, 7))
+    assert not np.array_equal(sensed(meters, 7), sensed(meters, 8))

@@ -12,7 +12,7 @@ from robot_perception.cli.main import main
 from robot_perception.core.errors import InputError, OutputError
 from robot_perception.sources import open_source, Role
 from robot_perception.world import record, sense_depth, sequence
-from robot_perception.world.stage import Stream
+from robot_perception.world.scene_spec import RandomStream
 
 SIZE, SEED, COUNT = (60, 80), 60, 3
 TOPICS = {
@@ -79,7 +79,7 @@ def test_depth_is_measured_and_true(bag, frames):
         assert np.array_equal(true.meters, frame.depth.meters, equal_nan=True)
         message = found['/camera/depth_registered/image_raw', 'sensor_msgs/msg/Image'][index][1]
         assert message.encoding == '16UC1'
-        rng = np.random.default_rng([SEED, Stream.DEPTH, index])
+        rng = np.random.default_rng([SEED, RandomStream.DEPTH, index])
         expected = sense_depth(frame.depth, frame.camera, rng)
         assert np.array_equal(message.data.view('<u2').reshape(SIZE), expected)
 

@@ -8,16 +8,16 @@ import pytest
 
 pytest.importorskip('open3d')
 
+from robot_perception.core import Pose
 from robot_perception.world import render, SCENE_TYPES, sequence, world_camera
-from robot_perception.world.furniture import Thing
+from robot_perception.world.ground_truth import build_detections, label_instances, oriented_box
+from robot_perception.world.materials import Plain
 from robot_perception.world.mesh import cuboid, sphere
-from robot_perception.world.objects import Body
-from robot_perception.world.paint import Plain
-from robot_perception.world.picture import look, View
-from robot_perception.world.pose import Pose, rotation_about
-from robot_perception.world.raycast import NOTHING, RayCaster
-from robot_perception.world.stage import set_stage
-from robot_perception.world.truth import describe_objects, label_pixels, oriented_box
+from robot_perception.world.objects import Body, Prop
+from robot_perception.world.raycast import NO_HIT, RayCaster
+from robot_perception.world.scene_spec import sample_scene
+from robot_perception.world.sensor_image import cast_camera_rays
+from robot_perception.world.view import rotation_about, View
 
 SIZE = (96, 128)
 SEEDS = range(9)
@@ -29,18 +29,18 @@ def frames():
     return [render(seed, SIZE) for seed in SEEDS]
 
 
-def thing_of(mesh, pose=HERE, class_id=0):
-    return Thing(Body(mesh, Plain(np.full(3, 0.5, np.float32)), 0.0), pose, class_id)
+def make_prop(mesh, pose=HERE, class_id=0):
+    return Prop(Body(mesh, Plain(np.full(3, 0.5, np.float32)), 0.0), pose, class_id)
 
 
 def at(x, y, z):
     return Pose(np.eye(3), np.array([x, y, z], np.float64))
 
 
-def seen(things, size_hw=SIZE, pose=HERE):
-    """Depth (H, W) and thing (H, W) of a camera at ``pose``."""
-    hits, _ = look(RayCaster(things, smooth=0), View(world_camera(size_hw), pose))
-    return hits.reach.reshape(size_hw), hits.thing.reshape(size_hw)
+def cast(props, size_hw=SIZE, pose=HERE):
+    """Depth (H, W) and prop (H, W) of a camera at ``pose``."""
+    hits, _ = cast_camera_rays(RayCaster(props, smooth=0), View(world_camera(size_hw), pose))
+    return hits.t_hit.reshape(size_hw), hits.prop_ids.reshape(size_hw)
 
 
 def lifted(frame):
@@ -65,14 +65,14 @@ def digest(frame):
 def test_depth_of_a_ball():
     camera = world_camera((97, 129))
     center, radius = np.array([0.1, -0.05, 1.2]), 0.2
-    depth, thing = seen([thing_of(sphere(radius, 96), at(*center))], (97, 129))
+    depth, prop = cast([make_prop(sphere(radius, 96), at(*center))], (97, 129))
     rays = np.dstack([camera.rays().astype(np.float64), np.ones((97, 129))])
     a, b = np.sum(rays * rays, axis=-1), rays @ center
     root = b * b - a * (center @ center - radius * radius)
     exact = (b - np.sqrt(np.maximum(root, 0))) / a
     inner = root > 0.02 * a * radius**2
-    assert np.all(thing[inner] == 0)
-    assert np.all(thing[root < 0] == NOTHING)
+    assert np.all(prop[inner] == 0)
+    assert np.all(prop[root < 0] == NO_HIT)
     assert np.all(np.isinf(depth[root < 0]))
     # The polygons that stand for the circles lie up to r (1 - cos(pi / 48)) inside it.
     assert np.all(depth[inner] > exact[inner] - 1e-5)
@@ -81,14 +81,14 @@ def test_depth_of_a_ball():
 
 
 def test_depth_of_a_plane_is_along_the_axis_and_not_along_the_ray():
-    depth, _ = seen([thing_of(cuboid((-9, -9, 2), (9, 9, 3)))])
+    depth, _ = cast([make_prop(cuboid((-9, -9, 2), (9, 9, 3)))])
     assert depth == pytest.approx(np.full(SIZE, 2.0), abs=1e-5)
 
 
 def test_depth_of_a_tilted_plane():
     camera = world_camera(SIZE)
     tilt = rotation_about(1, 0.5)
-    depth, _ = seen([thing_of(cuboid((-9, -9, 0), (9, 9, 1)), Pose(tilt, np.array([0, 0, 2.0])))])
+    depth, _ = cast([make_prop(cuboid((-9, -9, 0), (9, 9, 1)), Pose(tilt, np.array([0, 0, 2.0])))])
     rays = np.dstack([camera.rays().astype(np.float64), np.ones(SIZE)])
     normal = tilt[:, 2]
     assert depth == pytest.approx(2 * normal[2] / (rays @ normal), rel=1e-5)
@@ -96,14 +96,14 @@ def test_depth_of_a_tilted_plane():
 
 def test_faces_of_a_box_fill_the_pixels_they_project_to():
     camera = world_camera(SIZE)
-    depth, thing = seen([thing_of(cuboid((-0.2, -0.1, 1.0), (0.3, 0.2, 1.5)))])
+    depth, prop = cast([make_prop(cuboid((-0.2, -0.1, 1.0), (0.3, 0.2, 1.5)))])
     corners = camera.project(np.array([[-0.2, -0.1, 1.0], [0.3, 0.2, 1.0]]))
-    rows, columns = np.nonzero(thing == 0)
+    rows, columns = np.nonzero(prop == 0)
     assert columns.min() == np.ceil(corners[0, 0])
     assert columns.max() == np.floor(corners[1, 0])
     assert rows.min() == np.ceil(corners[0, 1])
     assert rows.max() == np.floor(corners[1, 1])
-    assert depth[thing == 0] == pytest.approx(1.0, abs=1e-5)
+    assert depth[prop == 0] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_nothing_goes_through_the_floor(frames):
@@ -210,38 +210,38 @@ def test_the_same_scene_at_another_size():
 
 
 def test_every_scene_type_is_there():
-    drawn = [set_stage(seed).scene_type for seed in range(60)]
+    drawn = [sample_scene(seed).scene_type for seed in range(60)]
     assert set(drawn) == set(SCENE_TYPES)
     assert min(map(drawn.count, SCENE_TYPES)) >= 10
 
 
 def test_objects_do_not_stand_in_each_other():
     for seed in range(20):
-        stage = set_stage(seed)
-        objects = stage.things[: stage.object_count]
-        for index, thing in enumerate(objects):
-            inner = thing.pose.apply((thing.body.mesh.low_m + thing.body.mesh.high_m) / 2)
+        scene = sample_scene(seed)
+        objects = scene.props[: scene.object_count]
+        for index, prop in enumerate(objects):
+            inner = prop.pose.apply((prop.body.mesh.low_m + prop.body.mesh.high_m) / 2)
             for other in objects[:index]:
                 box = oriented_box(other, HERE)
                 away = np.abs(in_box(inner[None], box)) - np.array(box.size_m) / 2
                 assert away.max() > -1e-6, seed
 
 
-def shares(things):
-    """Visible share of each of some things before a camera at the origin."""
-    stage = replace(set_stage(0), things=tuple(things), object_count=len(things))
+def shares(props):
+    """Visible share of each of some props before a camera at the origin."""
+    scene = replace(sample_scene(0), props=tuple(props), object_count=len(props))
     view = View(world_camera(SIZE), HERE)
-    hits, _ = look(RayCaster(things, smooth=0), view)
-    instances, visible = label_pixels(stage, hits.thing, SIZE)
-    alone = tuple(RayCaster([thing], smooth=0) for thing in things)
-    found = describe_objects(stage, alone, view, instances, visible)
+    hits, _ = cast_camera_rays(RayCaster(props, smooth=0), view)
+    instances, visible = label_instances(scene, hits.prop_ids, SIZE)
+    alone = tuple(RayCaster([prop], smooth=0) for prop in props)
+    found = build_detections(scene, alone, view, instances, visible)
     return dict(zip((found.track_ids - 1).tolist(), found.scores.tolist(), strict=True))
 
 
 def test_visible_share():
-    target = thing_of(cuboid((-0.2, -0.2, 2.0), (0.2, 0.2, 2.1)))
-    half = thing_of(cuboid((0.0, -0.5, 1.0), (0.5, 0.5, 1.1)))
-    whole = thing_of(cuboid((-0.4, -0.4, 1.0), (0.4, 0.4, 1.1)))
+    target = make_prop(cuboid((-0.2, -0.2, 2.0), (0.2, 0.2, 2.1)))
+    half = make_prop(cuboid((0.0, -0.5, 1.0), (0.5, 0.5, 1.1)))
+    whole = make_prop(cuboid((-0.4, -0.4, 1.0), (0.4, 0.4, 1.1)))
     assert shares([target]) == {0: 1.0}
     assert shares([target, half])[0] == pytest.approx(0.5, abs=0.03)
     assert shares([target, whole]) == {1: 1.0}
@@ -250,7 +250,7 @@ def test_visible_share():
 def test_what_lies_beside_the_picture_counts_as_hidden():
     camera = world_camera(SIZE)
     edge = float(camera.unproject(np.array([-0.5, 0.0]))[0]) * 1.5
-    cut = thing_of(cuboid((edge - 0.2, -0.1, 1.5), (edge + 0.2, 0.1, 1.51)))
+    cut = make_prop(cuboid((edge - 0.2, -0.1, 1.5), (edge + 0.2, 0.1, 1.51)))
     assert shares([cut])[0] == pytest.approx(0.5, abs=0.05)
 
 
@@ -263,12 +263,12 @@ def test_pictures_are_neither_dark_nor_burnt_out(frames):
 
 def test_shadows_fall():
     """The lamp's light is missing somewhere in every scene, and not everywhere."""
-    from robot_perception.world.shadows import smooth_visibility
+    from robot_perception.world.light_visibility import estimate_visibility
 
     for seed in range(4):
-        stage = set_stage(seed)
-        caster = RayCaster(stage.things, smooth=stage.object_count)
-        hits, _ = look(caster, View(world_camera(SIZE), stage.way.pose(0)))
-        lamp = smooth_visibility(stage, caster, hits, SIZE).visibility.lamp
+        scene = sample_scene(seed)
+        caster = RayCaster(scene.props, smooth=scene.object_count)
+        hits, _ = cast_camera_rays(caster, View(world_camera(SIZE), scene.trajectory.pose(0)))
+        lamp = estimate_visibility(scene, caster, hits, SIZE).visibility.lamp
         assert np.mean(lamp < 0.25) > 0.01
         assert np.mean(lamp > 0.75) > 0.2

@@ -32,8 +32,8 @@ from robot_perception.world.training import (
     trainer,
 )
 from robot_perception.world.training.batches import training_batch, watched_batches
-from robot_perception.world.training.cells import cell_loss, iou_xyxy
 from robot_perception.world.training.dataset import open_dataset, SIZE_HW
+from robot_perception.world.training.dense_head import cell_loss, iou_xyxy
 from robot_perception.world.training.muon import _orthogonal, Muon
 from robot_perception.world.training.trainer import learn, STATE
 

@@ -24,7 +24,7 @@ def test_colours_are_light_that_a_surface_can_give_back():
     bodies = [make_object(at % len(CLASSES), rng) for at in range(40)]
     for body in [*bodies, *(make_clutter(rng) for _ in range(10))]:
         corners = body.mesh.vertices_m.T
-        colors = body.paint(corners, body.mesh.normals.T, np.full(corners.shape[1], 1e-3))
+        colors = body.material(corners, body.mesh.normals.T, np.full(corners.shape[1], 1e-3))
         assert colors.shape == corners.shape
         assert np.all((colors >= 0) & (colors <= 1.3))
         assert 0 <= body.gloss <= 1

@@ -12,7 +12,7 @@ import transformers
 from robot_perception.core import Stage
 from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
-from robot_perception.world.training.cells import CellExercise, iou_xyxy
+from robot_perception.world.training.dense_head import CellExercise, iou_xyxy
 from robot_perception.world.training.trainer import Trained
 from robot_perception.world.vocabulary import CLASS_NAMES
 

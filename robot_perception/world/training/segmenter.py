@@ -13,7 +13,7 @@ import transformers
 from robot_perception.core import Stage
 from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
-from robot_perception.world.training.cells import CellExercise
+from robot_perception.world.training.dense_head import CellExercise
 from robot_perception.world.training.trainer import Trained
 from robot_perception.world.training.weights import draw_to_width
 

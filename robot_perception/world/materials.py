@@ -1,7 +1,7 @@
-"""What colour a surface has at a point.
+"""Materials: the color of a surface at a point.
 
-Colours are linear: (3,) float32 in [0, 1], proportional to the light that comes back. Points and
-normals come with their components first, (3, N), in the axes of the thing itself.
+Colors are linear albedos, (3,) float32 in [0, 1]. Points and normals are (3, N), components first,
+in the frame of the body.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ import numpy as np
 from robot_perception.core import Float32Array, Vector3
 from robot_perception.world.textures import Texture
 
-# Points (3, N) metres, normals (3, N), footprint of the pixel (N,) metres -> (3, N).
-Paint = Callable[[Float32Array, Float32Array, Float32Array], Float32Array]
+# Points (3, N) meters, normals (3, N), footprint of the pixel (N,) meters -> (3, N).
+Material = Callable[[Float32Array, Float32Array, Float32Array], Float32Array]
 
-_UP = np.float32(0.7)
+_FACING_COSINE = np.float32(0.7)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Textured:
-    """A pattern laid flat on each side, in the two axes that lie in it.
+    """A texture on each face, mapped along the two axes of the face.
 
     Attributes:
         texture: the pattern.
-        colors: (2, 3) float32, first and second colour.
-        swap: lay it the other way round on level sides.
+        colors: (2, 3) float32, first and second color.
+        swap: exchange the two axes on horizontal faces.
 
     """
 
@@ -39,7 +39,7 @@ class Textured:
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         x, y, z = points
         steep = np.abs(normals)
         level = (steep[2] >= steep[0]) & (steep[2] >= steep[1])
@@ -55,27 +55,27 @@ class Textured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Plain:
-    """One colour all over: (3,) float32."""
+    """One uniform color: (3,) float32."""
 
     color: Float32Array
 
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         del normals, footprint
-        return _flood(self.color, points)
+        return _uniform(self.color, points)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Printed:
-    """A box with a picture on its two broad sides, another colour on the others.
+    """A box with an image on two opposite faces and a color on the others.
 
     Attributes:
-        label: (H, W, 3) float32, the picture.
-        color: (3,) float32, the other sides.
-        axis: the axis the broad sides face, 0 to 2.
-        low_m, high_m: corners of the box, metres.
+        label: (H, W, 3) float32, the image.
+        color: (3,) float32, of the other faces.
+        axis: normal axis of the printed faces, 0 to 2.
+        low_m, high_m: corners of the box, meters.
 
     """
 
@@ -88,31 +88,31 @@ class Printed:
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         del footprint
-        colored = _flood(self.color, points)
-        broad = np.abs(normals[self.axis]) > _UP
+        colored = _uniform(self.color, points)
+        broad = np.abs(normals[self.axis]) > _FACING_COSINE
         across, along = (0, 1) if self.axis == 2 else (1 - self.axis, 2)
         u, v = (
             (points[axis] - np.float32(self.low_m[axis]))
             / np.float32(self.high_m[axis] - self.low_m[axis])
             for axis in (across, along)
         )
-        # The far side is seen from behind: turned round, its picture reads the right way.
+        # Mirrored on one face, so that the image is legible on both.
         u = np.where(normals[self.axis] * (1 if self.axis == 0 else -1) > 0, u, 1 - u)
-        picture = _look_up(self.label, u, 1 - v)
-        return np.where(broad, picture, colored)
+        image = _sample_image(self.label, u, 1 - v)
+        return np.where(broad, image, colored)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Wrapped:
-    """A thing turned on a lathe, coloured in bands by height, with a label round it.
+    """A body of revolution with color bands by height and a label around it.
 
     Attributes:
-        heights_m: (B,) float32, rising; where a band ends and the next begins.
+        heights_m: (B,) float32, ascending boundaries between bands.
         colors: (B + 1, 3) float32.
-        label: (H, W, 3) float32 or None, once round.
-        label_m: lower and upper end of the label, metres.
+        label: (H, W, 3) float32 or None, wrapped around once.
+        label_m: lower and upper end of the label, meters.
 
     """
 
@@ -124,28 +124,28 @@ class Wrapped:
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         del footprint
         x, y, z = points
         colored: Float32Array = self.colors.T[:, np.searchsorted(self.heights_m, z)]
         if self.label is None:
             return colored
         low, high = map(np.float32, self.label_m)
-        inside = (z > low) & (z < high) & (np.abs(normals[2]) < _UP)
+        inside = (z > low) & (z < high) & (np.abs(normals[2]) < _FACING_COSINE)
         u = np.arctan2(y, x) * np.float32(0.5 / math.pi) + np.float32(0.5)
-        picture = _look_up(self.label, u, (high - z) / (high - low))
-        return np.where(inside, picture, colored)
+        image = _sample_image(self.label, u, (high - z) / (high - low))
+        return np.where(inside, image, colored)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Hollow:
-    """A vessel: one colour inside, another outside with a ring round it.
+class Vessel:
+    """A vessel: one color inside, another outside with a ring around it.
 
     Attributes:
-        outside, inside, ring: (3,) float32, colours.
-        ring_m: lower and upper end of the ring, metres.
-        wall_rz: radius and height, metres, of points halfway through the wall, upwards.
-        reach_m: beyond this radius all is outside: a handle has inner sides too, metres.
+        outside, inside, ring: (3,) float32, colors.
+        ring_m: lower and upper end of the ring, meters.
+        wall_rz: radius and height of points halfway through the wall, bottom to top, meters.
+        radius_m: points farther from the axis, such as those of a handle, are outside, meters.
 
     """
 
@@ -154,30 +154,31 @@ class Hollow:
     ring: Float32Array
     ring_m: tuple[float, float]
     wall_rz: Float32Array
-    reach_m: float
+    radius_m: float
 
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         del footprint, normals
         radius = np.sqrt(points[0] ** 2 + points[1] ** 2)
         wall = np.interp(points[2], self.wall_rz[:, 1], self.wall_rz[:, 0])
-        within = (radius < wall) & (radius < self.reach_m) & (points[2] > self.wall_rz[0, 1])
+        within = (radius < wall) & (radius < self.radius_m) & (points[2] > self.wall_rz[0, 1])
         low, high = self.ring_m
         ringed = (points[2] > low) & (points[2] < high) & ~within
-        colored = _flood(self.outside, points)
+        colored = _uniform(self.outside, points)
         colored = np.where(ringed, self.ring[:, None], colored)
         return np.where(within, self.inside[:, None], colored)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sectors:
-    """A ball of coloured gores, or of two halves.
+    """A ball of colored sectors.
 
     Attributes:
-        colors: (K, 3) float32, round the axis z.
-        cap: cosine above which the poles are of the first colour; above 1: no caps.
+        colors: (K, 3) float32, around the z axis.
+        cap: cosine of the polar angle within which the caps have the first color; above 1 there
+            are none.
 
     """
 
@@ -187,24 +188,24 @@ class Sectors:
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         del points, footprint
         count = len(self.colors)
         turn = np.arctan2(normals[1], normals[0]) * np.float32(count / (2 * math.pi)) + count
-        gore = np.floor(turn).astype(np.int32) % count
-        gore[np.abs(normals[2]) > self.cap] = 0
-        colored: Float32Array = self.colors.T[:, gore]
+        sector = np.floor(turn).astype(np.int32) % count
+        sector[np.abs(normals[2]) > self.cap] = 0
+        colored: Float32Array = self.colors.T[:, sector]
         return colored
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Bound:
-    """A lying book: a cover with a picture, a spine at low x, pages on the other three sides.
+class BookCover:
+    """A book: a printed cover, a spine at low x, pages on the other three sides.
 
     Attributes:
-        cover: how the cover is printed.
+        cover: material of the cover.
         pages: (3,) float32.
-        inset_m: where the pages begin, seen from the outside, metres.
+        inset_m: thickness of the cover, meters.
 
     """
 
@@ -215,24 +216,24 @@ class Bound:
     def __call__(
         self, points: Float32Array, normals: Float32Array, footprint: Float32Array
     ) -> Float32Array:
-        """Colour the points."""
+        """Return the colors of the points."""
         low, high = self.cover.low_m, self.cover.high_m
         board = np.float32(self.inset_m)
         between = (points[2] > low[2] + board) & (points[2] < high[2] - board)
         paper = between & (points[0] > low[0] + board)
-        # Edges of sheets: too fine to see one by one, so a band here and there.
+        # Sheets are too fine to resolve: a coarse sine stands for them.
         leaves = 1 + 0.08 * np.sin(points[2] * np.float32(2200))
         covered = self.cover(points, normals, footprint)
         return np.where(paper, self.pages[:, None] * leaves, covered).astype(np.float32)
 
 
-def _flood(color: Float32Array, points: Float32Array) -> Float32Array:
+def _uniform(color: Float32Array, points: Float32Array) -> Float32Array:
     return np.repeat(color[:, None], points.shape[1], axis=1)
 
 
-def _look_up(label: Float32Array, u: Float32Array, v: Float32Array) -> Float32Array:
+def _sample_image(label: Float32Array, u: Float32Array, v: Float32Array) -> Float32Array:
     height, width = label.shape[:2]
     column = np.clip((u * width).astype(np.int32), 0, width - 1)
     row = np.clip((v * height).astype(np.int32), 0, height - 1)
-    picture: Float32Array = label[row, column].T
-    return picture
+    image: Float32Array = label[row, column].T
+    return image

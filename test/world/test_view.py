@@ -5,7 +5,8 @@ from hypothesis.strategies import floats, tuples
 import numpy as np
 import pytest
 
-from robot_perception.world.pose import look_at, Pose, rotation_about
+from robot_perception.core import Pose
+from robot_perception.world.view import look_at, rotation_about
 
 ANGLES = floats(-math.pi, math.pi)
 
