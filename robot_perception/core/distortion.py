@@ -7,23 +7,20 @@ modules, to which the ``distortion_model`` names of ROS refer.
 
 from __future__ import annotations
 
-from enum import Enum
-
 import numpy as np
 
 from robot_perception.core.arrays import Float64Array
+from robot_perception.core.enums import StrEnum
 from robot_perception.core.errors import CalibrationError
 
 
-class DistortionModel(str, Enum):
-    """Lens models by their names in sensor_msgs; members equal their names as text."""
+class DistortionModel(StrEnum):
+    """Lens models by their names in sensor_msgs."""
 
     NONE = 'none'
     PLUMB_BOB = 'plumb_bob'
     RATIONAL_POLYNOMIAL = 'rational_polynomial'
     EQUIDISTANT = 'equidistant'
-
-    __str__ = str.__str__
 
     @classmethod
     def parse(cls, name: str) -> DistortionModel:

@@ -11,13 +11,8 @@ class StrEnum(str, Enum):
     As `enum.StrEnum` of Python 3.11, with the ``repr`` of the string.
     """
 
-    def __str__(self) -> str:
-        """Return the value."""
-        return str(self.value)
-
-    def __repr__(self) -> str:
-        """Return the quoted value."""
-        return repr(self.value)
+    __str__ = str.__str__
+    __repr__ = str.__repr__
 
 
 class Stage(StrEnum):

@@ -8,9 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core import Detections, Float32Array, Float64Array, Int64Array, iou_xyxy
+from robot_perception.core import (
+    Detections,
+    Float32Array,
+    Float64Array,
+    Int64Array,
+    iou_xyxy,
+    NANOSECONDS_PER_SECOND,
+)
 
-_NANOSECONDS = 1e9
 _NO_DETECTIONS = Detections.empty()
 # Least overlap (IoU) of a predicted box with a detection of high and of low confidence. There are
 # many of low confidence, so they must overlap more.
@@ -48,11 +54,13 @@ class _Track:
         """Predict its box, at constant velocity unless it is lost."""
         if self.lost:
             return self.box_xyxy
-        return self.box_xyxy + self.velocity * ((stamp_ns - self.stamp_ns) / _NANOSECONDS)
+        return self.box_xyxy + self.velocity * (
+            (stamp_ns - self.stamp_ns) / NANOSECONDS_PER_SECOND
+        )
 
     def update(self, box_xyxy: Float64Array, class_name: str, stamp_ns: int) -> _Track:
         """Return the track after another detection."""
-        seconds = (stamp_ns - self.stamp_ns) / _NANOSECONDS
+        seconds = (stamp_ns - self.stamp_ns) / NANOSECONDS_PER_SECOND
         measured = (box_xyxy - self.box_xyxy) / seconds
         if self.velocity.any() and not self.lost:
             velocity = _VELOCITY_GAIN * measured + (1 - _VELOCITY_GAIN) * self.velocity
@@ -148,7 +156,7 @@ class Tracker:
         if stamp_ns <= self._stamp_ns:
             self.reset()
         self._stamp_ns = stamp_ns
-        oldest_ns = stamp_ns - max_lost_s * _NANOSECONDS
+        oldest_ns = stamp_ns - max_lost_s * NANOSECONDS_PER_SECOND
         tracks = [track for track in self._tracks if track.stamp_ns >= oldest_ns]
         boxes = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy]).astype(
             np.float64

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core import Pose, SceneObject, Vector3
+from robot_perception.core import NANOSECONDS_PER_SECOND, Pose, SceneObject, Vector3
 
-_NANOSECONDS = 1e9
 # A longer window is less noisy; a shorter one follows changes sooner.
 _WINDOW_S = 0.5
 # With fewer measurements or a shorter span the slope is mostly noise.
@@ -58,7 +57,7 @@ class VelocityEstimator:
                 nothing is measured.
 
         """
-        oldest_ns = stamp_ns - int(_WINDOW_S * _NANOSECONDS)
+        oldest_ns = stamp_ns - int(_WINDOW_S * NANOSECONDS_PER_SECOND)
         self._centroids = {
             track_id: [row for row in centroids if oldest_ns <= row[0] < stamp_ns]
             for track_id, centroids in self._centroids.items()
@@ -74,7 +73,9 @@ class VelocityEstimator:
         x, y, z = fixed_from_optical.apply(np.array(item.position.centroid_m)).tolist()
         centroids = self._centroids.setdefault(item.track_id, [])
         centroids.append((stamp_ns, (x, y, z)))
-        seconds = np.array([(time_ns - stamp_ns) / _NANOSECONDS for time_ns, _ in centroids])
+        seconds = np.array(
+            [(time_ns - stamp_ns) / NANOSECONDS_PER_SECOND for time_ns, _ in centroids]
+        )
         if len(centroids) < _MIN_MEASUREMENTS or -seconds[0] < _MIN_SPAN_S:
             return item
         offsets = seconds - seconds.mean()
