@@ -1,4 +1,4 @@
-"""Builders of tiny seeded checkpoints: the four of the package, and further families for tests."""
+"""Builders of tiny seeded checkpoints of further families, and helpers to change checkpoints."""
 
 from functools import partial
 import json
@@ -10,8 +10,7 @@ import torch
 import transformers
 
 from robot_perception.core import Image
-from robot_perception.models.checkpoint_writer import write_checkpoint
-from robot_perception.models.network import quiet_transformers
+from robot_perception.models.network import quiet_transformers, write_checkpoint
 
 IMAGENET = {
     'image_mean': [0.485, 0.456, 0.406],
@@ -22,7 +21,7 @@ IMAGENET = {
 }
 ASPECT = {**IMAGENET, 'size': {'shortest_edge': 96, 'longest_edge': 160}, 'resample': 2}
 SQUARE = {**IMAGENET, 'do_normalize': False, 'size': {'height': 96, 'width': 96}, 'resample': 2}
-COCO_HOLES = (0, 3, 7)
+UNUSED_IDS = (0, 3, 7)
 CARD = 'Random weights, for tests.\n'
 
 _DETR = {
@@ -50,18 +49,18 @@ _RT_DETR = {
 }
 
 
-def picture(height=48, width=64, seed=0):
-    """Smooth blobs with noise: an image on which resizing filters differ."""
-    random = np.random.default_rng(seed)
+def sample_image(height=48, width=64, seed=0):
+    """Return smooth blobs with noise: an image on which resizing filters differ."""
+    rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     waves = [np.sin(x / (5 + c) + c) + np.cos(y / (7 - c)) for c in range(3)]
-    rgb = 127 + 50 * np.stack(waves, axis=-1) + random.normal(0, 20, (height, width, 3))
+    rgb = 127 + 50 * np.stack(waves, axis=-1) + rng.normal(0, 20, (height, width, 3))
     return Image(rgb.clip(0, 255).astype(np.uint8), stamp_ns=7, frame_id='camera')
 
 
-def labels(count, holes=()):
-    """A label table; those of DETR for COCO have holes."""
-    names = {i: 'N/A' if i in holes else f'class {i}' for i in range(count)}
+def labels(count, unused=()):
+    """Return a label table; those of DETR for COCO have unused ids."""
+    names = {i: 'N/A' if i in unused else f'class {i}' for i in range(count)}
     return {'id2label': names, 'label2id': {name: i for i, name in names.items()}}
 
 
@@ -77,8 +76,8 @@ def _resnet(**options):
 
 def _detr(network, config, stages=('stage4',)):
     backbone = _resnet(out_features=list(stages))
-    holes = COCO_HOLES if config is transformers.DetrConfig else ()
-    return network(config(backbone_config=backbone, **_DETR, **labels(12, holes)))
+    unused = UNUSED_IDS if config is transformers.DetrConfig else ()
+    return network(config(backbone_config=backbone, **_DETR, **labels(12, unused)))
 
 
 def _rt_detr(network, config):
@@ -129,7 +128,7 @@ def _yolos():
     return transformers.YolosForObjectDetection(config)
 
 
-# Family -> how to make it, and its preprocessor_config.json.
+# Family -> builder of the network, and its preprocessor_config.json.
 DETECTORS = {
     'detr': (
         partial(_detr, transformers.DetrForObjectDetection, transformers.DetrConfig),
@@ -166,7 +165,7 @@ DETECTORS = {
 
 
 def seeded(make, seed=0):
-    """Make a network whose outputs vary, the same at every call."""
+    """Build a network whose outputs vary, with the same weights at every call."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = make()
@@ -204,7 +203,7 @@ def write_dinov2_with_registers(folder):
 
 
 def rewrite_config(folder, **changes):
-    """Change config.json of a checkpoint; None takes a key out."""
+    """Change config.json of a checkpoint; None removes a key."""
     path = folder / 'config.json'
     config = json.loads(path.read_text())
     config = {key: value for key, value in (config | changes).items() if value is not None}
@@ -219,7 +218,7 @@ def rewrite_weights(folder, change):
 
 
 def write_timm_detr(folder, backbone='resnet18'):
-    """Write a DETR twice, as transformers saves it and as one with a timm backbone was saved.
+    """Write a DETR with the backbone of transformers, and with that of timm.
 
     Returns the two folders.
     """
@@ -250,7 +249,7 @@ def write_timm_detr(folder, backbone='resnet18'):
 
 
 def to_timm(key):
-    """Name a ResNet weight as timm does, by a walk over the parts of the name."""
+    """Return the name in timm of a weight of a ResNet."""
     mark = 'backbone.conv_encoder.model.'
     head, found, rest = key.partition(mark)
     if not found:
@@ -266,8 +265,8 @@ def to_timm(key):
 
 
 def raw_network(folder, network_class):
-    """Load a checkpoint with transformers alone, as an independent reference."""
+    """Load a checkpoint with transformers only, as an independent reference."""
     with quiet_transformers():
         network = getattr(transformers, network_class).from_pretrained(folder).eval()
-    # In the layout of the adapters, as another one rounds otherwise in the last bits.
+    # The memory layout of the adapters: another one changes the last bits.
     return network.to(memory_format=torch.channels_last)

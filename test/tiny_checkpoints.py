@@ -1,13 +1,12 @@
-"""Seeded tiny checkpoints of the four real architectures.
+"""Tiny checkpoints of the four real architectures with seeded random weights.
 
-They take the very path of the full-size ones, file for file. Their weights are random: what they
-return means nothing.
+They are loaded exactly as the full-size ones. Their results are meaningless.
 """
 
 import torch
 import transformers
 
-from robot_perception.models.checkpoint_writer import write_checkpoint
+from robot_perception.models.network import write_checkpoint
 
 _IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
 _BILINEAR, _BICUBIC = 2, 3
@@ -29,7 +28,7 @@ def write_tiny_checkpoints(folder, seed=0):
     """Write one checkpoint for each task; the same seed writes the same bytes.
 
     Args:
-        folder: where; made if it is missing, its checkpoints overwritten.
+        folder: made if it is missing; checkpoints in it are overwritten.
         seed: of the weights.
 
     Returns:
@@ -37,20 +36,20 @@ def write_tiny_checkpoints(folder, seed=0):
 
     """
     folders = {}
-    for task, (name, make, preprocessor) in _MAKERS.items():
-        # The caller's random numbers stay what they were.
+    for task, (name, make, preprocessor) in _BUILDERS.items():
+        # Keeps the random state of the caller.
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = make()
             spread_weights(network)
-            _LIVELIER.get(task, lambda _: None)(network)
+            _SCALERS.get(task, lambda _: None)(network)
         folders[task] = folder / name
         write_checkpoint(network, folders[task], preprocessor, _CARD.format(name=name, seed=seed))
     return folders
 
 
 def spread_weights(network):
-    """Draw weights so that what comes out varies; untrained tiny networks are near constant."""
+    """Draw weights so that outputs vary; those of untrained tiny networks are almost constant."""
     for module in network.modules():
         if isinstance(module, torch.nn.Conv2d):
             torch.nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
@@ -75,8 +74,8 @@ def _depth():
     return transformers.DepthAnythingForDepthEstimation(config)
 
 
-def _shallow(network):
-    """Keep depth inside its range instead of at either end."""
+def _scale_depth(network):
+    """Keep depth inside its range instead of at its limits."""
     with torch.no_grad():
         network.head.conv3.weight.mul_(0.02)
 
@@ -105,8 +104,8 @@ def _detector():
     return transformers.DetrForObjectDetection(config)
 
 
-def _sure(network):
-    """Make queries differ, and some pass a threshold of 0.5."""
+def _scale_detector(network):
+    """Make queries differ, with some scores above 0.5."""
     with torch.no_grad():
         network.model.query_position_embeddings.weight.normal_(std=3)
         network.bbox_predictor.layers[-1].weight.mul_(4)
@@ -191,10 +190,10 @@ _SAM2_PREPROCESSOR = {
     'size': {'height': _SAM2_SIDE, 'width': _SAM2_SIDE},
 }
 
-_MAKERS = {
+_BUILDERS = {
     'features': ('tiny-dinov2', _features, _DINOV2_PREPROCESSOR),
     'depth': ('tiny-depth-anything', _depth, _DEPTH_PREPROCESSOR),
     'detector': ('tiny-detr', _detector, _DETR_PREPROCESSOR),
     'segmenter': ('tiny-sam2', _segmenter, _SAM2_PREPROCESSOR),
 }
-_LIVELIER = {'depth': _shallow, 'detector': _sure}
+_SCALERS = {'depth': _scale_depth, 'detector': _scale_detector}

@@ -38,7 +38,7 @@ def run_list(arguments: argparse.Namespace) -> int:
             'task': row.task,
             'family': row.family,
             'revision': row.revision,
-            'licence': row.licence,
+            'licence': row.license,
             'unit': row.unit,
             'size_mb': row.size_mb,
             'path': _local_folder(row),

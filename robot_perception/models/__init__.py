@@ -1,20 +1,21 @@
-"""How a network is asked: one adapter for each family. torch lives here and nowhere else.
+"""The networks, behind one interface for each stage and with one adapter for each family.
 
-This file, the stubs and the catalogue need no torch; an adapter imports it when it is built.
+Importing this package does not import torch; building a network other than a stub does.
 
 The four builders take the same arguments:
 
-- ``model``: ``'stub'``, ``'demo'`` (small networks of the real architectures that come with this
-  package and know its demo world only), an id of the catalogue, or the path of a checkpoint folder.
-- ``device``: ``'auto'`` (CUDA where there is one), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
+- ``model``: ``'stub'``, ``'demo'`` (small networks of the real architectures, shipped with this
+  package and trained on its demo world only), an id of the catalogue, or the path of a checkpoint
+  folder.
+- ``device``: ``'auto'`` (CUDA if available), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
 - ``precision``: ``'auto'`` (fp32 on a CPU, fp16 on CUDA), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
-- ``input_size``: side of the network's input in pixels: the short side where the aspect is kept
-  (DINOv2, Depth Anything, DETR, YOLOS: rounded to the patch as the checkpoint's processor does),
-  the side of the square otherwise (RT-DETR, RT-DETRv2, D-FINE, SAM 2: multiples of 32);
-  0 = the checkpoint's own rule.
+- ``input_size``: size of the network's input in pixels; 0 = the checkpoint's own rule. For DINOv2,
+  Depth Anything, DETR and YOLOS, which keep the aspect ratio, it is the short side, rounded as by
+  the checkpoint's processor. For RT-DETR, RT-DETRv2, D-FINE and SAM 2 it is the side of a square,
+  a multiple of 32.
 
-They raise a `ModelError` that names the parameter, what was found and what to do, or a
-`ConfigError` for a word or a number that is none of these. They never reach the network.
+They raise a `ModelError` if the model is not usable, and a `ConfigError` if an argument is none of
+these values. They never access the internet.
 """
 
 from __future__ import annotations
@@ -47,8 +48,7 @@ from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
     from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
-    from robot_perception.models.checkpoint_writer import write_checkpoint
-    from robot_perception.models.network import load_network
+    from robot_perception.models.network import load_network, write_checkpoint
     from robot_perception.models.preprocess import Preprocessor
     from robot_perception.models.pull import pull
     from robot_perception.models.resize import Exactly
@@ -57,11 +57,11 @@ if TYPE_CHECKING:
 def build_feature_extractor(
     model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
 ) -> FeatureExtractor:
-    """Build what embeds a scene (parameter ``features.model``)."""
+    """Build the feature extractor (parameter ``features.model``)."""
     if model == STUB:
         return StubFeatureExtractor()
     checkpoint = _checkpoint(model, Stage.FEATURES)
-    from robot_perception.models.dinov2 import Dinov2  # noqa: PLC0415 - torch-free door
+    from robot_perception.models.dinov2 import Dinov2  # noqa: PLC0415 - imports torch
 
     return Dinov2(checkpoint, device=device, precision=precision, input_size=input_size)
 
@@ -69,11 +69,11 @@ def build_feature_extractor(
 def build_depth_estimator(
     model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
 ) -> DepthEstimator:
-    """Build what estimates depth (parameter ``depth.model``)."""
+    """Build the depth network (parameter ``depth.model``)."""
     if model == STUB:
         return StubDepthEstimator()
     checkpoint = _checkpoint(model, Stage.DEPTH)
-    from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - torch-free door
+    from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - imports torch
 
     return DepthAnything(checkpoint, device=device, precision=precision, input_size=input_size)
 
@@ -81,11 +81,11 @@ def build_depth_estimator(
 def build_detector(
     model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
 ) -> Detector:
-    """Build what finds objects (parameter ``detector.model``)."""
+    """Build the detector (parameter ``detector.model``)."""
     if model == STUB:
         return StubDetector()
     checkpoint = _checkpoint(model, Stage.DETECTOR)
-    from robot_perception.models.detr import Detr  # noqa: PLC0415 - torch-free door
+    from robot_perception.models.detr import Detr  # noqa: PLC0415 - imports torch
 
     return Detr(checkpoint, device=device, precision=precision, input_size=input_size)
 
@@ -93,24 +93,24 @@ def build_detector(
 def build_segmenter(
     model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
 ) -> Segmenter:
-    """Build what finds the pixels of boxes (parameter ``segmenter.model``)."""
+    """Build the segmenter (parameter ``segmenter.model``)."""
     if model == STUB:
         return StubSegmenter()
     checkpoint = _checkpoint(model, Stage.SEGMENTER)
-    from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - torch-free door
+    from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - imports torch
 
     return Sam2(checkpoint, device=device, precision=precision, input_size=input_size)
 
 
 def _checkpoint(model: str, task: Stage) -> Checkpoint:
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - torch-free door
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - imports torch
 
     return find_checkpoint(model, task)
 
 
 def limit_cpu_threads(count: int) -> None:
-    """Let the networks use at most ``count`` threads of the CPU (parameter ``cpu_threads``)."""
-    from robot_perception.models import device  # noqa: PLC0415 - torch-free door
+    """Limit the networks to ``count`` CPU threads (parameter ``cpu_threads``)."""
+    from robot_perception.models import device  # noqa: PLC0415 - imports torch
 
     device.limit_cpu_threads(count)
 
@@ -147,7 +147,7 @@ __getattr__ = lazy_attributes(
     {
         'find_checkpoint': 'checkpoint',
         'read_checkpoint': 'checkpoint',
-        'write_checkpoint': 'checkpoint_writer',
+        'write_checkpoint': 'network',
         'load_network': 'network',
         'Preprocessor': 'preprocess',
         'pull': 'pull',

@@ -1,4 +1,4 @@
-"""The checkpoints this package knows by name. Anything else is named by its folder."""
+"""Checkpoints that can be named by their id; others are named by their folder."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class CatalogueRow:
 
     Attributes:
         model: id on the Hugging Face Hub, which is also the value of the parameter.
-        task: the seam it serves.
+        task: the stage it is for.
         family: the architecture.
-        revision: the commit that is loaded, 40 hexadecimal digits; or ``'main'`` where no commit
-            has been verified, in which case what loads is what was pulled last.
-        licence: of the weights, as an SPDX identifier.
-        unit: of what comes out.
+        revision: the commit that is loaded, 40 hexadecimal digits; or ``'main'`` if no commit
+            has been verified, in which case the commit that was pulled last is loaded.
+        license: of the weights, as an SPDX identifier.
+        unit: of the results.
         size_mb: of the download, in megabytes, rounded.
         description: one line for a listing.
 
@@ -32,14 +32,14 @@ class CatalogueRow:
     task: Stage
     family: str
     revision: str
-    licence: str
+    license: str
     unit: str
     size_mb: int
     description: str
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision is one commit, so that the same weights load everywhere."""
+        """Whether the revision is one commit, so that every machine loads the same weights."""
         return len(self.revision) == _COMMIT_LENGTH
 
 
@@ -60,7 +60,7 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
         'Depth Anything V2',
         '8078d68a9c75a972131914f6afd0c1723be0da7f',
         'Apache-2.0',
-        'metres, up to 20',
+        'meters, up to 20',
         99,
         'metric depth, trained indoors',
     ),
@@ -98,7 +98,7 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
 
 
 def find_row(model: str) -> CatalogueRow | None:
-    """Return the row of ``model``, or None when the catalogue does not know it.
+    """Return the row of ``model``, or None if the catalogue has none.
 
     >>> find_row('facebook/dinov2-small').task
     'features'
@@ -108,5 +108,5 @@ def find_row(model: str) -> CatalogueRow | None:
 
 
 def known_models(task: Stage | None = None) -> tuple[str, ...]:
-    """Ids of the catalogue, of one task or of all."""
+    """Return ids of the catalogue, of one stage or of all."""
     return tuple(row.model for row in CATALOGUE if task in (None, row.task))

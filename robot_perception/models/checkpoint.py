@@ -1,4 +1,4 @@
-"""Find a checkpoint on this machine. Nothing here reaches the network."""
+"""Lookup of checkpoints on this machine, without network access."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from robot_perception.models.catalogue import (
 )
 from robot_perception.models.installation import check_installation
 
-# Task -> model_type of config.json -> class of transformers that runs it.
+# Task -> model_type of config.json -> class of transformers.
 NETWORKS: Mapping[Stage, Mapping[str, str]] = {
     Stage.FEATURES: {
         'dinov2': 'Dinov2Model',
@@ -41,11 +41,11 @@ NETWORKS: Mapping[Stage, Mapping[str, str]] = {
         'd_fine': 'DFineForObjectDetection',
         'yolos': 'YolosForObjectDetection',
     },
-    # The image part of a published SAM 2 is inside its video checkpoint.
+    # Published SAM 2 checkpoints are video models that contain the image model.
     Stage.SEGMENTER: {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
 }
 
-# Networks that come with the package, trained on its demo world.
+# Networks shipped with the package, trained on its demo world.
 _EMBEDDED = Path(__file__).parent / 'demo'
 EMBEDDED: Mapping[Stage, str] = {
     Stage.FEATURES: 'dinov2',
@@ -61,12 +61,12 @@ _SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A folder with a network in it.
+    """A folder that contains a network.
 
     Attributes:
-        name: id of the catalogue, or name of the folder; what results are labelled with.
-        task: the seam it is to serve.
-        folder: where it lies.
+        name: id of the catalogue, or name of the folder; results are labeled with it.
+        task: the stage it is loaded for.
+        folder: path.
         config: config.json.
         preprocessor: preprocessor_config.json; empty when the folder has none.
         weight_files: one safetensors file, or all its shards in order.
@@ -87,7 +87,7 @@ class Checkpoint:
 
     @property
     def network_class(self) -> str:
-        """Name of the class of transformers that runs it."""
+        """Name of its class in transformers."""
         return NETWORKS[self.task][self.family]
 
 
@@ -95,16 +95,15 @@ def find_checkpoint(model: str, task: Stage) -> Checkpoint:
     """Find the folder of ``model`` and read its small files.
 
     Args:
-        model: ``'demo'``, the path of a folder, or an id of the catalogue, which is looked for
-            in the cache of the Hugging Face Hub at the catalogue's revision. A folder goes before
-            an id.
-        task: what the network is to do.
+        model: ``'demo'``, the path of a folder, or an id of the catalogue, which is looked up in
+            the cache of the Hugging Face Hub at the catalogue's revision. Folders take precedence.
+        task: the stage that the network is for.
 
     Raises:
-        ModelError: the libraries are not usable, or the network does another task.
-        UnknownModelError: no such folder and no such id.
-        WeightsMissingError: it is known and not on this machine.
-        WeightsInvalidError: it is here and cannot be used.
+        ModelError: the libraries are not usable, or the network is for another stage.
+        UnknownModelError: neither a folder nor an id of the catalogue.
+        WeightsMissingError: the checkpoint is not on this machine.
+        WeightsInvalidError: the checkpoint is on this machine and cannot be used.
 
     """
     check_installation()
@@ -117,15 +116,17 @@ def find_checkpoint(model: str, task: Stage) -> Checkpoint:
     row = find_row(model)
     if row is None:
         raise UnknownModelError(
+            'unknown_model',
             f'{parameter}: expected {STUB}, {DEMO}, an id of the catalogue or a folder; got '
             f'{model!r}, which is none of them. Catalogue: {", ".join(known_models(task))}. '
             'For any other checkpoint give the folder that holds its config.json and '
-            'model.safetensors.'
+            'model.safetensors.',
         )
     if row.task != task:
         raise ModelError(
+            'wrong_task',
             f'{parameter}: expected a model for this task, got {model!r}, which is for '
-            f'{row.task}. Use one of {", ".join(known_models(task))}.'
+            f'{row.task}. Use one of {", ".join(known_models(task))}.',
         )
     return read_checkpoint(_cached_folder(row), task, name=row.model)
 
@@ -136,7 +137,7 @@ def _embedded(task: Stage) -> Checkpoint:
         return read_checkpoint(_EMBEDDED / name, task, name=f'{DEMO}/{name}')
     except ModelError as error:
         raise type(error)(
-            f'{error} This checkpoint is part of the package: install that again.'
+            error.reason, f'{error} This checkpoint is part of the package: reinstall it.'
         ) from error
 
 
@@ -145,8 +146,9 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
     where = f'{task}.model: {folder}'
     if not (folder / CONFIG).is_file():
         raise WeightsMissingError(
+            'missing_file',
             f'{where}: expected a {CONFIG} beside the weights, found none. '
-            'Give the folder of a checkpoint saved for transformers.'
+            'Give the folder of a checkpoint saved for transformers.',
         )
     config = _read_json(folder / CONFIG, where)
     preprocessor = {}
@@ -154,18 +156,21 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
         preprocessor = _read_json(folder / PREPROCESSOR, where)
     if 'auto_map' in config or 'auto_map' in preprocessor:
         raise WeightsInvalidError(
-            f'{where}: asks for code of its own to be run (auto_map), which is never done here. '
-            'Use a checkpoint of an architecture that transformers has itself.'
+            'remote_code',
+            f'{where}: requires code of its own (auto_map), which is never run. '
+            'Use a checkpoint of an architecture that is part of transformers.',
         )
     if 'quantization_config' in config:
         raise WeightsInvalidError(
-            f'{where}: is quantised, which is not supported. Use the checkpoint it was made from.'
+            'quantized',
+            f'{where}: is quantized, which is not supported. Use the original checkpoint.',
         )
     families = NETWORKS[task]
     if config.get('model_type') not in families:
         raise ModelError(
+            'wrong_task',
             f'{where}: expected model_type to be one of {", ".join(families)}; '
-            f'got {config.get("model_type")!r}. Give a checkpoint for this task.'
+            f'got {config.get("model_type")!r}. Give a checkpoint for this task.',
         )
     return Checkpoint(
         name or folder.resolve().name,
@@ -178,7 +183,7 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
 
 
 def _cached_folder(row: CatalogueRow) -> Path:
-    """Find the snapshot of a row in the Hub's cache, at its revision and no other."""
+    """Return the snapshot of exactly a row's revision in the cache of the Hugging Face Hub."""
     from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - slow, optional
 
     cache = constants.HF_HUB_CACHE
@@ -186,9 +191,10 @@ def _cached_folder(row: CatalogueRow) -> Path:
     if isinstance(found, str):
         return Path(found).parent
     raise WeightsMissingError(
+        'not_downloaded',
         f'{row.task}.model: {row.model} is not on this machine. Looked for a folder of that name '
         f'and for revision {row.revision} in {cache}. '
-        f'Run: robot-perception models pull {row.model}; or give the folder of a copy.'
+        f'Run: robot-perception models pull {row.model}; or give the folder of a copy.',
     )
 
 
@@ -201,19 +207,22 @@ def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
         expected = int(_SHARD.fullmatch(shards[0].name)[2])  # type: ignore[index] # matched above
         if len(shards) != expected:
             raise WeightsInvalidError(
+                'missing_file',
                 f'{where}: expected {expected} shards of weights, found {len(shards)}. '
-                'Copy or pull the missing ones.'
+                'Copy or pull the missing ones.',
             )
         return tuple(shards)
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     if pickled:
         raise WeightsInvalidError(
+            'pickled',
             f'{where}: expected model.safetensors, found only pickled weights ({pickled[0]}), '
             'which can run code when read and are never opened. Convert them to safetensors, or '
-            'use a revision that has them.'
+            'use a revision that has them.',
         )
     raise WeightsMissingError(
-        f'{where}: expected model.safetensors, found no weights. Copy or pull them.'
+        'missing_file',
+        f'{where}: expected model.safetensors, found no weights. Copy or pull them.',
     )
 
 
@@ -222,10 +231,12 @@ def _read_json(path: Path, where: str) -> dict[str, Any]:
         document = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise WeightsInvalidError(
-            f'{where}: {path.name} cannot be read as JSON ({error}). Copy or pull it again.'
+            'damaged',
+            f'{where}: {path.name} cannot be read as JSON ({error}). Copy or pull it again.',
         ) from None
     if not isinstance(document, dict):
         raise WeightsInvalidError(
-            f'{where}: {path.name} is JSON and no object. Copy or pull it again.'
+            'damaged',
+            f'{where}: {path.name} is JSON, but not an object. Copy or pull it again.',
         )
     return document

@@ -1,4 +1,4 @@
-"""The DETR family: which objects are there. DETR, RT-DETR, D-FINE, YOLOS and their like."""
+"""Detectors of the DETR family: DETR, RT-DETR, D-FINE, YOLOS and similar ones."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from robot_perception.core import (
     Float32Array,
     WeightsInvalidError,
 )
+from robot_perception.models.batch_norm_folding import fold_batch_norm
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
-from robot_perception.models.folding import fold_normalisation
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
 from robot_perception.models.resize import (
@@ -30,17 +30,21 @@ from robot_perception.models.uploaded_image import UploadedImage
 _SQUARE = ('rt_detr', 'rt_detr_v2', 'd_fine')
 _SQUARE_SIDE, _SQUARE_STRIDE = 640, 32
 _SHORTEST, _LONGEST = 800, 1333
-# COCO numbers 91 classes and uses 80; checkpoints call the others this.
-_NO_CLASS = 'N/A'
+# COCO numbers 91 classes and uses 80; label tables of checkpoints name the unused ones this.
+_UNUSED_CLASS = 'N/A'
 
 
 class Detr:
-    """Gives boxes with the best class of each, best score first.
+    """Detects objects, each with its best class, in descending order of score.
 
-    A query answers with one box and a score for each class. Each query gives one object here,
-    under its best class; where transformers decodes a network with sigmoid scores it may list
-    one box several times under several classes. Boxes whose class is a hole in the label table
-    (``N/A``) and boxes without area inside the image are left out.
+    Each query predicts one box and a score for each class, and becomes at most one object here.
+    The decoding in transformers of networks with sigmoid scores may return one box several
+    times with different classes. Boxes of unused classes (``N/A``) and boxes without area inside
+    the image are dropped.
+
+    Attributes:
+        network: the loaded network.
+
     """
 
     def __init__(
@@ -48,69 +52,71 @@ class Detr:
     ) -> None:
         """Load the network; arguments as in `build_detector`."""
         rule = _resize_rule(checkpoint, input_size)
-        self._network = load_network(checkpoint, device=device, precision=precision)
-        fold_normalisation(self._network.module)
-        labels = self._network.module.config.id2label
+        self.network = load_network(checkpoint, device=device, precision=precision)
+        fold_batch_norm(self.network.module)
+        labels = self.network.module.config.id2label
         self._class_names = _class_names(labels, checkpoint)
-        self._pixels = read_preprocessor(
-            checkpoint, rule, resample=BILINEAR, normalise=checkpoint.family not in _SQUARE
+        self._preprocessor = read_preprocessor(
+            checkpoint, rule, resample=BILINEAR, normalize=checkpoint.family not in _SQUARE
         )
 
     @property
     def class_names(self) -> Sequence[str]:
-        """Names by class id, as config.json spells them."""
+        """Names by class id, as in config.json."""
         return self._class_names
 
     def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
-        """Find at most ``max_objects`` objects scoring above ``threshold``, best first."""
-        with self._network.running():
-            answers = self._forward(self._preprocess(image))
-        return self._postprocess(answers, image.size_hw, threshold, max_objects)
+        """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
+        with self.network.running():
+            predictions = self._forward(self.preprocess(image))
+        return self._postprocess(predictions, image.size_hw, threshold, max_objects)
 
-    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
-        return self._pixels(image.on(self._network.device_spec.device))
+    def preprocess(self, image: UploadedImage) -> torch.Tensor:
+        """Return the network's input: (1, 3, H, W) float32 on its device."""
+        return self._preprocessor(image.on(self.network.device_spec.device))
 
     def _forward(self, pixels: torch.Tensor) -> Float32Array:
-        """Ask; each row of (Q, 6): centre x and y, width and height in [0, 1], score, class."""
-        output = self._network.module(pixel_values=pixels)
+        """Return (Q, 6): center x and y, width and height in [0, 1], score, class."""
+        output = self.network.module(pixel_values=pixels)
         scores, classes = self._probabilities(output.logits[0].float()).max(-1)
         columns = [output.pred_boxes[0].float(), scores[:, None], classes[:, None].float()]
-        return self._network.to_numpy(torch.cat(columns, dim=-1))
+        return self.network.to_numpy(torch.cat(columns, dim=-1))
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Score each class: (Q, L). One column more than classes means softmax with background."""
+        """Return (Q, L) scores; softmax if there is one logit more, for the background."""
         count = len(self._class_names)
         if logits.shape[-1] == count + 1:
             return logits.softmax(-1)[:, :-1]
         if logits.shape[-1] == count:
             return logits.sigmoid()
         raise WeightsInvalidError(
-            f'detector.model: {self._network.checkpoint.folder}: expected scores for the '
+            'count_mismatch',
+            f'detector.model: {self.network.checkpoint.folder}: expected scores for the '
             f'{count} classes that config.json names, got {logits.shape[-1]}. '
-            'Name every class in id2label.'
+            'Name every class in id2label.',
         )
 
     def _postprocess(
-        self, answers: Float32Array, size_hw: SizeHW, threshold: float, max_objects: int
+        self, predictions: Float32Array, size_hw: SizeHW, threshold: float, max_objects: int
     ) -> Detections:
-        answers = answers[np.argsort(-answers[:, 4], kind='stable')]
-        answers = answers[answers[:, 4] > threshold]
+        predictions = predictions[np.argsort(-predictions[:, 4], kind='stable')]
+        predictions = predictions[predictions[:, 4] > threshold]
         height, width = size_hw
-        half = answers[:, 2:4] / 2
-        corners = np.concatenate([answers[:, :2] - half, answers[:, :2] + half], axis=1)
+        half = predictions[:, 2:4] / 2
+        corners = np.concatenate([predictions[:, :2] - half, predictions[:, :2] + half], axis=1)
         boxes = corners * np.array([width, height, width, height], np.float32)
-        # Rounding may turn a box without width inside out.
+        # Rounding may move the right edge of a narrow box before its left edge.
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
         boxes = clip_xyxy(boxes, size_hw)
-        classes = answers[:, 5].astype(np.int32)
+        classes = predictions[:, 5].astype(np.int32)
         names = tuple(self._class_names[index] for index in classes)
-        found = Detections(boxes, answers[:, 4].clip(0, 1), classes, names)
-        is_object = np.array([name != _NO_CLASS for name in names], np.bool_)
-        return found.select(np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects])
+        detections = Detections(boxes, predictions[:, 4].clip(0, 1), classes, names)
+        is_object = np.array([name != _UNUSED_CLASS for name in names], np.bool_)
+        return detections.select(np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects])
 
 
 def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
-    """Keep the aspect or squash to a square, as the checkpoint was trained."""
+    """Return the rule that the checkpoint was trained with: square, or of the image's aspect ratio."""
     parameter = 'detector.input_size'
     size = read_size(checkpoint)
     if checkpoint.family in _SQUARE:
@@ -118,9 +124,10 @@ def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
         sides = [size.get(side, _SQUARE_SIDE) for side in ('height', 'width')]
         if not input_size and any(side % _SQUARE_STRIDE for side in sides):
             raise WeightsInvalidError(
+                'invalid_preprocessor',
                 f'detector.model: {checkpoint.folder / PREPROCESSOR}: expected a height and a '
                 f'width of multiples of {_SQUARE_STRIDE} pixels, got {sides[0]} and {sides[1]}. '
-                f'Correct them, or set {parameter}.'
+                f'Correct them, or set {parameter}.',
             )
         return Exactly(input_size or sides[0], input_size or sides[1])
     check_input_size(parameter, input_size, 1)
@@ -138,8 +145,9 @@ def _class_names(labels: Mapping[int, str], checkpoint: Checkpoint) -> tuple[str
     missing = set(range(len(labels))) - set(labels)
     if missing:
         raise WeightsInvalidError(
+            'invalid_config',
             f'detector.model: {checkpoint.folder}: expected id2label of config.json to number '
             f'the classes from 0 to {len(labels) - 1}, found none for {min(missing)}. '
-            'Number them as the network was trained.'
+            'Number them as the network was trained.',
         )
     return tuple(str(labels[index]) for index in range(len(labels)))

@@ -1,4 +1,4 @@
-"""Where networks run and in what arithmetic."""
+"""Devices and precisions that networks run on."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class DeviceSpec:
     """A device and the precision used on it.
 
     Attributes:
-        device: always with an index when it is a GPU, so that two spellings share an upload.
+        device: of a GPU always with its index, so that ``cuda`` and ``cuda:0`` share an upload.
         precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``. Below fp32, weights stay fp32 and torch
-            casts where it is safe (autocast): bf16 keeps the range of fp32 and about 2 to 3
-            decimal digits, fp16 keeps 3 to 4 digits up to 65504.
+            casts where that is safe (autocast). bf16 has the range of fp32 and 2 to 3 decimal
+            digits, fp16 has 3 to 4 digits and a maximum of 65504.
 
     """
 
@@ -38,7 +38,7 @@ class DeviceSpec:
 
 
 def choose_device(device: str, precision: str) -> DeviceSpec:
-    """Choose where to run.
+    """Return the device and precision to run on.
 
     Args:
         device: ``'auto'`` (the first GPU, or the CPU where there is none), ``'cpu'``, ``'cuda'``
@@ -46,8 +46,8 @@ def choose_device(device: str, precision: str) -> DeviceSpec:
         precision: ``'auto'`` (fp32 on a CPU, fp16 on a GPU), ``'fp32'``, ``'bf16'``, ``'fp16'``.
 
     Raises:
-        ConfigError: another word.
-        DeviceUnavailableError: no such GPU here.
+        ConfigError: a value other than these.
+        DeviceUnavailableError: this machine has no such GPU.
 
     """
     chosen = _device(device)
@@ -55,7 +55,8 @@ def choose_device(device: str, precision: str) -> DeviceSpec:
         precision = 'fp16' if chosen.type == 'cuda' else 'fp32'
     if precision not in _DTYPES:
         raise ConfigError(
-            f'precision: expected auto, {", ".join(_DTYPES)}; got {precision!r}. Use auto.'
+            'unknown_choice',
+            f'precision: expected auto, {", ".join(_DTYPES)}; got {precision!r}. Use auto.',
         )
     return DeviceSpec(chosen, precision)
 
@@ -66,22 +67,25 @@ def _device(name: str) -> torch.device:
         return torch.device('cpu')
     match = re.fullmatch(r'auto|cuda(?::(\d+))?', name)
     if match is None:
-        raise ConfigError(f'device: expected auto, cpu, cuda or cuda:N; got {name!r}. Use auto.')
+        raise ConfigError(
+            'unknown_choice',
+            f'device: expected auto, cpu, cuda or cuda:N; got {name!r}. Use auto.',
+        )
     index = int(match[1] or 0)
     if index >= count:
-        here = ', '.join(['cpu', *(f'cuda:{number}' for number in range(count))])
+        available = ', '.join(['cpu', *(f'cuda:{number}' for number in range(count))])
         build = '' if torch.version.cuda else f' torch {torch.__version__} is built without CUDA.'
         raise DeviceUnavailableError(
-            f'device: expected one that is on this machine, got {name!r}. Here: {here}.{build} '
-            'Use auto.'
+            'missing_device',
+            f'device: expected one of this machine ({available}), got {name!r}.{build} Use auto.',
         )
     return torch.device('cuda', index)
 
 
 def limit_cpu_threads(count: int) -> None:
-    """Let every network of this process use at most ``count`` threads of the CPU, at least 1.
+    """Limit all networks of this process to ``count`` CPU threads, at least 1.
 
-    torch waits for all its threads at every layer. Where other programs keep the cores busy,
-    small networks are many times slower with one thread for each core than with one in all.
+    torch synchronizes its threads at every layer. If other programs keep the cores busy, small
+    networks run many times slower with one thread per core than with a single thread.
     """
     torch.set_num_threads(count)

@@ -1,4 +1,4 @@
-"""DINOv2: what a scene looks like."""
+"""DINOv2: features of a scene."""
 
 from __future__ import annotations
 
@@ -15,11 +15,15 @@ _SIDE = 224
 
 
 class Dinov2:
-    """Gives the class token as the global vector and every patch token.
+    """Returns the class token as the global vector, and every patch token.
 
-    The published rule resizes the short side to 256 and cuts out the middle 224 x 224, which
-    throws away a quarter of a 4:3 frame. Here the whole frame is seen: its short side becomes
-    the 224 of that crop, both sides are rounded to whole patches.
+    The published preprocessing resizes the short side to 256 and crops the central 224 x 224,
+    which loses a quarter of a 4:3 image. Here the whole image is used: its short side is
+    resized to 224, and both sides are rounded to whole patches.
+
+    Attributes:
+        network: the loaded network.
+
     """
 
     def __init__(
@@ -27,32 +31,33 @@ class Dinov2:
     ) -> None:
         """Load the network; arguments as in `build_feature_extractor`."""
         check_input_size('features.input_size', input_size, 1)
-        self._network = load_network(checkpoint, device=device, precision=precision)
-        config = self._network.module.config
+        self.network = load_network(checkpoint, device=device, precision=precision)
+        config = self.network.module.config
         self._patch: int = config.patch_size
-        # Between the class token and the patches stand the registers, where a network has them.
+        # Register tokens, if any, lie between the class token and the patch tokens.
         self._skip: int = 1 + getattr(config, 'num_register_tokens', 0)
         crop = read_size(checkpoint, 'crop_size')
         side = input_size or crop.get('height') or crop.get('shortest_edge') or _SIDE
         rule = WholePatches(side, self._patch)
-        self._pixels = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalise=True)
+        self._preprocessor = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalize=True)
 
     def extract(self, image: UploadedImage) -> SceneFeatures:
-        """Embed the image."""
-        with self._network.running():
-            pixels = self._preprocess(image)
+        """Compute the features of the image."""
+        with self.network.running():
+            pixels = self.preprocess(image)
             tokens = self._forward(pixels)
         height, width = pixels.shape[-2:]
         return self._postprocess(tokens, (height // self._patch, width // self._patch))
 
-    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
-        return self._pixels(image.on(self._network.device_spec.device))
+    def preprocess(self, image: UploadedImage) -> torch.Tensor:
+        """Return the network's input: (1, 3, H, W) float32 on its device."""
+        return self._preprocessor(image.on(self.network.device_spec.device))
 
     def _forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        tokens: torch.Tensor = self._network.module(pixel_values=pixels).last_hidden_state
+        tokens: torch.Tensor = self.network.module(pixel_values=pixels).last_hidden_state
         return tokens
 
     def _postprocess(self, tokens: torch.Tensor, grid_hw: SizeHW) -> SceneFeatures:
-        values = self._network.to_numpy(tokens[0])
+        values = self.network.to_numpy(tokens[0])
         patches = values[self._skip :].reshape(*grid_hw, -1)
-        return SceneFeatures(self._network.checkpoint.name, values[0].copy(), patches)
+        return SceneFeatures(self.network.checkpoint.name, values[0].copy(), patches)

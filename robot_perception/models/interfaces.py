@@ -1,4 +1,4 @@
-"""The four seams: what the pipeline asks of a network, whatever its family."""
+"""Interfaces of the four networks, independent of their family."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 
 class FeatureExtractor(Protocol):
-    """Says what a whole scene looks like."""
+    """Computes features of an image."""
 
     def extract(self, image: UploadedImage) -> SceneFeatures:
-        """Embed the image."""
+        """Return the features of the whole image and of its patches."""
 
 
 class DepthEstimator(Protocol):
-    """Says how far each pixel is."""
+    """Estimates the depth of each pixel."""
 
     def estimate(self, image: UploadedImage) -> Depth:
-        """Estimate depth at the image's size; metric or relative by the checkpoint's kind."""
+        """Return depth at the image's size, metric or relative depending on the checkpoint."""
 
 
 class Detector(Protocol):
-    """Finds objects."""
+    """Detects objects."""
 
     @property
     def class_names(self) -> Sequence[str]:
         """Names by class id."""
 
     def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
-        """Find at most ``max_objects`` objects scoring above ``threshold``, best first."""
+        """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +53,10 @@ class ImageEmbedding:
 
 
 class Segmenter(Protocol):
-    """Finds the pixels of objects whose boxes are known."""
+    """Segments objects given their boxes."""
 
     def encode(self, image: UploadedImage) -> ImageEmbedding:
-        """Compute everything that does not depend on boxes."""
+        """Return what can be computed without boxes."""
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Return one mask at the image's size for each of (N, 4) boxes; N may be 0."""

@@ -1,10 +1,11 @@
-"""Load the weights of a checkpoint into the network they belong to, or say why not."""
+"""Loading of networks from checkpoints, and saving them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -16,24 +17,24 @@ import torch
 import transformers
 
 from robot_perception.core import Float32Array, ModelError, WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.device import choose_device, DeviceSpec
-from robot_perception.models.timm_resnet import rename_timm_key, uses_timm, without_timm
+from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_backbone, uses_timm
 
 _LOG = logging.getLogger(__name__)
-_NAMED_IN_A_MESSAGE = 3
+_MAX_NAMED_KEYS = 3
 
 ConfigEdit = Callable[[Any], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """A network ready to run.
+    """A loaded network.
 
     Attributes:
         module: the network of transformers, on its device, in evaluation mode.
-        checkpoint: where it came from.
-        device_spec: where it runs.
+        checkpoint: the checkpoint it was loaded from.
+        device_spec: its device and precision.
 
     """
 
@@ -44,7 +45,7 @@ class Network:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the network inside: no gradients, in the device_spec's precision.
+        """Return the context to run the network in: no gradients, in its precision.
 
         Raises:
             ModelError: the device ran out of memory.
@@ -57,19 +58,20 @@ class Network:
             raise _out_of_memory(self.checkpoint, self.device_spec) from error
 
     def to_numpy(self, output: torch.Tensor) -> Float32Array:
-        """Bring what came out to the CPU as float32.
+        """Copy an output to the CPU as float32.
 
         Raises:
-            ModelError: it holds NaN or infinity.
+            ModelError: it contains NaN or infinity.
 
         """
         values: Float32Array = output.float().cpu().numpy()
         if not np.all(np.isfinite(values)):
             raise ModelError(
+                'not_finite',
                 f'{self.checkpoint.task}: expected finite numbers of {self.checkpoint.name}, got '
                 f'NaN or infinity in precision {self.device_spec.precision}. Use precision '
                 f'{"bf16 or fp32" if self.device_spec.precision == "fp16" else "fp32"}; if it is '
-                'fp32 already, the checkpoint is at fault.'
+                'fp32 already, the checkpoint is at fault.',
             )
         return values
 
@@ -83,11 +85,11 @@ def load_network(
         checkpoint: found by `find_checkpoint`.
         device: see `choose_device`.
         precision: see `choose_device`.
-        edit: changes the network's config in place before the network is made.
+        edit: changes the config in place before the network is built.
 
     Raises:
         ConfigError, DeviceUnavailableError: see `choose_device`.
-        ModelError: the device has no memory for it.
+        ModelError: the device has too little memory.
         WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
 
     """
@@ -96,12 +98,12 @@ def load_network(
     config: Mapping[str, Any] = checkpoint.config
     weights = _read_weights(checkpoint.weight_files, where)
     if uses_timm(config):
-        config = without_timm(config, where)
+        config = replace_timm_backbone(config, where)
         weights = {rename_timm_key(key): value for key, value in weights.items()}
     module = _assemble(checkpoint, config, weights, edit, where)
     try:
-        # With channels last convolutions need not lay pictures out anew: RT-DETRv2 takes two
-        # thirds of the time on a CPU.
+        # Saves convolutions from reordering their inputs: RT-DETRv2 takes a third less time on a
+        # CPU.
         module.to(device_spec.device, memory_format=torch.channels_last)
     except torch.OutOfMemoryError as error:
         raise _out_of_memory(checkpoint, device_spec) from error
@@ -111,8 +113,9 @@ def load_network(
 def _out_of_memory(checkpoint: Checkpoint, device_spec: DeviceSpec) -> ModelError:
     task = checkpoint.task
     return ModelError(
+        'out_of_memory',
         f'{task}: {checkpoint.name} ran out of memory on {device_spec.device}. '
-        f'Lower {task}.input_size, close what else uses the device, or use device cpu.'
+        f'Lower {task}.input_size, close what else uses the device, or use device cpu.',
     )
 
 
@@ -127,8 +130,9 @@ def _read_weights(files: tuple[Path, ...], where: str) -> dict[str, torch.Tensor
     ]
     if bad:
         raise WeightsInvalidError(
-            f'{where}: expected finite weights, got NaN or infinity in {_name_some(bad)}. '
-            'The training that made it failed; use another checkpoint.'
+            'not_finite',
+            f'{where}: expected finite weights, got NaN or infinity in {_name_keys(bad)}. '
+            'The training of this checkpoint diverged; use another one.',
         )
     return weights
 
@@ -138,8 +142,9 @@ def _read_file(file: Path, where: str) -> dict[str, torch.Tensor]:
         return load_file(file)
     except (SafetensorError, OSError) as error:
         raise WeightsInvalidError(
+            'damaged',
             f'{where}: {file.name} cannot be read as safetensors ({error}). '
-            'It is damaged or was cut short; copy or pull it again.'
+            'It is damaged or truncated; copy or pull it again.',
         ) from None
 
 
@@ -165,38 +170,40 @@ def _assemble(
                 dtype=torch.float32,
             )
     except Exception as error:
-        # Anything may be wrong with a config, and transformers raises anything, over many lines.
+        # transformers raises any exception, over many lines, for an unusable config.
         reason = ' '.join(str(error).split())
         raise WeightsInvalidError(
+            'invalid_config',
             f'{where}: transformers {transformers.__version__} cannot build the network '
-            f'({type(error).__name__}: {reason}). Use a checkpoint saved for this architecture.'
+            f'({type(error).__name__}: {reason}). Use a checkpoint saved for this architecture.',
         ) from error
     _check_report(module, report, where)
     return module
 
 
 def _check_report(module: torch.nn.Module, report: Mapping[str, Any], where: str) -> None:
-    """Refuse a network in which any layer would be random, or from which layers are left out."""
+    """Raise if any layer would keep random weights, or if weights lack their layer."""
     mismatched = [key for key, *_ in report['mismatched_keys']]
     extra = {key for key in report['unexpected_keys'] if 'num_batches_tracked' not in key}
     cut = [key for key in extra if _is_beyond_the_last_layer(module, key)]
     for kind, keys in (
         ('weights that are missing', report['missing_keys']),
         ('weights of another shape', mismatched),
-        ('layers that the config leaves out', cut),
+        ('layers that the config lacks', cut),
         ('weights that cannot be converted', report['error_msgs']),
     ):
         if keys:
             raise WeightsInvalidError(
+                'weights_mismatch',
                 f'{where}: expected the weights to fit config.json, got {kind}: '
-                f'{_name_some(keys)}. The two files do not belong together; copy or pull both.'
+                f'{_name_keys(keys)}. The two files do not belong together; copy or pull both.',
             )
     if extra:
-        _LOG.warning('%s: weights that the network has no use for: %s', where, _name_some(extra))
+        _LOG.warning('%s: unused weights: %s', where, _name_keys(extra))
 
 
 def _is_beyond_the_last_layer(module: torch.nn.Module, key: str) -> bool:
-    """Tell whether ``key`` belongs to a numbered layer that a list of the network lacks."""
+    """Return whether ``key`` belongs to a numbered layer that the network lacks."""
     for part in key.split('.'):
         children = dict(module.named_children())
         if part not in children:
@@ -205,15 +212,15 @@ def _is_beyond_the_last_layer(module: torch.nn.Module, key: str) -> bool:
     return False
 
 
-def _name_some(keys: Any) -> str:  # noqa: ANN401 - sets, lists, and what transformers makes of them
+def _name_keys(keys: Any) -> str:  # noqa: ANN401 - any collection of keys
     names = sorted(map(str, keys))
-    rest = len(names) - _NAMED_IN_A_MESSAGE
-    return ', '.join(names[:_NAMED_IN_A_MESSAGE]) + (f' and {rest} more' if rest > 0 else '')
+    rest = len(names) - _MAX_NAMED_KEYS
+    return ', '.join(names[:_MAX_NAMED_KEYS]) + (f' and {rest} more' if rest > 0 else '')
 
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Silence its report and progress bar: this file says what is wrong itself."""
+    """Silence the report and progress bar of transformers: errors are reported here."""
     log = transformers.utils.logging
     verbosity, bar = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(log.CRITICAL)
@@ -224,3 +231,24 @@ def quiet_transformers() -> Iterator[None]:
         log.set_verbosity(verbosity)
         if bar:
             log.enable_progress_bar()
+
+
+def write_checkpoint(
+    network: Any,  # noqa: ANN401 - transformers publishes no types
+    folder: Path,
+    preprocessor: Mapping[str, Any],
+    card: str,
+) -> None:
+    """Write config.json, model.safetensors, preprocessor_config.json and README.md.
+
+    The folder can be read by `find_checkpoint`, and by every user of the machine.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with quiet_transformers():
+        network.save_pretrained(folder)
+    text = json.dumps(preprocessor, indent=2, sort_keys=True)
+    (folder / PREPROCESSOR).write_text(f'{text}\n', encoding='utf-8')
+    (folder / 'README.md').write_text(card, encoding='utf-8')
+    for file in folder.iterdir():
+        # transformers makes weights readable by their owner only.
+        file.chmod(0o644)

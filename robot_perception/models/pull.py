@@ -1,4 +1,4 @@
-"""Fetch a checkpoint of the catalogue. The one place that reaches the network."""
+"""Download of checkpoints; the only module with network access."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ _PATTERNS = (CONFIG, PREPROCESSOR, '*.safetensors')
 
 @dataclass(frozen=True, slots=True)
 class PulledCheckpoint:
-    """What has been fetched.
+    """A downloaded checkpoint.
 
     Attributes:
         path: folder of the snapshot in the cache of the Hugging Face Hub.
-        revision: the commit that was got, 40 hexadecimal digits, also where the catalogue pins
-            none.
-        bytes: size of its files.
+        revision: the downloaded commit, 40 hexadecimal digits, even if the catalogue pins none.
+        bytes: total size of its files.
 
     """
 
@@ -31,21 +30,22 @@ class PulledCheckpoint:
 
 
 def pull(model: str) -> PulledCheckpoint:
-    """Fetch ``model`` at the catalogue's revision; what is there already is not fetched again.
+    """Download ``model`` at the catalogue's revision, unless it is in the cache already.
 
-    The cache is where the Hub's own variables put it (``HF_HOME``, ``HF_HUB_CACHE``).
+    ``HF_HOME`` and ``HF_HUB_CACHE`` set the folder of the cache, as for the Hugging Face Hub.
 
     Raises:
         UnknownModelError: the catalogue has no such row.
-        ModelError: the network, the Hub or the disk said no.
-        WeightsMissingError, WeightsInvalidError: what came cannot be used.
+        ModelError: the network, the Hub or the disk failed.
+        WeightsMissingError, WeightsInvalidError: the downloaded checkpoint cannot be used.
 
     """
     row = find_row(model)
     if row is None:
         raise UnknownModelError(
+            'unknown_model',
             f'{model!r}: expected an id of the catalogue. Available: {", ".join(known_models())}. '
-            'For any other checkpoint download its folder yourself and give the path as model.'
+            'For any other checkpoint download its folder yourself and give the path as model.',
         )
     check_installation()
     import huggingface_hub  # noqa: PLC0415 - checked above
@@ -57,11 +57,12 @@ def pull(model: str) -> PulledCheckpoint:
             )
         )
     except Exception as error:
-        # The Hub's client lets errors of three libraries through.
+        # The Hub's client raises exceptions of three libraries.
         raise ModelError(
-            f'{model}: expected to fetch revision {row.revision} from the Hugging Face Hub, '
+            'download_failed',
+            f'{model}: expected to download revision {row.revision} from the Hugging Face Hub, '
             f'got {type(error).__name__}: {error}. Check the network and HF_HUB_OFFLINE, or copy '
-            'the folder from another machine and give its path as model.'
+            'the folder from another machine and give its path as model.',
         ) from error
     read_checkpoint(folder, row.task, name=row.model)
     size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

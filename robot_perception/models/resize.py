@@ -11,15 +11,15 @@ SizeHW = tuple[int, int]
 
 
 class ResizeRule(Protocol):
-    """Gives the input's size for an image's size."""
+    """Maps the size of an image to the size of a network's input."""
 
     def __call__(self, size_hw: SizeHW) -> SizeHW:
-        """Rows and columns of the input for rows and columns of the image."""
+        """Return rows and columns of the input for rows and columns of the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exactly:
-    """One size, whatever the image; the aspect is not kept.
+    """A fixed size; the aspect ratio is not kept.
 
     >>> Exactly(640, 640)((480, 848))
     (640, 640)
@@ -30,18 +30,18 @@ class Exactly:
     width: int
 
     def __call__(self, size_hw: SizeHW) -> SizeHW:  # noqa: ARG002 - a rule takes the size
-        """Rows and columns of the input."""
+        """Return rows and columns of the input."""
         return self.height, self.width
 
 
 @dataclass(frozen=True, slots=True)
 class ShortSide:
-    """The short side is given unless the long side would pass its limit; the aspect is kept.
+    """A fixed short side unless the long side exceeds a limit; the aspect ratio is kept.
 
     Attributes:
-        shortest: of the input, pixels.
-        longest: limit, pixels.
-        multiple: both sides are cut to a multiple of it, pixels.
+        shortest: short side of the input, pixels.
+        longest: maximum of the long side, pixels.
+        multiple: both sides are rounded down to a multiple of it, pixels.
 
     >>> ShortSide(800, 1333)((480, 640))
     (800, 1066)
@@ -55,13 +55,13 @@ class ShortSide:
     multiple: int = 1
 
     def __call__(self, size_hw: SizeHW) -> SizeHW:
-        """Rows and columns of the input."""
+        """Return rows and columns of the input."""
         low, high = min(size_hw), max(size_hw)
         exact: float = self.shortest
         if high / low * self.shortest > self.longest:
             exact = self.longest * low / high
         short = round(exact)
-        # The processors leave an image alone that has the short side already.
+        # The processors do not resize an image that has this short side already.
         long = high if low == short else int(exact * high / low)
         short, long = (max(1, side // self.multiple) * self.multiple for side in (short, long))
         return (short, long) if size_hw[0] <= size_hw[1] else (long, short)
@@ -69,10 +69,10 @@ class ShortSide:
 
 @dataclass(frozen=True, slots=True)
 class WholePatches:
-    """Scale as little as possible to bring one side to ``side``, then round to whole patches.
+    """One side scaled to ``side``, then both rounded to whole patches.
 
-    For an image larger than ``side`` that is the short side. The aspect is kept but for the
-    rounding to the nearest patch.
+    Of the two sides the one that needs less scaling is chosen: for an image larger than ``side``
+    the short one. The aspect ratio is kept except for the rounding to the nearest patch.
 
     Attributes:
         side: pixels.
@@ -87,7 +87,7 @@ class WholePatches:
     patch: int
 
     def __call__(self, size_hw: SizeHW) -> SizeHW:
-        """Rows and columns of the input."""
+        """Return rows and columns of the input."""
         by_height, by_width = (self.side / length for length in size_hw)
         scale = by_width if abs(1 - by_width) < abs(1 - by_height) else by_height
         height, width = (
@@ -97,20 +97,21 @@ class WholePatches:
 
 
 def check_input_size(parameter: str, input_size: int, multiple: int) -> None:
-    """Check the side of an input that a user asked for; 0 asks for nothing.
+    """Raise unless the network accepts an input size; 0 stands for the checkpoint's own.
 
     Args:
-        parameter: its name, for the message.
-        input_size: pixels.
-        multiple: what the network can take, pixels.
+        parameter: name of the parameter, for the message.
+        input_size: side in pixels.
+        multiple: the network accepts multiples of this many pixels.
 
     Raises:
-        ConfigError: it is negative, or no multiple.
+        ConfigError: the size is negative, or not a multiple.
 
     """
     if input_size < 0 or input_size % multiple:
         nearest = max(1, round(input_size / multiple)) * multiple
         raise ConfigError(
+            'out_of_range',
             f"{parameter}: expected a multiple of {multiple} pixels, or 0 for the checkpoint's "
-            f'own; got {input_size}. Use {nearest}.'
+            f'own; got {input_size}. Use {nearest}.',
         )

@@ -1,4 +1,4 @@
-"""SAM 2: the pixels of objects whose boxes are known."""
+"""SAM 2: masks of objects given their boxes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from torch.nn import functional
 
 from robot_perception.core import checked, Float32Array, Masks
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.enlarging import enlarge_positive
 from robot_perception.models.interfaces import ImageEmbedding
+from robot_perception.models.mask_upsampling import upsample_and_threshold
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor
 from robot_perception.models.resize import check_input_size, Exactly, SizeHW
-from robot_perception.models.sam2_encoder import spare_work
+from robot_perception.models.sam2_encoder import skip_unused_work
 from robot_perception.models.uploaded_image import UploadedImage
 
 _STRIDE = 32
-# Beyond about this many boxes in one call the decoder only gets slower.
+# The decoder takes longer per box with larger batches.
 _BOXES_PER_CALL = 8
 
 
 class Sam2:
-    """Gives one mask for each box; the image is encoded once however many boxes there are.
+    """Predicts one mask for each box; the image is encoded once for any number of boxes.
 
-    The network is asked for one mask for each box, not for three to choose from: a box leaves
-    little doubt which object is meant, and the network itself falls back on the best of the
-    three where the one is unstable.
+    The single-mask output is used rather than the best of three: a box is hardly ambiguous, and
+    the network itself falls back to the best of three where the single mask is unstable.
+
+    Attributes:
+        network: the loaded network.
+
     """
 
     def __init__(
@@ -36,21 +39,21 @@ class Sam2:
     ) -> None:
         """Load the network; arguments as in `build_segmenter`."""
         check_input_size('segmenter.input_size', input_size, _STRIDE)
-        self._network = load_network(
+        self.network = load_network(
             checkpoint,
             device=device,
             precision=precision,
             edit=(lambda config: _set_side(config, input_size)) if input_size else None,
         )
-        spare_work(self._network.module.vision_encoder)
-        self._side = int(self._network.module.config.prompt_encoder_config.image_size)
+        skip_unused_work(self.network.module.vision_encoder)
+        self._side = int(self.network.module.config.prompt_encoder_config.image_size)
         rule = Exactly(self._side, self._side)
-        self._pixels = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalise=True)
+        self._preprocessor = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalize=True)
 
     def encode(self, image: UploadedImage) -> ImageEmbedding:
-        """Run the image encoder."""
-        with self._network.running():
-            maps = self._network.module.get_image_embeddings(self._preprocess(image))
+        """Encode the image."""
+        with self.network.running():
+            maps = self.network.module.get_image_embeddings(self.preprocess(image))
         return ImageEmbedding(image.image, tuple(maps))
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
@@ -61,7 +64,7 @@ class Sam2:
             return Masks.empty(size_hw)
         masks = []
         feature_maps = list(embedding.feature_maps)
-        with self._network.running():
+        with self.network.running():
             prompts = self._prompts(boxes, size_hw)
             for chunk in torch.split(prompts, _BOXES_PER_CALL, dim=1):
                 logits, scores = self._forward(feature_maps, chunk)
@@ -71,20 +74,21 @@ class Sam2:
             np.concatenate([chunk.scores for chunk in masks]),
         )
 
-    def _preprocess(self, image: UploadedImage) -> torch.Tensor:
-        return self._pixels(image.on(self._network.device_spec.device))
+    def preprocess(self, image: UploadedImage) -> torch.Tensor:
+        """Return the network's input: (1, 3, H, W) float32 on its device."""
+        return self._preprocessor(image.on(self.network.device_spec.device))
 
     def _prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
-        """Bring boxes to the input's pixels: (1, N, 4). The aspect is not kept, nor is theirs."""
+        """Scale boxes to the input, whose aspect ratio is another: (1, N, 4)."""
         height, width = size_hw
         image = np.array([width, height, width, height], np.float32)
         scaled = boxes_xyxy * (np.float32(self._side) / image)
-        return torch.from_numpy(scaled)[None].to(self._network.device_spec.device)
+        return torch.from_numpy(scaled)[None].to(self.network.device_spec.device)
 
     def _forward(
         self, feature_maps: list[torch.Tensor], prompts: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        output = self._network.module(
+        output = self.network.module(
             image_embeddings=feature_maps, input_boxes=prompts, multimask_output=False
         )
         return output.pred_masks[0], output.iou_scores[0, :, 0]
@@ -92,17 +96,17 @@ class Sam2:
     def _postprocess(self, logits: torch.Tensor, scores: torch.Tensor, size_hw: SizeHW) -> Masks:
         logits = logits.float()
         if logits.device.type == 'cpu':
-            pixels = enlarge_positive(self._network.to_numpy(logits[:, 0]), size_hw)
+            pixels = upsample_and_threshold(self.network.to_numpy(logits[:, 0]), size_hw)
         else:
-            # An overflow in the logits shows in the sum, which costs less to fetch than they do.
-            self._network.to_numpy(logits.sum())
+            # The sum shows an overflow of any logit and is cheaper to copy than all of them.
+            self.network.to_numpy(logits.sum())
             full = functional.interpolate(logits, size_hw, mode='bilinear', align_corners=False)
             pixels = (full[:, 0] > 0).cpu().numpy()
-        return Masks(pixels, self._network.to_numpy(scores).clip(0, 1))
+        return Masks(pixels, self.network.to_numpy(scores).clip(0, 1))
 
 
 def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Ask for another square input; the weights fit any."""
+    """Set another square input size, which does not change the weights."""
     config.vision_config.backbone_config.image_size = [side, side]
     config.vision_config.backbone_feature_sizes = [[side // stride] * 2 for stride in (4, 8, 16)]
     config.prompt_encoder_config.image_size = side

@@ -1,4 +1,7 @@
-"""What transformers reckons in SAM 2's encoder and nobody needs: a third of the demo's."""
+"""Skips computations of transformers' SAM 2 encoder whose results are not used.
+
+They take a third of the encoder's time in the demo model.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,22 @@ import weakref
 import torch
 from torch.nn import functional
 
-# Private in transformers, so that another version may lack them.
+# Private names of transformers, which another version may lack.
 _POSITION = '_get_pos_embed'
 _ATTENTION = 'Sam2MultiScaleAttention'
 
 
-def spare_work(encoder: Any) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Leave out of an encoder what changes nothing, in place; its answers stay, to the bit.
+def skip_unused_work(encoder: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Patch an encoder in place; its outputs stay equal bit for bit.
 
-    - Encodings of place depend on the size of the input alone: those of the backbone are reckoned
-      once, not for each image. Those of the neck are for the memory of a video, which is not used.
-    - Attention reckons weights that it does not use before it reckons them again.
+    - Position encodings depend on the input size only. Those of the backbone are computed once
+      instead of for each image. Those of the neck serve the memory of videos, which is not used.
+    - Attention computes its weights twice and uses the second result.
     """
     encoder.neck.position_encoding.forward = _no_position
     position = getattr(encoder.backbone, _POSITION, None)
     if position is not None:
-        setattr(encoder.backbone, _POSITION, _once(position))
+        setattr(encoder.backbone, _POSITION, _cache_by_size(position))
     for module in encoder.backbone.modules():
         if type(module).__name__ == _ATTENTION:
             module.forward = partial(_attend, weakref.proxy(module))
@@ -40,23 +43,23 @@ def _no_position(
     return torch.zeros((), device=device, dtype=dtype).expand(shape)
 
 
-def _once(method: Callable[[Any], torch.Tensor]) -> Callable[[Any], torch.Tensor]:
-    """Remember what a method gives; not the network, whose memory is freed once it is dropped."""
-    of_network, known = weakref.WeakMethod(method), {}
+def _cache_by_size(method: Callable[[Any], torch.Tensor]) -> Callable[[Any], torch.Tensor]:
+    """Cache results of a method; references it weakly, so that its network can be freed."""
+    reference, cache = weakref.WeakMethod(method), {}
 
-    def remembered(size_hw: Any) -> torch.Tensor:  # noqa: ANN401 - transformers publishes no types
-        if size_hw not in known:
-            known[size_hw] = cast('Callable[[Any], torch.Tensor]', of_network())(size_hw)
-        return known[size_hw]
+    def cached(size_hw: Any) -> torch.Tensor:  # noqa: ANN401 - transformers publishes no types
+        if size_hw not in cache:
+            cache[size_hw] = cast('Callable[[Any], torch.Tensor]', reference())(size_hw)
+        return cache[size_hw]
 
-    return remembered
+    return cached
 
 
 def _attend(layer: Any, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:  # noqa: ANN401 - as above
-    """Attend within a window, as Hiera does: queries may be pooled (Ryali et al. 2023).
+    """Compute attention within a window as in Hiera; queries may be pooled (Ryali et al. 2023).
 
     Args:
-        layer: with the weights.
+        layer: holds the weights.
         hidden_states: (B, H, W, C).
 
     """
@@ -73,6 +76,6 @@ def _attend(layer: Any, hidden_states: torch.Tensor, **_: object) -> torch.Tenso
         height, width = pooled.shape[-2:]
         query = pooled.permute(0, 2, 3, 1).reshape(batch, height * width, heads, -1)
     query, key, value = (part.transpose(1, 2) for part in (query, key, value))
-    seen = functional.scaled_dot_product_attention(query, key, value, scale=layer.scale)
-    mixed: torch.Tensor = layer.proj(seen.transpose(1, 2).reshape(batch, height, width, -1))
+    attended = functional.scaled_dot_product_attention(query, key, value, scale=layer.scale)
+    mixed: torch.Tensor = layer.proj(attended.transpose(1, 2).reshape(batch, height, width, -1))
     return mixed

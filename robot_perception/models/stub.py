@@ -1,7 +1,7 @@
-"""Four stubs for tests and dry runs: deterministic, no torch, no weights.
+"""Four stub networks for tests and dry runs: deterministic, without torch or weights.
 
-What they return is a real function of the pixels and costs next to nothing, so that everything
-around the networks can be tried and timed. As perception it means nothing.
+Their results depend on the pixels and cost next to nothing, so that everything around the networks
+can be tested and timed. As perception they are meaningless.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GRID_HW = (12, 16)
 _SAMPLES_PER_CELL = 6
 _TOP_M, _BOTTOM_M, _LUMINANCE_M = 5.0, 1.0, 0.5
 _CLASS_NAMES = ('stub red', 'stub green', 'stub blue')
-# Centre and size of each box as shares of the image, and its score.
+# Center and size of each box as shares of the image, and its score.
 _BOXES = (
     (0.30, 0.55, 0.25, 0.50, 0.9),
     (0.70, 0.60, 0.30, 0.40, 0.8),
@@ -36,79 +36,79 @@ _SHIFT = 0.1
 
 
 class StubFeatureExtractor:
-    """Mean and spread of the colours in a grid of 12 x 16 cells."""
+    """Computes mean and standard deviation of the colors in a grid of 12 x 16 cells."""
 
     def extract(self, image: UploadedImage) -> SceneFeatures:
-        """Embed the image: six numbers per cell, means then standard deviations, in [0, 1]."""
+        """Return six numbers per cell, means then standard deviations, in [0, 1]."""
         cells = _sample(image.rgb)
         patches = np.concatenate([cells.mean(axis=(1, 3)), cells.std(axis=(1, 3))], axis=-1)
         return SceneFeatures(STUB, patches.mean(axis=(0, 1)), patches)
 
 
 class StubDepthEstimator:
-    """A floor that comes nearer towards the bottom row, with bright pixels a little further."""
+    """Returns a floor that is nearest at the bottom row, with bright pixels slightly farther."""
 
     def estimate(self, image: UploadedImage) -> MetricDepth:
-        """Make metric depth: 5 m at the top row to 1 m at the bottom, plus up to 0.5 m."""
+        """Return metric depth: 5 m at the top row to 1 m at the bottom, plus up to 0.5 m."""
         rgb = image.rgb
         floor = np.linspace(_TOP_M, _BOTTOM_M, len(rgb), dtype=np.float32)
-        # A sum over the last axis takes ten times as long.
+        # Ten times faster than a sum over the last axis.
         brightness = np.add(rgb[..., 0], rgb[..., 1], dtype=np.uint16)
         brightness += rgb[..., 2]
-        metres = brightness.astype(np.float32)
-        metres *= np.float32(_LUMINANCE_M / (3 * 255))
-        metres += floor[:, None]
-        return MetricDepth(metres)
+        meters = brightness.astype(np.float32)
+        meters *= np.float32(_LUMINANCE_M / (3 * 255))
+        meters += floor[:, None]
+        return MetricDepth(meters)
 
 
 class StubDetector:
-    """Three boxes, moved and named by the colours under them."""
+    """Returns three boxes, shifted and classified by the mean color of the image."""
 
     @property
     def class_names(self) -> Sequence[str]:
-        """Names by class id: the strongest colour channel."""
+        """Names by class id; the strongest color channel selects the class."""
         return _CLASS_NAMES
 
     def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
-        """Return those of the three boxes that pass, best first."""
+        """Return those of the three boxes with scores above ``threshold``, best first."""
         height, width = image.size_hw
-        colours = _sample(image.rgb).mean(axis=(0, 1, 2, 3))
+        colors = _sample(image.rgb).mean(axis=(0, 1, 2, 3))
         kept = [box for box in _BOXES if box[4] > threshold][:max_objects]
         if not kept:
             return Detections.empty()
         x, y, w, h, scores = np.array(kept, np.float32).T
-        x = x + np.float32(_SHIFT) * (colours[0] - np.float32(0.5))
-        y = y + np.float32(_SHIFT) * (colours[1] - np.float32(0.5))
+        x = x + np.float32(_SHIFT) * (colors[0] - np.float32(0.5))
+        y = y + np.float32(_SHIFT) * (colors[1] - np.float32(0.5))
         shares = np.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], axis=-1)
         boxes = shares * np.array([width, height, width, height], np.float32)
-        ids = (int(np.argmax(colours)) + np.arange(len(kept))) % len(_CLASS_NAMES)
+        ids = (int(np.argmax(colors)) + np.arange(len(kept))) % len(_CLASS_NAMES)
         return Detections(
             boxes, scores.copy(), ids.astype(np.int32), tuple(_CLASS_NAMES[i] for i in ids)
         )
 
 
 class StubSegmenter:
-    """The ellipse inside each box."""
+    """Returns the ellipse inscribed in each box."""
 
     def encode(self, image: UploadedImage) -> ImageEmbedding:
-        """Keep the image, of which ellipses need the size only."""
+        """Return an embedding without feature maps."""
         return ImageEmbedding(image.image)
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
-        """Draw one ellipse for each box; a pixel belongs where its centre does."""
+        """Return one ellipse for each box: the pixels whose centers are inside."""
         height, width = embedding.image.size_hw
         pixels = np.zeros((len(boxes_xyxy), height, width), np.bool_)
         for mask, (left, top, right, bottom) in zip(pixels, boxes_xyxy, strict=True):
             columns = slice(max(int(left), 0), max(int(np.ceil(right)), 0))
             rows = slice(max(int(top), 0), max(int(np.ceil(bottom)), 0))
-            x = _within(np.arange(width, dtype=np.float32)[columns], left, right)
-            y = _within(np.arange(height, dtype=np.float32)[rows], top, bottom)
+            x = _normalize(np.arange(width, dtype=np.float32)[columns], left, right)
+            y = _normalize(np.arange(height, dtype=np.float32)[rows], top, bottom)
             mask[rows, columns] = x**2 + y[:, None] ** 2 <= 1
         return Masks(pixels, np.full(len(pixels), 0.5, np.float32))
 
 
 def _sample(rgb: UInt8Array) -> Float32Array:
-    """Pick pixels evenly: (GH, 6, GW, 6, 3) float32 in [0, 1]; each is one pixel of the image."""
+    """Return evenly spaced pixels of the image: (GH, 6, GW, 6, 3) float32 in [0, 1]."""
     rows, columns = (
         np.linspace(0, length - 1, cells * _SAMPLES_PER_CELL).round().astype(np.intp)
         for length, cells in zip(rgb.shape, _GRID_HW, strict=False)
@@ -119,8 +119,8 @@ def _sample(rgb: UInt8Array) -> Float32Array:
     return sampled
 
 
-def _within(index: Float32Array, low: float, high: float) -> Float32Array:
-    """Place pixel centres between ``low`` and ``high`` on a scale from -1 to 1."""
+def _normalize(index: Float32Array, low: float, high: float) -> Float32Array:
+    """Map pixel centers from [low, high] to [-1, 1]."""
     half = max((high - low) / 2, np.finfo(np.float32).tiny)
     scaled: Float32Array = (index + np.float32(0.5) - (low + high) / 2) / np.float32(half)
     return scaled

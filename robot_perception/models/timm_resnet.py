@@ -1,6 +1,6 @@
-"""DETR checkpoints that were saved with a timm backbone, read without timm.
+"""Conversion of DETR checkpoints with a timm backbone, so that timm is not needed.
 
-timm's ResNet and that of transformers are one architecture under two sets of names.
+The ResNets of timm and transformers are one architecture with different names of weights.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _KEY = re.compile(
     r'(?P<head>.*backbone\.(?:conv_encoder\.)?model\.)'
     r'(?:(?P<stem>conv|bn)1'
     r'|layer(?P<stage>\d)\.(?P<block>\d+)\.'
-    r'(?:(?P<part>conv|bn)(?P<place>\d)|downsample\.(?P<down>[01])))'
+    r'(?:(?P<part>conv|bn)(?P<number>\d)|downsample\.(?P<down>[01])))'
     r'\.(?P<tail>\w+)'
 )
 _NAMES = {
@@ -44,7 +44,7 @@ _NAMES = {
 
 
 def uses_timm(config: Mapping[str, Any]) -> bool:
-    """Tell whether a config.json asks for a timm backbone, in the old or the new spelling."""
+    """Return whether a config.json names a timm backbone, in the old or the new form."""
     if config['model_type'] not in _MAY_USE_TIMM:
         return False
     backbone = config.get('backbone_config')
@@ -53,15 +53,15 @@ def uses_timm(config: Mapping[str, Any]) -> bool:
     return bool(backbone.get('model_type') == 'timm_backbone')
 
 
-def without_timm(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Rewrite a config.json that asks for a timm ResNet to ask for that of transformers.
+def replace_timm_backbone(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a config.json with the ResNet of transformers in place of that of timm.
 
     Args:
-        config: for which `uses_timm` holds.
-        where: what to call the checkpoint in a message.
+        config: of a checkpoint for which `uses_timm` holds.
+        where: name of the checkpoint in a message.
 
     Raises:
-        WeightsInvalidError: another backbone, or one that is dilated.
+        WeightsInvalidError: the backbone is not a ResNet, or it is dilated.
 
     """
     backbone = config.get('backbone_config') or config
@@ -69,8 +69,9 @@ def without_timm(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     if name not in _RESNETS or config.get('dilation'):
         dilated = ', dilated' if config.get('dilation') else ''
         raise WeightsInvalidError(
+            'unsupported_backbone',
             f'{where}: expected a timm backbone out of {", ".join(_RESNETS)}, not dilated; '
-            f'got {name}{dilated}. Use a checkpoint with one of those.'
+            f'got {name}{dilated}. Use a checkpoint with one of those.',
         )
     many_levels = (
         config['model_type'] == 'deformable_detr' and config.get('num_feature_levels', 4) > 1
@@ -88,7 +89,7 @@ def without_timm(config: Mapping[str, Any], where: str) -> dict[str, Any]:
 
 
 def rename_timm_key(key: str) -> str:
-    """Give a weight of a timm ResNet inside a detector its name in transformers.
+    """Return the name in transformers of a weight of a timm ResNet inside a detector.
 
     >>> rename_timm_key('model.backbone.conv_encoder.model.layer3.5.conv2.weight')
     'model.backbone.conv_encoder.model.encoder.stages.2.layers.5.layer.1.convolution.weight'
@@ -103,4 +104,4 @@ def rename_timm_key(key: str) -> str:
     block = f'{head}encoder.stages.{int(match["stage"]) - 1}.layers.{match["block"]}'
     if match['down']:
         return f'{block}.shortcut.{_NAMES[match["down"]]}.{tail}'
-    return f'{block}.layer.{int(match["place"]) - 1}.{_NAMES[match["part"]]}.{tail}'
+    return f'{block}.layer.{int(match["number"]) - 1}.{_NAMES[match["part"]]}.{tail}'

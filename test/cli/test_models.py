@@ -15,7 +15,7 @@ def test_list(command):
     lines = done.stdout.splitlines()
     assert len(lines) == len(CATALOGUE)
     for line, row in zip(lines, CATALOGUE, strict=True):
-        assert line.split()[:3] == [row.task, row.model, row.licence]
+        assert line.split()[:3] == [row.task, row.model, row.license]
         assert line.endswith(f'not here ({row.size_mb} MB): robot-perception models pull')
 
 

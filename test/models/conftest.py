@@ -1,4 +1,4 @@
-"""Checkpoints made once for all tests of the room."""
+"""Checkpoints that are written once for all tests of the package."""
 
 import shutil
 
@@ -10,7 +10,7 @@ import torch
 
 @pytest.fixture(autouse=True, scope='session')
 def one_thread():
-    """Keep sums in one order, and the machine usable."""
+    """Compute sums in one order, and leave cores to others."""
     torch.set_num_threads(1)
 
 
@@ -22,7 +22,7 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def detector_folder(tmp_path_factory):
-    """Folder of a detector of a family, made on first use."""
+    """Folder of a detector of a family, written on first use."""
     folder, made = tmp_path_factory.mktemp('detectors'), {}
 
     def find(family):
@@ -34,10 +34,10 @@ def detector_folder(tmp_path_factory):
 
 
 @pytest.fixture
-def spoilt(tiny, tmp_path):
-    """Copy of the checkpoint of a task, to be spoilt."""
+def checkpoint_copy(tiny, tmp_path):
+    """Makes a copy of the checkpoint of a task, for the test to change."""
 
     def copy(task='detector'):
-        return shutil.copytree(tiny[task], tmp_path / 'spoilt')
+        return shutil.copytree(tiny[task], tmp_path / 'copy')
 
     return copy

@@ -12,7 +12,7 @@ def test_every_row_is_complete(row):
     assert re.fullmatch(r'[0-9a-f]{40}|main', row.revision)
     assert row.is_pinned == (row.revision != 'main')
     assert '/' in row.model
-    assert all((row.family, row.licence, row.unit, row.description))
+    assert all((row.family, row.license, row.unit, row.description))
     assert row.size_mb > 0
 
 
@@ -25,10 +25,10 @@ def test_names_of_a_task():
     assert set(known_models('detector')) < set(known_models())
 
 
-def test_what_is_not_pinned_says_so():
-    loose = [row for row in CATALOGUE if not row.is_pinned]
-    assert [row.model for row in loose] == ['ustc-community/dfine-nano-coco']
-    assert 'no commit is pinned' in loose[0].description
+def test_descriptions_mention_missing_pins():
+    unpinned = [row for row in CATALOGUE if not row.is_pinned]
+    assert [row.model for row in unpinned] == ['ustc-community/dfine-nano-coco']
+    assert 'no commit is pinned' in unpinned[0].description
 
 
 def test_rows_are_found_by_their_id():

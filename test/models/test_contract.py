@@ -1,6 +1,6 @@
-"""What every network keeps, whatever its family; the stubs are held to it too."""
+"""The contract that all networks and stubs fulfill."""
 
-from checkpoints import DETECTORS, picture
+from checkpoints import DETECTORS, sample_image
 import numpy as np
 import pytest
 import torch
@@ -18,7 +18,7 @@ from robot_perception.models import (
 SIZES = [(1, 1), (13, 17), (64, 48), (641, 479)]
 BOXES = np.array([[0, 0, 0.5, 0.5], [2, 3, 11, 9]], np.float32)
 
-ASK = {
+RUN = {
     'features': lambda network, frame: network.extract(frame),
     'depth': lambda network, frame: network.estimate(frame),
     'detector': lambda network, frame: network.detect(frame, threshold=0.1, max_objects=7),
@@ -40,7 +40,7 @@ NETWORKS = [
 
 @pytest.fixture(scope='module', params=NETWORKS, ids='-'.join)
 def network(request, tiny, detector_folder):
-    """Task, and a network for it."""
+    """A task and a network for it."""
     task, kind = request.param
     if kind == 'tiny':
         model = str(tiny[task])
@@ -60,7 +60,7 @@ def arrays(result):
 @pytest.mark.parametrize('size_hw', SIZES, ids=str)
 def test_any_size_gives_a_result_of_that_size(network, size_hw):
     task, model = network
-    found = ASK[task](model, UploadedImage(picture(*size_hw)))
+    found = RUN[task](model, UploadedImage(sample_image(*size_hw)))
     assert all(not array.flags.writeable for array in arrays(found))
     if task == 'features':
         assert found.patches.shape[2] == len(found.vector)
@@ -78,34 +78,34 @@ def test_any_size_gives_a_result_of_that_size(network, size_hw):
         assert found.pixels.shape == (2, *size_hw)
 
 
-def test_the_same_frame_gives_the_same_result(network):
+def test_the_same_image_gives_the_same_result(network):
     task, model = network
-    first, second = (arrays(ASK[task](model, UploadedImage(picture()))) for _ in range(2))
+    first, second = (arrays(RUN[task](model, UploadedImage(sample_image()))) for _ in range(2))
     assert len(first) == len(second) > 0
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize(
-    # The stub's ellipses follow the boxes alone.
+    # The stub's ellipses depend on the boxes only.
     'network',
     [item for item in NETWORKS if item != ('segmenter', STUB)],
     indirect=True,
     ids='-'.join,
 )
-def test_another_picture_gives_another_result(network):
+def test_another_image_gives_another_result(network):
     task, model = network
     images = [Image(np.full((48, 64, 3), value, np.uint8)) for value in (10, 240)]
-    first, second = (arrays(ASK[task](model, UploadedImage(image))) for image in images)
+    first, second = (arrays(RUN[task](model, UploadedImage(image))) for image in images)
     assert not all(np.array_equal(*pair) for pair in zip(first, second, strict=True))
 
 
-def test_a_frame_is_uploaded_once_and_left_as_it_was(network):
+def test_an_image_is_uploaded_once_and_not_modified(network):
     task, model = network
-    frame = UploadedImage(picture())
+    frame = UploadedImage(sample_image())
     pixels = frame.on(torch.device('cpu'))
     before = pixels.clone()
-    ASK[task](model, frame)
+    RUN[task](model, frame)
     assert frame.on(torch.device('cpu')) is pixels
     assert torch.equal(pixels, before)
 
@@ -114,14 +114,14 @@ def test_a_frame_is_uploaded_once_and_left_as_it_was(network):
     'network', [item for item in NETWORKS if item[1] != STUB], indirect=True, ids='-'.join
 )
 def test_dropout_is_off(network):
-    assert not network[1]._network.module.training
+    assert not network[1].network.module.training
 
 
 @pytest.mark.parametrize('kind', ['tiny', STUB])
 def test_no_boxes_give_no_masks(kind, tiny):
     model = build_segmenter(str(tiny['segmenter']) if kind == 'tiny' else STUB, device='cpu')
     found = model.segment(
-        model.encode(UploadedImage(picture(13, 17))), np.zeros((0, 4), np.float32)
+        model.encode(UploadedImage(sample_image(13, 17))), np.zeros((0, 4), np.float32)
     )
     assert (len(found), found.size_hw) == (0, (13, 17))
 
@@ -136,7 +136,7 @@ def test_one_upload_serves_all(tiny, monkeypatch):
             (uploads.append(1) if self.dtype is torch.uint8 else None) or to(self, *args, **named)
         ),
     )
-    frame = UploadedImage(picture())
+    frame = UploadedImage(sample_image())
     for task, build in BUILD.items():
-        ASK[task](build(str(tiny[task]), device='cpu'), frame)
+        RUN[task](build(str(tiny[task]), device='cpu'), frame)
     assert len(uploads) == 1

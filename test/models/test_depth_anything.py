@@ -1,6 +1,7 @@
-from checkpoints import picture, raw_network, rewrite_config
+from checkpoints import raw_network, rewrite_config, sample_image
 import numpy as np
 import pytest
+from reasons import raises
 import torch
 from torch.nn import functional
 
@@ -16,14 +17,14 @@ def build(folder, **options):
 def raw_depth(folder, adapter, frame):
     network = raw_network(folder, 'DepthAnythingForDepthEstimation')
     with torch.inference_mode():
-        raw = network(pixel_values=adapter._preprocess(frame)).predicted_depth
-        assert raw.shape[-2:] == adapter._preprocess(frame).shape[-2:]
+        raw = network(pixel_values=adapter.preprocess(frame)).predicted_depth
+        assert raw.shape[-2:] == adapter.preprocess(frame).shape[-2:]
         full = functional.interpolate(raw[None], frame.image.size_hw, mode='bilinear')
     return full[0, 0].numpy()
 
 
 def test_metric_equals_transformers(tiny):
-    adapter, frame = build(tiny['depth'], input_size=140), UploadedImage(picture(96, 130))
+    adapter, frame = build(tiny['depth'], input_size=140), UploadedImage(sample_image(96, 130))
     depth = adapter.estimate(frame)
     assert isinstance(depth, MetricDepth)
     assert depth.size_hw == (96, 130)
@@ -32,21 +33,21 @@ def test_metric_equals_transformers(tiny):
     assert depth.meters.std() > 0.1
 
 
-def test_relative_equals_transformers(spoilt):
-    folder = spoilt('depth')
+def test_relative_equals_transformers(checkpoint_copy):
+    folder = checkpoint_copy('depth')
     rewrite_config(folder, depth_estimation_type='relative')
-    adapter, frame = build(folder, input_size=140), UploadedImage(picture(96, 130))
+    adapter, frame = build(folder, input_size=140), UploadedImage(sample_image(96, 130))
     depth = adapter.estimate(frame)
     assert isinstance(depth, RelativeDepth)
     np.testing.assert_array_equal(depth.inverse, raw_depth(folder, adapter, frame))
     assert depth.inverse.min() >= 0
 
 
-def test_the_kind_is_read_from_the_config_and_not_from_the_name(spoilt, tmp_path):
-    folder = spoilt('depth').rename(tmp_path / 'metric-depth-in-metres')
+def test_metric_or_relative_is_read_from_the_config(checkpoint_copy, tmp_path):
+    folder = checkpoint_copy('depth').rename(tmp_path / 'metric-depth-in-metres')
     rewrite_config(folder, depth_estimation_type=None)
     assert isinstance(
-        build(folder, input_size=70).estimate(UploadedImage(picture())), RelativeDepth
+        build(folder, input_size=70).estimate(UploadedImage(sample_image())), RelativeDepth
     )
 
 
@@ -54,21 +55,21 @@ def with_output(adapter, monkeypatch, value):
     class Output:
         predicted_depth = torch.full((1, 14, 14), value)
 
-    monkeypatch.setattr(type(adapter._network.module), 'forward', lambda _, **__: Output())
+    monkeypatch.setattr(type(adapter.network.module), 'forward', lambda _, **__: Output())
 
 
-def test_relative_depth_is_never_negative(spoilt, monkeypatch):
-    folder = spoilt('depth')
+def test_relative_depth_is_never_negative(checkpoint_copy, monkeypatch):
+    folder = checkpoint_copy('depth')
     rewrite_config(folder, depth_estimation_type='relative')
     adapter = build(folder)
     with_output(adapter, monkeypatch, -0.5)
-    assert adapter.estimate(UploadedImage(picture())).inverse.max() == 0
+    assert adapter.estimate(UploadedImage(sample_image())).inverse.max() == 0
 
 
 def test_metric_depth_of_zero_is_unknown(tiny, monkeypatch):
     adapter = build(tiny['depth'])
     with_output(adapter, monkeypatch, 0.0)
-    assert np.isnan(adapter.estimate(UploadedImage(picture())).meters).all()
+    assert np.isnan(adapter.estimate(UploadedImage(sample_image())).meters).all()
 
 
 @pytest.mark.parametrize(
@@ -79,19 +80,19 @@ def test_an_overflow_is_an_error(tiny, monkeypatch, precision, remedy):
     adapter = build(tiny['depth'], precision=precision)
     with_output(adapter, monkeypatch, float('inf'))
     message = f'depth: expected finite numbers of tiny-depth-anything.*{precision}. {remedy}'
-    with pytest.raises(ModelError, match=message):
-        adapter.estimate(UploadedImage(picture()))
+    with raises(ModelError, 'not_finite', message):
+        adapter.estimate(UploadedImage(sample_image()))
 
 
-def test_memory_that_runs_out_is_an_error(tiny, monkeypatch):
+def test_out_of_memory_is_an_error(tiny, monkeypatch):
     adapter = build(tiny['depth'])
 
     def fail(_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(type(adapter._network.module), 'forward', fail)
-    with pytest.raises(ModelError, match=r'ran out of memory on cpu. Lower depth.input_size'):
-        adapter.estimate(UploadedImage(picture()))
+    monkeypatch.setattr(type(adapter.network.module), 'forward', fail)
+    with raises(ModelError, 'out_of_memory', r'ran out of memory on cpu. Lower depth.input_size'):
+        adapter.estimate(UploadedImage(sample_image()))
 
 
 @pytest.mark.parametrize(
@@ -99,17 +100,17 @@ def test_memory_that_runs_out_is_an_error(tiny, monkeypatch):
 )
 def test_input_size(tiny, input_size, expected):
     adapter = build(tiny['depth'], input_size=input_size)
-    assert adapter._preprocess(UploadedImage(picture(480, 640))).shape[-2:] == expected
+    assert adapter.preprocess(UploadedImage(sample_image(480, 640))).shape[-2:] == expected
 
 
-def test_a_negative_input_size_is_refused(tiny):
-    with pytest.raises(ConfigError, match=r'depth.input_size: expected .* got -1'):
+def test_a_negative_input_size_is_rejected(tiny):
+    with raises(ConfigError, 'out_of_range'):
         build(tiny['depth'], input_size=-1)
 
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
-def test_lower_precision_is_near(tiny, precision):
-    frame = UploadedImage(picture(96, 130))
+def test_lower_precision_is_close(tiny, precision):
+    frame = UploadedImage(sample_image(96, 130))
     full, low = (
         build(tiny['depth'], precision=value, input_size=140).estimate(frame).meters
         for value in ('fp32', precision)

@@ -1,10 +1,11 @@
-"""The networks that come with the package."""
+"""The networks that are shipped with the package."""
 
 import shutil
 import stat
 
-from checkpoints import picture
+from checkpoints import sample_image
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import WeightsInvalidError, WeightsMissingError
 from robot_perception.models import (
@@ -26,7 +27,7 @@ BUILDERS = {
 }
 
 
-def test_they_are_small_readable_by_all_and_say_what_they_are():
+def test_they_are_small_world_readable_and_documented():
     folders = [find_checkpoint('demo', task).folder for task in EMBEDDED]
     files = [file for folder in folders for file in folder.iterdir()]
     assert sum(file.stat().st_size for file in files) <= 25_000_000
@@ -44,19 +45,19 @@ def test_they_are_small_readable_by_all_and_say_what_they_are():
         assert stat.S_IMODE(file.stat().st_mode) == 0o644, file
 
 
-def test_the_detector_knows_the_demo_world():
+def test_the_detector_has_the_classes_of_the_demo_world():
     assert tuple(build_detector('demo').class_names) == CLASS_NAMES
 
 
-def test_results_are_labelled_with_the_name_of_the_network():
-    features = build_feature_extractor('demo').extract(UploadedImage(picture(96, 128)))
+def test_results_are_labeled_with_the_name_of_the_network():
+    features = build_feature_extractor('demo').extract(UploadedImage(sample_image(96, 128)))
     assert features.model == 'demo/dinov2'
 
 
 @pytest.mark.parametrize('task', sorted(EMBEDDED))
-def test_a_spoilt_one_is_refused_with_what_to_do(task, tmp_path, monkeypatch):
+def test_a_damaged_installation_is_an_error_with_a_remedy(task, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, '_EMBEDDED', tmp_path)
-    with pytest.raises(WeightsMissingError, match='part of the package: install that again'):
+    with raises(WeightsMissingError, 'missing_file', 'part of the package: reinstall it'):
         BUILDERS[task]('demo')
     monkeypatch.undo()
     folder = tmp_path / EMBEDDED[task]
@@ -64,5 +65,5 @@ def test_a_spoilt_one_is_refused_with_what_to_do(task, tmp_path, monkeypatch):
     weights = folder / 'model.safetensors'
     weights.write_bytes(weights.read_bytes()[:-1000])
     monkeypatch.setattr(checkpoint, '_EMBEDDED', tmp_path)
-    with pytest.raises(WeightsInvalidError, match='model.safetensors'):
+    with raises(WeightsInvalidError, 'damaged'):
         BUILDERS[task]('demo')

@@ -1,10 +1,11 @@
-"""What runs without torch, and what is said of an installation that does not work."""
+"""Imports without torch, and the errors of broken installations."""
 
 import os
 import subprocess
 import sys
 
 import pytest
+from reasons import raises
 
 TORCH_FREE = """
 import sys
@@ -51,7 +52,7 @@ def run(code, *paths):
     return done.stdout.strip()
 
 
-def test_the_door_and_the_stubs_need_no_torch():
+def test_the_package_and_the_stubs_need_no_torch():
     assert run(TORCH_FREE) == 'done'
 
 
@@ -75,17 +76,17 @@ def fake_package(folder, name, code):
         ),
     ],
 )
-def test_a_broken_torchvision_is_said_in_plain_words(tiny, tmp_path, code, reason):
+def test_the_error_of_a_broken_torchvision_names_it(tiny, tmp_path, code, reason):
     broken = fake_package(tmp_path, 'torchvision', code)
-    said = run(BUILD % str(tiny['features']), broken)
-    assert said.startswith(
+    printed = run(BUILD % str(tiny['features']), broken)
+    assert printed.startswith(
         'ModelError torchvision: expected a build that fits the installed torch, or none; got one '
         f'that cannot be imported ({reason})'
     )
-    assert 'pip uninstall torchvision' in said
+    assert 'pip uninstall torchvision' in printed
 
 
-def test_a_library_that_is_missing_is_named(monkeypatch):
+def test_the_error_of_a_missing_library_names_it(monkeypatch):
     import importlib.util
 
     from robot_perception.core.errors import ModelError
@@ -99,20 +100,22 @@ def test_a_library_that_is_missing_is_named(monkeypatch):
         'safetensors: expected to be installed, and is not. Networks need torch, transformers, '
         'safetensors, huggingface_hub: pip install safetensors; or use model "stub"'
     )
-    with pytest.raises(ModelError, match=message):
+    with raises(ModelError, 'missing_library', message):
         build_detector('anything')
 
 
-def test_the_network_is_not_reached_for_what_is_missing(tmp_path):
-    """No name is looked up and no connection made: sockets are forbidden."""
+def test_a_missing_checkpoint_is_not_downloaded(tmp_path):
+    """Sockets are blocked."""
     code = (
         'import socket\n'
-        'def refuse(*args, **named): raise AssertionError("the network was asked")\n'
+        'def refuse(*args, **named): raise AssertionError("network access")\n'
         'socket.socket.connect = socket.getaddrinfo = refuse\n' + BUILD % 'facebook/dinov2-small'
     )
-    said = run(
+    printed = run(
         f'import os; os.environ["HF_HOME"] = {str(tmp_path)!r}; '
         f'os.environ.pop("HF_HUB_OFFLINE", None)\n{code}'
     )
-    assert said.startswith('WeightsMissingError features.model: facebook/dinov2-small is not on')
-    assert 'robot-perception models pull facebook/dinov2-small' in said
+    assert printed.startswith(
+        'WeightsMissingError features.model: facebook/dinov2-small is not on'
+    )
+    assert 'robot-perception models pull facebook/dinov2-small' in printed

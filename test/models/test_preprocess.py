@@ -1,11 +1,12 @@
-"""Against the processors of transformers that run without torchvision."""
+"""Comparison with the processors of transformers that run without torchvision."""
 
 from dataclasses import replace
 from pathlib import Path
 
-from checkpoints import IMAGENET, picture
+from checkpoints import IMAGENET, sample_image
 import numpy as np
 import pytest
+from reasons import raises
 import torch
 import transformers
 
@@ -17,7 +18,7 @@ from robot_perception.models.resize import Exactly, ShortSide, WholePatches
 from robot_perception.models.uploaded_image import UploadedImage
 
 CPU = torch.device('cpu')
-# One step of 8 bits after the narrowest of ImageNet's spreads.
+# One 8-bit step, normalized by the smallest standard deviation of ImageNet.
 STEP = 1 / 255 / 0.224
 FLOAT = 2e-6
 
@@ -27,7 +28,7 @@ def checkpoint(preprocessor, task='detector'):
 
 
 def scene():
-    return picture(480, 640)
+    return sample_image(480, 640)
 
 
 def noise():
@@ -39,7 +40,7 @@ def processed(preprocessor, image):
 
 
 CASES = [
-    # rule, resample, normalised, processor, its size, largest difference
+    # rule, resample, normalized, processor, its size, largest difference
     (
         ShortSide(800, 1333),
         BILINEAR,
@@ -102,9 +103,9 @@ CASES = [
 @pytest.mark.parametrize('image', [scene, noise])
 @pytest.mark.parametrize('case', CASES, ids=lambda case: f'{case[3]}-{case[0]}')
 def test_equals_the_processor_of_transformers(case, image):
-    rule, resample, normalise, processor, size, tolerance = case
-    ours = read_preprocessor(checkpoint({}), rule, resample=resample, normalise=normalise)
-    options = dict(IMAGENET, do_normalize=normalise, size=size, resample=resample)
+    rule, resample, normalize, processor, size, tolerance = case
+    ours = read_preprocessor(checkpoint({}), rule, resample=resample, normalize=normalize)
+    options = dict(IMAGENET, do_normalize=normalize, size=size, resample=resample)
     if processor == 'DPTImageProcessorPil':
         options |= {'keep_aspect_ratio': True, 'ensure_multiple_of': 14}
     if processor == 'BitImageProcessorPil':
@@ -117,10 +118,10 @@ def test_equals_the_processor_of_transformers(case, image):
 
 
 @pytest.mark.parametrize('resample', [BILINEAR, BICUBIC])
-def test_the_path_of_other_devices_agrees(resample):
+def test_resizing_on_other_devices_agrees(resample):
     """Off the CPU torch resizes floats only; bicubic overshoots before it is clipped."""
     ours = read_preprocessor(
-        checkpoint({}), ShortSide(240, 999), resample=resample, normalise=False
+        checkpoint({}), ShortSide(240, 999), resample=resample, normalize=False
     )
     on_cpu = processed(ours, scene())
 
@@ -135,53 +136,53 @@ def test_the_path_of_other_devices_agrees(resample):
     assert np.abs(elsewhere - on_cpu).mean() * 255 < 0.5
 
 
-def test_an_image_of_the_right_size_is_only_normalised():
-    ours = read_preprocessor(checkpoint({}), Exactly(4, 6), resample=2, normalise=True)
-    image = picture(4, 6)
+def test_an_image_of_the_input_size_is_only_normalized():
+    ours = read_preprocessor(checkpoint({}), Exactly(4, 6), resample=2, normalize=True)
+    image = sample_image(4, 6)
     mean, std = (np.array(IMAGENET[key], np.float32) for key in ('image_mean', 'image_std'))
     expected = ((image.rgb / np.float32(255) - mean) / std).transpose(2, 0, 1)[None]
     np.testing.assert_allclose(processed(ours, image), expected, atol=FLOAT)
 
 
-def test_the_checkpoint_s_own_constants_are_used():
-    said = {
+def test_constants_of_the_checkpoint_are_used():
+    config = {
         'do_normalize': True,
         'image_mean': [0.5, 0.5, 0.5],
         'image_std': [0.25, 0.25, 0.25],
         'resample': 3,
         'rescale_factor': 0.01,
     }
-    ours = read_preprocessor(checkpoint(said), Exactly(4, 6), resample=2, normalise=False)
+    ours = read_preprocessor(checkpoint(config), Exactly(4, 6), resample=2, normalize=False)
     assert ours.mode == 'bicubic'
-    image = picture(4, 6)
+    image = sample_image(4, 6)
     expected = ((image.rgb * 0.01 - 0.5) / 0.25).transpose(2, 0, 1)[None]
     np.testing.assert_allclose(processed(ours, image), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ('said', 'attribute', 'expected'),
+    ('config', 'attribute', 'expected'),
     [
         ({'do_normalize': False}, 'mean', None),
         ({'do_rescale': False}, 'factor', 1.0),
         ({}, 'mode', 'bilinear'),
     ],
 )
-def test_switches_of_the_file(said, attribute, expected):
-    ours = read_preprocessor(checkpoint(said), Exactly(4, 6), resample=2, normalise=True)
+def test_flags_in_the_file(config, attribute, expected):
+    ours = read_preprocessor(checkpoint(config), Exactly(4, 6), resample=2, normalize=True)
     assert getattr(ours, attribute) == expected
 
 
-def test_the_frame_is_not_written_to():
-    frame = UploadedImage(picture(4, 6))
+def test_the_image_is_not_modified():
+    frame = UploadedImage(sample_image(4, 6))
     before = frame.on(CPU).clone()
-    ours = read_preprocessor(checkpoint({}), Exactly(4, 6), resample=2, normalise=True)
+    ours = read_preprocessor(checkpoint({}), Exactly(4, 6), resample=2, normalize=True)
     ours(frame.on(CPU))
     replace(ours, factor=1.0)(frame.on(CPU))
     assert torch.equal(frame.on(CPU), before)
 
 
 @pytest.mark.parametrize(
-    ('said', 'expected'),
+    ('config', 'expected'),
     [
         ({}, {}),
         ({'size': 800, 'max_size': 1333}, {'shortest_edge': 800, 'longest_edge': 1333}),
@@ -189,31 +190,31 @@ def test_the_frame_is_not_written_to():
         ({'size': {'height': 640, 'width': None}}, {'height': 640}),
     ],
 )
-def test_sizes_in_every_spelling(said, expected):
-    assert read_size(checkpoint(said)) == expected
+def test_sizes_in_every_form(config, expected):
+    assert read_size(checkpoint(config)) == expected
 
 
 @pytest.mark.parametrize(
-    ('said', 'message'),
+    ('config', 'message'),
     [
         ({'resample': 1}, r'expected resample to be 2 \(bilinear\) or 3 \(bicubic\), got 1'),
         ({'image_mean': [0.5, 0.5]}, r'expected image_mean to be three numbers, got \[0.5, 0.5\]'),
         ({'image_std': None}, 'expected image_std to be three numbers, got None'),
     ],
 )
-def test_constants_that_cannot_be_are_refused(said, message):
-    with pytest.raises(WeightsInvalidError, match=f'detector.model: .*{message}'):
-        read_preprocessor(checkpoint(said), Exactly(4, 6), resample=2, normalise=True)
+def test_invalid_constants_are_rejected(config, message):
+    with raises(WeightsInvalidError, 'invalid_preprocessor', f'detector.model: .*{message}'):
+        read_preprocessor(checkpoint(config), Exactly(4, 6), resample=2, normalize=True)
 
 
 @pytest.mark.parametrize(
-    ('said', 'message'),
+    ('config', 'message'),
     [
         ('big', "expected size to be a number or the pixels of each side, got 'big'"),
         ({'height': 0, 'width': 4}, 'expected size to be positive pixels, got'),
         ({'height': '4'}, 'expected size to be positive pixels, got'),
     ],
 )
-def test_sizes_that_cannot_be_are_refused(said, message):
-    with pytest.raises(WeightsInvalidError, match=message):
-        read_size(checkpoint({'size': said}))
+def test_invalid_sizes_are_rejected(config, message):
+    with raises(WeightsInvalidError, 'invalid_preprocessor', message):
+        read_size(checkpoint({'size': config}))

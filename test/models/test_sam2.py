@@ -1,9 +1,10 @@
 import gc
 import weakref
 
-from checkpoints import picture, raw_network, rewrite_config, rewrite_weights
+from checkpoints import raw_network, rewrite_config, rewrite_weights, sample_image
 import numpy as np
 import pytest
+from reasons import raises
 import torch
 from torch.nn import functional
 
@@ -11,7 +12,7 @@ from robot_perception.core.errors import ConfigError, ModelError, ShapeError
 from robot_perception.models import build_segmenter, UploadedImage
 
 BOXES = np.array([[5, 4, 60, 40], [20.5, 10, 90, 70], [0, 0, 100, 80]], np.float32)
-IMAGE = picture(80, 100)
+IMAGE = sample_image(80, 100)
 
 
 def build(folder, **options):
@@ -23,9 +24,9 @@ def segment(adapter, boxes=BOXES):
 
 
 def direct_call(folder, adapter, boxes):
-    """Ask the raw network once, pixels and boxes together."""
+    """Run the raw network once on pixels and boxes together."""
     network, frame = raw_network(folder, 'Sam2Model'), UploadedImage(IMAGE)
-    pixels = adapter._preprocess(frame)
+    pixels = adapter.preprocess(frame)
     side, (height, width) = pixels.shape[-1], IMAGE.size_hw
     scale = torch.tensor([side / width, side / height] * 2)
     with torch.inference_mode():
@@ -53,24 +54,24 @@ def test_an_embedding_serves_several_calls(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     expected = segment(adapter)
     embedding = adapter.encode(UploadedImage(IMAGE))
-    monkeypatch.setattr(type(adapter._network.module), 'get_image_embeddings', None)
+    monkeypatch.setattr(type(adapter.network.module), 'get_image_embeddings', None)
     for boxes, pixels in ((BOXES, expected.pixels), (BOXES[:1], expected.pixels[:1])):
         np.testing.assert_array_equal(adapter.segment(embedding, boxes).pixels, pixels)
 
 
-def test_encodings_of_place_are_reckoned_once(tiny, monkeypatch):
+def test_position_encodings_are_computed_once(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     segment(adapter)
-    encoder = adapter._network.module.vision_encoder
+    encoder = adapter.network.module.vision_encoder
     monkeypatch.setattr(type(encoder.backbone), '_get_pos_embed', None)
     monkeypatch.setattr(type(encoder.neck.position_encoding), 'forward', None)
     assert len(segment(adapter)) == 3
 
 
-def test_what_is_remembered_does_not_keep_the_network(tiny):
+def test_the_cache_does_not_keep_the_network_alive(tiny):
     adapter = build(tiny['segmenter'])
     segment(adapter)
-    backbone = weakref.ref(adapter._network.module.vision_encoder.backbone)
+    backbone = weakref.ref(adapter.network.module.vision_encoder.backbone)
     gc.collect()
     gc.disable()
     try:
@@ -82,13 +83,13 @@ def test_what_is_remembered_does_not_keep_the_network(tiny):
 
 def test_the_decoder_does_not_run_without_boxes(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
-    monkeypatch.setattr(type(adapter._network.module), 'forward', None)
+    monkeypatch.setattr(type(adapter.network.module), 'forward', None)
     found = segment(adapter, np.zeros((0, 4), np.float32))
     assert (len(found), found.size_hw) == (0, (80, 100))
 
 
-def test_many_boxes_are_asked_in_portions_of_one_encoding(tiny, monkeypatch):
-    adapter, network = build(tiny['segmenter']), type(build(tiny['segmenter'])._network.module)
+def test_many_boxes_are_decoded_in_batches_from_one_embedding(tiny, monkeypatch):
+    adapter, network = build(tiny['segmenter']), type(build(tiny['segmenter']).network.module)
     boxes = np.concatenate([BOXES + np.float32(index) / 4 for index in range(6)])
     calls = []
     encode, ask = network.get_image_embeddings, network.forward
@@ -109,18 +110,18 @@ def test_many_boxes_are_asked_in_portions_of_one_encoding(tiny, monkeypatch):
 
 
 @pytest.mark.parametrize('side', [64, 160])
-def test_another_input_size_runs_the_same_weights(tiny, side):
+def test_another_input_size_uses_the_same_weights(tiny, side):
     adapter = build(tiny['segmenter'], input_size=side)
-    assert adapter._preprocess(UploadedImage(IMAGE)).shape == (1, 3, side, side)
+    assert adapter.preprocess(UploadedImage(IMAGE)).shape == (1, 3, side, side)
     found = segment(adapter)
     assert found.pixels.shape == (3, 80, 100)
     native = build(tiny['segmenter'])
-    for key, value in adapter._network.module.state_dict().items():
-        assert torch.equal(value, native._network.module.state_dict()[key])
+    for key, value in adapter.network.module.state_dict().items():
+        assert torch.equal(value, native.network.module.state_dict()[key])
 
 
-def test_the_image_part_of_a_video_checkpoint_is_used(tiny, spoilt):
-    folder = spoilt('segmenter')
+def test_the_image_part_of_a_video_checkpoint_is_used(tiny, checkpoint_copy):
+    folder = checkpoint_copy('segmenter')
     rewrite_config(folder, model_type='sam2_video', num_maskmem=7)
     video_only = {'memory_attention.layers.0.linear1.weight': torch.zeros(2, 2)}
     rewrite_weights(folder, lambda weights: weights | video_only)
@@ -130,14 +131,13 @@ def test_the_image_part_of_a_video_checkpoint_is_used(tiny, spoilt):
 
 
 @pytest.mark.parametrize('side', [100, -32])
-def test_an_input_size_that_cannot_be_taken_is_refused(tiny, side):
-    message = f'segmenter.input_size: expected a multiple of 32 pixels, .* got {side}'
-    with pytest.raises(ConfigError, match=message):
+def test_an_input_size_that_is_not_a_multiple_is_rejected(tiny, side):
+    with raises(ConfigError, 'out_of_range'):
         build(tiny['segmenter'], input_size=side)
 
 
-def test_boxes_of_another_shape_are_refused(tiny):
-    with pytest.raises(ShapeError, match=r'boxes_xyxy: expected \(any, 4\) float32'):
+def test_boxes_of_another_shape_are_rejected(tiny):
+    with raises(ShapeError, 'wrong_shape'):
         segment(build(tiny['segmenter']), BOXES[0])
 
 
@@ -148,13 +148,13 @@ def test_an_overflow_is_an_error(tiny, monkeypatch):
         pred_masks = torch.full((1, 3, 1, 32, 32), float('nan'))
         iou_scores = torch.zeros(1, 3, 1)
 
-    monkeypatch.setattr(type(adapter._network.module), 'forward', lambda _, **__: Output())
-    with pytest.raises(ModelError, match='segmenter: expected finite numbers of tiny-sam2'):
+    monkeypatch.setattr(type(adapter.network.module), 'forward', lambda _, **__: Output())
+    with raises(ModelError, 'not_finite'):
         segment(adapter)
 
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
-def test_lower_precision_is_near(tiny, precision):
+def test_lower_precision_is_close(tiny, precision):
     full, low = (
         segment(build(tiny['segmenter'], precision=value)) for value in ('fp32', precision)
     )

@@ -11,11 +11,11 @@ from robot_perception.models import (
 )
 
 
-def plain(colour, height=48, width=64):
-    return UploadedImage(Image(np.full((height, width, 3), colour, np.uint8)))
+def plain(color, height=48, width=64):
+    return UploadedImage(Image(np.full((height, width, 3), color, np.uint8)))
 
 
-def test_features_are_means_and_spreads_of_the_colours():
+def test_features_are_means_and_standard_deviations_of_the_colors():
     features = build_feature_extractor('stub').extract(plain((0, 51, 255)))
     assert (features.model, features.grid_hw) == ('stub', (12, 16))
     np.testing.assert_allclose(features.vector, [0, 0.2, 1, 0, 0, 0], atol=1e-6)
@@ -29,7 +29,7 @@ def test_depth_falls_from_5_m_at_the_top_to_1_m_at_the_bottom_and_grows_with_bri
     np.testing.assert_allclose(bright - dark, 0.5, atol=1e-6)
 
 
-def test_boxes_pass_the_threshold_best_first():
+def test_boxes_above_the_threshold_are_returned_best_first():
     detector = build_detector('stub')
     found = detector.detect(plain((9, 200, 9)), threshold=0.7, max_objects=9)
     assert found.scores.tolist() == pytest.approx([0.9, 0.8])
@@ -39,7 +39,7 @@ def test_boxes_pass_the_threshold_best_first():
     assert len(detector.detect(plain(0), threshold=0.9, max_objects=9)) == 0
 
 
-def test_boxes_move_with_the_colours():
+def test_boxes_move_with_the_color():
     dark, bright = (
         build_detector('stub').detect(plain(value), threshold=0.0, max_objects=9).boxes_xyxy
         for value in (0, 255)

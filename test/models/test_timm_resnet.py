@@ -1,14 +1,15 @@
-from checkpoints import picture, rewrite_config, to_timm, write_timm_detr
+from checkpoints import rewrite_config, sample_image, to_timm, write_timm_detr
 import numpy as np
 import pytest
+from reasons import raises
 import torch
 import transformers
 
 from robot_perception.core.errors import WeightsInvalidError
 from robot_perception.models import build_detector, UploadedImage
-from robot_perception.models.timm_resnet import rename_timm_key, uses_timm, without_timm
+from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_backbone, uses_timm
 
-# What config.json of facebook/detr-resnet-50 says on its backbone.
+# The backbone in config.json of facebook/detr-resnet-50.
 PUBLISHED = {
     'model_type': 'detr',
     'backbone': 'resnet50',
@@ -22,15 +23,15 @@ PUBLISHED = {
 
 @pytest.fixture(scope='module', params=['resnet18', 'resnet50'])
 def pair(request, tmp_path_factory):
-    """One network, as transformers saves it and as it was saved with timm's backbone."""
+    """One network, saved with the backbone of transformers and with that of timm."""
     return write_timm_detr(tmp_path_factory.mktemp(request.param), request.param)
 
 
 def test_the_network_is_the_same_without_timm(pair):
     plain, timm = (build_detector(str(folder), device='cpu') for folder in pair)
-    pixels = plain._preprocess(UploadedImage(picture()))
+    pixels = plain.preprocess(UploadedImage(sample_image()))
     with torch.inference_mode():
-        expected, found = (model._network.module(pixel_values=pixels) for model in (plain, timm))
+        expected, found = (model.network.module(pixel_values=pixels) for model in (plain, timm))
     assert torch.equal(found.logits, expected.logits)
     assert torch.equal(found.pred_boxes, expected.pred_boxes)
     assert expected.logits.std() > 1e-3
@@ -47,7 +48,7 @@ def test_timm_s_names_are_as_published(pair):
     assert f'{prefix}layer2.0.downsample.0.weight' in keys
 
 
-def test_the_newer_spelling_is_read_too(pair, tmp_path):
+def test_the_newer_form_is_read(pair, tmp_path):
     import shutil
 
     folder = shutil.copytree(pair[1], tmp_path / 'newer')
@@ -60,7 +61,7 @@ def test_the_newer_spelling_is_read_too(pair, tmp_path):
     )
     found = [
         build_detector(str(path), device='cpu').detect(
-            UploadedImage(picture()), threshold=0.0, max_objects=9
+            UploadedImage(sample_image()), threshold=0.0, max_objects=9
         )
         for path in (pair[0], folder)
     ]
@@ -69,7 +70,7 @@ def test_the_newer_spelling_is_read_too(pair, tmp_path):
 
 @pytest.mark.parametrize('name', ['resnet18', 'resnet34', 'resnet50', 'resnet101', 'resnet152'])
 def test_every_key_is_renamed_back(name):
-    config = without_timm(PUBLISHED | {'backbone': name}, 'here')
+    config = replace_timm_backbone(PUBLISHED | {'backbone': name}, 'here')
     with torch.device('meta'):
         network = transformers.ResNetBackbone(
             transformers.ResNetConfig.from_dict(config['backbone_config'])
@@ -96,7 +97,7 @@ def test_other_keys_keep_their_names():
         ({'model_type': 'rt_detr'}, False),
     ],
 )
-def test_which_configs_ask_for_timm(config, expected):
+def test_which_configs_use_timm(config, expected):
     assert uses_timm(config) is expected
 
 
@@ -106,9 +107,9 @@ def test_stages_of_each_family():
         ('conditional_detr', ['stage4']),
         ('deformable_detr', ['stage2', 'stage3', 'stage4']),
     ):
-        config = without_timm(PUBLISHED | {'model_type': family}, 'here')
+        config = replace_timm_backbone(PUBLISHED | {'model_type': family}, 'here')
         assert config['backbone_config']['out_features'] == stages
-    single = without_timm(
+    single = replace_timm_backbone(
         PUBLISHED | {'model_type': 'deformable_detr', 'num_feature_levels': 1}, 'here'
     )
     assert single['backbone_config']['out_features'] == ['stage4']
@@ -118,7 +119,7 @@ def test_stages_of_each_family():
     ('change', 'got'),
     [({'backbone': 'convnext_tiny'}, 'convnext_tiny'), ({'dilation': True}, 'resnet50, dilated')],
 )
-def test_other_backbones_are_refused(change, got):
+def test_other_backbones_are_rejected(change, got):
     message = f'here: expected a timm backbone out of resnet18, .*, not dilated; got {got}. Use'
-    with pytest.raises(WeightsInvalidError, match=message):
-        without_timm(PUBLISHED | change, 'here')
+    with raises(WeightsInvalidError, 'unsupported_backbone', message):
+        replace_timm_backbone(PUBLISHED | change, 'here')

@@ -3,7 +3,7 @@ import stat
 import subprocess
 import sys
 
-from checkpoints import picture
+from checkpoints import sample_image
 import numpy as np
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
@@ -48,7 +48,7 @@ def test_another_seed_writes_other_weights(tiny, tmp_path):
         assert (other[task] / name).read_bytes() != (folder / name).read_bytes()
 
 
-def test_the_caller_s_random_numbers_are_left_alone(tmp_path):
+def test_the_global_random_state_is_unchanged(tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -56,7 +56,7 @@ def test_the_caller_s_random_numbers_are_left_alone(tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_they_are_small_readable_by_all_and_say_what_they_are(tiny):
+def test_they_are_small_world_readable_and_documented(tiny):
     for folder in tiny.values():
         assert {file.name for file in folder.iterdir()} == {
             'README.md',
@@ -72,13 +72,13 @@ def test_they_are_small_readable_by_all_and_say_what_they_are(tiny):
         assert 'means\nnothing' in card
 
 
-def test_what_comes_out_is_varied(tiny):
-    frame = UploadedImage(picture(96, 128))
+def test_their_outputs_vary(tiny):
+    frame = UploadedImage(sample_image(96, 128))
     found = build_detector(str(tiny['detector'])).detect(frame, threshold=0.5, max_objects=20)
     assert len(found) >= 3
     assert len(np.unique(found.boxes_xyxy.round(), axis=0)) >= 3
-    metres = build_depth_estimator(str(tiny['depth'])).estimate(frame).meters
-    assert np.ptp(metres) > 1
+    meters = build_depth_estimator(str(tiny['depth'])).estimate(frame).meters
+    assert np.ptp(meters) > 1
     assert build_feature_extractor(str(tiny['features'])).extract(frame).patches.std() > 0.1
     segmenter = build_segmenter(str(tiny['segmenter']))
     masks = segmenter.segment(segmenter.encode(frame), found.boxes_xyxy)

@@ -1,4 +1,4 @@
-"""Networks before and after their normalisation is folded into their convolutions."""
+"""Networks before and after folding of batch normalization into convolutions."""
 
 import copy
 
@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from robot_perception.models.batch_norm_folding import fold_batch_norm
 from robot_perception.models.checkpoint import NETWORKS
-from robot_perception.models.folding import fold_normalisation
 
-# Normalisation that is no identity, as that of fresh networks is.
+# Statistics of a new network would make normalization the identity.
 SPREAD = (0.5, 2.0)
 
 
@@ -30,10 +30,10 @@ def kinds(network):
 
 
 @pytest.mark.parametrize('family', [family for family in DETECTORS if family != 'yolos'])
-def test_answers_stay(family, detector_folder):
+def test_outputs_stay(family, detector_folder):
     network = with_statistics(raw_network(detector_folder(family), NETWORKS['detector'][family]))
     folded = copy.deepcopy(network)
-    fold_normalisation(folded)
+    fold_batch_norm(folded)
     assert any(kind.endswith('BatchNorm2d') for kind in kinds(network))
     assert not any(kind.endswith('BatchNorm2d') for kind in kinds(folded))
     pixels = torch.rand((1, 3, 96, 128), generator=torch.Generator().manual_seed(1))
@@ -51,16 +51,16 @@ def test_answers_stay(family, detector_folder):
 
 
 @pytest.mark.parametrize('family', ['rt_detr', 'rt_detr_v2', 'd_fine'])
-def test_two_convolutions_side_by_side_become_one(family, detector_folder):
+def test_parallel_convolutions_are_merged(family, detector_folder):
     network = raw_network(detector_folder(family), NETWORKS['detector'][family])
     assert any(kind.endswith('RepVggBlock') for kind in kinds(network))
-    fold_normalisation(network)
+    fold_batch_norm(network)
     assert not any(kind.endswith('RepVggBlock') for kind in kinds(network))
 
 
-def test_other_normalisation_stays():
+def test_other_normalization_stays():
     network = nn.Module()
     network.conv, network.norm = nn.Conv2d(3, 4, 3), nn.GroupNorm(2, 4)
-    fold_normalisation(network)
+    fold_batch_norm(network)
     assert isinstance(network.norm, nn.GroupNorm)
     assert network.conv.bias is not None

@@ -1,4 +1,4 @@
-"""Convolutions that bring their normalisation with them, as networks are deployed."""
+"""Folding of batch normalization into convolutions, as for deployment."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-# What transformers calls a convolution and the normalisation of what comes out of it.
+# Names in transformers of a convolution and the normalization of its output.
 _PAIRS = (('conv', 'norm'), ('convolution', 'normalization'))
-# Of transformers' FrozenBatchNorm2d, which does not tell it.
+# Constant inside transformers' FrozenBatchNorm2d, which has no attribute for it.
 _FROZEN_EPS = 1e-5
 
 
-def fold_normalisation(network: nn.Module) -> None:
-    """Fold batch normalisation into the convolutions before it, in place; for inference alone.
+def fold_batch_norm(network: nn.Module) -> None:
+    """Fold batch normalization into the preceding convolutions, in place, for inference.
 
-    Normalisation by fixed statistics is a scale and a shift of each channel (Jacob et al. 2018,
-    section 3.2). The two convolutions side by side of a RepVGG block become one (Ding et al.
-    2021, section 3.3). What comes out differs by rounding.
+    Normalization with fixed statistics scales and shifts each channel (Jacob et al. 2018,
+    section 3.2). The two parallel convolutions of a RepVGG block are merged into one (Ding et
+    al. 2021, section 3.3). Outputs differ by rounding.
     """
     for module in list(network.modules()):
-        behind = (
+        consecutive = (
             pairwise(dict(module.named_children())) if isinstance(module, nn.Sequential) else ()
         )
-        for conv, norm in (*_PAIRS, *behind):
+        for conv, norm in (*_PAIRS, *consecutive):
             _fold(module, conv, norm)
     for module in list(network.modules()):
         for name, child in list(module.named_children()):
             if type(child).__name__.endswith('RepVggBlock'):
-                setattr(module, name, _one_convolution(child))
+                setattr(module, name, _merge_convolutions(child))
 
 
 def _fold(module: nn.Module, conv_name: str, norm_name: str) -> None:
@@ -52,11 +52,11 @@ def _fold(module: nn.Module, conv_name: str, norm_name: str) -> None:
     setattr(module, norm_name, nn.Identity())
 
 
-def _one_convolution(block: Any) -> nn.Module:  # noqa: ANN401 - transformers publishes no types
-    """Add the 1 x 1 convolution of a RepVGG block to the middle of its 3 x 3 one."""
+def _merge_convolutions(block: Any) -> nn.Module:  # noqa: ANN401 - transformers publishes no types
+    """Add the 1 x 1 convolution of a RepVGG block to the center of its 3 x 3 convolution."""
     layers = [getattr(block, name, None) for name in ('conv1', 'conv2')]
     if not all(isinstance(getattr(layer, 'norm', None), nn.Identity) for layer in layers):
-        # Of a version of transformers that calls them otherwise.
+        # Another version of transformers may use other names.
         return cast('nn.Module', block)
     wide, narrow = (layer.conv for layer in layers if layer is not None)
     with torch.no_grad():
