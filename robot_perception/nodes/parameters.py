@@ -1,4 +1,4 @@
-"""Declares the configuration as ROS parameters, and takes it back."""
+"""Declaration of configurations as ROS parameters, and changes of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
@@ -18,36 +19,39 @@ from robot_perception.pipeline import Parameter, PerceptionConfig
 
 
 def declare_config(node: Node) -> PerceptionConfig:
-    """Declare every parameter on ``node`` and read what the user gave.
+    """Declare every parameter of the perception node and return the values that are set.
 
     The preset is declared first; its values are the defaults of the others.
 
     Raises:
-        ConfigError: a value that its parameter refuses.
+        ConfigError: an invalid value.
 
     """
     preset, *_ = PerceptionConfig().parameters()
-    config = PerceptionConfig.from_preset(str(_declare(node, preset)))
+    config = PerceptionConfig.from_preset(str(declare(node, preset)))
     _, *others = config.parameters()
-    return config.with_values({item.name: _declare(node, item) for item in others})
+    return config.with_values({item.name: declare(node, item) for item in others})
 
 
-def _declare(node: Node, item: Parameter) -> object:
-    try:
-        return node.declare_parameter(item.name, item.default, _descriptor(item)).value
-    except Exception as error:
-        # rclpy raises several unrelated types here; each says what was wrong with the value.
-        raise ConfigError(f'{item.name}: {error}') from error
+def declare(node: Node, item: Parameter, *, read_only: bool = False) -> object:
+    """Declare a parameter on ``node`` and return its value.
 
+    Args:
+        node: the node.
+        item: name, type, default and constraint.
+        read_only: whether it is fixed from now on; a startup parameter always is.
 
-def _descriptor(item: Parameter) -> ParameterDescriptor:
+    Raises:
+        ConfigError: a value of another type or outside the range.
+
+    """
     constraint = item.constraint
     unit = f' [{constraint.unit}]' if constraint.unit else ''
     descriptor = ParameterDescriptor(
         name=item.name,
         description=f'{constraint.description}{unit}',
         additional_constraints=constraint.range_text(),
-        read_only=constraint.startup,
+        read_only=read_only or constraint.startup,
     )
     if constraint.low is not None and constraint.high is not None:
         if item.kind is int:
@@ -58,17 +62,25 @@ def _descriptor(item: Parameter) -> ParameterDescriptor:
             descriptor.floating_point_range = [
                 FloatingPointRange(from_value=constraint.low, to_value=constraint.high, step=0.0)
             ]
-    return descriptor
+    try:
+        return node.declare_parameter(item.name, item.default, descriptor).value
+    except InvalidParameterValueException as error:
+        raise ConfigError(
+            'out_of_range', f'{item.name}: expected {constraint.range_text()}. {error}'
+        ) from error
+    except Exception as error:
+        # rclpy raises several unrelated types for a wrong type; each message says what is wrong.
+        raise ConfigError('wrong_type', f'{item.name}: {error}') from error
 
 
 def changed_config(
     config: PerceptionConfig, parameters: list[RosParameter[Any]]
 ) -> tuple[SetParametersResult, PerceptionConfig]:
-    """Check a change before it is applied.
+    """Validate a change of parameters before it is applied.
 
     Returns:
-        The answer for the caller, with a filled reason on refusal, and the configuration that
-        is then in force.
+        The result, with a reason if the change is rejected, and the configuration that is in
+        force afterwards.
 
     """
     known = {item.name for item in config.parameters()}

@@ -8,7 +8,6 @@ import threading
 import time
 from typing import Any
 
-from rcl_interfaces.msg import ParameterDescriptor
 import rclpy
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -21,6 +20,7 @@ from rclpy.time import Time
 
 from robot_perception.core import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.parameters import declare
 from robot_perception.nodes.replay_config import ReplayConfig
 from robot_perception.nodes.transport import make_room_for_images
 from robot_perception.pipeline import Value
@@ -109,26 +109,14 @@ class ReplayNode(Node):
         self.source.close()
 
     def _declare_config(self) -> ReplayConfig:
-        values: dict[str, Any] = {}
-        for item in ReplayConfig().parameters():
-            constraint = item.constraint
-            descriptor = ParameterDescriptor(
-                description=constraint.description,
-                additional_constraints=constraint.range_text(),
-                read_only=True,
-            )
-            try:
-                values[item.name] = self.declare_parameter(
-                    item.name, item.default, descriptor
-                ).value
-            except Exception as error:
-                # rclpy raises several unrelated types here; each says what is wrong.
-                raise ConfigError(f'{item.name}: {error}') from error
-        config = ReplayConfig(**values)
+        items = ReplayConfig().parameters()
+        values = {item.name: declare(self, item, read_only=True) for item in items}
+        config = ReplayConfig().with_values(values)
         if not config.source:
             raise ConfigError(
+                'missing_source',
                 'source: expected a path or the index of a webcam, got nothing. '
-                'Pass --ros-args -p source:=PATH.'
+                'Pass --ros-args -p source:=PATH.',
             )
         return config
 

@@ -229,7 +229,7 @@ def test_as_many_listeners_as_asked_for_are_waited_for(context, tmp_path):
     ('parameters', 'kind', 'message'),
     [
         ({'source': ''}, ConfigError, 'source: expected a path or the index of a webcam'),
-        ({'rate': 0.0}, ConfigError, r'rate: expected 0\.001 to 1000, got 0\.0'),
+        ({'rate': 0.0}, ConfigError, r'rate: expected 0\.001 to 1000\. .* value: 0\.0'),
         ({'rate': 'fast'}, ConfigError, 'rate: .*type'),
         ({'source': '/gone'}, SourceError, '/gone: expected a bag, video, picture'),
     ],
