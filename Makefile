@@ -1,20 +1,23 @@
 # Each target is complete on a fresh machine: it creates .venv, builds the workspace and runs.
 PYTHON ?= python3
-# A recording, a video, a folder of pictures or a webcam index; empty for the demo world.
+# A recording, video, folder of images or webcam index; empty for the demo world.
 SOURCE ?=
 
-# Whatever else is installed or sourced must not leak in. ROS_DOMAIN_ID and the like stay.
+# Other ROS installations and environments must not leak in. ROS_DOMAIN_ID and the like are kept.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONHOME
 unexport PYTHONPATH RMW_IMPLEMENTATION ROS_DISTRO VIRTUAL_ENV _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: help workspace demo test check clean
+.PHONY: help workspace demo test unit check words docs clean
 
 help:
-	@echo 'make demo [SOURCE=PATH]  show the node a recording, or the demo world; into demo_output/'
-	@echo 'make test                run the tests'
-	@echo 'make check               run the linters, the type checker and the test of the architecture'
+	@echo 'make demo [SOURCE=PATH]  replay a recording, or the demo world, into the node; see demo_output/'
+	@echo 'make test                run all tests'
+	@echo 'make unit                run the fast tests that need no built messages'
+	@echo 'make check               run the linters, the type checker and the architecture test'
+	@echo 'make words               list words that the word list rejects'
+	@echo 'make docs                build the documentation site into build/docs/'
 	@echo 'make workspace           only create .venv and build into it'
-	@echo 'make clean               delete what was built; .venv goes too'
+	@echo 'make clean               delete .venv and everything built'
 
 workspace:
 	@$(PYTHON) workspace/create.py
@@ -25,11 +28,25 @@ demo: workspace
 test: workspace
 	.venv/bin/pytest $(PYTEST_ARGS)
 
+# From the source tree, because colcon may never have run.
+unit:
+	@$(PYTHON) workspace/create.py --no-build
+	PYTHONPATH='$(CURDIR)' .venv/bin/pytest -m 'not ros and not data and not slow' $(PYTEST_ARGS)
+
 check: workspace
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/pytest test/test_architecture.py
+
+words:
+	@$(PYTHON) workspace/words.py
+
+# In an environment of its own: the site needs nothing of the package but its source.
+docs:
+	@test -d build/docs_venv || $(PYTHON) -m venv build/docs_venv
+	@build/docs_venv/bin/pip install --quiet --requirement workspace/requirements/docs.txt
+	build/docs_venv/bin/mkdocs build --strict
 
 clean:
 	rm -rf .venv build install log dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""The workspace without a ROS install: what it pins, how its steps run and fail, what it builds."""
+"""The workspace without a ROS installation: pinned versions, steps and what they build."""
 
 import importlib.util
 import json
@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
 PINNED = re.compile(r"^[\w.-]+(\[\w+\])?==[\w.+]+( ; python_version (<|>=) '3\.\d+')?( +#.*)?$")
 
-# Type hashes of release 4.1.1 of vision_msgs, and of tf2_msgs in every ROS 2 that has hashes: the
-# contract on the wire.
+# Type hashes of release 4.1.1 of vision_msgs, and of tf2_msgs in every ROS 2 that has hashes: what
+# other programs expect on the wire.
 HASHES = {
     ('tf2_msgs', 'TFMessage'): 'e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087',
     (
@@ -82,7 +82,7 @@ HASHES = {
 
 @pytest.fixture
 def steps(monkeypatch, tmp_path):
-    """The module with its folders in a place of its own."""
+    """The module, with its folders in a temporary one."""
     monkeypatch.syspath_prepend(ROOT / 'workspace')
     module = importlib.import_module('steps')
     for name in ('VENV', 'STAMPS', 'LOGS'):
@@ -110,8 +110,8 @@ def create(steps, monkeypatch):
 @pytest.mark.parametrize('path', sorted(REQUIREMENTS.iterdir()), ids=lambda path: path.name)
 def test_every_requirement_is_pinned(path):
     lines = path.read_text(encoding='utf-8').splitlines()
-    loose = [one for one in lines if one and one[0] != '#' and not PINNED.match(one)]
-    assert not loose
+    unpinned = [line for line in lines if line and line[0] != '#' and not PINNED.match(line)]
+    assert not unpinned
 
 
 def test_setuptools_suits_colcon():
@@ -119,7 +119,7 @@ def test_setuptools_suits_colcon():
     assert int(re.search(r'^setuptools==(\d+)', text, re.MULTILINE)[1]) < 80
 
 
-def test_what_breaks_the_workspace_stays_out():
+def test_incompatible_packages_are_not_required():
     names = {
         re.split(r'[\[=]', line)[0].lower()
         for path in REQUIREMENTS.iterdir()
@@ -132,7 +132,7 @@ def test_what_breaks_the_workspace_stays_out():
 # Steps
 
 
-def test_step_prints_its_outcome(steps, capsys):
+def test_a_step_prints_its_outcome(steps, capsys):
     steps.step('tea', lambda: 'made')
     assert re.fullmatch(r'workspace: tea +made +0\.\d s\n', capsys.readouterr().out)
 
@@ -148,6 +148,36 @@ def test_failed_program_shows_the_end_of_its_log_and_the_remedy(steps):
     assert text.endswith('Boil the water first.')
 
 
+PIP = """Collecting torch==2.13.0 (from -r runtime.txt (line 14))
+  Downloading torch-2.13.0-cp311-manylinux_2_28_x86_64.whl (890.1 MB)
+Collecting sympy>=1.13.3 (from torch==2.13.0)
+"""
+COLCON = 'Starting >>> tf2_msgs\n[12/40] Building C object tf2_msgs/msg/tf_message__functions.c\n'
+
+
+@pytest.mark.parametrize(
+    ('output', 'activity'),
+    [
+        (PIP, 'Collecting sympy>=1.13.3'),
+        (f'{PIP}Installing collected packages: sympy, torch\n', 'Installing 2 packages'),
+        (COLCON, '[12/40] Building C object tf2_msgs/msg/tf_message__functions.c'[:60]),
+        (f'{COLCON}Finished <<< tf2_msgs [9.1s]\n', 'Finished <<< tf2_msgs [9.1s]'),
+        ('-- Configuring done\n', ''),
+    ],
+)
+def test_the_latest_activity_is_found_in_the_output(steps, output, activity):
+    assert steps.latest_activity(output) == activity
+
+
+def test_progress_has_the_log_time_and_activity(steps, monkeypatch, capsys):
+    monkeypatch.setattr(steps, 'FILE_PERIOD_S', 0.1)
+    program = 'import time; print("Collecting tea", flush=True); time.sleep(0.6)'
+    steps.run('tea', [sys.executable, '-c', program], progress=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == f'log: {steps.LOGS / "tea.log"}'
+    assert re.fullmatch(r'    0:0[01]  Collecting tea', lines[-1])
+
+
 def test_programs_do_not_see_another_ros(steps, monkeypatch):
     for name in steps.FOREIGN_VARIABLES:
         monkeypatch.setenv(name, '/opt/ros/other')
@@ -159,29 +189,29 @@ def test_programs_do_not_see_another_ros(steps, monkeypatch):
     assert variables['ROS_DOMAIN_ID'] == '7'
 
 
-def test_stamp_holds_until_the_inputs_change(steps):
-    assert steps.stamped('tea') is None
-    steps.stamp('tea', steps.key_of(['water', 'leaves']))
-    assert steps.stamped('tea') == steps.key_of(['water', 'leaves'])
-    assert steps.stamped('tea') != steps.key_of(['waterleaves'])
-    steps.unstamp('tea')
-    assert steps.stamped('tea') is None
+def test_a_stamp_is_valid_until_the_inputs_change(steps):
+    assert steps.read_stamp('tea') is None
+    steps.write_stamp('tea', steps.hash_inputs(['water', 'leaves']))
+    assert steps.read_stamp('tea') == steps.hash_inputs(['water', 'leaves'])
+    assert steps.read_stamp('tea') != steps.hash_inputs(['waterleaves'])
+    steps.delete_stamp('tea')
+    assert steps.read_stamp('tea') is None
 
 
-def test_a_failed_build_is_tried_again_though_its_inputs_are_back(create, steps, monkeypatch):
+def test_a_failed_build_is_repeated_when_its_inputs_are_restored(create, steps, monkeypatch):
     def fail(*_, **__):
         raise steps.StepFailedError('no')
 
     monkeypatch.setattr(create, '_interpreter', lambda: create.Interpreter('3.11', ROOT, ROOT))
-    steps.stamp('build', steps.key_of(['inputs of the last success']))
+    steps.write_stamp('build', steps.hash_inputs(['inputs of the last success']))
     monkeypatch.setattr(create, 'run', fail)
     with pytest.raises(steps.StepFailedError):
         create._build()
-    assert steps.stamped('build') is None
+    assert steps.read_stamp('build') is None
 
 
 @pytest.mark.parametrize('machine', [('Linux', 'aarch64'), ('Darwin', 'arm64')])
-def test_other_machines_are_told_what_works_there(create, monkeypatch, machine):
+def test_other_machines_get_advice(create, monkeypatch, machine):
     monkeypatch.setattr(create.platform, 'system', lambda: machine[0])
     monkeypatch.setattr(create.platform, 'machine', lambda: machine[1])
     with pytest.raises(create.StepFailedError, match=r'x86-64 Linux only.*`pip install \.`'):
@@ -195,7 +225,7 @@ def test_a_failed_step_ends_the_run(create, monkeypatch, capsys):
     assert 'this is Linux aarch64' in capsys.readouterr().err
 
 
-def test_missing_system_packages_are_named_where_they_cannot_be_installed(packages, monkeypatch):
+def test_the_error_names_system_packages_that_cannot_be_installed(packages, monkeypatch):
     monkeypatch.setattr(packages, '_loads', lambda _: False)
     monkeypatch.setattr(packages.shutil, 'which', lambda name: None if 'apt' in name else name)
     with pytest.raises(packages.StepFailedError, match='sudo apt-get install -y libusb-1.0-0'):
@@ -228,8 +258,8 @@ def test_system_packages_are_installed_after_an_update_of_the_lists(packages, mo
             '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11"\n',
         ),
         (
-            '  INTERFACE_INCLUDE_DIRECTORIES "/opt/python/cp311/include;${_IMPORT_PREFIX}/include"\n',
-            '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11;${_IMPORT_PREFIX}/include"\n',
+            '  INTERFACE_INCLUDE_DIRECTORIES "/opt/python/cp311/include;${_IMPORT_PREFIX}/lib"\n',
+            '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11;${_IMPORT_PREFIX}/lib"\n',
         ),
         *[
             (line, line)
@@ -246,7 +276,7 @@ def test_paths_of_the_build_machine_are_replaced(create, line, repaired):
     assert create._repair_line(line, Path('/usr/include/python3.11')) == repaired
 
 
-def test_prefix_is_there_once_and_below_those_on_top(create, monkeypatch):
+def test_the_prefix_is_appended_once(create, monkeypatch):
     mine, theirs = sys.prefix, '/opt/overlay'
     for before in ([], [theirs], [theirs, mine]):
         monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(before))
@@ -255,10 +285,10 @@ def test_prefix_is_there_once_and_below_those_on_top(create, monkeypatch):
         assert os.environ['AMENT_PREFIX_PATH'] == os.pathsep.join(expected)
 
 
-# What is built
+# Build
 
 
-def test_lacking_packages_declare_the_messages_of_the_release():
+def test_added_packages_declare_the_messages_of_the_release():
     for package in {package for package, _ in HASHES}:
         folder = ROOT / 'workspace' / package
         build = (folder / 'CMakeLists.txt').read_text(encoding='utf-8')
@@ -269,21 +299,21 @@ def test_lacking_packages_declare_the_messages_of_the_release():
 
 @pytest.mark.ros
 @pytest.mark.parametrize(('package', 'name'), HASHES)
-def test_lacking_packages_have_the_types_of_the_release(package, name):
+def test_added_packages_have_the_types_of_the_release(package, name):
     index = pytest.importorskip('ament_index_python')
     share = Path(index.get_package_share_directory(package))
     path = share / 'msg' / f'{name}.json'
     if not path.exists():
         pytest.skip('this ROS has no type hashes yet')
     hashes = json.loads(path.read_text(encoding='utf-8'))['type_hashes']
-    (found,) = (
-        one['hash_string'] for one in hashes if one['type_name'] == f'{package}/msg/{name}'
+    (type_hash,) = (
+        entry['hash_string'] for entry in hashes if entry['type_name'] == f'{package}/msg/{name}'
     )
-    assert found == f'RIHS01_{HASHES[package, name]}'
+    assert type_hash == f'RIHS01_{HASHES[package, name]}'
 
 
 @pytest.mark.ros
-def test_messages_and_rooms_live_in_one_package():
+def test_messages_and_python_modules_are_in_one_package():
     from robot_perception import core, msg
 
     assert core.Image.__module__.startswith('robot_perception.core')
@@ -305,8 +335,8 @@ def test_the_share_has_what_launch_needs():
 @pytest.mark.skipif(
     shutil.which('colcon', path=f'{sys.prefix}/bin') is None, reason='needs colcon'
 )
-def test_a_ros_workspace_sees_one_package():
-    """Else colcon would build our vision_msgs over that of the distribution."""
+def test_colcon_finds_one_package():
+    """Otherwise colcon would build our vision_msgs over that of the distribution."""
     command = [f'{sys.prefix}/bin/colcon', '--log-base', os.devnull, 'list', '--names-only']
     answer = subprocess.run(
         [*command, '--base-paths', str(ROOT)], capture_output=True, text=True, check=True

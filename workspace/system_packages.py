@@ -1,4 +1,4 @@
-"""What wheels cannot carry: system packages, by their names in Debian and Ubuntu."""
+"""System packages that wheels cannot contain, by their names in Debian and Ubuntu."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import sysconfig
 
 from steps import run, StepFailedError
 
-# Runs a program as administrator without asking for a password, as it must in a script.
+# Runs a program as root without asking for a password.
 SUDO = ['sudo', '-n']
 
 
 def install_system_packages() -> str:
-    """Install what is missing where that is allowed.
+    """Install missing system packages where that is allowed.
 
     Raises:
-        StepFailedError: Something is missing and could not be installed; names the packages.
+        StepFailedError: A package is missing and cannot be installed; the message names it.
 
     """
     packages = missing()
@@ -36,7 +36,7 @@ def install_system_packages() -> str:
     try:
         run('system-packages', install)
     except StepFailedError:
-        # On a fresh machine the lists of packages are empty or old.
+        # On a fresh machine the package lists are empty or old.
         run('system-packages', [*apt_get, 'update'], advice=advice)
         run('system-packages', install, advice=advice)
     if missing():
@@ -45,7 +45,7 @@ def install_system_packages() -> str:
 
 
 def missing() -> list[str]:
-    """Name the packages whose work cannot be found on this machine."""
+    """Return the names of the packages that this machine lacks."""
     python = f'python{sys.version_info.major}.{sys.version_info.minor}'
     present = {
         'g++': shutil.which('c++') is not None,
@@ -65,7 +65,7 @@ def _loads(library: str) -> bool:
 
 
 def _administrator() -> list[str] | None:
-    """Return what to put before apt-get, None where it may not be run."""
+    """Return the command prefix that runs apt-get as root, None where that is not allowed."""
     if shutil.which('apt-get') is None:
         return None
     if os.geteuid() == 0:
