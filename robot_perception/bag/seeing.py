@@ -12,7 +12,7 @@ from robot_perception.bag.job import BagJob
 from robot_perception.bag.recording import Heard
 from robot_perception.bag.report import Counts
 from robot_perception.conversions import Message, RosbagsFactory, to_transforms
-from robot_perception.core import ConversionError, TransformBuffer
+from robot_perception.core import ConversionError, SourceError, TransformBuffer
 from robot_perception.pipeline import (
     CalibrationKeeper,
     DepthCamera,
@@ -25,7 +25,7 @@ from robot_perception.pipeline import (
     Published,
     TIMING,
 )
-from robot_perception.sources import Typestore
+from robot_perception.sources import decode, Typestore
 
 _IMAGE, _INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 _TRANSFORMS = 'tf2_msgs/msg/TFMessage'
@@ -147,6 +147,6 @@ class Seer:
     def _read(self, cdr: bytes, type_name: str) -> Message:
         """Read a message; None for bytes that are none."""
         try:
-            return self._types.deserialize_cdr(cdr, type_name)
-        except Exception:  # noqa: BLE001 - a deserializer fed with broken bytes raises anything
+            return decode(self._types, cdr, type_name)
+        except SourceError:
             return None

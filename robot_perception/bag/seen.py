@@ -20,6 +20,7 @@ from robot_perception.pipeline import (
     read_image,
 )
 from robot_perception.sources import (
+    decode,
     is_bag,
     is_picture,
     NOMINAL_HFOV_DEG,
@@ -185,14 +186,7 @@ def _has_results(path: Path) -> bool:
 
 
 def _read(sample: Sample) -> Message:
-    try:
-        return standard_types().deserialize_cdr(sample.cdr, sample.type_name)
-    except Exception as error:
-        # A deserializer fed with broken bytes raises anything.
-        raise SourceError(
-            f'{sample.role.value}: expected {sample.type_name}, got a message that cannot be read '
-            f'({error}). Record it again.'
-        ) from error
+    return decode(standard_types(), sample.cdr, sample.type_name, sample.role.value)
 
 
 def _stamp_ns(message: Message) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from robot_perception import conversions
 from robot_perception.conversions import Message
-from robot_perception.core import SourceError
-from robot_perception.sources import open_bag, Typestore
+from robot_perception.core import ConversionError, SourceError
+from robot_perception.sources import decode, open_bag, Typestore
 
 
 def stamped(path: Path, topic: str, types: Typestore) -> Generator[tuple[int, Message]]:
@@ -21,14 +21,12 @@ def stamped(path: Path, topic: str, types: Typestore) -> Generator[tuple[int, Me
     """
     with closing(open_bag(path)) as bag:
         for message in bag.messages([topic]):
+            content: Message = decode(types, message.data, message.type_name, f'{path}: {topic}')
             try:
-                content: Message = types.deserialize_cdr(message.data, message.type_name)
                 stamp_ns, _ = conversions.read_header(content.header)
-            except Exception as error:
-                # A deserializer fed with broken bytes raises anything.
+            except (AttributeError, ConversionError) as error:
                 raise SourceError(
-                    f'{path}: {topic}: expected {message.type_name}, got a message that cannot '
-                    f'be read ({error}). Record it again with this version of the package.'
+                    'broken_message', f'{path}: {topic}: {error} Record it again.'
                 ) from error
             yield stamp_ns, content
 

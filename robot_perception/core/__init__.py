@@ -57,6 +57,7 @@ from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.pose import Pose
 from robot_perception.core.registration import register_depth
 from robot_perception.core.rigid_transform import transform_objects, transform_points
+from robot_perception.core.rle import decode_rle, encode_rle, run_lengths
 from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
 from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
@@ -118,6 +119,8 @@ __all__ = [
     'checked',
     'class_color',
     'clip_xyxy',
+    'decode_rle',
+    'encode_rle',
     'flush',
     'format_stamp',
     'instance_color',
@@ -132,6 +135,7 @@ __all__ = [
     'replace_folder',
     'replacing_file',
     'replacing_folder',
+    'run_lengths',
     'scale_to_meters',
     'transform_objects',
     'transform_points',

@@ -21,7 +21,7 @@ from robot_perception.core import (
     SourceError,
 )
 from robot_perception.evaluation.truth import Truth
-from robot_perception.sources import BagFile, message_store, open_bag
+from robot_perception.sources import BagFile, decode, message_store, open_bag
 
 _IMAGE, _JPEG = '/camera/image_raw', '/camera/image_raw/compressed'
 _CAMERA_INFO = '/camera/camera_info'
@@ -52,11 +52,9 @@ def truth_of_bag(path: Path) -> Iterator[Truth]:
         types = message_store()
         waiting: dict[int, dict[str, Message]] = {}
         for message in bag.messages(topics):
-            try:
-                content: Message = types.deserialize_cdr(message.data, message.type_name)
-            except Exception as error:
-                # A deserializer fed with broken bytes raises anything.
-                raise _unreadable(path, message.topic, error) from error
+            content: Message = decode(
+                types, message.data, message.type_name, f'{path}: {message.topic}'
+            )
             stamp_ns, _ = conversions.read_header(content.header)
             frame = waiting.setdefault(stamp_ns, {})
             frame[message.topic] = content

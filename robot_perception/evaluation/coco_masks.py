@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 import math
 from typing import Any
 
 import numpy as np
 
-from robot_perception.core import BoolArray, InputError, Int64Array
+from robot_perception.core import BoolArray, decode_rle, InputError
 
 # Corners this many image sides outside are no longer a slip of the pen.
 _REACH = 2
 _LEAST_NUMBERS = 6
-# The text of run lengths: five bits a character, from '0' on; the sixth says that more follow.
-_FIRST, _BITS, _MORE, _SIGN = 48, 5, 0x20, 0x10
-_DELTA_FROM = 2
-_MOST_BITS = 40
 
 
 def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:  # noqa: ANN401 - of JSON
@@ -46,7 +41,7 @@ def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:
             f'expected run lengths of the size of the image {size_hw}, '
             f'got {segmentation["size"]} (rows, columns).'
         )
-    return _run(_counts(segmentation['counts']), size_hw)
+    return decode_rle(_counts(segmentation['counts']), size_hw)
 
 
 def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
@@ -71,47 +66,12 @@ def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
     return filled
 
 
-def _run(counts: Sequence[int], size_hw: tuple[int, int]) -> BoolArray:
-    height, width = size_hw
-    if min(counts, default=0) < 0 or sum(counts) != height * width:
-        raise InputError(
-            f'expected run lengths that add up to {height * width} pixels, got {sum(counts)}.'
-        )
-    lengths: Int64Array = np.array(counts, np.int64)
-    values = np.arange(len(lengths)) % 2 == 1
-    mask: BoolArray = np.repeat(values, lengths).reshape(width, height).T
-    return np.ascontiguousarray(mask)
-
-
-def _counts(coded: Any) -> list[int]:  # noqa: ANN401 - of JSON
+def _counts(coded: Any) -> str | list[int]:  # noqa: ANN401 - of JSON
     if isinstance(coded, str):
-        return _decoded(coded)
+        return coded
     if not isinstance(coded, list) or not all(type(one) is int for one in coded):
         raise InputError(f'expected counts as whole numbers or text, got {str(coded)[:60]}.')
     return coded
-
-
-def _decoded(text: str) -> list[int]:
-    """Undo COCO's text: little groups of five bits, from the third on differences by two."""
-    counts: list[int] = []
-    value = shift = 0
-    for character in text:
-        code = ord(character) - _FIRST
-        if not 0 <= code < 2 * _MORE:
-            raise InputError(f'expected run lengths as text, got the character {character!r}.')
-        value |= (code & (_MORE - 1)) << shift
-        shift += _BITS
-        if shift > _MOST_BITS:
-            raise InputError('expected run lengths as text, got one beyond every image.')
-        if code & _MORE:
-            continue
-        if code & _SIGN:
-            value -= 1 << shift
-        counts.append(value + (counts[-_DELTA_FROM] if len(counts) > _DELTA_FROM else 0))
-        value = shift = 0
-    if shift:
-        raise InputError('expected run lengths as text, got text that was cut short.')
-    return counts
 
 
 def _is_number(value: object) -> bool:

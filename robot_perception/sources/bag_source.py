@@ -89,13 +89,9 @@ def described(topic: BagTopic) -> Topic:
         SourceError: it cannot be read.
 
     """
-    types = standard_types()
     if topic.type_name not in (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name):
         return Topic(topic.name, topic.type_name)
-    try:
-        message = decode(types, topic.first, topic.type_name)
-    except SourceError as error:
-        raise SourceError(error.reason, f'{topic.name}: {error}') from error
+    message = decode(standard_types(), topic.first, topic.type_name, topic.name)
     compressed = topic.type_name == Role.COMPRESSED_IMAGE.type_name
     field = 'format' if compressed else 'encoding'
     return Topic(topic.name, topic.type_name, str(getattr(message, field)))

@@ -47,13 +47,14 @@ def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typesto
     return types
 
 
-def decode(types: Typestore, cdr: bytes, type_name: str) -> Any:  # noqa: ANN401 - any message
+def decode(types: Typestore, cdr: bytes, type_name: str, origin: str = '') -> Any:  # noqa: ANN401 - any message
     """Deserialize a message.
 
     Args:
         types: definitions of messages.
         cdr: the serialized message with its encapsulation header.
         type_name: such as ``sensor_msgs/msg/Image``.
+        origin: where it comes from, such as a topic; the error begins with it.
 
     Raises:
         SourceError: with reason ``'broken_message'``: the bytes are no such message.
@@ -63,9 +64,10 @@ def decode(types: Typestore, cdr: bytes, type_name: str) -> Any:  # noqa: ANN401
         return types.deserialize_cdr(cdr, type_name)
     except Exception as error:
         # The deserializer raises any type of error for broken bytes.
+        where = f'{origin}: ' if origin else ''
         raise SourceError(
             'broken_message',
-            f'expected {type_name}, got {len(cdr)} bytes that cannot be decoded ({error}). '
+            f'{where}expected {type_name}, got {len(cdr)} bytes that cannot be read ({error}). '
             'Record it again.',
         ) from error
 

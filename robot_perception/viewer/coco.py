@@ -13,16 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import BoolArray, clip_xyxy, Scene, SceneObject, write_bytes
-from robot_perception.viewer.scene_json import JsonValue, run_lengths
+from robot_perception.core import BoolArray, clip_xyxy, encode_rle, Scene, SceneObject, write_bytes
+from robot_perception.viewer.scene_json import JsonValue
 
 DATASET_NAME, RESULTS_NAME = 'annotations.json', 'results.json'
 _PIXEL_DIGITS, _SCORE_DIGITS = 2, 4
-_BITS, _MORE, _SIGN = 5, 0x20, 0x10
-_FIRST_LETTER = 48
-_MASK_OF_BITS = (1 << _BITS) - 1
-# From the third on, a count is written as its difference to the one two before it.
-_PLAIN_COUNTS = 3
 
 
 class CocoFile:
@@ -96,32 +91,6 @@ class CocoFile:
         return paths
 
 
-def compressed_run_lengths(mask: BoolArray) -> str:
-    """Encode a mask as the text that COCO calls compressed RLE.
-
-    Each count becomes groups of five bits, lowest first, with a bit for "more follows" and the
-    sign in the highest bit of the last; 48 is added to make letters of them.
-
-    Args:
-        mask: (H, W) bool.
-
-    >>> compressed_run_lengths(np.array([[True, False], [True, True]]))
-    '021O'
-
-    """
-    counts = run_lengths(mask)
-    letters = bytearray()
-    for place, count in enumerate(counts):
-        value = count - counts[place - 2] if place >= _PLAIN_COUNTS else count
-        more = True
-        while more:
-            group = value & _MASK_OF_BITS
-            value >>= _BITS
-            more = value != (-1 if group & _SIGN else 0)
-            letters.append(_FIRST_LETTER + (group | _MORE if more else group))
-    return letters.decode()
-
-
 def _annotation(
     item: SceneObject, mask: BoolArray | None, size_hw: tuple[int, int]
 ) -> dict[str, JsonValue]:
@@ -141,6 +110,6 @@ def _annotation(
         annotation['area'] = int(mask.sum())
         annotation['segmentation'] = {
             'size': list(size_hw),
-            'counts': compressed_run_lengths(mask),
+            'counts': encode_rle(mask),
         }
     return annotation

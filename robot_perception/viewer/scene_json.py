@@ -20,6 +20,7 @@ from robot_perception.core import (
     Depth,
     MetricDepth,
     ObjectPosition,
+    run_lengths,
     Scene,
     SceneFeatures,
     SceneObject,
@@ -87,26 +88,6 @@ def write_scene_json(scene: Scene, path: str | os.PathLike[str]) -> None:
     """
     text = json.dumps(scene_to_dict(scene), ensure_ascii=False, allow_nan=False)
     write_bytes(Path(path), (text + '\n').encode())
-
-
-def run_lengths(mask: BoolArray) -> list[int]:
-    """Count runs of equal pixels down the columns, as COCO's uncompressed RLE does.
-
-    Args:
-        mask: (H, W) bool.
-
-    Returns:
-        Lengths of runs, in turn outside and inside the mask; the first is outside and may be 0.
-
-    >>> run_lengths(np.array([[True, False], [True, True]]))
-    [0, 2, 1, 1]
-
-    """
-    columns = mask.ravel(order='F')
-    changes = np.flatnonzero(columns[1:] != columns[:-1]) + 1
-    ends = np.concatenate([[0], changes, [columns.size]])
-    lengths: list[int] = np.diff(ends).tolist()
-    return [0, *lengths] if columns.size and columns[0] else lengths
 
 
 def _camera(camera: CameraModel) -> JsonValue:

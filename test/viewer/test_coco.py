@@ -3,14 +3,13 @@
 import json
 
 import numpy as np
-from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 import pytest
 from scenes import example_scene
 
 from robot_perception.core import Image, Scene
-from robot_perception.viewer.coco import CocoFile, compressed_run_lengths
+from robot_perception.viewer.coco import CocoFile
 
 # Of pycocotools with NumPy 2.
 pytestmark = pytest.mark.filterwarnings('ignore:__array__ implementation:DeprecationWarning')
@@ -29,23 +28,6 @@ def exported(tmp_path):
     for frame, scene in enumerate(scenes):
         file.add(scene, frame, f'{frame:06d}.png')
     return scenes, *file.write(tmp_path)
-
-
-@pytest.mark.parametrize('seed', range(20))
-def test_run_lengths_are_those_of_the_reference(seed):
-    rng = np.random.default_rng(seed)
-    height, width = rng.integers(1, 200, 2)
-    # Masks of all densities, with runs of one pixel and of thousands.
-    mask = rng.random((height, width)) < rng.choice([0.0, 0.001, 0.1, 0.5, 0.99, 1.0])
-    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
-    assert compressed_run_lengths(mask) == encoded['counts'].decode()
-
-
-def test_a_long_run_after_a_short_one_is_exact():
-    mask = np.zeros((3000, 2000), np.bool_)
-    mask[5, 3] = mask[2990:, 1990] = True
-    decoded = coco_mask.decode({'size': [3000, 2000], 'counts': compressed_run_lengths(mask)})
-    np.testing.assert_array_equal(decoded.astype(bool), mask)
 
 
 def test_the_data_set_holds_images_categories_and_exact_masks(exported):

@@ -8,7 +8,6 @@ from scenes import example_scene
 from robot_perception.core import Image, MetricDepth, Scene
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import scene_to_dict, write_scene_json
-from robot_perception.viewer.scene_json import run_lengths
 
 
 def decode(rle):
@@ -151,23 +150,6 @@ def test_names_in_any_script_survive(tmp_path):
     write_scene_json(named, tmp_path / 'scene.json')
     assert read(tmp_path / 'scene.json')['objects'][0]['class_name'] == '杯 "ü"\n'
     assert '杯' in (tmp_path / 'scene.json').read_text(encoding='utf-8')
-
-
-@pytest.mark.parametrize('size_hw', [(1, 1), (1, 9), (9, 1), (7, 5), (40, 60)])
-@pytest.mark.parametrize('share', [0.0, 0.03, 0.5, 1.0])
-def test_run_lengths_decode_to_the_mask(size_hw, share):
-    mask = np.random.default_rng(0).random(size_hw) < share
-    counts = run_lengths(mask)
-    np.testing.assert_array_equal(decode({'size': size_hw, 'counts': counts}), mask)
-    assert all(count > 0 for count in counts[1:])
-
-
-def test_run_lengths_are_those_of_the_coco_format():
-    # The worked example of COCO's documentation: columns first, outside first.
-    mask = np.array([[0, 0, 1, 1, 1, 0, 1]], np.bool_)
-    assert run_lengths(mask) == [2, 3, 1, 1]
-    assert run_lengths(np.array([[1, 1, 1, 1, 1, 1, 0]], np.bool_)) == [0, 6, 1]
-    assert run_lengths(np.array([[0, 1], [0, 0], [1, 1]], np.bool_)) == [2, 2, 1, 1]
 
 
 def test_a_folder_that_is_missing_is_said(tmp_path):
