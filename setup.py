@@ -32,6 +32,8 @@ setup(
     package_data={
         '': ['py.typed', '*.json', '*.msg', '*.xml', '*.yaml'],
         f'{NAME}.models': ['demo/*/*'],
+        f'{NAME}.viewer': ['templates/*'],
+        f'{NAME}.evaluation': ['templates/*'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
@@ -44,6 +46,7 @@ setup(
     install_requires=[
         'backports.zstd>=1.0; python_version < "3.14"',
         'faster-coco-eval>=1.6.7',
+        'jinja2>=3.1',
         'numpy>=1.26',
         'open3d>=0.18',
         'opencv-python-headless>=4.8',

@@ -10,7 +10,7 @@ from robot_perception.viewer.files import write_picture, write_scene
 from robot_perception.viewer.gallery import Gallery, scene_figures
 from robot_perception.viewer.masks import draw_instances
 from robot_perception.viewer.overlay import draw_overlay
-from robot_perception.viewer.page import document, Figure, Step, write_page
+from robot_perception.viewer.page import document, Figure, render, Step, write_page
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
 from robot_perception.viewer.table import Cell, Table
@@ -41,6 +41,7 @@ __all__ = [
     'fit_text',
     'instance_color',
     'line_chart',
+    'render',
     'scene_figures',
     'scene_to_dict',
     'text_size_px',

@@ -1,12 +1,9 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from reasons import raises
 from scenes import example_scene
 
-from robot_perception.core import PointCloud
-from robot_perception.core.errors import OutputError
+from robot_perception.core import OutputError, PointCloud
 from robot_perception.viewer import write_ply
 
 
@@ -15,8 +12,7 @@ def empty_cloud():
 
 
 def test_open3d_reads_the_known_points_back(tmp_path):
-    import open3d
-
+    open3d = pytest.importorskip('open3d')
     cloud = example_scene(0, (40, 50)).cloud()
     write_ply(cloud, tmp_path / 'cloud.ply')
     read = open3d.t.io.read_point_cloud(str(tmp_path / 'cloud.ply'))
@@ -47,52 +43,29 @@ def test_the_file_is_binary_with_the_properties_that_viewers_expect(tmp_path):
     np.testing.assert_array_equal(points['rgb'], cloud.known()[1])
 
 
-def test_a_cloud_without_points_gives_a_valid_file(tmp_path):
+def test_a_cloud_without_points_makes_a_valid_file(tmp_path):
     write_ply(empty_cloud(), tmp_path / 'cloud.ply')
     header, _, body = (tmp_path / 'cloud.ply').read_bytes().partition(b'end_header\n')
     assert b'element vertex 0\n' in header
     assert body == b''
 
 
-def test_an_empty_file_has_the_header_of_a_full_one(tmp_path):
-    write_ply(empty_cloud(), tmp_path / 'empty.ply')
-    write_ply(example_scene(0, (8, 9)).cloud(), tmp_path / 'full.ply')
-
-    def header(name):
-        lines = (tmp_path / name).read_bytes().partition(b'end_header')[0].splitlines()
-        return [line for line in lines if not line.startswith((b'comment', b'element'))]
-
-    assert header('empty.ply') == header('full.ply')
-
-
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
+def test_a_full_disk_leaves_no_file(tmp_path, full_disk):
     cloud = example_scene(0, (40, 50)).cloud()
     with (
         full_disk(12_000),
-        pytest.raises(OutputError, match=r'cloud\.ply: cannot be written: the file came out inc'),
+        raises(OutputError, 'cannot_write'),
     ):
         write_ply(cloud, tmp_path / 'cloud.ply')
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('cloud', [example_scene(0, (8, 9)).cloud(), empty_cloud()])
-def test_a_missing_folder_is_said(tmp_path, cloud):
-    with pytest.raises(OutputError, match=r'cloud\.ply: cannot be written'):
+def test_a_missing_folder_is_refused(tmp_path, cloud):
+    with raises(OutputError, 'cannot_write'):
         write_ply(cloud, tmp_path / 'none' / 'cloud.ply')
 
 
 def test_another_suffix_is_refused(tmp_path):
-    with pytest.raises(OutputError, match=r"expected a name ending in \.ply, got '\.pcd'"):
+    with raises(OutputError, 'wrong_suffix'):
         write_ply(empty_cloud(), tmp_path / 'cloud.pcd')
-
-
-def test_open3d_that_does_not_load_is_said_with_the_package_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, 'open3d', None)
-    with pytest.raises(OutputError, match=r'Open3D cannot be loaded: .*libusb-1\.0-0'):
-        write_ply(example_scene(0, (8, 9)).cloud(), tmp_path / 'cloud.ply')
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_viewer_does_not_load_open3d():
-    code = 'import sys, robot_perception.viewer; sys.exit("open3d" in sys.modules)'
-    subprocess.run([sys.executable, '-c', code], check=True)
