@@ -1,4 +1,4 @@
-"""Image messages as plain objects, for tests of several rooms."""
+"""Image messages as plain objects, for tests of several packages."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ STAMP_NS = 12_345_678_901
 
 
 def as_message(fields):
-    """Turn the fields that test/malformed.py makes into an image message."""
+    """Convert fields as made by test/malformed.py to an image message."""
     stamp = SimpleNamespace(sec=fields['sec'], nanosec=fields['nanosec'])
     names = ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
     return SimpleNamespace(
@@ -18,7 +18,7 @@ def as_message(fields):
 
 
 def image_of(rows, name, /, *, padding=0, height=None, **changes):
-    """Make an image message of an array, one row of data for each of its rows."""
+    """Build an image message from an array, one row of data per row of the array."""
     lines = np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8)
     padded = np.pad(lines, ((0, 0), (0, padding)), constant_values=0xAB)
     fields = {

@@ -1,6 +1,6 @@
-"""Broken images on purpose, with an oracle that says which ones are not broken after all.
+"""Malformed image messages, with an oracle for those that are valid nevertheless.
 
-The mutators know nothing of the code under test: what an encoding needs is written down here a
+The mutators are independent of the code under test: the properties of encodings are defined here a
 second time, from sensor_msgs/image_encodings.
 """
 
@@ -10,7 +10,7 @@ import random
 MAX_PIXELS = 2**25
 _HUGE = (0, 1, 7, 65535, 65536, 65537, 0x40000001, 2**31, 2**32 - 1)
 
-# Encoding: bytes a pixel, sides that must be even, shortest side.
+# Encoding -> bytes per pixel, sides that must be even, minimum side.
 _BAYER = {f'bayer_{pattern}8': (1, '', 3) for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')}
 _YUV422 = dict.fromkeys(('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'), (2, 'w', 1))
 _GOOD_ENCODINGS = {
@@ -46,11 +46,11 @@ _BAD_ENCODINGS = (
 
 
 def _random(seed):
-    return random.Random(seed)  # noqa: S311 - the same broken images each time
+    return random.Random(seed)  # noqa: S311 - reproducible
 
 
 def good_image(seed=0, height=12, width=16, encoding='rgb8'):
-    """Fields of an image message that nothing is wrong with."""
+    """Return the fields of a valid image message."""
     pixel_bytes = _GOOD_ENCODINGS[encoding][0]
     rows = height * 3 // 2 if encoding.startswith('nv') else height
     return {
@@ -67,7 +67,7 @@ def good_image(seed=0, height=12, width=16, encoding='rgb8'):
 
 
 def is_valid(fields):
-    """Whether an image with these fields has to be accepted: the oracle."""
+    """Return whether an image with these fields must be accepted: the oracle."""
     needs = _GOOD_ENCODINGS.get(fields['encoding'])
     height, width, step = fields['height'], fields['width'], fields['step']
     if needs is None or height < 1 or width < 1 or height * width > MAX_PIXELS:
@@ -146,7 +146,7 @@ MUTATORS = [
     _step('one_less', lambda step: step - 1),
     _step('half', lambda step: step // 2),
     _step('one_more', lambda step: step + 1),
-    _step('no_multiple', lambda step: step + 7),
+    _step('not_a_multiple', lambda step: step + 7),
     _step('huge', lambda step: 2**32 - 1),
     *(_padded(extra) for extra in (1, 3, 64)),
     ('last_padding_missing', _last_padding_missing),
@@ -156,7 +156,7 @@ MUTATORS = [
     _data('half', lambda data: data[: len(data) // 2]),
     _data('twice', lambda data: data * 2),
     *(_sized('encoding', name) for name in _BAD_ENCODINGS),
-    # Another encoding over bytes that were made for rgb8 or mono8.
+    # Another encoding than that of the data.
     *(_sized('encoding', name) for name in _GOOD_ENCODINGS),
     *(_sized('is_bigendian', value) for value in (1, 2, 255)),
     _header(sec=0, nanosec=0),
@@ -172,22 +172,22 @@ MUTATORS = [
 
 
 def malformed_images(count, seed=0):
-    """Make ``count`` images: mutators in turn, on base images that ``seed`` decides.
+    """Generate ``count`` images: all mutators in turn, applied to random valid images.
 
     Yields:
         Name of the case; its fields: sec, nanosec, frame_id, height, width, encoding,
-        is_bigendian, step, data (bytes); whether the image has to be accepted.
+        is_bigendian, step, data (bytes); whether the image must be accepted.
 
     """
-    choose = _random(seed)
+    rng = _random(seed)
     encodings = list(_GOOD_ENCODINGS)
     for number in range(count):
         name, change = MUTATORS[number % len(MUTATORS)]
         fields = good_image(
-            seed=choose.randrange(10_000),
-            height=2 * choose.randint(2, 24),
-            width=2 * choose.randint(2, 24),
-            encoding='rgb8' if number < len(MUTATORS) else choose.choice(encodings),
+            seed=rng.randrange(10_000),
+            height=2 * rng.randint(2, 24),
+            width=2 * rng.randint(2, 24),
+            encoding='rgb8' if number < len(MUTATORS) else rng.choice(encodings),
         )
         change(fields)
         yield f'{number}-{fields["encoding"][:12]}-{name[:40]}', fields, is_valid(fields)

@@ -1,4 +1,4 @@
-"""ROS messages to what things are and back, with no ROS package imported."""
+"""Conversions between ROS messages and the types of core, without importing a ROS package."""
 
 from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import (
@@ -23,7 +23,7 @@ from robot_perception.conversions.masks import (
 from robot_perception.conversions.messages import Fields, Made, Message, MessageFactory
 from robot_perception.conversions.pointcloud import (
     cloud_message,
-    labelled_cloud_message,
+    labeled_cloud_message,
     point_list_message,
 )
 from robot_perception.conversions.results import to_features, to_scene
@@ -56,7 +56,7 @@ __all__ = [
     'image_message',
     'instances_message',
     'label_info_message',
-    'labelled_cloud_message',
+    'labeled_cloud_message',
     'markers_message',
     'match_camera',
     'point_list_message',

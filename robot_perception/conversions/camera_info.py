@@ -1,8 +1,8 @@
-"""sensor_msgs/msg/CameraInfo to a calibrated camera, and back.
+"""Conversion between sensor_msgs/msg/CameraInfo and camera models.
 
-The message describes the sensor at full resolution; the image may be a binned window of it.
-As in image_geometry, the window's offset is taken off the principal point first, and then
-everything is divided by the binning.
+The message describes the sensor at full resolution; the image may be a binned region of it. As in
+image_geometry, the offset of the region is subtracted from the principal point first, and then all
+values are divided by the binning.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _MAX_PIXELS = 1e7
 
 
 def to_camera(info: ros.CameraInfo, *, rectified: bool) -> CameraModel:
-    """Make a camera model of the image that comes with ``info``.
+    """Convert a calibration to the camera model of its image.
 
     Args:
-        info: anything with the fields of sensor_msgs/msg/CameraInfo.
-        rectified: whether the image is rectified: then ``P`` holds and there is no distortion;
-            otherwise ``K`` and ``D`` hold.
+        info: any object with the fields of sensor_msgs/msg/CameraInfo.
+        rectified: whether the image is rectified. If so, ``P`` is used, without distortion;
+            otherwise ``K`` and ``D``.
 
     Raises:
-        CalibrationError: the camera is not calibrated (reason ``'zero'``), its numbers are not
-            finite (``'nan'``), of no lens on earth (``'implausible'``), too few or no numbers
-            (``'type'``), its size is not one (``'size'``), or the model refuses them
-            (``'focal_length'``, ``'distortion_model'``, ``'distortion_coefficients'``).
+        CalibrationError: reasons ``'not_calibrated'``, ``'not_finite'``, ``'out_of_range'``,
+            ``'wrong_type'`` (also for a wrong number of values), and those of `CameraModel`:
+            ``'size'``, ``'focal_length'``, ``'distortion_model'``,
+            ``'distortion_coefficients'``.
 
     """
     name, values, columns = ('P', info.p, 4) if rectified else ('K', info.k, 3)
     matrix = _numbers(name, values, 3 * columns).reshape(3, columns)
-    fx, fy, cx, cy = (float(matrix[at]) for at in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    fx, fy, cx, cy = (float(matrix[cell]) for cell in ((0, 0), (1, 1), (0, 2), (1, 2)))
     if fx == 0 or fy == 0:
         raise CalibrationError(
-            'zero',
+            'not_calibrated',
             f'{name}: expected a focal length, got fx={fx}, fy={fy}: the camera is not '
             'calibrated. Calibrate it; 3D needs its focal length.',
         )
     _check_plausible(name, (fx, fy), (cx, cy))
-    size_hw, (left, top), (bin_x, bin_y) = _window(info)
+    size_hw, (left, top), (bin_x, bin_y) = _region(info)
     model, coefficients = (DistortionModel.NONE, ()) if rectified else _distortion(info)
     return CameraModel(
         size_hw,
@@ -66,7 +66,7 @@ def to_camera(info: ros.CameraInfo, *, rectified: bool) -> CameraModel:
 
 
 def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
-    """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` fits the image."""
+    """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` has the image's size."""
     if camera.size_hw != size_hw:
         raise CalibrationError(
             'size_mismatch',
@@ -78,11 +78,11 @@ def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
 def camera_info_message(
     factory: MessageFactory, header: ros.Header, camera: CameraModel
 ) -> ros.CameraInfo:
-    """Make a sensor_msgs/msg/CameraInfo: no binning, no window, R the identity, P as K.
+    """Build a sensor_msgs/msg/CameraInfo without binning or region, with identity R, and P from K.
 
-    A camera without distortion is written as plumb_bob with zeros, as ROS does.
+    A camera without distortion is written as plumb_bob with zeros, as is usual in ROS.
     """
-    bent = camera.distortion_model is not DistortionModel.NONE
+    distorted = camera.distortion_model is not DistortionModel.NONE
     intrinsics = [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]
     k = np.array(intrinsics, np.float64)
     return factory(
@@ -90,8 +90,10 @@ def camera_info_message(
         header=header,
         height=camera.size_hw[0],
         width=camera.size_hw[1],
-        distortion_model=(camera.distortion_model if bent else DistortionModel.PLUMB_BOB).value,
-        d=factory.sequence(np.array(camera.distortion if bent else [0] * 5, np.float64)),
+        distortion_model=(
+            camera.distortion_model if distorted else DistortionModel.PLUMB_BOB
+        ).value,
+        d=factory.sequence(np.array(camera.distortion if distorted else [0] * 5, np.float64)),
         k=k.reshape(-1),
         r=np.eye(3).reshape(-1),
         p=np.hstack([k, np.zeros((3, 1))]).reshape(-1),
@@ -104,10 +106,10 @@ def camera_info_message(
 def copy_camera_info(
     factory: MessageFactory, header: ros.Header, info: ros.CameraInfo
 ) -> ros.CameraInfo:
-    """Carry a whole calibration over to another header.
+    """Copy a calibration with another header.
 
     Raises:
-        CalibrationError: reason ``'type'`` for fields that are not the message's.
+        CalibrationError: reason ``'wrong_type'`` if a field has another type than in the message.
 
     """
     region = info.roi
@@ -139,7 +141,7 @@ def region_message(
     *,
     do_rectify: bool = False,
 ) -> ros.RegionOfInterest:
-    """Make a sensor_msgs/msg/RegionOfInterest."""
+    """Build a sensor_msgs/msg/RegionOfInterest."""
     return factory(
         ros.RegionOfInterest,
         x_offset=origin_yx[1],
@@ -150,19 +152,19 @@ def region_message(
     )
 
 
-def _check_plausible(name: str, focal: tuple[float, float], centre: tuple[float, float]) -> None:
-    """Refuse finite numbers that would still make rays overflow."""
-    if min(map(abs, focal)) < _MIN_FOCAL or max(map(abs, (*focal, *centre))) > _MAX_PIXELS:
+def _check_plausible(name: str, focal: tuple[float, float], center: tuple[float, float]) -> None:
+    """Raise for finite numbers that would make rays overflow."""
+    if min(map(abs, focal)) < _MIN_FOCAL or max(map(abs, (*focal, *center))) > _MAX_PIXELS:
         raise CalibrationError(
-            'implausible',
+            'out_of_range',
             f'{name}: expected focal lengths of at least {_MIN_FOCAL} and everything within '
-            f'{_MAX_PIXELS:g} pixels, got fx, fy={focal}, cx, cy={centre}. '
+            f'{_MAX_PIXELS:g} pixels, got fx, fy={focal}, cx, cy={center}. '
             'Calibrate the camera again.',
         )
 
 
-def _window(info: ros.CameraInfo) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Size of the image in rows and columns, left and top of its window, binning in x and y."""
+def _region(info: ros.CameraInfo) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return the size of the image in rows and columns, left and top of its region, and the binning."""
     region = info.roi
     height = _integer('roi.height', region.height) or _integer('height', info.height)
     width = _integer('roi.width', region.width) or _integer('width', info.width)
@@ -174,18 +176,19 @@ def _window(info: ros.CameraInfo) -> tuple[tuple[int, int], tuple[int, int], tup
 
 
 def _distortion(info: ros.CameraInfo) -> tuple[DistortionModel, tuple[float, ...]]:
-    """Lens model and coefficients, without those that change nothing."""
+    """Return lens model and coefficients, without trailing coefficients that are zero."""
     name = info.distortion_model
     if not isinstance(name, str):
         raise CalibrationError(
-            'type', f'distortion_model: expected text, got {shorten(name)}. Fix the publisher.'
+            'wrong_type',
+            f'distortion_model: expected text, got {shorten(name)}. Fix the publisher.',
         )
     coefficients = _finite('D', _array('D', info.d)).tolist()
     # Without coefficients the name may be empty. An equidistant lens of zeros is no pinhole.
     model = DistortionModel.parse(name) if name or any(coefficients) else DistortionModel.NONE
     if model is not DistortionModel.EQUIDISTANT and not any(coefficients):
         return DistortionModel.NONE, ()
-    # OpenCV appends thin prism and tilt, which are zero unless they were asked for.
+    # OpenCV appends thin prism and tilt coefficients, which are zero unless calibrated.
     longest = max(model.coefficient_counts)
     if not any(coefficients[longest:]):
         coefficients = coefficients[:longest]
@@ -199,36 +202,38 @@ def _numbers(name: str, values: ArrayLike, count: int) -> Float64Array:
 def _finite(name: str, numbers: Float64Array) -> Float64Array:
     if not np.all(np.isfinite(numbers)):
         raise CalibrationError(
-            'nan',
+            'not_finite',
             f'{name}: expected finite numbers, got NaN or infinity. Calibrate the camera again.',
         )
     return numbers
 
 
 def _array(name: str, values: ArrayLike, count: int | None = None) -> Float64Array:
-    """Flat float64 array of ``count`` numbers, or of a length that a lens may have."""
+    """Return a float64 array of ``count`` numbers; without it, of any plausible length."""
     try:
         array = np.array(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise CalibrationError('type', f'{name}: expected numbers, got {error}.') from error
+        raise CalibrationError('wrong_type', f'{name}: expected numbers, got {error}.') from error
     fits = array.ndim == 1 and (
         array.size <= _MAX_COEFFICIENTS if count is None else array.size == count
     )
     if not fits:
         expected = f'at most {_MAX_COEFFICIENTS}' if count is None else str(count)
         raise CalibrationError(
-            'type', f'{name}: expected {expected} numbers, got {array.shape}. Fix the publisher.'
+            'wrong_type',
+            f'{name}: expected {expected} numbers, got {array.shape}. Fix the publisher.',
         )
     return array
 
 
 def _integer(name: str, value: object) -> int:
     try:
-        number = index(value)  # type: ignore[arg-type] # SupportsIndex is what is being tested
+        number = index(value)  # type: ignore[arg-type] # tests for SupportsIndex
     except TypeError:
         number = -1
     if number < 0:
         raise CalibrationError(
-            'type', f'{name}: expected a whole number >= 0, got {value!r}. Fix the publisher.'
+            'wrong_type',
+            f'{name}: expected a whole number >= 0, got {value!r}. Fix the publisher.',
         )
     return number

@@ -1,7 +1,7 @@
-"""sensor_msgs/msg/CompressedImage to a picture.
+"""Decoding of sensor_msgs/msg/CompressedImage.
 
-The size is read from the first bytes of the file, because a decoder allocates the whole picture
-that a header claims before it looks at what follows.
+The size is read from the header of the file first, because decoders allocate an image of the size
+that the header states before they read the rest.
 """
 
 from __future__ import annotations
@@ -25,55 +25,55 @@ _JPEG = b'\xff\xd8\xff'
 _PNG = b'\x89PNG\r\n\x1a\n'
 _PNG_HEADER = b'\x00\x00\x00\rIHDR'
 _PNG_END = b'IEND'
-# Length, name and checksum around the body of a chunk.
-_CHUNK_FRAME = 12
-# Encoders write 8 KiB and more in each; a hostile file could make the walk long.
+# Bytes of length, name and checksum of a chunk.
+_CHUNK_OVERHEAD = 12
+# Encoders write at least 8 KiB in each. Bounds the time spent on a hostile file.
 _MAX_CHUNKS = 10_000
 
-# JPEG markers, second byte: the frames but for the tables and the reserved one among them.
+# Second byte of JPEG markers of frames; three in this range are tables or reserved.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 _SCAN = 0xDA
 _FILL = 0xFF
 _JPEG_END = b'\xff\xd9'
-# Cameras write about ten; a hostile file could make the walk long.
+# Cameras write about ten. Bounds the time spent on a hostile file.
 _MAX_SEGMENTS = 1000
 
 
 def compressed_to_image(message: ros.CompressedImage, *, max_pixels: int = MAX_PIXELS) -> Image:
-    """Decode a jpeg or png.
+    """Decode a JPEG or PNG image.
 
-    What the file starts with decides; ``format`` is only quoted when that is neither. Rotation
-    tags (EXIF) are ignored: the calibration is that of the pixels as they lie. Gray becomes
-    RGB, 16 bits become 8, transparency is dropped.
+    The format is detected from the data; the field ``format`` is used in error messages only. EXIF
+    rotation is ignored: the calibration belongs to the pixels as stored. Gray is converted to RGB
+    and 16 bits to 8; an alpha channel is dropped.
 
     Args:
-        message: anything with the fields of sensor_msgs/msg/CompressedImage.
-        max_pixels: the largest width times height to accept.
+        message: any object with the fields of sensor_msgs/msg/CompressedImage.
+        max_pixels: maximum of width times height.
 
     Raises:
-        ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'data'`` (broken or cut off),
+        ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'data'`` (damaged or truncated),
             ``'encoding'`` (another format), ``'size'``, ``'too_large'``.
 
     """
     stamp_ns, frame_id = read_header(message.header)
     data = as_bytes(message.data)
-    height, width = _claimed_size(data, message.format)
+    height, width = _stated_size(data, message.format)
     check_pixels(height, width, max_pixels=max_pixels)
     rgb = _decode(data)
     if rgb.shape[:2] != (height, width):
-        raise _broken(f'a header of {width}x{height} before {rgb.shape[1]}x{rgb.shape[0]} pixels')
+        raise _damaged(f'a header of {width}x{height} before {rgb.shape[1]}x{rgb.shape[0]} pixels')
     return Image(rgb, stamp_ns, frame_id)
 
 
-def _claimed_size(data: memoryview, name: object) -> tuple[int, int]:
-    """Rows and columns as the file's header says; only a whole file gets that far."""
+def _stated_size(data: memoryview, name: object) -> tuple[int, int]:
+    """Return rows and columns from the header of a file that is not truncated."""
     if data[:3] == _JPEG:
         return _jpeg_size(bytes(data))
     if data[:8] == _PNG:
         return _png_size(bytes(data))
     if not data:
-        raise _broken('nothing')
+        raise _damaged('nothing')
     raise ConversionError(
         'encoding',
         f'format: expected a jpeg or png file, got format {shorten(name)} and bytes that start '
@@ -82,46 +82,46 @@ def _claimed_size(data: memoryview, name: object) -> tuple[int, int]:
 
 
 def _png_size(data: bytes) -> tuple[int, int]:
-    """Read the header, and walk the chunks to the end.
+    """Read the header, and check the length of each chunk.
 
-    OpenCV allocates what a chunk claims before it looks whether it is there.
+    OpenCV allocates the stated length of a chunk before it checks that the data is present.
     """
     if data[8:16] != _PNG_HEADER:
-        raise _broken('a png without its header')
-    at = len(_PNG)
+        raise _damaged('a png without its header')
+    offset = len(_PNG)
     for _ in range(_MAX_CHUNKS):
-        if data[at + 4 : at + 8] == _PNG_END:
+        if data[offset + 4 : offset + 8] == _PNG_END:
             return int.from_bytes(data[20:24], 'big'), int.from_bytes(data[16:20], 'big')
-        at += _CHUNK_FRAME + int.from_bytes(data[at : at + 4], 'big')
-        if at >= len(data):
+        offset += _CHUNK_OVERHEAD + int.from_bytes(data[offset : offset + 4], 'big')
+        if offset >= len(data):
             break
-    raise _broken('a png that is cut off')
+    raise _damaged('a truncated png')
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int]:
-    """Walk the segments to the start of the frame, which holds the size."""
-    at = 2
+    """Skip segments up to the start of the frame, which contains the size."""
+    offset = 2
     for _ in range(_MAX_SEGMENTS):
-        marker = data[at + 1 : at + 2]
-        if data[at : at + 1] != b'\xff' or not marker or marker[0] == _SCAN:
+        marker = data[offset + 1 : offset + 2]
+        if data[offset : offset + 1] != b'\xff' or not marker or marker[0] == _SCAN:
             break
         if marker[0] in _FRAMES:
-            return _jpeg_frame(data, at)
+            return _jpeg_frame(data, offset)
         if marker[0] == _FILL:
-            at += 1
+            offset += 1
         elif marker[0] in _WITHOUT_LENGTH:
-            at += 2
+            offset += 2
         else:
-            at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
-    raise _broken('a jpeg without its header')
+            offset += 2 + int.from_bytes(data[offset + 2 : offset + 4], 'big')
+    raise _damaged('a jpeg without its header')
 
 
-def _jpeg_frame(data: bytes, at: int) -> tuple[int, int]:
-    # Older OpenCV decodes a jpeg that is cut off, and paints the rest gray.
-    if data.rfind(_JPEG_END, at) < 0:
-        raise _broken('a jpeg that is cut off')
-    return int.from_bytes(data[at + 5 : at + 7], 'big'), int.from_bytes(
-        data[at + 7 : at + 9], 'big'
+def _jpeg_frame(data: bytes, offset: int) -> tuple[int, int]:
+    # Older versions of OpenCV decode a truncated JPEG and fill the rest with gray.
+    if data.rfind(_JPEG_END, offset) < 0:
+        raise _damaged('a truncated jpeg')
+    return int.from_bytes(data[offset + 5 : offset + 7], 'big'), int.from_bytes(
+        data[offset + 7 : offset + 9], 'big'
     )
 
 
@@ -130,11 +130,11 @@ def _decode(data: memoryview) -> UInt8Array:
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise _broken(f'a file that cannot be decoded ({error.err})') from error
+        raise _damaged(f'a file that cannot be decoded ({error.err})') from error
     if bgr is None:
-        raise _broken('a file that cannot be decoded')
+        raise _damaged('a file that cannot be decoded')
     return cast('UInt8Array', cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
-def _broken(what: str) -> ConversionError:
+def _damaged(what: str) -> ConversionError:
     return ConversionError('data', f'data: expected a whole jpeg or png, got {what}.')

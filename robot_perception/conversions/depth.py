@@ -1,4 +1,4 @@
-"""Depth images to metres and back (REP 118)."""
+"""Conversion between depth images and metric depth (REP 118)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from robot_perception.core import MetricDepth
 
 
 def to_depth(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> MetricDepth:
-    """Make metric depth of a depth image.
+    """Convert a depth image to metric depth.
 
-    16UC1 and mono16 are millimetres with 0 for unknown; 32FC1 is metres, in which everything
-    that is not from 0.1 mm to 10 km is unknown. The pixels are copied.
+    16UC1 and mono16 are millimeters with 0 = unknown; 32FC1 is meters, with values outside 0.1 mm
+    to 10 km unknown. The pixels are copied.
 
     Raises:
-        ConversionError: the message is malformed or no depth; see `validation.check_image`.
+        ConversionError: the message is malformed or not depth; see `validation.check_image`.
 
     """
     pixels = check_image(message, DEPTH, max_pixels=max_pixels).pixels
@@ -29,5 +29,5 @@ def to_depth(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> MetricDepth
 
 
 def depth_message(factory: MessageFactory, header: ros.Header, depth: MetricDepth) -> ros.Image:
-    """Make a 32FC1 sensor_msgs/msg/Image in metres, NaN = unknown."""
+    """Build a 32FC1 sensor_msgs/msg/Image in meters, NaN = unknown."""
     return image_message(factory, header, depth.meters, '32FC1')

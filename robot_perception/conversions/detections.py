@@ -1,4 +1,4 @@
-"""Objects to vision_msgs: what RViz, Nav2 and trackers read."""
+"""Conversion of detections to vision_msgs."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from robot_perception.conversions.geometry import box_2d_message, box_3d_message
 from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import Detections, Float64Array, ObjectPosition, SceneObject
 
-_NOWHERE = (0.0, 0.0, 0.0)
-# Variance of an angle that is uniform over a full turn, square radians.
-_ANY_ANGLE = np.pi**2 / 3
+_ORIGIN = (0.0, 0.0, 0.0)
+# Variance of an angle with uniform distribution over a full turn, square radians.
+_UNIFORM_ANGLE_VARIANCE = np.pi**2 / 3
 
 
 def detections_2d_message(
     factory: MessageFactory, header: ros.Header, detections: Detections
 ) -> ros.Detection2DArray:
-    """Make a vision_msgs/msg/Detection2DArray.
+    """Build a vision_msgs/msg/Detection2DArray.
 
-    ``class_id`` is the class's name, ``id`` the track's number or empty. The pose of a result
-    is not known in 2D and left at the origin with covariance 0.
+    ``class_id`` is the name of the class, ``id`` the track id or empty. The pose of a result is
+    unknown in 2D and set to the origin with covariance 0.
     """
-    unknown = _pose_with_covariance(factory, pose_message(factory, _NOWHERE), np.zeros((6, 6)))
+    unknown = _pose_with_covariance(factory, pose_message(factory, _ORIGIN), np.zeros((6, 6)))
     tracks = detections.track_ids
     rows = zip(
         detections.boxes_xyxy.tolist(),
@@ -52,17 +52,17 @@ def detections_2d_message(
 def detections_3d_message(
     factory: MessageFactory, header: ros.Header, objects: Sequence[SceneObject]
 ) -> ros.Detection3DArray:
-    """Make a vision_msgs/msg/Detection3DArray of the objects whose place is known.
+    """Build a vision_msgs/msg/Detection3DArray of the objects with a position.
 
-    ``bbox`` is the box around the object's points. The one result of each detection is posed
-    at their centroid, in the box's rotation, and its covariance is their spread about it:
-    square metres in the first three rows and columns. The rotation is not estimated: its
-    variance is that of any angle being as likely as any other, pi^2 / 3 square radians.
+    ``bbox`` is the box around the object's points. The pose of the only result has their
+    centroid as position and the rotation of the box. The first three rows and columns of its
+    covariance are that of the points, square meters. The rotation is not estimated: its variance
+    is that of a uniform distribution over all angles, pi^2 / 3 square radians.
 
     Args:
         factory: makes the messages.
-        header: of the frame that the positions are in.
-        objects: those without a position are left out.
+        header: of the frame of the positions.
+        objects: those without a position are skipped.
 
     """
     return factory(
@@ -85,7 +85,7 @@ def detections_3d_message(
 
 
 def _pose(factory: MessageFactory, position: ObjectPosition) -> ros.PoseWithCovariance:
-    covariance = np.diag([0.0, 0.0, 0.0, *[_ANY_ANGLE] * 3])
+    covariance = np.diag([0.0, 0.0, 0.0, *[_UNIFORM_ANGLE_VARIANCE] * 3])
     covariance[:3, :3] = position.covariance_m2
     pose = pose_message(factory, position.centroid_m, position.box.rotation_xyzw)
     return _pose_with_covariance(factory, pose, covariance)

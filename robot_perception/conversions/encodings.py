@@ -1,7 +1,7 @@
-"""The one table of pixel encodings: how the bytes lie, and how they become RGB.
+"""Table of pixel encodings: their memory layout and conversion to RGB.
 
-Names are those of sensor_msgs/image_encodings. Conventions follow cv_bridge: 8UC1 is gray and
-8UC3 is BGR; YUV is BT.601 in limited range.
+Names are those of sensor_msgs/image_encodings. Conventions follow cv_bridge: 8UC1 is gray and 8UC3
+is BGR; YUV is BT.601 in limited range.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from robot_perception.core import AnyArray, UInt8Array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How one encoding lies in memory.
+    """Memory layout of an encoding.
 
     Attributes:
         dtype: numpy's kind and size of one channel, without byte order.
-        channels: channels for each pixel.
-        even_width: two neighbours in a row share their colour.
-        even_height: two neighbours in a column share their colour.
-        min_side: shortest side that can be converted.
-        semi_planar: a half-height plane of colour follows the rows of brightness.
+        channels: channels per pixel.
+        even_width: two neighbors in a row share their chroma.
+        even_height: two neighbors in a column share their chroma.
+        min_side: minimum of width and height.
+        semi_planar: a chroma plane of half height follows the luma plane.
 
     """
 
@@ -40,21 +40,21 @@ class Layout:
 
     @property
     def pixel_bytes(self) -> int:
-        """Bytes of one pixel in a row."""
+        """Bytes per pixel in a row."""
         return np.dtype(self.dtype).itemsize * self.channels
 
     def rows(self, height: int) -> int:
-        """Rows of data that an image of ``height`` rows takes."""
+        """Return the number of rows of data of an image of ``height`` rows."""
         return height + height // 2 if self.semi_planar else height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Colour(Layout):
-    """An encoding that is a picture.
+class ColorLayout(Layout):
+    """Memory layout of an encoding of color or gray images.
 
     Attributes:
-        to_rgb: from the pixels, (rows, width[, channels]) in `dtype`, to (H, W, 3) uint8; it
-            may return its argument.
+        to_rgb: converts pixels, (rows, width[, channels]) in `dtype`, to (H, W, 3) uint8; may
+            return its argument.
 
     """
 
@@ -65,42 +65,42 @@ def _same(pixels: AnyArray) -> UInt8Array:
     return pixels
 
 
-def _recolour(code: int, pixels: AnyArray) -> UInt8Array:
+def _convert(code: int, pixels: AnyArray) -> UInt8Array:
     return cast('UInt8Array', cv2.cvtColor(pixels, code))
 
 
 def _from_mono16(pixels: AnyArray) -> UInt8Array:
-    return _recolour(cv2.COLOR_GRAY2RGB, (pixels >> 8).astype(np.uint8))
+    return _convert(cv2.COLOR_GRAY2RGB, (pixels >> 8).astype(np.uint8))
 
 
 def _cv2(code: int) -> Callable[[AnyArray], UInt8Array]:
-    return partial(_recolour, code)
+    return partial(_convert, code)
 
 
-_RGB = Colour(to_rgb=_same, channels=3)
-_BGR = Colour(to_rgb=_cv2(cv2.COLOR_BGR2RGB), channels=3)
-_MONO = Colour(to_rgb=_cv2(cv2.COLOR_GRAY2RGB))
-_UYVY = Colour(to_rgb=_cv2(cv2.COLOR_YUV2RGB_UYVY), channels=2, even_width=True)
-_YUYV = Colour(to_rgb=_cv2(cv2.COLOR_YUV2RGB_YUY2), channels=2, even_width=True)
+_RGB = ColorLayout(to_rgb=_same, channels=3)
+_BGR = ColorLayout(to_rgb=_cv2(cv2.COLOR_BGR2RGB), channels=3)
+_MONO = ColorLayout(to_rgb=_cv2(cv2.COLOR_GRAY2RGB))
+_UYVY = ColorLayout(to_rgb=_cv2(cv2.COLOR_YUV2RGB_UYVY), channels=2, even_width=True)
+_YUYV = ColorLayout(to_rgb=_cv2(cv2.COLOR_YUV2RGB_YUY2), channels=2, even_width=True)
 
 
-def _semi_planar(code: int) -> Colour:
-    """NV12 or NV21: ``height`` rows of Y, then ``height / 2`` of U and V, all ``step`` long."""
-    return Colour(to_rgb=_cv2(code), even_width=True, even_height=True, semi_planar=True)
+def _semi_planar(code: int) -> ColorLayout:
+    """Return the layout of NV12 or NV21: ``height`` rows of Y, then ``height / 2`` of U and V."""
+    return ColorLayout(to_rgb=_cv2(code), even_width=True, even_height=True, semi_planar=True)
 
 
-def _bayer(code: int) -> Colour:
-    # OpenCV leaves anything thinner black.
-    return Colour(to_rgb=_cv2(code), min_side=3)
+def _bayer(code: int) -> ColorLayout:
+    # OpenCV leaves smaller images black.
+    return ColorLayout(to_rgb=_cv2(code), min_side=3)
 
 
-COLOUR = {
+COLOR = {
     'rgb8': _RGB,
     'bgr8': _BGR,
-    'rgba8': Colour(to_rgb=_cv2(cv2.COLOR_RGBA2RGB), channels=4),
-    'bgra8': Colour(to_rgb=_cv2(cv2.COLOR_BGRA2RGB), channels=4),
+    'rgba8': ColorLayout(to_rgb=_cv2(cv2.COLOR_RGBA2RGB), channels=4),
+    'bgra8': ColorLayout(to_rgb=_cv2(cv2.COLOR_BGRA2RGB), channels=4),
     'mono8': _MONO,
-    'mono16': Colour(to_rgb=_from_mono16, dtype='u2'),
+    'mono16': ColorLayout(to_rgb=_from_mono16, dtype='u2'),
     '8UC1': _MONO,
     '8UC3': _BGR,
     'uyvy': _UYVY,
@@ -109,8 +109,7 @@ COLOUR = {
     'yuv422_yuy2': _YUYV,
     'nv12': _semi_planar(cv2.COLOR_YUV2RGB_NV12),
     'nv21': _semi_planar(cv2.COLOR_YUV2RGB_NV21),
-    # ROS names the pixels from the top left; OpenCV those of the second row and column, so
-    # that its names are the other way round.
+    # ROS names the pattern from the top left pixel, OpenCV from the second row and column.
     'bayer_rggb8': _bayer(cv2.COLOR_BayerBG2RGB),
     'bayer_bggr8': _bayer(cv2.COLOR_BayerRG2RGB),
     'bayer_gbrg8': _bayer(cv2.COLOR_BayerGR2RGB),

@@ -1,4 +1,4 @@
-"""Scene features to robot_perception/msg/SceneFeatures."""
+"""Conversion of scene features to robot_perception/msg/SceneFeatures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from robot_perception.core import SceneFeatures
 def features_message(
     factory: MessageFactory, header: ros.Header, features: SceneFeatures, *, with_patches: bool
 ) -> ros.SceneFeatures:
-    """Make a robot_perception/msg/SceneFeatures; the grid's size is told with or without it.
+    """Build a robot_perception/msg/SceneFeatures.
 
     Args:
         factory: makes the message.
-        header: std_msgs/msg/Header to carry.
+        header: header of the message.
         features: vector and patch grid.
-        with_patches: whether to send the grid, which is some hundred times the vector.
+        with_patches: whether to include the patch features, hundreds of times the vector in size;
+            the size of the grid is always set.
 
     """
     patches = features.patches if with_patches else np.zeros(0, np.float32)

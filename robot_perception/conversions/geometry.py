@@ -1,4 +1,4 @@
-"""geometry_msgs and vision_msgs parts that several messages are made of."""
+"""Builders of parts of messages: points, poses and boxes."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from robot_perception.conversions import ros
 from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import Box3D, Quaternion, Vector3
 
-_UPRIGHT: Quaternion = (0.0, 0.0, 0.0, 1.0)
+_IDENTITY: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 
 def point_message(factory: MessageFactory, point_m: Vector3) -> ros.Point:
-    """Make a geometry_msgs/msg/Point."""
+    """Build a geometry_msgs/msg/Point."""
     x, y, z = map(float, point_m)
     return factory(ros.Point, x=x, y=y, z=z)
 
 
 def vector_message(factory: MessageFactory, vector: Vector3) -> ros.Vector3:
-    """Make a geometry_msgs/msg/Vector3."""
+    """Build a geometry_msgs/msg/Vector3."""
     x, y, z = map(float, vector)
     return factory(ros.Vector3, x=x, y=y, z=z)
 
 
 def pose_message(
-    factory: MessageFactory, position_m: Vector3, rotation_xyzw: Quaternion = _UPRIGHT
+    factory: MessageFactory, position_m: Vector3, rotation_xyzw: Quaternion = _IDENTITY
 ) -> ros.Pose:
-    """Make a geometry_msgs/msg/Pose."""
+    """Build a geometry_msgs/msg/Pose."""
     x, y, z, w = map(float, rotation_xyzw)
     return factory(
         ros.Pose,
@@ -36,7 +36,7 @@ def pose_message(
 def box_2d_message(
     factory: MessageFactory, box_xyxy: tuple[float, float, float, float]
 ) -> ros.BoundingBox2D:
-    """Make a vision_msgs/msg/BoundingBox2D: centre and full sides, pixels."""
+    """Build a vision_msgs/msg/BoundingBox2D: center and full sides, pixels."""
     left, top, right, bottom = map(float, box_xyxy)
     center = factory(
         ros.Pose2D,
@@ -52,7 +52,7 @@ def box_2d_message(
 
 
 def box_3d_message(factory: MessageFactory, box: Box3D) -> ros.BoundingBox3D:
-    """Make a vision_msgs/msg/BoundingBox3D: centre, rotation and full sides, metres."""
+    """Build a vision_msgs/msg/BoundingBox3D: center, rotation and full sides, meters."""
     return factory(
         ros.BoundingBox3D,
         center=pose_message(factory, box.center_m, box.rotation_xyzw),

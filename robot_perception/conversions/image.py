@@ -1,4 +1,4 @@
-"""sensor_msgs/msg/Image to a picture, and arrays back to messages."""
+"""Conversion between sensor_msgs/msg/Image and images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import check_image, check_size, MAX_PIXELS
 from robot_perception.core import AnyArray, checked, ConversionError, Image
 
-# What each encoding written is made of: channels and dtype.
+# Encoding -> channels and dtype of arrays that are written in it.
 _WRITTEN = {
     'rgb8': (3, np.uint8),
     'mono8': (None, np.uint8),
@@ -22,14 +22,14 @@ _WRITTEN = {
 
 
 def to_image(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> Image:
-    """Make a picture of an image message.
+    """Convert an image message to an RGB image.
 
-    rgb8 is not copied: the picture is a read-only view of the message's data, which must not
-    be written to afterwards. Encodings outside the table go to cv_bridge where there is one.
+    rgb8 is not copied: the image is a read-only view of the message's data, which must not be
+    modified afterwards. Encodings outside the table are converted by cv_bridge if available.
 
     Args:
-        message: anything with the fields of sensor_msgs/msg/Image.
-        max_pixels: the largest width times height to accept.
+        message: any object with the fields of sensor_msgs/msg/Image.
+        max_pixels: maximum of width times height.
 
     Raises:
         ConversionError: the message is malformed or its encoding cannot be converted; see
@@ -37,37 +37,37 @@ def to_image(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> Image:
 
     """
     name = message.encoding
-    colour = encodings.COLOUR.get(name) if isinstance(name, str) else None
-    if colour is not None:
-        image = check_image(message, encodings.COLOUR, max_pixels=max_pixels)
-        return Image(colour.to_rgb(image.pixels), image.stamp_ns, image.frame_id)
+    layout = encodings.COLOR.get(name) if isinstance(name, str) else None
+    if layout is not None:
+        image = check_image(message, encodings.COLOR, max_pixels=max_pixels)
+        return Image(layout.to_rgb(image.pixels), image.stamp_ns, image.frame_id)
     stamp_ns, frame_id = read_header(message.header)
     size_hw = check_size(message, max_pixels=max_pixels)
     if name in ('16UC1', '32FC1'):
         raise ConversionError(
             'encoding',
-            f'encoding: expected a colour image, got {name}, which is depth. '
+            f'encoding: expected a color image, got {name}, which is depth. '
             'Remap that topic to the depth input.',
         )
-    rgb = convert_rare(message, size_hw, ', '.join(encodings.COLOUR))
+    rgb = convert_rare(message, size_hw, ', '.join(encodings.COLOR))
     return Image(rgb, stamp_ns, frame_id)
 
 
 def image_message(
     factory: MessageFactory, header: ros.Header, array: AnyArray, encoding: str
 ) -> ros.Image:
-    """Make a sensor_msgs/msg/Image, little endian, rows without padding.
+    """Build a sensor_msgs/msg/Image, little endian, without padding of rows.
 
     Args:
         factory: makes the message.
-        header: std_msgs/msg/Header to carry.
+        header: header of the message.
         array: (H, W, 3) uint8 for rgb8; (H, W) uint8 for mono8, uint16 for mono16 and 16UC1,
             float32 for 32FC1.
         encoding: one of these.
 
     Raises:
-        ConversionError: reason ``'encoding'`` for another one.
-        ShapeError: the array is not what the encoding needs.
+        ConversionError: reason ``'encoding'`` for an encoding other than these.
+        ShapeError: shape or dtype of the array do not fit the encoding.
 
     """
     if encoding not in _WRITTEN:
@@ -76,7 +76,7 @@ def image_message(
         )
     channels, dtype = _WRITTEN[encoding]
     shape = (None, None) if channels is None else (None, None, channels)
-    pixels = checked('array', array, shape, dtype, f'{encoding} is made of that.')
+    pixels = checked('array', array, shape, dtype, f'{encoding} requires it.')
     little = np.ascontiguousarray(pixels, np.dtype(dtype).newbyteorder('<'))
     return factory(
         ros.Image,

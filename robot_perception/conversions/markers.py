@@ -1,4 +1,4 @@
-"""Boxes, names and motion of objects in space, as RViz shows them."""
+"""Conversion of objects to markers for RViz: boxes, names and velocities."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _KINDS = {'boxes': _CUBE, 'names': _TEXT, 'tracks': _ARROW}
 _BOX_ALPHA = 0.35
 _TEXT_HEIGHT_M = 0.08
 _WHITE = (1.0, 1.0, 1.0, 1.0)
-# RViz complains of a scale of 0.
+# RViz warns about a scale of 0.
 _MIN_SIDE_M = 1e-3
-# Ids of markers are 32 bits wide.
-_SLOTS = 2**31
-# Slower than this a measured speed may be noise.
+# Marker ids have 32 bits.
+_MAX_IDS = 2**31
+# Lower speeds may be noise.
 _MOVING_MPS = 0.1
-# An arrow's shaft and head.
+# Diameters of an arrow's shaft and head.
 _ARROW_M = (0.02, 0.05, 0.0)
-_NOTHING = Box3D((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+_EMPTY_BOX = Box3D((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 
-# Namespace and id, by which viewers know a marker.
+# Namespace and id, which identify a marker.
 MarkerKey = tuple[str, int]
 
 
@@ -39,54 +39,54 @@ def markers_message(
     objects: Sequence[SceneObject],
     shown: frozenset[MarkerKey],
 ) -> tuple[ros.MarkerArray, frozenset[MarkerKey]]:
-    """Make a visualization_msgs/msg/MarkerArray of the objects whose place is known.
+    """Build a visualization_msgs/msg/MarkerArray of the objects with a position.
 
-    A marker's id is the object's track, or its index where nothing tracks, and its colour follows
-    from the class's name, so that RViz moves what is there; only ids that are not used any more are
-    deleted, and nothing flickers. What moves has its speed beside its name, and an arrow to where
-    it will be in a second.
+    The id of a marker is the track id, or the index without tracking, and its color depends on
+    the name of the class. RViz therefore moves existing markers; only unused ids are deleted, and
+    nothing flickers. A moving object has its speed beside its name, and an arrow to its predicted
+    position in one second.
 
     Args:
         factory: makes the messages.
-        header: of the frame that the positions are in.
-        objects: those without a position are left out.
-        shown: markers that the last message left on the screen; none at first.
+        header: of the frame of the positions.
+        objects: those without a position are skipped.
+        shown: markers that are shown after the previous message; empty at first.
 
     Returns:
-        The message, and the markers that it leaves on the screen.
+        The message, and the markers that are shown after it.
 
     """
-    placed = [(item, item.position) for item in objects if item.position is not None]
+    located = [(item, item.position) for item in objects if item.position is not None]
     made = [
-        *(_box(factory, header, item, position.box) for item, position in placed),
-        *(_name(factory, header, item, position) for item, position in placed),
+        *(_box(factory, header, item, position.box) for item, position in located),
+        *(_name(factory, header, item, position) for item, position in located),
         *(
             _arrow(factory, header, item, position.centroid_m, position.velocity_mps)
-            for item, position in placed
+            for item, position in located
             if position.velocity_mps is not None and _speed(position) >= _MOVING_MPS
         ),
     ]
     used = frozenset((one.ns, one.id) for one in made)
-    gone = [_marker(factory, header, key, action=_DELETE) for key in sorted(shown - used)]
-    return factory(ros.MarkerArray, markers=made + gone), used
+    deletions = [_marker(factory, header, key, action=_DELETE) for key in sorted(shown - used)]
+    return factory(ros.MarkerArray, markers=made + deletions), used
 
 
-def _slot(item: SceneObject) -> int:
-    return item.index if item.track_id is None else item.track_id % _SLOTS
+def _marker_id(item: SceneObject) -> int:
+    return item.index if item.track_id is None else item.track_id % _MAX_IDS
 
 
 def _speed(position: ObjectPosition) -> float:
     return math.hypot(*(position.velocity_mps or (0.0,)))
 
 
-def _colour(item: SceneObject, alpha: float) -> tuple[float, float, float, float]:
+def _color(item: SceneObject, alpha: float) -> tuple[float, float, float, float]:
     red, green, blue = (channel / 255 for channel in class_color(item.class_name))
     return red, green, blue, alpha
 
 
 def _box(factory: MessageFactory, header: ros.Header, item: SceneObject, box: Box3D) -> ros.Marker:
-    key = ('boxes', _slot(item))
-    return _marker(factory, header, key, box=box, colour=_colour(item, _BOX_ALPHA))
+    key = ('boxes', _marker_id(item))
+    return _marker(factory, header, key, box=box, color=_color(item, _BOX_ALPHA))
 
 
 def _name(
@@ -98,9 +98,9 @@ def _name(
     return _marker(
         factory,
         header,
-        ('names', _slot(item)),
+        ('names', _marker_id(item)),
         box=Box3D(position.box.center_m, (_TEXT_HEIGHT_M,) * 3),
-        colour=_WHITE,
+        color=_WHITE,
         text=f'{item.class_name}{track}{pace}',
     )
 
@@ -116,9 +116,9 @@ def _arrow(
     return _marker(
         factory,
         header,
-        ('tracks', _slot(item)),
-        box=Box3D(_NOTHING.center_m, _ARROW_M),
-        colour=_colour(item, 1.0),
+        ('tracks', _marker_id(item)),
+        box=Box3D(_EMPTY_BOX.center_m, _ARROW_M),
+        color=_color(item, 1.0),
         points_m=(start_m, (x, y, z)),
     )
 
@@ -129,20 +129,20 @@ def _marker(
     key: MarkerKey,
     *,
     action: int = _ADD,
-    box: Box3D = _NOTHING,
-    colour: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
+    box: Box3D = _EMPTY_BOX,
+    color: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0),
     text: str = '',
     points_m: Sequence[Vector3] = (),
 ) -> ros.Marker:
-    """Make a visualization_msgs/msg/Marker; what none of the three needs is left empty."""
-    namespace, slot = key
+    """Build a visualization_msgs/msg/Marker with unused fields empty."""
+    namespace, marker_id = key
     x, y, z = (max(side, _MIN_SIDE_M) for side in box.size_m)
-    red, green, blue, alpha = colour
+    red, green, blue, alpha = color
     return factory(
         ros.Marker,
         header=header,
         ns=namespace,
-        id=slot,
+        id=marker_id,
         type=_KINDS[namespace],
         action=action,
         pose=pose_message(factory, box.center_m, box.rotation_xyzw),

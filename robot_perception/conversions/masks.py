@@ -1,4 +1,4 @@
-"""Masks to label images, and the table that names their values."""
+"""Conversion of masks to label images and their label table."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _LAST = 255
 
 
 def instances_message(factory: MessageFactory, header: ros.Header, masks: Masks) -> ros.Image:
-    """Make a mono16 image: 0 = background, otherwise the detection's index + 1."""
+    """Build a mono16 image: 0 = background, otherwise the detection's index + 1."""
     return image_message(factory, header, masks.instance_map(), 'mono16')
 
 
 def to_instances(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> UInt16Array:
-    """Read an image of instances: (H, W) uint16, 0 = background, otherwise the index + 1.
+    """Convert an image of instances to (H, W) uint16: 0 = background, otherwise index + 1.
 
     Raises:
         ConversionError: the message is malformed or not mono16; see `validation.check_image`.
@@ -36,21 +36,23 @@ def to_instances(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> UInt16A
 def classes_message(
     factory: MessageFactory, header: ros.Header, masks: Masks, class_ids: Int32Array
 ) -> ros.Image:
-    """Make a mono8 image: 0 = background, otherwise the class id + 1, at most 255.
+    """Build a mono8 image: 0 = background, otherwise the class id + 1, at most 255.
 
-    Detectors of more than 255 classes share 255 among the rest; `label_info_message` then
-    names it 'other'. masks/instances and the detections still tell them apart.
+    With more than 255 classes the remaining ones share 255, which `label_info_message` names
+    'other'. Use masks/instances and the detections to distinguish them.
 
     Args:
         factory: makes the message.
-        header: std_msgs/msg/Header to carry.
+        header: header of the message.
         masks: N masks.
         class_ids: (N,) int32, index in the detector's label table, >= 0.
 
     """
     ids = checked('class_ids', class_ids, (len(masks),), np.int32, 'Pass one id for each mask.')
     if np.any(ids < 0):
-        raise InputError(f'class_ids: expected ids >= 0, got {ids.min()}. Drop such detections.')
+        raise InputError(
+            'out_of_range', f'class_ids: expected ids >= 0, got {ids.min()}. Drop such detections.'
+        )
     values = np.minimum(ids.astype(np.int64) + 1, _LAST).astype(np.uint8)
     return image_message(factory, header, masks.class_map(values), 'mono8')
 
@@ -58,13 +60,13 @@ def classes_message(
 def label_info_message(
     factory: MessageFactory, header: ros.Header, class_names: Sequence[str], threshold: float
 ) -> ros.LabelInfo:
-    """Make a vision_msgs/msg/LabelInfo: the name of each value of masks/classes.
+    """Build a vision_msgs/msg/LabelInfo: the name of each value of masks/classes.
 
     Args:
         factory: makes the message.
-        header: std_msgs/msg/Header to carry.
+        header: header of the message.
         class_names: the detector's label table.
-        threshold: lowest score that is published, in [0, 1].
+        threshold: minimum score of published detections, in [0, 1].
 
     """
     names = [BACKGROUND, *class_names]

@@ -1,4 +1,4 @@
-"""Results back from their messages: what the node said, as the values it said it of."""
+"""Conversion of result messages back to the types of core."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import to_camera
 from robot_perception.conversions.depth import to_depth
-from robot_perception.conversions.scene import ANSWERS
+from robot_perception.conversions.scene import FLAGS
 from robot_perception.core import (
     BoolArray,
     Box3D,
@@ -31,10 +31,10 @@ _TRACK = re.compile(r'-?[0-9]{1,19}')
 
 
 def to_features(message: ros.SceneFeatures) -> SceneFeatures:
-    """Read a robot_perception/msg/SceneFeatures; without patches its grid is 0 x 0.
+    """Convert a robot_perception/msg/SceneFeatures; without patches its grid is 0 x 0.
 
     Raises:
-        ConversionError: the patch grid does not hold what it says.
+        ConversionError: the size of the patch grid does not fit its data.
 
     """
     vector = np.asarray(message.vector, np.float32)
@@ -49,15 +49,15 @@ def to_features(message: ros.SceneFeatures) -> SceneFeatures:
 
 
 def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = None) -> Scene:
-    """Read a robot_perception/msg/Scene.
+    """Convert a robot_perception/msg/Scene.
 
     Args:
         message: the scene.
-        image: the image it was made of, which the message does not carry.
-        features: features with patches, from their own topic, in place of the scene's.
+        image: its image, which the message does not contain.
+        features: features with patches, from their own topic; replace those of the scene.
 
     Raises:
-        InputError: the message contradicts itself or the image.
+        InputError: the message is inconsistent in itself or with the image.
 
     """
     if (message.height, message.width) != image.size_hw:
@@ -80,7 +80,7 @@ def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = 
         depth=to_depth(message.depth[0]) if len(message.depth) else None,
         detections=_detections(objects),
         masks=_masks(objects, image.size_hw),
-        objects=tuple(_object(item, place) for place, item in enumerate(objects)),
+        objects=tuple(_object(item, index) for index, item in enumerate(objects)),
         timing_s=dict(zip(timing.stages, map(float, timing.last), strict=True)),
     )
 
@@ -132,13 +132,13 @@ def _track(item: ros.SceneObject) -> int | None:
         return None
     track = int(item.track_id) if _TRACK.fullmatch(item.track_id) else None
     if track is None or abs(track) > np.iinfo(np.int64).max:
-        raise _damaged('track_id', 'a whole number of 64 bits', repr(item.track_id))
+        raise _damaged('track_id', 'a 64-bit integer', repr(item.track_id))
     return track
 
 
-def _object(item: ros.SceneObject, place: int) -> SceneObject:
-    if item.index != place:
-        raise _damaged('index', f'the object at place {place}', item.index)
+def _object(item: ros.SceneObject, index: int) -> SceneObject:
+    if item.index != index:
+        raise _damaged('index', f'the object at index {index}', item.index)
     return SceneObject(
         index=int(item.index),
         class_id=int(item.class_id),
@@ -147,15 +147,15 @@ def _object(item: ros.SceneObject, place: int) -> SceneObject:
         box_xyxy=_box_xyxy(item),
         track_id=_track(item),
         position=_position(item) if len(item.bbox_3d) else None,
-        truncated=_answer('truncated', item.truncated),
-        occluded=_answer('occluded', item.occluded),
+        truncated=_flag('truncated', item.truncated),
+        occluded=_flag('occluded', item.occluded),
     )
 
 
-def _answer(part: str, number: int) -> bool | None:
-    if number >= len(ANSWERS):
+def _flag(part: str, number: int) -> bool | None:
+    if number >= len(FLAGS):
         raise _damaged(part, 'UNKNOWN, NO or YES (0 to 2)', number)
-    return ANSWERS[number]
+    return FLAGS[number]
 
 
 def _position(item: ros.SceneObject) -> ObjectPosition:
@@ -163,7 +163,7 @@ def _position(item: ros.SceneObject) -> ObjectPosition:
     if parts != (1, 9):
         raise _damaged('bbox_3d', 'a centroid and its 9 covariances beside it', parts)
     centroid, box = item.centroid[0], item.bbox_3d[0]
-    center, turn = box.center.position, box.center.orientation
+    center, rotation = box.center.position, box.center.orientation
     return ObjectPosition(
         depth_m=float(item.depth),
         centroid_m=(centroid.x, centroid.y, centroid.z),
@@ -171,7 +171,7 @@ def _position(item: ros.SceneObject) -> ObjectPosition:
         box=Box3D(
             center_m=(center.x, center.y, center.z),
             size_m=(box.size.x, box.size.y, box.size.z),
-            rotation_xyzw=(turn.x, turn.y, turn.z, turn.w),
+            rotation_xyzw=(rotation.x, rotation.y, rotation.z, rotation.w),
         ),
         velocity_mps=next(((one.x, one.y, one.z) for one in item.velocity), None),
     )

@@ -1,4 +1,4 @@
-"""The whole structured result of a frame, as robot_perception/msg/Scene."""
+"""Conversion of scenes to robot_perception/msg/Scene."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.core import Masks, MetricDepth, Scene, SceneObject, UInt8Array
 
-_OBJECT = 255
-# At the numbers of UNKNOWN, NO and YES in robot_perception/msg/SceneObject.
-ANSWERS = (None, False, True)
+_MASK_VALUE = 255
+# Indexed by UNKNOWN, NO and YES of robot_perception/msg/SceneObject.
+FLAGS = (None, False, True)
 
 
 def scene_message(
     factory: MessageFactory, header: ros.Header, scene: Scene, timing: FrameTiming
 ) -> ros.Scene:
-    """Make a robot_perception/msg/Scene.
+    """Build a robot_perception/msg/Scene.
 
-    Patch features stay out: `features_message` sends them to who asks. A part that the scene
-    does not have, or depth that is not in metres, is an empty list.
+    Patch features are not included; `features_message` can include them. Parts that the scene
+    lacks, and relative depth, are empty lists.
     """
     height, width = scene.image.size_hw
     features, depth, camera, masks = scene.features, scene.depth, scene.camera, scene.masks
@@ -68,8 +68,8 @@ def _object_message(
         mask_roi=region_message(factory, origin_yx, (cropped.shape[0], cropped.shape[1])),
         mask=image_message(factory, header, cropped, 'mono8'),
         mask_score=math.nan if mask_score is None else mask_score,
-        truncated=ANSWERS.index(item.truncated),
-        occluded=ANSWERS.index(item.occluded),
+        truncated=FLAGS.index(item.truncated),
+        occluded=FLAGS.index(item.occluded),
         depth=math.nan if position is None else float(position.depth_m),
         centroid=[] if position is None else [point_message(factory, position.centroid_m)],
         velocity=[]
@@ -83,12 +83,12 @@ def _object_message(
 
 
 def _cropped(masks: Masks | None, index: int) -> tuple[tuple[int, int], UInt8Array]:
-    """Top left corner of the smallest window with all of a mask, and the window as 0 and 255.
+    """Return the top left corner of a mask's bounding window, and the window as 0 and 255.
 
-    A mask without pixels, or no mask, gives a window of no size at the origin.
+    The window of an empty or missing mask has no size and lies at the origin.
     """
     if masks is None:
         return (0, 0), np.zeros((0, 0), np.uint8)
     rows, columns = masks.window(index)
-    pixels = np.where(masks.pixels[index][rows, columns], _OBJECT, 0)
+    pixels = np.where(masks.pixels[index][rows, columns], _MASK_VALUE, 0)
     return (rows.start, columns.start), pixels.astype(np.uint8)

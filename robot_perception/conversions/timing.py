@@ -1,4 +1,4 @@
-"""Where the time of a frame went, to robot_perception/msg/Timing."""
+"""Conversion of stage timings to robot_perception/msg/Timing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robot_perception.core import ShapeError
 
 @dataclass(frozen=True, slots=True)
 class FrameTiming:
-    """Seconds of the stages, this time and over a window of frames.
+    """Durations of the stages in this frame and over a window of frames.
 
     Attributes:
         stages: names; ``pipeline`` is all from features to lifting, of which some may run at once.
@@ -34,22 +34,22 @@ class FrameTiming:
     age_s: float
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         for name in ('last_s', 'p50_s', 'p95_s', 'p99_s'):
             if len(getattr(self, name)) != len(self.stages):
                 raise ShapeError(
+                    'count_mismatch',
                     f'{name}: expected one for each of {len(self.stages)} stages, '
-                    f'got {len(getattr(self, name))}.'
+                    f'got {len(getattr(self, name))}.',
                 )
 
     @classmethod
     def unknown(cls) -> FrameTiming:
-        """Times that nobody measured."""
+        """Return the timing of a frame without measurements."""
         return cls((), (), (), (), (), window=0, age_s=math.nan)
 
 
 def timing_message(factory: MessageFactory, header: ros.Header, timing: FrameTiming) -> ros.Timing:
-    """Make a robot_perception/msg/Timing."""
+    """Build a robot_perception/msg/Timing."""
     last, p50, p95, p99 = (
         factory.sequence(np.array(seconds, np.float32))
         for seconds in (timing.last_s, timing.p50_s, timing.p95_s, timing.p99_s)

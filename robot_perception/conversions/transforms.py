@@ -1,4 +1,4 @@
-"""tf2_msgs/msg/TFMessage to transforms."""
+"""Conversion of tf2_msgs/msg/TFMessage to transforms."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from robot_perception.core import InputError, StampedTransform
 
 
 class ReadTransforms(NamedTuple):
-    """What a message tells: the transforms that are sound, and what is wrong with the others."""
+    """The valid transforms of a message, and an error message for each invalid one."""
 
     transforms: tuple[StampedTransform, ...]
     faults: tuple[str, ...]
 
 
 def to_transforms(message: ros.TFMessage) -> ReadTransforms:
-    """Read a message of /tf or /tf_static, of rclpy or of rosbags.
+    """Convert a message of /tf or /tf_static.
 
-    One bad transform costs none of the others. It is bad with a frame without a name or within
-    itself, with a quaternion that is not of length 1, with numbers that are not finite, and
-    with a stamp that ROS does not have.
+    An invalid transform does not affect the others. It has an empty frame name, equal frames, a
+    quaternion not of unit length, values that are not finite, or an invalid stamp.
     """
     transforms, faults = [], []
     for item in message.transforms:
         try:
             transforms.append(_transform(item))
-        except InputError as error:  # noqa: PERF203 - each may fail for itself
+        except InputError as error:  # noqa: PERF203 - each may fail
             faults.append(str(error))
     return ReadTransforms(tuple(transforms), tuple(faults))
 
@@ -35,11 +34,11 @@ def to_transforms(message: ros.TFMessage) -> ReadTransforms:
 def _transform(item: ros.TransformStamped) -> StampedTransform:
     stamp_ns, parent = read_header(item.header)
     check_frame_id('child_frame_id', item.child_frame_id)
-    shift, turn = item.transform.translation, item.transform.rotation
+    translation, rotation = item.transform.translation, item.transform.rotation
     return StampedTransform(
         parent=parent,
         child=item.child_frame_id,
         stamp_ns=stamp_ns,
-        translation_m=(float(shift.x), float(shift.y), float(shift.z)),
-        rotation_xyzw=(float(turn.x), float(turn.y), float(turn.z), float(turn.w)),
+        translation_m=(float(translation.x), float(translation.y), float(translation.z)),
+        rotation_xyzw=(float(rotation.x), float(rotation.y), float(rotation.z), float(rotation.w)),
     )

@@ -1,6 +1,6 @@
-"""The door for images: what passes here can be converted; what does not has cost no memory.
+"""Validation of image messages before memory is allocated for them.
 
-All sums are done in Python integers, which do not wrap as the 32-bit fields of a message do.
+Sizes are computed with Python integers, which do not overflow as 32-bit fields of messages do.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from robot_perception.conversions.header import read_header
 from robot_perception.core import AnyArray, ConversionError
 
 MAX_PIXELS = 2**25
-_SHOWN_CHARACTERS = 40
+_MAX_CHARACTERS = 40
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckedImage:
-    """An image message whose fields agree with each other.
+    """The validated fields of an image message.
 
     Attributes:
         size_hw: rows and columns.
         stamp_ns: stamp in nanoseconds.
         frame_id: coordinate frame.
         pixels: (rows, width[, channels]) in the encoding's dtype and the message's byte order;
-            a read-only view of the message's data that leaves out the padding of rows.
+            a read-only view of the message's data without the padding of rows.
 
     """
 
@@ -42,16 +42,16 @@ class CheckedImage:
 def check_image(
     message: ros.Image, encodings: Mapping[str, Layout], *, max_pixels: int
 ) -> CheckedImage:
-    """Check an image message and look at its pixels in place.
+    """Validate an image message and return a view of its pixels.
 
-    Rows may be padded (``step`` above the bytes of a row); ``data`` is exactly ``step`` times
-    rows, as the message's definition says. Any ``is_bigendian`` but 0 is true; it has no
-    meaning for 8-bit encodings.
+    Rows may be padded (``step`` larger than the bytes of a row); ``data`` must have exactly
+    ``step`` times rows bytes, as the message definition states. Any ``is_bigendian`` other than 0
+    is true; it has no effect on 8-bit encodings.
 
     Args:
         message: sensor_msgs/msg/Image.
-        encodings: the ones to accept, by name.
-        max_pixels: the largest width times height to accept.
+        encodings: layouts by name; others are rejected.
+        max_pixels: maximum of width times height.
 
     Raises:
         ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'size'``, ``'too_large'``,
@@ -81,19 +81,19 @@ def check_image(
 
 
 def check_size(message: ros.Image, *, max_pixels: int) -> tuple[int, int]:
-    """Rows and columns, at least one of each and at most ``max_pixels`` in all."""
+    """Return rows and columns, at least one each and at most ``max_pixels`` in total."""
     height, width = _integer('height', message.height), _integer('width', message.width)
     check_pixels(height, width, max_pixels=max_pixels)
     return height, width
 
 
 def check_pixels(height: int, width: int, *, max_pixels: int) -> None:
-    """Raise ConversionError unless a picture of this size is there and may be made."""
+    """Raise ConversionError unless there are 1 to ``max_pixels`` pixels."""
     if min(height, width) < 1:
         raise ConversionError(
             'size',
             f'size: expected at least one pixel, got {width}x{height}. '
-            'The camera sends no picture.',
+            'The camera sends empty images.',
         )
     if height * width > max_pixels:
         raise ConversionError(
@@ -104,7 +104,7 @@ def check_pixels(height: int, width: int, *, max_pixels: int) -> None:
 
 
 def check_rows(message: ros.Image, rows: int, row_bytes: int) -> tuple[memoryview, int]:
-    """Bytes of the message and its step, checked against each other."""
+    """Return bytes and step of the message, which must agree."""
     step = _integer('step', message.step)
     if step < row_bytes:
         raise ConversionError(
@@ -121,7 +121,7 @@ def check_rows(message: ros.Image, rows: int, row_bytes: int) -> tuple[memoryvie
 
 
 def as_bytes(data: object) -> memoryview:
-    """Look at the bytes of ``data`` in place; bytes, array.array and numpy arrays all work."""
+    """Return a view of ``data``, such as bytes, array.array or a numpy array."""
     try:
         # The buffer protocol has no type before Python 3.12.
         return memoryview(data).cast('B').toreadonly()  # type: ignore[arg-type]
@@ -132,16 +132,16 @@ def as_bytes(data: object) -> memoryview:
 
 
 def shorten(name: object) -> str:
-    """Show what a message holds where a short name should be, however long it is."""
+    """Return a short representation of a field that should be a short name."""
     if not isinstance(name, str):
         return type(name).__name__
-    cut = '...' if len(name) > _SHOWN_CHARACTERS else ''
-    return ascii(name[:_SHOWN_CHARACTERS]) + cut
+    cut = '...' if len(name) > _MAX_CHARACTERS else ''
+    return ascii(name[:_MAX_CHARACTERS]) + cut
 
 
 def _integer(field: str, value: object) -> int:
     try:
-        # SupportsIndex is what is being tested.
+        # The call tests for SupportsIndex.
         return index(value)  # type: ignore[arg-type]
     except TypeError as error:
         reason = 'step' if field == 'step' else 'size'

@@ -129,7 +129,7 @@ def _points(frame: Published) -> Message:
     labels = frame.scene.labels()
     if labels is None:
         return None
-    return conversions.labelled_cloud_message(frame.factory, frame.header, cloud, *labels)
+    return conversions.labeled_cloud_message(frame.factory, frame.header, cloud, *labels)
 
 
 def _object_points(frame: Published) -> Message:

@@ -47,7 +47,9 @@ def test_what_is_here_is_listed_with_its_place(command):
 def test_pull_without_a_network_says_what_to_do(command):
     done = command('models', 'pull', DINO)
     assert (done.returncode, done.stdout) == (1, '')
-    assert done.stderr.startswith(f'robot-perception models: {DINO}: expected to fetch revision ')
+    assert done.stderr.startswith(
+        f'robot-perception models: {DINO}: expected to download revision '
+    )
     assert done.stderr.endswith(
         'Check the network and HF_HUB_OFFLINE, or copy the folder from another machine and give '
         'its path as model.\n'
@@ -57,7 +59,7 @@ def test_pull_without_a_network_says_what_to_do(command):
 def test_pull_of_a_preset_is_of_its_networks(command):
     done = command('models', 'pull', '--preset', 'robot')
     assert done.returncode == 1
-    assert f'robot-perception models: {DINO}: expected to fetch' in done.stderr
+    assert f'robot-perception models: {DINO}: expected to download' in done.stderr
 
 
 @pytest.mark.parametrize('preset', ['stub', 'demo'])

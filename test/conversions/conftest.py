@@ -1,4 +1,4 @@
-"""Factories for three kinds of messages: plain objects, rosbags' and rclpy's."""
+"""Factories of three kinds of messages: plain objects, rosbags and rclpy."""
 
 import array
 from functools import cache
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class NamespaceFactory:
-    """Messages that are nothing but their fields."""
+    """Makes plain objects with the fields of a message."""
 
     def __call__(self, message_type, /, **fields):
         return SimpleNamespace(type_name=ros.type_name(message_type), **fields)
@@ -27,7 +27,7 @@ class NamespaceFactory:
 
 
 class RclpyFactory:
-    """rclpy's classes, with every field checked as its strict mode does."""
+    """Makes messages of rclpy, with its checks of all fields."""
 
     def __call__(self, message_type, /, **fields):
         package, _, name = ros.type_name(message_type).split('/')
@@ -55,7 +55,7 @@ def typestore():
     params=['namespace', 'rosbags', pytest.param('rclpy', marks=pytest.mark.ros)],
 )
 def factory(request):
-    """Each kind of message in turn."""
+    """A factory of each kind of message."""
     if request.param == 'rclpy':
         pytest.importorskip('rclpy')
         pytest.importorskip('vision_msgs.msg')
@@ -66,7 +66,7 @@ def factory(request):
 
 @pytest.fixture
 def on_the_wire(factory):
-    """Write a message to CDR and read it back, where the kind of message can."""
+    """Serializes and deserializes a message if its library can."""
 
     def send(message):
         if isinstance(factory, RclpyFactory):
@@ -89,7 +89,7 @@ def header(factory):
 
 @pytest.fixture
 def no_cv_bridge(monkeypatch):
-    """A machine without cv_bridge, whatever this one has."""
+    """Simulates a machine without cv_bridge."""
     monkeypatch.setitem(sys.modules, 'cv_bridge', None)
     _bridge.cache_clear()
     yield

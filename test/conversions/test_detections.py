@@ -1,4 +1,4 @@
-"""Objects as vision_msgs, and what RViz asks of them."""
+"""Conversion of detections to vision_msgs."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ def an_object(index, *, placed=True, track_id=None):
     )
 
 
-def test_boxes_are_centre_and_size_in_pixels(factory, header, on_the_wire):
+def test_boxes_are_center_and_size_in_pixels(factory, header, on_the_wire):
     message = on_the_wire(detections_2d_message(factory, header, detections()))
     assert message.header == header
     assert [one.header for one in message.detections] == [header, header]
@@ -55,7 +55,7 @@ def test_tracks_are_ids(factory, header, on_the_wire, track_ids, expected):
     assert [one.id for one in message.detections] == expected
 
 
-def test_nothing_found_is_a_message(factory, header, on_the_wire):
+def test_no_detections_are_a_message(factory, header, on_the_wire):
     for message in (
         detections_2d_message(factory, header, Detections.empty()),
         detections_3d_message(factory, header, []),

@@ -1,10 +1,11 @@
-"""Stamp and frame survive exactly."""
+"""Headers are read and written exactly."""
 
 from types import SimpleNamespace
 
 from hypothesis import given
 from hypothesis import strategies as st
 import pytest
+from reasons import raises
 
 from robot_perception import conversions
 from robot_perception.conversions import header_message, read_header
@@ -26,15 +27,14 @@ def test_nanoseconds_are_exact(sec, nanosec):
 
 
 @pytest.mark.parametrize('stamp_ns', [-1, 2**31 * 10**9])
-def test_times_that_no_message_holds_are_refused(factory, stamp_ns):
-    with pytest.raises(ConversionError, match=r'stamp_ns: expected 0 to 2\^31 s.*got -?\d+ ns'):
+def test_times_out_of_range_are_rejected(factory, stamp_ns):
+    with raises(ConversionError, 'stamp', r'stamp_ns: expected 0 to 2\^31 s.*got -?\d+ ns'):
         header_message(factory, stamp_ns, '')
 
 
-def test_a_header_without_stamp_is_refused():
-    with pytest.raises(ConversionError, match='stamp: expected whole sec and nanosec') as caught:
+def test_a_header_without_stamp_is_rejected():
+    with raises(ConversionError, 'stamp', 'stamp: expected integers sec and nanosec'):
         read_header(SimpleNamespace(frame_id=''))
-    assert caught.value.reason == 'stamp'
 
 
 def test_public_names_exist():

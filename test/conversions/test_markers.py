@@ -46,7 +46,7 @@ def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
     assert (boxes[0].lifetime.sec, boxes[0].lifetime.nanosec) == (0, 0)
 
 
-def test_what_moves_has_its_speed_and_an_arrow(factory, header, on_the_wire):
+def test_moving_objects_have_speed_and_arrow(factory, header, on_the_wire):
     still, moving = an_object(0, track_id=3), an_object(1, track_id=2**40 + 5)
     moving = replace(moving, position=replace(moving.position, velocity_mps=(0.3, 0.0, -0.4)))
     still = replace(still, position=replace(still.position, velocity_mps=(0.05, 0.0, 0.0)))
@@ -77,12 +77,12 @@ def test_only_unused_ids_are_deleted(factory, header):
         assert keys(message, DELETE) == both(*deleted)
 
 
-def test_colour_follows_the_class_not_the_place(factory, header):
+def test_color_depends_on_the_class_not_the_index(factory, header):
     message, _ = markers_message(
         factory, header, [an_object(0, 'cup'), an_object(5, 'cup'), an_object(6)], frozenset()
     )
-    colours = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
-    assert {tuple(round(255 * channel) for channel in colour) for colour in colours} == {
+    colors = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
+    assert {tuple(round(255 * channel) for channel in color) for color in colors} == {
         class_color('cup')
     }
     assert len({class_color(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5

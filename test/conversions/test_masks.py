@@ -1,7 +1,8 @@
-"""Label images and the table that explains them."""
+"""Label images and their label table."""
 
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.conversions import (
     classes_message,
@@ -42,7 +43,7 @@ def test_instances_are_read_back(factory, header, on_the_wire):
 
 def test_instances_are_mono16(factory, header, on_the_wire):
     message = on_the_wire(classes_message(factory, header, masks(), ids(0, 1, 2)))
-    with pytest.raises(ConversionError, match="expected one of mono16, got 'mono8'"):
+    with raises(ConversionError, 'encoding'):
         to_instances(message)
 
 
@@ -64,10 +65,10 @@ def test_no_masks_are_background(factory, header):
     assert bytes(message.data) == bytes(20)
 
 
-def test_bad_ids_are_refused(factory, header):
-    with pytest.raises(InputError, match='class_ids: expected ids >= 0, got -1'):
+def test_bad_ids_are_rejected(factory, header):
+    with raises(InputError, 'out_of_range'):
         classes_message(factory, header, masks(), ids(0, -1, 2))
-    with pytest.raises(ShapeError, match=r'class_ids: expected \(3,\) int32, got \(2,\)'):
+    with raises(ShapeError, 'wrong_shape'):
         classes_message(factory, header, masks(), ids(0, 1))
 
 

@@ -1,4 +1,4 @@
-"""Clouds as RViz, PCL and depth_image_proc lay them out."""
+"""Point clouds in the layout of RViz, PCL and depth_image_proc."""
 
 import struct
 
@@ -7,7 +7,7 @@ import pytest
 
 from robot_perception.conversions import (
     cloud_message,
-    labelled_cloud_message,
+    labeled_cloud_message,
     point_list_message,
 )
 from robot_perception.core import LabeledPoints, PointCloud
@@ -22,18 +22,18 @@ def cloud(height=5, width=7):
 
 
 def read_point(message, row, column):
-    """One point by the message's own fields: x, y, z, and the colour as PCL unpacks it."""
+    """Read one point by the fields of the message, with the color unpacked as in PCL."""
     start = row * message.row_step + column * message.point_step
     data = bytes(message.data)
     values = {}
     for field in message.fields:
         assert (field.datatype, field.count) == (7, 1)
         values[field.name] = struct.unpack_from('<f', data, start + field.offset)[0]
-    (colour,) = struct.unpack('<I', struct.pack('<f', values.pop('rgb')))
-    return values, ((colour >> 16) & 255, (colour >> 8) & 255, colour & 255, colour >> 24)
+    (color,) = struct.unpack('<I', struct.pack('<f', values.pop('rgb')))
+    return values, ((color >> 16) & 255, (color >> 8) & 255, color & 255, color >> 24)
 
 
-def test_every_point_is_where_the_fields_say(factory, header, on_the_wire):
+def test_points_are_at_the_offsets_of_the_fields(factory, header, on_the_wire):
     points = cloud()
     message = on_the_wire(cloud_message(factory, header, points))
     assert message.header == header
@@ -44,9 +44,9 @@ def test_every_point_is_where_the_fields_say(factory, header, on_the_wire):
     assert (message.is_bigendian, message.is_dense) == (False, False)
     for row in range(5):
         for column in range(7):
-            place, colour = read_point(message, row, column)
-            np.testing.assert_array_equal([*place.values()], points.xyz_m[row, column])
-            assert colour == (*points.rgb[row, column], 0)
+            position, color = read_point(message, row, column)
+            np.testing.assert_array_equal([*position.values()], points.xyz_m[row, column])
+            assert color == (*points.rgb[row, column], 0)
 
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (3, 1)])
@@ -63,18 +63,18 @@ def test_small_clouds(factory, header, size_hw):
     assert len(message.data) == 16 * size_hw[0] * size_hw[1]
 
 
-def test_colours_of_a_picture_seen_through_a_window(factory, header):
+def test_colors_of_a_sliced_image(factory, header):
     points = cloud()
     part = PointCloud(points.xyz_m[1:4, 2:5], points.rgb[1:4, 2:5])
     message = cloud_message(factory, header, part)
     assert read_point(message, 2, 1)[1][:3] == tuple(points.rgb[3, 3])
 
 
-def test_labels_and_instances_are_fields_of_their_own(factory, header, on_the_wire):
+def test_labels_and_instances_are_fields(factory, header, on_the_wire):
     points = cloud()
     labels = RNG.integers(0, 90, (5, 7)).astype(np.uint32)
     instances = RNG.integers(0, 70000, (5, 7)).astype(np.uint32)
-    message = on_the_wire(labelled_cloud_message(factory, header, points, labels, instances))
+    message = on_the_wire(labeled_cloud_message(factory, header, points, labels, instances))
     layout = [(field.name, field.offset, field.datatype) for field in message.fields]
     assert layout == [
         ('x', 0, 7),
@@ -87,17 +87,15 @@ def test_labels_and_instances_are_fields_of_their_own(factory, header, on_the_wi
     assert (message.point_step, message.row_step, message.is_dense) == (24, 24 * 7, False)
     for row, column in np.ndindex(5, 7):
         start = row * message.row_step + column * 24
-        x, y, z, colour, label, instance = struct.unpack_from(
-            '<fffIII', bytes(message.data), start
-        )
+        x, y, z, color, label, instance = struct.unpack_from('<fffIII', bytes(message.data), start)
         np.testing.assert_array_equal((x, y, z), points.xyz_m[row, column])
         red, green, blue = (int(value) for value in points.rgb[row, column])
-        assert colour == red << 16 | green << 8 | blue
+        assert color == red << 16 | green << 8 | blue
         assert (label, instance) == (labels[row, column], instances[row, column])
 
 
 @pytest.mark.parametrize('count', [0, 3])
-def test_lists_of_points_are_dense_and_of_one_row(factory, header, on_the_wire, count):
+def test_point_lists_are_dense_with_one_row(factory, header, on_the_wire, count):
     xyz = RNG.normal(size=(count, 3)).astype(np.float32)
     numbers = np.arange(count, dtype=np.uint32)
     points = LabeledPoints(xyz, np.zeros((count, 3), np.uint8), numbers, numbers + 1)

@@ -1,4 +1,4 @@
-"""Results back from their messages: scene -> message -> wire -> message -> scene."""
+"""Round trips of results: scene -> message -> CDR -> message -> scene."""
 
 from dataclasses import replace
 import math
@@ -6,6 +6,7 @@ import math
 from hypothesis import given, HealthCheck, settings, strategies
 import numpy as np
 import pytest
+from reasons import raises
 from scenes import example_scene
 
 from robot_perception.conversions import (
@@ -71,7 +72,7 @@ def assert_same_object(got, expected):
 
 
 def assert_same(got, expected):
-    """Every part is there again, and equal."""
+    """Assert that all parts are equal."""
     assert got.image is expected.image
     assert got.camera == expected.camera
     assert (got.features is None) == (expected.features is None)
@@ -102,7 +103,9 @@ def assert_same(got, expected):
     relative=strategies.booleans(),
     without=strategies.sets(strategies.sampled_from(['features', 'depth', 'camera'])),
 )
-def test_a_scene_comes_back(factory, header, on_the_wire, seed, size_hw, count, relative, without):
+def test_a_scene_is_read_back(
+    factory, header, on_the_wire, seed, size_hw, count, relative, without
+):
     scene = example_scene(seed, size_hw, count, relative=relative)
     scene = replace(scene, **dict.fromkeys(without))
     message = on_the_wire(message_of(factory, header, scene))
@@ -126,14 +129,14 @@ def test_objects_without_masks(factory, header, on_the_wire):
 
 
 def test_a_scene_without_anything(factory, header, on_the_wire):
-    """The message cannot tell a stage that found nothing from one that did not run."""
+    """The message does not distinguish an empty result from a stage that did not run."""
     scene = Scene(example_scene().image)
     back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
     assert (back.camera, back.features, back.depth, back.objects) == (None, None, None, ())
     assert (len(back.detections), len(back.masks), dict(back.timing_s)) == (0, 0, {})
 
 
-def test_relative_depth_stays_behind(factory, header, on_the_wire):
+def test_relative_depth_is_not_written(factory, header, on_the_wire):
     scene = example_scene(relative=True)
     assert isinstance(scene.depth, RelativeDepth)
     assert to_scene(on_the_wire(message_of(factory, header, scene)), scene.image).depth is None
@@ -160,7 +163,7 @@ def test_tracks(factory, header, on_the_wire, tracks, expected):
     assert (None if got is None else got.tolist()) == expected
 
 
-def test_how_much_of_an_object_is_to_be_seen(factory, header, on_the_wire):
+def test_visibility(factory, header, on_the_wire):
     answers = [(None, None), (False, True), (True, False)]
     scene = example_scene(count=3)
     objects = [
@@ -175,7 +178,7 @@ def test_how_much_of_an_object_is_to_be_seen(factory, header, on_the_wire):
     assert [(item.truncated, item.occluded) for item in back.objects] == answers
 
 
-def test_an_object_without_a_place_stands_beside_one_that_has(factory, header, on_the_wire):
+def test_objects_with_and_without_position(factory, header, on_the_wire):
     scene = example_scene(count=2)
     back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
     first, second = back.objects
@@ -184,7 +187,7 @@ def test_an_object_without_a_place_stands_beside_one_that_has(factory, header, o
 
 
 @pytest.mark.parametrize(('model', 'coefficients'), LENSES, ids=[name for name, _ in LENSES])
-def test_the_lens_comes_back(factory, header, on_the_wire, model, coefficients):
+def test_the_lens_is_read_back(factory, header, on_the_wire, model, coefficients):
     scene = example_scene()
     camera = CameraModel(scene.image.size_hw, 61.5, 62.5, 31.25, 23.75, model, coefficients)
     scene = replace(scene, camera=camera)
@@ -193,7 +196,7 @@ def test_the_lens_comes_back(factory, header, on_the_wire, model, coefficients):
 
 
 @pytest.mark.parametrize('with_patches', [True, False])
-def test_features_come_back(factory, header, on_the_wire, with_patches):
+def test_features_are_read_back(factory, header, on_the_wire, with_patches):
     features = example_scene().features
     message = features_message(factory, header, features, with_patches=with_patches)
     back = to_features(on_the_wire(message))
@@ -205,7 +208,7 @@ def test_features_come_back(factory, header, on_the_wire, with_patches):
         assert back.grid_hw == (0, 0)
 
 
-def test_features_of_their_own_topic_take_the_place_of_the_scenes(factory, header, on_the_wire):
+def test_features_of_their_own_topic_replace_those_of_the_scene(factory, header, on_the_wire):
     scene = example_scene()
     message = on_the_wire(message_of(factory, header, scene))
     assert to_scene(message, scene.image).features.grid_hw == (0, 0)
@@ -216,7 +219,7 @@ def test_features_of_their_own_topic_take_the_place_of_the_scenes(factory, heade
     assert_same_arrays(back.features, scene.features, 'patches')
 
 
-def test_results_cannot_be_written_to(factory, header, on_the_wire):
+def test_results_are_read_only(factory, header, on_the_wire):
     scene = example_scene()
     back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
     arrays = (back.depth.meters, back.masks.pixels, back.detections.boxes_xyxy)
@@ -302,10 +305,10 @@ DAMAGE = [
     (shorten_times, ConversionError, r'timing: expected 4 times, got 3. The message is damaged'),
     (shorten_mask, ConversionError, r'mask: expected \d+ pixels inside the image, got 5. The m'),
     (push_mask_out, ConversionError, r'mask: expected 0 pixels inside the image, got \d+. The '),
-    (name_the_track, ConversionError, r"track_id: expected a whole number .*, got 'left cup'"),
-    (grow_the_track, ConversionError, r"track_id: .* of 64 bits, got '9223372036854775808'"),
+    (name_the_track, ConversionError, r"track_id: expected a 64-bit integer, got 'left cup'"),
+    (grow_the_track, ConversionError, r"track_id: .* 64-bit integer, got '9223372036854775808'"),
     (answer_oddly, ConversionError, r'occluded: expected UNKNOWN, NO or YES .*, got 3. The mess'),
-    (swap_objects, ConversionError, r'index: expected the object at place 0, got 1. The mess'),
+    (swap_objects, ConversionError, r'index: expected the object at index 0, got 1. The mess'),
     (lose_centroid, ConversionError, r'bbox_3d: expected a centroid and its 9 .*got \(0, 9\)'),
     (lose_covariance, ConversionError, r'bbox_3d: .* covariances beside it, got \(1, 0\)'),
     (turn_box, InputError, r'rotation_xyzw: expected a unit quaternion, got length 0.5'),
@@ -318,16 +321,14 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize(
-    ('damage', 'kind', 'said'), DAMAGE, ids=lambda one: getattr(one, '__name__', '')
+    ('damage', 'kind', 'match'), DAMAGE, ids=lambda one: getattr(one, '__name__', '')
 )
-def test_a_message_that_contradicts_itself_is_refused(
-    factory, header, on_the_wire, damage, kind, said
-):
+def test_an_inconsistent_message_is_rejected(factory, header, on_the_wire, damage, kind, match):
     scene = example_scene()
     message = on_the_wire(message_of(factory, header, scene))
     assert_same(to_scene(message, scene.image), scene)
     damage(factory, message)
-    with pytest.raises(kind, match=said) as caught:
+    with pytest.raises(kind, match=match) as caught:
         to_scene(message, scene.image)
     assert isinstance(caught.value, InputError)
 
@@ -355,15 +356,15 @@ def test_no_scores_of_masks_are_no_masks(factory, header):
     assert to_scene(message, scene.image).masks is None
 
 
-def test_a_scene_of_another_image_is_refused(factory, header):
+def test_a_scene_of_another_image_is_rejected(factory, header):
     message = message_of(factory, header, example_scene())
     image = Image(np.zeros((64, 48, 3), np.uint8))
-    with pytest.raises(ConversionError, match='Pair it with the image of its stamp'):
+    with raises(ConversionError, 'size', 'Pair it with the image of its stamp'):
         to_scene(message, image)
 
 
-def test_the_round_trip_of_detections_is_that_of_the_detector(factory, header, on_the_wire):
-    """Boxes partly outside the image stay so."""
+def test_boxes_are_not_clipped(factory, header, on_the_wire):
+    """Boxes may lie partly outside the image."""
     scene = example_scene(count=1)
     boxes = np.array([[-3.3, -0.1, 70.7, 50.2]], np.float32)
     old = scene.detections

@@ -1,4 +1,4 @@
-"""The factory for bags."""
+"""Messages of rosbags."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_sequences_are_the_arrays():
     assert RosbagsFactory(get_typestore(Stores.EMPTY)).sequence(array) is array
 
 
-def test_unknown_types_are_told():
+def test_unknown_types_are_rejected():
     factory = RosbagsFactory(get_typestore(Stores.ROS2_KILTED))
     with raises(ConversionError, 'unknown_type', r'vision_msgs/msg/LabelInfo: .*Register its'):
         factory(ros.LabelInfo)

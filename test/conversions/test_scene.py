@@ -1,9 +1,10 @@
-"""The structured result, its features and its times."""
+"""Messages of scenes, features and timings."""
 
 import math
 
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.conversions import (
     features_message,
@@ -91,7 +92,7 @@ def test_the_whole_scene(factory, header, on_the_wire):
     assert (len(second.centroid), len(second.bbox_3d)) == (0, 0)
 
 
-def test_masks_come_back_from_their_windows(factory, header, on_the_wire):
+def test_masks_are_read_back_from_their_regions(factory, header, on_the_wire):
     scene = full_scene()
     message = on_the_wire(scene_message(factory, header, scene, TIMING))
     for item, expected in zip(message.objects, scene.masks.pixels, strict=True):
@@ -109,7 +110,7 @@ def test_masks_come_back_from_their_windows(factory, header, on_the_wire):
 
 
 @pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones(SIZE, np.float32))])
-def test_what_is_not_known_is_empty(factory, header, on_the_wire, depth):
+def test_unknown_parts_are_empty(factory, header, on_the_wire, depth):
     message = on_the_wire(scene_message(factory, header, Scene(IMAGE, depth=depth), TIMING))
     for part in (message.features, message.depth, message.camera_info, message.objects):
         assert len(part) == 0
@@ -155,7 +156,7 @@ def test_unknown_age_is_nan(factory, header, on_the_wire):
 
 
 @pytest.mark.parametrize('name', ['last_s', 'p50_s', 'p95_s', 'p99_s'])
-def test_every_stage_has_its_times(name):
+def test_a_missing_time_is_rejected(name):
     times = dict.fromkeys(('last_s', 'p50_s', 'p95_s', 'p99_s'), (1.0, 2.0)) | {name: (1.0,)}
-    with pytest.raises(ShapeError, match=f'{name}: expected one for each of 2 stages, got 1'):
+    with raises(ShapeError, 'count_mismatch', f'{name}: expected one for each of 2 stages, got 1'):
         FrameTiming(('a', 'b'), **times, window=1, age_s=0.0)

@@ -1,4 +1,4 @@
-"""Messages of /tf, of every kind of message."""
+"""Conversion of transforms of all message libraries."""
 
 import math
 
@@ -42,7 +42,7 @@ def test_transforms_are_read(factory, on_the_wire):
     assert second.rotation_xyzw == pytest.approx((0, 0, HALF, -HALF))
 
 
-def test_a_bad_transform_costs_none_of_the_others(factory, on_the_wire):
+def test_an_invalid_transform_does_not_affect_the_others(factory, on_the_wire):
     bad = [
         stamped(factory, 'map', 'map'),
         stamped(factory, '', 'odom'),
@@ -61,5 +61,5 @@ def test_a_bad_transform_costs_none_of_the_others(factory, on_the_wire):
     assert 'child_frame_id: expected text of at most 4096 characters' in read.faults[6]
 
 
-def test_an_empty_message_tells_nothing(factory, on_the_wire):
+def test_an_empty_message_has_no_transforms(factory, on_the_wire):
     assert conversions.to_transforms(on_the_wire(message_of(factory))) == ((), ())
