@@ -165,7 +165,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     with tqdm(total=steps, unit=' steps', disable=None) as bar:
 
         def report(progress: Progress) -> None:
-            figures = ', '.join(f'{name} {value:.4f}' for name, value in progress.figures.items())
+            figures = ', '.join(f'{name} {value:.4f}' for name, value in progress.metrics.items())
             bar.write(f'step {progress.step}: loss {progress.loss:.4f}, {figures}')
 
         written = train_demo_model(

@@ -12,7 +12,7 @@ def sensed(meters, seed=0):
     return sense_depth(depth, world_camera(depth.size_hw), np.random.default_rng(seed))
 
 
-def test_a_wall_is_measured_but_for_blobs():
+def test_a_wall_has_noise_and_blobs():
     measured = sensed(np.full(SIZE, 1.5))
     assert measured.dtype == np.uint16
     holes = np.mean(measured == 0)
@@ -23,11 +23,11 @@ def test_a_wall_is_measured_but_for_blobs():
 
 
 @pytest.mark.parametrize('meters', [np.nan, 0.2, 5.0])
-def test_nothing_too_near_and_too_far_are_holes(meters):
+def test_depth_out_of_range_is_a_hole(meters):
     assert not sensed(np.full(SIZE, meters)).any()
 
 
-def test_beside_a_near_edge_lies_a_shadow_as_wide_as_the_disparity_differs():
+def test_occlusion_beside_a_near_edge_is_as_wide_as_the_disparity_difference():
     meters = np.full(SIZE, 2.0)
     meters[:, 100:] = 0.5
     measured = sensed(meters)
@@ -39,7 +39,7 @@ def test_beside_a_near_edge_lies_a_shadow_as_wide_as_the_disparity_differs():
     assert np.sum(np.mean(mirrored == 0, axis=0) > 0.9) <= 1
 
 
-def test_a_surface_seen_at_a_flat_angle_is_a_hole():
+def test_a_surface_at_a_grazing_angle_is_a_hole():
     camera = world_camera(SIZE)
     down = camera.rays()[..., 1].astype(float)
     with np.errstate(divide='ignore'):
@@ -65,7 +65,7 @@ def test_holes_of_scenes_are_realistic():
     assert max(errors) < 0.15
 
 
-def test_same_generator_same_bytes():
+def test_measurements_are_deterministic():
     meters = render(1, SIZE).depth.meters
     assert np.array_equal(sensed(meters, 7), sensed(meters, 7))
     assert not np.array_equal(sensed(meters, 7), sensed(meters, 8))

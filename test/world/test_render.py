@@ -50,7 +50,7 @@ def lifted(frame):
 
 
 def in_box(points, box):
-    """Points (N, 3) in the axes of the box, whose middle is the origin."""
+    """Points (N, 3) in the axes of the box, whose center is the origin."""
     x, y, z, w = box.rotation_xyzw
     skew = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
     rotation = np.eye(3) + 2 * w * skew + 2 * skew @ skew
@@ -62,7 +62,7 @@ def digest(frame):
     return hashlib.sha256(b''.join(part.tobytes() for part in parts)).hexdigest()
 
 
-def test_depth_of_a_ball():
+def test_depth_of_a_sphere():
     camera = world_camera((97, 129))
     center, radius = np.array([0.1, -0.05, 1.2]), 0.2
     depth, prop = cast([make_prop(sphere(radius, 96), at(*center))], (97, 129))
@@ -74,7 +74,7 @@ def test_depth_of_a_ball():
     assert np.all(prop[inner] == 0)
     assert np.all(prop[root < 0] == NO_HIT)
     assert np.all(np.isinf(depth[root < 0]))
-    # The polygons that stand for the circles lie up to r (1 - cos(pi / 48)) inside it.
+    # The polygons that approximate the circles lie up to r (1 - cos(pi / 48)) inside it.
     assert np.all(depth[inner] > exact[inner] - 1e-5)
     assert np.abs(depth - exact)[inner].max() < 4e-3
     assert depth[48, 64] == pytest.approx(exact[48, 64], abs=1e-3)
@@ -106,12 +106,12 @@ def test_faces_of_a_box_fill_the_pixels_they_project_to():
     assert depth[prop == 0] == pytest.approx(1.0, abs=1e-5)
 
 
-def test_nothing_goes_through_the_floor(frames):
+def test_no_point_is_below_the_floor(frames):
     for frame in frames:
         known = np.isfinite(frame.depth.meters)
         world = frame.world_from_camera.apply(lifted(frame)[known])
         assert world[:, 2].min() > -1e-3
-        # The camera is in the room with it.
+        # The camera is close to the scene.
         assert 0.2 < np.min(frame.depth.meters[known]) < 3
 
 
@@ -126,7 +126,7 @@ def test_masks_boxes_and_ids_agree(frames):
         assert np.all(np.isfinite(frame.depth.meters[frame.instances > 0]))
 
 
-def test_boxes_in_space_hold_all_points_of_their_object_and_touch_them(frames):
+def test_3d_boxes_enclose_their_objects_tightly(frames):
     for frame in frames:
         points = lifted(frame)
         for index, box in enumerate(frame.boxes_3d):
@@ -137,7 +137,7 @@ def test_boxes_in_space_hold_all_points_of_their_object_and_touch_them(frames):
                 assert slack.min() < 6e-3, (frame.detections.class_names[index], slack.min())
 
 
-def test_objects_say_where_their_surface_is(frames):
+def test_object_positions_match_their_surface(frames):
     frame = frames[0]
     for item in frame.objects():
         points = lifted(frame)[frame.instances == item.index + 1]
@@ -147,7 +147,7 @@ def test_objects_say_where_their_surface_is(frames):
         assert item.position.covariance_m2 == pytest.approx(spread, abs=1e-9)
 
 
-def test_objects_stay_where_they_are_while_the_camera_moves():
+def test_objects_are_static_while_the_camera_moves():
     places, eyes, stamps = {}, [], []
     for frame in sequence(3, 24, (48, 64)):
         eyes.append(frame.world_from_camera.translation_m)
@@ -163,7 +163,7 @@ def test_objects_stay_where_they_are_while_the_camera_moves():
     assert np.diff(stamps).tolist() == pytest.approx([1e9 / 30] * 23, abs=1)
 
 
-def test_points_of_the_scenery_stay_where_they_are():
+def test_scenery_is_static():
     first, *_, last = sequence(1, 10, (48, 64))
     for frame, other in ((first, last), (last, first)):
         world = frame.world_from_camera.apply(lifted(frame)[frame.instances == 0])
@@ -209,13 +209,13 @@ def test_the_same_scene_at_another_size():
         assert box == large.boxes_3d[tracks.index(track)]
 
 
-def test_every_scene_type_is_there():
+def test_every_scene_type_occurs():
     drawn = [sample_scene(seed).scene_type for seed in range(60)]
     assert set(drawn) == set(SCENE_TYPES)
     assert min(map(drawn.count, SCENE_TYPES)) >= 10
 
 
-def test_objects_do_not_stand_in_each_other():
+def test_objects_do_not_intersect():
     for seed in range(20):
         scene = sample_scene(seed)
         objects = scene.props[: scene.object_count]
@@ -227,8 +227,8 @@ def test_objects_do_not_stand_in_each_other():
                 assert away.max() > -1e-6, seed
 
 
-def shares(props):
-    """Visible share of each of some props before a camera at the origin."""
+def visible_fractions(props):
+    """Return the visible fraction of each prop for a camera at the origin."""
     scene = replace(sample_scene(0), props=tuple(props), object_count=len(props))
     view = View(world_camera(SIZE), HERE)
     hits, _ = cast_camera_rays(RayCaster(props, smooth=0), view)
@@ -238,31 +238,31 @@ def shares(props):
     return dict(zip((found.track_ids - 1).tolist(), found.scores.tolist(), strict=True))
 
 
-def test_visible_share():
+def test_visible_fraction():
     target = make_prop(cuboid((-0.2, -0.2, 2.0), (0.2, 0.2, 2.1)))
     half = make_prop(cuboid((0.0, -0.5, 1.0), (0.5, 0.5, 1.1)))
     whole = make_prop(cuboid((-0.4, -0.4, 1.0), (0.4, 0.4, 1.1)))
-    assert shares([target]) == {0: 1.0}
-    assert shares([target, half])[0] == pytest.approx(0.5, abs=0.03)
-    assert shares([target, whole]) == {1: 1.0}
+    assert visible_fractions([target]) == {0: 1.0}
+    assert visible_fractions([target, half])[0] == pytest.approx(0.5, abs=0.03)
+    assert visible_fractions([target, whole]) == {1: 1.0}
 
 
-def test_what_lies_beside_the_picture_counts_as_hidden():
+def test_parts_outside_the_image_count_as_hidden():
     camera = world_camera(SIZE)
     edge = float(camera.unproject(np.array([-0.5, 0.0]))[0]) * 1.5
     cut = make_prop(cuboid((edge - 0.2, -0.1, 1.5), (edge + 0.2, 0.1, 1.51)))
-    assert shares([cut])[0] == pytest.approx(0.5, abs=0.05)
+    assert visible_fractions([cut])[0] == pytest.approx(0.5, abs=0.05)
 
 
-def test_pictures_are_neither_dark_nor_burnt_out(frames):
+def test_images_are_well_exposed(frames):
     for frame in frames:
         assert 30 < frame.image.rgb.mean() < 225
         assert frame.image.rgb.std() > 12
         assert np.mean(frame.image.rgb == 255) < 0.25
 
 
-def test_shadows_fall():
-    """The lamp's light is missing somewhere in every scene, and not everywhere."""
+def test_every_scene_has_shadows():
+    """Some pixels are in the shadow of the lamp, others are not."""
     from robot_perception.world.light_visibility import estimate_visibility
 
     for seed in range(4):

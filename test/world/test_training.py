@@ -1,4 +1,4 @@
-"""Training of the demo models: what it reads, what it learns from, and that nothing is lost."""
+"""Training of the demo models: dataset, batches, losses, resuming and checkpoints."""
 
 from contextlib import suppress
 import json
@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from reasons import raises
 from safetensors.torch import load_file
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
@@ -29,13 +30,12 @@ from robot_perception.world.training import (
     RECIPES,
     render_dataset,
     train_demo_model,
-    trainer,
 )
-from robot_perception.world.training.batches import training_batch, watched_batches
+from robot_perception.world.training.batches import training_batch, validation_batches
 from robot_perception.world.training.dataset import open_dataset, SIZE_HW
-from robot_perception.world.training.dense_head import cell_loss, iou_xyxy
-from robot_perception.world.training.muon import _orthogonal, Muon
-from robot_perception.world.training.trainer import learn, STATE
+from robot_perception.world.training.dense_head import dense_loss, elementwise_iou
+from robot_perception.world.training.muon import Muon, orthogonalize
+from robot_perception.world.training.trainer import rate_factor, STATE, train
 
 SEEDS = range(40, 60)
 
@@ -57,17 +57,17 @@ def dataset(folder):
     return open_dataset(folder)
 
 
-def test_scenes_are_those_of_their_seeds(dataset):
-    for place in (0, 7):
-        frame = render(SEEDS[place], SIZE_HW)
+def test_dataset_equals_rendered_frames(dataset):
+    for index in (0, 7):
+        frame = render(SEEDS[index], SIZE_HW)
         found = frame.detections
-        np.testing.assert_array_equal(dataset.images[place], frame.image.rgb)
-        np.testing.assert_array_equal(dataset.instances[place], frame.instances)
-        np.testing.assert_allclose(dataset.depth_m[place], frame.depth.meters, rtol=1e-3)
-        np.testing.assert_array_equal(dataset.objects[place, : len(found), 2:], found.boxes_xyxy)
-        np.testing.assert_array_equal(dataset.objects[place, : len(found), 0], found.class_ids)
-        assert np.all(dataset.objects[place, len(found) :, 0] == -1)
-        assert SCENE_TYPES[dataset.scene_types[place]] == frame.scene_type
+        np.testing.assert_array_equal(dataset.images[index], frame.image.rgb)
+        np.testing.assert_array_equal(dataset.instances[index], frame.instances)
+        np.testing.assert_allclose(dataset.depth_m[index], frame.depth.meters, rtol=1e-3)
+        np.testing.assert_array_equal(dataset.objects[index, : len(found), 2:], found.boxes_xyxy)
+        np.testing.assert_array_equal(dataset.objects[index, : len(found), 0], found.class_ids)
+        assert np.all(dataset.objects[index, len(found) :, 0] == -1)
+        assert SCENE_TYPES[dataset.scene_types[index]] == frame.scene_type
 
 
 def test_only_missing_scenes_are_rendered_again(folder, tmp_path):
@@ -83,7 +83,7 @@ def test_only_missing_scenes_are_rendered_again(folder, tmp_path):
     assert np.all(again.images[4] == 1)
 
 
-def test_renderers_end_when_their_parent_is_killed(tmp_path):
+def test_worker_processes_exit_when_their_parent_is_killed(tmp_path):
     code = (
         'import sys; from pathlib import Path; '
         'from robot_perception.world.training import render_dataset; '
@@ -118,42 +118,42 @@ def _is_alive(group):
 
 
 @pytest.mark.parametrize(
-    ('seeds', 'message'),
+    ('seeds', 'reason'),
     [
-        (range(5, 5), 'expected a range such as 0:12000'),
-        (
-            range(899_990, 900_001),
-            r'expected training seeds, below 900000, got 900000\. The others',
-        ),
+        (range(5, 5), 'out_of_range'),
+        (range(899_990, 900_001), 'reserved_for_tests'),
     ],
 )
-def test_seeds_that_are_not_for_training_are_refused(tmp_path, seeds, message):
-    with pytest.raises(InputError, match=message):
+def test_seeds_outside_the_training_range_are_rejected(tmp_path, seeds, reason):
+    with raises(InputError, reason):
         render_dataset(tmp_path / 'data', seeds, processes=1)
     assert not (tmp_path / 'data').exists()
 
 
-def test_a_folder_of_other_seeds_is_refused(folder):
-    with pytest.raises(OutputError, match='expected scenes of the seeds 0:20, found 40:60'):
+def test_a_folder_with_other_seeds_is_rejected(folder):
+    with raises(OutputError, 'other_content'):
         render_dataset(folder, range(20), processes=1)
 
 
-@pytest.mark.parametrize('about', ['', '{"version": 0, "seeds": [40, 60]}'])
-def test_a_folder_of_another_kind_is_refused(folder, tmp_path, about):
+@pytest.mark.parametrize(
+    ('about', 'reason'),
+    [('', 'other_content'), ('{"version": 0, "seeds": [40, 60]}', 'other_version')],
+)
+def test_a_folder_with_other_content_is_rejected(folder, tmp_path, about, reason):
     copy = shutil.copytree(folder, tmp_path / 'copy')
     (copy / 'about.json').write_text(about)
-    with pytest.raises(OutputError, match='about.json: expected'):
+    with raises(OutputError, reason):
         render_dataset(copy, SEEDS, processes=1)
 
 
-def test_an_epoch_shows_every_scene_once_and_never_those_that_are_watched(dataset):
+def test_an_epoch_has_every_training_scene_once_and_no_validation_scene(dataset):
     count = len(SEEDS) - 2
-    watched = watched_batches(dataset, 2)
+    watched = validation_batches(dataset, 2)
     assert len(watched) == 1
     np.testing.assert_array_equal(
         watched[0].pixels.permute(0, 2, 3, 1).numpy(), dataset.images[-2:]
     )
-    # Depth tells scenes apart, whatever light they are in; its mean is that of its mirror image.
+    # Mean depth identifies a scene: exposure and mirroring leave it unchanged.
     means = np.nanmean(dataset.depth_m.astype(np.float64), axis=(1, 2))
     seen = [
         int(np.argmin(np.abs(means - np.nanmean(depth.astype(np.float64)))))
@@ -163,7 +163,7 @@ def test_an_epoch_shows_every_scene_once_and_never_those_that_are_watched(datase
     assert sorted(seen) == list(range(count))
 
 
-def test_mirrored_pictures_have_mirrored_boxes(dataset):
+def test_mirrored_images_have_mirrored_boxes(dataset):
     mirrored = 0
     for step in range(3):
         batch = training_batch(dataset, step, 6)
@@ -178,14 +178,14 @@ def test_mirrored_pictures_have_mirrored_boxes(dataset):
     assert 3 <= mirrored <= 15
 
 
-def test_the_batch_of_a_step_is_always_the_same(dataset):
+def test_the_batch_of_a_step_is_deterministic(dataset):
     one, other = training_batch(dataset, 5, 4), training_batch(dataset, 5, 4)
     assert torch.equal(one.pixels, other.pixels)
     assert torch.equal(one.boxes_xyxy, other.boxes_xyxy)
 
 
-def test_cells_that_know_everything_have_no_loss(dataset):
-    batch = watched_batches(dataset, 2)[0]
+def test_perfect_dense_predictions_have_no_loss(dataset):
+    batch = validation_batches(dataset, 2)[0]
     height, width = 30, 40
     rows = (np.arange(height) * 8 + 4)[:, None]
     columns = (np.arange(width) * 8 + 4)[None]
@@ -204,15 +204,15 @@ def test_cells_that_know_everything_have_no_loss(dataset):
             answers[index, 8:, row, column] = torch.from_numpy(
                 np.log(np.expm1(np.maximum(reach / 8, 1e-6)))
             )
-    assert float(cell_loss(answers, batch)) < 1e-4
+    assert float(dense_loss(answers, batch)) < 1e-4
     answers[:, 8:] += 0.3
-    assert float(cell_loss(answers, batch)) > 0.05
+    assert float(dense_loss(answers, batch)) > 0.05
 
 
-def test_iou_of_boxes():
+def test_elementwise_iou():
     one = torch.tensor([[0.0, 0.0, 2.0, 2.0], [0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
     other = torch.tensor([[1.0, 1.0, 3.0, 3.0], [2.0, 2.0, 3.0, 3.0], [0.0, 0.0, 1.0, 1.0]])
-    torch.testing.assert_close(iou_xyxy(one, other), torch.tensor([1 / 7, 0.0, 1.0]))
+    torch.testing.assert_close(elementwise_iou(one, other), torch.tensor([1 / 7, 0.0, 1.0]))
 
 
 def weights(network):
@@ -220,13 +220,13 @@ def weights(network):
 
 
 @pytest.mark.parametrize('task', sorted(RECIPES))
-def test_an_interrupted_training_ends_like_one_that_was_not(dataset, tmp_path, task):
+def test_a_resumed_training_equals_an_uninterrupted_one(dataset, tmp_path, task):
     def recipe():
         small = RECIPES[task]()
         small.batch_size = 2
         return small
 
-    whole = weights(learn(recipe(), dataset, tmp_path / 'whole', steps=3, report_every=1))
+    whole = weights(train(recipe(), dataset, tmp_path / 'whole', steps=3, report_every=1))
     stopped = []
 
     def stop(progress):
@@ -235,39 +235,39 @@ def test_an_interrupted_training_ends_like_one_that_was_not(dataset, tmp_path, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        learn(recipe(), dataset, tmp_path / 'halves', steps=3, report_every=1, on_report=stop)
+        train(recipe(), dataset, tmp_path / 'halves', steps=3, report_every=1, on_report=stop)
     done = []
     resumed = weights(
-        learn(recipe(), dataset, tmp_path / 'halves', steps=3, report_every=1, on_step=done.append)
+        train(recipe(), dataset, tmp_path / 'halves', steps=3, report_every=1, on_step=done.append)
     )
     assert done == [2, 1]
-    assert all(value >= 0 or np.isnan(value) for value in stopped[0].figures.values())
+    assert all(value >= 0 or np.isnan(value) for value in stopped[0].metrics.values())
     assert whole.keys() == resumed.keys()
     for name, value in whole.items():
         assert torch.equal(value, resumed[name]), name
 
 
-@pytest.mark.parametrize('alone', [0, 1])
-def test_a_training_learns(dataset, tmp_path, monkeypatch, alone):
-    """The whole network from all of a picture, and the backbone from a quarter."""
-    monkeypatch.setattr(depth, '_ALONE', alone)
-    monkeypatch.setattr(trainer, '_WARM_UP', 1)
+@pytest.mark.parametrize('backbone_phase', [0, 1])
+def test_training_reduces_the_loss(dataset, tmp_path, backbone_phase):
+    """Of the whole network on all patches, and of the backbone on a quarter."""
     recipe = RECIPES['depth']()
     recipe.batch_size = 4
-    monkeypatch.setattr(depth, '_WHOLE_SHARE', 0)
+    recipe.backbone_phase = backbone_phase
+    recipe.whole_probability = 0
     losses = []
-    learn(
+    train(
         recipe,
         dataset,
         tmp_path,
         steps=12,
         report_every=4,
+        warm_up=1,
         on_report=lambda progress: losses.append(progress.loss),
     )
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_muon_moves_matrices_as_that_of_torch_does():
+def test_muon_equals_the_one_of_torch_within_bfloat16():
     shapes = [(8, 8), (24, 8), (8, 24)]
     ours, theirs = ([torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
     here = Muon(ours, 3e-3, 0.1)
@@ -281,55 +281,55 @@ def test_muon_moves_matrices_as_that_of_torch_does():
         there.step()
     for one, other in zip(ours, theirs, strict=True):
         moved = (other - 1).norm()
-        # torch reckons in bfloat16, of three digits.
+        # torch computes in bfloat16, with three digits.
         assert 0 < (one - other).norm() < 0.03 * moved
 
 
 @pytest.mark.parametrize('shape', [(12, 12), (12, 40), (40, 12)])
-def test_a_step_of_muon_keeps_the_singular_vectors(shape):
+def test_orthogonalization_keeps_the_singular_vectors(shape):
     torch.manual_seed(0)
     matrix = torch.randn(shape)
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
-    inner = left.T @ _orthogonal(matrix) @ right.T
+    inner = left.T @ orthogonalize(matrix) @ right.T
     diagonal = inner.diagonal()
     assert 0.5 < diagonal.min() < diagonal.max() < 1.3
     torch.testing.assert_close(inner, diagonal.diag(), atol=1e-4, rtol=0)
 
 
-def test_rates_warm_up_stay_and_fall():
-    assert trainer._rate(0, 10_000, 0.4) == pytest.approx(1 / 300)
-    assert trainer._rate(3999, 10_000, 0.4) == 1
-    assert trainer._rate(7000, 10_000, 0.4) == pytest.approx(0.5)
-    assert trainer._rate(5000, 10_000, 0.0) == pytest.approx(0.5)
-    assert trainer._rate(9999, 10_000, 0.0) < 1e-6
+def test_learning_rate_schedule():
+    assert rate_factor(0, 10_000, 0.4, warm_up=300) == pytest.approx(1 / 300)
+    assert rate_factor(3999, 10_000, 0.4, warm_up=300) == 1
+    assert rate_factor(7000, 10_000, 0.4, warm_up=300) == pytest.approx(0.5)
+    assert rate_factor(5000, 10_000, 0.0, warm_up=300) == pytest.approx(0.5)
+    assert rate_factor(9999, 10_000, 0.0, warm_up=300) < 1e-6
 
 
-def test_patches_seen_are_asked_for_what_they_show(dataset):
-    batch = watched_batches(dataset, 2)[0]
-    every = depth._by_patch(batch.depth_m, None)
+def test_samples_of_kept_patches_match_their_position(dataset):
+    batch = validation_batches(dataset, 2)[0]
+    every = depth.sample_by_patch(batch.depth_m, None)
     assert every.shape == (2, 12 * 16, 49)
     # Row 5, column 3 of the patches, the middle of its 7 x 7 points, in a picture of 240 x 320.
     assert torch.equal(every[:, 5 * 16 + 3, 24], batch.depth_m[:, 110, 70])
     seen = torch.tensor([[7, 100], [191, 0]])
-    some = depth._by_patch(batch.depth_m, seen)
+    some = depth.sample_by_patch(batch.depth_m, seen)
     for index in range(2):
         assert torch.equal(some[index].nan_to_num(-1), every[index, seen[index]].nan_to_num(-1))
 
 
-def test_a_backbone_that_sees_every_patch_is_the_whole_one(dataset):
+def test_encoding_every_patch_equals_the_whole_backbone(dataset):
     modules = RECIPES['depth']().build().eval()
-    batch = watched_batches(dataset, 2)[0]
+    batch = validation_batches(dataset, 2)[0]
     order = torch.stack([torch.randperm(12 * 16) for _ in range(2)])
     with torch.no_grad():
-        whole = depth._encode(modules['network'], batch)[-1]
-        some = depth._encode_some(modules['network'], batch, order)
-    place = order[..., None].expand(-1, -1, whole.shape[-1])
+        whole = depth.encode(modules['network'], batch)[-1]
+        some = depth.encode_patches(modules['network'], batch, order)
+    index = order[..., None].expand(-1, -1, whole.shape[-1])
     torch.testing.assert_close(some[:, :1], whole[:, :1], atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(some[:, 1:], whole[:, 1:].gather(1, place), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(some[:, 1:], whole[:, 1:].gather(1, index), atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize('task', sorted(RECIPES))
-def test_a_training_can_start_from_an_earlier_one(dataset, tmp_path, monkeypatch, task):
+def test_training_starts_from_earlier_weights(dataset, tmp_path, monkeypatch, task):
     monkeypatch.setattr(RECIPES[task], 'batch_size', 2)
     monkeypatch.setattr(RECIPES[task], 'learning_rate', 0.0)
     if RECIPES[task].muon_rate is not None:
@@ -350,12 +350,12 @@ def test_a_training_can_start_from_an_earlier_one(dataset, tmp_path, monkeypatch
                 assert torch.equal(value, found[name]), name
 
 
-def test_a_start_that_does_not_fit_is_refused(dataset, tmp_path):
+def test_start_weights_of_other_layers_are_rejected(dataset, tmp_path):
     with pytest.raises(WeightsMissingError, match=r'segmenter\.model: .*sam2: expected a config'):
         train_demo_model('segmenter', dataset, tmp_path / 'out', steps=1, start=tmp_path)
     tiny = write_tiny_checkpoints(tmp_path / 'tiny')['segmenter']
     tiny.rename(tmp_path / 'sam2')
-    with pytest.raises(InputError, match='sam2: expected a network of the same layers'):
+    with raises(InputError, 'wrong_layers'):
         train_demo_model('segmenter', dataset, tmp_path / 'out', steps=1, start=tmp_path)
     assert not (tmp_path / 'out').exists()
 
@@ -375,18 +375,18 @@ def test_mixed_precision_changes_the_loss_a_little(dataset, task):
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
-def test_the_state_of_another_training_is_refused(dataset, tmp_path):
+def test_the_state_of_another_training_is_rejected(dataset, tmp_path):
     recipe = RECIPES['segmenter']()
     recipe.batch_size = 1
-    learn(recipe, dataset, tmp_path, steps=1, report_every=1)
-    with pytest.raises(OutputError, match='expected a training of 2 steps, found one of 1'):
-        learn(recipe, dataset, tmp_path, steps=2, report_every=1)
+    train(recipe, dataset, tmp_path, steps=1, report_every=1)
+    with raises(OutputError, 'other_content'):
+        train(recipe, dataset, tmp_path, steps=2, report_every=1)
     (tmp_path / STATE).write_bytes(b'no state')
-    with pytest.raises(OutputError, match='expected the state of this training'):
-        learn(recipe, dataset, tmp_path, steps=1, report_every=1)
+    with raises(OutputError, 'damaged'):
+        train(recipe, dataset, tmp_path, steps=1, report_every=1)
 
 
-def test_what_is_written_loads_like_any_checkpoint(dataset, tmp_path, monkeypatch):
+def test_written_checkpoints_load(dataset, tmp_path, monkeypatch):
     frame = UploadedImage(render(40, (480, 640)).image)
     for task in RECIPES:
         monkeypatch.setattr(RECIPES[task], 'batch_size', 2)
@@ -417,17 +417,17 @@ def test_what_is_written_loads_like_any_checkpoint(dataset, tmp_path, monkeypatc
 
 def test_a_checkpoint_is_not_overwritten(dataset, tmp_path):
     (tmp_path / 'sam2').mkdir()
-    with pytest.raises(OutputError, match='expected no checkpoint yet, found one'):
+    with raises(OutputError, 'exists'):
         train_demo_model('segmenter', dataset, tmp_path, steps=1)
     assert list((tmp_path / 'sam2').iterdir()) == []
 
 
-def test_scenes_that_are_not_all_there_are_refused(folder, tmp_path):
+def test_incomplete_datasets_are_rejected(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / 'copy')
     half = open_dataset(copy)
     half.rendered[3] = False
-    with pytest.raises(InputError, match='all rendered, got 20 of which 19 are'):
+    with raises(InputError, 'incomplete'):
         train_demo_model('depth', half, tmp_path / 'out', steps=1)
-    with pytest.raises(InputError, match='expected one of depth, detector, segmenter'):
+    with raises(InputError, 'unknown_name'):
         train_demo_model('features', half, tmp_path / 'out', steps=1)
     assert json.loads((copy / 'about.json').read_text())['seeds'] == [40, 60]

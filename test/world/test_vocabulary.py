@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import InputError
 from robot_perception.world import CLASSES, render, sequence, world_camera
@@ -9,7 +10,7 @@ from robot_perception.world.textures import texture, TEXTURES
 
 
 @pytest.mark.parametrize('class_id', range(len(CLASSES)), ids=[item.name for item in CLASSES])
-def test_objects_keep_within_the_sizes_of_their_class(class_id):
+def test_object_sizes_are_within_the_range_of_their_class(class_id):
     kind = CLASSES[class_id]
     for seed in range(25):
         mesh = make_object(class_id, np.random.default_rng(seed)).mesh
@@ -55,7 +56,7 @@ def test_volume_of_a_sphere_from_its_triangles():
 
 
 @pytest.mark.parametrize('name', TEXTURES)
-def test_textures_repeat_after_their_tile(name):
+def test_textures_are_periodic(name):
     pattern = texture(name)
     rng = np.random.default_rng(1)
     # The middles of texels, a whole number of tiles away.
@@ -78,7 +79,7 @@ def test_a_square_of_the_checker_is_five_centimetres():
     assert across.tolist() == [0, 1, 0, 1]
 
 
-def test_far_textures_are_even():
+def test_distant_textures_are_uniform():
     far = np.full(500, 1.0, np.float32)
     u, v = np.random.default_rng(2).random((2, 500)).astype(np.float32)
     near, _ = texture('checker').sample(u, v, np.zeros(500, np.float32))
@@ -96,15 +97,15 @@ def test_the_camera_scales_with_the_resolution():
 
 
 @pytest.mark.parametrize(
-    ('call', 'message'),
+    'call',
     [
-        (lambda: world_camera((8, 256)), r'size_hw: expected sides of 16 to 4096 pixels, got \(8'),
-        (lambda: render(0, (192, 9999)), 'size_hw: expected sides of 16 to 4096'),
-        (lambda: render(-1, (48, 64)), 'seed: expected a whole number in .*, got -1'),
-        (lambda: render(1.5, (48, 64)), 'seed: expected a whole number in .*, got 1.5'),
-        (lambda: sequence(0, 0, (48, 64)), 'frames: expected 1 or more, got 0'),
+        lambda: world_camera((8, 256)),
+        lambda: render(0, (192, 9999)),
+        lambda: render(-1, (48, 64)),
+        lambda: render(1.5, (48, 64)),
+        lambda: sequence(0, 0, (48, 64)),
     ],
 )
-def test_bad_arguments(call, message):
-    with pytest.raises(InputError, match=message):
+def test_arguments_out_of_range(call):
+    with raises(InputError, 'out_of_range'):
         call()

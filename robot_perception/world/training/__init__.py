@@ -1,6 +1,6 @@
 """Training of the demo models on rendered scenes.
 
-The rest of the world does not need torch; this does, and SciPy for the matching of boxes.
+Needs torch, and SciPy for matching boxes; the rest of the demo world needs neither.
 """
 
 from robot_perception.world.training.dataset import Dataset, render_dataset

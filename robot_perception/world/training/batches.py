@@ -1,4 +1,4 @@
-"""Scenes of a dataset as batches of tensors, the same at every run."""
+"""Deterministic batches of tensors from a dataset of scenes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import torch
 from robot_perception.core import AnyArray, Int64Array
 from robot_perception.world.training.dataset import Dataset
 
-_MOST_WATCHED, _WATCHED_SHARE = 240, 0.1
-# Less of an object than this share says little of what it is.
-LEAST_VISIBLE_SHARE = 0.25
+_MAX_VALIDATION, _VALIDATION_FRACTION = 240, 0.1
+# Objects with a smaller visible fraction are ignored.
+MIN_VISIBLE_FRACTION = 0.25
 _GAIN, _TINT = 0.2, 0.06
 
 
@@ -25,7 +25,7 @@ class Batch:
         depth_m: (B, H, W) float32, NaN = unknown.
         instances: (B, H, W) int64: 0 = background, otherwise row of `boxes_xyxy` + 1.
         boxes_xyxy: (B, M, 4) float32, pixels, of the visible parts.
-        classes: (B, M) int64; -1 where there is no object or too little of it is to be seen.
+        classes: (B, M) int64; -1 where there is no object or too little of it is visible.
         scene_types: (B,) int64.
 
     """
@@ -39,37 +39,37 @@ class Batch:
 
     @property
     def boxes_relative(self) -> torch.Tensor:
-        """Boxes as shares of the picture's width and height: (B, M, 4)."""
+        """Boxes normalized by image width and height: (B, M, 4)."""
         height, width = self.pixels.shape[-2:]
         return self.boxes_xyxy / torch.tensor([width, height] * 2)
 
     def first(self, count: int) -> Batch:
-        """Give the first scenes alone."""
+        """Return the first scenes."""
         return Batch(*(getattr(self, field.name)[:count] for field in fields(self)))
 
 
-def count_watched(dataset: Dataset) -> int:
-    """Count the last scenes of a dataset, which show progress and are never learnt from."""
-    return min(_MOST_WATCHED, int(len(dataset) * _WATCHED_SHARE))
+def count_validation(dataset: Dataset) -> int:
+    """Count the validation scenes, the last of a dataset."""
+    return min(_MAX_VALIDATION, int(len(dataset) * _VALIDATION_FRACTION))
 
 
 def training_batch(dataset: Dataset, step: int, size: int) -> Batch:
-    """Give the batch of a step: every epoch in another order, mirrored and lit by chance."""
-    count = len(dataset) - count_watched(dataset)
+    """Return the batch of a step: shuffled by epoch, randomly mirrored, with random exposure."""
+    count = len(dataset) - count_validation(dataset)
     start = step * size
     order = [_order(epoch, count) for epoch in (start // count, (start + size - 1) // count)]
-    epochs = [place // count - start // count for place in range(start, start + size)]
-    places = np.array(
+    epochs = [position // count - start // count for position in range(start, start + size)]
+    indices = np.array(
         [order[epoch][(start + index) % count] for index, epoch in enumerate(epochs)]
     )
     rng = np.random.default_rng([1, step])
-    return _load(dataset, places, rng)
+    return _load(dataset, indices, rng)
 
 
-def watched_batches(dataset: Dataset, size: int) -> list[Batch]:
-    """Give the scenes for watching progress, as they are."""
-    places = np.arange(len(dataset) - count_watched(dataset), len(dataset))
-    return [_load(dataset, places[i : i + size], None) for i in range(0, len(places), size)]
+def validation_batches(dataset: Dataset, size: int) -> list[Batch]:
+    """Return the validation scenes, without augmentation."""
+    indices = np.arange(len(dataset) - count_validation(dataset), len(dataset))
+    return [_load(dataset, indices[i : i + size], None) for i in range(0, len(indices), size)]
 
 
 def _order(epoch: int, count: int) -> Int64Array:
@@ -77,38 +77,38 @@ def _order(epoch: int, count: int) -> Int64Array:
     return order
 
 
-def _load(dataset: Dataset, places: Int64Array, rng: np.random.Generator | None) -> Batch:
-    images, depth = dataset.images[places], dataset.depth_m[places]
-    instances, objects = dataset.instances[places], dataset.objects[places]
+def _load(dataset: Dataset, indices: Int64Array, rng: np.random.Generator | None) -> Batch:
+    images, depth = dataset.images[indices], dataset.depth_m[indices]
+    instances, objects = dataset.instances[indices], dataset.objects[indices]
     if rng is not None:
-        mirrored = rng.random(len(places)) < 0.5
+        mirrored = rng.random(len(indices)) < 0.5
         images[mirrored] = images[mirrored, :, ::-1]
         depth[mirrored] = depth[mirrored, :, ::-1]
         instances[mirrored] = instances[mirrored, :, ::-1]
         width = images.shape[2]
         objects[mirrored] = objects[mirrored][..., [0, 1, 4, 3, 2, 5]] * [1, 1, -1, 1, -1, 1]
         objects[mirrored, :, 2::2] += width
-        images = _lit(images, rng)
-    classes = np.where(objects[..., 1] >= LEAST_VISIBLE_SHARE, objects[..., 0], -1)
+        images = _vary_exposure(images, rng)
+    classes = np.where(objects[..., 1] >= MIN_VISIBLE_FRACTION, objects[..., 0], -1)
     return Batch(
         pixels=torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2))),
         depth_m=torch.from_numpy(depth.astype(np.float32)),
         instances=torch.from_numpy(instances.astype(np.int64)),
         boxes_xyxy=torch.from_numpy(objects[..., 2:].astype(np.float32)),
         classes=torch.from_numpy(classes.astype(np.int64)),
-        scene_types=torch.from_numpy(dataset.scene_types[places].astype(np.int64)),
+        scene_types=torch.from_numpy(dataset.scene_types[indices].astype(np.int64)),
     )
 
 
-def _lit(images: AnyArray, rng: np.random.Generator) -> AnyArray:
-    """Another exposure and white balance."""
+def _vary_exposure(images: AnyArray, rng: np.random.Generator) -> AnyArray:
+    """Apply random exposure and white balance."""
     gain = rng.uniform(1 - _GAIN, 1 + _GAIN, (len(images), 1, 1, 1))
     tint = rng.uniform(1 - _TINT, 1 + _TINT, (len(images), 1, 1, 3))
     table = np.clip(np.arange(256) * (gain * tint).reshape(-1, 3, 1) + 0.5, 0, 255).astype(
         np.uint8
     )
     out = np.empty_like(images)
-    for image, lit, curves in zip(images, out, table, strict=True):
+    for image, adjusted, curves in zip(images, out, table, strict=True):
         for channel in range(3):
-            lit[..., channel] = curves[channel][image[..., channel]]
+            adjusted[..., channel] = curves[channel][image[..., channel]]
     return out

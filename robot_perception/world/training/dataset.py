@@ -1,4 +1,4 @@
-"""Rendered scenes on disk, so that a training reads each many times and renders it once."""
+"""Dataset of rendered scenes on disk: rendered once, read in every epoch."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ SIZE_HW = (240, 320)
 MAX_OBJECTS = 16
 _CHUNK = 32
 _ABOUT = 'about.json'
-# To be raised when scenes or this layout change: older folders are refused.
+# Increment when scenes or this layout change: older folders are rejected.
 _VERSION = 1
 _COLUMNS = ('class_id', 'visible_share', 'left', 'top', 'right', 'bottom')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """N scenes as arrays mapped from files.
+    """N scenes as memory-mapped arrays.
 
     Attributes:
-        seeds: of the scenes, in order.
+        seeds: seed of each scene.
         images: (N, H, W, 3) uint8.
         depth_m: (N, H, W) float16.
         instances: (N, H, W) uint8: 0 = background, otherwise row of `objects` + 1.
@@ -67,25 +67,26 @@ def render_dataset(
     processes: int,
     on_scenes: Callable[[int], object] = lambda _: None,
 ) -> Dataset:
-    """Render what is not yet there; an interrupted call is taken up by the next.
+    """Render the missing scenes of a dataset; an interrupted call is continued by the next.
 
     Args:
-        folder: made if it is missing.
+        folder: created if it is missing.
         seeds: training seeds, below 900000.
-        processes: how many render.
-        on_scenes: called with the count of scenes that are newly there.
+        processes: count of worker processes.
+        on_scenes: called with the count of additional scenes.
 
     Raises:
-        InputError: no seeds, or seeds that are kept for tests.
-        OutputError: the folder holds something else or cannot be written.
+        InputError: no seeds, or seeds reserved for tests.
+        OutputError: the folder has other content or cannot be written.
 
     """
     if not seeds or seeds.start < 0 or seeds.step != 1:
-        raise InputError(f'seeds: expected a range such as 0:12000, got {seeds}.')
+        raise InputError('out_of_range', f'seeds: expected a range such as 0:12000, got {seeds}.')
     if seeds.stop > FIRST_TEST_SEED:
         raise InputError(
+            'reserved_for_tests',
             f'seeds: expected training seeds, below {FIRST_TEST_SEED}, got {seeds.stop - 1}. '
-            'The others are kept for tests.'
+            'The others are kept for tests.',
         )
     try:
         _make_files(folder, seeds)
@@ -98,23 +99,24 @@ def render_dataset(
             if not rendered[chunk].all()
         ]
         context = multiprocessing.get_context('spawn')
-        with ProcessPoolExecutor(processes, context, _begin_worker, (os.getpid(),)) as pool:
+        with ProcessPoolExecutor(processes, context, _init_worker, (os.getpid(),)) as pool:
             work = partial(_render_chunk, folder)
             for done in as_completed([pool.submit(work, chunk.tolist()) for chunk in chunks]):
                 on_scenes(done.result())
     except OSError as error:
         raise OutputError(
+            'cannot_write',
             f'{folder}: scenes cannot be written: {error.strerror or error}. '
-            'Check the folder, its permissions and the free space.'
+            'Check the folder, its permissions and the free space.',
         ) from error
     return open_dataset(folder)
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Map the files of a folder, for reading and for marking.
+    """Open the arrays of a folder, readable and writable.
 
     Raises:
-        OutputError: the folder holds something else.
+        OutputError: the folder has other content.
 
     """
     about = _about(folder)
@@ -128,8 +130,9 @@ def _make_files(folder: Path, seeds: range) -> None:
         found = _about(folder)
         if found['seeds'] != [seeds.start, seeds.stop]:
             raise OutputError(
+                'other_content',
                 f'{folder}: expected scenes of the seeds {seeds.start}:{seeds.stop}, found '
-                '{}:{}. Choose another folder or the same seeds.'.format(*found['seeds'])
+                '{}:{}. Choose another folder or the same seeds.'.format(*found['seeds']),
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +146,7 @@ def _make_files(folder: Path, seeds: range) -> None:
         ('rendered', (count,), np.bool_),
     ):
         open_memmap(folder / f'{name}.npy', mode='w+', dtype=dtype, shape=shape)
-    # Last: a folder with this file has all the others.
+    # Written last: a folder with this file has all the others.
     text = json.dumps({'version': _VERSION, 'seeds': [seeds.start, seeds.stop]})
     (folder / _ABOUT).write_text(text, encoding='utf-8')
 
@@ -154,46 +157,49 @@ def _about(folder: Path) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'))
     except (OSError, ValueError) as error:
         raise OutputError(
+            'other_content',
             f'{file}: expected the description of rendered scenes, got {error}. '
-            'Choose another folder.'
+            'Choose another folder.',
         ) from error
     if about.get('version') != _VERSION:
         raise OutputError(
+            'other_version',
             f'{file}: expected version {_VERSION}, got {about.get("version")}. '
-            'Remove the folder and render again.'
+            'Remove the folder and render again.',
         )
     return about
 
 
-def _begin_worker(parent: int) -> None:
+def _init_worker(parent: int) -> None:
     os.nice(5)
-    # Without its parent, however that was stopped, a worker would go on and then wait for ever.
-    Thread(target=_end_with, args=(parent,), daemon=True).start()
+    # A worker would outlive a parent that was killed, and then wait forever.
+    Thread(target=_exit_with, args=(parent,), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
 
 
-def _render_chunk(folder: Path, places: list[int]) -> int:
+def _render_chunk(folder: Path, indices: list[int]) -> int:
     dataset = open_dataset(folder)
     count = 0
-    for place in places:
-        if not dataset.rendered[place]:
-            _store(render(dataset.seeds[place], SIZE_HW), dataset, place)
-            dataset.rendered[place] = True
+    for index in indices:
+        if not dataset.rendered[index]:
+            _store(render(dataset.seeds[index], SIZE_HW), dataset, index)
+            dataset.rendered[index] = True
             count += 1
     return count
 
 
-def _store(frame: WorldFrame, dataset: Dataset, place: int) -> None:
-    dataset.images[place] = frame.image.rgb
-    dataset.depth_m[place] = frame.depth.meters
-    dataset.instances[place] = frame.instances.astype(np.uint8)
-    dataset.scene_types[place] = SCENE_TYPES.index(frame.scene_type)
-    found = frame.detections
-    dataset.objects[place] = -1
-    rows = dataset.objects[place, : len(found)]
-    rows[:, 0], rows[:, 1], rows[:, 2:] = found.class_ids, found.scores, found.boxes_xyxy
+def _store(frame: WorldFrame, dataset: Dataset, index: int) -> None:
+    dataset.images[index] = frame.image.rgb
+    dataset.depth_m[index] = frame.depth.meters
+    dataset.instances[index] = frame.instances.astype(np.uint8)
+    dataset.scene_types[index] = SCENE_TYPES.index(frame.scene_type)
+    detections = frame.detections
+    dataset.objects[index] = -1
+    rows = dataset.objects[index, : len(detections)]
+    rows[:, 0], rows[:, 1] = detections.class_ids, detections.scores
+    rows[:, 2:] = detections.boxes_xyxy

@@ -1,4 +1,4 @@
-"""RT-DETRv2, small: which objects are there."""
+"""Recipe of a small RT-DETRv2 detector."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import transformers
 from robot_perception.core import Stage
 from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
-from robot_perception.world.training.dense_head import CellExercise, iou_xyxy
-from robot_perception.world.training.trainer import Trained
+from robot_perception.world.training.dense_head import DenseHeads, elementwise_iou
+from robot_perception.world.training.trainer import TrainedNetwork
 from robot_perception.world.vocabulary import CLASS_NAMES
 
 _HEIGHT, _WIDTH = 224, 288
 _WIDTHS = [32, 48, 96, 128]
 _HIDDEN = 64
-# Maps at strides of 8 and 16 pixels take part in the exercise.
+# Maps with auxiliary heads: strides of 8 and 16 pixels.
 _LEVELS = 2
-_SURE = 0.3
+_MIN_SCORE = 0.3
 _PREPROCESSOR: Mapping[str, Any] = {
     'image_processor_type': 'RTDetrImageProcessor',
     'do_resize': True,
@@ -31,16 +31,15 @@ _PREPROCESSOR: Mapping[str, Any] = {
     'rescale_factor': 1 / 255,
     'do_normalize': False,
 }
-# As the adapter brings pictures to the network.
+# The preprocessing of the adapter.
 _preprocess = Preprocessor(Exactly(_HEIGHT, _WIDTH), 'bilinear', 1 / 255, None, None)
 
 
 class DetectorRecipe:
-    """RT-DETRv2 of one million weights on a basic ResNet.
+    """RT-DETRv2 with one million weights on a basic ResNet.
 
-    While it learns, two more heads on the maps of its encoder say for every cell which class it
-    shows and where the edges of that object are, which teaches the maps much sooner than the few
-    queries that are matched with an object do.
+    Auxiliary heads on two maps of the encoder predict class and box at every cell: a much denser
+    training signal than the few queries that are matched with objects.
     """
 
     task: Stage = Stage.DETECTOR
@@ -51,7 +50,7 @@ class DetectorRecipe:
     weight_decay = 1e-4
 
     def build(self) -> nn.ModuleDict:
-        """Build what is shipped and what helps it to learn."""
+        """Build the network and its auxiliary heads."""
         backbone = transformers.ResNetConfig(
             embedding_size=_WIDTHS[0],
             hidden_sizes=_WIDTHS,
@@ -82,41 +81,43 @@ class DetectorRecipe:
             feat_strides=[8, 16, 32],
         )
         network = transformers.RTDetrV2ForObjectDetection(config)
-        cells = CellExercise(_LEVELS, _HIDDEN)
-        modules = nn.ModuleDict({'network': network, 'cells': cells})
-        # torch's stubs do not know of the layout.
+        auxiliary = DenseHeads(_LEVELS, _HIDDEN)
+        modules = nn.ModuleDict({'network': network, 'auxiliary': auxiliary})
+        # The stubs of torch omit the memory format.
         return modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:  # noqa: ARG002
-        """Loss of transformers, and that of the cells."""
+        """Sum the loss of transformers and the auxiliary loss."""
         output = modules['network'](pixel_values=_pixels(batch), labels=_labels(batch))
-        exercise: torch.Tensor = modules['cells'](output.encoder_last_hidden_state, batch)
+        auxiliary: torch.Tensor = modules['auxiliary'](output.encoder_last_hidden_state, batch)
         loss: torch.Tensor = output.loss
-        return loss + exercise
+        return loss + auxiliary
 
     def measure(self, modules: nn.ModuleDict, batch: Batch) -> dict[str, torch.Tensor]:
-        """Share of the objects that are found, and IoU of the boxes of those."""
+        """Compute recall at two IoU thresholds and the count of boxes per object."""
         output = modules['network'](pixel_values=_pixels(batch))
         scores, classes = output.logits.sigmoid().max(-1)
         boxes = _corners(output.pred_boxes)
         truth = batch.boxes_relative
-        found = []
+        best_iou = []
         for index in range(len(truth)):
             true = torch.nonzero(batch.classes[index] >= 0)[:, 0]
-            sure = scores[index] > _SURE
-            iou = iou_xyxy(truth[index, true][:, None], boxes[index, sure][None])
-            iou = iou * (batch.classes[index, true][:, None] == classes[index, sure][None])
-            found.append(iou.max(-1).values if iou.shape[1] else iou.new_zeros(len(true)))
-        iou = torch.cat(found)
+            confident = scores[index] > _MIN_SCORE
+            iou = elementwise_iou(truth[index, true][:, None], boxes[index, confident][None])
+            iou = iou * (batch.classes[index, true][:, None] == classes[index, confident][None])
+            best_iou.append(iou.max(-1).values if iou.shape[1] else iou.new_zeros(len(true)))
+        iou = torch.cat(best_iou)
         return {
             'recall at IoU 0.5': (iou > 0.5).float(),
             'recall at IoU 0.75': (iou > 0.75).float(),
-            'boxes per object': torch.tensor([(scores > _SURE).sum() / max(1, len(iou))]),
+            'boxes per object': torch.tensor([(scores > _MIN_SCORE).sum() / max(1, len(iou))]),
         }
 
-    def trained(self, network: Any) -> tuple[Trained, ...]:  # noqa: ANN401
-        """Give the network itself."""
-        return (Trained('rt_detr_v2', network, _PREPROCESSOR, 'boxes and classes of objects'),)
+    def export(self, network: Any) -> tuple[TrainedNetwork, ...]:  # noqa: ANN401
+        """Return the network."""
+        return (
+            TrainedNetwork('rt_detr_v2', network, _PREPROCESSOR, 'boxes and classes of objects'),
+        )
 
 
 def _pixels(batch: Batch) -> torch.Tensor:

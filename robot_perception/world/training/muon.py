@@ -1,4 +1,4 @@
-"""Muon in float32."""
+"""The Muon optimizer in float32."""
 
 from __future__ import annotations
 
@@ -9,38 +9,39 @@ from typing import Any
 import torch
 
 _MOMENTUM = 0.95
-# Of the quintic iteration of Keller Jordan, https://kellerjordan.github.io/posts/muon.
+# Coefficients of the Newton-Schulz iteration of Keller Jordan, https://kellerjordan.github.io/posts/muon.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
-_SMALLEST_NORM = 1e-7
-# Steps as long as AdamW's, whatever the shape of a matrix: equation 4 of
+_MIN_NORM = 1e-7
+# Matches the RMS of updates to that of AdamW for any shape: equation 4 of
 # https://arxiv.org/abs/2502.16982.
-_STEP_OF_ADAMW = 0.2
+_RMS_SCALE = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """Move matrices by steps whose singular values are all about 1.
+    """Update matrices by steps whose singular values are all about 1.
 
-    What ``torch.optim.Muon`` does, which however reckons in bfloat16: a CPU without instructions
-    for it takes 1.7 seconds for a step of the depth network that takes 0.1 in float32.
+    Equals ``torch.optim.Muon`` but for the precision: that needs torch 2.9, where this package
+    supports 2.6, and always iterates in bfloat16. On a CPU without instructions for bfloat16 a
+    step of the depth network takes it 1.7 seconds, in float32 0.1.
     """
 
     def __init__(self, matrices: Iterable[torch.Tensor], lr: float, weight_decay: float) -> None:
-        """Take charge of weights.
+        """Create the optimizer.
 
         Args:
             matrices: weights (n, m).
-            lr: rate.
-            weight_decay: share of a weight, times the rate, that is taken off at every step.
+            lr: learning rate.
+            weight_decay: decoupled, multiplied by the learning rate.
 
         """
         super().__init__(matrices, {'lr': lr, 'weight_decay': weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # noqa: ANN401
-        """Move every weight that has a gradient; there is nothing to reckon anew."""
+        """Perform one step; closures are not supported."""
         if closure is not None:
-            raise ValueError('closure: expected None, got one. Reckon the gradients before.')
+            raise ValueError('closure: expected None, got one. Compute the gradients before.')
         for group in self.param_groups:
             rate = group['lr']
             for weight in group['params']:
@@ -50,15 +51,15 @@ class Muon(torch.optim.Optimizer):
                 if not state:
                     state['momentum'] = torch.zeros_like(weight)
                 momentum = state['momentum'].lerp_(weight.grad, 1 - _MOMENTUM)
-                move = _orthogonal(weight.grad.lerp(momentum, _MOMENTUM))
+                move = orthogonalize(weight.grad.lerp(momentum, _MOMENTUM))
                 weight.mul_(1 - rate * group['weight_decay'])
-                weight.sub_(move, alpha=rate * _STEP_OF_ADAMW * math.sqrt(max(weight.shape)))
+                weight.sub_(move, alpha=rate * _RMS_SCALE * math.sqrt(max(weight.shape)))
 
 
-def _orthogonal(matrix: torch.Tensor) -> torch.Tensor:
-    """Keep the singular vectors of a matrix and bring its singular values near to 1."""
+def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
+    """Bring the singular values of a matrix near 1 and keep its singular vectors."""
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    wide = wide / wide.norm().clamp(min=_SMALLEST_NORM)
+    wide = wide / wide.norm().clamp(min=_MIN_NORM)
     first, third, fifth = _QUINTIC
     for _ in range(_ITERATIONS):
         square = wide @ wide.T

@@ -1,4 +1,4 @@
-"""SAM 2, small: the pixels of the object in a box."""
+"""Recipe of a small SAM 2 segmenter with box prompts."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ import transformers
 from robot_perception.core import Stage
 from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.batches import Batch
-from robot_perception.world.training.dense_head import CellExercise
-from robot_perception.world.training.trainer import Trained
-from robot_perception.world.training.weights import draw_to_width
+from robot_perception.world.training.dense_head import DenseHeads
+from robot_perception.world.training.trainer import reset_parameters, TrainedNetwork
 
 _SIDE = 320
 _HIDDEN = 64
 _WIDTHS = [24, 48, 96, 192]
 _PROMPTS = 8
-# Maps at strides of 4 and 8 pixels take part in the exercise.
+# Maps with auxiliary heads: strides of 4 and 8 pixels.
 _LEVELS = 2
-# Masks are compared at this side, finer than they are answered.
+# Resolution of the loss, higher than that of the predicted masks.
 _FINE = 160
 _JITTER = 0.04
-_AROUND = 0.25
-_PLACE_SPREAD, _SHARPNESS = 0.5, 1.7
+_MARGIN = 0.25
+_POSITION_STD, _ATTENTION_GAIN = 0.5, 1.7
 _IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
 _PREPROCESSOR: Mapping[str, Any] = {
     **_IMAGENET,
@@ -39,7 +38,7 @@ _PREPROCESSOR: Mapping[str, Any] = {
     'rescale_factor': 1 / 255,
     'do_normalize': True,
 }
-# As the adapter brings pictures to the network.
+# The preprocessing of the adapter.
 _preprocess = Preprocessor(
     Exactly(_SIDE, _SIDE),
     'bilinear',
@@ -50,7 +49,7 @@ _preprocess = Preprocessor(
 
 
 class SegmenterRecipe:
-    """SAM 2 that answers a box with one mask."""
+    """SAM 2 that predicts one mask per box."""
 
     task: Stage = Stage.SEGMENTER
     steps = 4500
@@ -60,7 +59,7 @@ class SegmenterRecipe:
     weight_decay = 1e-2
 
     def build(self) -> nn.ModuleDict:
-        """Build the network."""
+        """Build the network and its auxiliary heads."""
         backbone = transformers.Sam2HieraDetConfig(
             hidden_size=_WIDTHS[0],
             image_size=[_SIDE, _SIDE],
@@ -90,83 +89,90 @@ class SegmenterRecipe:
                 'mlp_dim': 2 * _HIDDEN,
                 'num_attention_heads': 4,
                 'iou_head_hidden_dim': _HIDDEN,
-                # Only the one mask for a box is taught.
+                # Only the single-mask output is trained.
                 'dynamic_multimask_via_stability': False,
             },
         )
-        cells = CellExercise(_LEVELS, _HIDDEN)
+        auxiliary = DenseHeads(_LEVELS, _HIDDEN)
         network = transformers.Sam2Model(config)
-        # For so few tokens plain products are faster than fused attention.
+        # For so few tokens eager attention is faster than fused attention.
         network.vision_encoder.set_attn_implementation('eager')
-        _draw_weights(network)
-        return nn.ModuleDict({'network': network, 'cells': cells})
+        _initialize(network)
+        return nn.ModuleDict({'network': network, 'auxiliary': auxiliary})
 
     def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:  # noqa: ARG002
-        """Cross entropy about the box, Dice, and the error of the predicted IoU."""
-        rows = _which(batch)
-        boxes = _jittered(_boxes(batch, rows))
+        """Compute cross entropy near the box, Dice loss and the error of the predicted IoU."""
+        rows = _sample_prompts(batch)
+        boxes = _jittered(_prompt_boxes(batch, rows))
         masks = (batch.instances[:, None] == rows[..., None, None] + 1).float()
         truth = functional.interpolate(masks, (_FINE, _FINE), mode='area')
-        maps = _look(modules['network'], batch)
-        logits, told = _answer(modules['network'], maps, boxes)
+        maps = _encode_images(modules['network'], batch)
+        logits, predicted_iou = _decode_masks(modules['network'], maps, boxes)
         logits = functional.interpolate(
             logits, (_FINE, _FINE), mode='bilinear', align_corners=False
         )
-        cross = functional.binary_cross_entropy_with_logits(logits, truth, reduction='none')
-        near = _near(boxes)
-        cross = (cross * near).sum((2, 3)) / near.sum((2, 3)).clamp(min=1)
-        share = logits.sigmoid() * near
-        dice = 1 - (2 * (share * truth).sum((2, 3)) + 1) / (
-            share.sum((2, 3)) + truth.sum((2, 3)) + 1
+        cross_entropy = functional.binary_cross_entropy_with_logits(
+            logits, truth, reduction='none'
+        )
+        near = _near_mask(boxes)
+        cross_entropy = (cross_entropy * near).sum((2, 3)) / near.sum((2, 3)).clamp(min=1)
+        probability = logits.sigmoid() * near
+        dice = 1 - (2 * (probability * truth).sum((2, 3)) + 1) / (
+            probability.sum((2, 3)) + truth.sum((2, 3)) + 1
         )
         with torch.no_grad():
             iou = _mask_iou(logits > 0, truth > 0.5)
-        # Beyond the box's surroundings a faint pull is enough.
+        # Far from the box a weak penalty is enough.
         outside = functional.softplus(logits.clamp(max=10)) * (1 - near)
-        exercise: torch.Tensor = modules['cells'](maps, batch)
+        auxiliary: torch.Tensor = modules['auxiliary'](maps, batch)
         return (
-            exercise
-            + cross.mean()
+            auxiliary
+            + cross_entropy.mean()
             + dice.mean()
             + (outside.sum((2, 3)) / (1 - near).sum((2, 3)).clamp(min=1)).mean()
-            + functional.mse_loss(told, iou)
+            + functional.mse_loss(predicted_iou, iou)
         )
 
     def measure(self, modules: nn.ModuleDict, batch: Batch) -> dict[str, torch.Tensor]:
-        """IoU of the masks from true boxes, at the size of the picture."""
-        rows = _which(batch)
-        maps = _look(modules['network'], batch)
-        logits, told = _answer(modules['network'], maps, _boxes(batch, rows))
+        """Compute the mask IoU for ground-truth boxes, at the resolution of the image."""
+        rows = _sample_prompts(batch)
+        maps = _encode_images(modules['network'], batch)
+        logits, predicted_iou = _decode_masks(modules['network'], maps, _prompt_boxes(batch, rows))
         size = batch.instances.shape[-2:]
         masks = functional.interpolate(logits, size, mode='bilinear', align_corners=False) > 0
         iou = _mask_iou(masks, batch.instances[:, None] == rows[..., None, None] + 1)
-        return {'mask IoU': iou.flatten(), 'error of predicted IoU': (told - iou).abs().flatten()}
+        return {
+            'mask IoU': iou.flatten(),
+            'error of predicted IoU': (predicted_iou - iou).abs().flatten(),
+        }
 
-    def trained(self, network: Any) -> tuple[Trained, ...]:  # noqa: ANN401
-        """Give the network itself."""
-        return (Trained('sam2', network, _PREPROCESSOR, 'the pixels of the object in a box'),)
+    def export(self, network: Any) -> tuple[TrainedNetwork, ...]:  # noqa: ANN401
+        """Return the network."""
+        return (
+            TrainedNetwork('sam2', network, _PREPROCESSOR, 'the pixels of the object in a box'),
+        )
 
 
-def _draw_weights(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Draw first weights that a small network can start from.
+def _initialize(network: Any) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Initialize the network so that a small one can be trained.
 
-    Where prompts and picture look at each other, queries and keys begin as one and the same, so
-    that the corner of a box sees its own place at once.
+    Where prompts and image attend to each other, query and key projections start out equal, so
+    that the embedding of a box corner attends to its own position from the start.
     """
-    draw_to_width(network)
-    nn.init.normal_(network.vision_encoder.backbone.pos_embed, std=_PLACE_SPREAD)
+    reset_parameters(network)
+    nn.init.normal_(network.vision_encoder.backbone.pos_embed, std=_POSITION_STD)
     transformer = network.mask_decoder.transformer
-    looks = [transformer.final_attn_token_to_image]
+    attentions = [transformer.final_attn_token_to_image]
     for layer in transformer.layers:
-        looks += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
-    for look in looks:
-        nn.init.orthogonal_(look.q_proj.weight, gain=_SHARPNESS)
-        nn.init.zeros_(look.q_proj.bias)
-        look.k_proj.load_state_dict(look.q_proj.state_dict())
+        attentions += [layer.cross_attn_token_to_image, layer.cross_attn_image_to_token]
+    for attention in attentions:
+        nn.init.orthogonal_(attention.q_proj.weight, gain=_ATTENTION_GAIN)
+        nn.init.zeros_(attention.q_proj.bias)
+        attention.k_proj.load_state_dict(attention.q_proj.state_dict())
 
 
-def _which(batch: Batch) -> torch.Tensor:
-    """Rows of objects to ask for: (B, 8); every object once before any is asked for again."""
+def _sample_prompts(batch: Batch) -> torch.Tensor:
+    """Sample the rows of objects to prompt: (B, 8), without repetition while there are enough."""
     rows = []
     for classes in batch.classes:
         there = torch.nonzero(classes >= 0)[:, 0]
@@ -176,33 +182,32 @@ def _which(batch: Batch) -> torch.Tensor:
     return torch.stack(rows)
 
 
-def _boxes(batch: Batch, rows: torch.Tensor) -> torch.Tensor:
-    """Boxes of the objects in pixels of the input: (B, 8, 4)."""
+def _prompt_boxes(batch: Batch, rows: torch.Tensor) -> torch.Tensor:
+    """Return the boxes of the objects in pixels of the input: (B, 8, 4)."""
     height, width = batch.instances.shape[-2:]
     boxes = batch.boxes_xyxy.gather(1, rows[..., None].expand(-1, -1, 4))
     return boxes * torch.tensor([_SIDE / width, _SIDE / height] * 2)
 
 
 def _jittered(boxes: torch.Tensor) -> torch.Tensor:
-    """Boxes as a detector would give them."""
+    """Add the noise of a detector to boxes."""
     sides = (boxes[..., 2:] - boxes[..., :2]).repeat(1, 1, 2)
     return (boxes + torch.randn_like(boxes) * (sides * _JITTER + 0.5)).clamp(0, _SIDE)
 
 
-def _look(network: Any, batch: Batch) -> list[torch.Tensor]:  # noqa: ANN401
-    """Maps of the image encoder at strides of 4, 8 and 16 pixels, all equally wide."""
+def _encode_images(network: Any, batch: Batch) -> list[torch.Tensor]:  # noqa: ANN401
+    """Compute the feature maps at strides of 4, 8 and 16 pixels, with equal channels."""
     return list(network.vision_encoder(_preprocess(batch.pixels)).fpn_hidden_states)
 
 
-def _answer(
+def _decode_masks(
     network: Any,  # noqa: ANN401 - transformers publishes no types
     maps: list[torch.Tensor],
     boxes: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (B, N, h, w) of the masks, and the IoU (B, N) the network expects of them.
+    """Compute mask logits (B, N, h, w) and predicted IoU (B, N).
 
-    The way from maps to embeddings is that of ``Sam2Model.get_image_embeddings``, which does not
-    let gradients through.
+    Repeats ``Sam2Model.get_image_embeddings``, which blocks gradients.
     """
     decoder = network.mask_decoder
     embeddings = [
@@ -214,15 +219,15 @@ def _answer(
     return output.pred_masks[:, :, 0], output.iou_scores[..., 0]
 
 
-def _near(boxes: torch.Tensor) -> torch.Tensor:
-    """1 where a pixel lies in or about a box: (B, N, h, w)."""
+def _near_mask(boxes: torch.Tensor) -> torch.Tensor:
+    """Return 1 for pixels within a margin of a box, else 0: (B, N, h, w)."""
     middle = (torch.arange(_FINE) + 0.5) * (_SIDE / _FINE)
-    margin = (boxes[..., 2:] - boxes[..., :2]) * _AROUND + 4
+    margin = (boxes[..., 2:] - boxes[..., :2]) * _MARGIN + 4
     low, high = boxes[..., :2] - margin, boxes[..., 2:] + margin
     inside = (middle > low[..., None]) & (middle < high[..., None])
     return (inside[:, :, 1, :, None] & inside[:, :, 0, None, :]).float()
 
 
 def _mask_iou(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
-    common = (one & other).sum((2, 3))
-    return common / (one | other).sum((2, 3)).clamp(min=1)
+    intersection = (one & other).sum((2, 3))
+    return intersection / (one | other).sum((2, 3)).clamp(min=1)

@@ -1,4 +1,4 @@
-"""The loop that all demo models are trained with."""
+"""The training loop of all demo models."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ import torch
 from torch import nn
 
 from robot_perception.core import make_folder, OutputError, replacing_file, Stage, write_error
-from robot_perception.world.training.batches import Batch, training_batch, watched_batches
+from robot_perception.world.training.batches import Batch, training_batch, validation_batches
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.muon import Muon
 
 STATE = 'training.pt'
-_WARM_UP = 300
-# The rate stays high for this share of the steps, then falls along a cosine; it falls at once where
-# a network goes on from an earlier training.
-_FLAT = 0.4
-_LARGEST_GRADIENT = 1.0
-# Averages reach back over this share of all steps: as rates fall, older weights are worse ones.
-_REACH = 0.02
+# The learning rate is constant for this fraction of the steps, then follows a cosine; a training
+# from earlier weights has no constant phase.
+_CONSTANT_FRACTION = 0.4
+_MAX_GRADIENT_NORM = 1.0
+# Time constant of the weight average as a fraction of all steps: weights from higher rates are worse.
+_AVERAGE_FRACTION = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Trained:
-    """A network to be shipped.
+class TrainedNetwork:
+    """A trained network to ship.
 
     Attributes:
         name: of its folder.
         network: of transformers, in evaluation mode.
-        preprocessor: how pictures are brought to its input.
-        purpose: what it gives, for its card.
+        preprocessor: configuration of its image preprocessor.
+        purpose: its output in a few words, for the model card.
 
     """
 
@@ -47,15 +46,15 @@ class Trained:
 
 
 class Recipe(Protocol):
-    """How one network learns.
+    """Architecture, loss and hyperparameters of one network.
 
     Attributes:
-        task: of its network.
-        steps: of a training from nothing, unless others are asked for.
-        batch_size: scenes in a step.
-        learning_rate: highest.
-        muon_rate: highest, of the matrices of linear layers, which Muon moves
-            (https://kellerjordan.github.io/posts/muon); with None AdamW moves all.
+        task: of the network.
+        steps: default count for a training from scratch.
+        batch_size: scenes per step.
+        learning_rate: highest, of AdamW.
+        muon_rate: highest, of Muon (https://kellerjordan.github.io/posts/muon), which updates the
+            matrices of linear layers; None for AdamW alone.
         weight_decay: of matrices; vectors have none.
 
     """
@@ -68,35 +67,35 @@ class Recipe(Protocol):
     weight_decay: float
 
     def build(self) -> nn.ModuleDict:
-        """Build the modules that learn; the one called ``network`` is shipped."""
+        """Build the modules to train; the one called ``network`` is shipped."""
 
     def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:
-        """Scalar to be made small, when a share of ``done`` in [0, 1) of all steps is done."""
+        """Compute the scalar loss after a fraction ``done`` in [0, 1) of all steps."""
 
     def measure(self, modules: nn.ModuleDict, batch: Batch) -> Mapping[str, torch.Tensor]:
-        """Figures of scenes that nothing learns from, one for each scene or object."""
+        """Compute metrics of validation scenes, one value per scene or object."""
 
-    def trained(self, network: Any) -> tuple[Trained, ...]:  # noqa: ANN401
-        """Give what is shipped of the module called ``network``."""
+    def export(self, network: Any) -> tuple[TrainedNetwork, ...]:  # noqa: ANN401
+        """Return the networks to ship, built from the module called ``network``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a training is.
+    """Progress of a training.
 
     Attributes:
-        step: steps done.
+        step: completed steps.
         loss: mean since the last report.
-        figures: of the averaged weights, on scenes that nothing learns from.
+        metrics: of the averaged weights, on the validation scenes.
 
     """
 
     step: int
     loss: float
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
 
 
-def learn(
+def train(
     recipe: Recipe,
     dataset: Dataset,
     folder: Path,
@@ -105,63 +104,65 @@ def learn(
     report_every: int,
     start: Mapping[str, torch.Tensor] | None = None,
     bfloat16: bool = False,
+    warm_up: int = 300,
     on_step: Callable[[int], object] = lambda _: None,
     on_report: Callable[[Progress], object] = lambda _: None,
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
-    """Train, or go on where an interrupted call has left ``folder``.
+    """Train a recipe, or resume from the state that an interrupted call has left in ``folder``.
 
-    The state is written at each report. The same steps on the same machine with the same count
-    of threads give the same weights, interrupted or not. ``start`` has the first weights of the
-    module called ``network``; ``bfloat16`` reckons losses in mixed precision.
+    The state is written at each report. Training is deterministic, interrupted or not, for equal
+    steps, machine and count of threads. ``start`` has the initial weights of the module called
+    ``network``; ``bfloat16`` computes losses in mixed precision; the learning rate rises during
+    the first ``warm_up`` steps.
 
     Returns:
         The network with averaged weights.
 
     Raises:
-        OutputError: the folder cannot be written, or holds the state of another training.
+        OutputError: the folder cannot be written, or has the state of another training.
 
     """
     torch.manual_seed(0)
-    state = _begin(recipe, start)
-    begun = _resume(folder / STATE, steps, state)
-    on_step(begun)
+    state = _create_state(recipe, start)
+    completed = _resume(folder / STATE, steps, state)
+    on_step(completed)
     modules = state.modules
-    watched = watched_batches(dataset, recipe.batch_size)
-    flat = _FLAT if start is None else 0.0
+    validation = validation_batches(dataset, recipe.batch_size)
+    constant = _CONSTANT_FRACTION if start is None else 0.0
     losses: list[float] = []
     modules.train()
-    for step in range(begun, steps):
+    for step in range(completed, steps):
         torch.manual_seed(step)
         for optimizer in state.optimizers.values():
             for group in optimizer.param_groups:
-                group['lr'] = group['highest'] * _rate(step, steps, flat)
+                group['lr'] = group['highest'] * rate_factor(step, steps, constant, warm_up)
         batch = training_batch(dataset, step, recipe.batch_size)
         with torch.autocast('cpu', torch.bfloat16, enabled=bfloat16):
             loss = recipe.loss(modules, batch, step / steps)
         modules.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(modules.parameters(), _LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(modules.parameters(), _MAX_GRADIENT_NORM)
         for optimizer in state.optimizers.values():
             optimizer.step()
-        _follow(state.average, modules, step, steps)
+        _update_average(state.average, modules, step, steps)
         losses.append(float(loss.detach()))
         on_step(1)
         if (step + 1) % report_every == 0 or step + 1 == steps:
-            figures = _measure(recipe, state.average, watched)
+            metrics = _measure(recipe, state.average, validation)
             _save(folder / STATE, steps, step + 1, state)
-            on_report(Progress(step + 1, sum(losses) / len(losses), figures))
+            on_report(Progress(step + 1, sum(losses) / len(losses), metrics))
             losses.clear()
     return state.average['network'].eval()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """What changes while a network learns.
+    """Everything that changes during a training.
 
     Attributes:
-        modules: what learns.
-        average: its weights, averaged over the last steps.
-        optimizers: what moves them, by name; no weight belongs to two.
+        modules: the modules under training.
+        average: copy of the modules with averaged weights.
+        optimizers: by name; each weight belongs to one.
 
     """
 
@@ -170,11 +171,11 @@ class _State:
     optimizers: Mapping[str, torch.optim.Optimizer]
 
     def parts(self) -> Mapping[str, Any]:
-        """What has a ``state_dict``, by name."""
+        """Return the objects with a ``state_dict``, by name."""
         return {'modules': self.modules, 'average': self.average, **self.optimizers}
 
 
-def _begin(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _State:
+def _create_state(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _State:
     modules = recipe.build()
     if start is not None:
         modules['network'].load_state_dict(start)
@@ -185,7 +186,7 @@ def _begin(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _State:
 
 
 def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.optim.Optimizer]:
-    """Give the matrices of linear layers to Muon where the recipe says so, the rest to AdamW."""
+    """Create Muon for the matrices of linear layers, if the recipe uses it, and AdamW for the rest."""
     linear = []
     if recipe.muon_rate is not None:
         layers = modules['network'].modules()
@@ -210,21 +211,30 @@ def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.op
     return optimizers
 
 
-def _rate(step: int, steps: int, flat: float) -> float:
-    done = step / steps
-    falling = 1.0 if done < flat else (1 + math.cos(math.pi * (done - flat) / (1 - flat))) / 2
-    return falling * min(1.0, (step + 1) / _WARM_UP)
+def rate_factor(step: int, steps: int, constant: float, warm_up: int) -> float:
+    """Compute the factor on the highest learning rate.
+
+    Args:
+        step: from 0.
+        steps: of the whole training.
+        constant: fraction of the steps before the cosine.
+        warm_up: steps of linear increase.
+
+    """
+    falling = max(0.0, step / steps - constant)
+    cosine = math.cos(math.pi * falling / (1 - constant))
+    return (1 + cosine) / 2 * min(1.0, (step + 1) / warm_up)
 
 
-def _follow(average: nn.ModuleDict, modules: nn.ModuleDict, step: int, steps: int) -> None:
-    """Move averaged weights a little towards the present ones; early averages forget sooner."""
-    memory = min(1 - 1 / max(1, _REACH * steps), (step + 1) / (step + 10))
+def _update_average(average: nn.ModuleDict, modules: nn.ModuleDict, step: int, steps: int) -> None:
+    """Update the exponential average of the weights; its time constant grows at the start."""
+    decay = min(1 - 1 / max(1, _AVERAGE_FRACTION * steps), (step + 1) / (step + 10))
     with torch.no_grad():
         for mean, now in zip(
             average.state_dict().values(), modules.state_dict().values(), strict=True
         ):
             if mean.is_floating_point():
-                mean.lerp_(now, 1 - memory)
+                mean.lerp_(now, 1 - decay)
             else:
                 mean.copy_(now)
 
@@ -233,8 +243,8 @@ def _measure(recipe: Recipe, modules: nn.ModuleDict, batches: list[Batch]) -> di
     modules.eval()
     torch.manual_seed(0)
     with torch.no_grad():
-        found = [recipe.measure(modules, batch) for batch in batches]
-    return {key: float(torch.cat([part[key] for part in found]).mean()) for key in found[0]}
+        parts = [recipe.measure(modules, batch) for batch in batches]
+    return {key: float(torch.cat([part[key] for part in parts]).mean()) for key in parts[0]}
 
 
 def _save(file: Path, steps: int, step: int, state: _State) -> None:
@@ -244,7 +254,7 @@ def _save(file: Path, steps: int, step: int, state: _State) -> None:
         with replacing_file(file, durable=True) as part:
             torch.save({'steps': steps, 'step': step, **content}, part)
     except RuntimeError as error:
-        # What torch makes of a full disk.
+        # torch raises it when the disk is full.
         raise write_error(file, error) from error
 
 
@@ -252,11 +262,11 @@ def _resume(file: Path, steps: int, state: _State) -> int:
     if not file.exists():
         return 0
     try:
-        found = torch.load(file, weights_only=True)
-        planned, step = int(found['steps']), int(found['step'])
+        saved = torch.load(file, weights_only=True)
+        planned, step = int(saved['steps']), int(saved['step'])
         if planned == steps:
             for name, part in state.parts().items():
-                part.load_state_dict(found[name])
+                part.load_state_dict(saved[name])
     except (
         OSError,
         RuntimeError,
@@ -266,12 +276,27 @@ def _resume(file: Path, steps: int, state: _State) -> int:
         pickle.UnpicklingError,
     ) as error:
         raise OutputError(
+            'damaged',
             f'{file}: expected the state of this training, got {error}. '
-            'Remove the file to start again.'
+            'Remove the file to start again.',
         ) from error
     if planned != steps:
         raise OutputError(
+            'other_content',
             f'{file}: expected a training of {steps} steps, found one of {planned}. '
-            f'Ask for {planned} steps, or choose another folder.'
+            f'Ask for {planned} steps, or choose another folder.',
         )
     return step
+
+
+_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+
+
+def reset_parameters(network: nn.Module) -> None:
+    """Initialize every layer by its width, as torch does.
+
+    The initialization of transformers is meant for wide layers: in narrow ones signals would vanish.
+    """
+    for module in network.modules():
+        if isinstance(module, _LAYERS):
+            module.reset_parameters()
