@@ -12,6 +12,7 @@ from pathlib import Path
 import threading
 from typing import Any
 
+from robot_perception import viewer
 from robot_perception.cli.scenes import Add, add_inputs, EXIT_CODES, Target, Walk
 from robot_perception.core import ConfigError, OutputError
 from robot_perception.viewer import check_new_folder, Gallery
@@ -78,14 +79,12 @@ def run(arguments: argparse.Namespace) -> int:
             '"pip install rerun-sdk" (it needs 800 MB), or write pages with --html, which works '
             'without it.'
         )
-    from robot_perception.viewer import rerun_targets  # noqa: PLC0415 - an optional library
-
     if arguments.save is not None:
-        return _save(walk, partial(rerun_targets.saving, arguments.save), arguments.save)
+        return _save(walk, partial(viewer.save_recording, arguments.save), arguments.save)
     if arguments.serve:
         say = partial(print, flush=True)
-        return _serve(walk, partial(rerun_targets.serving, arguments.port, say))
-    return walk.run(rerun_targets.viewing)
+        return _serve(walk, partial(viewer.serve_viewer, arguments.port, say))
+    return walk.run(viewer.open_viewer)
 
 
 def _write_pages(walk: Walk, folder: Path, inputs: Sequence[str]) -> int:

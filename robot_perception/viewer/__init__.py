@@ -1,6 +1,8 @@
 """Pictures and files of a scene, for people: overlay, depth, features, masks, cloud, page."""
 
-from robot_perception.core import class_color, instance_color
+from typing import TYPE_CHECKING
+
+from robot_perception.core import class_color, instance_color, lazy_attributes
 from robot_perception.viewer.chart import Bar, bar_chart, Line, line_chart
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
@@ -15,6 +17,14 @@ from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
 from robot_perception.viewer.table import Cell, Table
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
+
+if TYPE_CHECKING:
+    from robot_perception.viewer.rerun_targets import open_viewer, save_recording, serve_viewer
+
+# They import rerun, which is optional.
+__getattr__ = lazy_attributes(
+    __name__, dict.fromkeys(('open_viewer', 'serve_viewer', 'save_recording'), 'rerun_targets')
+)
 
 __all__ = [
     'Bar',
@@ -41,9 +51,12 @@ __all__ = [
     'fit_text',
     'instance_color',
     'line_chart',
+    'open_viewer',
     'render',
+    'save_recording',
     'scene_figures',
     'scene_to_dict',
+    'serve_viewer',
     'text_size_px',
     'write_page',
     'write_picture',

@@ -19,7 +19,7 @@ Add = Callable[[Scene, int], None]
 
 
 @contextmanager
-def viewing() -> Iterator[Add]:
+def open_viewer() -> Iterator[Add]:
     """Start the viewer of this machine, or take the one that runs; it stays open.
 
     Raises:
@@ -40,7 +40,7 @@ def viewing() -> Iterator[Add]:
 
 
 @contextmanager
-def serving(web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
+def serve_viewer(web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
     """Serve the viewer to browsers until the end of the block.
 
     Args:
@@ -67,7 +67,7 @@ def serving(web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
 
 
 @contextmanager
-def saving(path: Path) -> Iterator[Add]:
+def save_recording(path: Path) -> Iterator[Add]:
     """Write an .rrd file, which is there whole at the end of the block or not at all.
 
     Args:

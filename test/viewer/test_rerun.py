@@ -16,7 +16,7 @@ from robot_perception.core.colors import class_color, instance_color
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer.labels import labels_of
 from robot_perception.viewer.rerun_scene import entities_of, MAX_POINTS
-from robot_perception.viewer.rerun_targets import saving
+from robot_perception.viewer.rerun_targets import save_recording
 
 TURNED = (0.5, 0.5, -0.5, 0.5)
 
@@ -64,7 +64,7 @@ def written(tmp_path):
 
     def write(*scenes):
         path = tmp_path / 'scenes.rrd'
-        with saving(path) as add:
+        with save_recording(path) as add:
             for frame, scene in enumerate(scenes):
                 add(scene, frame)
         assert list(tmp_path.iterdir()) == [path]
@@ -215,7 +215,7 @@ def test_large_clouds_are_thinned_evenly():
 
 
 def save(path, scene, frames):
-    with saving(path) as add:
+    with save_recording(path) as add:
         for frame in range(frames):
             add(scene, frame)
 
@@ -231,6 +231,6 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
 def test_a_missing_folder_is_said(tmp_path):
     with (
         pytest.raises(OutputError, match=r'scenes\.rrd: cannot be written: .*Check the folder'),
-        saving(tmp_path / 'none' / 'scenes.rrd'),
+        save_recording(tmp_path / 'none' / 'scenes.rrd'),
     ):
         pass
