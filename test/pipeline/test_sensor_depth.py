@@ -98,7 +98,7 @@ ZERO.p = np.zeros(12)
         ({'info': info_of(DEPTH_CAMERA, 'other')}, (FRAMES, "is of frame 'other'")),
         ({'info': info_of(CAMERA)}, (FRAMES, 'for size (48, 64), the depth has (24, 32)')),
         ({'info': ZERO}, (FRAMES, 'its CameraInfo cannot be used: P: expected a focal length')),
-        ({'info': info_of(DEPTH_CAMERA)}, (FRAMES, f'frame {COLOUR!r}: expected one that TF')),
+        ({'info': info_of(DEPTH_CAMERA)}, (FRAMES, f'frame {COLOUR!r}: expected one of')),
         (
             {
                 'info': info_of(DEPTH_CAMERA),
