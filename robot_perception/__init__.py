@@ -16,7 +16,7 @@ __all__ = ['PerceptionPipeline', '__version__']
 
 
 def __getattr__(name: str) -> object:
-    """Import the door on first use, so that `robot_perception.core` stays light."""
+    """Import the pipeline on first use, so that `robot_perception.core` needs numpy only."""
     if name == 'PerceptionPipeline':
         from robot_perception.pipeline import PerceptionPipeline  # noqa: PLC0415 - see above
 

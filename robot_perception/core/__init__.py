@@ -27,7 +27,7 @@ from robot_perception.core.camera import CameraModel
 from robot_perception.core.colors import class_color, instance_color, Rgb
 from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
 from robot_perception.core.depth_fit import DepthFit, scale_to_meters
-from robot_perception.core.detections import Detections
+from robot_perception.core.detections import Detection, Detections
 from robot_perception.core.distortion import DistortionModel
 from robot_perception.core.enums import Stage, StrEnum
 from robot_perception.core.errors import (
@@ -37,9 +37,11 @@ from robot_perception.core.errors import (
     DamagedBagError,
     DeviceUnavailableError,
     InputError,
+    MissingLibraryError,
     ModelError,
     OutputError,
     PerceptionError,
+    requires,
     ShapeError,
     SourceError,
     TransformError,
@@ -59,7 +61,8 @@ from robot_perception.core.registration import register_depth
 from robot_perception.core.rigid_transform import transform_objects, transform_points
 from robot_perception.core.rle import decode_rle, encode_rle, run_lengths
 from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
-from robot_perception.core.scene import ObjectPosition, Scene, SceneObject
+from robot_perception.core.scene import Scene
+from robot_perception.core.scene_object import ObjectPosition, SceneObject
 from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
 from robot_perception.core.transform_buffer import TransformBuffer
 from robot_perception.core.transforms import normalize_frame_id, StampedTransform
@@ -76,6 +79,7 @@ __all__ = [
     'DamagedBagError',
     'Depth',
     'DepthFit',
+    'Detection',
     'Detections',
     'DeviceUnavailableError',
     'DistortionModel',
@@ -88,6 +92,7 @@ __all__ = [
     'LabeledPoints',
     'Masks',
     'MetricDepth',
+    'MissingLibraryError',
     'ModelError',
     'ObjectPosition',
     'OutputError',
@@ -135,6 +140,7 @@ __all__ = [
     'replace_folder',
     'replacing_file',
     'replacing_folder',
+    'requires',
     'run_lengths',
     'scale_to_meters',
     'transform_objects',

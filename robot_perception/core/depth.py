@@ -10,8 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt16Array
-from robot_perception.core.errors import InputError
+from robot_perception.core.arrays import (
+    AnyArray,
+    checked,
+    Float32Array,
+    UInt8Array,
+    UInt16Array,
+)
+from robot_perception.core.errors import InputError, requires
+from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
 _MILLIMETERS_PER_METER = 1000.0
 # Values outside are no measurements: simulators and drivers write the largest float, or that of
@@ -20,7 +27,7 @@ NEAREST_M, FARTHEST_M = 1e-4, 1e4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MetricDepth:
+class MetricDepth(ArrayValue, NotebookImage):
     """Depth along the optical axis.
 
     Attributes:
@@ -65,6 +72,24 @@ class MetricDepth:
         meters[raw == 0] = np.nan
         return cls(meters)
 
+    def __repr__(self) -> str:
+        """Return one line with size, range and coverage.
+
+        >>> MetricDepth(np.array([[1.5, np.nan], [2.0, 4.0]], np.float32))
+        MetricDepth(2x2, 1.50 to 4.00 m, median 2.00 m, 75% known)
+
+        """
+        known = self.meters[np.isfinite(self.meters)]
+        if not known.size:
+            return f'MetricDepth({format_size(self.size_hw)}, unknown)'
+        return (
+            f'MetricDepth({format_size(self.size_hw)}, {known.min():.2f} to {known.max():.2f} m, '
+            f'median {np.median(known):.2f} m, {known.size / self.meters.size:.0%} known)'
+        )
+
+    def _draw(self) -> UInt8Array:
+        return _draw(self)
+
     @property
     def size_hw(self) -> tuple[int, int]:
         """Rows and columns."""
@@ -72,7 +97,7 @@ class MetricDepth:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class RelativeDepth:
+class RelativeDepth(ArrayValue, NotebookImage):
     """Inverse depth up to an unknown positive scale and an unknown shift.
 
     Attributes:
@@ -94,6 +119,24 @@ class RelativeDepth:
             )
         object.__setattr__(self, 'inverse', inverse)
 
+    def __repr__(self) -> str:
+        """Return one line with size and range.
+
+        >>> RelativeDepth(np.array([[0.5, 3.0]], np.float32))
+        RelativeDepth(2x1, inverse depth 0.5 to 3)
+
+        """
+        size = format_size(self.size_hw)
+        if not self.inverse.size:
+            return f'RelativeDepth({size})'
+        return (
+            f'RelativeDepth({size}, inverse depth {self.inverse.min():.3g} to '
+            f'{self.inverse.max():.3g})'
+        )
+
+    def _draw(self) -> UInt8Array:
+        return _draw(self)
+
     @property
     def size_hw(self) -> tuple[int, int]:
         """Rows and columns."""
@@ -101,3 +144,9 @@ class RelativeDepth:
 
 
 Depth = MetricDepth | RelativeDepth
+
+
+def _draw(depth: Depth) -> UInt8Array:
+    with requires('opencv-python-headless'):
+        from robot_perception.viewer import draw_depth_with_scale
+    return draw_depth_with_scale(depth)

@@ -14,12 +14,16 @@
     │   └── DeviceUnavailableError      the requested device is not on this machine
     ├── SourceError                     a bag, video, folder or camera cannot be read
     │   └── DamagedBagError             a bag is truncated or corrupt: a part of it is lost
-    └── OutputError                     a result cannot be written
+    ├── OutputError                     a result cannot be written
+    └── MissingLibraryError (ImportError)    an optional library is not installed
 
 Every message states the subject, what was expected, what came instead, and a remedy.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class PerceptionError(Exception):
@@ -107,3 +111,28 @@ class DamagedBagError(SourceError):
 
 class OutputError(PerceptionError):
     """A result cannot be written."""
+
+
+class MissingLibraryError(PerceptionError, ImportError):
+    """An optional library is not installed."""
+
+
+@contextmanager
+def requires(package: str) -> Iterator[None]:
+    """Replace the error of a missing import in the block by one that says what to install.
+
+    Args:
+        package: what ``pip install`` takes.
+
+    Raises:
+        MissingLibraryError: reason ``'missing_library'``.
+
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MissingLibraryError(
+            'missing_library',
+            f'{error.name}: expected an installed library, got none. '
+            f'Install it: pip install {package}',
+        ) from error

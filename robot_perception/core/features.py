@@ -8,10 +8,11 @@ import numpy as np
 
 from robot_perception.core.arrays import checked, Float32Array
 from robot_perception.core.errors import InputError
+from robot_perception.core.value import ArrayValue
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SceneFeatures:
+class SceneFeatures(ArrayValue):
     """Global descriptor and patch embeddings of one image.
 
     Attributes:
@@ -42,6 +43,17 @@ class SceneFeatures:
             )
         object.__setattr__(self, 'vector', vector)
         object.__setattr__(self, 'patches', patches)
+
+    def __repr__(self) -> str:
+        """Return one line with encoder and sizes.
+
+        >>> SceneFeatures('m', np.zeros(5, np.float32), np.zeros((2, 3, 5), np.float32))
+        SceneFeatures('m', 5 channels, 2x3 patches)
+
+        """
+        rows, columns = self.grid_hw
+        channels = f'{len(self.vector)} channels'
+        return f'SceneFeatures({self.model!r}, {channels}, {rows}x{columns} patches)'
 
     @property
     def grid_hw(self) -> tuple[int, int]:

@@ -8,10 +8,11 @@ import numpy as np
 
 from robot_perception.core.arrays import checked, UInt8Array
 from robot_perception.core.errors import ShapeError
+from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Image:
+class Image(ArrayValue, NotebookImage):
     """One frame of a camera.
 
     Attributes:
@@ -36,6 +37,19 @@ class Image:
                 f'rgb: expected at least one pixel, got {rgb.shape}. Pass an image with pixels.',
             )
         object.__setattr__(self, 'rgb', rgb)
+
+    def __repr__(self) -> str:
+        """Return one line with size, stamp and frame.
+
+        >>> Image(np.zeros((480, 640, 3), np.uint8), stamp_ns=1_500_000_000, frame_id='camera')
+        Image(640x480, stamp_ns=1500000000, frame_id='camera')
+
+        """
+        size = format_size(self.size_hw)
+        return f'Image({size}, stamp_ns={self.stamp_ns}, frame_id={self.frame_id!r})'
+
+    def _draw(self) -> UInt8Array:
+        return self.rgb
 
     @property
     def size_hw(self) -> tuple[int, int]:

@@ -17,13 +17,14 @@ from robot_perception.core.arrays import (
 from robot_perception.core.errors import InputError
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
+from robot_perception.core.value import ArrayValue
 
 # Cells of a grid that an int64 can number.
 _MAX_CELLS = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabeledPoints:
+class LabeledPoints(ArrayValue):
     """An unordered list of valid points.
 
     Attributes:
@@ -80,6 +81,11 @@ class LabeledPoints:
     def __len__(self) -> int:
         """Return the number of points."""
         return len(self.xyz_m)
+
+    def __repr__(self) -> str:
+        """Return one line with the numbers of points and instances."""
+        instances = np.unique(self.instances[self.instances > 0]).size
+        return f'LabeledPoints({len(self)} points of {instances} instances)'
 
     def within(self, range_m: float) -> LabeledPoints:
         """Return the points at most ``range_m`` from the camera."""

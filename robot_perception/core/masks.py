@@ -13,13 +13,14 @@ from robot_perception.core.arrays import (
     UInt8Array,
     UInt16Array,
 )
-from robot_perception.core.errors import InputError
+from robot_perception.core.errors import InputError, requires
+from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
 MAX_INSTANCES = np.iinfo(np.uint16).max - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Masks:
+class Masks(ArrayValue, NotebookImage):
     """N instance masks at the size of the image, one for each detection. Masks may overlap.
 
     Attributes:
@@ -59,6 +60,23 @@ class Masks:
     def __len__(self) -> int:
         """Return the number of masks."""
         return len(self.pixels)
+
+    def __repr__(self) -> str:
+        """Return one line with count, size and scores.
+
+        >>> Masks(np.zeros((2, 480, 640), bool), np.array([0.75, 0.5], np.float32))
+        Masks(2 of 640x480, scores 0.50 to 0.75)
+
+        """
+        scores = (
+            f', scores {self.scores.min():.2f} to {self.scores.max():.2f}' if len(self) else ''
+        )
+        return f'Masks({len(self)} of {format_size(self.size_hw)}{scores})'
+
+    def _draw(self) -> UInt8Array:
+        with requires('opencv-python-headless'):
+            from robot_perception.viewer import draw_instances
+        return draw_instances(self)
 
     @property
     def size_hw(self) -> tuple[int, int]:

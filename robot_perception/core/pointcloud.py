@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from robot_perception.core.arrays import checked, Float32Array, UInt8Array
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import MetricDepth
-from robot_perception.core.errors import ShapeError
+from robot_perception.core.errors import requires, ShapeError
 from robot_perception.core.image import Image
+from robot_perception.core.value import ArrayValue, format_size
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PointCloud:
+class PointCloud(ArrayValue):
     """Organized point cloud: one point for each pixel, in the order of the image.
 
     Attributes:
@@ -36,6 +38,21 @@ class PointCloud:
     def size_hw(self) -> tuple[int, int]:
         """Rows and columns."""
         return self.xyz_m.shape[0], self.xyz_m.shape[1]
+
+    def __repr__(self) -> str:
+        """Return one line with size and number of valid points."""
+        valid = np.count_nonzero(np.isfinite(self.xyz_m[..., 2]))
+        return f'PointCloud({format_size(self.size_hw)}, {valid} valid points)'
+
+    def to_open3d(self) -> Any:  # noqa: ANN401 - of an optional library
+        """Return the valid points and their colors as `open3d.geometry.PointCloud`."""
+        with requires('open3d'):
+            import open3d
+        xyz, rgb = self.known()
+        cloud = open3d.geometry.PointCloud()
+        cloud.points = open3d.utility.Vector3dVector(xyz.astype(np.float64))
+        cloud.colors = open3d.utility.Vector3dVector(rgb / 255)
+        return cloud
 
     def known(self) -> tuple[Float32Array, UInt8Array]:
         """Return the valid points and their colors: (N, 3) float32 meters and (N, 3) uint8."""

@@ -9,10 +9,11 @@ import numpy as np
 from robot_perception.core.arrays import checked, Float64Array
 from robot_perception.core.box3d import Quaternion, Vector3
 from robot_perception.core.rotation import matrix_to_quaternion
+from robot_perception.core.value import ArrayValue
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pose:
+class Pose(ArrayValue):
     """A rigid transform ``target_from_source``: p_target = rotation @ p_source + translation_m.
 
     Attributes:
@@ -30,6 +31,19 @@ class Pose:
         translation = checked('translation_m', self.translation_m, (3,), np.float64, remedy)
         object.__setattr__(self, 'rotation', rotation)
         object.__setattr__(self, 'translation_m', translation)
+
+    def __repr__(self) -> str:
+        """Return one line with translation and quaternion.
+
+        >>> Pose.identity()
+        Pose(translation_m=(0, 0, 0), quaternion_xyzw=(0, 0, 0, 1))
+
+        """
+        translation, quaternion = (
+            ', '.join(f'{value:.6g}' for value in values)
+            for values in (self.vector, self.quaternion_xyzw)
+        )
+        return f'Pose(translation_m=({translation}), quaternion_xyzw=({quaternion}))'
 
     @classmethod
     def identity(cls) -> Pose:

@@ -14,7 +14,7 @@ from robot_perception.core.box3d import Box3D, Vector3
 from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.pose import Pose
 from robot_perception.core.rotation import quaternion_to_matrix
-from robot_perception.core.scene import ObjectPosition, SceneObject
+from robot_perception.core.scene_object import ObjectPosition, SceneObject
 
 
 def transform_box(box: Box3D, pose: Pose) -> Box3D:

@@ -4,122 +4,55 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import os
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from robot_perception.core.arrays import checked, Float64Array, UInt32Array
-from robot_perception.core.box3d import Box3D, Vector3
+from robot_perception.core.arrays import UInt8Array, UInt32Array
+from robot_perception.core.atomic import make_folder, write_bytes
+from robot_perception.core.box3d import Box3D
 from robot_perception.core.camera import CameraModel
-from robot_perception.core.depth import Depth, MetricDepth
+from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
 from robot_perception.core.depth_fit import DepthFit
 from robot_perception.core.detections import Detections
-from robot_perception.core.errors import ShapeError
+from robot_perception.core.errors import requires, ShapeError
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
 from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import lift_image, PointCloud
+from robot_perception.core.scene_object import ObjectPosition, SceneObject
+from robot_perception.core.serialization import encode_values, read_values
+from robot_perception.core.value import ArrayValue, format_size, NotebookImage
+
+_FILE = 'scene.npz'
+# What a saved scene may consist of.
+_TYPES = {
+    kind.__name__: kind
+    for kind in (
+        *(Box3D, CameraModel, DepthFit, Detections, Image, Masks, MetricDepth, ObjectPosition),
+        *(Plane, RelativeDepth, SceneFeatures, SceneObject),
+    )
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ObjectPosition:
-    """Position of an object in the optical frame of the camera.
-
-    Attributes:
-        depth_m: median depth of its pixels, meters along the optical axis.
-        centroid_m: mean of its points, meters.
-        covariance_m2: (3, 3) float64, covariance of its points, square meters.
-        box: tight box around its points.
-        velocity_mps: velocity of the centroid over the ground, along the axes of the frame, meters
-            per second; None = unknown.
-
-    """
-
-    depth_m: float
-    centroid_m: Vector3
-    covariance_m2: Float64Array
-    box: Box3D
-    velocity_mps: Vector3 | None = None
-
-    def __post_init__(self) -> None:
-        covariance = checked(
-            'covariance_m2', self.covariance_m2, (3, 3), 'float64', 'Pass the points covariance.'
-        )
-        object.__setattr__(self, 'covariance_m2', covariance)
-
-
-@dataclass(frozen=True, slots=True)
-class SceneObject:
-    """One object; unknown attributes are None.
-
-    Attributes:
-        index: index in `Scene.detections` and `Scene.masks`; its value in the instance map is
-            index + 1.
-        class_id: index in the detector's label table.
-        class_name: name of the class.
-        score: confidence in [0, 1].
-        box_xyxy: left, top, right, bottom in pixels.
-        track_id: identity across frames.
-        position: position in 3D.
-        truncated: whether the border of the image cuts it off.
-        occluded: whether a nearer surface hides a part of it.
-
-    """
-
-    index: int
-    class_id: int
-    class_name: str
-    score: float
-    box_xyxy: tuple[float, float, float, float]
-    track_id: int | None = None
-    position: ObjectPosition | None = None
-    truncated: bool | None = None
-    occluded: bool | None = None
-
-    @classmethod
-    def from_detections(
-        cls,
-        detections: Detections,
-        index: int,
-        position: ObjectPosition | None,
-        *,
-        truncated: bool | None = None,
-        occluded: bool | None = None,
-    ) -> SceneObject:
-        """Return the object at ``index`` of the detections, with the further attributes given."""
-        left, top, right, bottom = detections.boxes_xyxy[index].tolist()
-        tracks = detections.track_ids
-        return cls(
-            index=index,
-            class_id=int(detections.class_ids[index]),
-            class_name=detections.class_names[index],
-            score=float(detections.scores[index]),
-            box_xyxy=(left, top, right, bottom),
-            track_id=None if tracks is None else int(tracks[index]),
-            position=position,
-            truncated=truncated,
-            occluded=occluded,
-        )
-
-    @property
-    def depth_m(self) -> float | None:
-        """Median depth in meters, None when unknown."""
-        return None if self.position is None else self.position.depth_m
-
-    @property
-    def centroid_m(self) -> Vector3 | None:
-        """Mean of the object's points in meters, None when unknown."""
-        return None if self.position is None else self.position.centroid_m
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
+class Scene(ArrayValue, NotebookImage):
     """All results of one frame.
 
     The results of a stage that was disabled, or skipped for this frame, are None: a result never
     comes from another frame than `image`.
+
+    Notebooks display a scene as its overlay. Scenes compare by value, and copies are equal:
+
+    >>> import copy
+    >>> scene = Scene(Image(np.zeros((480, 640, 3), np.uint8)), timing_s={'pipeline': 0.05})
+    >>> scene, copy.deepcopy(scene) == scene
+    (Scene(640x480, 50 ms), True)
 
     Attributes:
         image: the frame, with its stamp and coordinate frame.
@@ -167,6 +100,70 @@ class Scene:
                 f'objects: expected one for each of {count}, got {len(self.objects)}.',
             )
         object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
+
+    def __repr__(self) -> str:
+        """Return one line that lists the results."""
+        image, seconds = self.image, self.timing_s.get('pipeline')
+        parts = [
+            format_size(image.size_hw),
+            f'stamp_ns={image.stamp_ns}' if image.stamp_ns else None,
+            f'frame_id={image.frame_id!r}' if image.frame_id else None,
+            None if self.camera is None else 'camera',
+            None if self.features is None else 'features',
+            None
+            if self.depth is None
+            else f'{"metric" if isinstance(self.depth, MetricDepth) else "relative"} depth',
+            None if self.detections is None else repr(self.detections),
+            None if self.masks is None else 'masks',
+            None if self.ground is None else 'ground',
+            None if seconds is None else f'{1000 * seconds:.0f} ms',
+        ]
+        return f'Scene({", ".join(part for part in parts if part is not None)})'
+
+    def _draw(self) -> UInt8Array:
+        with requires('opencv-python-headless'):
+            from robot_perception.viewer import draw_overlay
+        return draw_overlay(self)
+
+    def show(self) -> None:
+        """Open the overlay of the results on the image in the image viewer of the system."""
+        with requires('pillow'):
+            from PIL import Image as Pillow
+        Pillow.fromarray(self._draw()).show()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the results as a dict for JSON, with the keys of scene.json."""
+        with requires('opencv-python-headless'):
+            from robot_perception.viewer import scene_to_dict
+        return scene_to_dict(self)
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write the scene to a folder: exact values, a description and the overlay.
+
+        Files of the same names are replaced: ``scene.npz``, which `load` reads, ``scene.json``,
+        which holds `to_dict`, and ``overlay.png``.
+
+        Raises:
+            OutputError: a file cannot be written.
+
+        """
+        with requires('opencv-python-headless'):
+            from robot_perception.viewer import write_scene_json
+        target = Path(folder)
+        make_folder(target)
+        write_scene_json(self, target / 'scene.json')
+        write_bytes(target / 'overlay.png', self._repr_png_())
+        write_bytes(target / _FILE, encode_values(self))
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Scene:
+        """Read a scene that `save` wrote; it is equal to the saved one.
+
+        Raises:
+            SourceError: reason ``'missing_file'`` or ``'damaged'``.
+
+        """
+        return read_values(Path(folder) / _FILE, cls, _TYPES | {cls.__name__: cls})
 
     def labels(self) -> tuple[UInt32Array, UInt32Array] | None:
         """Return the class and instance of each pixel; None without masks.

@@ -119,7 +119,7 @@ class Examiner:
             return Answer(scene, None, masks)
         candidates = self._detector.last
         picked = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
-        return Answer(scene, candidates.select(picked[:MAX_DETECTIONS]), masks)
+        return Answer(scene, candidates[picked[:MAX_DETECTIONS]], masks)
 
 
 def _segment_true_boxes(segmenter: Segmenter, truth: Truth) -> Masks:
@@ -156,4 +156,4 @@ class _RememberingDetector:
             max_objects=max(max_objects, _CANDIDATES),
         )
         # Best first, so that these are what the detector gives when it is asked for them only.
-        return self.last.select(np.flatnonzero(self.last.scores > threshold)[:max_objects])
+        return self.last[np.flatnonzero(self.last.scores > threshold)[:max_objects]]

@@ -66,7 +66,7 @@ class Oracle:
     ) -> Detections:
         """Give the most visible objects, however little that is, with scores of 1."""
         truth = self._known(frame.image)
-        true = truth.detections.select(_most_visible_first(truth)[:max_objects])
+        true = truth.detections[_most_visible_first(truth)[:max_objects]]
         return replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
 
     def encode(self, frame: UploadedImage) -> ImageEmbedding:

@@ -42,7 +42,7 @@ class FrameBoxes:
     @classmethod
     def of(cls, found: Detections, truth: Detections, counted: BoolArray) -> FrameBoxes:
         """Keep the best of the predictions."""
-        return cls(found.select(best_first(found)[:MAX_DETECTIONS]), truth, counted)
+        return cls(found[best_first(found)[:MAX_DETECTIONS]], truth, counted)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -40,7 +40,7 @@ class FrameTracks:
         if (found.track_ids is None and len(found)) or (truth.track_ids is None and len(truth)):
             return None
         kept = ~match(found, truth, counted, [_SAME_IOU]).ignored[0]
-        found, truth = found.select(kept), truth.select(counted)
+        found, truth = found[kept], truth[counted]
         overlap = iou_xyxy(truth.boxes_xyxy, found.boxes_xyxy)
         same = np.array(truth.class_names)[:, None] == np.array(found.class_names)[None]
         return cls(_numbers(truth), _numbers(found), np.where(same, overlap, 0.0))

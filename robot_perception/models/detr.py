@@ -112,7 +112,7 @@ class Detr:
         names = tuple(self._class_names[index] for index in classes)
         detections = Detections(boxes, predictions[:, 4].clip(0, 1), classes, names)
         is_object = np.array([name != _UNUSED_CLASS for name in names], np.bool_)
-        return detections.select(np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects])
+        return detections[np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects]]
 
 
 def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:

@@ -294,14 +294,12 @@ class PerceptionPipeline:
             threshold=settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0),
             max_objects=_CANDIDATES * settings.max_objects,
         )
-        candidates = candidates.select(
-            non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)
-        )
+        candidates = candidates[non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)]
         is_high = candidates.scores > settings.threshold
-        detections = candidates.select(np.flatnonzero(is_high)[: settings.max_objects])
+        detections = candidates[np.flatnonzero(is_high)[: settings.max_objects]]
         if not tracking:
             return detections
-        low_confidence = candidates.select(np.flatnonzero(~is_high))
+        low_confidence = candidates[np.flatnonzero(~is_high)]
         return self._tracker.update(
             detections, stamp_ns, config.tracking.max_lost_s, low_confidence
         )

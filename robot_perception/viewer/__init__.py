@@ -8,7 +8,7 @@ from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
 from robot_perception.viewer.export import check_new_folder, Exporter, Kind
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.files import write_picture, write_scene
+from robot_perception.viewer.files import encode_png, write_picture, write_scene
 from robot_perception.viewer.gallery import Gallery, scene_figures
 from robot_perception.viewer.masks import draw_instances
 from robot_perception.viewer.overlay import draw_overlay
@@ -48,6 +48,7 @@ __all__ = [
     'draw_instances',
     'draw_overlay',
     'draw_text',
+    'encode_png',
     'fit_text',
     'instance_color',
     'line_chart',

@@ -79,8 +79,13 @@ def write_picture(rgb: UInt8Array, path: str | os.PathLike[str]) -> None:
         OutputError: the file cannot be written; no half-written file is left.
 
     """
+    write_bytes(Path(path), encode_png(rgb))
+
+
+def encode_png(rgb: UInt8Array) -> bytes:
+    """Return an image, (H, W, 3) uint8, as PNG."""
     _, encoded = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    write_bytes(Path(path), encoded.tobytes())
+    return bytes(encoded)
 
 
 def _pictures(scene: Scene) -> Iterator[tuple[str, UInt8Array]]:

@@ -99,11 +99,11 @@ class TestDepth:
 class TestDetections:
     def test_empty_is_a_value(self):
         assert len(Detections.empty()) == 0
-        assert len(Detections.empty().select(np.zeros(0, np.bool_))) == 0
+        assert len(Detections.empty()[np.zeros(0, np.bool_)]) == 0
 
     @pytest.mark.parametrize('index', [np.array([False, True]), np.array([1])])
     def test_select(self, index):
-        one = two_detections(track_ids=np.array([7, 8], np.int64)).select(index)
+        one = two_detections(track_ids=np.array([7, 8], np.int64))[index]
         assert one.class_names == ('ball',)
         assert one.boxes_xyxy.tolist() == [[1, 1, 5, 3]]
         assert one.track_ids is not None

@@ -82,7 +82,7 @@ def test_boxes_pushed_aside(swap):
 
 def test_one_object_more_and_one_with_another_name():
     first, second = scenes(), scenes()
-    less = second[1].detections.select(np.arange(3))
+    less = second[1].detections[np.arange(3)]
     second[1] = replace(
         second[1],
         detections=less,

@@ -143,7 +143,7 @@ def test_hidden_objects_are_neither_right_nor_wrong():
     def only_visible(truth):
         scene = perfect(truth)
         kept = truth.counted
-        found = scene.detections.select(kept)
+        found = scene.detections[kept]
         return {
             'detections': found,
             'masks': Masks(scene.masks.pixels[kept], scene.masks.scores[kept]),
@@ -272,7 +272,7 @@ def test_unlikely_candidates_change_precision_but_not_what_is_above_the_threshol
     scene = perfect(truth)
     kept = replace(
         scene,
-        detections=scene.detections.select(np.arange(2)),
+        detections=scene.detections[np.arange(2)],
         masks=Masks(scene.masks.pixels[:2], scene.masks.scores[:2]),
         objects=scene.objects[:2],
     )

@@ -132,7 +132,7 @@ def test_what_never_makes_it_better(seed):
     invented = [FrameBoxes(worse, first.truth, first.counted), *frames[1:]]
     assert (average(invented) <= before + 1e-12).all()
     for place in range(len(first.found)):
-        fewer = first.found.select(np.arange(len(first.found)) != place)
+        fewer = first.found[np.arange(len(first.found)) != place]
         dropped = [FrameBoxes(fewer, first.truth, first.counted), *frames[1:]]
         # A dropped prediction never raises the recall, whatever it was.
         assert average(dropped)[3] <= before[3] + 1e-12

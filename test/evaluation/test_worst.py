@@ -18,7 +18,7 @@ def case(name='seed 1', seed=0, found=4, **changes):
     """A frame of which only the first ``found`` of four objects were seen."""
     truth = example_truth(seed)
     scene = perfect(truth)
-    kept = scene.detections.select(np.arange(found))
+    kept = scene.detections[np.arange(found)]
     scene = replace(scene, detections=kept, masks=None, objects=objects_of(kept, [None] * found))
     scene = replace(scene, **changes)
     return Case(name, scene, truth, frame_errors(scene, truth, None))

@@ -190,7 +190,7 @@ class FixedDetector:
             np.array([0, 1, 0, 0], np.int32),
             ('cup', 'bowl', 'cup', 'cup'),
         )
-        return detections.select(kept)
+        return detections[kept]
 
 
 @pytest.mark.parametrize(
