@@ -48,9 +48,9 @@ from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
     from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+    from robot_perception.models.download import pull
     from robot_perception.models.network import load_network, write_checkpoint
     from robot_perception.models.preprocess import Preprocessor
-    from robot_perception.models.pull import pull
     from robot_perception.models.resize import Exactly
 
 
@@ -150,7 +150,7 @@ __getattr__ = lazy_attributes(
         'write_checkpoint': 'network',
         'load_network': 'network',
         'Preprocessor': 'preprocess',
-        'pull': 'pull',
+        'pull': 'download',
         'Exactly': 'resize',
     },
 )

@@ -12,7 +12,7 @@ from reasons import raises
 
 from robot_perception.core.errors import ModelError, UnknownModelError, WeightsInvalidError
 from robot_perception.models import find_row
-from robot_perception.models.pull import pull
+from robot_perception.models.download import pull
 
 DETR, D_FINE = 'facebook/detr-resnet-50', 'ustc-community/dfine-nano-coco'
 
@@ -81,7 +81,7 @@ def test_an_unusable_download_is_rejected(hub, monkeypatch, tmp_path):
 
 def test_offline_mode_of_the_client_is_an_error(tmp_path):
     code = (
-        'from robot_perception.models.pull import pull\n'
+        'from robot_perception.models.download import pull\n'
         'from robot_perception.core.errors import ModelError\n'
         'try: pull("facebook/dinov2-small")\n'
         'except ModelError as error: print(error)\n'
