@@ -69,7 +69,7 @@ def declare(node: Node, item: Parameter, *, read_only: bool = False) -> object:
             'out_of_range', f'{item.name}: expected {constraint.range_text()}. {error}'
         ) from error
     except Exception as error:
-        # rclpy raises several unrelated types for a wrong type; each message says what is wrong.
+        # rclpy raises several unrelated types for a wrong type; their messages name the problem.
         raise ConfigError('wrong_type', f'{item.name}: {error}') from error
 
 

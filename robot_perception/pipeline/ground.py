@@ -53,18 +53,19 @@ def find_ground(
 
     """
     points, normals = _surface(depth, camera)
-    up = _dominant_up(normals) if gravity_up is None else gravity_up
-    if up is None:
+    if gravity_up is None:
+        gravity_up = _dominant_up(normals)
+    if gravity_up is None:
         return None
-    horizontal = points[normals @ up > math.cos(math.radians(_SAME_DIRECTION_DEG))]
-    heights = horizontal @ up
+    horizontal = points[normals @ gravity_up > math.cos(math.radians(_SAME_DIRECTION_DEG))]
+    heights = horizontal @ gravity_up
     nearest, farthest = (
         (0.0, math.inf) if height_m is None else (_MIN_FACTOR * height_m, _MAX_FACTOR * height_m)
     )
     ground = _lowest_peak(heights[(-heights > nearest) & (-heights < farthest)])
     if ground is None:
         return None
-    return _fit_plane(horizontal[np.abs(heights - ground) <= _TOLERANCE_M], up)
+    return _fit_plane(horizontal[np.abs(heights - ground) <= _TOLERANCE_M], gravity_up)
 
 
 def _surface(depth: MetricDepth, camera: CameraModel) -> tuple[Float64Array, Float64Array]:
@@ -99,7 +100,7 @@ def _dominant_up(normals: Float64Array) -> Float64Array | None:
 
 
 def _lowest_peak(heights: Float64Array) -> float | None:
-    """Return the height of the lowest peak that is large enough for a surface, meters along up."""
+    """Return the height of the lowest peak that is large enough for a surface, meters."""
     if len(heights) < _MIN_POINTS:
         return None
     bins = np.floor(heights / _BIN_M).astype(np.int64)
@@ -114,11 +115,11 @@ def _lowest_peak(heights: Float64Array) -> float | None:
     return float((peak + bins.min() + 0.5) * _BIN_M)
 
 
-def _fit_plane(points: Float64Array, up: Float64Array) -> Plane | None:
+def _fit_plane(points: Float64Array, gravity_up: Float64Array) -> Plane | None:
     centroid = points.mean(axis=0)
     normal = np.linalg.svd(points - centroid, full_matrices=False)[2][-1]
-    normal = normal * math.copysign(1.0, float(normal @ up))
-    if normal @ up < math.cos(math.radians(_SAME_DIRECTION_DEG)):
+    normal = normal * math.copysign(1.0, float(normal @ gravity_up))
+    if normal @ gravity_up < math.cos(math.radians(_SAME_DIRECTION_DEG)):
         return None
     x, y, z = normal.tolist()
     return Plane((x, y, z), float(-(normal @ centroid)))

@@ -27,7 +27,7 @@ class Constraint:
     """Meaning and allowed values of a parameter.
 
     Attributes:
-        description: one sentence for people.
+        description: one or more sentences for users.
         unit: unit of the value, empty for none.
         low, high: closed range of a number; every number has one.
         choices: values of the enum that the parameter is; empty for other types.
@@ -78,7 +78,7 @@ class Constraint:
             )
 
     def range_text(self) -> str:
-        """Return the allowed values for people, empty when there is no limit."""
+        """Return the allowed values as text, empty if there is no limit."""
         unit = f' {self.unit}' if self.unit else ''
         if self.choices:
             return ', '.join(self.choices)
@@ -93,7 +93,7 @@ def _plain(number: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a configuration; an enum has the type and default of its string."""
+    """One parameter of a configuration; that of an enum has a string as type and default."""
 
     name: str
     kind: type[Value]
@@ -104,7 +104,7 @@ class Parameter:
 def parameter(default: _Default, description: str, **constraint: Any) -> _Default:  # noqa: ANN401 - as dataclasses.field
     """Declare one field of a configuration; see `Constraint` for the keywords.
 
-    Its type is that of ``default``; an enum offers its members as choices.
+    Its type is that of ``default``; the members of an enum become its choices.
     """
     choices = tuple(one.value for one in type(default)) if isinstance(default, Enum) else ()
     metadata = {_KEY: Constraint(description, choices=choices, **constraint)}
@@ -123,7 +123,7 @@ class Section:
     _prefix: ClassVar[str] = ''
 
     def __init_subclass__(cls, *, name: str = '') -> None:
-        """Keep the name; dataclasses with slots create the class again, without the keyword."""
+        """Keep the name; dataclasses with slots create the class a second time without it."""
         if name:
             cls._prefix = f'{name}.'
 
@@ -153,7 +153,7 @@ class Section:
         """Replace parameters by dotted name.
 
         Raises:
-            ConfigError: an unknown name, or a value that its parameter refuses.
+            ConfigError: an unknown name or an invalid value.
 
         """
         known = self.to_values()

@@ -22,7 +22,7 @@ SIZE_HW = (240, 320)
 CAMERA = CameraModel.nominal(SIZE_HW, 70)
 
 
-def up_of(pitch_deg, roll_deg=0.0):
+def up_direction(pitch_deg, roll_deg=0.0):
     """Return the up direction in the optical frame of a camera that is pitched down and rolled."""
     pitch, roll = np.radians([pitch_deg, roll_deg])
     x, y, z = 0.0, -np.cos(pitch), -np.sin(pitch)
@@ -50,7 +50,7 @@ def floor(up, height_m, wall_m=5.0):
 )
 @settings(deadline=None, max_examples=60)
 def test_a_floor_in_front_of_a_wall(pitch, roll, height, known):
-    up = up_of(pitch, roll)
+    up = up_direction(pitch, roll)
     depth = MetricDepth(floor(up, height))
     ground = find_ground(depth, CAMERA, up if known else None)
     # The lowest centimeters of the wall count as ground too.
@@ -60,7 +60,7 @@ def test_a_floor_in_front_of_a_wall(pitch, roll, height, known):
 
 
 def test_a_table_is_not_the_ground_if_the_floor_is_visible_or_the_height_is_known():
-    up = up_of(30)
+    up = up_direction(30)
     lower, table = floor(up, 1.4), floor(up, 0.6)
     columns = np.arange(SIZE_HW[1]) > 80
     both = MetricDepth(np.where(columns, table, lower))
@@ -80,7 +80,7 @@ def test_a_table_is_not_the_ground_if_the_floor_is_visible_or_the_height_is_know
     ],
     ids=['nothing', 'a wall', 'noise'],
 )
-@pytest.mark.parametrize('up', [None, up_of(20)])
+@pytest.mark.parametrize('up', [None, up_direction(20)])
 def test_no_ground(meters, up):
     assert find_ground(MetricDepth(meters), CAMERA, up) is None
 

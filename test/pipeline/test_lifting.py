@@ -29,7 +29,7 @@ def board(z, x0, y0, width, height):
     return depth, mask, box
 
 
-def masks_of(mask):
+def stack_masks(mask):
     return Masks(mask[None], np.ones(1, np.float32))
 
 
@@ -43,7 +43,7 @@ def masks_of(mask):
 @settings(deadline=None, max_examples=60)
 def test_the_position_of_a_board_is_accurate_to_a_pixel(z, x0, y0, width, height):
     depth, mask, box = board(z, x0, y0, width, height)
-    (position,) = lift_objects(detection(box), masks_of(mask), MetricDepth(depth), CAMERA)
+    (position,) = lift_objects(detection(box), stack_masks(mask), MetricDepth(depth), CAMERA)
     pixel_m = z / CAMERA.fx
     assert position.depth_m == pytest.approx(z, rel=1e-6)
     assert position.centroid_m == pytest.approx((x0 + width / 2, y0 + height / 2, z), abs=pixel_m)
@@ -58,7 +58,7 @@ def test_background_in_a_mask_is_removed():
     grown = np.zeros_like(mask)
     rows, columns = np.nonzero(mask)
     grown[rows.min() - 3 : rows.max() + 4, columns.min() - 3 : columns.max() + 4] = True
-    (position,) = lift_objects(detection(box), masks_of(grown), MetricDepth(depth), CAMERA)
+    (position,) = lift_objects(detection(box), stack_masks(grown), MetricDepth(depth), CAMERA)
     assert position.centroid_m == pytest.approx((0, 0, 1), abs=0.005)
     assert position.box.size_m == pytest.approx((0.2, 0.2, 0), abs=0.01)
 
@@ -73,7 +73,7 @@ def test_background_in_a_box_without_mask_is_removed():
 def test_holes_do_not_move_the_position():
     depth, mask, box = board(1.5, -0.1, -0.1, 0.2, 0.2)
     depth[np.random.default_rng(0).random(SIZE_HW) < 0.3] = np.nan
-    (position,) = lift_objects(detection(box), masks_of(mask), MetricDepth(depth), CAMERA)
+    (position,) = lift_objects(detection(box), stack_masks(mask), MetricDepth(depth), CAMERA)
     assert position.centroid_m == pytest.approx((0, 0, 1.5), abs=0.01)
 
 
@@ -83,7 +83,7 @@ def test_too_few_points_give_no_position(known):
     rows, columns = np.nonzero(mask)
     meters = np.full(SIZE_HW, np.nan, np.float32)
     meters[rows[:known], columns[:known]] = depth[rows[:known], columns[:known]]
-    assert lift_objects(detection(box), masks_of(mask), MetricDepth(meters), CAMERA) == (None,)
+    assert lift_objects(detection(box), stack_masks(mask), MetricDepth(meters), CAMERA) == (None,)
 
 
 @pytest.mark.parametrize('box', [(0, 0, 0, 0), (319.9, 239.9, 320, 240), (-50, -50, -10, -10)])

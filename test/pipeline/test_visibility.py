@@ -18,7 +18,7 @@ def area(*window):
     return mask
 
 
-def masks_of(*masks):
+def stack_masks(*masks):
     return Masks(np.stack(masks), np.ones(len(masks), np.float32))
 
 
@@ -72,7 +72,7 @@ def test_noise_is_not_taken_for_edges():
 @pytest.mark.parametrize('mask', [area(0, slice(0, 0)), area(30, 30)])
 def test_masks_of_no_or_one_pixel(meters, mask):
     np.testing.assert_array_equal(main_surface(meters, mask, PIXEL), mask)
-    (visibility,) = measure_visibility(masks_of(mask), MetricDepth(meters))
+    (visibility,) = measure_visibility(stack_masks(mask), MetricDepth(meters))
     expected = Visibility(truncated=False, occluded=False if np.isfinite(meters).all() else None)
     assert visibility == (expected if mask.any() else Visibility())
 
@@ -89,7 +89,7 @@ def test_masks_of_no_or_one_pixel(meters, mask):
 )
 @pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones(SIZE_HW, np.float32))])
 def test_an_object_at_the_image_border_is_truncated(window, truncated, depth):
-    assert measure_visibility(masks_of(area(*window)), depth) == (Visibility(truncated, None),)
+    assert measure_visibility(stack_masks(area(*window)), depth) == (Visibility(truncated, None),)
 
 
 def test_only_the_object_behind_is_occluded():
@@ -97,7 +97,7 @@ def test_only_the_object_behind_is_occluded():
     depth[10:50, 20:40] = 2.0
     depth[20:40, 30:50] = 1.0
     front, behind = area(*INSIDE), area(slice(10, 50), slice(20, 40)) & ~area(*INSIDE)
-    assert measure_visibility(masks_of(front, behind), MetricDepth(depth)) == (
+    assert measure_visibility(stack_masks(front, behind), MetricDepth(depth)) == (
         Visibility(truncated=False, occluded=False),
         Visibility(truncated=False, occluded=True),
     )
