@@ -68,7 +68,7 @@ def make_object(class_id: int, rng: np.random.Generator) -> Body:
     if kind.smallest_m[0] == kind.smallest_m[1]:
         part[1] = part[0]
     x, y, z = (low + (high - low) * part).tolist()
-    return _MAKERS[kind.name]((x, y, z), rng)
+    return _FACTORIES[kind.name]((x, y, z), rng)
 
 
 def make_clutter(rng: np.random.Generator) -> Body:
@@ -191,7 +191,7 @@ def _ring(height_m: float, rng: np.random.Generator) -> tuple[float, float]:
     return (low, low + rng.uniform(0.006, 0.02))
 
 
-_MAKERS: dict[str, Callable[[Vector3, np.random.Generator], Body]] = {
+_FACTORIES: dict[str, Callable[[Vector3, np.random.Generator], Body]] = {
     'ball': _ball,
     'book': _book,
     'bottle': _bottle,

@@ -155,12 +155,12 @@ def test_an_epoch_has_every_training_scene_once_and_no_validation_scene(dataset)
     )
     # Mean depth identifies a scene: exposure and mirroring leave it unchanged.
     means = np.nanmean(dataset.depth_m.astype(np.float64), axis=(1, 2))
-    seen = [
+    kept = [
         int(np.argmin(np.abs(means - np.nanmean(depth.astype(np.float64)))))
         for step in range(count // 3)
         for depth in training_batch(dataset, step, 3).depth_m.numpy()
     ]
-    assert sorted(seen) == list(range(count))
+    assert sorted(kept) == list(range(count))
 
 
 def test_mirrored_images_have_mirrored_boxes(dataset):
@@ -310,10 +310,10 @@ def test_samples_of_kept_patches_match_their_position(dataset):
     assert every.shape == (2, 12 * 16, 49)
     # Row 5, column 3 of the patches, the middle of its 7 x 7 points, in a picture of 240 x 320.
     assert torch.equal(every[:, 5 * 16 + 3, 24], batch.depth_m[:, 110, 70])
-    seen = torch.tensor([[7, 100], [191, 0]])
-    some = depth.sample_by_patch(batch.depth_m, seen)
+    kept = torch.tensor([[7, 100], [191, 0]])
+    some = depth.sample_by_patch(batch.depth_m, kept)
     for index in range(2):
-        assert torch.equal(some[index].nan_to_num(-1), every[index, seen[index]].nan_to_num(-1))
+        assert torch.equal(some[index].nan_to_num(-1), every[index, kept[index]].nan_to_num(-1))
 
 
 def test_encoding_every_patch_equals_the_whole_backbone(dataset):

@@ -20,7 +20,7 @@ def test_object_sizes_are_within_the_range_of_their_class(class_id):
         assert mesh.low_m[2] == pytest.approx(0, abs=1e-6)
 
 
-def test_colours_are_light_that_a_surface_can_give_back():
+def test_colors_are_valid_albedos():
     rng = np.random.default_rng(0)
     bodies = [make_object(at % len(CLASSES), rng) for at in range(40)]
     for body in [*bodies, *(make_clutter(rng) for _ in range(10))]:
@@ -73,7 +73,7 @@ def test_textures_are_periodic(name):
     assert 0 <= here[0].min() <= here[0].max() <= 1
 
 
-def test_a_square_of_the_checker_is_five_centimetres():
+def test_a_square_of_the_checker_is_five_centimeters():
     at = np.array([0.025, 0.075, 0.125, 0.175], np.float32)
     across, _ = texture('checker').sample(at, np.full(4, 0.01, np.float32), np.zeros(4))
     assert across.tolist() == [0, 1, 0, 1]
