@@ -68,6 +68,7 @@ setup(
             'scipy>=1.11',
             'types-PyYAML',
         ],
+        'docs': ['mkdocs-material>=9.6', 'mkdocstrings-python>=2'],
         'training': ['scipy>=1.11'],
         'view': ['rerun-sdk>=0.39'],
     },

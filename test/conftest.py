@@ -9,7 +9,7 @@ RECORDINGS = Path(__file__).parents[2] / 'shared' / 'data'
 
 @pytest.fixture(scope='session')
 def recordings() -> Path:
-    """Folder of the real recordings, which lies beside a checkout and not in it."""
+    """Folder of the real recordings, which is beside a checkout and not in it."""
     if not RECORDINGS.is_dir():
         pytest.skip('needs the real recordings')
     return RECORDINGS
@@ -29,3 +29,10 @@ def full_disk():
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
     return limited
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests of commands as slow: each starts a process, which imports for a second or more."""
+    for item in items:
+        if 'command' in getattr(item, 'fixturenames', ()):
+            item.add_marker(pytest.mark.slow)
