@@ -1,6 +1,7 @@
 from contextlib import contextmanager
 from pathlib import Path
 import resource
+import signal
 
 import pytest
 
@@ -36,3 +37,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if 'command' in getattr(item, 'fixturenames', ()):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def interruptible():
+    """Let SIGINT interrupt this process and those it starts, where the caller ignores it too.
+
+    A shell starts background jobs (``make test &``) with SIGINT ignored, which is inherited.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
