@@ -1,4 +1,4 @@
-"""The command line as a user starts it: a program in a process of its own."""
+"""The command line as a user runs it: a program in a process of its own."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ TIMEOUT_S = 120
 
 
 class Command:
-    """Starts the program in a folder of the test's own, without the network."""
+    """Runs the program in a folder of the test, without network access."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -22,12 +22,12 @@ class Command:
             'HF_HUB_OFFLINE': '1',
             'XDG_CACHE_HOME': str(folder / 'cache'),
             'OMP_NUM_THREADS': '1',
-            # A terminal that breaks no sentence the tests look for.
+            # Wide enough that no line which tests match is wrapped.
             'COLUMNS': '200',
         }
 
     def start(self, *arguments, **environment):
-        """Start it as the first of a process group, as a shell does."""
+        """Start it as the leader of a process group, as a shell does."""
         return subprocess.Popen(
             [*self.program, *map(str, arguments)],
             cwd=self.folder,
@@ -40,12 +40,12 @@ class Command:
         )
 
     def __call__(self, *arguments, **environment):
-        """Run to the end; gives the finished process with returncode, stdout and stderr."""
+        """Run to the end and return the finished process with returncode, stdout and stderr."""
         return self.end(self.start(*arguments, **environment))
 
     @staticmethod
     def end(program):
-        """Wait for the end of what was started."""
+        """Wait for a started program to end."""
         try:
             out, errors = program.communicate(timeout=TIMEOUT_S)
         finally:

@@ -1,1 +1,1 @@
-"""`robot-perception VERB`: one file for each verb, flags only; the work is done elsewhere."""
+"""``robot-perception VERB``: one file per verb, which only parses flags and prints."""

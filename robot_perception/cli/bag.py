@@ -1,4 +1,4 @@
-"""``robot-perception bag IN... -o OUT``: recordings in, a bag of results out."""
+"""``robot-perception bag IN... -o OUT``: processes recordings into a result bag."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from robot_perception.sources import TopicWish
 _EXIT_PARTLY = 3
 _MEGABYTE = 1e6
 _EPILOG = """\
-exit codes: 0 all images, 1 failed, 2 bad arguments, 3 a part of the recordings was not readable,
-130 interrupted; the same command goes on where it was interrupted
+exit codes: 0 all images, 1 failed, 2 bad arguments, 3 a part of the recordings is not readable,
+130 interrupted; run the same command again to resume
 
 examples:
   robot-perception bag recording/ -o results --preset cpu
@@ -35,49 +35,63 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'bag',
         help='process every image of rosbag2 recordings into a new bag, without ROS',
-        description='Sees every image of rosbag2 recordings as the node would, as fast as this '
-        'machine can, and writes a rosbag2 with the topics of the node.',
+        description='Processes every image of rosbag2 recordings as the node does, as fast as this '
+        'machine allows, and writes the topics of the node into a new rosbag2.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        'inputs', nargs='+', type=Path, metavar='IN', help='folder of a rosbag2, .mcap or .db3'
+        'inputs', nargs='+', type=Path, metavar='IN', help='rosbag2 folder, or .mcap or .db3 file'
     )
     parser.add_argument(
-        '-o', '--output', type=Path, required=True, metavar='OUT', help='folder to make'
+        '-o', '--output', type=Path, required=True, metavar='OUT', help='folder to create'
     )
-    camera = parser.add_argument_group('what is read')
-    camera.add_argument('--image-topic', metavar='TOPIC', help='for bags of several cameras')
-    camera.add_argument('--camera-info-topic', metavar='TOPIC', help='default: beside the images')
+    camera = parser.add_argument_group('input')
     camera.add_argument(
-        '--depth-topic', metavar='TOPIC', help='for depth.source sensor or fused; default: the one'
+        '--image-topic', metavar='TOPIC', help='image topic; needed if a bag has several cameras'
     )
     camera.add_argument(
-        '--start', type=float, default=0.0, metavar='S', help='seconds from each beginning'
+        '--camera-info-topic', metavar='TOPIC', help='default: the one beside the image topic'
     )
     camera.add_argument(
-        '--end', type=float, default=math.inf, metavar='S', help='seconds from each beginning'
+        '--depth-topic',
+        metavar='TOPIC',
+        help='for depth.source sensor or fused (default: the only depth topic)',
     )
     camera.add_argument(
-        '--every', type=int, default=1, metavar='N', help='every n-th image (default: all)'
+        '--start',
+        type=float,
+        default=0.0,
+        metavar='S',
+        help='first second to process, from the start of each recording',
     )
-    written = parser.add_argument_group('what is written')
+    camera.add_argument(
+        '--end',
+        type=float,
+        default=math.inf,
+        metavar='S',
+        help='last second to process, from the start of each recording',
+    )
+    camera.add_argument(
+        '--every', type=int, default=1, metavar='N', help='process every N-th image (default: all)'
+    )
+    written = parser.add_argument_group('output')
     written.add_argument(
         '--topics',
         nargs='+',
         default=list(REPRODUCIBLE),
         metavar='NAME',
-        help=f'outputs; the networks that none of them needs do not run. Default: '
-        f'{" ".join(REPRODUCIBLE)}. "timing" also writes how long each frame took, which differs '
-        'from run to run',
+        help=f'topics to write; networks that none of them needs do not run. Default: '
+        f'{" ".join(REPRODUCIBLE)}. "timing" adds the processing time of each frame, which differs '
+        'between runs',
     )
     written.add_argument(
         '--name',
         default='/perception',
-        help='full name of the node that topics stand below (default: %(default)s)',
+        help='full name of the node, the prefix of the topics (default: %(default)s)',
     )
     written.add_argument(
-        '--copy-input', action='store_true', help='write the messages of the recordings as well'
+        '--copy-input', action='store_true', help='also copy the messages of the recordings'
     )
     written.add_argument(
         '--storage', choices=('mcap', 'sqlite3'), default='mcap', help='default: %(default)s'
@@ -88,13 +102,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         type=int,
         default=300,
         metavar='N',
-        help='images of one file; an interrupted run goes on after a whole one '
+        help='images per file; an interrupted run resumes after the last complete file '
         '(default: %(default)s)',
     )
     written.add_argument(
         '--force',
         action='store_true',
-        help='replace an output that is there, and drop what another job left unfinished',
+        help='replace an existing output, and discard the unfinished output of another job',
     )
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     add_settings(parser, preset='demo')
@@ -102,7 +116,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Process the recordings; returns an exit code."""
+    """Process the recordings and return the exit code."""
     config = read_settings(arguments)
     job = BagJob(
         inputs=tuple(arguments.inputs),
@@ -127,7 +141,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         def begin(done: int, total: int) -> None:
             if done:
-                _note(f'goes on after {done} images that an earlier run has done')
+                _note(f'resuming after {done} images that an earlier run processed')
             bar.reset(total)
             bar.initial = done
             bar.update(done)
@@ -135,7 +149,7 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             report = process_bags(job, on_note=_note, on_begin=begin, on_image=bar.update)
         except KeyboardInterrupt:
-            _note('interrupted; the same command goes on after the last whole file')
+            _note('interrupted; run the same command again to resume after the last complete file')
             raise
         bar.total = bar.n
         bar.refresh()
@@ -160,16 +174,16 @@ def _lines(report: BagReport) -> list[str]:
     messages, megabytes = sum(report.messages.values()), report.bytes_written / _MEGABYTE
     lines = [
         f'{report.output}: {counts.seen} images, {messages} messages, {megabytes:.1f} MB',
-        f'  {report.elapsed_s:.1f} s, {rate:.1f} frames/s; busy, side by side: {_shares(report)}',
+        f'  {report.elapsed_s:.1f} s, {rate:.1f} frames/s; busy threads: {_shares(report)}',
     ]
     for name, reasons in (
-        ('refused', counts.rejected),
-        ('without calibration, so nothing 3D', counts.without_calibration),
-        ('without depth of the sensor', counts.without_depth),
-        ('not in the frames asked for, the first because', counts.without_frames),
+        ('rejected', counts.rejected),
+        ('without calibration, so without 3D results', counts.without_calibration),
+        ('without sensor depth', counts.without_depth),
+        ('not in the requested frames, first reason', counts.without_frames),
     ):
         lines += [f'  {count} images {name}: {reason}' for reason, count in reasons.items()]
-    lines += [f'  not read to the end: {problem}' for problem in report.damage]
+    lines += [f'  not read completely: {problem}' for problem in report.damage]
     return lines
 
 

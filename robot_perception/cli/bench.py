@@ -1,4 +1,4 @@
-"""``robot-perception bench``: how long things take on this machine."""
+"""``robot-perception bench``: measures processing times on this machine."""
 
 from __future__ import annotations
 
@@ -16,23 +16,30 @@ _MILLISECONDS = 1e3
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser('bench', help='measure this machine')
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        'bench', help='measure processing times on this machine'
+    )
     subjects = parser.add_subparsers(metavar='SUBJECT', required=True, dest='subject')
     node = subjects.add_parser(
         'node',
-        help='time from publishing an image to the last output, less the networks',
-        description='Runs the node on 640x480 images with every topic subscribed.',
+        help='time from publishing an image to the last output, without the networks',
+        description='Runs the node on 640x480 images with all topics subscribed and measures the '
+        'time around the networks.',
     )
-    node.add_argument('--frames', type=int, default=100, help='default: %(default)s')
+    node.add_argument(
+        '--frames', type=int, default=100, help='number of frames (default: %(default)s)'
+    )
     node.add_argument('--json', action='store_true', help='print JSON')
     add_settings(node, preset='stub')
     node.set_defaults(run=run_node)
     lift = subjects.add_parser(
         'lift',
-        help="time from depth and masks to points and boxes in space, beside Open3D's cloud",
-        description='Lifts eight objects of a rendered scene of 640x480 on one core.',
+        help='time from depth and masks to points and 3D boxes, compared with Open3D',
+        description='Lifts eight objects of a rendered 640x480 scene to 3D on one core.',
     )
-    lift.add_argument('--frames', type=int, default=100, help='default: %(default)s')
+    lift.add_argument(
+        '--frames', type=int, default=100, help='number of frames (default: %(default)s)'
+    )
     lift.add_argument('--json', action='store_true', help='print JSON')
     lift.set_defaults(run=run_lift)
 
@@ -42,14 +49,17 @@ def run_node(arguments: argparse.Namespace) -> int:
     config = read_settings(arguments)
     _check_frames(arguments)
     if find_spec('rclpy') is None:
-        raise PerceptionError('expected ROS 2, got a Python without rclpy. Source your ROS.')
+        raise PerceptionError(
+            'missing_library',
+            'expected ROS 2, got a Python without rclpy. Source your ROS installation.',
+        )
     from robot_perception.nodes import benchmark_node  # noqa: PLC0415 - needs ROS
 
     result = benchmark_node(config, arguments.frames)
     if arguments.json:
         print(json.dumps(asdict(result), indent=2))
         return 0
-    print(f'{result.frames} frames of 640x480, every topic subscribed')
+    print(f'{result.frames} frames of 640x480, all topics subscribed')
     rows = {
         'image to last output': result.total_s,
         'networks': result.models_s,
@@ -64,7 +74,7 @@ def run_node(arguments: argparse.Namespace) -> int:
 
 
 def run_lift(arguments: argparse.Namespace) -> int:
-    """Measure the way into space."""
+    """Measure lifting to 3D."""
     _check_frames(arguments)
     from robot_perception.world import (  # noqa: PLC0415 - needs Open3D
         benchmark_lifting,
@@ -76,17 +86,19 @@ def run_lift(arguments: argparse.Namespace) -> int:
         return 0
     rows = {
         **result.steps_s,
-        'all of it': result.total_s,
+        'total': result.total_s,
         "Open3D's create_from_rgbd_image": result.open3d_s,
     }
     print(f'{result.frames} frames of 640x480, eight objects')
     print(f'{"":<42}{"p50/ms":>9}{"p95/ms":>9}')
     for name, (p50, p95) in rows.items():
         print(f'{name:<42}{p50 * _MILLISECONDS:9.1f}{p95 * _MILLISECONDS:9.1f}')
-    print(f'{"rays of a new calibration, once":<42}{result.rays_s * _MILLISECONDS:9.1f}')
+    print(f'{"rays, once per calibration":<42}{result.rays_s * _MILLISECONDS:9.1f}')
     return 0
 
 
 def _check_frames(arguments: argparse.Namespace) -> None:
     if arguments.frames < 1:
-        raise ConfigError(f'--frames: expected at least 1, got {arguments.frames}.')
+        raise ConfigError(
+            'out_of_range', f'--frames: expected at least 1, got {arguments.frames}.'
+        )

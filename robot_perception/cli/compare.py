@@ -1,4 +1,4 @@
-"""``robot-perception compare A B``: whether two bags of results say the same."""
+"""``robot-perception compare A B``: checks whether two result bags agree."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from robot_perception.core import ConfigError, Scene, SourceError, write_bytes
 
 EXIT_DIFFERS = 4
 _EPILOG = """\
-Limits hold for the mean over all frames; the worst frame is named beside it. A part that just one
-bag has (depth, masks, features ...) differs in any case. Depth that is unknown in both is equal.
+Limits apply to the mean over all frames; the worst frame is listed too. An output that only one
+bag contains (depth, masks, features ...) always counts as a difference. Depth that is unknown in
+both bags counts as equal.
 
-exit codes: 0 the same within the limits, 1 failed (a bag cannot be read), 2 bad arguments,
-4 they differ, 130 interrupted
+exit codes: 0 equal within the limits, 1 failed (a bag cannot be read), 2 bad arguments,
+4 different, 130 interrupted
 
 examples:
   robot-perception compare before after
@@ -34,28 +35,34 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'compare',
-        help='tell whether two bags of results say the same',
-        description='Pairs the frames of two bags of results by their stamps and compares boxes, '
-        'masks, depth, places in space, features and times. Neither is taken for the truth.',
+        help='check whether two result bags agree',
+        description='Pairs the frames of two result bags by time stamp and compares boxes, masks, '
+        'depth, 3D positions, features and timing. Neither bag is taken as ground truth.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument('first', type=Path, metavar='A', help='bag of results, such as of before')
-    parser.add_argument('second', type=Path, metavar='B', help='bag of results, such as of after')
+    parser.add_argument(
+        'first', type=Path, metavar='A', help='result bag, such as before a change'
+    )
+    parser.add_argument(
+        'second', type=Path, metavar='B', help='result bag, such as after a change'
+    )
     parser.add_argument(
         '--node',
         default='/perception',
         metavar='NAME',
-        help='whose results they are (default: %(default)s)',
+        help='name of the node whose results are compared (default: %(default)s)',
     )
-    parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here too')
+    parser.add_argument(
+        '--json', type=Path, metavar='FILE', help='also write the results to this file'
+    )
     group = parser.add_argument_group('limits')
     group.add_argument(
         '--max-unpaired',
         type=float,
         default=0.0,
-        metavar='SHARE',
-        help='share of frames that only one bag has (default: %(default)s)',
+        metavar='FRACTION',
+        help='fraction of frames that only one bag contains (default: %(default)s)',
     )
     for check in CHECKS:
         group.add_argument(
@@ -70,13 +77,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         '--max-slowdown',
         type=float,
         metavar='RATIO',
-        help='median time of a frame in B over that in A (default: no limit)',
+        help='median frame time of B divided by that of A (default: no limit)',
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare; returns an exit code."""
+    """Compare the bags and return the exit code."""
     from robot_perception.evaluation import CHECKS, compare, Limits  # noqa: PLC0415 - for this verb
 
     limits = Limits(
@@ -88,21 +95,23 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if arguments.json is not None and not arguments.json.parent.is_dir():
         raise ConfigError(
-            f'--json: expected a file in a folder that exists, got {arguments.json}.'
+            'missing_folder',
+            f'--json: expected a file in an existing folder, got {arguments.json}.',
         )
     first, second = (_scenes(path, arguments.node) for path in (arguments.first, arguments.second))
     comparison = compare(tqdm(first, unit='frame', disable=None, leave=False), second, limits)
     if not comparison.frames:
         raise SourceError(
-            f'{arguments.first} and {arguments.second}: expected frames of the same stamps, got '
-            f'none of {comparison.only_first} and {comparison.only_second}. '
-            'Compare results for one recording.'
+            'no_common_frames',
+            f'{arguments.first} and {arguments.second}: expected frames with the same time stamps, '
+            f'got none among {comparison.only_first} and {comparison.only_second}. '
+            'Compare results of the same recording.',
         )
     if arguments.json is not None:
         text = json.dumps(comparison.as_json(), allow_nan=False, indent=2)
         write_bytes(arguments.json, (text + '\n').encode())
     print(comparison.as_text())
-    print('same within the limits' if comparison.same else 'they DIFFER')
+    print('equal within the limits' if comparison.same else 'DIFFERENT')
     return 0 if comparison.same else EXIT_DIFFERS
 
 
@@ -114,5 +123,5 @@ def _scenes(path: Path, node: str) -> Iterator[Scene]:
 
 def _limit(flag: str, value: float) -> float:
     if not (math.isfinite(value) and value >= 0):
-        raise ConfigError(f'{flag}: expected a number of 0 or more, got {value}.')
+        raise ConfigError('out_of_range', f'{flag}: expected a number of 0 or more, got {value}.')
     return value

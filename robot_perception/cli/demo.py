@@ -1,4 +1,4 @@
-"""``robot-perception demo [SOURCE]``: a first run through a real ROS 2 node."""
+"""``robot-perception demo [SOURCE]``: a first run of the ROS 2 node."""
 
 from __future__ import annotations
 
@@ -20,50 +20,60 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'demo',
-        help='replay a recording into the node and write what came out',
-        description='Replays a recording through DDS into the perception node, records its '
-        'topics and writes pictures, scene.json, times and a page.',
+        help='replay a recording into the node and write the results',
+        description='Replays a recording into the perception node over DDS, records its topics and '
+        'writes images, scene.json, timing and an HTML page.',
     )
     parser.add_argument(
         'source',
         nargs='?',
         metavar='SOURCE',
-        help='bag, video, picture, folder of pictures or webcam index; default: the demo world, '
-        'recorded on the spot, whose truth the results are compared with',
+        help='bag, video, image, folder of images or webcam index; default: render the demo world '
+        'and compare the results with its ground truth',
     )
     parser.add_argument(
-        '-o', '--output', default='demo_output', metavar='FOLDER', help='default: %(default)s'
+        '-o',
+        '--output',
+        default='demo_output',
+        metavar='FOLDER',
+        help='folder for the results (default: %(default)s)',
     )
     parser.add_argument(
-        '--seconds', type=float, default=30.0, help='longest replay (default: %(default)s)'
+        '--seconds',
+        type=float,
+        default=30.0,
+        help='maximum duration of the replay (default: %(default)s)',
     )
     add_settings(parser, preset='demo')
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; returns an exit code."""
+    """Run the demo and return the exit code."""
     config = read_settings(arguments)
     if not 0 < arguments.seconds < math.inf:
-        raise ConfigError(f'--seconds: expected a number above 0, got {arguments.seconds:g}.')
+        raise ConfigError(
+            'out_of_range', f'--seconds: expected a number above 0, got {arguments.seconds:g}.'
+        )
     if find_spec('rclpy') is None:
         raise PerceptionError(
-            'expected ROS 2, got a Python without rclpy. Source your ROS installation, make a '
-            'workspace without one by "make demo" in the source tree, or use '
-            '"robot-perception image", which needs no ROS.'
+            'missing_library',
+            'expected ROS 2, got a Python without rclpy. Source your ROS installation, run '
+            '"make demo" in the source tree, which needs none, or use "robot-perception image", '
+            'which works without ROS.',
         )
     output = Path(arguments.output)
-    say = partial(print, flush=True)
+    log = partial(print, flush=True)
     first = arguments.source is None
     if first:
         from robot_perception.cli.first_run import first_run  # noqa: PLC0415 - needs ROS
 
-        report = first_run(config, output, seconds=arguments.seconds, say=say)
+        report = first_run(config, output, seconds=arguments.seconds, log=log)
     else:
         from robot_perception.nodes import run_demo  # noqa: PLC0415 - needs ROS
 
         report = run_demo(
-            config, output, source=arguments.source, seconds=arguments.seconds, say=say
+            config, output, source=arguments.source, seconds=arguments.seconds, log=log
         )
     _print(report)
     if config.caveat:

@@ -1,4 +1,4 @@
-"""``robot-perception evaluate``: how good results are, beside what is true."""
+"""``robot-perception evaluate``: measures results against ground truth."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
-from robot_perception.cli.evaluate_files import add_files, Frame, Job, read_files
-from robot_perception.cli.seeds import read_seeds
+from robot_perception.cli.evaluate_files import add_files, EvaluationItem, Job, read_files
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.cli.world import read_size_hw
+from robot_perception.cli.world import read_seeds, read_size_hw
 from robot_perception.core import ConfigError, InputError, make_folder, Stage, write_error
 from robot_perception.pipeline import keep_freed_memory
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _RESULTS, _PAGE = 'results.json', 'report.html'
 _EPILOG = """\
 exit codes: 0 evaluated, 1 failed (no networks, unreadable files, folder not writable),
-2 bad arguments, 130 interrupted; results.json and report.html are there whole or not at all
+2 bad arguments, 130 interrupted; results.json and report.html are only written complete
 
 examples:
   robot-perception evaluate --world 900000:900200
@@ -43,17 +42,17 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'evaluate',
-        help='measure networks on rendered scenes, or recorded results, against the truth',
-        description='Runs the networks on scenes of the demo world, or takes results from files, '
-        'and compares them with what is true: boxes, masks, depth, places in space, tracks. '
-        'Writes results.json, report.html and pictures of the worst frames.',
+        help='measure networks on rendered scenes, or recorded results, against ground truth',
+        description='Runs the networks on scenes of the demo world, or reads results from files, '
+        'and compares them with ground truth: boxes, masks, depth, 3D positions and tracks. '
+        'Writes results.json, report.html and images of the worst frames.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         '--world',
         metavar='A:B',
-        help='seeds of the scenes, from A up to but without B',
+        help='seeds of the scenes: A to B-1',
     )
     parser.add_argument(
         '-o',
@@ -61,25 +60,28 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         type=Path,
         default='evaluation_output',
         metavar='FOLDER',
-        help='where the results go (default: %(default)s)',
+        help='folder for the results (default: %(default)s)',
     )
     parser.add_argument(
-        '--size', default='640x480', metavar='WxH', help='pixels (default: %(default)s)'
+        '--size',
+        default='640x480',
+        metavar='WxH',
+        help='image size in pixels (default: %(default)s)',
     )
     parser.add_argument(
         '--worst',
         type=int,
         default=20,
         metavar='N',
-        help='pictures of the N worst frames (default: %(default)s)',
+        help='write images of the N worst frames (default: %(default)s)',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     parser.add_argument(
         '--given',
         default='',
         metavar='PARTS',
-        help='with --world: take depth, objects (boxes, names and masks) or both, with a comma, from '
-        'the truth and not from networks, to see what the rest gets wrong',
+        help='with --world: use ground truth instead of networks for depth, objects (boxes, classes '
+        'and masks) or both (depth,objects), to measure the other stages alone',
     )
     add_files(parser)
     add_settings(parser, preset='demo')
@@ -87,22 +89,28 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate; returns an exit code."""
-    from robot_perception import evaluation  # noqa: PLC0415 - needs an optional library
+    """Evaluate and return the exit code."""
+    from robot_perception import evaluation  # noqa: PLC0415 - for this verb
 
     if arguments.worst < 0:
-        raise ConfigError(f'--worst: expected 0 or more, got {arguments.worst}.')
+        raise ConfigError('out_of_range', f'--worst: expected 0 or more, got {arguments.worst}.')
     files = arguments.predictions is not None or arguments.truth is not None
     if files == (arguments.world is not None):
-        raise ConfigError('--world: expected either --world A:B, or --predictions and --truth.')
+        raise ConfigError(
+            'conflicting_flags',
+            '--world: expected either --world A:B, or --predictions and --truth.',
+        )
     if files and arguments.given:
-        raise ConfigError('--given: expected --world with it, got files, which hold all answers.')
+        raise ConfigError(
+            'conflicting_flags',
+            '--given: expected --world with it, got files, which contain all results.',
+        )
     job = read_files(arguments) if files else _world(arguments)
     _check_writable(arguments.output)
-    figures = evaluation.Evaluation()
+    metrics = evaluation.Evaluation()
     worst = evaluation.WorstCases(arguments.worst)
     for frame in tqdm(job.frames, total=job.count, unit='frame', disable=None):
-        errors = figures.add(
+        errors = metrics.add(
             frame.scene,
             frame.truth,
             candidates=frame.candidates,
@@ -110,28 +118,26 @@ def run(arguments: argparse.Namespace) -> int:
         )
         worst.add(evaluation.Case(frame.name, frame.scene, frame.truth, errors))
     if sys.stderr.isatty():
-        print('working out the figures and their intervals ...', file=sys.stderr)
-    report = figures.report()
+        print('computing metrics and confidence intervals ...', file=sys.stderr)
+    report = metrics.report()
     cases = worst.cases()
     results = evaluation.results_to_dict(
         report, job.source, job.config, [case.name for case in cases]
     )
-    pictures = evaluation.write_worst(cases, arguments.output)
+    images = evaluation.write_worst(cases, arguments.output)
     evaluation.write_page(report, cases, job.about, arguments.output / _PAGE)
     evaluation.write_results(results, arguments.output / _RESULTS)
     if arguments.json:
         print(json.dumps(results, indent=2))
         return 0
     print(report.as_text())
-    print(
-        f'wrote {_RESULTS}, {_PAGE} and {len(pictures)} pictures to {arguments.output.resolve()}'
-    )
+    print(f'wrote {_RESULTS}, {_PAGE} and {len(images)} images to {arguments.output.resolve()}')
     return 0
 
 
 def _world(arguments: argparse.Namespace) -> Job:
     """Run networks on scenes of the demo world."""
-    from robot_perception import evaluation  # noqa: PLC0415 - needs an optional library
+    from robot_perception import evaluation  # noqa: PLC0415 - for this verb
 
     config = read_settings(arguments)
     evaluation.check_config(config)
@@ -141,13 +147,13 @@ def _world(arguments: argparse.Namespace) -> Job:
     seeds = _seeds(arguments.world)
     truths = _truths(seeds, size_hw)
     _check_writable(arguments.output)
-    # As the node does, so that times are those of the node.
+    # As in the node, so that the timing is comparable.
     keep_freed_memory()
     examiner = evaluation.Examiner.load(config, given)
     if config.caveat:
         print(f'note: {config.caveat}', file=sys.stderr)
     return Job(
-        _answers(examiner, truths),
+        _process(examiner, truths),
         len(seeds),
         {
             'world': {
@@ -160,21 +166,23 @@ def _world(arguments: argparse.Namespace) -> Job:
         },
         {
             'Scenes of the demo world': f'seeds {seeds.start} to {seeds.stop - 1}',
-            **({'True': ', '.join(given)} if given else {}),
+            **({'Ground truth used for': ', '.join(given)} if given else {}),
             'Networks': ', '.join(dict.fromkeys(_models(config, given))) or 'none',
         },
         config,
     )
 
 
-def _answers(examiner: Examiner, truths: Iterator[tuple[int, Truth]]) -> Iterator[Frame]:
+def _process(examiner: Examiner, truths: Iterator[tuple[int, Truth]]) -> Iterator[EvaluationItem]:
     known: set[str] = set()
     for seed, truth in truths:
-        answer = examiner.ask(truth)
+        result = examiner.ask(truth)
         known.update(truth.detections.class_names)
-        yield Frame(f'seed {seed}', answer.scene, truth, answer.candidates, answer.true_box_masks)
+        yield EvaluationItem(
+            f'seed {seed}', result.scene, truth, result.candidates, result.true_box_masks
+        )
     if examiner.class_names and not set(examiner.class_names) & known:
-        print('note: the detector knows none of the classes of these scenes.', file=sys.stderr)
+        print('note: the detector has none of the classes of these scenes.', file=sys.stderr)
 
 
 def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
@@ -188,31 +196,32 @@ def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
 
 
 def _seeds(text: str) -> range:
-    """Read A:B; the same seeds that networks were trained on are refused."""
+    """Return the seeds of A:B; raise ConfigError for seeds that networks were trained on."""
     seeds = read_seeds('--world', text, '900000:900200')
     from robot_perception.world import FIRST_TEST_SEED  # noqa: PLC0415 - needs Open3D
 
     if seeds.start < FIRST_TEST_SEED:
         raise ConfigError(
-            f'--world: expected seeds from {FIRST_TEST_SEED} on, got {text}. Networks were '
-            'trained on scenes before that, and would be tested on what they have seen.'
+            'training_seeds',
+            f'--world: expected seeds from {FIRST_TEST_SEED} on, got {text}. Scenes below that '
+            'were used for training, so metrics on them would be too good.',
         )
     return seeds
 
 
 def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, Truth]]:
-    """Render each scene when it is asked for; a size that there is none of is refused at once."""
+    """Render scenes lazily; raise ConfigError at once for an unsupported image size."""
     from robot_perception.world import render, world_camera  # noqa: PLC0415 - needs Open3D
 
     try:
         world_camera(size_hw)
     except InputError as error:
-        raise ConfigError(f'--size: {error}') from error
+        raise ConfigError(error.reason, f'--size: {error}') from error
     return ((seed, _truth(render(seed, size_hw))) for seed in seeds)
 
 
 def _truth(frame: WorldFrame) -> Truth:
-    from robot_perception.evaluation import Truth  # noqa: PLC0415 - a room of this verb alone
+    from robot_perception.evaluation import Truth  # noqa: PLC0415 - for this verb
 
     return Truth(
         image=frame.image,
@@ -227,7 +236,7 @@ def _truth(frame: WorldFrame) -> Truth:
 
 
 def _check_writable(folder: Path) -> None:
-    """Make the folder and try it, before an hour of work."""
+    """Create the folder and test that it is writable, before an hour of work."""
     make_folder(folder)
     try:
         with tempfile.TemporaryFile(dir=folder):

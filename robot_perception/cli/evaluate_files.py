@@ -1,4 +1,4 @@
-"""What `robot-perception evaluate` is given as files, as frames to be evaluated."""
+"""Reads predictions and ground truth from files for `robot-perception evaluate`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.viewer import JsonValue
 
-_COCO, _DEPTH, _BAG = 'COCO JSON', 'depth pictures', 'bag'
+_COCO, _DEPTH, _BAG = 'COCO JSON', 'depth images', 'bag'
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frame:
-    """One frame beside its truth, as `Evaluation.add` takes it."""
+class EvaluationItem:
+    """One frame and its ground truth, the arguments of `Evaluation.add`."""
 
     name: str
     scene: Scene
@@ -33,18 +33,18 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """What to evaluate.
+    """Frames to evaluate, and where they come from.
 
     Attributes:
-        frames: made one at a time.
-        count: of frames, None when nobody knows.
-        source: for results.json.
-        about: for the page.
-        config: of the networks, None for predictions that came as files.
+        frames: produced one at a time.
+        count: number of frames, None if unknown.
+        source: entries of results.json.
+        about: entries of the page.
+        config: parameters of the networks, None for predictions from files.
 
     """
 
-    frames: Iterator[Frame]
+    frames: Iterator[EvaluationItem]
     count: int | None
     source: Mapping[str, JsonValue]
     about: Mapping[str, str]
@@ -58,57 +58,68 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         '--predictions',
         type=Path,
         metavar='PATH',
-        help='bag of results, COCO results (.json), or folder of depth pictures (16 bit PNG, mm)',
+        help='result bag, COCO results (.json), or folder of depth images (16-bit PNG, mm)',
     )
     group.add_argument(
         '--truth',
         type=Path,
         metavar='PATH',
-        help='bag with /truth topics, COCO annotations (.json), or folder of depth pictures',
+        help='bag with /truth topics, COCO annotations (.json), or folder of depth images',
     )
     group.add_argument(
         '--node',
         default='/perception',
         metavar='NAME',
-        help='whose results a bag holds (default: %(default)s)',
+        help='name of the node whose results are in the bag (default: %(default)s)',
     )
     group.add_argument(
-        '--images', type=Path, metavar='FOLDER', help='pictures of COCO annotations, to draw on'
+        '--images', type=Path, metavar='FOLDER', help='images of the COCO annotations, to draw on'
     )
     group.add_argument(
         '--threshold',
         type=float,
         default=0.5,
         metavar='SCORE',
-        help='least score of COCO results for all figures but AP (default: %(default)s)',
+        help='minimum score of COCO results, for all metrics except AP (default: %(default)s)',
     )
 
 
 def read_files(arguments: argparse.Namespace) -> Job:
-    """Open predictions and truth.
+    """Open predictions and ground truth.
 
     Raises:
-        ConfigError: flags that do not belong together.
+        ConfigError: conflicting flags.
         SourceError: a file cannot be read.
 
     """
     predictions, truth = arguments.predictions, arguments.truth
     if predictions is None or truth is None:
         missing = '--predictions' if predictions is None else '--truth'
-        raise ConfigError(f'{missing}: expected both --predictions and --truth, or --world A:B.')
+        raise ConfigError(
+            'missing_argument',
+            f'{missing}: expected both --predictions and --truth, or --world A:B.',
+        )
     if not 0 <= arguments.threshold <= 1:
-        raise ConfigError(f'--threshold: expected a score in [0, 1], got {arguments.threshold}.')
+        raise ConfigError(
+            'out_of_range', f'--threshold: expected a score in [0, 1], got {arguments.threshold}.'
+        )
     for name in ('config', 'device', 'set'):
         if getattr(arguments, name):
-            raise ConfigError(f'--{name}: expected with --world only; files run no network.')
+            raise ConfigError(
+                'conflicting_flags', f'--{name}: expected with --world only; files run no network.'
+            )
     kinds = _kind(predictions), _kind(truth)
     if kinds[0] != kinds[1]:
         raise ConfigError(
-            f'--predictions and --truth: expected two of a kind, got {kinds[0]} ({predictions}) '
-            f'and {kinds[1]} ({truth}).'
+            'kind_mismatch',
+            f'--predictions and --truth: expected the same kind of files, got {kinds[0]} '
+            f'({predictions}) and {kinds[1]} ({truth}).',
         )
     if arguments.images is not None and kinds[0] != _COCO:
-        raise ConfigError(f'--images: expected with COCO annotations only, got {kinds[0]}.')
+        raise ConfigError(
+            'conflicting_flags',
+            f'--images: expected with COCO annotations only, got {kinds[0]}.',
+        )
     count, frames = _frames(arguments, kinds[0])
     return Job(
         frames,
@@ -127,7 +138,9 @@ def read_files(arguments: argparse.Namespace) -> Job:
 
 def _kind(path: Path) -> str:
     if not path.exists():
-        raise SourceError(f'{path}: expected a file or a folder, got nothing there.')
+        raise SourceError(
+            'missing_file', f'{path}: expected an existing file or folder, got none.'
+        )
     if path.suffix.lower() == '.json':
         return _COCO
     if path.is_dir() and any(path.glob('*.png')):
@@ -135,8 +148,10 @@ def _kind(path: Path) -> str:
     return _BAG
 
 
-def _frames(arguments: argparse.Namespace, kind: str) -> tuple[int | None, Iterator[Frame]]:
-    from robot_perception import evaluation  # noqa: PLC0415 - needs an optional library
+def _frames(
+    arguments: argparse.Namespace, kind: str
+) -> tuple[int | None, Iterator[EvaluationItem]]:
+    from robot_perception import evaluation  # noqa: PLC0415 - for this verb
 
     if kind == _COCO:
         count, frames = evaluation.coco_frames(
@@ -145,47 +160,48 @@ def _frames(arguments: argparse.Namespace, kind: str) -> tuple[int | None, Itera
             threshold=arguments.threshold,
             images=arguments.images,
         )
-        return count, map(_frame, frames)
+        return count, map(_item, frames)
     if kind == _DEPTH:
         count, frames = evaluation.depth_frames(arguments.predictions, arguments.truth)
-        return count, map(_frame, frames)
+        return count, map(_item, frames)
     return None, _bag_frames(arguments)
 
 
-def _frame(one: FileFrame) -> Frame:
-    return Frame(one.name, one.scene, one.truth, one.candidates)
+def _item(one: FileFrame) -> EvaluationItem:
+    return EvaluationItem(one.name, one.scene, one.truth, one.candidates)
 
 
-def _bag_frames(arguments: argparse.Namespace) -> Iterator[Frame]:
-    """Pair results and truth of equal stamps; say at the end what had no partner."""
+def _bag_frames(arguments: argparse.Namespace) -> Iterator[EvaluationItem]:
+    """Pair results and ground truth by time stamp; print a note on unpaired frames at the end."""
     from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
     from robot_perception.evaluation import pair_by_stamp, truth_of_bag  # noqa: PLC0415
 
     scenes = (one.scene for one in recorded_scenes(arguments.predictions, arguments.node))
-    paired = only_found = only_true = 0
+    paired = only_results = only_truth = 0
     for scene, truth in pair_by_stamp(scenes, truth_of_bag(arguments.truth)):
         if scene is not None and truth is not None:
             paired += 1
             if scene.image.size_hw == truth.image.size_hw:
-                # Results are recorded without their picture.
+                # Results are recorded without their image.
                 scene = replace(scene, image=truth.image)  # noqa: PLW2901
-            yield Frame(f'stamp {scene.image.stamp_ns}', scene, truth)
+            yield EvaluationItem(f'stamp {scene.image.stamp_ns}', scene, truth)
         else:
-            only_found += scene is not None
-            only_true += truth is not None
+            only_results += scene is not None
+            only_truth += truth is not None
     if not paired:
         raise SourceError(
-            f'{arguments.predictions}: expected results of the stamps in {arguments.truth}, got '
-            f'none of {only_found} and {only_true}. Are they of one recording?'
+            'no_common_frames',
+            f'{arguments.predictions}: expected results with the time stamps of {arguments.truth}, '
+            f'got none among {only_results} and {only_truth}. Use bags of the same recording.',
         )
     print(
-        'note: bags hold what scored above the threshold of their time, so that AP is a lower '
-        'bound.',
+        'note: result bags only contain detections above the score threshold of their run, so AP '
+        'is a lower bound.',
         file=sys.stderr,
     )
-    if only_found or only_true:
+    if only_results or only_truth:
         print(
-            f'note: {only_true} true frames have no result and {only_found} results no truth; '
-            f'{paired} were evaluated.',
+            f'note: {only_truth} ground truth frames have no result and {only_results} results no '
+            f'ground truth; {paired} frames were evaluated.',
             file=sys.stderr,
         )

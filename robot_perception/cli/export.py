@@ -1,4 +1,4 @@
-"""``robot-perception export INPUT... -o FOLDER``: results in the formats of other programs."""
+"""``robot-perception export INPUT... -o FOLDER``: writes results in common file formats."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from robot_perception.cli.scenes import Add, add_inputs, EXIT_CODES, Walk
+from robot_perception.cli.input_loop import Add, add_inputs, EXIT_CODES, InputLoop
 from robot_perception.viewer import check_new_folder, Exporter, Kind
 
 _EPILOG = f"""\
-what there is to write:
-  images     PNG of the picture
+outputs:
+  images     PNG of the input image
   coco       annotations.json (images, categories, annotations) and results.json, masks as RLE
-  depth_png  PNG of 16 bits, millimetres, 0 = unknown (REP 118)
-  depth_npy  NumPy float32, metres, NaN = unknown
-  instances  PNG of 16 bits, index of the object + 1, 0 = background
-  classes    PNG of 16 bits, class id + 1, 0 = background; classes.json names them
-  clouds     binary PLY, metres in the optical frame
+  depth_png  16-bit PNG, millimeters, 0 = unknown (REP 118)
+  depth_npy  NumPy float32, meters, NaN = unknown
+  instances  16-bit PNG, index of the object + 1, 0 = background
+  classes    16-bit PNG, class id + 1, 0 = background; classes.json names them
+  clouds     binary PLY, meters in the optical frame
 
 {EXIT_CODES}
 
@@ -36,9 +36,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'export',
         help='write results as COCO JSON, PLY, PNG and NPY',
-        description='Writes what was seen in formats that other programs read, one folder each. '
-        'Results of a bag are taken as they were recorded; anything else goes through the '
-        'networks first.',
+        description='Writes results in common file formats, one folder per format. Results in a '
+        'bag are exported as recorded; any other input is processed by the networks first.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -57,7 +56,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         choices=kinds,
         default=kinds,
         metavar='WHAT',
-        help='what to write (default: everything; a frame of 640x480 takes about 7 MB)',
+        help='outputs to write (default: all; a 640x480 frame takes about 7 MB)',
     )
     parser.add_argument('--json', action='store_true', help='print the counts as JSON')
     add_inputs(parser)
@@ -65,8 +64,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export the inputs; returns an exit code."""
-    walk = Walk(arguments)
+    """Export the inputs and return the exit code."""
+    loop = InputLoop(arguments)
     check_new_folder(arguments.output)
 
     @contextmanager
@@ -74,9 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
         exporter = Exporter(arguments.output, [Kind(name) for name in arguments.only])
         yield exporter.add
         exporter.finish()
-        _report(exporter, walk.frames, arguments)
+        _report(exporter, loop.frames, arguments)
 
-    return walk.run(files)
+    return loop.run(files)
 
 
 def _report(exporter: Exporter, frames: int, arguments: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The door of the command line."""
+"""The command ``robot-perception``."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb.
 
     Returns:
-        0 when all went well, 1 when the work failed, 2 for bad arguments, 3 when a part of the
-        input could not be read, 4 when two results differ, 130 when interrupted.
+        0 on success, 1 on failure, 2 for bad arguments, 3 if a part of the input could not be
+        read, 4 if two results differ, 130 if interrupted.
 
     """
     parser = argparse.ArgumentParser(
         prog='robot-perception',
-        description='Scene features, depth, objects and masks of camera frames.',
+        description='Compute scene features, depth, objects and masks of camera images.',
     )
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
     verbs = parser.add_subparsers(metavar='VERB', required=True, dest='verb')

@@ -1,4 +1,4 @@
-"""``robot-perception models``: which checkpoints there are, and fetching them."""
+"""``robot-perception models``: lists checkpoints and downloads them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'models',
-        help='list the checkpoints, fetch them from the Hugging Face Hub',
-        description='Nothing but "models pull" ever uses the network.',
+        help='list checkpoints, or download them from the Hugging Face Hub',
+        description='Lists and downloads checkpoints. Only "models pull" uses the network.',
     )
     actions = parser.add_subparsers(metavar='ACTION', required=True, dest='action')
-    listing = actions.add_parser('list', help='what the catalogue knows and what is here')
+    listing = actions.add_parser(
+        'list', help='list the catalogue and which checkpoints are on this machine'
+    )
     listing.add_argument('--json', action='store_true', help='print JSON')
     listing.set_defaults(run=run_list)
-    pulling = actions.add_parser('pull', help='fetch checkpoints')
+    pulling = actions.add_parser('pull', help='download checkpoints')
     pulling.add_argument('names', nargs='*', metavar='NAME', help='names from "models list"')
-    pulling.add_argument('--preset', choices=tuple(PRESETS), help='all that a preset needs')
+    pulling.add_argument(
+        '--preset', choices=tuple(PRESETS), help='all checkpoints that a preset needs'
+    )
     pulling.set_defaults(run=run_pull)
 
 
@@ -49,8 +53,8 @@ def run_list(arguments: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2))
         return 0
     for row in rows:
-        place = row['path'] or f'not here ({row["size_mb"]} MB): robot-perception models pull'
-        print(f'{row["task"]:<10} {row["model"]:<56} {row["licence"]:<11} {place}')
+        path = row['path'] or f'missing ({row["size_mb"]} MB): robot-perception models pull'
+        print(f'{row["task"]:<10} {row["model"]:<56} {row["licence"]:<11} {path}')
     return 0
 
 
@@ -62,16 +66,18 @@ def _local_folder(row: CatalogueRow) -> str | None:
 
 
 def run_pull(arguments: argparse.Namespace) -> int:
-    """Fetch what was named."""
+    """Download the named checkpoints."""
     names = list(arguments.names)
     if arguments.preset is not None:
         config = PerceptionConfig.from_preset(arguments.preset)
         sections = (config.features, config.depth, config.detector, config.segmenter)
         names += [section.model for section in sections if find_row(section.model) is not None]
         if not names:
-            print(f'preset {arguments.preset}: every network is built in, there is none to fetch')
+            print(f'preset {arguments.preset}: all networks are built in; nothing to download')
     elif not names:
-        raise ConfigError('expected names or --preset, got none. Try --preset robot.')
+        raise ConfigError(
+            'missing_argument', 'expected names or --preset, got none. Try --preset robot.'
+        )
     for name in names:
         checkpoint = pull(name)
         print(

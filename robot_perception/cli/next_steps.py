@@ -1,4 +1,4 @@
-"""What to try after the first run."""
+"""Suggested commands after the first run."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ _PRESET = 'robot'
 
 
 def next_steps() -> tuple[Step, ...]:
-    """Commands for a photo, a recording and a camera of the user's own, ready to paste."""
+    """Return commands for the user's own photo, recording and camera, ready to paste."""
     program = _program()
     return (
         Step(
-            'The networks that come with the package know the demo world and nothing else. For '
-            f'yours take the full-size ones of preset {_PRESET}, or cpu in its place without a '
-            f'GPU. Fetch them once, about {_megabytes():.0f} MB:',
+            'The networks that come with the package were trained on the demo world only. For real '
+            f'images use the full-size ones of preset {_PRESET}, or of preset cpu without a GPU. '
+            f'Download them once, about {_megabytes():.0f} MB:',
             f'{program} models pull --preset {_PRESET}',
         ),
         Step('A photo:', f'{program} image photo.jpg --preset {_PRESET}'),
         Step(
-            'A rosbag2, a video or a folder of pictures:',
+            'A rosbag2, a video or a folder of images:',
             f'{program} demo BAG --preset {_PRESET}',
         ),
-        Step('A webcam, by its number:', f'{program} demo 0 --preset {_PRESET}'),
+        Step('A webcam, by its index:', f'{program} demo 0 --preset {_PRESET}'),
         Step(
             'The camera of a robot, in a ROS 2 workspace:',
             'ros2 launch robot_perception perception.launch.py '
@@ -41,12 +41,12 @@ def next_steps() -> tuple[Step, ...]:
 
 
 def steps_as_text(steps: Iterable[Step]) -> str:
-    """Lines for a terminal."""
+    """Format steps for a terminal."""
     return '\n'.join(f'{step.purpose}\n  {step.command}' for step in steps)
 
 
 def _program() -> str:
-    """Name the program as this shell finds it: ``make`` runs it from an environment."""
+    """Return how to call the program from this shell; ``make`` runs it from an environment."""
     if shutil.which(_PROGRAM) is None and Path(sys.argv[0]).name == _PROGRAM:
         return shlex.quote(sys.argv[0])
     return _PROGRAM

@@ -1,4 +1,4 @@
-"""``robot-perception replay SOURCE``: publishes a recording as a camera would."""
+"""``robot-perception replay SOURCE``: publishes a recording like a camera driver."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 EXIT_FAILED, EXIT_BAD_ARGUMENTS = 1, 2
 
 _EPILOG = """\
-exit codes: 0 played or interrupted, 1 failed, 2 bad arguments, 3 damaged source, played in part
+exit codes: 0 played or interrupted, 1 failed, 2 bad arguments, 3 played what is readable of a
+damaged source
 
 examples:
   robot-perception replay recording/ --loop --clock
@@ -33,8 +34,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'replay',
-        help='publish a bag, video, folder of pictures or webcam as a camera',
-        description='Publishes a recording as image, camera_info and, where it has it, depth.',
+        help='publish a bag, video, folder of images or webcam like a camera driver',
+        description='Publishes a recording as image, camera_info and, if available, depth.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -44,13 +45,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         '--ros-args',
         nargs=argparse.REMAINDER,
         default=[],
-        help='ROS arguments, such as remappings (-r image:=/camera/image_raw); must stand last',
+        help='ROS arguments, such as remappings (-r image:=/camera/image_raw); must come last',
     )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Play the source; returns an exit code."""
+    """Play the source and return the exit code."""
     values = {item.name: getattr(arguments, item.name) for item in fields(ReplayConfig)}
     try:
         ReplayConfig(**values)
@@ -60,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     if find_spec('rclpy') is None:
         print(
             'robot-perception replay: expected ROS 2 for publishing, got a Python without rclpy. '
-            'Source your ROS installation (. /opt/ros/<distro>/setup.bash), or make a workspace '
-            'without one by running "make demo" in the source tree.',
+            'Source your ROS installation (. /opt/ros/<distro>/setup.bash), or run "make demo" in '
+            'the source tree, which builds a workspace without one.',
             file=sys.stderr,
         )
         return EXIT_FAILED
@@ -76,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Progress:
-    """A bar over the messages, on a terminal only."""
+    """A progress bar over the messages, on a terminal only."""
 
     def __init__(self, *, loop: bool) -> None:
         self._loop = loop
@@ -100,7 +101,7 @@ def _add_argument(parser: argparse.ArgumentParser, item: Parameter) -> None:
     if item.name == 'source':
         parser.add_argument('source', metavar='SOURCE', help=text)
         return
-    # A unit at the end of a name is for programs; the help says it to people.
+    # The help shows the unit, so the flag does not repeat it.
     flag = '--' + item.name.removesuffix('_deg').removesuffix('_s').replace('_', '-')
     if item.kind is bool:
         parser.add_argument(flag, dest=item.name, action='store_true', help=text)

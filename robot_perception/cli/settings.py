@@ -1,4 +1,4 @@
-"""Flags that choose the parameters, shared by the verbs that run networks."""
+"""Flags for the parameters, shared by the verbs that run networks."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
         '--preset',
         choices=tuple(PRESETS),
         default=preset,
-        help='set of defaults (default: %(default)s)',
+        help='set of default parameters (default: %(default)s)',
     )
-    choice.add_argument('--config', metavar='FILE', help='ROS parameter file, instead of a preset')
-    group.add_argument('--device', help='auto, cpu, cuda or cuda:N')
+    choice.add_argument(
+        '--config', metavar='FILE', help='ROS parameter file to use instead of a preset'
+    )
+    group.add_argument('--device', help='device of the networks: auto, cpu, cuda or cuda:N')
     group.add_argument(
         '--set',
         metavar='NAME=VALUE',
         action='append',
         default=[],
-        help='one parameter by its dotted name, such as detector.threshold=0.7; may be repeated',
+        help='set a parameter, such as detector.threshold=0.7; may be repeated',
     )
 
 
 def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
-    """Make the configuration that the flags ask for.
+    """Build the configuration from the flags.
 
     Raises:
         ConfigError: an unknown name or a refused value.
@@ -47,20 +49,23 @@ def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
 def _assignment(text: str) -> tuple[str, Value]:
     name, sign, value = text.partition('=')
     if not sign:
-        raise ConfigError(f'--set: expected NAME=VALUE, got {text!r}.')
+        raise ConfigError('wrong_format', f'--set: expected NAME=VALUE, got {text!r}.')
     if name == 'preset':
         raise ConfigError(
-            f'preset: expected --preset {value}, got it as --set, which comes after.'
+            'conflicting_flags',
+            f'preset: expected --preset {value}, got --set, which is applied after the preset.',
         )
     kinds = {item.name: item.kind for item in PerceptionConfig().parameters()}
     kind = kinds.get(name, str)
     if kind is bool:
         words = {'true': True, 'false': False}
         if value.lower() not in words:
-            raise ConfigError(f'{name}: expected true or false, got {value!r}.')
+            raise ConfigError('wrong_type', f'{name}: expected true or false, got {value!r}.')
         return name, words[value.lower()]
     try:
         number: Value = kind(value)
     except ValueError:
-        raise ConfigError(f'{name}: expected {kind.__name__}, got {value!r}.') from None
+        raise ConfigError(
+            'wrong_type', f'{name}: expected {kind.__name__}, got {value!r}.'
+        ) from None
     return name, number

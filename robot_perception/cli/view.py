@@ -1,4 +1,4 @@
-"""``robot-perception view INPUT...``: results without RViz, in Rerun or as pages."""
+"""``robot-perception view INPUT...``: shows results in Rerun or as HTML pages, without RViz."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 from typing import Any
 
 from robot_perception import viewer
-from robot_perception.cli.scenes import Add, add_inputs, EXIT_CODES, Target, Walk
+from robot_perception.cli.input_loop import Add, add_inputs, EXIT_CODES, InputLoop, Target
 from robot_perception.core import ConfigError, OutputError
 from robot_perception.viewer import check_new_folder, Gallery
 
@@ -34,10 +34,10 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'view',
-        help='look at results in Rerun or a browser, without RViz',
-        description='Shows picture, objects, masks, depth, cloud and boxes in space of every '
-        'frame, and the times. Results of a bag are shown as they were recorded; anything else '
-        'goes through the networks first.',
+        help='show results in Rerun or a browser, without RViz',
+        description='Shows the image, objects, masks, depth, point cloud, 3D boxes and timing of '
+        'every frame. Results in a bag are shown as recorded; any other input is processed by '
+        'the networks first.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -46,84 +46,92 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         '--save', type=Path, metavar='FILE', help='write a .rrd file instead of opening the viewer'
     )
     target.add_argument(
-        '--serve', action='store_true', help='serve the viewer to browsers until Ctrl-C'
+        '--serve', action='store_true', help='serve the viewer to web browsers until Ctrl-C'
     )
     target.add_argument(
         '--html',
         type=Path,
         metavar='FOLDER',
-        help='write pages with pictures, which need neither Rerun nor a network',
+        help='write HTML pages, which need neither Rerun nor a network connection',
     )
     parser.add_argument(
         '--port',
         type=int,
         default=_WEB_PORT,
-        help='of --serve; the data are on the one after it (default: %(default)s)',
+        help='port of --serve; the data use the next port (default: %(default)s)',
     )
     add_inputs(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show the inputs; returns an exit code."""
-    walk = Walk(arguments)
+    """Show the inputs and return the exit code."""
+    loop = InputLoop(arguments)
     if arguments.html is not None:
-        return _write_pages(walk, arguments.html, arguments.inputs)
+        return _write_pages(loop, arguments.html, arguments.inputs)
     if arguments.save is not None:
         _check_new(arguments.save)
     if not 0 < arguments.port <= _LAST_PORT:
-        raise ConfigError(f'--port: expected 1 to {_LAST_PORT}, got {arguments.port}.')
+        raise ConfigError(
+            'out_of_range', f'--port: expected 1 to {_LAST_PORT}, got {arguments.port}.'
+        )
     if find_spec('rerun') is None:
         raise OutputError(
+            'missing_library',
             'expected the library Rerun, got a Python without it. Install it with '
-            '"pip install rerun-sdk" (it needs 800 MB), or write pages with --html, which works '
-            'without it.'
+            '"pip install rerun-sdk" (it needs 800 MB), or write HTML pages with --html, which '
+            'needs no Rerun.',
         )
     if arguments.save is not None:
-        return _save(walk, partial(viewer.save_recording, arguments.save), arguments.save)
+        return _save(loop, partial(viewer.save_recording, arguments.save), arguments.save)
     if arguments.serve:
-        say = partial(print, flush=True)
-        return _serve(walk, partial(viewer.serve_viewer, arguments.port, say))
-    return walk.run(viewer.open_viewer)
+        log = partial(print, flush=True)
+        return _serve(loop, partial(viewer.serve_viewer, arguments.port, log))
+    return loop.run(viewer.open_viewer)
 
 
-def _write_pages(walk: Walk, folder: Path, inputs: Sequence[str]) -> int:
+def _write_pages(loop: InputLoop, folder: Path, inputs: Sequence[str]) -> int:
     check_new_folder(folder)
 
     @contextmanager
     def pages() -> Iterator[Add]:
-        gallery = Gallery(folder, 'robot_perception', [f'Seen: {", ".join(inputs)}.'])
+        gallery = Gallery(folder, 'robot_perception', [f'Input: {", ".join(inputs)}.'])
         yield gallery.add
-        print(f'wrote {walk.frames} frames: {gallery.finish().resolve()}')
+        print(f'wrote {loop.frames} frames: {gallery.finish().resolve()}')
 
-    return walk.run(pages)
+    return loop.run(pages)
 
 
-def _save(walk: Walk, target: Target, path: Path) -> int:
-    code = walk.run(target)
-    if walk.frames:
-        print(f'wrote {walk.frames} frames: {path.resolve()}; look at them with "rerun {path}"')
+def _save(loop: InputLoop, target: Target, path: Path) -> int:
+    code = loop.run(target)
+    if loop.frames:
+        print(f'wrote {loop.frames} frames: {path.resolve()}; open it with "rerun {path}"')
     return code
 
 
-def _serve(walk: Walk, target: Target) -> int:
+def _serve(loop: InputLoop, target: Target) -> int:
     @contextmanager
     def served() -> Iterator[Add]:
         with target() as add:
             yield add
-            print(f'{walk.frames} frames are there to look at until Ctrl-C', flush=True)
+            print(f'serving {loop.frames} frames until Ctrl-C', flush=True)
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
 
-    return walk.run(served)
+    return loop.run(served)
 
 
 def _check_new(path: Path) -> None:
     if path.suffix != _SUFFIX:
-        raise ConfigError(f'--save: expected a name ending in {_SUFFIX}, got {path}.')
+        raise ConfigError(
+            'wrong_suffix', f'--save: expected a name ending in {_SUFFIX}, got {path}.'
+        )
     if os.path.lexists(path):
         raise OutputError(
-            f'{path}: expected no file of that name, got one. Remove it, or choose another.'
+            'exists', f'{path}: expected no existing file, got one. Remove it, or choose another.'
         )
     if not path.parent.is_dir():
-        raise OutputError(f'{path}: expected a folder {path.parent}, got none. Make it first.')
+        raise OutputError(
+            'missing_folder',
+            f'{path}: expected an existing folder {path.parent}, got none. Create it first.',
+        )

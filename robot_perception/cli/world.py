@@ -1,4 +1,4 @@
-"""``robot-perception world``: the demo world, whose truth is known exactly."""
+"""``robot-perception world``: synthetic scenes with exact ground truth."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.cli.seeds import read_seeds
 from robot_perception.core import ConfigError, InputError
 
 _EPILOG = """\
-exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; nothing is left behind unless 0
+exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; no partial output is left
 
 examples:
   robot-perception world record scene/ --seed 7
@@ -23,7 +22,8 @@ examples:
 
 
 _TRAIN_EPILOG = """\
-exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; the same command goes on
+exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; run the same command again to
+resume
 
 examples:
   robot-perception world train detector trained/ --data scenes/
@@ -36,85 +36,92 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'world',
-        help='record rendered scenes whose depth, objects and poses are known exactly',
-        description='Scenes of household things on a table, a floor or a shelf, ray-cast.',
+        help='render synthetic scenes with exact ground truth, or train on them',
+        description='Renders scenes of household objects on a table, a floor or a shelf.',
     )
     actions = parser.add_subparsers(metavar='ACTION', required=True, dest='action')
     recording = actions.add_parser(
         'record',
-        help='write a rosbag2 of a moving camera, with the truth on /truth topics',
-        description='Writes image, camera_info, depth, /tf and the truth as a rosbag2 (mcap).',
+        help='write a rosbag2 of a moving camera, with ground truth on /truth topics',
+        description='Writes image, camera_info, depth, /tf and the ground truth as a rosbag2 (mcap).',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    recording.add_argument('output', metavar='OUT', type=Path, help='folder to make')
+    recording.add_argument('output', metavar='OUT', type=Path, help='folder to create')
     recording.add_argument(
-        '--seed', type=int, default=0, help='which scene (default: %(default)s)'
+        '--seed', type=int, default=0, help='seed of the scene (default: %(default)s)'
     )
     recording.add_argument(
-        '--frames', type=int, default=150, help='30 make a second (default: %(default)s)'
+        '--frames',
+        type=int,
+        default=150,
+        help='number of frames, 30 per second (default: %(default)s)',
     )
     recording.add_argument(
-        '--size', default='640x480', metavar='WxH', help='pixels (default: %(default)s)'
+        '--size',
+        default='640x480',
+        metavar='WxH',
+        help='image size in pixels (default: %(default)s)',
     )
     transport = recording.add_mutually_exclusive_group()
     transport.add_argument(
         '--raw', dest='compressed', action='store_false', help='write sensor_msgs/Image (default)'
     )
     transport.add_argument(
-        '--compressed', action='store_true', help='write sensor_msgs/CompressedImage (jpeg)'
+        '--compressed', action='store_true', help='write sensor_msgs/CompressedImage (JPEG)'
     )
     recording.set_defaults(run=run_record, compressed=False)
     training = actions.add_parser(
         'train',
         help='train a demo model on rendered scenes',
-        description='Renders scenes, trains one of the demo models on them and writes its '
-        'checkpoint. The same command goes on where an interrupted one stopped.',
+        description='Renders scenes, trains a demo model on them and writes its checkpoint. Run the '
+        'same command again to resume an interrupted training.',
         epilog=_TRAIN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     training.add_argument(
         'task',
         choices=('depth', 'detector', 'segmenter'),
-        help='depth gives two checkpoints: its backbone is that of the features',
+        help='model to train; depth writes two checkpoints, as its backbone computes the features',
     )
-    training.add_argument('output', metavar='OUT', type=Path, help='folder of the checkpoints')
+    training.add_argument('output', metavar='OUT', type=Path, help='folder for the checkpoints')
     training.add_argument(
         '--data',
         metavar='FOLDER',
         type=Path,
         required=True,
-        help='rendered scenes, shared by all tasks; made where it is missing (0.5 MB a scene)',
+        help='folder of rendered scenes, shared by all tasks; missing scenes are rendered '
+        '(0.5 MB each)',
     )
     training.add_argument(
-        '--seeds', default='0:12000', metavar='A:B', help='half-open (default: %(default)s)'
+        '--seeds', default='0:12000', metavar='A:B', help='scenes A to B-1 (default: %(default)s)'
     )
     training.add_argument(
-        '--steps', type=int, help='default: as many as a training from nothing wants'
+        '--steps', type=int, help='training steps (default: enough for training from scratch)'
     )
     training.add_argument(
         '--from',
         dest='start',
         metavar='FOLDER',
         type=Path,
-        help='begin with the checkpoints in it, those of an earlier training (default: from nothing)',
+        help='start from the checkpoints of an earlier training (default: from scratch)',
     )
     training.add_argument(
         '--bfloat16',
         action='store_true',
-        help='mixed precision: faster where the CPU has AVX512_BF16 or AMX, slower elsewhere',
+        help='mixed precision: faster on CPUs with AVX512_BF16 or AMX, slower on others',
     )
     training.add_argument(
-        '--processes', type=int, default=2, help='that render (default: %(default)s)'
+        '--processes', type=int, default=2, help='rendering processes (default: %(default)s)'
     )
     training.add_argument(
-        '--threads', type=int, default=1, help='of the training (default: %(default)s)'
+        '--threads', type=int, default=1, help='training threads (default: %(default)s)'
     )
     training.set_defaults(run=run_train)
 
 
 def run_record(arguments: argparse.Namespace) -> int:
-    """Record a sequence; returns an exit code."""
+    """Record a sequence and return the exit code."""
     from robot_perception.world import record  # noqa: PLC0415 - needs Open3D
 
     with tqdm(total=arguments.frames, unit=' frames', disable=None) as bar:
@@ -128,22 +135,23 @@ def run_record(arguments: argparse.Namespace) -> int:
                 on_frame=bar.update,
             )
         except InputError as error:
-            raise ConfigError(str(error)) from error
+            raise ConfigError(error.reason, str(error)) from error
     print(f'wrote {arguments.output.resolve()}')
     return 0
 
 
 def run_train(arguments: argparse.Namespace) -> int:
-    """Render, train and write; returns an exit code."""
+    """Render, train and write a checkpoint; return the exit code."""
     seeds = read_seeds('--seeds', arguments.seeds, '0:12000')
     for flag, least in (('steps', 1), ('processes', 1), ('threads', 1)):
         value = getattr(arguments, flag)
         if value is not None and value < least:
-            raise ConfigError(f'--{flag}: expected {least} or more, got {value}.')
+            raise ConfigError('out_of_range', f'--{flag}: expected {least} or more, got {value}.')
     if find_spec('scipy') is None:
         raise ConfigError(
+            'missing_library',
             'world train: expected SciPy, which matches boxes with objects, got none. '
-            'Run: pip install robot_perception[training]'
+            'Run: pip install robot_perception[training]',
         )
     from robot_perception.models import limit_cpu_threads  # noqa: PLC0415 - needs torch
     from robot_perception.world.training import (  # noqa: PLC0415 - needs torch and Open3D
@@ -160,7 +168,7 @@ def run_train(arguments: argparse.Namespace) -> int:
                 arguments.data, seeds, processes=arguments.processes, on_scenes=bar.update
             )
         except InputError as error:
-            raise ConfigError(f'--seeds: {error}') from error
+            raise ConfigError(error.reason, f'--seeds: {error}') from error
     steps = arguments.steps or RECIPES[arguments.task].steps
     with tqdm(total=steps, unit=' steps', disable=None) as bar:
 
@@ -184,8 +192,36 @@ def run_train(arguments: argparse.Namespace) -> int:
 
 
 def read_size_hw(text: str) -> tuple[int, int]:
-    """Read WIDTHxHEIGHT as rows and columns; raise ConfigError for anything else."""
+    """Return (height, width) from WIDTHxHEIGHT; raise ConfigError for anything else."""
     match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
     if match is None:
-        raise ConfigError(f'--size: expected WIDTHxHEIGHT such as 640x480, got {text!r}.')
+        raise ConfigError(
+            'wrong_format', f'--size: expected WIDTHxHEIGHT such as 640x480, got {text!r}.'
+        )
     return int(match[2]), int(match[1])
+
+
+def read_seeds(flag: str, text: str, example: str) -> range:
+    """Return the half-open range of seeds from text such as ``0:12000``.
+
+    Args:
+        flag: for messages.
+        text: first seed, colon, the seed after the last.
+        example: for messages.
+
+    Raises:
+        ConfigError: the text is not a range, or an empty one.
+
+    """
+    match = re.fullmatch(r'(\d{1,18}):(\d{1,18})', text)
+    if match is None:
+        raise ConfigError(
+            'wrong_format', f'{flag}: expected two seeds as A:B, such as {example}, got {text!r}.'
+        )
+    seeds = range(int(match[1]), int(match[2]))
+    if not seeds:
+        raise ConfigError(
+            'empty_range',
+            f'{flag}: expected A below B, got {text}, which contains no scene; B is excluded.',
+        )
+    return seeds

@@ -1,4 +1,4 @@
-"""ROS 2 nodes. The only room that imports rclpy."""
+"""ROS 2 nodes. The only package that imports rclpy."""
 
 from typing import TYPE_CHECKING
 
@@ -7,13 +7,13 @@ from robot_perception.core import lazy_attributes
 if TYPE_CHECKING:
     from robot_perception.nodes.benchmark import benchmark_node
     from robot_perception.nodes.demo import run_demo
-    from robot_perception.nodes.demo_report import DemoReport, headline_tables, Judgement
+    from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, headline_tables
     from robot_perception.nodes.replay_config import ReplayConfig
     from robot_perception.nodes.replay_node import replay
 
 __all__ = [
+    'AccuracyReport',
     'DemoReport',
-    'Judgement',
     'ReplayConfig',
     'benchmark_node',
     'headline_tables',
@@ -26,8 +26,8 @@ __getattr__ = lazy_attributes(
     {
         'benchmark_node': 'benchmark',
         'run_demo': 'demo',
+        'AccuracyReport': 'demo_report',
         'DemoReport': 'demo_report',
-        'Judgement': 'demo_report',
         'headline_tables': 'demo_report',
         'ReplayConfig': 'replay_config',
         'replay': 'replay_node',

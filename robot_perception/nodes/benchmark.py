@@ -1,4 +1,4 @@
-"""How long a frame takes beside the networks: from publishing an image to the last output."""
+"""Measures the time of a frame outside the networks, from image to last output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from robot_perception.nodes import qos
 from robot_perception.nodes.child import (
     child_process,
     interruptible,
-    keep_to_ourselves,
+    isolate_ros_graph,
     run_node_process,
 )
 from robot_perception.nodes.messages import message_class, RosMessages
@@ -36,7 +36,7 @@ SIZE_HW = (480, 640)
 _START_LIMIT_S = 180.0
 _FRAME_LIMIT_S = 10.0
 _PAUSE_S = 0.05
-# Publishers learn of their subscribers a little later than subscribers of theirs.
+# Publishers discover subscribers a little later than subscribers discover publishers.
 _SETTLE_S = 1.0
 _WARM_UP = 10
 
@@ -46,11 +46,11 @@ class NodeBenchmark:
     """Medians and 95th percentiles over the frames, in seconds.
 
     Attributes:
-        frames: how many.
-        total_s: from before the image is published to the arrival of the last output.
-        models_s: inside the networks.
-        overhead_s: total less models.
-        steps_s: what the overhead is made of.
+        frames: number of frames.
+        total_s: from publishing the image to receiving the last output.
+        models_s: time in the networks.
+        overhead_s: total minus models.
+        steps_s: parts of the overhead.
 
     """
 
@@ -62,9 +62,9 @@ class NodeBenchmark:
 
 
 class _Probe(Node):
-    """Publishes one image at a time and notes when the last output has come.
+    """Publishes one image at a time and records when the last output arrives.
 
-    Outputs are taken as serialized bytes, so that unpacking them here does not count.
+    Outputs are received as serialized bytes, so deserialization is not measured.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class _Probe(Node):
             message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', qos.output()
         )
         for output in OUTPUTS:
-            self._hear(output.topic, output.type_name)
+            self._subscribe(output.topic, output.type_name)
         self.create_subscription(
             message_class(LABEL_INFO_TYPE),
             f'perception/{LABEL_INFO}',
@@ -88,7 +88,7 @@ class _Probe(Node):
             qos.latched(),
         )
 
-    def _hear(self, topic: str, type_name: str) -> None:
+    def _subscribe(self, topic: str, type_name: str) -> None:
         def keep(data: bytes) -> None:
             self._last_s = time.perf_counter()
             self._waiting.discard(topic)
@@ -100,18 +100,18 @@ class _Probe(Node):
         )
 
     def connected(self) -> bool:
-        """Tell whether every output has its publisher and the image its reader."""
+        """Return whether the node is active and subscribed to the image."""
         return self.ready and self._image.get_subscription_count() > 0
 
-    def see(self, executor: SingleThreadedExecutor, pixels: Any) -> tuple[float, Any]:  # noqa: ANN401 - an array
-        """Send one frame; returns seconds to the last output, and the Timing message."""
+    def measure(self, executor: SingleThreadedExecutor, pixels: Any) -> tuple[float, Any]:  # noqa: ANN401 - an array
+        """Send one frame; return the seconds until the last output, and the Timing message."""
         factory = RosMessages()
         header = header_message(factory, 0, 'camera_optical_frame')
         info = camera_info_message(factory, header, CameraModel.nominal(SIZE_HW, 60.0))
         image = image_message(factory, header, pixels, 'rgb8')
         self._waiting = {output.topic for output in OUTPUTS}
         self._info.publish(info)
-        # The node counts age from the stamp; making the messages is no part of it.
+        # The node measures age from the stamp; creating the messages does not count.
         image.header = header_message(factory, time.time_ns(), header.frame_id)
         begin = time.perf_counter()
         self._image.publish(image)
@@ -120,20 +120,22 @@ class _Probe(Node):
             executor.spin_once(timeout_sec=0.5)
         if self._waiting:
             raise PerceptionError(
-                f'no {", ".join(sorted(self._waiting))} within {_FRAME_LIMIT_S:.0f} s of an image.'
+                'no_output',
+                f'expected every output within {_FRAME_LIMIT_S:.0f} s of an image, got no '
+                f'{", ".join(sorted(self._waiting))}.',
             )
         timing = deserialize_message(self._timing, message_class('robot_perception/msg/Timing'))
         return self._last_s - begin, timing
 
 
 def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark:
-    """Run the node in a process of its own, all topics subscribed, one frame at a time.
+    """Run the node in a child process with all topics subscribed, one frame at a time.
 
     Raises:
-        PerceptionError: the node does not start or does not answer.
+        PerceptionError: the node does not start or does not publish.
 
     """
-    ros_args = keep_to_ourselves()
+    ros_args = isolate_ros_graph()
     rclpy.init(args=ros_args)
     probe = _Probe()
     executor = SingleThreadedExecutor()
@@ -147,7 +149,9 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
             while not probe.connected() and child.is_alive() and time.monotonic() < end:
                 executor.spin_once(timeout_sec=0.1)
             if not probe.connected():
-                raise PerceptionError('the node did not start; its messages above say why.')
+                raise PerceptionError(
+                    'node_failed', 'the node did not start; its messages above state the reason.'
+                )
             time.sleep(_SETTLE_S)
             rows = [_measure(probe, executor, seed) for seed in range(frames + _WARM_UP)]
     finally:
@@ -159,7 +163,7 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
 
 def _measure(probe: _Probe, executor: SingleThreadedExecutor, seed: int) -> dict[str, float]:
     pixels = np.random.default_rng(seed).integers(0, 256, (*SIZE_HW, 3), dtype=np.uint8)
-    total_s, timing = probe.see(executor, pixels)
+    total_s, timing = probe.measure(executor, pixels)
     time.sleep(_PAUSE_S)
     stages = dict(zip(timing.stages, timing.last, strict=True))
     models_s = stages[PIPELINE] - stages['lifting']
@@ -173,7 +177,7 @@ def _measure(probe: _Probe, executor: SingleThreadedExecutor, seed: int) -> dict
         - stages['publish'],
         'decode': stages['decode'],
         'lifting to 3D': stages['lifting'],
-        'outputs: make, publish': stages['publish'],
+        'outputs: build, publish': stages['publish'],
         'outputs: DDS, wake': total_s - timing.age,
     }
 

@@ -1,4 +1,4 @@
-"""Nodes in processes of their own, for commands that need a whole graph."""
+"""Runs nodes in child processes, for commands that need a whole ROS graph."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ import rclpy
 from rclpy.parameter import Parameter
 
 from robot_perception.core import PerceptionError
-from robot_perception.nodes.transport import make_room_for_images
+from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.pipeline import Value
 from robot_perception.sources import Role
 
 _DOMAINS = 100
 _NAMESPACE = 'robot_perception'
-# Topics that nodes name from the root.
+# Topics with absolute names.
 _GLOBAL = ('clock', 'diagnostics')
 _FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
-# What a camera says.
+# Topics of a camera driver.
 _CAMERA = (Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO, Role.DEPTH)
 _STOP_LIMIT_S = 10.0
 _EXIT_INTERRUPTED = 130
 
 
-def keep_to_ourselves() -> list[str]:
-    """Stay on this machine, out of the way of other robots and of other runs.
+def isolate_ros_graph() -> list[str]:
+    """Separate the nodes of this process and its children from other robots and other runs.
 
-    Unless the user chose a domain, a free one is taken. Who joins it later still hears nothing:
-    all names are below a namespace of this process.
+    Discovery is limited to this machine. Unless the user chose a domain, a free one is selected.
+    Nodes that join it later do not interfere: all topics are in a namespace of this process.
 
     Returns:
-        ROS arguments for every node that is to be heard.
+        ROS arguments for every node of the graph.
 
     """
-    make_room_for_images()
+    enlarge_shared_memory()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     if os.environ.get('ROS_DISTRO') == 'humble':
-        # The word of the time before discovery ranges.
+        # Humble has no discovery ranges.
         os.environ.setdefault('ROS_LOCALHOST_ONLY', '1')
     if 'ROS_DOMAIN_ID' not in os.environ:
         os.environ['ROS_DOMAIN_ID'] = str(free_domain())
     names = [f'__ns:=/{_NAMESPACE}_{os.getpid()}', *(f'/{topic}:={topic}' for topic in _GLOBAL)]
-    return ['--ros-args', *(word for name in names for word in ('-r', name))]
+    return ['--ros-args', *(argument for name in names for argument in ('-r', name))]
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Make an end by SIGTERM look like one by Ctrl-C.
+    """Raise KeyboardInterrupt if SIGTERM or Ctrl-C shuts ROS down.
 
     Raises:
-        KeyboardInterrupt: a signal has shut ROS down, whatever rclpy raises for that.
+        KeyboardInterrupt: instead of whatever rclpy raises after a shutdown.
 
     """
     try:
@@ -68,10 +68,14 @@ def interruptible() -> Iterator[None]:
 
 
 def free_domain() -> int:
-    """Find a ROS domain, 1 to 100, in which nobody on this machine is.
+    """Return a ROS domain, 1 to 100, without participants on this machine.
 
-    The first participant of a domain binds a UDP port that follows from its number (RTPS 9.6.2):
-    where that port can be bound, there is none.
+    The first participant of a domain binds a UDP port that depends on its number (RTPS 9.6.2), so
+    a domain whose port can be bound has none.
+
+    Raises:
+        PerceptionError: all domains are in use.
+
     """
     for offset in range(_DOMAINS):
         domain = 1 + (os.getpid() + offset) % _DOMAINS
@@ -82,16 +86,17 @@ def free_domain() -> int:
                 continue
             return domain
     raise PerceptionError(
-        f'expected a free ROS domain among 1 to {_DOMAINS}, got none. Set ROS_DOMAIN_ID.'
+        'no_free_domain',
+        f'expected a free ROS domain among 1 to {_DOMAINS}, got none. Set ROS_DOMAIN_ID.',
     )
 
 
 @contextmanager
 def child_process(target: Callable[..., None], *arguments: object) -> Iterator[BaseProcess]:
-    """Run a function in a fresh Python; end it with SIGTERM if it has not ended by itself."""
+    """Run a function in a new Python process; on exit, terminate it if it is still running."""
     process = multiprocessing.get_context('spawn').Process(target=target, args=arguments)
     try:
-        # Ctrl-C reaches the child too; it waits there until somebody can take it.
+        # Ctrl-C reaches the child too; it stays pending there until `_unblock_interrupts`.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
@@ -111,8 +116,8 @@ def _end(process: BaseProcess) -> None:
         process.join()
 
 
-def _take_interrupts() -> None:
-    """Take Ctrl-C from now on, and the one that came while modules were imported."""
+def _unblock_interrupts() -> None:
+    """Unblock Ctrl-C; exit if it was pressed while modules were imported."""
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     except KeyboardInterrupt:
@@ -120,23 +125,23 @@ def _take_interrupts() -> None:
 
 
 def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
-    """Be the perception node, with the given parameters; ends the process."""
+    """Run the perception node with the given parameters, then exit the process."""
     from robot_perception.nodes.perception_node import run_node  # noqa: PLC0415 - in the child
 
     rclpy.init(args=ros_args)
-    _take_interrupts()
+    _unblock_interrupts()
     parameters = [Parameter(name, value=value) for name, value in values.items()]
     code = run_node(parameters, must_start=True)
     rclpy.try_shutdown()
     sys.exit(code)
 
 
-def run_replay_process(ros_args: list[str], values: Mapping[str, Value], listeners: int) -> None:
-    """Be the replay node, with the given parameters, once so many listen; ends the process.
+def run_replay_process(ros_args: list[str], values: Mapping[str, Value], subscribers: int) -> None:
+    """Run the replay node once the images have enough subscribers, then exit the process.
 
-    Transforms stay unsaid: nobody here asks for them, and /tf may be a robot's own.
+    TF is not published: nothing in this run needs it, and /tf may belong to a robot.
     """
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
-    _take_interrupts()
-    sys.exit(replay(ros_args, values, listeners=listeners, roles=_CAMERA))
+    _unblock_interrupts()
+    sys.exit(replay(ros_args, values, subscribers=subscribers, roles=_CAMERA))

@@ -1,4 +1,4 @@
-"""Finds peers on a node's topics that can never be heard, and says what to change."""
+"""Finds publishers and subscribers that cannot connect to a node, and what to change."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage'
 
 
 def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[str]:
-    """Describe every publisher that the node's subscription to ``topic`` cannot hear."""
-    ours = _endpoint_of(node, node.get_subscriptions_info_by_topic(topic))
+    """Describe every publisher that cannot connect to the node's subscription to ``topic``."""
+    ours = _find_endpoint(node, node.get_subscriptions_info_by_topic(topic))
     for peer in node.get_publishers_info_by_topic(topic):
         if peer.topic_type != type_name:
             yield _type_problem(topic, type_name, peer)
@@ -23,21 +23,21 @@ def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[st
 
 
 def publisher_problems(node: Node, topic: str) -> Iterator[str]:
-    """Describe every subscriber that cannot hear the node's publisher of ``topic``."""
-    ours = _endpoint_of(node, node.get_publishers_info_by_topic(topic))
+    """Describe every subscriber that cannot connect to the node's publisher of ``topic``."""
+    ours = _find_endpoint(node, node.get_publishers_info_by_topic(topic))
     for peer in node.get_subscriptions_info_by_topic(topic):
         if ours is not None and (policy := _conflict(ours.qos_profile, peer.qos_profile)):
             yield _qos_problem(topic, 'publisher', policy, ours, peer)
 
 
-def _endpoint_of(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
-    """Find the node itself in the graph, which tells the settings that are really in force."""
+def _find_endpoint(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
+    """Return the node's own endpoint in the graph, with the QoS that is actually in force."""
     name = (node.get_name(), node.get_namespace())
     return next((end for end in endpoints if (end.node_name, end.node_namespace) == name), None)
 
 
 def _conflict(offered: QoSProfile, requested: QoSProfile) -> str:
-    """Name the policy in which two sides do not fit; empty when they do."""
+    """Return the policy in which two endpoints are incompatible, empty if compatible."""
     verdict, reasons = qos_check_compatible(offered, requested)
     if verdict != QoSCompatibility.ERROR:
         return ''
@@ -62,11 +62,11 @@ def _qos_problem(
     if role == 'subscription' and ours.topic_type != _TRANSFORMS:
         remedy = 'Set input.reliability to auto'
     return (
-        f'{topic}: our {role} is {_words(ours.qos_profile)}, node {peer.node_name} is '
-        f'{_words(peer.qos_profile)}; they cannot connect. '
+        f'{topic}: our {role} is {_describe(ours.qos_profile)}, node {peer.node_name} is '
+        f'{_describe(peer.qos_profile)}; they cannot connect. '
         f'{remedy}, or change the other side.'
     )
 
 
-def _words(profile: QoSProfile) -> str:
+def _describe(profile: QoSProfile) -> str:
     return f'{profile.reliability.name.lower()} and {profile.durability.name.lower()}'

@@ -1,4 +1,4 @@
-"""A first run: replays a recording through DDS into the node and shows what came out."""
+"""The demo: replays a recording into the node over DDS and writes the results."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from robot_perception.core import make_folder, PerceptionError, Scene
 from robot_perception.nodes.child import (
     child_process,
     interruptible,
-    keep_to_ourselves,
+    isolate_ros_graph,
     run_node_process,
     run_replay_process,
 )
-from robot_perception.nodes.demo_report import DemoReport, Judgement, write_report
+from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, write_report
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
 from robot_perception.pipeline import PerceptionConfig, Value
 from robot_perception.sources import open_source, Role
 from robot_perception.viewer import Step
 
 _START_LIMIT_S = 180.0
-# The last frame of a slow network.
+# Time for the last frame of a slow network.
 _LAST_FRAME_LIMIT_S = 60.0
 _QUIET_S = 2.0
-# The node, and the recorder, which hears the images too.
-_LISTENERS = 2
-# Frames that are compared with the truth; more would not fit into the memory.
-_MOST_JUDGED = 120
-# Compares what came out with the truth.
-Judge = Callable[[Iterable[Scene]], Judgement]
+# The node, and the recorder, which also subscribes to the images.
+_SUBSCRIBERS = 2
+# Frames that are compared with ground truth; more would not fit into memory.
+_MAX_EVALUATED = 120
+# Compares scenes with ground truth.
+Evaluate = Callable[[Iterable[Scene]], AccuracyReport]
 
 
 def run_demo(
@@ -50,60 +50,61 @@ def run_demo(
     source: str,
     rate: float = 1.0,
     seconds: float = 30.0,
-    judge: Judge | None = None,
+    evaluate: Evaluate | None = None,
     steps: Sequence[Step] = (),
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> DemoReport:
-    """Replay a recording into a node of its own, and write what came out.
+    """Replay a recording into a node process of its own and write the results.
 
     Args:
         config: parameters of the node.
-        output: folder for pictures, scene.json, report.json and index.html.
-        source: bag, video, folder, picture or webcam index.
-        rate: how many times faster than recorded.
-        seconds: longest time to replay.
-        judge: given the scenes in order of their stamps, each rebuilt from the topics when it is
-            asked for, and what it says is shown; None where there is no truth.
-        steps: what to try next, for the page.
-        say: told what happens.
+        output: folder for images, scene.json, report.json and index.html.
+        source: bag, video, folder, image or webcam index.
+        rate: playback speed relative to the recording.
+        seconds: maximum duration of the replay.
+        evaluate: compares the scenes, ordered by time stamp and rebuilt from the topics one at a
+            time, with ground truth; None without ground truth.
+        steps: suggested next commands, for the page.
+        log: receives progress messages.
 
     Raises:
-        PerceptionError: the source cannot be read, the node does not start, or nothing came out.
+        PerceptionError: the source cannot be read, the node does not start, or no frame is
+            published.
 
     """
-    ros_args = keep_to_ourselves()
+    ros_args = isolate_ros_graph()
     with open_source(source) as opened:
         transport = 'compressed' if Role.COMPRESSED_IMAGE in opened.roles else 'raw'
         description, live = opened.description, opened.live
-    # Nobody wants to hear at the end that nothing can be written.
+    # Fails now, not at the end, if the folder is not writable.
     make_folder(output)
-    say(f'source: {description}')
-    values = {
+    log(f'source: {description}')
+    node_values = {
         **config.to_values(),
         'input.transport': transport,
         'features.publish_patches': True,
         'use_sim_time': not live,
     }
-    playing: dict[str, Value] = {
+    replay_values: dict[str, Value] = {
         'source': source,
         'rate': rate,
         'clock': not live,
         'wait_for_subscriber_s': 10.0,
     }
-    most_scenes = 0 if judge is None else _MOST_JUDGED
+    max_scenes = 0 if evaluate is None else _MAX_EVALUATED
     recorder = _record(
         ros_args,
-        values,
-        playing,
-        listen=partial(Recorder, transport=transport, most_scenes=most_scenes),
+        node_values,
+        replay_values,
+        make_recorder=partial(Recorder, transport=transport, max_scenes=max_scenes),
         seconds=seconds,
-        say=say,
+        log=log,
     )
     frame = _last_frame(recorder)
     accuracy = None
-    if judge is not None:
-        say(f'comparing {len(recorder.scenes)} frames with the truth')
-        accuracy = judge(_scenes(recorder, transport))
+    if evaluate is not None:
+        log(f'comparing {len(recorder.scenes)} frames with ground truth')
+        accuracy = evaluate(_scenes(recorder, transport))
     scene = _scene(frame, transport)
     report = DemoReport(
         source=description,
@@ -123,28 +124,31 @@ def run_demo(
 
 def _record(
     ros_args: list[str],
-    seeing: Mapping[str, object],
-    playing: Mapping[str, Value],
+    node_values: Mapping[str, object],
+    replay_values: Mapping[str, Value],
     *,
-    listen: Callable[[], Recorder],
+    make_recorder: Callable[[], Recorder],
     seconds: float,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Recorder:
     rclpy.init(args=ros_args)
-    recorder = listen()
+    recorder = make_recorder()
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
     try:
-        with interruptible(), child_process(run_node_process, ros_args, seeing) as node:
-            say('starting the node: loading networks')
+        with interruptible(), child_process(run_node_process, ros_args, node_values) as node:
+            log('starting the node: loading networks')
             _spin(executor, _START_LIMIT_S, lambda: recorder.ready or not node.is_alive())
             if not recorder.ready:
                 raise PerceptionError(
-                    'the node did not start; its messages above say why. '
-                    'Mend that, or try --preset stub, which needs no networks.'
+                    'node_failed',
+                    'the node did not start; its messages above state the reason. '
+                    'Fix that, or try --preset stub, which needs no networks.',
                 )
-            say('replaying')
-            with child_process(run_replay_process, ros_args, playing, _LISTENERS) as replay:
+            log('replaying')
+            with child_process(
+                run_replay_process, ros_args, replay_values, _SUBSCRIBERS
+            ) as replay:
                 _spin(executor, seconds, lambda: not (replay.is_alive() and node.is_alive()))
             played_s = time.monotonic()
             _spin(
@@ -160,7 +164,7 @@ def _record(
 
 
 def _is_quiet(recorder: Recorder, since_s: float) -> bool:
-    """Tell whether the node has said its last: nothing comes, and no frame is under way."""
+    """Return whether the node is done: no messages for a while, and no frame in progress."""
     quiet_s = time.monotonic() - max(since_s, recorder.last_arrival_s)
     return quiet_s > _QUIET_S and recorder.counters.get('waiting', '0') == '0'
 
@@ -175,8 +179,9 @@ def _last_frame(recorder: Recorder) -> RecordedFrame:
     frame = recorder.complete
     if frame is None or SCENE not in frame.messages:
         raise PerceptionError(
-            f'no frame came out of the node (it counted {dict(recorder.counters)}). '
-            'Its messages above say why.'
+            'no_output',
+            f'the node published no frame (its counters: {dict(recorder.counters)}). '
+            'Its messages above state the reason.',
         )
     return frame
 

@@ -1,4 +1,4 @@
-"""What came out of a demo, as pictures, JSON and a page."""
+"""The results of a demo as images, JSON and an HTML page."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ _STEM = 'demo'
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
-    """How what came out compares with the truth.
+class AccuracyReport:
+    """Results compared with ground truth.
 
     Attributes:
-        table: for people.
-        figures: for programs.
+        table: for display.
+        metrics: for report.json.
 
     """
 
     table: Table
-    figures: Mapping[str, JsonValue]
+    metrics: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
 class DemoReport:
-    """What came out of a demo.
+    """Results of a demo.
 
     Attributes:
-        source: what was replayed.
-        caveat: what has to be known before the results are believed, empty for nothing.
-        counters: the node's own account of frames: received, published, dropped/REASON ...
-        messages: messages that arrived, by topic.
+        source: description of the recording.
+        caveat: limitation of the networks, empty for none.
+        counters: frame counters of the node: received, published, dropped/REASON ...
+        messages: number of received messages by topic.
         stages: (stage, p50, p95, p99) in seconds, as the node measured them.
-        delays_s: seconds from the arrival of an image to that of its last output, each frame.
+        delays_s: seconds from receiving an image to receiving its last output, per frame.
         scene: the last complete frame, rebuilt from the topics.
-        accuracy: against the truth; None where there is none.
+        accuracy: comparison with ground truth; None without ground truth.
 
     """
 
@@ -53,19 +53,19 @@ class DemoReport:
     stages: tuple[tuple[str, float, float, float], ...]
     delays_s: tuple[float, ...]
     scene: Scene
-    accuracy: Judgement | None
+    accuracy: AccuracyReport | None
 
 
 def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> None:
-    """Write pictures, scene.json, report.json and index.html.
+    """Write images, scene.json, report.json and index.html.
 
     Args:
-        report: what came out.
-        output: folder to write to; made where it is missing.
-        steps: what to try next, for the page.
+        report: the results.
+        output: folder to write to; created if missing.
+        steps: suggested next commands, for the page.
 
     Raises:
-        OutputError: a file cannot be written. Those before it stay; none is half-written.
+        OutputError: a file cannot be written. Earlier files stay; no file is partial.
 
     """
     files = write_scene(report.scene, output, _STEM)
@@ -82,28 +82,28 @@ def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> Non
 
 
 def _percentiles_ms(seconds: Sequence[float]) -> tuple[float, float, float]:
-    """Median, 95th and 99th percentile of at least one value, in milliseconds."""
+    """Return median, 95th and 99th percentile of at least one value, in milliseconds."""
     p50, p95, p99 = np.percentile(seconds, (50, 95, 99)) * _MILLISECONDS
     return float(p50), float(p95), float(p99)
 
 
 def headline_tables(report: DemoReport) -> tuple[Table, ...]:
-    """What everybody wants to know: how right, where there is a truth, and how fast."""
+    """Return the main tables: accuracy, if there is ground truth, and timing."""
     accuracy = () if report.accuracy is None else (report.accuracy.table,)
     return (*accuracy, _times(report))
 
 
 def _counts(report: DemoReport) -> tuple[Table, Table]:
     return (
-        Table('Frames as the node counted them', ('what', 'count'), (*report.counters.items(),)),
-        Table('Messages that arrived', ('topic', 'count'), (*sorted(report.messages.items()),)),
+        Table('Frames counted by the node', ('counter', 'count'), (*report.counters.items(),)),
+        Table('Messages received', ('topic', 'count'), (*sorted(report.messages.items()),)),
     )
 
 
 def _times(report: DemoReport) -> Table:
-    """Times of each stage and of the whole walk of a frame."""
+    """Return the timing of each stage and of the whole frame."""
     return Table(
-        'Times on this machine',
+        'Timing on this machine',
         ('stage', 'p50 / ms', 'p95 / ms', 'p99 / ms'),
         tuple((name, *(round(value, 2) for value in row)) for name, *row in _times_ms(report)),
     )
@@ -124,5 +124,5 @@ def _as_json(report: DemoReport) -> dict[str, object]:
             name: {'p50': round(p50, 3), 'p95': round(p95, 3), 'p99': round(p99, 3)}
             for name, p50, p95, p99 in _times_ms(report)
         },
-        'accuracy': None if report.accuracy is None else dict(report.accuracy.figures),
+        'accuracy': None if report.accuracy is None else dict(report.accuracy.metrics),
     }

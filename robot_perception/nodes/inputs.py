@@ -1,8 +1,8 @@
-"""Subscriptions that follow whoever publishes: their reliability, and raw or compressed.
+"""Subscriptions that adapt to their publishers: reliability, and raw or compressed images.
 
-A best-effort reader matches every camera, and loses what does not fit into one shared-memory
-segment or datagram: of raw 640x480 images between two processes nearly all. A reliable reader
-loses none and does not match a best-effort camera. So the reader follows the publishers.
+A best-effort reader matches every camera but loses messages larger than one shared-memory segment
+or datagram: nearly all raw 640x480 images between two processes. A reliable reader loses none but
+does not match a best-effort camera. So the reader takes the reliability of the publishers.
 """
 
 from __future__ import annotations
@@ -43,35 +43,35 @@ class Topic:
     type_name: str
 
     def publishers(self, node: Node) -> list[TopicEndpointInfo]:
-        """Everybody who publishes this type there."""
+        """Return the publishers of this type on the topic."""
         peers = node.get_publishers_info_by_topic(self.name)
         return [peer for peer in peers if peer.topic_type == self.type_name]
 
 
 def image_topics(node: Node, transport: Transport) -> tuple[Topic, ...]:
-    """Where images may come from, the best first.
+    """Return the topics that may carry images, preferred first.
 
     Args:
-        node: whose remappings count.
+        node: applies its remappings.
         transport: raw, compressed or auto.
 
     """
     name = node.resolve_topic_name('image')
     raw = (Topic(name, _RAW),)
-    # image_transport puts the compressed images below; a remapping may name them directly.
+    # image_transport appends /compressed; a remapping may name the compressed topic directly.
     compressed = (Topic(f'{name}/compressed', _COMPRESSED), Topic(name, _COMPRESSED))
     return (raw if transport.accepts_raw else ()) + (
         compressed if transport.accepts_compressed else ()
     )
 
 
-def one_topic(node: Node, name: str, type_name: str) -> tuple[Topic, ...]:
-    """A topic that comes in one form only, after remapping."""
+def single_topic(node: Node, name: str, type_name: str) -> tuple[Topic, ...]:
+    """Return a topic with only one message type, after remapping."""
     return (Topic(node.resolve_topic_name(name), type_name),)
 
 
 class Input:
-    """What is listened to: one of several topics, the first that is published."""
+    """A subscription to the first of several topics that has a publisher."""
 
     def __init__(
         self,
@@ -83,18 +83,18 @@ class Input:
         """Subscribe.
 
         Args:
-            node: whose input it is.
-            topics: candidates, the best first; without any publisher the first is taken.
+            node: the subscribing node.
+            topics: candidates, preferred first; the first is used if none has a publisher.
             callback: called with every message.
-            reliability: reliable, best_effort, or auto to follow the publishers.
+            reliability: reliable, best_effort, or auto for that of the publishers.
 
         """
         self._node = node
         self._topics = tuple(topics)
         self._callback = callback
         self._fixed = _FIXED.get(reliability)
-        # A recording ends, so its publisher is to find the right reader waiting; a camera that
-        # is best effort goes on while the reader changes.
+        # Start reliable: a recording is finite, so its publisher must find a matching reader; a
+        # best-effort camera keeps publishing while the reader changes.
         self._reliability = ReliabilityPolicy.RELIABLE
         self._topic = self._topics[0]
         self._topic, self._reliability = self._wanted()
@@ -102,11 +102,11 @@ class Input:
 
     @property
     def topic(self) -> str:
-        """Full name of what is listened to now."""
+        """Full name of the subscribed topic."""
         return self._topic.name
 
-    def follow(self) -> None:
-        """Listen to what is published, with the reliability of all who publish it."""
+    def update(self) -> None:
+        """Replace the subscription if topic or reliability of the publishers have changed."""
         wanted = self._wanted()
         if wanted != (self._topic, self._reliability):
             self._topic, self._reliability = wanted
@@ -114,11 +114,11 @@ class Input:
             self._subscription = self._subscribe()
 
     def problems(self) -> Iterator[str]:
-        """Describe publishers that cannot be heard."""
+        """Describe publishers that cannot connect."""
         return subscription_problems(self._node, self._topic.name, self._topic.type_name)
 
     def destroy(self) -> None:
-        """Stop listening."""
+        """Remove the subscription."""
         self._node.destroy_subscription(self._subscription)
 
     def _wanted(self) -> tuple[Topic, ReliabilityPolicy]:
@@ -139,7 +139,7 @@ class Input:
             self._topic.name,
             self._callback,
             profile,
-            # A reader that follows mends by itself what the default callbacks warn of.
+            # An adapting reader resolves what the default callbacks warn about.
             event_callbacks=SubscriptionEventCallbacks(
                 use_default_callbacks=self._fixed is not None
             ),

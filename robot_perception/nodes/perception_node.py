@@ -24,13 +24,13 @@ from robot_perception.nodes import qos
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.depth_buffer import DepthBuffer
 from robot_perception.nodes.diagnostics import diagnostic_array, NodeView, statuses_of
-from robot_perception.nodes.inputs import image_topics, Input, one_topic, Topic
+from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.transform_listener import TransformListener
-from robot_perception.nodes.transport import make_room_for_images
+from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import (
     CalibrationKeeper,
@@ -204,12 +204,12 @@ class PerceptionNode(LifecycleNode):
     def _subscribe(self) -> None:
         config = self._config
         self._listen(image_topics(self, config.input.transport), self._on_image)
-        info = one_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
+        info = single_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
         self._listen(info, self._calibration.keep)
         if config.depth.source.uses_sensor:
-            depth = one_topic(self, _DEPTH_TOPIC, 'sensor_msgs/msg/Image')
+            depth = single_topic(self, _DEPTH_TOPIC, 'sensor_msgs/msg/Image')
             self._listen(depth, self._depth_buffer.put)
-            depth_info = one_topic(self, _DEPTH_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo')
+            depth_info = single_topic(self, _DEPTH_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo')
             self._listen(depth_info, self._depth_camera.keep)
         self._hear_transforms(config)
 
@@ -223,7 +223,7 @@ class PerceptionNode(LifecycleNode):
 
     def _follow_publishers(self) -> None:
         for one in self._inputs:
-            one.follow()
+            one.update()
 
     @property
     def _image_topic(self) -> str:
@@ -353,7 +353,7 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
 
 def main(args: list[str] | None = None) -> int:
     """Run the node: ``ros2 run robot_perception perception_node``."""
-    make_room_for_images()
+    enlarge_shared_memory()
     try:
         rclpy.init(args=args)
     except RuntimeError as error:

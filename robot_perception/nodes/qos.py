@@ -1,4 +1,4 @@
-"""Quality of service, by name."""
+"""Quality-of-service profiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 
 # A few frames of history let a slow peer catch up.
 _DEPTH = 5
-# As many as those of tf2 keep: transforms come from many publishers in bursts.
+# As in tf2: transforms arrive from many publishers in bursts.
 _TRANSFORMS = 100
 
 
@@ -21,17 +21,17 @@ def output() -> QoSProfile:
 
 
 def latched() -> QoSProfile:
-    """Reliable, transient local: whoever comes late gets the last message."""
+    """Reliable, transient local: late subscribers receive the last message."""
     return _profile(1, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def transforms() -> QoSProfile:
-    """Reliable, volatile: what broadcasters of /tf offer."""
+    """Reliable, volatile: as broadcasters of /tf."""
     return _profile(_TRANSFORMS, ReliabilityPolicy.RELIABLE)
 
 
 def static_transforms() -> QoSProfile:
-    """Reliable, transient local: /tf_static is told once, to whoever comes late as well."""
+    """Reliable, transient local: late subscribers receive /tf_static, which is sent once."""
     return _profile(_TRANSFORMS, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 

@@ -1,4 +1,4 @@
-"""Listens to everything the perception node says, with the time it arrived."""
+"""Records every message of the perception node with its time of arrival."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _IMAGE_TYPES = {
     'raw': ('sensor_msgs/msg/Image', 'image'),
     'compressed': ('sensor_msgs/msg/CompressedImage', 'image/compressed'),
 }
-# Frames whose messages are kept until the next complete one.
+# Recent frames whose messages are kept.
 _KEPT_FRAMES = 8
 _NANOSECONDS = 1_000_000_000
 
 
 @dataclass(slots=True)
 class RecordedFrame:
-    """What belongs to one image stamp.
+    """The messages of one image time stamp.
 
     Attributes:
         messages: topic -> message; 'image' is the input itself.
@@ -40,7 +40,7 @@ class RecordedFrame:
 
     @property
     def delay_s(self) -> float | None:
-        """Seconds from the image's arrival to the last output's; None without either."""
+        """Seconds from receiving the image to receiving the last output; None without either."""
         outputs = [when for topic, when in self.arrivals_s.items() if topic != IMAGE]
         if IMAGE not in self.arrivals_s or not outputs:
             return None
@@ -48,13 +48,13 @@ class RecordedFrame:
 
 
 class Recorder(Node):
-    """Counts every message, times every frame, keeps the last complete one.
+    """Counts messages, measures the delay of every frame, and keeps the last complete frame.
 
     Attributes:
         counts: messages by topic.
-        complete: the newest frame with an image and as many outputs as any frame had.
-        scenes: image and scene of the first frames that have both, by stamp in nanoseconds.
-        counters: the last account of the node's own, from /diagnostics.
+        complete: the newest frame with an image and the largest number of outputs so far.
+        scenes: image and scene of the first frames that have both, by time stamp in nanoseconds.
+        counters: the latest frame counters of the node, from /diagnostics.
         ready: whether the node under observation is active.
         last_arrival_s: monotonic time of the last message.
 
@@ -64,15 +64,15 @@ class Recorder(Node):
         self,
         target: str = 'perception',
         transport: str = 'raw',
-        most_scenes: int = 0,
+        max_scenes: int = 0,
         **kwargs: Any,  # noqa: ANN401 - those of rclpy's Node
     ) -> None:
         """Subscribe to the topics of the node ``target``.
 
         Args:
             target: name of the node under observation.
-            transport: raw or compressed, what the images come as.
-            most_scenes: how many frames to keep in `scenes`; one of 640x480 takes 2 MB.
+            transport: raw or compressed, the type of the images.
+            max_scenes: maximum number of frames in `scenes`; a 640x480 frame takes 2 MB.
             kwargs: passed to rclpy's Node.
 
         """
@@ -83,13 +83,13 @@ class Recorder(Node):
         self.counters: Mapping[str, str] = {}
         self.ready = False
         self.last_arrival_s = time.monotonic()
-        self._most_scenes = most_scenes
+        self._max_scenes = max_scenes
         self._frames: dict[int, RecordedFrame] = {}
         self._delays_s: dict[int, float] = {}
         type_name, topic = _IMAGE_TYPES[transport]
-        self._hear(type_name, topic, IMAGE)
+        self._subscribe(type_name, topic, IMAGE)
         for output in OUTPUTS:
-            self._hear(output.type_name, f'{target}/{output.topic}', output.topic)
+            self._subscribe(output.type_name, f'{target}/{output.topic}', output.topic)
         self.create_subscription(
             message_class(LABEL_INFO_TYPE),
             f'{target}/{LABEL_INFO}',
@@ -105,10 +105,10 @@ class Recorder(Node):
 
     @property
     def delays_s(self) -> tuple[float, ...]:
-        """Seconds from image to last output of every frame that had outputs."""
+        """Seconds from image to last output of every frame with outputs."""
         return tuple(self._delays_s.values())
 
-    def _hear(self, type_name: str, topic: str, name: str) -> None:
+    def _subscribe(self, type_name: str, topic: str, name: str) -> None:
         self.create_subscription(
             message_class(type_name),
             topic,
@@ -137,8 +137,8 @@ class Recorder(Node):
             del self._frames[next(iter(self._frames))]
 
     def _keep_scene(self, stamp_ns: int, messages: Mapping[str, Message]) -> None:
-        """Keep the two that all can be rebuilt from; clouds and pictures would fill the memory."""
-        if len(self.scenes) < self._most_scenes and {IMAGE, SCENE} <= messages.keys():
+        """Keep image and scene, which suffice to rebuild the rest; clouds would fill the memory."""
+        if len(self.scenes) < self._max_scenes and {IMAGE, SCENE} <= messages.keys():
             self.scenes[stamp_ns] = RecordedFrame(
                 {name: messages[name] for name in (IMAGE, SCENE)}
             )
@@ -153,7 +153,7 @@ class Recorder(Node):
 
 
 def _header(message: Message) -> Message:
-    """Header of a message; a MarkerArray has those of its markers, if it has any."""
+    """Return the header of a message, of its first marker for a MarkerArray, or None."""
     if hasattr(message, 'header'):
         return message.header
     return message.markers[0].header if message.markers else None

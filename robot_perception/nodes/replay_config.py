@@ -1,4 +1,4 @@
-"""What can be set about a replay: the parameters of the node and the flags of the command."""
+"""The settings of a replay: parameters of the node and flags of the command."""
 
 from __future__ import annotations
 
@@ -19,17 +19,26 @@ class ReplayConfig(Section):
     """How a recording is published."""
 
     source: str = parameter(
-        '', 'Path of a rosbag2, video, picture or folder of pictures, or index of a webcam.'
+        '',
+        'Path of a rosbag2, video, image or folder of images, or index of a webcam.',
     )
-    rate: float = parameter(1.0, 'How many times faster than recorded.', low=0.001, high=1000.0)
-    loop: bool = parameter(False, 'Begin again at the end; stamps then jump back.')  # noqa: FBT003
+    rate: float = parameter(
+        1.0,
+        'Playback speed; 2 is twice as fast as recorded.',
+        low=0.001,
+        high=1000.0,
+    )
+    loop: bool = parameter(
+        False,  # noqa: FBT003 - the default of a parameter
+        'Start over at the end; time stamps then jump back.',
+    )
     clock: bool = parameter(
         False,  # noqa: FBT003 - the default of a parameter
         'Publish the recorded time on /clock, for nodes with use_sim_time.',
     )
     fps: float = parameter(
         0.0,
-        'Pictures per second of pictures and videos; 0 is the recorded rate, or 30 for pictures.',
+        'Frames per second of images and videos; 0 is the recorded rate, or 30 for images.',
         unit='1/s',
         low=0.0,
         high=1000.0,
@@ -37,22 +46,23 @@ class ReplayConfig(Section):
     hfov_deg: float = parameter(
         NOMINAL_HFOV_DEG,
         'Horizontal field of view to assume where no calibration is recorded. It makes a nominal '
-        'pinhole: distances derived from it are as good as this guess.',
+        'pinhole camera: distances derived from it are only as good as this value.',
         unit='degrees',
         low=1.0,
         high=179.0,
     )
     frame_id: str = parameter(
-        OPTICAL_FRAME, 'Coordinate frame of pictures, videos and webcams; a bag has its own.'
+        OPTICAL_FRAME,
+        'Coordinate frame of images, videos and webcams; a bag has its own.',
     )
-    image_topic: str = parameter('', 'Image topic of a bag; empty finds the one camera.')
+    image_topic: str = parameter('', 'Image topic of a bag; empty selects the only camera.')
     camera_info_topic: str = parameter(
-        '', 'CameraInfo topic of a bag; empty takes the one beside the images.'
+        '', 'CameraInfo topic of a bag; empty selects the one beside the images.'
     )
-    depth_topic: str = parameter('', 'Depth topic of a bag; empty finds it.')
+    depth_topic: str = parameter('', 'Depth topic of a bag; empty selects the only one.')
     wait_for_subscriber_s: float = parameter(
         0.0,
-        'Longest wait for somebody who listens to the images before the first is published.',
+        'Longest wait for a subscriber of the images before the first image is published.',
         unit='s',
         low=0.0,
         high=3600.0,

@@ -1,4 +1,4 @@
-"""Publishes a recording as a camera would."""
+"""Publishes a recording like a camera driver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from robot_perception.core import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.parameters import declare
 from robot_perception.nodes.replay_config import ReplayConfig
-from robot_perception.nodes.transport import make_room_for_images
+from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.pipeline import Value
 from robot_perception.sources import play, PlayReport, Role, Sample, Source, Timekeeper
 
@@ -31,19 +31,19 @@ EXIT_OK, EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_PARTLY_READ = 0, 1, 2, 3
 _IMAGE_HISTORY = 10
 _TF_HISTORY = 100
 _POLL_S = 0.05
-# Somebody who subscribes to the images subscribes to the rest within this time.
+# Subscribers of the images subscribe to the other topics within this time.
 _SETTLE_S = 1.0
 _DELIVERY_S = 2.0
 _JOIN_S = 5.0
 
 
 class ReplayNode(Node):
-    """Plays a source once `start` is called; `finished` then tells the outcome.
+    """Plays a source after `start`; `finished` then holds the outcome.
 
     Attributes:
-        source: what is played.
+        source: the recording.
         finished: completed at the end with a `PlayReport`, with None after an interruption, or
-            with the error that ended it.
+            with the error that ended the replay.
 
     """
 
@@ -51,16 +51,16 @@ class ReplayNode(Node):
         self,
         *,
         on_sample: Callable[[Sample], object] | None = None,
-        listeners: int = 1,
+        subscribers: int = 1,
         roles: Collection[Role] = tuple(Role),
         **node_options: Any,  # noqa: ANN401 - those of rclpy's Node
     ) -> None:
-        """Declare the parameters, open the source and make the publishers.
+        """Declare the parameters, open the source and create the publishers.
 
         Args:
-            on_sample: called after every published sample, from the playing thread.
-            listeners: subscribers of the images that `wait_for_subscriber_s` is for.
-            roles: what to publish of what the source has.
+            on_sample: called after every published sample, on the replay thread.
+            subscribers: number of image subscribers that `wait_for_subscriber_s` waits for.
+            roles: messages to publish, of those in the source.
             node_options: passed to rclpy's Node: context, parameter_overrides ...
 
         Raises:
@@ -70,7 +70,7 @@ class ReplayNode(Node):
         """
         super().__init__('replay', **node_options)
         self._on_sample = on_sample
-        self._listeners = listeners
+        self._subscribers = subscribers
         self._roles = frozenset(roles)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -91,18 +91,18 @@ class ReplayNode(Node):
             self._clock_output = self.create_publisher(clock_type, '/clock', _reliable(1))
 
     def start(self) -> None:
-        """Begin to play, in a thread of its own."""
+        """Start the replay on a new thread."""
         self.context.on_shutdown(self._stop.set)
         self._thread = threading.Thread(target=self._run, name='replay', daemon=True)
         self._thread.start()
 
     def destroy_node(self) -> None:
-        """Stop playing before the publishers go."""
+        """Stop the replay before the publishers are destroyed."""
         self.stop()
         super().destroy_node()
 
     def stop(self) -> None:
-        """End playing, wherever it is, and close the source."""
+        """Stop the replay and close the source."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_JOIN_S)
@@ -121,7 +121,7 @@ class ReplayNode(Node):
         return config
 
     def _make_publishers(self) -> Mapping[Role, Publisher[Any]]:
-        # The transport's name follows where the images are remapped to.
+        # image_transport appends to the remapped name.
         compressed = f'{self.resolve_topic_name("image")}/compressed'
         outputs = {
             Role.IMAGE: ('image', _reliable(_IMAGE_HISTORY)),
@@ -157,8 +157,8 @@ class ReplayNode(Node):
                 timekeeper=Timekeeper(sleep=self._stop.wait, stopped=self._stop.is_set),
             )
             self._wait_for_delivery()
-        except Exception as error:  # noqa: BLE001 - handed to whoever waits for the end
-            # Publishing fails once the context is gone, which is no error of ours.
+        except Exception as error:  # noqa: BLE001 - passed to the waiting thread
+            # Publishing fails after the context is shut down, which is no error.
             if self._stop.is_set() or not self.context.ok():
                 self.finished.set_result(None)
             else:
@@ -191,17 +191,19 @@ class ReplayNode(Node):
             for role, output in self._outputs.items()
             if role in (Role.IMAGE, Role.COMPRESSED_IMAGE)
         ]
-        while (count := max(one.get_subscription_count() for one in images)) < self._listeners:
+        while (count := max(one.get_subscription_count() for one in images)) < self._subscribers:
             if time.monotonic() > deadline:
-                who = f'only {count} of {self._listeners} listen' if count else 'nobody listens'
-                self.get_logger().warning(f'{who} to {images[0].topic_name}; playing all the same')
+                self.get_logger().warning(
+                    f'{images[0].topic_name}: {count} of {self._subscribers} subscribers are '
+                    'connected; playing anyway'
+                )
                 return
             if self._stop.wait(_POLL_S):
                 return
         self._stop.wait(_SETTLE_S)
 
     def _wait_for_delivery(self) -> None:
-        """Let reliable subscribers fetch the last messages before the publishers go."""
+        """Wait until reliable subscribers have the last messages."""
         deadline = time.monotonic() + _DELIVERY_S
         for output in self._outputs.values():
             while not self._stop.is_set() and time.monotonic() < deadline:
@@ -210,7 +212,7 @@ class ReplayNode(Node):
 
 
 def _reliable(depth: int, *, latched: bool = False) -> QoSProfile:
-    """Serve every subscriber; only a reliable one is waited for."""
+    """Return a profile that matches every subscriber; delivery is awaited for reliable ones."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
@@ -225,35 +227,38 @@ def replay(
     on_open: Callable[[Source], object] | None = None,
     on_sample: Callable[[Sample], object] | None = None,
     *,
-    listeners: int = 1,
+    subscribers: int = 1,
     roles: Collection[Role] = tuple(Role),
 ) -> int:
-    """Play a source in this process until its end, Ctrl-C or SIGTERM.
+    """Play a source in this process until it ends, or until Ctrl-C or SIGTERM.
 
     Args:
-        ros_args: ROS arguments; None takes those of the command line.
-        parameters: values that win over those in the ROS arguments.
+        ros_args: ROS arguments; None for those of the command line.
+        parameters: values that override those in the ROS arguments.
         on_open: called with the opened source before playing.
         on_sample: called after every published sample.
-        listeners: subscribers of the images that are waited for, where that is asked for.
-        roles: what to publish of what the source has.
+        subscribers: number of image subscribers that `wait_for_subscriber_s` waits for.
+        roles: messages to publish, of those in the source.
 
     Returns:
-        An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what could be
-        read of a damaged source.
+        An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what is
+        readable of a damaged source.
 
     """
-    make_room_for_images()
+    enlarge_shared_memory()
     try:
         rclpy.init(args=None if ros_args is None else list(ros_args))
     except RuntimeError as error:
-        # Base of what rclpy raises for arguments it does not understand.
+        # Base class of the errors of rclpy for unknown arguments.
         print(f'replay: bad ROS arguments: {error}', file=sys.stderr)
         return EXIT_BAD_ARGUMENTS
     try:
         overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
         node = ReplayNode(
-            on_sample=on_sample, listeners=listeners, roles=roles, parameter_overrides=overrides
+            on_sample=on_sample,
+            subscribers=subscribers,
+            roles=roles,
+            parameter_overrides=overrides,
         )
         if on_open is not None:
             on_open(node.source)
@@ -267,7 +272,7 @@ def replay(
     except (KeyboardInterrupt, ExternalShutdownException):
         return EXIT_OK
     except Exception:
-        # A signal during start-up makes any call of rclpy fail.
+        # After a signal during startup any call of rclpy may fail.
         if rclpy.ok():
             raise
         return EXIT_OK

@@ -1,4 +1,4 @@
-"""Gives Fast DDS shared memory that a whole image fits into."""
+"""Configures Fast DDS with shared memory large enough for a whole image."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import os
 from pathlib import Path
 
 _PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
-# The name that Fast DDS 2 knows; later ones complain of it.
+# The name in Fast DDS 2; later versions warn about it.
 _OLD_PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 _OLD_DISTRIBUTIONS = ('humble', 'iron', 'jazzy')
-# Whoever has set one of these has made up their mind.
+# The user has chosen a transport by setting one of these.
 _CHOICES = (_PROFILES, _OLD_PROFILES, 'FASTDDS_BUILTIN_TRANSPORTS')
-# Room for the segments of a handful of processes; containers have 64 MiB unless told otherwise.
+# Enough for the segments of several processes; containers have 64 MiB by default.
 _NEEDED_BYTES = 512 * 1024 * 1024
 
 
-def make_room_for_images() -> None:
-    """Choose our transport profile for participants made from now on, unless the user chose one.
+def enlarge_shared_memory() -> None:
+    """Select our transport profile for new participants, unless the user selected one.
 
-    Other middlewares do not look at it. Where shared memory is small, as in a container without
-    ``--shm-size``, everything stays as it is.
+    Other middlewares ignore it. If shared memory is small, as in a container without
+    ``--shm-size``, nothing changes.
     """
     if any(choice in os.environ for choice in _CHOICES) or _shared_memory_bytes() < _NEEDED_BYTES:
         return

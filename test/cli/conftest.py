@@ -14,7 +14,7 @@ def command(tmp_path):
 
 @pytest.fixture
 def picture(tmp_path):
-    """Write a picture of noise and give its path; the suffix decides the format."""
+    """Write an image of noise and return its path; the suffix selects the format."""
 
     def write(name, size_hw=(48, 64), seed=0):
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""The verb that processes recordings, as a program of its own."""
+"""`robot-perception bag`, run as a program."""
 
 import json
 import os
@@ -22,11 +22,11 @@ def recording(tmp_path):
     return tmp_path / 'bag'
 
 
-def test_summary_for_people_and_programs(command, recording, tmp_path):
+def test_summary_as_text_and_json(command, recording, tmp_path):
     done = command('bag', recording, '-o', tmp_path / 'out', *STUB)
     assert done.returncode == 0, done.stderr
     assert 'out: 6 images, 79 messages' in done.stdout
-    assert 'frames/s; busy, side by side: ' in done.stdout
+    assert 'frames/s; busy threads: ' in done.stdout
     again = command('bag', recording, '-o', tmp_path / 'out', *STUB, '--force', '--json')
     report = json.loads(again.stdout)
     assert report['counts']['seen'] == 6
@@ -35,7 +35,7 @@ def test_summary_for_people_and_programs(command, recording, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'code', 'said'),
+    ('arguments', 'code', 'message'),
     [
         (('nowhere', '-o', 'out'), 1, 'nowhere'),
         (('bag', '-o', 'bag', '--force'), 2, 'expected a place apart from what is read'),
@@ -52,25 +52,25 @@ def test_summary_for_people_and_programs(command, recording, tmp_path):
         (('bag',), 2, 'required: -o/--output'),
     ],
 )
-def test_what_is_wrong_is_said(command, recording, tmp_path, arguments, code, said):
+def test_bad_arguments(command, recording, tmp_path, arguments, code, message):
     before = digest(recording)
     done = command('bag', *arguments, *STUB)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert digest(recording) == before
     assert [path.name for path in tmp_path.iterdir() if 'out' in path.name] == []
 
 
-def test_a_recording_that_breaks_off_is_partly_done(command, recording, tmp_path):
+def test_a_truncated_recording_is_processed_in_part(command, recording, tmp_path):
     file = next(recording.glob('*.mcap'))
     file.write_bytes(file.read_bytes()[:-3000])
     done = command('bag', recording, '-o', tmp_path / 'out', *STUB)
     assert done.returncode == 3, done.stderr
-    assert 'not read to the end: ' in done.stdout
+    assert 'not read completely: ' in done.stdout
     assert messages(tmp_path / 'out')['/perception/scene']
 
 
-def test_results_in_a_recording_are_no_second_camera(command, recording, tmp_path):
+def test_results_in_a_recording_are_not_a_second_camera(command, recording, tmp_path):
     first = command('bag', recording, '-o', 'both', *STUB, '--name', '/old', '--copy-input')
     assert first.returncode == 0, first.stderr
     again = command('bag', 'both', '-o', 'out', *STUB)
@@ -82,7 +82,7 @@ def test_results_in_a_recording_are_no_second_camera(command, recording, tmp_pat
     }
 
 
-def test_two_cameras_are_a_question(command, tmp_path):
+def test_two_cameras_need_a_flag(command, tmp_path):
     left = write_rgbd_bag(tmp_path / 'left', generated_frames(2), namespace='/left')
     right = write_rgbd_bag(
         tmp_path / 'right', generated_frames(3, depth=False), namespace='/right'
@@ -98,7 +98,7 @@ def test_two_cameras_are_a_question(command, tmp_path):
     assert 'out: 3 images' in answered.stdout
 
 
-def test_interrupted_it_goes_on(command, tmp_path):
+def test_an_interrupted_run_resumes(command, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(300))
     call = ('bag', tmp_path / 'bag', '-o', tmp_path / 'out', *STUB, '--split', '10')
     program = command.start(*call)
@@ -107,11 +107,11 @@ def test_interrupted_it_goes_on(command, tmp_path):
     os.kill(program.pid, signal.SIGINT)
     done = command.end(program)
     assert done.returncode == 130, done.stderr
-    assert 'the same command goes on' in done.stderr
+    assert 'run the same command again to resume' in done.stderr
     assert not (tmp_path / 'out').exists()
     again = command(*call)
     assert again.returncode == 0, again.stderr
-    assert 'goes on after' in again.stderr
+    assert 'resuming after' in again.stderr
     assert len(messages(tmp_path / 'out')['/perception/scene']) == 300
 
 
@@ -120,7 +120,7 @@ def test_kills(tmp_path):
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_a_disk_that_refuses_more(command, recording, tmp_path, storage):
+def test_a_full_disk(command, recording, tmp_path, storage):
     # The same error path as a full disk: the system refuses to let a file grow.
     program = subprocess.run(
         [*command.program, 'bag', recording, '-o', tmp_path / 'out', *STUB, '--storage', storage],

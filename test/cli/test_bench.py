@@ -1,4 +1,4 @@
-"""`robot-perception bench`: the node for real over DDS, on stubs, and lifting beside Open3D."""
+"""`robot-perception bench`: the node for real over DDS, on stubs, and lifting compared with Open3D."""
 
 import json
 
@@ -27,7 +27,7 @@ def test_table(command):
     done = command('bench', 'node', '--frames', '2')
     assert done.returncode == 0, done.stderr
     first, head, *rows = done.stdout.splitlines()
-    assert first == '2 frames of 640x480, every topic subscribed'
+    assert first == '2 frames of 640x480, all topics subscribed'
     assert head.split() == ['p50/ms', 'p95/ms', 'share']
     assert [row.split('  ')[0] for row in rows[:3]] == [
         'image to last output', 'networks', 'overhead',
@@ -35,7 +35,7 @@ def test_table(command):
     assert all(row.endswith('%') for row in rows[3:])
 
 
-def test_lifting_beside_open3d(command):
+def test_lifting_compared_with_open3d(command):
     done = command('bench', 'lift', '--frames', '2', '--json')
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -50,7 +50,7 @@ def test_lifting_beside_open3d(command):
 
 @pytest.mark.parametrize('frames', ['0', '-3'])
 @pytest.mark.parametrize('subject', ['node', 'lift'])
-def test_no_frames(command, subject, frames):
+def test_frames_out_of_range(command, subject, frames):
     done = command('bench', subject, '--frames', frames)
     assert done.returncode == 2
     assert done.stderr == f'robot-perception bench: --frames: expected at least 1, got {frames}.\n'
@@ -64,6 +64,7 @@ def test_a_node_that_cannot_start_is_not_waited_for(command):
     assert "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no" in (
         done.stderr
     )
-    assert 'robot-perception bench: the node did not start; its messages above say why' in (
-        done.stderr
+    assert (
+        'robot-perception bench: the node did not start; its messages above state the reason'
+        in (done.stderr)
     )

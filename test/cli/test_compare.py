@@ -1,4 +1,4 @@
-"""`robot-perception compare`: two bags of results, and everything that can be asked wrongly."""
+"""`robot-perception compare`: two result bags, and bad arguments."""
 
 from dataclasses import replace
 import json
@@ -30,21 +30,21 @@ def run(*arguments):
     return main(['compare', *map(str, arguments)])
 
 
-def test_the_same(bag, tmp_path, capsys):
+def test_equal(bag, tmp_path, capsys):
     first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0), scene(1)])
     assert run(first, second, '--json', tmp_path / 'out.json') == 0
     printed = capsys.readouterr().out
     assert printed.endswith(
-        '2 frames in both, 0 only in the first, 0 only in the second\nsame within the limits\n'
+        '2 frames in both, 0 only in the first, 0 only in the second\nequal within the limits\n'
     )
     assert json.loads((tmp_path / 'out.json').read_text())['same'] is True
 
 
-def test_they_differ(bag, tmp_path, capsys):
+def test_different(bag, tmp_path, capsys):
     other = replace(scene(1), depth=MetricDepth(scene(1).depth.meters * np.float32(1.04)))
     first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0), other])
     assert run(first, second, '--json', tmp_path / 'out.json') == 4
-    assert 'they DIFFER' in capsys.readouterr().out
+    assert 'DIFFERENT' in capsys.readouterr().out
     rows = {row['name']: row for row in json.loads((tmp_path / 'out.json').read_text())['rows']}
     assert rows['depth']['mean'] == pytest.approx(0.02, rel=1e-4)
     assert rows['depth']['worst_stamp_ns'] == 2 * 10**9
@@ -52,7 +52,7 @@ def test_they_differ(bag, tmp_path, capsys):
     assert run(first, second, '--max-depth', 0.03) == 0
 
 
-def test_frames_that_one_lacks(bag):
+def test_frames_missing_in_one(bag):
     first, second = bag('a', [scene(0), scene(1)]), bag('b', [scene(0)])
     assert run(first, second) == 4
     assert run(first, second, '--max-unpaired', 0.5) == 0
@@ -66,24 +66,27 @@ def test_another_node(bag):
 
 def test_bags_of_two_recordings(bag, capsys):
     assert run(bag('a', [scene(0)]), bag('b', [scene(1)])) == 1
-    assert 'expected frames of the same stamps, got none of 1 and 1' in capsys.readouterr().err
+    assert (
+        'expected frames with the same time stamps, got none among 1 and 1'
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         (('--min-box-iou', 'nan'), '--min-box-iou: expected a number of 0 or more, got nan'),
         (('--max-depth=-1',), '--max-depth: expected a number of 0 or more, got -1.0'),
         (('--max-slowdown', 'inf'), '--max-slowdown: expected'),
-        (('--json', 'nowhere/out.json'), '--json: expected a file in a folder that exists'),
+        (('--json', 'nowhere/out.json'), '--json: expected a file in an existing folder'),
     ],
 )
-def test_arguments_that_make_no_sense(bag, capsys, arguments, said):
+def test_bad_arguments(bag, capsys, arguments, message):
     path = bag('a', [scene()])
     assert run(path, path, *arguments) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
-def test_what_is_no_bag(bag, tmp_path, capsys):
+def test_a_missing_bag(bag, tmp_path, capsys):
     assert run(bag('a', [scene()]), tmp_path / 'nothing') == 1
     assert 'nothing: expected a bag, got nothing there' in capsys.readouterr().err

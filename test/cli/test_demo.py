@@ -1,4 +1,4 @@
-"""`robot-perception demo`: real processes over DDS, from a recording to a page."""
+"""`robot-perception demo`: real processes over DDS, from a recording to an HTML page."""
 
 from html.parser import HTMLParser
 import json
@@ -27,17 +27,18 @@ FILES = {
 }  # fmt: skip
 TOPICS = {output.topic for output in OUTPUTS}
 FIRST = 'the first run'
-# The first run with a recording that is made in seconds.
+# The first run with a recording that takes seconds.
 SMALL = f"""
+from functools import partial
 from robot_perception.cli import first_run
-first_run.FRAMES, first_run.SIZE_HW = 30, (120, 160)
+first_run.first_run = partial(first_run.first_run, frames=30, size_hw=(120, 160))
 {MAIN}
 """
-PROMISE = 'What to try next'
+HEADING = 'What to try next'
 
 
 class References(HTMLParser):
-    """Collects what a page refers to."""
+    """Collects the references of a page."""
 
     def __init__(self, text):
         super().__init__()
@@ -58,19 +59,19 @@ def make_compressed_bag(folder):
     return 'kitchen'
 
 
-def make_pictures(folder):
+def make_images(folder):
     (folder / 'pictures').mkdir()
     for index, frame in enumerate(generated_frames(6, (48, 64), depth=False)):
         assert cv2.imwrite(str(folder / 'pictures' / f'{index}.jpg'), frame.bgr)
     return 'pictures'
 
 
-# Maker of the source, size of its pictures, words in its description.
+# Function that creates the source, size of its images, part of its description.
 SOURCES = {
     'a bag': (make_bag, (48, 64), 'bag kitchen: /camera/color/image_raw as image'),
     'a compressed bag': (make_compressed_bag, (48, 64), 'image_raw/compressed as '),
-    'pictures': (make_pictures, (48, 64), 'pictures'),
-    # Last: the others play while it records.
+    'pictures': (make_images, (48, 64), 'pictures'),
+    # Last: the others replay while it records.
     FIRST: (None, (120, 160), 'bag world_bag: /camera/image_raw as image'),
 }
 
@@ -107,13 +108,13 @@ def check_scene(folder, size_hw):
     assert (scene['image']['height'], scene['image']['width']) == size_hw
     assert scene['depth']['kind'] == 'metric'
     assert len(scene['objects']) == 3
-    # Patches came along on their topic.
+    # Patches arrive on a topic of their own.
     assert scene['features']['grid'] == [12, 16]
     assert cv2.imread(str(folder / 'demo_overlay.png')).shape[:2] == size_hw
 
 
 def wait_for(program, words):
-    """Read what a program says until the words come, or it ends."""
+    """Read the output of a program until the words appear, or it ends."""
     for line in program.stdout:
         if words in line:
             return
@@ -128,7 +129,7 @@ def wait_until(done, limit_s=30):
 
 @pytest.fixture(scope='module')
 def demos(tmp_path_factory):
-    """Run all at once: most of the time they wait."""
+    """Run all in parallel: they wait most of the time."""
     commands = {name: Command(tmp_path_factory.mktemp('demo')) for name in SOURCES}
     programs = {}
     for name, command in commands.items():
@@ -138,7 +139,7 @@ def demos(tmp_path_factory):
         source = [] if make is None else [make(command.folder)]
         arguments = ('demo', *source, '--preset', 'stub', '-o', 'seen')
         programs[name] = command.start(*arguments)
-        # By then its domain is seen to be taken.
+        # By then its domain is in use.
         wait_for(programs[name], 'starting the node')
     return {name: (commands[name], commands[name].end(programs[name])) for name in SOURCES}
 
@@ -156,16 +157,16 @@ def test_a_recording_becomes_a_page(demos, name):
     check_scene(folder, size_hw)
     assert f'wrote {folder / "index.html"}' in done.stdout
     assert 'image to last output' in done.stdout
-    # Nothing is missed of what the bag holds.
+    # Every topic of the bag is replayed.
     assert 'is not published' not in done.stderr
 
 
-def test_the_first_run_is_compared_with_its_truth(demos):
+def test_the_first_run_is_compared_with_ground_truth(demos):
     command, done = demos[FIRST]
     folder = command.folder / 'seen'
     report = json.loads((folder / 'report.json').read_text())
     frames = report['accuracy']['frames']
-    # A slow machine drops some; each that came out is compared.
+    # A slow machine drops some; every published frame is compared.
     assert 10 < frames <= report['messages']['scene'] <= report['messages']['image'] == 30
     assert report['accuracy']['objects']['bowl'] == 2 * frames
     for text in (done.stdout, (folder / 'index.html').read_text()):
@@ -177,11 +178,11 @@ def test_the_first_run_is_compared_with_its_truth(demos):
         assert source.sample_count == 4 * 30
 
 
-def test_the_first_run_says_what_to_try_next(demos):
+def test_the_first_run_prints_next_steps(demos):
     command, done = demos[FIRST]
     page = (command.folder / 'seen' / 'index.html').read_text()
-    _, _, said = done.stdout.partition(PROMISE)
-    _, _, shown = page.partition(PROMISE)
+    _, _, said = done.stdout.partition(HEADING)
+    _, _, shown = page.partition(HEADING)
     for step in next_steps():
         for words in (step.purpose, step.command.removeprefix('robot-perception ')):
             assert words in said
@@ -189,17 +190,17 @@ def test_the_first_run_says_what_to_try_next(demos):
 
 
 @pytest.mark.parametrize('name', [name for name in SOURCES if name != FIRST])
-def test_a_recording_of_the_user_has_no_truth(demos, name):
+def test_a_recording_of_the_user_has_no_ground_truth(demos, name):
     command, done = demos[name]
     folder = command.folder / 'seen'
     assert json.loads((folder / 'report.json').read_text())['accuracy'] is None
     for text in (done.stdout, (folder / 'index.html').read_text()):
-        assert PROMISE not in text
+        assert HEADING not in text
         assert 'Accuracy' not in text
 
 
 @pytest.mark.parametrize(
-    ('source', 'said'),
+    ('source', 'message'),
     [
         (
             'gone',
@@ -210,17 +211,17 @@ def test_a_recording_of_the_user_has_no_truth(demos, name):
         ('.', 'expected'),
     ],
 )
-def test_a_source_that_cannot_be_read(command, source, said):
+def test_a_source_that_cannot_be_read(command, source, message):
     (command.folder / 'notes.txt').touch()
     done = command('demo', source, '--preset', 'stub', '-o', 'seen')
     assert done.returncode == 1
     assert done.stderr.startswith('robot-perception demo: ')
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (command.folder / 'seen').exists()
 
 
 @pytest.mark.parametrize('seconds', ['0', '-1', 'nan', 'inf'])
-def test_no_time(command, seconds):
+def test_seconds_out_of_range(command, seconds):
     done = command('demo', '--preset', 'stub', '--seconds', seconds)
     assert done.returncode == 2
     assert done.stderr == (
@@ -228,7 +229,7 @@ def test_no_time(command, seconds):
     )
 
 
-def test_an_output_that_cannot_be_written_is_told_before_the_work(command):
+def test_an_output_that_cannot_be_written_is_reported_before_the_work(command):
     (command.folder / 'taken').touch()
     source = make_bag(command.folder)
     for words in ((), (source,)):
@@ -246,13 +247,14 @@ def test_a_node_that_cannot_start_is_not_waited_for(command):
     assert 'cannot configure: depth.model: expected stub, demo, an id of the catalogue or a' in (
         done.stderr
     )
-    assert 'robot-perception demo: the node did not start; its messages above say why' in (
-        done.stderr
+    assert (
+        'robot-perception demo: the node did not start; its messages above state the reason'
+        in (done.stderr)
     )
 
 
 def nodes_of(pid):
-    """Processes that a program has started, but for Python's own resource tracker."""
+    """Return the child processes of a program, except Python's resource tracker."""
     listed = subprocess.run(
         ['ps', '-ww', '--ppid', str(pid), '-o', 'pid=,args='],
         capture_output=True,
@@ -272,7 +274,7 @@ def ask_to_end(program):
 
 
 @pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])
-def test_who_ends_it_while_it_records_leaves_no_recording(command, end):
+def test_ending_it_while_it_records_leaves_no_recording(command, end):
     program = command.start('demo', '--preset', 'stub', '-o', 'seen')
     folder = command.folder / 'seen'
     try:
@@ -288,7 +290,7 @@ def test_who_ends_it_while_it_records_leaves_no_recording(command, end):
 
 
 @pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])
-def test_who_ends_it_ends_its_nodes(command, end):
+def test_ending_it_ends_its_nodes(command, end):
     program = command.start('demo', make_bag(command.folder), '--preset', 'stub', '-o', 'seen')
     try:
         wait_for(program, 'replaying')

@@ -1,4 +1,4 @@
-"""`robot-perception evaluate`: two scenes on stubs, and everything that can be asked wrongly."""
+"""`robot-perception evaluate`: two scenes on stubs, and bad arguments."""
 
 import json
 
@@ -21,7 +21,7 @@ def run(*arguments):
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    """Intervals are the matter of test_resampling."""
+    """Keep it fast: intervals are tested in test_resampling."""
     monkeypatch.setattr(resampling, 'RESAMPLES', 10)
 
 
@@ -30,8 +30,8 @@ def test_two_scenes(tmp_path, capsys):
     assert run('--world', '900000:900002', *SMALL, '-o', out, '--worst', 1) == 0
     printed = capsys.readouterr()
     assert '\n2 frames, ' in printed.out
-    assert f'wrote results.json, report.html and 1 pictures to {out}' in printed.out
-    assert 'the detector knows none of the classes' in printed.err
+    assert f'wrote results.json, report.html and 1 images to {out}' in printed.out
+    assert 'the detector has none of the classes' in printed.err
     assert sorted(path.name for path in out.iterdir()) == [
         'report.html',
         'results.json',
@@ -54,7 +54,7 @@ def test_two_scenes(tmp_path, capsys):
     assert results['frames'] == 2
 
 
-def test_the_figures_are_those_of_the_room(tmp_path, capsys):
+def test_the_metrics_equal_those_of_the_library(tmp_path, capsys):
     arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path, '--json')
     assert run(*arguments, '--set', 'detector.threshold=0.7') == 0
     printed = json.loads(capsys.readouterr().out)
@@ -84,14 +84,17 @@ def test_the_figures_are_those_of_the_room(tmp_path, capsys):
     assert rows['masks', 'IoU, true boxes'] > 0.5
 
 
-def test_what_is_given_is_right_and_the_rest_is_not(tmp_path):
+def test_given_stages_are_perfect_and_others_are_not(tmp_path):
     def figures(given):
         out = tmp_path / given
         size = ('--preset', 'stub', '--size', '160x120')
         assert run('--world', '900000:900004', *size, '--given', given, '-o', out) == 0
         results = json.loads((out / 'results.json').read_text())
         assert results['world']['given'] == given.split(',')
-        assert f'True: {given.replace(",", ", ")}.' in (out / 'report.html').read_text()
+        assert (
+            f'Ground truth used for: {given.replace(",", ", ")}.'
+            in (out / 'report.html').read_text()
+        )
         return {(row['group'], row['name']): row['value'] for row in results['rows']}
 
     depth, objects, both = (figures(given) for given in ('depth', 'objects', 'depth,objects'))
@@ -103,36 +106,36 @@ def test_what_is_given_is_right_and_the_rest_is_not(tmp_path):
         assert found['masks', 'IoU, predicted boxes'] == 1
         assert found['masks', 'IoU, true boxes'] is None
     assert objects['3D', 'centroid error, median'] > 10
-    # What is left are the pixels that lifting leaves out, and the sides that nobody sees.
+    # The remaining error: pixels that lifting rejects, and hidden sides.
     assert both['3D', 'located'] == 1
     assert both['3D', 'centroid error, median'] < 0.5
     assert both['3D', 'box IoU'] > 0.3
 
 
 @pytest.mark.parametrize(
-    ('seeds', 'said'),
+    ('seeds', 'message'),
     [
         ('900000', 'expected two seeds as A:B'),
         ('900000:', 'expected two seeds as A:B'),
         ('900000:9e6', 'expected two seeds as A:B'),
         ('-1:5', 'expected two seeds as A:B'),
         ('900000:9999999999999999999', 'expected two seeds as A:B'),
-        ('900000:900000', 'holds no scene'),
-        ('900010:900005', 'holds no scene'),
+        ('900000:900000', 'contains no scene'),
+        ('900010:900005', 'contains no scene'),
         ('0:10', 'expected seeds from 900000 on'),
         ('899999:900010', 'expected seeds from 900000 on'),
     ],
 )
-def test_ranges_that_make_no_sense(tmp_path, capsys, monkeypatch, seeds, said):
+def test_bad_seeds(tmp_path, capsys, monkeypatch, seeds, message):
     refuse(monkeypatch)
     out = tmp_path / 'out'
     assert run(f'--world={seeds}', *SMALL, '-o', out) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not out.exists()
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         (('--size', 'large'), '--size: expected WIDTHxHEIGHT'),
         (('--size', '8x8'), '--size: size_hw: expected sides of 16'),
@@ -142,11 +145,11 @@ def test_ranges_that_make_no_sense(tmp_path, capsys, monkeypatch, seeds, said):
         (('--given', 'masks'), '--given: expected some of depth, objects, got masks'),
     ],
 )
-def test_other_arguments_that_make_no_sense(tmp_path, capsys, monkeypatch, arguments, said):
+def test_other_bad_arguments(tmp_path, capsys, monkeypatch, arguments, message):
     refuse(monkeypatch)
     common = ('--world', '900000:900002', '--preset', 'stub', '-o', tmp_path)
     assert run(*common, *arguments) == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
@@ -159,7 +162,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
     assert taken.read_text() == 'mine'
 
 
-def test_networks_that_are_not_there(tmp_path, capsys):
+def test_missing_networks(tmp_path, capsys):
     missing = tmp_path / 'nothing'
     arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path / 'out')
     assert run(*arguments, '--set', f'detector.model={missing}') == 1
@@ -167,7 +170,7 @@ def test_networks_that_are_not_there(tmp_path, capsys):
     assert not (tmp_path / 'out' / 'results.json').exists()
 
 
-def test_results_of_before_stay_when_it_is_interrupted(tmp_path, monkeypatch):
+def test_an_interruption_keeps_earlier_results(tmp_path, monkeypatch):
     (tmp_path / 'results.json').write_text('before')
 
     def interrupt(self, truth):
@@ -179,14 +182,14 @@ def test_results_of_before_stay_when_it_is_interrupted(tmp_path, monkeypatch):
     assert (tmp_path / 'results.json').read_text() == 'before'
 
 
-def test_help_says_what_the_exit_codes_mean(command):
+def test_help_lists_the_exit_codes(command):
     done = command('evaluate', '--help')
     assert done.returncode == 0
     assert '0 evaluated, 1 failed' in done.stdout
 
 
 def refuse(monkeypatch):
-    """Fail the test when something is loaded or rendered."""
+    """Fail the test if anything is loaded or rendered."""
 
     def fail(*_):
         raise AssertionError('the work began')

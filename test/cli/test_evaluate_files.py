@@ -1,4 +1,4 @@
-"""`robot-perception evaluate` on files: bags, COCO JSON, depth pictures."""
+"""`robot-perception evaluate` on files: bags, COCO JSON, depth images."""
 
 from dataclasses import replace
 import json
@@ -22,13 +22,13 @@ SIZE_HW = (60, 80)
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    """Intervals are the matter of test_resampling."""
+    """Keep it fast: intervals are tested in test_resampling."""
     monkeypatch.setattr(resampling, 'RESAMPLES', 10)
 
 
 @pytest.fixture(scope='module')
 def bags(tmp_path_factory):
-    """A recording with its truth, and a perfect result without the second of four frames."""
+    """A recording with ground truth, and perfect results without the second of four frames."""
     folder = tmp_path_factory.mktemp('bags')
     truth, results = folder / 'truth', folder / 'results'
     record(truth, 60, 4, SIZE_HW)
@@ -67,7 +67,10 @@ def test_bags(bags, tmp_path, capsys):
     out = tmp_path / 'out'
     assert run('--predictions', bags.results, '--truth', bags.truth, '-o', out) == 0
     printed = capsys.readouterr()
-    assert '1 true frames have no result and 0 results no truth; 3 were evaluated' in printed.err
+    assert (
+        '1 ground truth frames have no result and 0 results no ground truth; 3 frames were'
+        in printed.err
+    )
     assert 'AP is a lower bound' in printed.err
     results, rows = rows_of(out)
     assert (results['frames'], results['config']) == (3, None)
@@ -117,7 +120,7 @@ def test_coco(tmp_path):
     assert (rows['detector', 'AP'], rows['detector', 'recall']) == (pytest.approx(1), 0)
 
 
-def test_depth_pictures(tmp_path):
+def test_depth_images(tmp_path):
     for name, millimetres in (('found', 1100), ('truth', 1000)):
         (tmp_path / name).mkdir()
         picture = np.full((4, 6), millimetres, np.uint16)
@@ -128,7 +131,7 @@ def test_depth_pictures(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         ((), '--world: expected either --world A:B, or --predictions and --truth'),
         (('--predictions', 'found.json'), '--truth: expected both'),
@@ -140,14 +143,14 @@ def test_depth_pictures(tmp_path):
         (('--threshold', 2), '--threshold: expected a score in [0, 1], got 2.0'),
         (('--threshold', 'nan'), '--threshold: expected a score in [0, 1], got nan'),
         (('--set', 'depth.enabled=false'), '--set: expected with --world only'),
-        (('--truth', 'depth'), 'expected two of a kind, got COCO JSON'),
+        (('--truth', 'depth'), 'expected the same kind of files, got COCO JSON'),
         (
             ('--predictions', 'depth', '--truth', 'depth', '--images', 'depth'),
             '--images: expected with COCO annotations only',
         ),
     ],
 )
-def test_arguments_that_make_no_sense(tmp_path, monkeypatch, capsys, arguments, said):
+def test_bad_arguments(tmp_path, monkeypatch, capsys, arguments, message):
     coco(tmp_path)
     (tmp_path / 'depth').mkdir()
     cv2.imwrite(str(tmp_path / 'depth' / '1.png'), np.ones((2, 2), np.uint16))
@@ -155,22 +158,22 @@ def test_arguments_that_make_no_sense(tmp_path, monkeypatch, capsys, arguments, 
     both = ('--predictions', 'found.json', '--truth', 'truth.json')
     given = {'--threshold', '--set'} & set(arguments) or arguments == ('--truth', 'depth')
     assert run(*(both if given else ()), *arguments, '-o', 'out') == 2
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
 
 
-def test_files_that_do_not_fit(bags, tmp_path, capsys):
+def test_files_that_do_not_match(bags, tmp_path, capsys):
     out = tmp_path / 'out'
     other = tmp_path / 'other'
     write_result_bag(other, [perfect(one) for one in truth_of_bag(bags.truth)], node='/eyes')
-    for arguments, said in (
+    for arguments, message in (
         ((bags.results, bags.results), 'expected a recording with its truth, got one without'),
         ((bags.truth, bags.truth), 'expected results on /perception/scene'),
         ((other, bags.truth), 'Results there are of /eyes: name that node'),
-        ((tmp_path / 'nothing', bags.truth), 'expected a file or a folder, got nothing there'),
+        ((tmp_path / 'nothing', bags.truth), 'expected an existing file or folder, got none'),
     ):
         assert run('--predictions', arguments[0], '--truth', arguments[1], '-o', out) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not (out / 'results.json').exists()
     assert run('--predictions', other, '--truth', bags.truth, '--node', 'eyes', '-o', out) == 0
 
@@ -182,4 +185,4 @@ def test_bags_of_two_recordings(bags, tmp_path, capsys):
     ]
     other = write_result_bag(tmp_path / 'other', moved)
     assert run('--predictions', other, '--truth', bags.truth, '-o', tmp_path / 'out') == 1
-    assert 'got none of 4 and 4. Are they of one recording?' in capsys.readouterr().err
+    assert 'got none among 4 and 4. Use bags of the same recording.' in capsys.readouterr().err

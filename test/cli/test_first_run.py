@@ -1,4 +1,4 @@
-"""The parts of the first run: its recording comes whole or not at all, its judge is right."""
+"""Parts of the first run: its recording is written completely or not at all, and its metrics."""
 
 from dataclasses import replace
 import os
@@ -6,11 +6,12 @@ import signal
 
 import numpy as np
 import pytest
+from reasons import raises
 
 pytest.importorskip('rclpy')
 
 from robot_perception.cli import first_run as subject
-from robot_perception.cli.first_run import judge, record_anew
+from robot_perception.cli.first_run import evaluate_scenes, record_demo_world
 from robot_perception.core import MetricDepth, Scene
 from robot_perception.core.errors import OutputError, PerceptionError
 from robot_perception.evaluation import Evaluation
@@ -24,12 +25,6 @@ SIZE, COUNT = (60, 80), 4
 NAMES = {'metadata.yaml', 'world_bag.mcap'}
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch):
-    monkeypatch.setattr(subject, 'SIZE_HW', SIZE)
-    monkeypatch.setattr(subject, 'FRAMES', COUNT)
-
-
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
     path = tmp_path_factory.mktemp('world') / 'bag'
@@ -39,7 +34,7 @@ def bag(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def scenes():
-    """What a perfect network would see, straight from the renderer."""
+    """Results of a perfect network, straight from the renderer."""
     return [
         Scene(
             image=frame.image,
@@ -53,11 +48,11 @@ def scenes():
     ]
 
 
-def values_of(judgement):
-    return {label: (value, interval) for label, value, interval in judgement.table.rows}
+def rows_of(accuracy):
+    return {label: (value, interval) for label, value, interval in accuracy.table.rows}
 
 
-def test_the_scene_is_lively_and_unseen_in_training():
+def test_the_scene_has_many_classes_and_is_no_training_scene():
     scene = sample_scene(subject.SEED)
     assert subject.SEED >= 900_000
     assert scene.scene_type == 'table'
@@ -66,9 +61,9 @@ def test_the_scene_is_lively_and_unseen_in_training():
     assert scene.object_count == 8
 
 
-def test_a_perfect_network_is_perfect(bag, scenes):
-    judgement = judge(Evaluation(), bag, scenes)
-    values = values_of(judgement)
+def test_a_perfect_network_has_perfect_metrics(bag, scenes):
+    accuracy = evaluate_scenes(Evaluation(), bag, scenes)
+    values = rows_of(accuracy)
     assert len(values) == 8
     perfect = {
         'precision': '1.000', 'recall': '1.000', 'IoU': '1.000', 'delta1': '1.000',
@@ -79,28 +74,28 @@ def test_a_perfect_network_is_perfect(bag, scenes):
         number, _, unit = expected.partition(' ')
         assert value == expected, label
         assert interval == f'{number} to {number}{unit and f" {unit}"}'
-    assert judgement.table.title.startswith(
+    assert accuracy.table.title.startswith(
         f'Accuracy on this one scene, over {COUNT} frames with '
     )
-    assert judgement.figures['frames'] == COUNT
+    assert accuracy.metrics['frames'] == COUNT
 
 
-def test_frames_that_were_dropped_are_left_out(bag, scenes):
+def test_dropped_frames_are_not_compared(bag, scenes):
     wrong = [replace(one, depth=MetricDepth(one.depth.meters * np.float32(1.1))) for one in scenes]
-    judgement = judge(Evaluation(), bag, [wrong[1], wrong[3]])
-    assert judgement.figures['frames'] == 2
-    assert values_of(judgement)['depth: mean relative error (AbsRel)'][0] == '0.100'
+    accuracy = evaluate_scenes(Evaluation(), bag, [wrong[1], wrong[3]])
+    assert accuracy.metrics['frames'] == 2
+    assert rows_of(accuracy)['depth: mean relative error (AbsRel)'][0] == '0.100'
 
 
-def test_who_sees_nothing_has_unknown_figures(bag, scenes):
-    judgement = judge(Evaluation(), bag, [Scene(one.image) for one in scenes])
-    assert set(values_of(judgement).values()) == {(None, None)}
+def test_without_results_metrics_are_unknown(bag, scenes):
+    accuracy = evaluate_scenes(Evaluation(), bag, [Scene(one.image) for one in scenes])
+    assert set(rows_of(accuracy).values()) == {(None, None)}
 
 
-def test_a_frame_of_another_recording_is_told(bag, scenes):
+def test_a_frame_of_another_recording_is_an_error(bag, scenes):
     strange = Scene(replace(scenes[0].image, stamp_ns=7))
-    with pytest.raises(PerceptionError, match=r'expected the stamp of a frame of .*bag, got 7\.'):
-        judge(Evaluation(), bag, [strange])
+    with raises(PerceptionError, 'unknown_stamp'):
+        evaluate_scenes(Evaluation(), bag, [strange])
 
 
 @pytest.mark.parametrize(
@@ -113,43 +108,41 @@ def test_a_frame_of_another_recording_is_told(bag, scenes):
         (12345.6, '12346'),
     ],
 )
-def test_numbers_are_short(value, text):
-    assert subject._text(value) == text
+def test_numbers_have_four_digits(value, text):
+    assert subject._short(value) == text
 
 
-def test_a_recording_is_made_and_replaced(tmp_path):
+def test_a_recording_is_written_and_replaced(tmp_path):
     path = tmp_path / 'world_bag'
-    record_anew(path)
+    record_demo_world(path, COUNT, SIZE)
     assert {one.name for one in path.iterdir()} == NAMES
     (path / 'world_bag.mcap').write_bytes(b'')
-    record_anew(path)
+    record_demo_world(path, COUNT, SIZE)
     assert (path / 'world_bag.mcap').stat().st_size > 1000
     assert list(tmp_path.iterdir()) == [path]
 
 
-def folder_of_mine(path):
+def foreign_folder(path):
     path.mkdir()
     (path / 'thesis.pdf').touch()
 
 
 @pytest.mark.parametrize(
-    'make', [folder_of_mine, lambda path: path.touch(), lambda path: path.symlink_to('nowhere')]
+    'make', [foreign_folder, lambda path: path.touch(), lambda path: path.symlink_to('nowhere')]
 )
-def test_what_no_demo_has_written_is_left_alone(tmp_path, make):
+def test_a_path_that_no_demo_wrote_is_left_alone(tmp_path, make):
     path = tmp_path / 'world_bag'
     make(path)
-    with pytest.raises(
-        OutputError, match=r'world_bag: expected nothing or the recording .* choose .* --output'
-    ):
-        record_anew(path)
+    with raises(OutputError, 'exists'):
+        record_demo_world(path, COUNT, SIZE)
     assert list(tmp_path.iterdir()) == [path]
     assert not path.is_dir() or (path / 'thesis.pdf').exists()
 
 
 @pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch, sent):
+def test_an_interruption_keeps_the_earlier_recording(tmp_path, monkeypatch, sent):
     path = tmp_path / 'world_bag'
-    record_anew(path)
+    record_demo_world(path, COUNT, SIZE)
     kept = (path / 'world_bag.mcap').read_bytes()
 
     def interrupted(part, *arguments, on_frame):
@@ -161,12 +154,12 @@ def test_an_interruption_leaves_what_was_there(tmp_path, monkeypatch, sent):
     monkeypatch.setattr(subject, 'record', interrupted)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
-        record_anew(path)
+        record_demo_world(path, COUNT, SIZE)
     assert signal.getsignal(signal.SIGTERM) == before
     assert list(tmp_path.iterdir()) == [path]
     assert (path / 'world_bag.mcap').read_bytes() == kept
 
 
-def test_a_folder_that_is_gone(tmp_path):
+def test_a_missing_folder(tmp_path):
     with pytest.raises(OutputError, match=r'world_bag: cannot be written: No such file'):
-        record_anew(tmp_path / 'gone' / 'world_bag')
+        record_demo_world(tmp_path / 'gone' / 'world_bag', COUNT, SIZE)

@@ -1,4 +1,4 @@
-"""`robot-perception image FILE...` on pictures of every kind, and on what is none."""
+"""`robot-perception image FILE...` on images of every kind, and on other files."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def names_in(folder):
 
 
 def parsed(text):
-    """Read one JSON object a line, as strictly as any other language does."""
+    """Parse one JSON object per line, strictly (no NaN)."""
 
     def refuse(constant):
         raise ValueError(constant)
@@ -39,7 +39,7 @@ def parsed(text):
     return [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
 
 
-def test_files_and_lines_of_a_picture(command, picture):
+def test_files_and_lines_of_an_image(command, picture):
     done = command('image', picture('photo.jpg', (48, 64)), '--preset', 'stub')
     assert (done.returncode, done.stderr) == (0, '')
     output = command.folder / 'perception_output'
@@ -58,7 +58,7 @@ def test_files_and_lines_of_a_picture(command, picture):
     assert last.endswith(' to perception_output')
 
 
-def test_what_is_written_is_what_the_library_says(command, picture):
+def test_files_equal_the_results_of_the_library(command, picture):
     file = picture('photo.png')
     command('image', file, '--preset', 'stub', '--hfov', '75', '-o', 'seen')
     image = read_image(file)
@@ -69,13 +69,13 @@ def test_what_is_written_is_what_the_library_says(command, picture):
     assert [item['class_name'] for item in written['objects']] == list(
         scene.detections.class_names
     )
-    for item, thing in zip(written['objects'], scene.objects, strict=True):
-        assert item['centroid_m'] == pytest.approx(thing.centroid_m, abs=1e-4)
+    for item, expected in zip(written['objects'], scene.objects, strict=True):
+        assert item['centroid_m'] == pytest.approx(expected.centroid_m, abs=1e-4)
     overlay = cv2.imread(str(command.folder / 'seen' / 'photo_overlay.png'))
     assert overlay.shape == (48, 64, 3)
 
 
-def test_a_picture_is_turned_upright_by_its_exif(command):
+def test_exif_orientation_is_applied(command):
     pillow = pytest.importorskip('PIL.Image')
     pixels = np.zeros((32, 64, 3), np.uint8)
     pixels[:, :32] = (255, 0, 0)
@@ -87,12 +87,12 @@ def test_a_picture_is_turned_upright_by_its_exif(command):
     (scene,) = parsed(done.stdout)
     assert (scene['image']['height'], scene['image']['width']) == (64, 32)
     rgb = read_image(path).rgb
-    # What was left is now above.
+    # The left half is now the upper half.
     assert rgb[8, 16, 0] > 200
     assert rgb[56, 16, 0] < 50
 
 
-def test_json_is_for_programs(command, picture):
+def test_json(command, picture):
     files = [picture('a.png'), picture('b.jpg', (30, 40), seed=1)]
     done = command('image', *files, '--preset', 'stub', '--json')
     assert (done.returncode, done.stderr) == (0, '')
@@ -105,7 +105,7 @@ def test_json_is_for_programs(command, picture):
     assert [scene['image']['width'] for scene in scenes] == [64, 40]
 
 
-def test_an_unreadable_picture_among_good_ones(command, picture):
+def test_an_unreadable_image_among_good_ones(command, picture):
     broken = command.folder / 'broken.png'
     broken.write_bytes(b'\x89PNG\r\n\x1a\nnot really')
     missing = command.folder / 'missing.jpg'
@@ -114,16 +114,16 @@ def test_an_unreadable_picture_among_good_ones(command, picture):
     )
     assert done.returncode == 3
     assert [scene['file'][-5:] for scene in parsed(done.stdout)] == ['a.png', 'z.png']
-    # OpenCV may have words of its own about a broken file.
-    said = [line for line in done.stderr.splitlines() if line.startswith('robot-perception')]
-    assert said == [
+    # OpenCV may print a message about a broken file.
+    errors = [line for line in done.stderr.splitlines() if line.startswith('robot-perception')]
+    assert errors == [
         f'robot-perception image: {broken}: {NO_PICTURE}',
         f'robot-perception image: {missing}: cannot be read (No such file or directory). {GIVE}',
     ]
     assert names_in(command.folder / 'perception_output') == files_of('a') | files_of('z')
 
 
-def test_nothing_but_unreadable_pictures(command):
+def test_only_unreadable_images(command):
     empty = command.folder / 'empty.png'
     empty.touch()
     done = command('image', empty, command.folder, '--preset', 'stub')
@@ -144,12 +144,12 @@ def test_nothing_but_unreadable_pictures(command):
         (['a.png', 'a.png'], ['a', 'a~2']),
     ],
 )
-def test_each_picture_has_a_name_of_its_own(files, expected):
+def test_each_image_has_a_unique_name(files, expected):
     assert _stems(files) == expected
     assert len(set(expected)) == len(files)
 
 
-def test_pictures_of_one_name_do_not_overwrite_each_other(command, picture):
+def test_images_of_the_same_name_do_not_overwrite_each_other(command, picture):
     files = [picture('one/a.png', (20, 30)), picture('two/a.png', (30, 20))]
     assert command('image', *files, '--preset', 'stub').returncode == 0
     output = command.folder / 'perception_output'
@@ -172,20 +172,20 @@ def test_an_output_that_cannot_be_written(command, picture, output, reason):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         (['--hfov', '180'], '--hfov: expected above 0 and below 180 degrees, got 180.0.'),
         (['--hfov', 'nan'], '--hfov: expected above 0 and below 180 degrees, got nan.'),
         (['--set', 'cpu_threads=two'], "cpu_threads: expected int, got 'two'."),
     ],
 )
-def test_bad_arguments(command, picture, arguments, said):
+def test_bad_arguments(command, picture, arguments, message):
     done = command('image', picture('a.png'), '--preset', 'stub', *arguments)
     assert (done.returncode, done.stdout) == (2, '')
-    assert done.stderr == f'robot-perception image: {said}\n'
+    assert done.stderr == f'robot-perception image: {message}\n'
 
 
-def test_a_stage_that_is_off_leaves_its_files_out(command, picture):
+def test_a_disabled_stage_writes_no_files(command, picture):
     done = command(
         'image', picture('a.png'), '--preset', 'stub', '--set', 'depth.enabled=false',
         '--set', 'features.enabled=false',
@@ -197,14 +197,14 @@ def test_a_stage_that_is_off_leaves_its_files_out(command, picture):
     assert ' at ' not in done.stdout
 
 
-def test_missing_networks_are_named_with_the_remedy(command, picture):
+def test_missing_networks_are_named_with_a_remedy(command, picture):
     done = command('image', picture('a.png'), '--preset', 'robot')
     assert (done.returncode, done.stdout) == (1, '')
     assert 'is not on this machine' in done.stderr
     assert 'Run: robot-perception models pull ' in done.stderr
 
 
-def test_real_networks_say_what_they_know(command, picture):
+def test_demo_networks_print_their_limitation(command, picture):
     pytest.importorskip('transformers')
     done = command('image', picture('a.png', (96, 128)), '--json')
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""The door of the command line: verbs, help, and exit codes that mean something."""
+"""The command ``robot-perception``: verbs, help and exit codes."""
 
 import argparse
 import os
@@ -36,7 +36,7 @@ def test_version(command):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         ([], 'the following arguments are required: VERB'),
         (['fly'], "invalid choice: 'fly'"),
@@ -49,10 +49,10 @@ def test_version(command):
         (['demo', '--seconds', 'long'], "invalid float value: 'long'"),
     ],
 )
-def test_arguments_that_make_no_sense(capsys, arguments, said):
+def test_bad_arguments(capsys, arguments, message):
     with pytest.raises(SystemExit, match='2'):
         main.main(arguments)
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -60,25 +60,25 @@ def test_arguments_that_make_no_sense(capsys, arguments, said):
     [*([verb] for verb in VERBS), ['models', 'list'], ['models', 'pull'], ['bench', 'node']],
     ids=' '.join,
 )
-def test_every_verb_explains_itself(capsys, arguments):
+def test_every_verb_has_help(capsys, arguments):
     with pytest.raises(SystemExit, match='0'):
         main.main([*arguments, '--help'])
-    said = capsys.readouterr().out
-    assert said.startswith(f'usage: robot-perception {" ".join(arguments)} ')
+    printed = capsys.readouterr().out
+    assert printed.startswith(f'usage: robot-perception {" ".join(arguments)} ')
 
 
 @pytest.mark.parametrize('verb', ['image', 'demo', 'bench node'])
 def test_verbs_that_run_networks_share_their_flags(capsys, verb):
     with pytest.raises(SystemExit, match='0'):
         main.main([*verb.split(), '--help'])
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for flag in ('--preset', '--config FILE', '--device', '--set NAME=VALUE'):
-        assert flag in said
+        assert flag in printed
 
 
 @pytest.fixture
 def verb(monkeypatch):
-    """A verb that ends as it is told to."""
+    """A verb that ends with a given outcome."""
 
     def end(outcome):
         def run(_):
@@ -101,31 +101,31 @@ def verb(monkeypatch):
     [
         (0, 0),
         (3, 3),
-        (ConfigError('device: odd'), 2),
-        (PerceptionError('odd'), 1),
-        (ModelError('odd'), 1),
-        (WeightsMissingError('odd'), 1),
-        (SourceError('odd'), 1),
-        (OutputError('odd'), 1),
+        (ConfigError('odd', 'device: odd'), 2),
+        (PerceptionError('odd', 'odd'), 1),
+        (ModelError('odd', 'odd'), 1),
+        (WeightsMissingError('odd', 'odd'), 1),
+        (SourceError('odd', 'odd'), 1),
+        (OutputError('odd', 'odd'), 1),
         (KeyboardInterrupt(), 130),
     ],
     ids=repr,
 )
 def test_exit_codes(verb, capsys, outcome, code):
     assert verb(outcome) == code
-    said = capsys.readouterr()
-    assert said.out == ''
-    told = '' if isinstance(outcome, int | KeyboardInterrupt) else f'{outcome}\n'
-    assert said.err == (told and f'robot-perception try: {told}')
+    printed = capsys.readouterr()
+    assert printed.out == ''
+    expected = '' if isinstance(outcome, int | KeyboardInterrupt) else f'{outcome}\n'
+    assert printed.err == (expected and f'robot-perception try: {expected}')
 
 
-def test_a_bug_is_not_hidden(verb):
+def test_other_exceptions_propagate(verb):
     with pytest.raises(ZeroDivisionError):
         verb(ZeroDivisionError())
 
 
 def test_interrupted(command):
-    """A pipe that nobody writes to: reading it takes as long as the test wants."""
+    """Reading a pipe without a writer blocks until the signal."""
     pipe = command.folder / 'picture.png'
     os.mkfifo(pipe)
     program = command.start('image', pipe, '--preset', 'stub')

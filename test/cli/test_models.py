@@ -16,7 +16,7 @@ def test_list(command):
     assert len(lines) == len(CATALOGUE)
     for line, row in zip(lines, CATALOGUE, strict=True):
         assert line.split()[:3] == [row.task, row.model, row.license]
-        assert line.endswith(f'not here ({row.size_mb} MB): robot-perception models pull')
+        assert line.endswith(f'missing ({row.size_mb} MB): robot-perception models pull')
 
 
 def test_list_as_json(command):
@@ -31,7 +31,7 @@ def test_list_as_json(command):
         assert row['path'] is None
 
 
-def test_what_is_here_is_listed_with_its_place(command):
+def test_a_checkpoint_on_this_machine_is_listed_with_its_path(command):
     row = CATALOGUE[0]
     repository = command.folder / 'hub' / 'hub' / f'models--{row.model.replace("/", "--")}'
     folder = repository / 'snapshots' / row.revision
@@ -44,7 +44,7 @@ def test_what_is_here_is_listed_with_its_place(command):
     assert str(folder) in command('models', 'list').stdout
 
 
-def test_pull_without_a_network_says_what_to_do(command):
+def test_pull_offline_names_the_remedy(command):
     done = command('models', 'pull', DINO)
     assert (done.returncode, done.stdout) == (1, '')
     assert done.stderr.startswith(
@@ -56,7 +56,7 @@ def test_pull_without_a_network_says_what_to_do(command):
     )
 
 
-def test_pull_of_a_preset_is_of_its_networks(command):
+def test_pull_of_a_preset(command):
     done = command('models', 'pull', '--preset', 'robot')
     assert done.returncode == 1
     assert f'robot-perception models: {DINO}: expected to download' in done.stderr
@@ -66,11 +66,11 @@ def test_pull_of_a_preset_is_of_its_networks(command):
 def test_a_preset_without_downloads_is_no_error(command, preset):
     done = command('models', 'pull', '--preset', preset)
     assert (done.returncode, done.stderr) == (0, '')
-    assert done.stdout == f'preset {preset}: every network is built in, there is none to fetch\n'
+    assert done.stdout == f'preset {preset}: all networks are built in; nothing to download\n'
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'code', 'said'),
+    ('arguments', 'code', 'message'),
     [
         ([], 2, 'expected names or --preset, got none. Try --preset robot.'),
         (
@@ -82,7 +82,7 @@ def test_a_preset_without_downloads_is_no_error(command, preset):
         (['--preset', 'rowboat'], 2, "invalid choice: 'rowboat'"),
     ],
 )
-def test_pull_of_what_there_is_not(command, arguments, code, said):
+def test_pull_of_unknown_names(command, arguments, code, message):
     done = command('models', 'pull', *arguments)
     assert (done.returncode, done.stdout) == (code, '')
-    assert said in done.stderr
+    assert message in done.stderr

@@ -1,4 +1,4 @@
-"""The steps that the first run ends with are commands that exist."""
+"""The suggested next steps are valid commands."""
 
 from pathlib import Path
 import re
@@ -17,21 +17,21 @@ OWN = [words for words in COMMANDS if words[0] != 'ros2']
 
 
 @pytest.mark.parametrize(
-    ('words', 'said'),
+    ('words', 'message'),
     [
         (OWN[0], r'robot-perception models: .*'),
         (OWN[1], r'is not on this machine'),
         (OWN[2], r'BAG: expected a bag, video, picture, folder of pictures'),
     ],
 )
-def test_its_own_commands_are_understood(command, words, said):
-    """Without network, networks and a bag each fails at its work and not at its words."""
+def test_its_commands_parse(command, words, message):
+    """Offline and without files each command fails at its work, not at its arguments."""
     done = command(*words[1:])
     assert done.returncode == 1, done.stderr
-    assert re.search(said, done.stderr)
+    assert re.search(message, done.stderr)
 
 
-def test_a_photo_a_recording_and_a_camera_are_named():
+def test_photo_recording_and_camera_are_covered():
     assert [words[1:3] for words in OWN] == [
         ['models', 'pull'], ['image', 'photo.jpg'], ['demo', 'BAG'], ['demo', '0'],
     ]  # fmt: skip
@@ -46,7 +46,7 @@ def test_the_launch_file_has_these_arguments():
         assert f"'{argument.partition(':=')[0]}'" in text
 
 
-def test_the_size_is_that_of_the_readme():
+def test_the_size_equals_that_of_the_readme():
     (size,) = re.findall(r'about (\d+) MB', next_steps()[0].purpose)
     assert f'about {size} MB' in (ROOT / 'README.md').read_text()
 
@@ -60,12 +60,12 @@ def test_the_size_is_that_of_the_readme():
         ('-c', False, 'robot-perception '),
     ],
 )
-def test_the_program_is_named_as_the_shell_finds_it(monkeypatch, program, installed, named):
+def test_the_program_is_called_as_the_shell_finds_it(monkeypatch, program, installed, named):
     monkeypatch.setattr(sys, 'argv', [program])
     monkeypatch.setattr(subject.shutil, 'which', lambda name: name if installed else None)
     assert all(step.command.startswith(named) for step in next_steps()[:-1])
 
 
-def test_lines_for_a_terminal():
+def test_steps_as_text():
     steps = [Step('A photo:', 'see photo.jpg'), Step('A camera:', 'see 0')]
     assert steps_as_text(steps) == 'A photo:\n  see photo.jpg\nA camera:\n  see 0'

@@ -45,7 +45,7 @@ def test_every_flag():
     assert arguments.ros_args == ['-r', 'image:=/x']
 
 
-def test_help_names_the_exit_codes(capsys):
+def test_help_lists_the_exit_codes(capsys):
     with pytest.raises(SystemExit, match='0'):
         parsed('--help')
     assert 'exit codes: 0 played' in capsys.readouterr().out
@@ -62,13 +62,13 @@ def test_bad_flag():
         parsed('bag', '--rate', 'fast')
 
 
-def test_machine_without_ros(monkeypatch, capsys):
+def test_without_ros(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'rclpy', None)
     arguments = parsed('bag')
     assert arguments.run(arguments) == 1
-    said = capsys.readouterr().err
-    assert 'expected ROS 2 for publishing, got a Python without rclpy' in said
-    assert 'Source your ROS installation' in said
+    errors = capsys.readouterr().err
+    assert 'expected ROS 2 for publishing, got a Python without rclpy' in errors
+    assert 'Source your ROS installation' in errors
 
 
 def test_parser_needs_neither_ros_nor_torch(tmp_path):
@@ -81,7 +81,7 @@ def test_parser_needs_neither_ros_nor_torch(tmp_path):
 
 @pytest.mark.ros
 @pytest.mark.parametrize(('source', 'code'), [('gone', 1), ('a.png', 0)])
-def test_exit_codes_of_the_node_come_through(tmp_path, monkeypatch, capfd, source, code):
+def test_exit_codes_of_the_node(tmp_path, monkeypatch, capfd, source, code):
     cv2 = pytest.importorskip('cv2')
     np = pytest.importorskip('numpy')
     pytest.importorskip('rclpy')

@@ -44,7 +44,7 @@ def test_set_each_type(assignment, expected):
     assert (value, type(value)) == (expected, type(expected))
 
 
-def test_every_parameter_can_be_set_to_what_it_is():
+def test_every_parameter_can_be_set_to_its_value():
     config = PerceptionConfig.from_preset('stub')
     words = {True: 'true', False: 'false'}
     arguments = []
@@ -55,19 +55,19 @@ def test_every_parameter_can_be_set_to_what_it_is():
     assert read(*arguments) == config
 
 
-def test_the_last_of_several_wins():
+def test_the_last_assignment_wins():
     config = read('--set', 'cpu_threads=2', '--set', 'precision=fp32', '--set', 'cpu_threads=3')
     assert (config.cpu_threads, config.precision) == (3, 'fp32')
 
 
-def test_device_has_a_flag_of_its_own():
+def test_device_flag():
     expected = replace(PerceptionConfig.from_preset('stub'), device='cuda:0')
     assert read('--device', 'cuda:0') == expected
     assert read('--set', 'device=cpu', '--device', 'cuda:0') == expected
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'message'),
     [
         (['--set', 'detector.threshold'], "--set: expected NAME=VALUE, got 'detector.threshold'"),
         (['--set', ''], "--set: expected NAME=VALUE, got ''"),
@@ -81,12 +81,12 @@ def test_device_has_a_flag_of_its_own():
         (['--set', 'features.enabled=yes'], "features.enabled: expected true or false, got 'yes'"),
         (['--set', 'features.enabled=1'], "features.enabled: expected true or false, got '1'"),
         (['--set', 'precision=int4'], r"precision: expected one of \['auto', .*got 'int4'"),
-        (['--set', 'preset=cpu'], 'preset: expected --preset cpu, got it as --set'),
+        (['--set', 'preset=cpu'], 'preset: expected --preset cpu, got --set'),
         (['--config', '/no/such.yaml'], '/no/such.yaml: cannot be read .*Name a YAML file'),
     ],
 )
-def test_refusals(arguments, said):
-    with pytest.raises(ConfigError, match=said):
+def test_bad_settings(arguments, message):
+    with pytest.raises(ConfigError, match=message):
         read(*arguments)
 
 
@@ -111,7 +111,7 @@ def test_a_parameter_file_of_the_node(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'said'),
+    ('text', 'message'),
     [
         ('a: [', 'perception.yaml: not YAML: '),
         ('device: cpu', 'perception.yaml: expected a ROS parameter file with ros__parameters'),
@@ -129,8 +129,8 @@ def test_a_parameter_file_of_the_node(tmp_path):
         ),
     ],
 )
-def test_a_bad_parameter_file(tmp_path, text, said):
+def test_a_bad_parameter_file(tmp_path, text, message):
     file = tmp_path / 'perception.yaml'
     file.write_text(text)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         read('--config', str(file))

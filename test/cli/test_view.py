@@ -1,5 +1,6 @@
-"""`robot-perception view`: pages, .rrd files, and what is refused."""
+"""`robot-perception view`: HTML pages, .rrd files, and bad arguments."""
 
+from dataclasses import replace
 import importlib.util
 import os
 import shutil
@@ -25,15 +26,16 @@ needs_rerun = pytest.mark.skipif(
 
 
 def scenes(count=3):
-    made = [example_scene(seed, SIZE_HW) for seed in range(count)]
-    for number, scene in enumerate(made):
-        object.__setattr__(scene.image, 'stamp_ns', 1_000_000_000 * (number + 1))
-    return made
+    scenes = [example_scene(seed, SIZE_HW) for seed in range(count)]
+    return [
+        replace(scene, image=replace(scene.image, stamp_ns=1_000_000_000 * (number + 1)))
+        for number, scene in enumerate(scenes)
+    ]
 
 
 @pytest.fixture
 def results(tmp_path):
-    """A bag of results of three frames, with their pictures."""
+    """A result bag of three frames, with their images."""
     made = scenes()
     return write_result_bag(
         tmp_path / 'results', made, topics=('scene', 'features'), pictures=made
@@ -42,7 +44,7 @@ def results(tmp_path):
 
 @pytest.fixture
 def camera_bag(tmp_path):
-    """A bag of four frames whose depth comes after its picture, and nothing else."""
+    """A camera bag of four frames whose depth is recorded after its image."""
     path = tmp_path / 'camera'
     camera = CameraModel.nominal(SIZE_HW, 70)
     with BagWriter(path) as bag:
@@ -76,7 +78,7 @@ def test_pages_of_recorded_results_need_no_rerun_and_no_networks(command, result
         assert 'href="../index.html"' in (pages / frame / 'index.html').read_text()
 
 
-def test_pictures_videos_and_cameras_go_through_the_networks(command, picture, camera_bag):
+def test_images_videos_and_cameras_are_processed_by_the_networks(command, picture, camera_bag):
     picture('photo.jpg')
     writer = cv2.VideoWriter(
         str(command.folder / 'film.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, SIZE_HW[::-1]
@@ -92,8 +94,8 @@ def test_pictures_videos_and_cameras_go_through_the_networks(command, picture, c
     assert pages[-1] == '000007_1300000000'
 
 
-def test_depth_of_a_sensor_is_waited_for(command, camera_bag):
-    """Each picture gets its own depth, though it was recorded after the picture."""
+def test_late_sensor_depth_is_used(command, camera_bag):
+    """Each image gets its own depth, though it was recorded after the image."""
     done = command(
         'export', camera_bag, '-o', 'out', *STUB, '--set', 'depth.source=sensor',
         '--only', 'depth_npy', 'clouds',
@@ -104,7 +106,7 @@ def test_depth_of_a_sensor_is_waited_for(command, camera_bag):
     assert [float(np.unique(one).item()) for one in metres] == pytest.approx(
         [1.0, 1.001, 1.002, 1.003]
     )
-    # The first picture came before the first calibration, and has 3D all the same.
+    # The first image precedes the first calibration and has 3D results too.
     assert len(list((command.folder / 'out/clouds').iterdir())) == 4
 
 
@@ -120,7 +122,7 @@ def test_save_writes_every_frame(command, results):
     assert frames == {0, 1, 2}
     again = command('view', results, '--save', 'seen.rrd')
     assert again.returncode == 1
-    assert 'seen.rrd: expected no file of that name, got one. Remove it' in again.stderr
+    assert 'seen.rrd: expected no existing file, got one. Remove it' in again.stderr
 
 
 @needs_rerun
@@ -129,7 +131,7 @@ def test_serve_offers_page_and_data_until_interrupted(command, results):
     program = command.start('view', results, '--serve', '--port', page)
     try:
         address = program.stdout.readline().strip()
-        assert program.stdout.readline() == '3 frames are there to look at until Ctrl-C\n'
+        assert program.stdout.readline() == 'serving 3 frames until Ctrl-C\n'
         assert f'127.0.0.1%3A{data}' in address
         with urllib.request.urlopen(f'http://127.0.0.1:{page}/') as answer:
             assert b'html' in answer.read().lower()
@@ -144,7 +146,7 @@ def test_serve_offers_page_and_data_until_interrupted(command, results):
 
 
 def free_ports():
-    """Find two ports in a row that nobody uses."""
+    """Return two consecutive free ports."""
     while True:
         with socket.socket() as first, socket.socket() as second:
             first.bind(('127.0.0.1', 0))
@@ -156,7 +158,7 @@ def free_ports():
             return port, port + 1
 
 
-def test_without_rerun_the_remedy_is_said(command, results):
+def test_without_rerun_the_remedy_is_named(command, results):
     blocked = command.folder / 'blocked'
     blocked.mkdir()
     (blocked / 'sitecustomize.py').write_text(
@@ -174,20 +176,20 @@ def test_without_rerun_the_remedy_is_said(command, results):
 
 
 @pytest.mark.parametrize('target', [('view', '--html', 'out'), ('export', '-o', 'out')])
-def test_what_cannot_be_read_is_said_and_nothing_is_made(command, target, tmp_path):
+def test_unreadable_input_is_reported_and_nothing_is_written(command, target, tmp_path):
     bag = tmp_path / 'other'
     with BagWriter(bag) as writer:
         writer.write('/imu', 'sensor_msgs/msg/CameraInfo',
                      camera_info(CameraModel.nominal(SIZE_HW, 60), 1, 'eye'), 1)  # fmt: skip
     (tmp_path / 'no.jpg').write_bytes(b'no picture')
-    for name, said in (
+    for name, message in (
         ('missing', 'missing: expected a bag, video, picture, folder of pictures or webcam'),
         ('no.jpg', 'no.jpg: expected a picture such as JPEG or PNG'),
         ('other', 'other: expected results on /perception/scene, or a camera to see through'),
     ):
         done = command(target[0], name, *target[1:], *STUB)
         assert done.returncode == 1
-        assert said in done.stderr
+        assert message in done.stderr
         assert not (command.folder / 'out').exists()
 
 
@@ -201,14 +203,14 @@ def test_results_of_another_node_are_named(command, tmp_path):
     assert 'note: the bag lacks the picture, which is grey here (3 frames)' in done.stderr
 
 
-def test_one_bad_input_among_good_ones_is_told_by_the_exit_code(command, results):
+def test_one_bad_input_among_good_ones_sets_the_exit_code(command, results):
     done = command('view', results, 'missing', '--html', 'out')
     assert done.returncode == 3
     assert 'wrote 3 frames' in done.stdout
     assert (command.folder / 'out/index.html').exists()
 
 
-def test_a_cut_bag_gives_what_is_left(command, results):
+def test_the_readable_part_of_a_truncated_bag_is_used(command, results):
     (file,) = results.glob('*.mcap')
     cut = command.folder / 'cut.mcap'
     shutil.copy(file, cut)
@@ -220,20 +222,20 @@ def test_a_cut_bag_gives_what_is_left(command, results):
 
 
 @pytest.mark.parametrize(
-    ('flags', 'said'),
+    ('flags', 'message'),
     [
         (('--hfov', '180'), '--hfov: expected above 0 and below 180 degrees, got 180.0.'),
         (('--save', 'seen.bag'), '--save: expected a name ending in .rrd, got seen.bag.'),
         (('--serve', '--port', '70000'), '--port: expected 1 to 65534, got 70000.'),
     ],
 )
-def test_bad_flags_are_refused(command, flags, said):
+def test_bad_flags(command, flags, message):
     done = command('view', 'missing', *flags)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
 
 
-def test_a_folder_that_holds_something_is_left_alone(command, results):
+def test_a_folder_with_files_is_left_alone(command, results):
     (command.folder / 'out').mkdir()
     (command.folder / 'out/mine').touch()
     for verb, flag in (('view', '--html'), ('export', '-o')):

@@ -1,4 +1,4 @@
-"""``robot-perception world train``; recording is tried where bags are."""
+"""``robot-perception world train``; recording is tested with the bags."""
 
 import pytest
 
@@ -13,14 +13,14 @@ import pytest
         (('--processes', '0'), '--processes: expected 1 or more, got 0'),
     ],
 )
-def test_bad_arguments_make_nothing(command, arguments, message):
+def test_bad_arguments_write_nothing(command, arguments, message):
     done = command('world', 'train', 'depth', 'out', '--data', 'scenes', *arguments)
     assert done.returncode == 2
     assert message in done.stderr
     assert list(command.folder.iterdir()) == []
 
 
-def test_training_renders_learns_and_writes(command):
+def test_training_renders_trains_and_writes(command):
     arguments = ('world', 'train', 'segmenter', 'out', '--data', 'scenes', '--seeds', '3:13')
     done = command(*arguments, '--steps', '1', '--processes', '1')
     assert done.returncode == 0, done.stderr

@@ -35,7 +35,7 @@ def test_all_taken_is_an_error(monkeypatch):
 
 def test_every_name_is_below_a_namespace_of_this_process(monkeypatch):
     monkeypatch.setattr(child.os, 'environ', {'ROS_DOMAIN_ID': '7'})
-    arguments = child.keep_to_ourselves()
+    arguments = child.isolate_ros_graph()
     assert child.os.environ['ROS_DOMAIN_ID'] == '7'
     assert child.os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] == 'LOCALHOST'
     context = Context()

@@ -94,7 +94,7 @@ def test_a_frame_with_more_outputs_is_not_given_up_for_one_with_fewer(graph, rec
 
 
 def test_the_first_scenes_are_kept_with_their_images_and_nothing_else(graph):
-    recorder = Recorder(context=graph.context, most_scenes=2)
+    recorder = Recorder(context=graph.context, max_scenes=2)
     graph.nodes.append(recorder)
     graph.executor.add_node(recorder)
     topics = {'image': 'sensor_msgs/msg/Image', 'scene': TYPES['scene'], 'points': TYPES['points']}

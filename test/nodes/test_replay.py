@@ -201,12 +201,12 @@ def test_stop_ends_an_endless_loop(context, tmp_path):
     node.destroy_node()
 
 
-def test_as_many_listeners_as_asked_for_are_waited_for(context, tmp_path):
+def test_the_replay_waits_for_enough_subscribers(context, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(2))
     seen = threading.Event()
     node = ReplayNode(
         context=context,
-        listeners=2,
+        subscribers=2,
         on_sample=lambda _: seen.set(),
         parameter_overrides=[
             Parameter('source', value=str(tmp_path / 'bag')),

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from robot_perception.nodes.transport import make_room_for_images
+from robot_perception.nodes.transport import enlarge_shared_memory
 
 PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
 NAMESPACE = {'dds': 'http://www.eprosima.com'}
@@ -30,20 +30,20 @@ class Space:
 
 
 def test_our_profile_is_chosen(environment):
-    make_room_for_images()
+    enlarge_shared_memory()
     assert Path(environment[PROFILES]).is_file()
 
 
 def test_a_container_with_little_shared_memory_is_left_alone(environment, monkeypatch):
     monkeypatch.setattr(os, 'statvfs', lambda _: Space(64 * 2**20))
     before = dict(environment)
-    make_room_for_images()
+    enlarge_shared_memory()
     assert environment == before
 
 
 def test_older_distributions_know_the_older_name(environment):
     environment['ROS_DISTRO'] = 'humble'
-    make_room_for_images()
+    enlarge_shared_memory()
     assert 'FASTRTPS_DEFAULT_PROFILES_FILE' in environment
     assert PROFILES not in environment
 
@@ -54,12 +54,12 @@ def test_older_distributions_know_the_older_name(environment):
 def test_a_choice_of_the_user_is_respected(environment, choice):
     environment[choice] = 'theirs'
     before = dict(environment)
-    make_room_for_images()
+    enlarge_shared_memory()
     assert environment == before
 
 
 def test_a_raw_image_fits_in_one_piece(environment):
-    make_room_for_images()
+    enlarge_shared_memory()
     root = ET.parse(environment[PROFILES]).getroot()  # noqa: S314 - our own file
     (memory,) = (
         one
@@ -74,7 +74,7 @@ def test_a_raw_image_fits_in_one_piece(environment):
 
 
 def test_the_profile_names_only_transports_that_it_describes(environment):
-    make_room_for_images()
+    enlarge_shared_memory()
     root = ET.parse(environment[PROFILES]).getroot()  # noqa: S314 - our own file
     described = [
         one.text

@@ -1,4 +1,4 @@
-"""Inputs of the verbs that show or export scenes, and the walk through them."""
+"""Inputs of the verbs that show or export scenes, and the loop over their frames."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from robot_perception.core import ConfigError, InputError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import NOMINAL_HFOV_DEG
 
-INPUTS_HELP = 'bag of results, bag of a camera, video, picture, folder of pictures or webcam index'
+INPUTS_HELP = 'result bag, camera bag, video, image, folder of images or webcam index'
 EXIT_CODES = """\
-exit codes: 0 all frames, 1 none of them, no networks or not writable, 2 bad arguments,
-3 a part of the inputs not readable, 130 interrupted; what was done before is kept, whole"""
+exit codes: 0 all frames, 1 no frame, no networks or output not writable, 2 bad arguments,
+3 some input not readable, 130 interrupted; frames processed until then are kept"""
 
-# Takes a scene and its frame number.
+# Receives a scene and its frame number.
 Add = Callable[[Scene, int], None]
 Target = Callable[[], AbstractContextManager[Add]]
 
@@ -36,28 +36,29 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         '--node',
         default=NODE,
         metavar='NAME',
-        help='node whose results a bag holds (default: %(default)s)',
+        help='name of the node whose results are in the bag (default: %(default)s)',
     )
     parser.add_argument(
         '--hfov',
         type=float,
         default=NOMINAL_HFOV_DEG,
         metavar='DEGREES',
-        help='horizontal field of view where no calibration is recorded (default: %(default)s)',
+        help='horizontal field of view to assume if no calibration is recorded '
+        '(default: %(default)s)',
     )
     add_settings(parser, preset='demo')
 
 
-class Walk:
-    """The scenes of all inputs, one after the other, numbered from 0.
+class InputLoop:
+    """Processes the frames of all inputs in order, numbered from 0.
 
     Attributes:
-        frames: scenes given so far.
+        frames: number of scenes processed so far.
 
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Check the flags; nothing is read yet.
+        """Check the flags without reading any input.
 
         Raises:
             ConfigError: a bad parameter or field of view.
@@ -67,9 +68,10 @@ class Walk:
         self._inputs = arguments.inputs
         self._node = arguments.node
         self._hfov_deg = arguments.hfov
-        if not 0 < self._hfov_deg < 180:  # noqa: PLR2004 - a pinhole sees less than a half space
+        if not 0 < self._hfov_deg < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
             raise ConfigError(
-                f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.'
+                'out_of_range',
+                f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.',
             )
         self._config = read_settings(arguments)
         self._pipeline: PerceptionPipeline | None = None
@@ -78,9 +80,9 @@ class Walk:
         self.frames = 0
 
     def run(self, target: Target) -> int:
-        """Hand every scene to a target, which is opened for the first; returns an exit code.
+        """Pass every scene to a target, which is opened for the first one; return the exit code.
 
-        Ctrl-C ends the walk as the end of the inputs does.
+        Ctrl-C ends the loop like the end of the inputs.
 
         Raises:
             OutputError: from the target.
@@ -88,7 +90,7 @@ class Walk:
 
         """
         with ExitStack() as stack:
-            self._walk(partial(stack.enter_context, target()))
+            self._loop(partial(stack.enter_context, target()))
             for note, count in self._notes.items():
                 frames = f' ({count} frames)' if count > 1 else ''
                 print(f'note: {note}{frames}', file=sys.stderr)
@@ -96,7 +98,7 @@ class Walk:
             return _EXIT_FAILED
         return self._code
 
-    def _walk(self, begin: Callable[[], Add]) -> None:
+    def _loop(self, begin: Callable[[], Add]) -> None:
         with tqdm(unit=' frames', disable=None) as bar:
             add: Add | None = None
             try:
@@ -110,10 +112,10 @@ class Walk:
 
     def _scenes(self) -> Iterator[Scene]:
         for spec in self._inputs:
-            yield from self._scenes_of(spec)
+            yield from self._readable_scenes(spec)
 
-    def _scenes_of(self, spec: str) -> Iterator[Scene]:
-        """Give what can be read of an input, and tell what cannot."""
+    def _readable_scenes(self, spec: str) -> Iterator[Scene]:
+        """Yield the scenes of an input until an error, which is printed."""
         try:
             yield from scenes_of(
                 spec, self._networks, note=self._note, node=self._node, hfov_deg=self._hfov_deg
