@@ -1,16 +1,14 @@
 """Predictions against truth: what is right, what is wrong, and how sure one can be of it."""
 
 from robot_perception.evaluation.bag_truth import truth_of_bag
-from robot_perception.evaluation.compare import compare
+from robot_perception.evaluation.compare import compare, pair_by_stamp
 from robot_perception.evaluation.comparison import CHECKS, Comparison, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation
 from robot_perception.evaluation.examiner import Answer, check_config, Examiner
 from robot_perception.evaluation.file_frames import coco_frames, depth_frames, FileFrame
 from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES
 from robot_perception.evaluation.page import write_page
-from robot_perception.evaluation.pairing import pair_by_stamp
-from robot_perception.evaluation.report import Report, Row
-from robot_perception.evaluation.results import results_to_dict, write_results
+from robot_perception.evaluation.report import Report, results_to_dict, Row, write_results
 from robot_perception.evaluation.truth import LEAST_VISIBLE_SHARE, Truth
 from robot_perception.evaluation.worst import Case, WorstCases, write_worst
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from robot_perception.core import Scene
+from robot_perception.core import Image, Scene
 from robot_perception.evaluation.comparison import (
     Check,
     CHECKS,
@@ -17,8 +18,44 @@ from robot_perception.evaluation.comparison import (
     Limits,
 )
 from robot_perception.evaluation.frame_difference import frame_difference, FrameDifference
-from robot_perception.evaluation.pairing import pair_by_stamp
 from robot_perception.pipeline import PIPELINE, pipeline_seconds, STAGES
+
+
+class Framed(Protocol):
+    """What is known of one picture."""
+
+    @property
+    def image(self) -> Image:
+        """The picture with its stamp."""
+
+
+First = TypeVar('First', bound=Framed)
+Second = TypeVar('Second', bound=Framed)
+
+
+def pair_by_stamp(
+    first: Iterable[First], second: Iterable[Second]
+) -> Iterator[tuple[First | None, Second | None]]:
+    """Pair frames of equal stamps; one without a partner comes with None.
+
+    Args:
+        first: with stamps that increase.
+        second: likewise; of each stream one frame is held at a time.
+
+    """
+    ones, others = iter(first), iter(second)
+    one, other = next(ones, None), next(others, None)
+    while one is not None or other is not None:
+        if other is None or (one is not None and one.image.stamp_ns < other.image.stamp_ns):
+            yield one, None
+            one = next(ones, None)
+        elif one is None or other.image.stamp_ns < one.image.stamp_ns:
+            yield None, other
+            other = next(others, None)
+        else:
+            yield one, other
+            one, other = next(ones, None), next(others, None)
+
 
 _MILLISECONDS = 1e3
 

@@ -8,12 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 
 from robot_perception.core import Detections, Masks, Scene, ShapeError
-from robot_perception.evaluation.coco import check_installation
-from robot_perception.evaluation.depth_range import depth_over_range
-from robot_perception.evaluation.frame import frame_errors, FrameErrors
+from robot_perception.evaluation.depth import depth_over_range
+from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
 from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
-from robot_perception.evaluation.precision import FrameBoxes
-from robot_perception.evaluation.record import FrameRecord
+from robot_perception.evaluation.precision import check_installation, FrameBoxes
 from robot_perception.evaluation.report import Report
 from robot_perception.evaluation.summary import summarise
 from robot_perception.evaluation.tracking import FrameTracks

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections, Int64Array, Masks, Scene
+from robot_perception.core import Detections, Float32Array, Int64Array, Masks, Scene
 from robot_perception.evaluation.box_overlap import box_iou
-from robot_perception.evaluation.depth import depth_errors, DepthErrors
+from robot_perception.evaluation.depth import depth_errors, DepthErrors, DepthOverRange
 from robot_perception.evaluation.masks import boundary_iou, mask_iou
 from robot_perception.evaluation.matching import match, Matches
+from robot_perception.evaluation.panoptic import SegmentCounts
+from robot_perception.evaluation.precision import FrameBoxes
+from robot_perception.evaluation.tracking import FrameTracks
 from robot_perception.evaluation.truth import Truth
 
 # Overlap of boxes from which a prediction is taken to mean an object.
@@ -148,3 +152,33 @@ def _place_errors(scene: Scene, truth: Truth, pairs: Int64Array) -> PlaceErrors:
     return PlaceErrors(
         tuple(located), tuple(centroids), tuple(overlaps), tuple(names), tuple(visible)
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameRecord:
+    """What is kept of one frame: some kilobytes, no picture.
+
+    Attributes:
+        errors: beside its truth.
+        boxes: all predictions and true objects.
+        has_detector: whether there were predictions at all, be they none.
+        vector: (C,) float32, features of the scene.
+        scene_type: the true one.
+        timing_s: seconds of each stage.
+        depth_range: errors of depth near and far.
+        segments: those of each class.
+        tracks: numbered objects, None where some have no number.
+        stamp_ns: time of the frame.
+
+    """
+
+    errors: FrameErrors
+    boxes: FrameBoxes
+    has_detector: bool
+    vector: Float32Array | None
+    scene_type: str | None
+    timing_s: Mapping[str, float]
+    depth_range: DepthOverRange | None
+    segments: Mapping[str, SegmentCounts] | None
+    tracks: FrameTracks | None
+    stamp_ns: int

@@ -12,11 +12,10 @@ from pathlib import Path
 import cv2
 
 from robot_perception.core import OutputError, write_bytes
-from robot_perception.evaluation.depth_range import range_names, RANGES_M
-from robot_perception.evaluation.detector_rows import BY_CLASS, ERRORS, LOSSES
+from robot_perception.evaluation.depth import range_names, RANGES_M
 from robot_perception.evaluation.report import PrecisionCurve, Report, Row, value_text
 from robot_perception.evaluation.resampling import CONFIDENCE
-from robot_perception.evaluation.summary import RANGES
+from robot_perception.evaluation.summary import BY_CLASS, ERRORS, LOSSES, RANGES
 from robot_perception.evaluation.worst import Case, draw_case
 from robot_perception.viewer import Bar, bar_chart, document, Line, line_chart
 

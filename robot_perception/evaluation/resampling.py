@@ -104,3 +104,12 @@ def _interval(drawn: Float64Array) -> tuple[float | None, float | None]:
     outside = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(known, (outside, 100 - outside))
     return float(low), float(high)
+
+
+# Numbers of one frame; empty when nothing is known.
+Values = Sequence[float]
+
+
+def mean(frames: Iterable[Values]) -> Estimate:
+    """Give the estimate of the mean of all numbers of all frames."""
+    return FrameValues(frames).mean

@@ -1,4 +1,4 @@
-"""From the errors of frames to the rows of a report."""
+"""Metric rows and precision-recall curves of a report, from the records of all frames."""
 
 from __future__ import annotations
 
@@ -7,23 +7,104 @@ from dataclasses import fields
 from functools import partial
 from itertools import compress, pairwise
 
-from robot_perception.core import Float64Array, Int64Array
-from robot_perception.evaluation.depth import DepthErrors
-from robot_perception.evaluation.depth_range import DepthOverRange, range_names, RangeSums
-from robot_perception.evaluation.detector_rows import (
-    detector_rows,
-    error_rows,
-    precision_curves,
-)
-from robot_perception.evaluation.frame import FrameErrors, PlaceErrors
+import numpy as np
+
+from robot_perception.core import Float32Array, Float64Array, Int64Array
+from robot_perception.evaluation.depth import DepthErrors, DepthOverRange, range_names, RangeSums
+from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
+from robot_perception.evaluation.frame import FrameErrors, FrameRecord, PlaceErrors
 from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCounts
-from robot_perception.evaluation.record import FrameRecord
-from robot_perception.evaluation.report import PrecisionCurve, Row
-from robot_perception.evaluation.resampling import FrameValues, Resampling
-from robot_perception.evaluation.rows import make_row, mean, Values
-from robot_perception.evaluation.scene_type import nearest_agree
+from robot_perception.evaluation.precision import coco_figures, FrameBoxes, PrecisionCurves
+from robot_perception.evaluation.report import make_row, PrecisionCurve, Row
+from robot_perception.evaluation.resampling import (
+    Estimated,
+    estimated,
+    FrameValues,
+    mean,
+    number,
+    Resampling,
+    Values,
+)
 from robot_perception.evaluation.tracking import tracking_figures
 from robot_perception.pipeline import pipeline_seconds
+
+# Groups of rows that a chart is drawn of.
+BY_CLASS, LOSSES, ERRORS = 'AP by class', 'AP50 lost to', 'errors'
+_PRECISIONS = ('AP', 'AP50', 'AP75', 'AR')
+# Place among the limits of overlap, and the limit.
+_CURVES_AT = ((0, 0.5), (5, 0.75))
+
+
+def detector_rows(
+    resampling: Resampling, records: Sequence[FrameRecord], class_names: Sequence[str]
+) -> Iterator[Row]:
+    """Give average precision, precision and recall."""
+    figures = [Estimated(None, None, None)] * (len(_PRECISIONS) + len(class_names))
+    boxes = [one.boxes for one in records]
+    if class_names and any(one.has_detector for one in records):
+        figures = _precision(resampling, boxes, class_names)
+    rows = [
+        Row(group, name, one.value, one.low, one.high, '', higher_is_better=True)
+        for group, name, one in zip(
+            ['detector'] * len(_PRECISIONS) + [BY_CLASS] * len(class_names),
+            (*_PRECISIONS, *class_names),
+            figures,
+            strict=True,
+        )
+    ]
+    yield from rows[: len(_PRECISIONS)]
+    right = mean(one.errors.right or () for one in records)
+    yield make_row(resampling, 'detector', 'precision', right)
+    found = mean(one.errors.found or () for one in records)
+    yield make_row(resampling, 'detector', 'recall', found)
+    yield from rows[len(_PRECISIONS) :]
+
+
+def _precision(
+    resampling: Resampling, frames: Sequence[FrameBoxes], class_names: Sequence[str]
+) -> list[Estimated]:
+    """COCO's own figures, with intervals from sums that agree with it."""
+    curves = PrecisionCurves(frames, class_names)
+
+    def estimate(weights: Int64Array) -> Float64Array:
+        return curves.figures(weights).as_array()
+
+    values = coco_figures(frames, class_names).as_array().tolist()
+    return [
+        estimated(number(value), one.low, one.high)
+        for value, one in zip(values, resampling.figures(estimate), strict=True)
+    ]
+
+
+def error_rows(
+    resampling: Resampling, frames: Sequence[FrameBoxes], class_names: Sequence[str]
+) -> Iterator[Row]:
+    """Give what each kind of error costs, and how often it is made."""
+    analysis = ErrorAnalysis(frames, class_names)
+    _, *costs = resampling.figures(analysis.costs)
+    for reason, one in zip(Reason, costs, strict=True):
+        yield Row(LOSSES, reason.value, one.value, one.low, one.high, '', higher_is_better=False)
+    for reason in Reason:
+        count = analysis.counts[reason]
+        yield Row(ERRORS, reason.value, count, None, None, '', higher_is_better=False)
+
+
+def precision_curves(
+    frames: Sequence[FrameBoxes], class_names: Sequence[str]
+) -> tuple[PrecisionCurve, ...]:
+    """Give the mean over classes at each of two limits of overlap, then each class."""
+    precision, _ = PrecisionCurves(frames, class_names).curves(np.ones(len(frames), np.int64))
+    means = [
+        PrecisionCurve('', limit, tuple(precision[place].mean(axis=1).tolist()))
+        for place, limit in _CURVES_AT
+    ]
+    place, limit = _CURVES_AT[0]
+    classes = [
+        PrecisionCurve(name, limit, tuple(one.tolist()))
+        for name, one in zip(class_names, precision[place].T, strict=True)
+    ]
+    return (*means, *classes)
+
 
 _MILLISECONDS = 1e3
 _MEDIAN, _NINETIETH = 50, 90
@@ -227,3 +308,30 @@ def _timing_rows(
         return 1 / median_s(weights)
 
     yield make_row(resampling, 'time', 'frames per second', rate, unit='1/s')
+
+
+_LEAST_PICTURES = 2
+
+
+def nearest_agree(vectors: Sequence[Float32Array], words: Sequence[str]) -> list[bool]:
+    """For each picture, whether the most similar other one is of the same kind.
+
+    That is leave-one-out classification by the nearest neighbour, in the angle of the vectors.
+
+    Args:
+        vectors: N vectors of one length, of one encoder.
+        words: N kinds.
+
+    Returns:
+        N answers; none where there are fewer than two pictures.
+
+    """
+    if len(vectors) < _LEAST_PICTURES:
+        return []
+    table = np.stack(vectors).astype(np.float64)
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    table = np.divide(table, lengths, out=np.zeros_like(table), where=lengths > 0)
+    similarity = table @ table.T
+    np.fill_diagonal(similarity, -np.inf)
+    nearest = similarity.argmax(axis=1).tolist()
+    return [words[other] == own for other, own in zip(nearest, words, strict=True)]

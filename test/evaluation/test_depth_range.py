@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from robot_perception.core import MetricDepth, RelativeDepth
-from robot_perception.evaluation.depth_range import (
+from robot_perception.evaluation.depth import (
     depth_over_range,
     range_names,
     RANGES_M,

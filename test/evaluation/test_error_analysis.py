@@ -6,9 +6,8 @@ from random_boxes import NAMES, random_frame
 
 from robot_perception.core import Detections
 from robot_perception.evaluation import error_analysis
-from robot_perception.evaluation.coco import coco_figures
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
-from robot_perception.evaluation.precision import FrameBoxes
+from robot_perception.evaluation.precision import coco_figures, FrameBoxes
 
 # AP50 and what each reason costs, and how often it is met, in tide_frames(seed) by tidecv 1.0.1.
 BY_TIDE = [

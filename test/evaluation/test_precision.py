@@ -9,8 +9,12 @@ import pytest
 from random_boxes import detections, NAMES, random_frame
 
 from robot_perception.core import Detections
-from robot_perception.evaluation.coco import coco_figures
-from robot_perception.evaluation.precision import FrameBoxes, IOU_LIMITS, PrecisionCurves
+from robot_perception.evaluation.precision import (
+    coco_figures,
+    FrameBoxes,
+    IOU_LIMITS,
+    PrecisionCurves,
+)
 
 ONCE = np.ones(1, np.int64)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robot_perception.evaluation.scene_type import nearest_agree
+from robot_perception.evaluation.summary import nearest_agree
 
 
 def vectors(*degrees):
