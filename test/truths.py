@@ -16,7 +16,7 @@ from robot_perception.core import (
     SceneFeatures,
     SceneObject,
 )
-from robot_perception.evaluation import Truth
+from robot_perception.evaluation import GroundTruth
 
 NAMES = ('ball', 'cup', 'book')
 SIZE_HW = (60, 80)
@@ -35,12 +35,12 @@ def example_truth(seed=0, count=4, *, shares=None, scene_type='table'):
         mask[top : top + SIDE, left : left + SIDE] = True
     class_ids = ((np.arange(count) + seed) % len(NAMES)).astype(np.int32)
     names = tuple(NAMES[number] for number in class_ids)
-    metres = np.linspace(2, 1, SIZE_HW[0], dtype=np.float32)[:, None] + np.zeros(SIZE_HW[1])
+    meters = np.linspace(2, 1, SIZE_HW[0], dtype=np.float32)[:, None] + np.zeros(SIZE_HW[1])
     detections = Detections(boxes, shares.astype(np.float32), class_ids, names)
-    return Truth(
+    return GroundTruth(
         image=Image(rng.integers(0, 256, (*SIZE_HW, 3), np.uint8)),
         camera=CameraModel.nominal(SIZE_HW, 60),
-        depth=MetricDepth(metres.astype(np.float32)),
+        depth=MetricDepth(meters.astype(np.float32)),
         detections=detections,
         masks=Masks(pixels, np.ones(count, np.float32)),
         objects=objects_of(detections, [position(0.1 * i, 0, 1) for i in range(count)]),
@@ -69,7 +69,7 @@ def objects_of(detections, positions):
 
 
 def perfect(truth, **changes):
-    """Answer what is true, with scores from 0.9 down; ``changes`` are parts of the scene."""
+    """EvaluationOutput what is true, with scores from 0.9 down; ``changes`` are parts of the scene."""
     scores = np.linspace(0.9, 0.6, len(truth.detections), dtype=np.float32)
     found = replace(truth.detections, scores=scores)
     scene = Scene(

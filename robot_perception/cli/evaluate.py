@@ -19,7 +19,7 @@ from robot_perception.core import ConfigError, InputError, make_folder, Stage, w
 from robot_perception.pipeline import keep_freed_memory
 
 if TYPE_CHECKING:
-    from robot_perception.evaluation import Examiner, Truth
+    from robot_perception.evaluation import EvaluationPipeline, GroundTruth
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.world import WorldFrame
 
@@ -108,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     job = read_files(arguments) if files else _world(arguments)
     _check_writable(arguments.output)
     metrics = evaluation.Evaluation()
-    worst = evaluation.WorstCases(arguments.worst)
+    worst = evaluation.HardestFrames(arguments.worst)
     for frame in tqdm(job.frames, total=job.count, unit='frame', disable=None):
         errors = metrics.add(
             frame.scene,
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
             candidates=frame.candidates,
             true_box_masks=frame.true_box_masks,
         )
-        worst.add(evaluation.Case(frame.name, frame.scene, frame.truth, errors))
+        worst.add(evaluation.EvaluatedFrame(frame.name, frame.scene, frame.truth, errors))
     if sys.stderr.isatty():
         print('computing metrics and confidence intervals ...', file=sys.stderr)
     report = metrics.report()
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
     results = evaluation.results_to_dict(
         report, job.source, job.config, [case.name for case in cases]
     )
-    images = evaluation.write_worst(cases, arguments.output)
+    images = evaluation.write_hardest_frames(cases, arguments.output)
     evaluation.write_page(report, cases, job.about, arguments.output / _PAGE)
     evaluation.write_results(results, arguments.output / _RESULTS)
     if arguments.json:
@@ -149,11 +149,11 @@ def _world(arguments: argparse.Namespace) -> Job:
     _check_writable(arguments.output)
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
-    examiner = evaluation.Examiner.load(config, given)
+    pipeline = evaluation.EvaluationPipeline.load(config, given)
     if config.caveat:
         print(f'note: {config.caveat}', file=sys.stderr)
     return Job(
-        _process(examiner, truths),
+        _process(pipeline, truths),
         len(seeds),
         {
             'world': {
@@ -173,15 +173,17 @@ def _world(arguments: argparse.Namespace) -> Job:
     )
 
 
-def _process(examiner: Examiner, truths: Iterator[tuple[int, Truth]]) -> Iterator[EvaluationItem]:
+def _process(
+    pipeline: EvaluationPipeline, truths: Iterator[tuple[int, GroundTruth]]
+) -> Iterator[EvaluationItem]:
     known: set[str] = set()
     for seed, truth in truths:
-        result = examiner.ask(truth)
+        result = pipeline.process(truth)
         known.update(truth.detections.class_names)
         yield EvaluationItem(
             f'seed {seed}', result.scene, truth, result.candidates, result.true_box_masks
         )
-    if examiner.class_names and not set(examiner.class_names) & known:
+    if pipeline.class_names and not set(pipeline.class_names) & known:
         print('note: the detector has none of the classes of these scenes.', file=sys.stderr)
 
 
@@ -209,7 +211,7 @@ def _seeds(text: str) -> range:
     return seeds
 
 
-def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, Truth]]:
+def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, GroundTruth]]:
     """Render scenes lazily; raise ConfigError at once for an unsupported image size."""
     from robot_perception.world import render, world_camera  # noqa: PLC0415 - needs Open3D
 
@@ -220,10 +222,10 @@ def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, Truth
     return ((seed, _truth(render(seed, size_hw))) for seed in seeds)
 
 
-def _truth(frame: WorldFrame) -> Truth:
-    from robot_perception.evaluation import Truth  # noqa: PLC0415 - for this verb
+def _truth(frame: WorldFrame) -> GroundTruth:
+    from robot_perception.evaluation import GroundTruth  # noqa: PLC0415 - for this verb
 
-    return Truth(
+    return GroundTruth(
         image=frame.image,
         camera=frame.camera,
         depth=frame.depth,

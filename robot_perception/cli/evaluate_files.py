@@ -13,7 +13,7 @@ from robot_perception.core import ConfigError, SourceError
 
 if TYPE_CHECKING:
     from robot_perception.core import Detections, Masks, Scene
-    from robot_perception.evaluation import FileFrame, Truth
+    from robot_perception.evaluation import FileFrame, GroundTruth
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.viewer import JsonValue
 
@@ -26,7 +26,7 @@ class EvaluationItem:
 
     name: str
     scene: Scene
-    truth: Truth
+    truth: GroundTruth
     candidates: Detections | None = None
     true_box_masks: Masks | None = None
 
@@ -174,11 +174,11 @@ def _item(one: FileFrame) -> EvaluationItem:
 def _bag_frames(arguments: argparse.Namespace) -> Iterator[EvaluationItem]:
     """Pair results and ground truth by time stamp; print a note on unpaired frames at the end."""
     from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
-    from robot_perception.evaluation import pair_by_stamp, truth_of_bag  # noqa: PLC0415
+    from robot_perception.evaluation import pair_by_stamp, read_bag_ground_truth  # noqa: PLC0415
 
     scenes = (one.scene for one in recorded_scenes(arguments.predictions, arguments.node))
     paired = only_results = only_truth = 0
-    for scene, truth in pair_by_stamp(scenes, truth_of_bag(arguments.truth)):
+    for scene, truth in pair_by_stamp(scenes, read_bag_ground_truth(arguments.truth)):
         if scene is not None and truth is not None:
             paired += 1
             if scene.image.size_hw == truth.image.size_hw:

@@ -19,7 +19,7 @@ from robot_perception.core import (
     replacing_folder,
     Scene,
 )
-from robot_perception.evaluation import Evaluation, Report, Row, truth_of_bag
+from robot_perception.evaluation import Evaluation, MetricRow, read_bag_ground_truth, Report
 from robot_perception.nodes import AccuracyReport, DemoReport, run_demo
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.viewer import Table
@@ -99,7 +99,7 @@ def evaluate_scenes(evaluation: Evaluation, bag: Path, scenes: Iterable[Scene]) 
         PerceptionError: the bag has no frame for a scene, or cannot be read.
 
     """
-    truths = truth_of_bag(bag)
+    truths = read_bag_ground_truth(bag)
     for scene in scenes:
         stamp_ns = scene.image.stamp_ns
         truth = next((truth for truth in truths if truth.image.stamp_ns == stamp_ns), None)
@@ -123,7 +123,7 @@ def _table(report: Report) -> Table:
     )
 
 
-def _value_and_interval(row: Row) -> tuple[str | None, str | None]:
+def _value_and_interval(row: MetricRow) -> tuple[str | None, str | None]:
     unit = f' {row.unit}' if row.unit else ''
     if row.value is None:
         return None, None

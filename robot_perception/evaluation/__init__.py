@@ -1,32 +1,40 @@
 """Predictions against truth: what is right, what is wrong, and how sure one can be of it."""
 
-from robot_perception.evaluation.bag_truth import truth_of_bag
+from robot_perception.evaluation.bag_ground_truth import read_bag_ground_truth
 from robot_perception.evaluation.compare import compare, pair_by_stamp
 from robot_perception.evaluation.comparison import CHECKS, Comparison, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation
-from robot_perception.evaluation.examiner import Answer, check_config, Examiner
+from robot_perception.evaluation.evaluation_pipeline import (
+    check_config,
+    EvaluationOutput,
+    EvaluationPipeline,
+)
 from robot_perception.evaluation.file_frames import coco_frames, depth_frames, FileFrame
-from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES
+from robot_perception.evaluation.ground_truth import GroundTruth, MIN_VISIBILITY
+from robot_perception.evaluation.ground_truth_stages import check_given, GIVEN_STAGES
+from robot_perception.evaluation.hardest_frames import (
+    EvaluatedFrame,
+    HardestFrames,
+    write_hardest_frames,
+)
 from robot_perception.evaluation.page import write_page
-from robot_perception.evaluation.report import Report, results_to_dict, Row, write_results
-from robot_perception.evaluation.truth import LEAST_VISIBLE_SHARE, Truth
-from robot_perception.evaluation.worst import Case, WorstCases, write_worst
+from robot_perception.evaluation.report import MetricRow, Report, results_to_dict, write_results
 
 __all__ = [
     'CHECKS',
     'GIVEN_STAGES',
-    'LEAST_VISIBLE_SHARE',
-    'Answer',
-    'Case',
+    'MIN_VISIBILITY',
     'Comparison',
+    'EvaluatedFrame',
     'Evaluation',
-    'Examiner',
+    'EvaluationOutput',
+    'EvaluationPipeline',
     'FileFrame',
+    'GroundTruth',
+    'HardestFrames',
     'Limits',
+    'MetricRow',
     'Report',
-    'Row',
-    'Truth',
-    'WorstCases',
     'check_config',
     'check_given',
     'coco_frames',
@@ -34,9 +42,9 @@ __all__ = [
     'depth_frames',
     'evaluate',
     'pair_by_stamp',
+    'read_bag_ground_truth',
     'results_to_dict',
-    'truth_of_bag',
+    'write_hardest_frames',
     'write_page',
     'write_results',
-    'write_worst',
 ]

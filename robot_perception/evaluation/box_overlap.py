@@ -55,7 +55,7 @@ def box_iou(first: Box3D, second: Box3D) -> float:
 
 
 def shared_volume(first: Box3D, second: Box3D) -> float:
-    """Volume of what two boxes share, cubic metres."""
+    """Volume of what two boxes share, cubic meters."""
     # Seen from one of the boxes, so that what lies far from the origin loses no digits.
     origin = np.array(first.center_m)
     faces, others = list(_faces(first, origin)), list(_faces(second, origin))

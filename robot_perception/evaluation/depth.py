@@ -27,7 +27,7 @@ class DepthErrors:
     Attributes:
         known: share of the pixels of known true depth that the prediction is known for.
         abs_rel: mean(|p - t| / t).
-        rmse_m: sqrt(mean((p - t)^2)), metres.
+        rmse_m: sqrt(mean((p - t)^2)), meters.
         delta1: share of the pixels with max(p / t, t / p) < 1.25.
         silog_eigen: mean(d^2) - 0.5 mean(d)^2, the scale-invariant error of Eigen et al. 2014
             (Depth Map Prediction from a Single Image, equation 4) with their lambda of 0.5, which
@@ -38,11 +38,11 @@ class DepthErrors:
         abs_rel_scaled: abs_rel of s p, with s = median(t) / median(p) (Zhou et al. 2017,
             Unsupervised Learning of Depth and Ego-Motion from Video).
         abs_rel_fitted: abs_rel of 1 / (a q + b), where q is the predicted inverse depth, 1 / p for
-            metric depth, and a, b minimise the sum of (a q + b - 1 / t)^2 (Ranftl et al. 2020,
+            metric depth, and a, b minimize the sum of (a q + b - 1 / t)^2 (Ranftl et al. 2020,
             Towards Robust Monocular Depth Estimation). What lies beyond the farthest true pixel
             after the fit is taken to lie there.
 
-    The first six need metres, and are None for relative depth.
+    The first six need meters, and are None for relative depth.
     """
 
     known: float | None = None
@@ -105,7 +105,7 @@ def _fitted(inverse: Float64Array, true: Float64Array) -> float | None:
     return _abs_rel(1 / np.maximum(fitted, target.min()), true)
 
 
-# Bounds of true depth, metres; the last range has no end.
+# Bounds of true depth, meters; the last range has no end.
 RANGES_M = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, float('inf'))
 
 
@@ -118,7 +118,7 @@ def range_names() -> list[str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class DepthOverRange:
+class DepthErrorByRange:
     """Sums over the pixels of one image, for each of the B ranges.
 
     Attributes:
@@ -131,8 +131,10 @@ class DepthOverRange:
     error: Float64Array
 
 
-def depth_over_range(found: Depth | None, truth: MetricDepth | None) -> DepthOverRange | None:
-    """Sum up one image; None where it has no metres to compare."""
+def depth_error_by_range(
+    found: Depth | None, truth: MetricDepth | None
+) -> DepthErrorByRange | None:
+    """Sum up one image; None where it has no meters to compare."""
     if truth is None or not isinstance(found, MetricDepth):
         return None
     both = np.isfinite(truth.meters) & np.isfinite(found.meters)
@@ -140,7 +142,7 @@ def depth_over_range(found: Depth | None, truth: MetricDepth | None) -> DepthOve
     error = np.abs(found.meters[both] - true) / true
     places = np.digitize(true, RANGES_M[1:-1])
     size = len(RANGES_M) - 1
-    return DepthOverRange(
+    return DepthErrorByRange(
         np.bincount(places, minlength=size).astype(np.int64),
         np.bincount(places, weights=error, minlength=size).astype(np.float64),
     )
@@ -149,7 +151,7 @@ def depth_over_range(found: Depth | None, truth: MetricDepth | None) -> DepthOve
 class RangeSums:
     """Those of all frames, for any mixture of them."""
 
-    def __init__(self, frames: Sequence[DepthOverRange | None]) -> None:
+    def __init__(self, frames: Sequence[DepthErrorByRange | None]) -> None:
         """Take F frames; those without depth add nothing."""
         nothing = np.zeros(len(RANGES_M) - 1)
         self._pixels = np.array([nothing if one is None else one.pixels for one in frames])

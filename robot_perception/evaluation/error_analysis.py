@@ -21,7 +21,7 @@ _SAME_IOU, _NOTHING_IOU = 0.5, 0.1
 _NOBODY = -1
 
 
-class Reason(Enum):
+class ErrorType(Enum):
     """Why a prediction is wrong, or an object not found."""
 
     CLASS = 'class'
@@ -41,7 +41,7 @@ class _Judged:
         score: (N,) float64.
         name: (N,) int64, place of the class; -1 for one that no object has.
         right: (N,) bool.
-        reason: (N,) object, Reason of each that is wrong, None of the others.
+        reason: (N,) object, ErrorType of each that is wrong, None of the others.
         object: (N,) int64, number of the object that a wrong one would be if it were put right,
             -1 for none.
         object_frame: (M,) int64, frame of each object.
@@ -54,7 +54,7 @@ class _Judged:
     score: Float64Array
     name: Int64Array
     right: BoolArray
-    reason: list[Reason | None]
+    reason: list[ErrorType | None]
     object: Int64Array
     object_frame: Int64Array
     object_name: Int64Array
@@ -76,9 +76,9 @@ class ErrorAnalysis:
         judged = self._judged
         self.counts = {
             reason: int(judged.missed.sum())
-            if reason is Reason.MISSED
+            if reason is ErrorType.MISSED
             else sum(one is reason for one in judged.reason)
-            for reason in Reason
+            for reason in ErrorType
         }
         objects = np.zeros((len(frames), len(class_names)))
         np.add.at(objects, (judged.object_frame, judged.object_name), 1)
@@ -86,7 +86,9 @@ class ErrorAnalysis:
         np.subtract.at(
             left, (judged.object_frame[judged.missed], judged.object_name[judged.missed]), 1
         )
-        wrong: list[Reason | None] = [reason for reason in Reason if reason is not Reason.MISSED]
+        wrong: list[ErrorType | None] = [
+            reason for reason in ErrorType if reason is not ErrorType.MISSED
+        ]
         fixed = [_fixed(judged, reason) for reason in wrong]
         self._variants = [
             _Curves(_as_it_is(judged), objects),
@@ -105,7 +107,7 @@ class ErrorAnalysis:
             weights: (F,) int64, how often each frame is taken.
 
         Returns:
-            (7,) float64: AP, then the gain of each `Reason` in order, >= 0; NaN without objects.
+            (7,) float64: AP, then the gain of each `ErrorType` in order, >= 0; NaN without objects.
 
         """
         values = np.array([curves.ap(weights) for curves in self._variants])
@@ -161,7 +163,7 @@ def _as_it_is(judged: _Judged) -> _Points:
     return _Points(judged.frame, judged.name, judged.score, judged.right)
 
 
-def _fixed(judged: _Judged, reason: Reason | None) -> _Points:
+def _fixed(judged: _Judged, reason: ErrorType | None) -> _Points:
     """Put right what can be put right of one reason, and take the rest away."""
     errors = np.array([one is reason for one in judged.reason], np.bool_)
     mended = errors & _best_of_their_object(judged)
@@ -185,7 +187,7 @@ def _best_of_their_object(judged: _Judged) -> BoolArray:
 
 def _judge(frames: Sequence[FrameBoxes], places: dict[str, int]) -> _Judged:
     frame, score, name, right, partner = [], [], [], [], []
-    reason: list[Reason | None] = []
+    reason: list[ErrorType | None] = []
     object_frame: list[int] = []
     object_name: list[int] = []
     missed: list[bool] = []
@@ -228,20 +230,20 @@ def _judge(frames: Sequence[FrameBoxes], places: dict[str, int]) -> _Judged:
     )
 
 
-def _why(overlaps: Float64Array, same: BoolArray, found: BoolArray) -> tuple[Reason, int]:
+def _why(overlaps: Float64Array, same: BoolArray, found: BoolArray) -> tuple[ErrorType, int]:
     """Give the reason of a wrong prediction, and the object it would be if it were put right."""
     if not len(overlaps):
-        return Reason.BACKGROUND, _NOBODY
+        return ErrorType.BACKGROUND, _NOBODY
     own = np.where(same, overlaps, 0.0)
     best = int(own.argmax())
     if _NOTHING_IOU <= own[best] <= _SAME_IOU:
-        return Reason.LOCATION, _NOBODY if found[best] else best
+        return ErrorType.LOCATION, _NOBODY if found[best] else best
     other = np.where(same, 0.0, overlaps)
     best = int(other.argmax())
     if other[best] >= _SAME_IOU:
-        return Reason.CLASS, _NOBODY if found[best] else best
+        return ErrorType.CLASS, _NOBODY if found[best] else best
     if (own[found] >= _SAME_IOU).any():
-        return Reason.DUPLICATE, _NOBODY
+        return ErrorType.DUPLICATE, _NOBODY
     if overlaps.max() <= _NOTHING_IOU:
-        return Reason.BACKGROUND, _NOBODY
-    return Reason.BOTH, _NOBODY
+        return ErrorType.BACKGROUND, _NOBODY
+    return ErrorType.BOTH, _NOBODY

@@ -8,17 +8,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from robot_perception.core import Detections, Masks, Scene, ShapeError
-from robot_perception.evaluation.depth import depth_over_range
+from robot_perception.evaluation.depth import depth_error_by_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
+from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
 from robot_perception.evaluation.precision import check_installation, FrameBoxes
 from robot_perception.evaluation.report import Report
-from robot_perception.evaluation.summary import summarise
+from robot_perception.evaluation.summary import summarize
 from robot_perception.evaluation.tracking import FrameTracks
-from robot_perception.evaluation.truth import Truth
 
 
-def evaluate(pairs: Iterable[tuple[Scene, Truth]]) -> Report:
+def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]]) -> Report:
     """Compare scenes with what is true of them.
 
     Average precision wants predictions of low scores too: of scenes that hold only those above a
@@ -56,7 +56,7 @@ class Evaluation:
     def add(
         self,
         scene: Scene,
-        truth: Truth,
+        truth: GroundTruth,
         *,
         candidates: Detections | None = None,
         true_box_masks: Masks | None = None,
@@ -88,7 +88,7 @@ class Evaluation:
                 vector=None if scene.features is None else scene.features.vector.copy(),
                 scene_type=truth.scene_type,
                 timing_s=scene.timing_s,
-                depth_range=depth_over_range(scene.depth, truth.depth),
+                depth_range=depth_error_by_range(scene.depth, truth.depth),
                 segments=_segments(scene, truth),
                 tracks=None
                 if scene.detections is None
@@ -103,7 +103,7 @@ class Evaluation:
 
     def report(self) -> Report:
         """Sum up all frames so far."""
-        rows, curves = summarise(self._records, sorted(self._objects))
+        rows, curves = summarize(self._records, sorted(self._objects))
         return Report(
             rows=rows,
             frames=len(self._records),
@@ -113,7 +113,7 @@ class Evaluation:
         )
 
 
-def _segments(scene: Scene, truth: Truth) -> dict[str, SegmentCounts] | None:
+def _segments(scene: Scene, truth: GroundTruth) -> dict[str, SegmentCounts] | None:
     if scene.masks is None or scene.detections is None or truth.masks is None:
         return None
     return panoptic_counts(
@@ -123,7 +123,7 @@ def _segments(scene: Scene, truth: Truth) -> dict[str, SegmentCounts] | None:
     )
 
 
-def _check(scene: Scene, truth: Truth, true_box_masks: Masks | None) -> None:
+def _check(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> None:
     if scene.image.size_hw != truth.image.size_hw:
         raise ShapeError(
             f'scene: expected the size of its truth {truth.image.size_hw}, '

@@ -28,9 +28,9 @@ from robot_perception.evaluation.coco_json import (
     read_truth,
 )
 from robot_perception.evaluation.coco_masks import segmentation_mask
-from robot_perception.evaluation.truth import Truth
+from robot_perception.evaluation.ground_truth import GroundTruth
 
-_GREY = 128
+_GRAY = 128
 _PNG = '.png'
 
 
@@ -49,7 +49,7 @@ class FileFrame:
     name: str
     scene: Scene
     candidates: Detections | None
-    truth: Truth
+    truth: GroundTruth
 
 
 def coco_frames(
@@ -151,7 +151,7 @@ class _CocoFiles:
             entry.file_name or f'image {number}',
             scene,
             candidates,
-            Truth(picture, None, None, truth, masks, _objects(truth)),
+            GroundTruth(picture, None, None, truth, masks, _objects(truth)),
         )
 
     def _detections(self, objects: Sequence[CocoObject], scores: Sequence[float]) -> Detections:
@@ -197,7 +197,7 @@ def _mask(item: CocoObject, size_hw: tuple[int, int]) -> BoolArray:
 
 def _picture(entry: CocoImage, images: Path | None) -> Image:
     if images is None:
-        return _grey(entry.size_hw)
+        return _gray(entry.size_hw)
     path = images / entry.file_name
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if entry.file_name else None
     if bgr is None:
@@ -210,8 +210,8 @@ def _picture(entry: CocoImage, images: Path | None) -> Image:
     return Image(np.ascontiguousarray(bgr[..., ::-1]))
 
 
-def _grey(size_hw: tuple[int, int]) -> Image:
-    return Image(np.full((*size_hw, 3), _GREY, np.uint8))
+def _gray(size_hw: tuple[int, int]) -> Image:
+    return Image(np.full((*size_hw, 3), _GRAY, np.uint8))
 
 
 def _depth_frame(predicted: Path, true: Path) -> FileFrame:
@@ -221,12 +221,12 @@ def _depth_frame(predicted: Path, true: Path) -> FileFrame:
             f'{predicted}: expected the size of its truth {truth.size_hw}, got {found.size_hw} '
             '(rows, columns).'
         )
-    picture = _grey(truth.size_hw)
+    picture = _gray(truth.size_hw)
     return FileFrame(
         true.stem,
         Scene(picture, depth=found),
         None,
-        Truth(picture, None, truth, Detections.empty(), None, ()),
+        GroundTruth(picture, None, truth, Detections.empty(), None, ()),
     )
 
 

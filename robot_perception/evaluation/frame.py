@@ -9,18 +9,18 @@ import numpy as np
 
 from robot_perception.core import Detections, Float32Array, Int64Array, Masks, Scene
 from robot_perception.evaluation.box_overlap import box_iou
-from robot_perception.evaluation.depth import depth_errors, DepthErrors, DepthOverRange
+from robot_perception.evaluation.depth import depth_errors, DepthErrorByRange, DepthErrors
+from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.masks import boundary_iou, mask_iou
 from robot_perception.evaluation.matching import match, Matches
 from robot_perception.evaluation.panoptic import SegmentCounts
 from robot_perception.evaluation.precision import FrameBoxes
 from robot_perception.evaluation.tracking import FrameTracks
-from robot_perception.evaluation.truth import Truth
 
 # Overlap of boxes from which a prediction is taken to mean an object.
 SAME_OBJECT_IOU = 0.5
 NEAR_M = 2.0
-_CENTIMETRES = 100.0
+_CENTIMETERS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class MaskErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceErrors:
-    """Objects within 2 metres that were found.
+class PositionErrors:
+    """Objects within 2 meters that were found.
 
     Attributes:
         located: for each, whether its place is known too, 0 or 1.
@@ -75,10 +75,10 @@ class FrameErrors:
     depth: DepthErrors
     masks: MaskErrors
     true_box_masks: MaskErrors
-    places: PlaceErrors
+    places: PositionErrors
 
     @property
-    def badness(self) -> float:
+    def error_score(self) -> float:
         """How bad the frame is, to put the worst first; >= 0, no unit.
 
         Missed and invented objects count 1 each, masks what they lack of an overlap of 1 on the
@@ -90,7 +90,7 @@ class FrameErrors:
         return len(self.missed) + len(self.invented) + masks + depth
 
 
-def frame_errors(scene: Scene, truth: Truth, true_box_masks: Masks | None) -> FrameErrors:
+def frame_errors(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> FrameErrors:
     """Compare one frame with its truth.
 
     Args:
@@ -136,7 +136,7 @@ def _mask_errors(found: Masks | None, true: Masks | None, pairs: Int64Array) -> 
     )
 
 
-def _place_errors(scene: Scene, truth: Truth, pairs: Int64Array) -> PlaceErrors:
+def _place_errors(scene: Scene, truth: GroundTruth, pairs: Int64Array) -> PositionErrors:
     located, centroids, overlaps, names, visible = [], [], [], [], []
     for own, other in pairs:
         found, true = scene.objects[own].position, truth.objects[other].position
@@ -145,11 +145,11 @@ def _place_errors(scene: Scene, truth: Truth, pairs: Int64Array) -> PlaceErrors:
         located.append(float(found is not None))
         if found is not None:
             away = np.subtract(found.centroid_m, true.centroid_m)
-            centroids.append(_CENTIMETRES * float(np.linalg.norm(away)))
+            centroids.append(_CENTIMETERS * float(np.linalg.norm(away)))
             overlaps.append(box_iou(found.box, true.box))
             names.append(truth.detections.class_names[other])
             visible.append(float(truth.detections.scores[other]))
-    return PlaceErrors(
+    return PositionErrors(
         tuple(located), tuple(centroids), tuple(overlaps), tuple(names), tuple(visible)
     )
 
@@ -178,7 +178,7 @@ class FrameRecord:
     vector: Float32Array | None
     scene_type: str | None
     timing_s: Mapping[str, float]
-    depth_range: DepthOverRange | None
+    depth_range: DepthErrorByRange | None
     segments: Mapping[str, SegmentCounts] | None
     tracks: FrameTracks | None
     stamp_ns: int

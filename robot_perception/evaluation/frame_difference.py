@@ -22,7 +22,7 @@ from robot_perception.evaluation.box_overlap import box_iou
 from robot_perception.evaluation.frame import SAME_OBJECT_IOU
 from robot_perception.evaluation.masks import mask_iou
 
-_CENTIMETRES = 100.0
+_CENTIMETERS = 100.0
 
 # Values of a frame by the name of the figure; empty where nothing can be compared.
 Values = tuple[float, ...]
@@ -136,7 +136,7 @@ def _places(first: Scene, second: Scene, pairs: list[tuple[int, int]]) -> dict[s
         one, other = first.objects[a].position, second.objects[b].position
         alike.append(float((one is None) == (other is None)))
         if one is not None and other is not None:
-            away_cm.append(_CENTIMETRES * math.dist(one.centroid_m, other.centroid_m))
+            away_cm.append(_CENTIMETERS * math.dist(one.centroid_m, other.centroid_m))
             overlaps.append(1.0 if one.box == other.box else box_iou(one.box, other.box))
     return {
         'placed alike': tuple(alike),

@@ -12,11 +12,11 @@ from pathlib import Path
 import cv2
 
 from robot_perception.core import OutputError, write_bytes
+from robot_perception.evaluation.bootstrap import CONFIDENCE
 from robot_perception.evaluation.depth import range_names, RANGES_M
-from robot_perception.evaluation.report import PrecisionCurve, Report, Row, value_text
-from robot_perception.evaluation.resampling import CONFIDENCE
+from robot_perception.evaluation.hardest_frames import draw_evaluated_frame, EvaluatedFrame
+from robot_perception.evaluation.report import MetricRow, PrecisionCurve, Report, value_text
 from robot_perception.evaluation.summary import BY_CLASS, ERRORS, LOSSES, RANGES
-from robot_perception.evaluation.worst import Case, draw_case
 from robot_perception.viewer import Bar, bar_chart, document, Line, line_chart
 
 _JPEG_QUALITY = 88
@@ -71,7 +71,7 @@ td.group { padding-top: .9rem; color: var(--faint); font-weight: 600; }
 
 
 def write_page(
-    report: Report, cases: Sequence[Case], about: Mapping[str, str], path: Path
+    report: Report, cases: Sequence[EvaluatedFrame], about: Mapping[str, str], path: Path
 ) -> None:
     """Write the page, pictures inside.
 
@@ -88,7 +88,7 @@ def write_page(
     write_bytes(path, page(report, cases, about).encode())
 
 
-def page(report: Report, cases: Sequence[Case], about: Mapping[str, str]) -> str:
+def page(report: Report, cases: Sequence[EvaluatedFrame], about: Mapping[str, str]) -> str:
     """Compose the page as HTML."""
     charts = list(_charts(report))
     counted = sum(report.objects.values())
@@ -117,7 +117,7 @@ def page(report: Report, cases: Sequence[Case], about: Mapping[str, str]) -> str
     return document('How well the robot sees', parts, _STYLE)
 
 
-def _tiles(rows: Sequence[Row]) -> Iterator[str]:
+def _tiles(rows: Sequence[MetricRow]) -> Iterator[str]:
     known = {(row.group, row.name): row for row in rows if row.value is not None}
     for group, name, title in _HEADLINE:
         if (group, name) in known:
@@ -163,12 +163,12 @@ def _charts(report: Report) -> Iterator[str]:
             'Depth error over distance',
             'Mean relative error of the pixels of a true depth, with its range.',
             line_chart(
-                [_range_line(by_group[RANGES])], 'true depth, metres', 'mean relative error'
+                [_range_line(by_group[RANGES])], 'true depth, meters', 'mean relative error'
             ),
         )
 
 
-def _class_chart(rows: Sequence[Row], objects: Mapping[str, int]) -> str:
+def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> str:
     worst = sorted(rows, key=lambda row: row.value or 0.0)[:_MOST_CLASSES]
     if len(worst) < len(rows):
         text = f'COCO average precision of the worst {len(worst)} of {len(rows)} classes, worst first.'
@@ -199,11 +199,11 @@ def _curve(curve: PrecisionCurve) -> Line:
     )
 
 
-def _bar(row: Row, note: str) -> Bar:
+def _bar(row: MetricRow, note: str) -> Bar:
     return Bar(row.name, row.value or 0.0, row.low, row.high, note)
 
 
-def _range_line(rows: Sequence[Row]) -> Line:
+def _range_line(rows: Sequence[MetricRow]) -> Line:
     """Give the middle of each range of depths; that without an end begins at its point."""
     ends = [low if math.isinf(high) else (low + high) / 2 for low, high in pairwise(RANGES_M)]
     middles = dict(zip(range_names(), ends, strict=True))
@@ -218,8 +218,8 @@ def _range_line(rows: Sequence[Row]) -> Line:
     )
 
 
-def _worst(case: Case) -> str:
-    bgr = draw_case(case)[..., ::-1]
+def _worst(case: EvaluatedFrame) -> str:
+    bgr = draw_evaluated_frame(case)[..., ::-1]
     if bgr.shape[1] > _WIDEST_PX:
         scale = _WIDEST_PX / bgr.shape[1]
         bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -251,7 +251,7 @@ def _table(report: Report) -> str:
     )
 
 
-def _interval(row: Row) -> str:
+def _interval(row: MetricRow) -> str:
     if row.low is None or row.high is None:
         return ''
     return f'{value_text(row.low)} to {value_text(row.high)}'

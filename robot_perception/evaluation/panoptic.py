@@ -15,7 +15,7 @@ from robot_perception.core import (
     Masks,
     UInt16Array,
 )
-from robot_perception.evaluation.resampling import Estimate
+from robot_perception.evaluation.bootstrap import Statistic
 
 # Two segments that share more than half of what either covers can have no other partner.
 _SAME_IOU = 0.5
@@ -92,7 +92,7 @@ def panoptic_counts(
     }
 
 
-def panoptic_estimate(frames: Sequence[Mapping[str, SegmentCounts] | None]) -> Estimate:
+def panoptic_estimate(frames: Sequence[Mapping[str, SegmentCounts] | None]) -> Statistic:
     """Give PQ, SQ and RQ of mixtures of frames, each a mean over the classes there are.
 
     PQ is the sum of overlaps over found + invented / 2 + missed / 2; it is SQ, the mean overlap

@@ -48,7 +48,7 @@ class FrameBoxes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PrecisionFigures:
+class DetectionMetrics:
     """Figures in [0, 1] over all classes, and of each; NaN where no object counts.
 
     Attributes:
@@ -67,7 +67,7 @@ class PrecisionFigures:
     class_ap: Float64Array
 
     @classmethod
-    def of(cls, precision: Float64Array, recall: Float64Array) -> PrecisionFigures:
+    def of(cls, precision: Float64Array, recall: Float64Array) -> DetectionMetrics:
         """Average what is known.
 
         Args:
@@ -151,9 +151,9 @@ class PrecisionCurves:
                 _Ranked.of(frame[order][own], right[:, own], wrong[:, own], _objects(frames, name))
             )
 
-    def figures(self, weights: Int64Array) -> PrecisionFigures:
+    def figures(self, weights: Int64Array) -> DetectionMetrics:
         """Sum up frames that were taken ``weights``, (F,) int64, times each."""
-        return PrecisionFigures.of(*self.curves(weights))
+        return DetectionMetrics.of(*self.curves(weights))
 
     def curves(self, weights: Int64Array) -> tuple[Float64Array, Float64Array]:
         """Give the precision at `RECALLS` and the recall of all predictions of such a mixture.
@@ -220,7 +220,7 @@ def check_installation() -> None:
         )
 
 
-def coco_figures(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> PrecisionFigures:
+def coco_metrics(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> DetectionMetrics:
     """Evaluate boxes as COCO does; objects that do not count are its crowds.
 
     Args:
@@ -254,7 +254,7 @@ def coco_figures(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> Pr
     run.accumulate()
     precision = np.asarray(run.eval['precision'])[..., _ALL_AREAS, _MOST_DETECTIONS]
     recall = np.asarray(run.eval['recall'])[..., _ALL_AREAS, _MOST_DETECTIONS]
-    return PrecisionFigures.of(_known(precision), _known(recall))
+    return DetectionMetrics.of(_known(precision), _known(recall))
 
 
 def _annotations(objects: Detections, image: int, ids: dict[str, int]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ import platform
 
 from robot_perception import __version__
 from robot_perception.core import write_bytes
-from robot_perception.evaluation.resampling import CONFIDENCE, Estimate, RESAMPLES, Resampling
+from robot_perception.evaluation.bootstrap import Bootstrap, CONFIDENCE, RESAMPLES, Statistic
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.viewer import JsonValue
 
@@ -23,7 +23,7 @@ _SMALL, _TEN, _HUNDRED = 0.01, 10, 100
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MetricRow:
     """One figure.
 
     Attributes:
@@ -47,17 +47,17 @@ class Row:
 
 
 def make_row(
-    resampling: Resampling,
+    bootstrap: Bootstrap,
     group: str,
     name: str,
-    estimate: Estimate,
+    estimate: Statistic,
     *,
     unit: str = '',
     higher_is_better: bool = True,
-) -> Row:
+) -> MetricRow:
     """Give one figure with its interval."""
-    (figure,) = resampling.figures(estimate)
-    return Row(group, name, figure.value, figure.low, figure.high, unit, higher_is_better)
+    (figure,) = bootstrap.figures(estimate)
+    return MetricRow(group, name, figure.value, figure.low, figure.high, unit, higher_is_better)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Report:
 
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[MetricRow, ...]
     frames: int
     objects: Mapping[str, int]
     ignored: int
@@ -113,7 +113,7 @@ class Report:
             ],
         }
 
-    def groups(self) -> Iterator[tuple[str, list[Row]]]:
+    def groups(self) -> Iterator[tuple[str, list[MetricRow]]]:
         """Give the groups of which anything is known, with all their rows."""
         for group, rows in groupby(self.rows, lambda row: row.group):
             members = list(rows)
@@ -143,7 +143,7 @@ class Report:
         return '\n'.join(text)
 
 
-def _row(row: Row) -> JsonValue:
+def _row(row: MetricRow) -> JsonValue:
     return {
         'group': row.group,
         'name': row.name,
@@ -155,7 +155,7 @@ def _row(row: Row) -> JsonValue:
     }
 
 
-def _line(row: Row) -> tuple[str, str, str, str, str]:
+def _line(row: MetricRow) -> tuple[str, str, str, str, str]:
     value, low, high = (value_text(number) for number in (row.value, row.low, row.high))
     interval = _ABSENT if row.low is None or row.high is None else f'{low} to {high}'
     better = 'higher' if row.higher_is_better else 'lower'

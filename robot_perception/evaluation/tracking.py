@@ -47,7 +47,7 @@ class FrameTracks:
 
 
 @dataclass(frozen=True, slots=True)
-class TrackingFigures:
+class TrackingMetrics:
     """How well numbers are kept over a sequence; None where there is nothing to judge.
 
     Attributes:
@@ -71,16 +71,16 @@ class TrackingFigures:
     switches: int | None = None
 
 
-def tracking_figures(frames: Sequence[FrameTracks]) -> TrackingFigures:
+def tracking_metrics(frames: Sequence[FrameTracks]) -> TrackingMetrics:
     """Judge one sequence, its frames in order of time."""
     objects = sum(len(one.truth) for one in frames)
     predictions = sum(len(one.found) for one in frames)
     if not objects:
-        return TrackingFigures()
+        return TrackingMetrics()
     tracks = _Tracks(frames)
     errors, switches = _clear(tracks, objects, predictions)
     hota, det_a, ass_a = _hota(tracks, objects, predictions)
-    return TrackingFigures(
+    return TrackingMetrics(
         hota=hota,
         det_a=det_a,
         ass_a=ass_a,

@@ -10,7 +10,7 @@ pytest.importorskip('open3d')
 import robot_perception
 from robot_perception import evaluation, world
 from robot_perception.cli.main import main
-from robot_perception.evaluation import resampling
+from robot_perception.evaluation import bootstrap
 
 SMALL = ('--preset', 'stub', '--size', '80x60')
 
@@ -21,8 +21,8 @@ def run(*arguments):
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    """Keep it fast: intervals are tested in test_resampling."""
-    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+    """Keep it fast: intervals are tested in test_bootstrap."""
+    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 def test_two_scenes(tmp_path, capsys):
@@ -63,7 +63,7 @@ def test_the_metrics_equal_those_of_the_library(tmp_path, capsys):
     pairs = []
     for seed in (900000, 900001):
         frame = world.render(seed, (60, 80))
-        truth = evaluation.Truth(
+        truth = evaluation.GroundTruth(
             frame.image,
             frame.camera,
             frame.depth,
@@ -176,7 +176,7 @@ def test_an_interruption_keeps_earlier_results(tmp_path, monkeypatch):
     def interrupt(self, truth):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation.Examiner, 'ask', interrupt)
+    monkeypatch.setattr(evaluation.EvaluationPipeline, 'process', interrupt)
     assert run('--world', '900000:900002', *SMALL, '-o', tmp_path) == 130
     assert [path.name for path in tmp_path.iterdir()] == ['results.json']
     assert (tmp_path / 'results.json').read_text() == 'before'
@@ -194,5 +194,5 @@ def refuse(monkeypatch):
     def fail(*_):
         raise AssertionError('the work began')
 
-    monkeypatch.setattr(evaluation.Examiner, 'load', fail)
+    monkeypatch.setattr(evaluation.EvaluationPipeline, 'load', fail)
     monkeypatch.setattr(world, 'render', fail)

@@ -14,7 +14,7 @@ from result_bags import write_result_bag
 
 from robot_perception.cli.main import main
 from robot_perception.core import Scene, SceneObject
-from robot_perception.evaluation import resampling, truth_of_bag
+from robot_perception.evaluation import bootstrap, read_bag_ground_truth
 from robot_perception.world import record
 
 SIZE_HW = (60, 80)
@@ -22,8 +22,8 @@ SIZE_HW = (60, 80)
 
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
-    """Keep it fast: intervals are tested in test_resampling."""
-    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+    """Keep it fast: intervals are tested in test_bootstrap."""
+    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 @pytest.fixture(scope='module')
@@ -32,7 +32,7 @@ def bags(tmp_path_factory):
     folder = tmp_path_factory.mktemp('bags')
     truth, results = folder / 'truth', folder / 'results'
     record(truth, 60, 4, SIZE_HW)
-    scenes = [perfect(one) for one in truth_of_bag(truth)]
+    scenes = [perfect(one) for one in read_bag_ground_truth(truth)]
     write_result_bag(results, [*scenes[:1], *scenes[2:]])
     return SimpleNamespace(truth=truth, results=results)
 
@@ -165,7 +165,9 @@ def test_bad_arguments(tmp_path, monkeypatch, capsys, arguments, message):
 def test_files_that_do_not_match(bags, tmp_path, capsys):
     out = tmp_path / 'out'
     other = tmp_path / 'other'
-    write_result_bag(other, [perfect(one) for one in truth_of_bag(bags.truth)], node='/eyes')
+    write_result_bag(
+        other, [perfect(one) for one in read_bag_ground_truth(bags.truth)], node='/eyes'
+    )
     for arguments, message in (
         ((bags.results, bags.results), 'expected a recording with its truth, got one without'),
         ((bags.truth, bags.truth), 'expected results on /perception/scene'),
@@ -179,7 +181,7 @@ def test_files_that_do_not_match(bags, tmp_path, capsys):
 
 
 def test_bags_of_two_recordings(bags, tmp_path, capsys):
-    scenes = [perfect(one) for one in truth_of_bag(bags.truth)]
+    scenes = [perfect(one) for one in read_bag_ground_truth(bags.truth)]
     moved = [
         replace(one, image=replace(one.image, stamp_ns=one.image.stamp_ns + 1)) for one in scenes
     ]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from robot_perception.evaluation import Evaluation, Examiner, Truth
+from robot_perception.evaluation import Evaluation, EvaluationPipeline, GroundTruth
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.world import render
 
@@ -13,11 +13,11 @@ SEEDS = range(910_000, 910_016)
 @pytest.fixture(scope='module')
 def figures():
     torch.set_num_threads(1)
-    examiner = Examiner.load(PerceptionConfig.from_preset('demo'))
+    pipeline = EvaluationPipeline.load(PerceptionConfig.from_preset('demo'))
     evaluation = Evaluation()
     for seed in SEEDS:
         frame = render(seed, (480, 640))
-        truth = Truth(
+        truth = GroundTruth(
             image=frame.image,
             camera=frame.camera,
             depth=frame.depth,
@@ -26,12 +26,12 @@ def figures():
             objects=frame.objects(),
             scene_type=frame.scene_type,
         )
-        answer = examiner.ask(truth)
+        output = pipeline.process(truth)
         evaluation.add(
-            answer.scene,
+            output.scene,
             truth,
-            candidates=answer.candidates,
-            true_box_masks=answer.true_box_masks,
+            candidates=output.candidates,
+            true_box_masks=output.true_box_masks,
         )
     return {(row.group, row.name): row.value for row in evaluation.report().rows}
 

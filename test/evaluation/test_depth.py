@@ -58,7 +58,7 @@ def test_a_fit_takes_off_scale_and_shift_of_the_inverse():
     found = depth_errors(inverse, MetricDepth(TRUE))
     assert found.abs_rel_fitted == pytest.approx(0, abs=1e-5)
     known = DepthErrors(abs_rel_fitted=found.abs_rel_fitted)
-    assert found == known, 'relative depth has no metres to compare'
+    assert found == known, 'relative depth has no meters to compare'
 
 
 def test_the_fit_is_that_of_least_squares():

@@ -6,8 +6,8 @@ from random_boxes import NAMES, random_frame
 
 from robot_perception.core import Detections
 from robot_perception.evaluation import error_analysis
-from robot_perception.evaluation.error_analysis import ErrorAnalysis, Reason
-from robot_perception.evaluation.precision import coco_figures, FrameBoxes
+from robot_perception.evaluation.error_analysis import ErrorAnalysis, ErrorType
+from robot_perception.evaluation.precision import coco_metrics, FrameBoxes
 
 # AP50 and what each reason costs, and how often it is met, in tide_frames(seed) by tidecv 1.0.1.
 BY_TIDE = [
@@ -52,7 +52,7 @@ def test_they_are_those_of_tide(seed, monkeypatch):
     costs, counts = BY_TIDE[seed]
     found = ErrorAnalysis(tide_frames(seed), NAMES)
     assert found.costs(np.ones(10, np.int64)) == pytest.approx(costs, abs=1e-9)
-    assert tuple(found.counts[reason] for reason in Reason) == counts
+    assert tuple(found.counts[reason] for reason in ErrorType) == counts
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -60,7 +60,7 @@ def test_before_anything_is_mended_it_is_ap50(seed):
     rng = np.random.default_rng(seed)
     frames = [random_frame(rng) for _ in range(8)]
     costs = ErrorAnalysis(frames, NAMES).costs(np.ones(8, np.int64))
-    assert costs[0] == pytest.approx(coco_figures(frames, NAMES).ap50, abs=1e-6)
+    assert costs[0] == pytest.approx(coco_metrics(frames, NAMES).ap50, abs=1e-6)
 
 
 def frame(found, truth):
@@ -90,39 +90,42 @@ def test_each_reason():
     truth = [(0, CUP)]
     right = (0, CUP, 0.9)
     assert reasons(frame([right], truth)) == {}
-    assert reasons(frame([], truth)) == {Reason.MISSED: 1}
-    assert reasons(frame([(0, BALL, 0.9)], truth)) == {Reason.CLASS: 1}
+    assert reasons(frame([], truth)) == {ErrorType.MISSED: 1}
+    assert reasons(frame([(0, BALL, 0.9)], truth)) == {ErrorType.CLASS: 1}
     # An overlap of 5 / 15.
-    assert reasons(frame([(5, CUP, 0.9)], truth)) == {Reason.LOCATION: 1}
-    assert reasons(frame([(5, BALL, 0.9)], truth)) == {Reason.BOTH: 1, Reason.MISSED: 1}
-    assert reasons(frame([(50, CUP, 0.9)], truth)) == {Reason.BACKGROUND: 1, Reason.MISSED: 1}
-    assert reasons(frame([right, (1, CUP, 0.8)], truth)) == {Reason.DUPLICATE: 1}
-    assert reasons(frame([right], [])) == {Reason.BACKGROUND: 1}
+    assert reasons(frame([(5, CUP, 0.9)], truth)) == {ErrorType.LOCATION: 1}
+    assert reasons(frame([(5, BALL, 0.9)], truth)) == {ErrorType.BOTH: 1, ErrorType.MISSED: 1}
+    assert reasons(frame([(50, CUP, 0.9)], truth)) == {
+        ErrorType.BACKGROUND: 1,
+        ErrorType.MISSED: 1,
+    }
+    assert reasons(frame([right, (1, CUP, 0.8)], truth)) == {ErrorType.DUPLICATE: 1}
+    assert reasons(frame([right], [])) == {ErrorType.BACKGROUND: 1}
 
 
 def cost(frames, reason, names=(CUP,)):
     costs = ErrorAnalysis(frames, names).costs(np.ones(len(frames), np.int64))
-    return dict(zip(Reason, costs[1:], strict=True))[reason]
+    return dict(zip(ErrorType, costs[1:], strict=True))[reason]
 
 
 def test_what_a_mended_error_gains():
     # One of two found: AP 0.5, of which the recalls up to 0.5 are 51 of 101.
     two = [(0, CUP), (100, CUP)]
-    assert cost([frame([(0, CUP, 0.9), (105, CUP, 0.8)], two)], Reason.LOCATION) == pytest.approx(
-        50 / 101
-    )
-    assert cost([frame([(0, CUP, 0.9)], two)], Reason.MISSED) == pytest.approx(50 / 101)
+    assert cost(
+        [frame([(0, CUP, 0.9), (105, CUP, 0.8)], two)], ErrorType.LOCATION
+    ) == pytest.approx(50 / 101)
+    assert cost([frame([(0, CUP, 0.9)], two)], ErrorType.MISSED) == pytest.approx(50 / 101)
     # Precision 1 / 2 at every recall, with the wrong one first.
-    assert cost([frame([(50, CUP, 0.9), (0, CUP, 0.8)], [(0, CUP)])], Reason.BACKGROUND) == 0.5
+    assert cost([frame([(50, CUP, 0.9), (0, CUP, 0.8)], [(0, CUP)])], ErrorType.BACKGROUND) == 0.5
     # A duplicate behind everything costs nothing.
-    assert cost([frame([(0, CUP, 0.9), (1, CUP, 0.8)], [(0, CUP)])], Reason.DUPLICATE) == 0
+    assert cost([frame([(0, CUP, 0.9), (1, CUP, 0.8)], [(0, CUP)])], ErrorType.DUPLICATE) == 0
 
 
 def test_only_the_best_of_two_is_put_right():
     # Both would be the one object. One becomes right and first, and the other disappears.
     twice = [frame([(5, CUP, 0.9), (-5, CUP, 0.8)], [(0, CUP)])]
-    assert cost(twice, Reason.LOCATION) == 1
-    assert reasons(*twice) == {Reason.LOCATION: 2}
+    assert cost(twice, ErrorType.LOCATION) == 1
+    assert reasons(*twice) == {ErrorType.LOCATION: 2}
 
 
 def test_mixtures_of_frames():

@@ -10,7 +10,7 @@ from truths import example_truth, figures, objects_of, perfect, position, SIDE
 
 from robot_perception.core import Detections, Masks, MetricDepth, RelativeDepth
 from robot_perception.core.errors import PerceptionError, ShapeError
-from robot_perception.evaluation import evaluate, Evaluation, resampling
+from robot_perception.evaluation import bootstrap, evaluate, Evaluation
 
 EVERY_DETECTOR = ('AP', 'AP50', 'AP75', 'AR', 'precision', 'recall')
 
@@ -18,7 +18,7 @@ EVERY_DETECTOR = ('AP', 'AP50', 'AP75', 'AR', 'precision', 'recall')
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """Intervals are the matter of test_resampling."""
-    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 def report_of(change=lambda truth: {}, frames=3, **truth):
@@ -235,12 +235,12 @@ def test_relative_depth_has_no_metres():
 def test_each_image_counts_the_same():
     # Known at one pixel only, and twice as far there; at all pixels and right.
     truths = [example_truth(0), example_truth(1)]
-    metres = np.full(truths[0].depth.size_hw, np.nan, np.float32)
-    metres[0, 0] = 2 * truths[0].depth.meters[0, 0]
-    answers = [perfect(truths[0], depth=MetricDepth(metres)), perfect(truths[1])]
+    meters = np.full(truths[0].depth.size_hw, np.nan, np.float32)
+    meters[0, 0] = 2 * truths[0].depth.meters[0, 0]
+    answers = [perfect(truths[0], depth=MetricDepth(meters)), perfect(truths[1])]
     found = figures(evaluate(zip(answers, truths, strict=True)))
     assert found['depth', 'AbsRel'] == pytest.approx(0.5)
-    assert found['depth', 'known pixels'] == pytest.approx((1 + 1 / metres.size) / 2)
+    assert found['depth', 'known pixels'] == pytest.approx((1 + 1 / meters.size) / 2)
 
 
 def test_masks_of_predicted_boxes_go_by_the_boxes():
@@ -302,7 +302,7 @@ def test_errors_name_what_was_missed_and_invented():
     scene = replace(scene, detections=found, objects=objects_of(found, [None] * 3))
     errors = Evaluation().add(scene, truth)
     assert (errors.missed, errors.invented) == (('cup',), ('dog',))
-    assert errors.badness == 2
+    assert errors.error_score == 2
 
 
 def test_scene_and_truth_belong_together():

@@ -9,7 +9,7 @@ import pytest
 from truths import figures
 
 from robot_perception.core.errors import SourceError
-from robot_perception.evaluation import coco_frames, depth_frames, Evaluation, resampling
+from robot_perception.evaluation import bootstrap, coco_frames, depth_frames, Evaluation
 
 TRUTH = {
     'images': [
@@ -33,7 +33,7 @@ FOUND = [
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """Intervals are the matter of test_resampling."""
-    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from truths import example_truth, perfect
 
 from robot_perception.core import Detections
 from robot_perception.core.errors import OutputError
-from robot_perception.evaluation import Case, Evaluation, resampling, write_page
+from robot_perception.evaluation import bootstrap, EvaluatedFrame, Evaluation, write_page
 
 VOID = {'meta', 'img', 'path', 'rect', 'circle'}
 
@@ -17,7 +17,7 @@ VOID = {'meta', 'img', 'path', 'rect', 'circle'}
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """Intervals are the matter of test_resampling."""
-    monkeypatch.setattr(resampling, 'RESAMPLES', 10)
+    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 class Reader(HTMLParser):
@@ -52,7 +52,7 @@ def evaluated(frames=3, **changes):
     for seed in range(frames):
         truth = example_truth(seed)
         scene = perfect(truth, **changes)
-        cases.append(Case(f'frame <{seed}>', scene, truth, evaluation.add(scene, truth)))
+        cases.append(EvaluatedFrame(f'frame <{seed}>', scene, truth, evaluation.add(scene, truth)))
     return evaluation.report(), cases
 
 

@@ -10,7 +10,7 @@ from random_boxes import detections, NAMES, random_frame
 
 from robot_perception.core import Detections
 from robot_perception.evaluation.precision import (
-    coco_figures,
+    coco_metrics,
     FrameBoxes,
     IOU_LIMITS,
     PrecisionCurves,
@@ -61,7 +61,7 @@ def test_both_equal_the_original(seed):
     frames = [random_frame(rng, objects=int(rng.integers(0, 9))) for _ in range(12)]
     expected = by_pycocotools(frames)
     assert 0.05 < expected[0] < 0.95
-    np.testing.assert_allclose(coco_figures(frames, NAMES).as_array(), expected, atol=1e-6)
+    np.testing.assert_allclose(coco_metrics(frames, NAMES).as_array(), expected, atol=1e-6)
     ours = PrecisionCurves(frames, NAMES).figures(np.ones(len(frames), np.int64))
     np.testing.assert_allclose(ours.as_array(), expected, atol=1e-6)
 
@@ -72,7 +72,7 @@ def test_a_mixture_is_that_many_frames():
     weights = np.array([0, 3, 1, 0, 2, 1])
     repeated = [frame for frame, count in zip(frames, weights, strict=True) for _ in range(count)]
     mixed = PrecisionCurves(frames, NAMES).figures(weights).as_array()
-    np.testing.assert_allclose(mixed, coco_figures(repeated, NAMES).as_array(), atol=1e-6)
+    np.testing.assert_allclose(mixed, coco_metrics(repeated, NAMES).as_array(), atol=1e-6)
     once = PrecisionCurves(frames, NAMES).figures(np.ones(6, np.int64)).as_array()
     assert np.abs(mixed - once).max() > 1e-3
 
@@ -85,12 +85,12 @@ def test_nothing_found_is_zero_and_no_object_is_unknown():
     rng = np.random.default_rng(0)
     nothing = FrameBoxes.of(Detections.empty(), random_frame(rng).truth, np.ones(8, np.bool_))
     for figures in (
-        coco_figures([nothing], NAMES),
+        coco_metrics([nothing], NAMES),
         PrecisionCurves([nothing], NAMES).figures(ONCE),
     ):
         assert (figures.ap, figures.ap50, figures.ar) == (0, 0, 0)
     empty = FrameBoxes.of(random_frame(rng).found, Detections.empty(), np.zeros(0, np.bool_))
-    for figures in (coco_figures([empty], NAMES), PrecisionCurves([empty], NAMES).figures(ONCE)):
+    for figures in (coco_metrics([empty], NAMES), PrecisionCurves([empty], NAMES).figures(ONCE)):
         assert np.isnan(figures.as_array()).all()
 
 

@@ -7,7 +7,7 @@ import pytest
 from truths import example_truth, perfect
 
 from robot_perception.core import Detections
-from robot_perception.evaluation.tracking import FrameTracks, tracking_figures
+from robot_perception.evaluation.tracking import FrameTracks, tracking_metrics
 
 # HOTA, DetA, AssA, MOTA, IDF1 and switches of random_tracks(seed) by TrackEval 1.3.0.
 BY_TRACKEVAL = [
@@ -49,7 +49,7 @@ def random_tracks(seed):
 
 @pytest.mark.parametrize('seed', range(4))
 def test_they_are_those_of_trackeval(seed):
-    found = tracking_figures(random_tracks(seed))
+    found = tracking_metrics(random_tracks(seed))
     assert (
         found.hota,
         found.det_a,
@@ -73,12 +73,12 @@ def frames(*numbers, overlap=1.0):
 
 
 def test_a_perfect_track():
-    found = tracking_figures(frames(3, 3, 3, 3))
+    found = tracking_metrics(frames(3, 3, 3, 3))
     assert (found.hota, found.mota, found.idf1, found.switches) == pytest.approx((1, 1, 1, 0))
 
 
 def test_one_switch_in_the_middle():
-    found = tracking_figures(frames(3, 3, 4, 4))
+    found = tracking_metrics(frames(3, 3, 4, 4))
     assert (found.switches, found.mota, found.idf1) == (1, 0.75, 0.5)
     # Each half is with the object in 2 of the 4 frames that either is in.
     assert (found.det_a, found.ass_a) == pytest.approx((1, 0.5))
@@ -86,21 +86,21 @@ def test_one_switch_in_the_middle():
 
 
 def test_a_gap_is_no_switch():
-    found = tracking_figures(frames(3, None, None, 3))
+    found = tracking_metrics(frames(3, None, None, 3))
     assert (found.switches, found.mota) == (0, 0.5)
     assert found.idf1 == pytest.approx(2 * 2 / 6)
 
 
 def test_numbers_that_nobody_asked_for():
     nothing = FrameTracks(np.zeros(0, np.int64), np.array([1, 2]), np.zeros((0, 2)))
-    found = tracking_figures([*frames(3, 3), nothing])
+    found = tracking_metrics([*frames(3, 3), nothing])
     assert (found.mota, found.switches) == (0, 0)
-    assert tracking_figures([nothing]).hota is None
-    assert tracking_figures([]).mota is None
+    assert tracking_metrics([nothing]).hota is None
+    assert tracking_metrics([]).mota is None
 
 
 def test_nothing_found():
-    found = tracking_figures(frames(None, None))
+    found = tracking_metrics(frames(None, None))
     assert (found.hota, found.mota, found.idf1, found.switches) == (0, 0, 0, 0)
 
 
@@ -108,7 +108,7 @@ def test_other_names_of_tracks_change_nothing():
     for seed in range(3):
         tracks = random_tracks(seed)
         renamed = [replace(one, found=1000 - one.found, truth=one.truth + 5) for one in tracks]
-        first, second = tracking_figures(tracks), tracking_figures(renamed)
+        first, second = tracking_metrics(tracks), tracking_metrics(renamed)
         assert first.hota == pytest.approx(second.hota)
         assert (first.mota, first.idf1) == pytest.approx((second.mota, second.idf1))
 

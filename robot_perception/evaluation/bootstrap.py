@@ -16,11 +16,11 @@ _SEED = 0
 _LEAST_FRAMES = 2
 
 # Figures (K,) float64 of a mixture of frames, (F,) int64 counts of each; NaN for unknown.
-Estimate = Callable[[Int64Array], Float64Array]
+Statistic = Callable[[Int64Array], Float64Array]
 
 
 @dataclass(frozen=True, slots=True)
-class Estimated:
+class Estimate:
     """A figure with the range in which it lies with 95 % confidence; unknown is None."""
 
     value: float | None
@@ -28,7 +28,7 @@ class Estimated:
     high: float | None
 
 
-class Resampling:
+class Bootstrap:
     """Mixtures of frames, drawn with replacement.
 
     The interval is that of the percentiles (Efron 1979): frames are drawn anew as often as there
@@ -46,12 +46,14 @@ class Resampling:
             else np.zeros((0, frames), np.int64)
         )
 
-    def figures(self, estimate: Estimate) -> list[Estimated]:
+    def figures(self, estimate: Statistic) -> list[Estimate]:
         """Give each figure of ``estimate`` with its interval."""
         values = estimate(self._once)
         drawn = np.array([estimate(weights) for weights in self._draws])
         return [
-            estimated(number(float(value)), *_interval(drawn[:, place] if len(drawn) else drawn))
+            make_estimate(
+                number(float(value)), *_interval(drawn[:, place] if len(drawn) else drawn)
+            )
             for place, value in enumerate(values)
         ]
 
@@ -71,7 +73,7 @@ class FrameValues:
         total = int(weights @ self._counts)
         return np.array([weights @ self._sums / total if total else np.nan])
 
-    def percentile(self, percent: float) -> Estimate:
+    def percentile(self, percent: float) -> Statistic:
         """Give the estimate of a percentile of all numbers."""
 
         def estimate(weights: Int64Array) -> Float64Array:
@@ -81,15 +83,15 @@ class FrameValues:
         return estimate
 
 
-def estimated(value: float | None, low: float | None, high: float | None) -> Estimated:
+def make_estimate(value: float | None, low: float | None, high: float | None) -> Estimate:
     """Join a figure with its interval, widened where it would not hold the figure.
 
     Average precision of few objects is higher in most draws than over all frames: of frames drawn
     twice, the curve has fewer steps.
     """
     if value is None or low is None or high is None:
-        return Estimated(value, low, high)
-    return Estimated(value, min(low, value), max(high, value))
+        return Estimate(value, low, high)
+    return Estimate(value, min(low, value), max(high, value))
 
 
 def number(value: float) -> float | None:
@@ -110,6 +112,6 @@ def _interval(drawn: Float64Array) -> tuple[float | None, float | None]:
 Values = Sequence[float]
 
 
-def mean(frames: Iterable[Values]) -> Estimate:
+def mean(frames: Iterable[Values]) -> Statistic:
     """Give the estimate of the mean of all numbers of all frames."""
     return FrameValues(frames).mean

@@ -9,9 +9,9 @@ from truths import example_truth, objects_of, perfect
 
 from robot_perception.core import RelativeDepth
 from robot_perception.core.errors import OutputError
-from robot_perception.evaluation import Case, WorstCases, write_worst
+from robot_perception.evaluation import EvaluatedFrame, HardestFrames, write_hardest_frames
 from robot_perception.evaluation.frame import frame_errors
-from robot_perception.evaluation.worst import draw_case
+from robot_perception.evaluation.hardest_frames import draw_evaluated_frame
 
 
 def case(name='seed 1', seed=0, found=4, **changes):
@@ -21,25 +21,25 @@ def case(name='seed 1', seed=0, found=4, **changes):
     kept = scene.detections[np.arange(found)]
     scene = replace(scene, detections=kept, masks=None, objects=objects_of(kept, [None] * found))
     scene = replace(scene, **changes)
-    return Case(name, scene, truth, frame_errors(scene, truth, None))
+    return EvaluatedFrame(name, scene, truth, frame_errors(scene, truth, None))
 
 
 def test_the_worst_are_kept_in_order():
-    worst = WorstCases(3)
+    worst = HardestFrames(3)
     for name, found in (('a', 3), ('b', 0), ('c', 4), ('d', 1), ('e', 3), ('f', 4)):
         worst.add(case(name, found=found))
     assert [one.name for one in worst.cases()] == ['b', 'd', 'a']
 
 
 def test_fewer_frames_than_asked_for():
-    worst = WorstCases(8)
+    worst = HardestFrames(8)
     assert worst.cases() == []
     worst.add(case())
     assert len(worst.cases()) == 1
 
 
 def test_none_are_kept_when_none_are_wanted():
-    worst = WorstCases(0)
+    worst = HardestFrames(0)
     worst.add(case())
     assert worst.cases() == []
 
@@ -47,13 +47,13 @@ def test_none_are_kept_when_none_are_wanted():
 def test_depth_tells_between_frames_with_the_same_objects():
     near = case('near')
     far = case('far', depth=replace(near.truth.depth, meters=near.truth.depth.meters * 2))
-    assert far.errors.badness - near.errors.badness == pytest.approx(1)
+    assert far.errors.error_score - near.errors.error_score == pytest.approx(1)
 
 
 def test_the_picture_has_truth_beside_prediction():
     one = case(found=2)
     height, width = one.truth.image.size_hw
-    picture = draw_case(one)
+    picture = draw_evaluated_frame(one)
     left, right = picture[:, :width], picture[:, -width:]
     band = (len(picture) - 2 * height) // 2
     assert picture.shape[1] > 2 * width
@@ -67,21 +67,21 @@ def test_the_picture_has_truth_beside_prediction():
 
 @pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones((60, 80), np.float32))])
 def test_pictures_without_metres(depth):
-    height = len(draw_case(case(depth=depth)))
+    height = len(draw_evaluated_frame(case(depth=depth)))
     assert (height > 2 * 60) == (depth is not None)
 
 
 def test_a_picture_of_unknown_true_depth():
     one = case()
     nowhere = replace(one.truth.depth, meters=np.full((60, 80), np.nan, np.float32))
-    picture = draw_case(replace(one, truth=replace(one.truth, depth=nowhere)))
-    assert picture.shape == draw_case(one).shape
+    picture = draw_evaluated_frame(replace(one, truth=replace(one.truth, depth=nowhere)))
+    assert picture.shape == draw_evaluated_frame(one).shape
 
 
 def test_files_replace_those_of_an_earlier_evaluation(tmp_path):
     for name in ('worst_1.png', 'worst_3.png', 'worst_of_all.png', 'other.png'):
         (tmp_path / name).write_bytes(b'old')
-    written = write_worst([case(), case()], tmp_path)
+    written = write_hardest_frames([case(), case()], tmp_path)
     assert [path.name for path in written] == ['worst_1.png', 'worst_2.png']
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         'other.png',
@@ -89,10 +89,10 @@ def test_files_replace_those_of_an_earlier_evaluation(tmp_path):
         'worst_2.png',
         'worst_of_all.png',
     ]
-    assert cv2.imread(str(written[0])).shape == draw_case(case()).shape
+    assert cv2.imread(str(written[0])).shape == draw_evaluated_frame(case()).shape
     assert (tmp_path / 'other.png').read_bytes() == b'old'
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(OutputError, match='cannot be written'):
-        write_worst([case()], tmp_path / 'missing')
+        write_hardest_frames([case()], tmp_path / 'missing')

@@ -20,7 +20,7 @@ from robot_perception.core import (
     SceneObject,
     SourceError,
 )
-from robot_perception.evaluation.truth import Truth
+from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.sources import BagFile, decode, message_store, open_bag
 
 _IMAGE, _JPEG = '/camera/image_raw', '/camera/image_raw/compressed'
@@ -32,7 +32,7 @@ _NEEDED = (_CAMERA_INFO, _DETECTIONS, _DETECTIONS_3D, _INSTANCES, _DEPTH)
 _NO_NUMBER = -1
 
 
-def truth_of_bag(path: Path) -> Iterator[Truth]:
+def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
     """Read the frames of a bag with what is true of them.
 
     A frame is made of the messages of one stamp; those without their fellows are left out. The
@@ -90,7 +90,7 @@ def _check_topics(bag: BagFile, path: Path) -> str:
     return image_topic
 
 
-def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
+def _truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
     picture = messages[image_topic]
     found = messages[_DETECTIONS].detections
     detections = _detections(found)
@@ -103,7 +103,7 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> Truth:
             f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.'
         )
     places = {item.id: item for item in messages[_DETECTIONS_3D].detections}
-    return Truth(
+    return GroundTruth(
         image=conversions.compressed_to_image(picture)
         if image_topic == _JPEG
         else conversions.to_image(picture),

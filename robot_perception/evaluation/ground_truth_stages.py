@@ -18,7 +18,7 @@ from robot_perception.core import (
     Masks,
     Stage,
 )
-from robot_perception.evaluation.truth import Truth
+from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.models import ImageEmbedding, UploadedImage
 
 # What can be given -> the stages that it takes the place of.
@@ -35,7 +35,7 @@ def check_given(given: Collection[str]) -> None:
         )
 
 
-class Oracle:
+class GroundTruthStages:
     """A depth network, a detector and a segmenter that say what is true of one frame.
 
     Attributes:
@@ -48,7 +48,7 @@ class Oracle:
 
     def __init__(self) -> None:
         """Start without a frame."""
-        self.truth: Truth | None = None
+        self.truth: GroundTruth | None = None
 
     def estimate(self, frame: UploadedImage) -> Depth:
         """Give the true depth."""
@@ -81,12 +81,12 @@ class Oracle:
         order = _most_visible_first(truth)[: len(boxes_xyxy)]
         return Masks(truth.masks.pixels[order], truth.masks.scores[order])
 
-    def _known(self, image: Image) -> Truth:
+    def _known(self, image: Image) -> GroundTruth:
         if self.truth is None or self.truth.image is not image:
             raise InputError('truth: expected that of the frame, got another. Set it first.')
         return self.truth
 
 
-def _most_visible_first(truth: Truth) -> Int64Array:
+def _most_visible_first(truth: GroundTruth) -> Int64Array:
     """Order the objects: of equal scores the first chooses whom it is compared with."""
     return np.argsort(-truth.detections.scores, kind='stable')

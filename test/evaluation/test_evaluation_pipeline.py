@@ -9,7 +9,7 @@ from truths import example_truth
 from robot_perception.core import Detections, Masks
 from robot_perception.core.errors import ConfigError, InputError
 from robot_perception.core.rotation import quaternion_to_matrix
-from robot_perception.evaluation import Examiner
+from robot_perception.evaluation import EvaluationPipeline
 from robot_perception.models import ImageEmbedding
 from robot_perception.pipeline import Networks, PerceptionConfig, PerceptionPipeline
 
@@ -54,67 +54,69 @@ class WholeBoxes:
 def test_the_scene_is_that_of_the_pipeline(threshold):
     config = STUB.with_values({'detector.threshold': threshold, 'detector.max_objects': 7})
     truth = example_truth()
-    answer = Examiner(config, Networks(detector=ManyBoxes(), segmenter=WholeBoxes())).ask(truth)
+    output = EvaluationPipeline(
+        config, Networks(detector=ManyBoxes(), segmenter=WholeBoxes())
+    ).process(truth)
     plain = PerceptionPipeline(config, detector=ManyBoxes(), segmenter=WholeBoxes())
     expected = plain.process(truth.image, truth.camera)
-    assert np.array_equal(answer.scene.detections.scores, expected.detections.scores)
-    assert np.array_equal(answer.scene.masks.pixels, expected.masks.pixels)
-    assert list(answer.scene.timing_s) == list(expected.timing_s)
+    assert np.array_equal(output.scene.detections.scores, expected.detections.scores)
+    assert np.array_equal(output.scene.masks.pixels, expected.masks.pixels)
+    assert list(output.scene.timing_s) == list(expected.timing_s)
 
 
 def test_candidates_do_not_overlap_too_much():
     config = STUB.with_values({'detector.max_overlap': 0.99})
-    answer = Examiner(config, Networks(detector=ManyBoxes())).ask(example_truth())
-    assert answer.candidates.scores.tolist() == [1.0]
-    assert answer.scene.detections.scores.tolist() == [1.0]
+    output = EvaluationPipeline(config, Networks(detector=ManyBoxes())).process(example_truth())
+    assert output.candidates.scores.tolist() == [1.0]
+    assert output.scene.detections.scores.tolist() == [1.0]
 
 
 def test_the_detector_runs_once_and_the_segmenter_gets_what_is_above_the_threshold():
     detector, segmenter = ManyBoxes(100), WholeBoxes()
     config = STUB.with_values({'detector.threshold': 0.9})
-    answer = Examiner(config, Networks(detector=detector, segmenter=segmenter)).ask(
+    output = EvaluationPipeline(config, Networks(detector=detector, segmenter=segmenter)).process(
         example_truth(count=3)
     )
     assert detector.asked == 1
-    assert len(answer.candidates) == 99, 'all that score above 0.01'
+    assert len(output.candidates) == 99, 'all that score above 0.01'
     assert segmenter.given == [10, 3], 'predicted boxes, then true ones'
 
 
 def test_candidates_are_as_many_as_coco_looks_at():
-    answer = Examiner(STUB, Networks(detector=ManyBoxes(300))).ask(example_truth())
-    assert len(answer.candidates) == 100
-    assert len(answer.scene.detections) == STUB.detector.max_objects
+    output = EvaluationPipeline(STUB, Networks(detector=ManyBoxes(300))).process(example_truth())
+    assert len(output.candidates) == 100
+    assert len(output.scene.detections) == STUB.detector.max_objects
 
 
 def test_masks_of_true_boxes_are_there_without_a_detector():
     truth = example_truth()
-    answer = Examiner(STUB, Networks(segmenter=WholeBoxes())).ask(truth)
-    assert (answer.candidates, answer.scene.masks) == (None, None)
-    assert np.array_equal(answer.true_box_masks.pixels, truth.masks.pixels)
+    output = EvaluationPipeline(STUB, Networks(segmenter=WholeBoxes())).process(truth)
+    assert (output.candidates, output.scene.masks) == (None, None)
+    assert np.array_equal(output.true_box_masks.pixels, truth.masks.pixels)
 
 
 def test_every_stage_runs_on_every_frame():
     config = STUB.with_values({'features.every_k': 5, 'depth.every_k': 3})
-    examiner = Examiner.load(config)
+    pipeline = EvaluationPipeline.load(config)
     for _ in range(2):
-        answer = examiner.ask(example_truth())
-        assert answer.scene.features is not None
-        assert answer.scene.depth is not None
+        output = pipeline.process(example_truth())
+        assert output.scene.features is not None
+        assert output.scene.depth is not None
 
 
 def test_stages_that_are_off_stay_off():
     config = STUB.with_values({'detector.enabled': False, 'segmenter.enabled': False})
-    answer = Examiner.load(config).ask(example_truth())
-    assert (answer.candidates, answer.true_box_masks) == (None, None)
-    assert answer.scene.detections is None
+    output = EvaluationPipeline.load(config).process(example_truth())
+    assert (output.candidates, output.true_box_masks) == (None, None)
+    assert output.scene.detections is None
 
 
 def test_what_is_given_is_the_truth_and_needs_no_network():
     missing = {f'{stage}.model': '/nothing' for stage in ('depth', 'detector', 'segmenter')}
     config = STUB.with_values(missing | {'detector.max_overlap': 0.1})
     truth = example_truth(shares=[1, 0.1, 0.5, 1])
-    answer = Examiner.load(config, ('depth', 'objects')).ask(truth)
-    scene = answer.scene
+    output = EvaluationPipeline.load(config, ('depth', 'objects')).process(truth)
+    scene = output.scene
     assert np.array_equal(scene.depth.meters, truth.depth.meters)
     # The most visible first.
     order = [0, 3, 2, 1]
@@ -122,14 +124,14 @@ def test_what_is_given_is_the_truth_and_needs_no_network():
     assert scene.detections.class_names == tuple(truth.detections.class_names[i] for i in order)
     assert scene.detections.scores.tolist() == [1] * 4
     assert np.array_equal(scene.masks.pixels, truth.masks.pixels[order])
-    assert answer.true_box_masks is None
+    assert output.true_box_masks is None
 
 
 def test_boxes_are_upright_where_up_is_known():
     up = (0.0, -0.8, -0.6)
     for known in (None, up):
         truth = replace(example_truth(), up=known)
-        scene = Examiner.load(STUB, ('depth', 'objects')).ask(truth).scene
+        scene = EvaluationPipeline.load(STUB, ('depth', 'objects')).process(truth).scene
         for item in scene.objects:
             third = quaternion_to_matrix(item.position.box.rotation_xyzw)[:, 2]
             assert third == pytest.approx((0, 0, 1) if known is None else up)
@@ -138,13 +140,13 @@ def test_boxes_are_upright_where_up_is_known():
 def test_what_the_truth_does_not_have_cannot_be_given():
     truth = replace(example_truth(), depth=None)
     with pytest.raises(InputError, match='truth: expected depth to give, got none'):
-        Examiner.load(STUB, ('depth',)).ask(truth)
+        EvaluationPipeline.load(STUB, ('depth',)).process(truth)
     with pytest.raises(ConfigError, match='expected some of depth, objects, got boxes'):
-        Examiner.load(STUB, ('boxes',))
+        EvaluationPipeline.load(STUB, ('boxes',))
 
 
 def test_a_sensor_is_not_evaluated():
     config = STUB.with_values({'depth.source': 'sensor'})
     with pytest.raises(ConfigError, match=r'depth\.source: expected model, got sensor'):
-        Examiner.load(config)
-    Examiner.load(replace(config, depth=replace(config.depth, enabled=False)))
+        EvaluationPipeline.load(config)
+    EvaluationPipeline.load(replace(config, depth=replace(config.depth, enabled=False)))

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from robot_perception.core import ConfigError, Detections, Masks, non_max_suppression, Scene, Stage
-from robot_perception.evaluation.oracle import check_given, GIVEN_STAGES, Oracle
+from robot_perception.evaluation.ground_truth import GroundTruth
+from robot_perception.evaluation.ground_truth_stages import (
+    check_given,
+    GIVEN_STAGES,
+    GroundTruthStages,
+)
 from robot_perception.evaluation.precision import MAX_DETECTIONS
-from robot_perception.evaluation.truth import Truth
 from robot_perception.models import Detector, Segmenter, UploadedImage
 from robot_perception.pipeline import (
     load_networks,
@@ -26,7 +30,7 @@ _CANDIDATES = 3 * MAX_DETECTIONS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answer:
+class EvaluationOutput:
     """What a pipeline says of one picture.
 
     Attributes:
@@ -42,7 +46,7 @@ class Answer:
     true_box_masks: Masks | None
 
 
-class Examiner:
+class EvaluationPipeline:
     """A pipeline that also tells its unlikely predictions, and its masks of true boxes.
 
     The detector runs once for each frame: it is asked for all candidates, which are kept as far as
@@ -71,7 +75,7 @@ class Examiner:
         """
         check_config(config)
         check_given(given)
-        self._oracle = Oracle()
+        self._oracle = GroundTruthStages()
         if 'depth' in given:
             networks = networks._replace(depth=self._oracle)
         if 'objects' in given:
@@ -89,7 +93,7 @@ class Examiner:
         )
 
     @classmethod
-    def load(cls, config: PerceptionConfig, given: Collection[str] = ()) -> Examiner:
+    def load(cls, config: PerceptionConfig, given: Collection[str] = ()) -> EvaluationPipeline:
         """Load the networks of a configuration, but for the stages that are ``given``.
 
         Raises:
@@ -108,7 +112,7 @@ class Examiner:
         """Names of the detector's classes; empty without a detector."""
         return self._pipeline.class_names
 
-    def ask(self, truth: Truth) -> Answer:
+    def process(self, truth: GroundTruth) -> EvaluationOutput:
         """Process the picture of a frame, told what is up where that is known."""
         self._oracle.truth = truth
         scene = self._pipeline.process(truth.image, truth.camera, up=truth.up)
@@ -116,13 +120,13 @@ class Examiner:
         if self._segmenter is not None:
             masks = _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
-            return Answer(scene, None, masks)
+            return EvaluationOutput(scene, None, masks)
         candidates = self._detector.last
         picked = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
-        return Answer(scene, candidates[picked[:MAX_DETECTIONS]], masks)
+        return EvaluationOutput(scene, candidates[picked[:MAX_DETECTIONS]], masks)
 
 
-def _segment_true_boxes(segmenter: Segmenter, truth: Truth) -> Masks:
+def _segment_true_boxes(segmenter: Segmenter, truth: GroundTruth) -> Masks:
     boxes = truth.detections.boxes_xyxy
     if not len(boxes):
         return Masks.empty(truth.image.size_hw)

@@ -17,17 +17,17 @@ from robot_perception.core import (
 )
 
 # Of what is hidden or cut off further than this, nobody can tell what it is.
-LEAST_VISIBLE_SHARE = 0.25
+MIN_VISIBILITY = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Truth:
+class GroundTruth:
     """One picture with what is true of it; unknown is None.
 
     Attributes:
         image: the picture.
         camera: its calibration.
-        depth: metres, NaN where there is nothing or nothing is known.
+        depth: meters, NaN where there is nothing or nothing is known.
         detections: N objects, each with the box of its visible part; the score is the share of
             the whole object that is visible, in [0, 1].
         masks: N masks of what is visible.
@@ -57,7 +57,7 @@ class Truth:
 
         The others are ignored as COCO ignores crowds: finding one is neither right nor wrong.
         """
-        counted: BoolArray = self.detections.scores >= LEAST_VISIBLE_SHARE
+        counted: BoolArray = self.detections.scores >= MIN_VISIBILITY
         return counted
 
     def as_scene(self) -> Scene:

@@ -7,7 +7,7 @@ pytest.importorskip('open3d')
 
 from robot_perception import PerceptionPipeline
 from robot_perception.core.errors import SourceError
-from robot_perception.evaluation import evaluate, truth_of_bag
+from robot_perception.evaluation import evaluate, read_bag_ground_truth
 from robot_perception.sources.bag_file import open_bag
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
@@ -43,7 +43,7 @@ def copy(source, target, change=lambda name, stamp_ns, content: content, late=No
 
 
 def test_it_is_the_truth_of_the_world(bag):
-    truths = list(truth_of_bag(bag))
+    truths = list(read_bag_ground_truth(bag))
     assert len(truths) == FRAMES
     for truth, frame in zip(truths, sequence(SEED, FRAMES, SIZE_HW), strict=True):
         assert np.array_equal(truth.image.rgb, frame.image.rgb)
@@ -68,7 +68,7 @@ def test_it_is_the_truth_of_the_world(bag):
 def test_jpeg(tmp_path):
     path = tmp_path / 'bag'
     record(path, SEED, 1, SIZE_HW, compressed=True)
-    (truth,) = truth_of_bag(path)
+    (truth,) = read_bag_ground_truth(path)
     (frame,) = sequence(SEED, 1, SIZE_HW)
     away = truth.image.rgb.astype(int) - frame.image.rgb
     assert 0 < np.abs(away).mean() < 10
@@ -81,7 +81,7 @@ def test_a_missing_topic_is_named(bag, tmp_path, topic):
 
     path = copy(bag, tmp_path / 'less', without)
     with pytest.raises(SourceError, match=f'got one without {topic}. Record one'):
-        list(truth_of_bag(path))
+        list(read_bag_ground_truth(path))
 
 
 def test_a_frame_that_lacks_a_message_is_left_out(bag, tmp_path):
@@ -90,13 +90,13 @@ def test_a_frame_that_lacks_a_message_is_left_out(bag, tmp_path):
     def without(name, stamp_ns, content):
         return None if (name, stamp_ns) == ('/truth/depth', second) else content
 
-    truths = list(truth_of_bag(copy(bag, tmp_path / 'less', without)))
+    truths = list(read_bag_ground_truth(copy(bag, tmp_path / 'less', without)))
     assert len(truths) == FRAMES - 1
     assert second not in {truth.image.stamp_ns for truth in truths}
 
 
 def test_messages_may_come_late(bag, tmp_path):
-    late = truth_of_bag(copy(bag, tmp_path / 'late', late='/truth/depth'))
+    late = read_bag_ground_truth(copy(bag, tmp_path / 'late', late='/truth/depth'))
     for truth, frame in zip(late, sequence(SEED, FRAMES, SIZE_HW), strict=True):
         assert truth.image.stamp_ns == frame.image.stamp_ns
         assert np.array_equal(truth.depth.meters, frame.depth.meters, equal_nan=True)
@@ -108,7 +108,7 @@ def test_an_object_without_a_place(bag, tmp_path):
             content.detections.pop(0)
         return content
 
-    for truth in truth_of_bag(copy(bag, tmp_path / 'less', without)):
+    for truth in read_bag_ground_truth(copy(bag, tmp_path / 'less', without)):
         places = [item.position for item in truth.objects]
         assert places[0] is None
         assert None not in places[1:]
@@ -125,7 +125,7 @@ def test_messages_that_contradict_each_other(bag, tmp_path):
     with pytest.raises(
         SourceError, match=r'depth: expected the size of the instances .*Record it again'
     ):
-        list(truth_of_bag(path))
+        list(read_bag_ground_truth(path))
 
 
 def test_objects_without_a_number(bag, tmp_path):
@@ -138,18 +138,19 @@ def test_objects_without_a_number(bag, tmp_path):
     with pytest.raises(
         SourceError, match=r'frame \d+: expected readable truth, got invalid literal'
     ):
-        list(truth_of_bag(path))
+        list(read_bag_ground_truth(path))
 
 
 def test_not_a_bag(tmp_path):
     with pytest.raises(SourceError):
-        list(truth_of_bag(tmp_path))
+        list(read_bag_ground_truth(tmp_path))
 
 
 def test_a_pipeline_is_evaluated_on_a_bag(bag):
     pipeline = PerceptionPipeline.from_preset('stub')
     report = evaluate(
-        (pipeline.process(truth.image, truth.camera), truth) for truth in truth_of_bag(bag)
+        (pipeline.process(truth.image, truth.camera), truth)
+        for truth in read_bag_ground_truth(bag)
     )
     assert report.frames == FRAMES
     found = {row.name: row.value for row in report.rows}

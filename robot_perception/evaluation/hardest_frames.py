@@ -12,7 +12,7 @@ import numpy as np
 
 from robot_perception.core import MetricDepth, Scene, UInt8Array, write_error
 from robot_perception.evaluation.frame import FrameErrors
-from robot_perception.evaluation.truth import Truth
+from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.viewer import (
     draw_depth,
     draw_overlay,
@@ -30,7 +30,7 @@ _LEAST_RANGE_M = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
+class EvaluatedFrame:
     """One frame beside its truth.
 
     Attributes:
@@ -43,11 +43,11 @@ class Case:
 
     name: str
     scene: Scene
-    truth: Truth
+    truth: GroundTruth
     errors: FrameErrors
 
 
-class WorstCases:
+class HardestFrames:
     """Keeps the worst of all frames that it is shown, and no other."""
 
     def __init__(self, count: int) -> None:
@@ -55,21 +55,21 @@ class WorstCases:
         self._count = count
         self._shown = 0
         # The order of coming settles between equals: the first stays.
-        self._heap: list[tuple[float, int, Case]] = []
+        self._heap: list[tuple[float, int, EvaluatedFrame]] = []
 
-    def add(self, case: Case) -> None:
+    def add(self, case: EvaluatedFrame) -> None:
         """Look at the next frame."""
         self._shown += 1
-        heapq.heappush(self._heap, (case.errors.badness, -self._shown, case))
+        heapq.heappush(self._heap, (case.errors.error_score, -self._shown, case))
         if len(self._heap) > self._count:
             heapq.heappop(self._heap)
 
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[EvaluatedFrame]:
         """Give what was kept, worst first."""
         return [case for *_, case in sorted(self._heap, key=lambda item: item[:2], reverse=True)]
 
 
-def write_worst(cases: Sequence[Case], folder: Path) -> list[Path]:
+def write_hardest_frames(cases: Sequence[EvaluatedFrame], folder: Path) -> list[Path]:
     """Write ``worst_1.png``, ``worst_2.png`` ... and remove those of an earlier evaluation.
 
     Args:
@@ -82,20 +82,20 @@ def write_worst(cases: Sequence[Case], folder: Path) -> list[Path]:
     """
     written = [folder / f'worst_{place}.png' for place in range(1, len(cases) + 1)]
     for case, path in zip(cases, written, strict=True):
-        write_picture(draw_case(case), path)
+        write_picture(draw_evaluated_frame(case), path)
     for path in folder.glob('worst_*.png'):
         if path not in written and path.stem.removeprefix('worst_').isdecimal():
             _remove(path)
     return written
 
 
-def draw_case(case: Case) -> UInt8Array:
+def draw_evaluated_frame(case: EvaluatedFrame) -> UInt8Array:
     """Draw a frame: objects above depth, truth on the left, prediction on the right.
 
     Returns:
         (H', W', 3) uint8 rgb, with a line of text above each picture. The number beside an object
         is its visible share in the truth, and its score in the prediction. Metric depths have the
-        colours of the true one.
+        colors of the true one.
 
     """
     truth, errors = case.truth.as_scene(), case.errors
