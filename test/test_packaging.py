@@ -1,4 +1,4 @@
-"""package.xml, CMakeLists.txt and setup.py tell the same story as the code."""
+"""package.xml, CMakeLists.txt and setup.py agree with the code."""
 
 import ast
 import importlib.util
@@ -139,10 +139,10 @@ def test_libraries_that_the_code_imports_are_required(wheel):
     assert {EXTRAS[name] for name in imported & EXTRAS.keys()} <= set(optional)
 
 
-def test_the_wheel_holds_the_rooms_and_not_the_messages(wheel):
-    rooms = {name.split('/')[1] for name in wheel if name.startswith('robot_perception/')}
-    assert {'core', 'models', 'conversions', 'pipeline', 'nodes', 'cli', 'py.typed'} <= rooms
-    assert 'msg' not in rooms
+def test_the_wheel_has_the_packages_and_not_the_messages(wheel):
+    packages = {name.split('/')[1] for name in wheel if name.startswith('robot_perception/')}
+    assert {'core', 'models', 'conversions', 'pipeline', 'nodes', 'cli', 'py.typed'} <= packages
+    assert 'msg' not in packages
     data = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / 'robot_perception').rglob('*')
@@ -157,8 +157,8 @@ def test_the_wheel_brings_the_definitions_of_its_messages(wheel):
         ('vision_msgs', 'workspace/vision_msgs/msg'),
     ):
         inside = f'robot_perception/definitions/{package}/'
-        carried = {name.removeprefix(inside) for name in wheel if name.startswith(inside)}
-        assert carried == {path.name for path in (ROOT / folder).glob('*.msg')} != set()
+        packed = {name.removeprefix(inside) for name in wheel if name.startswith(inside)}
+        assert packed == {path.name for path in (ROOT / folder).glob('*.msg')} != set()
 
 
 def test_the_wheel_brings_the_command(wheel):
@@ -166,7 +166,7 @@ def test_the_wheel_brings_the_command(wheel):
     assert 'robot-perception = robot_perception.cli.main:main' in text
 
 
-def test_the_wheel_carries_the_licence(wheel):
+def test_the_wheel_has_the_license(wheel):
     assert any(name.endswith('/LICENSE') for name in wheel)
 
 
