@@ -16,7 +16,7 @@ from robot_perception.pipeline import OUTPUTS
 from robot_perception.sources import (
     BagTopic,
     choose_topics,
-    described,
+    inspect_topic,
     message_store,
     open_bag,
     Role,
@@ -131,7 +131,9 @@ def _image_topic(
     topics: dict[str, BagTopic], prefix: str, wish: str | None, path: Path
 ) -> str | None:
     """Find the picture that came in; a wish that is not there raises."""
-    cameras = [described(topic) for name, topic in topics.items() if not name.startswith(prefix)]
+    cameras = [
+        inspect_topic(topic) for name, topic in topics.items() if not name.startswith(prefix)
+    ]
     try:
         choice = choose_topics(cameras, TopicWish(image=wish), path.name)
     except SourceError:

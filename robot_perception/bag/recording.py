@@ -16,7 +16,7 @@ from robot_perception.sources import (
     BagTopic,
     choose_topics,
     Definition,
-    described,
+    inspect_topic,
     open_bag,
     Role,
     Typestore,
@@ -66,7 +66,7 @@ class Recording:
         self._bag = open_bag(path)
         try:
             topics = self._bag.topics()
-            choice = choose_topics([described(one) for one in topics], job.wish, str(path))
+            choice = choose_topics([inspect_topic(one) for one in topics], job.wish, str(path))
             wanted = {Role.CAMERA_INFO, *IMAGES}
             with_depth = job.config.depth.source.uses_sensor
             if with_depth:

@@ -2,11 +2,16 @@
 
 from robot_perception.sources.bag_file import BAG_SUFFIXES, BagFile, BagTopic, Definition, open_bag
 from robot_perception.sources.bag_salvage import BagMessage
-from robot_perception.sources.bag_source import described, lasting_samples
+from robot_perception.sources.bag_source import inspect_topic, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
 from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
-from robot_perception.sources.door import is_bag, NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
 from robot_perception.sources.messages import standard_types
+from robot_perception.sources.opener import (
+    is_bag,
+    NOMINAL_HFOV_DEG,
+    open_source,
+    OPTICAL_FRAME,
+)
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import Role, Sample, Source
@@ -32,7 +37,7 @@ __all__ = [
     'Typestore',
     'choose_topics',
     'decode',
-    'described',
+    'inspect_topic',
     'is_bag',
     'is_picture',
     'lasting_samples',

@@ -34,7 +34,7 @@ class BagTopic(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """How the messages of a topic are made, as the bag itself tells.
+    """Definition of the messages of a topic, as the bag records it.
 
     Attributes:
         text: the .msg or .idl file with those it depends on.
@@ -64,15 +64,15 @@ class BagFile(Protocol):
         """Time of the first message; 0 without any."""
 
     def topics(self) -> list[BagTopic]:
-        """Give the topics that hold messages."""
+        """Return the topics that hold messages."""
 
     def definition(self, topic: str) -> Definition | None:
-        """Give how the messages of a topic are made; None where the bag does not tell."""
+        """Return the definition of a topic's messages; None if the bag has none."""
 
     def messages(
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Give the messages of some topics in order; raise SourceError where reading ends.
+        """Yield the messages of some topics in order; raise SourceError where reading ends.
 
         Args:
             topics: full names.
@@ -94,21 +94,25 @@ def open_bag(path: Path) -> BagFile:
     """
     if not (path.is_file() or path.is_dir()):
         got = 'what is neither' if path.exists() else 'nothing there'
-        raise SourceError(f'{path}: expected a bag, got {got}. Pass its folder or file.')
+        raise SourceError(
+            'missing_file', f'{path}: expected a bag, got {got}. Pass its folder or file.'
+        )
     if path.is_dir() and not (path / 'metadata.yaml').exists():
         files = _storage_files(path)
         if not files:
             raise SourceError(
+                'not_a_bag',
                 f'{path}: expected metadata.yaml or files that end with '
                 f'{" or ".join(BAG_SUFFIXES)}, got neither. '
-                f'Run `ros2 bag reindex {path}`, or name the folder of the bag.'
+                f'Run `ros2 bag reindex {path}`, or name the folder of the bag.',
             )
         return ScannedBag(files)
     if path.is_file() and not set(BAG_SUFFIXES) & set(path.suffixes):
         raise SourceError(
+            'not_a_bag',
             f'{path}: expected a bag, got a file that ends with neither '
             f'{" nor ".join(sorted(BAG_SUFFIXES))}. Pass the folder of a rosbag2, or one of its '
-            'files; for a .bag of ROS 1 run `rosbags-convert` first.'
+            'files; for a .bag of ROS 1 run `rosbags-convert` first.',
         )
     try:
         return IndexedBag(path)
@@ -117,8 +121,9 @@ def open_bag(path: Path) -> BagFile:
         files = _storage_files(path)
         if not files:
             raise SourceError(
+                'damaged',
                 f'{path}: expected a readable rosbag2, got one that cannot be opened ({error}). '
-                f'Run `ros2 bag reindex {path}`, or record it again.'
+                f'Run `ros2 bag reindex {path}`, or record it again.',
             ) from error
     return ScannedBag(files)
 
@@ -132,9 +137,9 @@ class IndexedBag:
         """Open the recording; whatever rosbags raises comes through."""
         self._path = path
         for file in _storage_files(path):
-            # sqlite3 reads zeros beyond the end, and says nothing.
+            # sqlite3 reads zeros beyond the end, without an error.
             if cut_page(file):
-                raise DamagedBagError(f'{file} ends within a page')
+                raise DamagedBagError('damaged', f'{file} ends within a page')
         self._reader = Reader(path)
         self._reader.open()
 
@@ -150,7 +155,7 @@ class IndexedBag:
         return self._reader.start_time if self._reader.message_count else 0
 
     def topics(self) -> list[BagTopic]:
-        """Give the topics that hold messages."""
+        """Return the topics that hold messages."""
         topics = []
         for connection in self._reader.connections:
             for message in self._read([connection]):
@@ -160,7 +165,7 @@ class IndexedBag:
         return topics
 
     def definition(self, topic: str) -> Definition | None:
-        """Give how the messages of a topic are made; None where the bag does not tell."""
+        """Return the definition of a topic's messages; None if the bag has none."""
         for one in self._reader.connections:
             if one.topic == topic and one.msgdef.data and isinstance(one.ext, Rosbag2):
                 return Definition(one.msgdef.data, one.digest, tuple(one.ext.offered_qos_profiles))
@@ -169,7 +174,7 @@ class IndexedBag:
     def messages(
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Give the messages of some topics in order of recording."""
+        """Yield the messages of some topics in order of recording."""
         chosen = [one for one in self._reader.connections if one.topic in topics]
         # To rosbags no connections are all of them.
         return self._read(chosen, begin_ns, end_ns) if chosen else iter(())
@@ -222,17 +227,17 @@ class ScannedBag:
         self.duration_ns = max(stamps_ns, default=0) - self.begin_ns
 
     def topics(self) -> list[BagTopic]:
-        """Give the topics that hold messages."""
+        """Return the topics that hold messages."""
         return list(self._topics.values())
 
     def definition(self, topic: str) -> Definition | None:
-        """Give how the messages of a topic are made; None where the files do not tell."""
+        """Return the definition of a topic's messages; None if the files have none."""
         return self._definitions.get(topic)
 
     def messages(
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Give what is left of some topics in the order it was written, then raise."""
+        """Yield the readable messages of some topics in the order they were written, then raise."""
         for message in self._all():
             early = begin_ns is not None and message.stamp_ns < begin_ns
             late = end_ns is not None and message.stamp_ns >= end_ns
@@ -258,7 +263,7 @@ class ScannedBag:
     def _of_file(self, path: Path) -> Iterator[BagMessage]:
         try:
             whole = IndexedBag(path)
-        except Exception:  # noqa: BLE001 - the same broad door as in open_bag()
+        except Exception:  # noqa: BLE001 - as broad as in open_bag()
             for count, message in enumerate(salvage(path)):
                 try:
                     data = _plain(message.data)

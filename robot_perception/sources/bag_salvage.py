@@ -39,10 +39,10 @@ class BagMessage(NamedTuple):
 
 
 def salvage(path: Path) -> Iterator[BagMessage]:
-    """Give the whole messages of a damaged file, in the order they were written.
+    """Yield the whole messages of a damaged file, in the order they were written.
 
     Raises:
-        DamagedBagError: always, at the end: says what the damage is.
+        DamagedBagError: always, at the end, with the damage.
 
     """
     count = 0
@@ -57,21 +57,23 @@ def salvage(path: Path) -> Iterator[BagMessage]:
 
 
 def damage(path: Path, count: int, problem: object) -> DamagedBagError:
-    """Say that only the first ``count`` messages of a file could be read."""
+    """Return the error for a file of which only the first ``count`` messages could be read."""
     if count == 0:
         return DamagedBagError(
+            'damaged',
             f'{path}: expected a bag file, got one without a whole message ({problem}). '
-            'Pass a rosbag2 recording (sqlite3 or mcap).'
+            'Pass a rosbag2 recording (sqlite3 or mcap).',
         )
     return DamagedBagError(
+        'damaged',
         f'{path}: expected a whole bag file, got one that breaks off after {count} messages '
-        f'({problem}). Those are used; record again to have the rest.'
+        f'({problem}). Those are used; record again to have the rest.',
     )
 
 
 def _salvage_sqlite3(path: Path) -> Iterator[BagMessage]:
     with closing(sqlite3.connect(f'{path.resolve().as_uri()}?immutable=1', uri=True)) as database:
-        # Lets a database be opened that is shorter than its header says.
+        # Lets a database be opened that is shorter than its header states.
         database.execute('PRAGMA writable_schema=ON')
         topics = {
             key: (name, type_name)
@@ -79,16 +81,16 @@ def _salvage_sqlite3(path: Path) -> Iterator[BagMessage]:
         }
         page_size = cut_page(path)
         page = _last_page(path, page_size) if page_size else b''
-        # NOT INDEXED: walk the table itself, as the index may be lost.
+        # NOT INDEXED: scan the table itself, as the index may be lost.
         rows = database.execute(
             'SELECT topic_id, timestamp, data FROM messages NOT INDEXED WHERE id != ? ORDER BY id',
             (_first_row(page) if page[:1] == _ROWS else -1,),
         )
-        messages = (_message_of(row, topics) for row in rows)
+        messages = (_to_message(row, topics) for row in rows)
         yield from _sound(messages, page_size) if page[:1] == _OVERFLOW else messages
 
 
-def _message_of(row: tuple[int, int, bytes], topics: dict[int, tuple[str, str]]) -> BagMessage:
+def _to_message(row: tuple[int, int, bytes], topics: dict[int, tuple[str, str]]) -> BagMessage:
     key, stamp_ns, data = row
     # What lies beyond the end of the file reads as zeros, and a row of zeros as nulls.
     if key not in topics or not isinstance(data, bytes):
@@ -97,13 +99,13 @@ def _message_of(row: tuple[int, int, bytes], topics: dict[int, tuple[str, str]])
 
 
 def cut_page(path: Path) -> int:
-    """Give the size of a page of an sqlite3 file that ends within one, else 0."""
+    """Return the page size of an sqlite3 file that ends within one, else 0."""
     with path.open('rb') as stream:
         head = stream.read(_PAGE_SIZE_AT + 2)
     if not head.startswith(_SQLITE_MAGIC) or len(head) < _PAGE_SIZE_AT + 2:
         return 0
     size = int.from_bytes(head[_PAGE_SIZE_AT:], 'big')
-    # 1 stands for what two bytes cannot say.
+    # 1 stands for 65536, which two bytes cannot hold.
     size = 65536 if size == 1 else size
     return size if size and path.stat().st_size % size else 0
 
@@ -117,7 +119,7 @@ def _last_page(path: Path, page_size: int) -> bytes:
 
 
 def _first_row(page: bytes) -> int:
-    """Give the id of the first row of a page, whose end is that of the page; -1 if it is lost.
+    """Return the id of the first row of a page, whose end is that of the page; -1 if it is lost.
 
     Of a row whose beginning is lost as well sqlite3 reads nulls, so no other one needs care.
     """
@@ -128,12 +130,12 @@ def _first_row(page: bytes) -> int:
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
-    """Read a number of sqlite3 of at most eight bytes; gives where the next begins."""
+    """Read a number of sqlite3 of at most eight bytes, and the position after it."""
     value = 0
     for byte in data[position : position + 8]:
         position += 1
         value = value << 7 | byte & 0x7F
-        if byte < 0x80:  # noqa: PLR2004 - the bit that says that more follows
+        if byte < 0x80:  # noqa: PLR2004 - the bit that marks a continuation
             return value, position
     return value, len(data) + 1
 
@@ -168,7 +170,7 @@ def _salvage_mcap(path: Path) -> Iterator[BagMessage]:
 
 
 class _McapScan:
-    """Reads records one after the other and remembers what channels are."""
+    """Reads records in order and keeps the channels that they define."""
 
     def __init__(self) -> None:
         self._schemas: dict[int, str] = {}
@@ -201,7 +203,7 @@ class _McapScan:
 
 
 def _chunk_content(body: bytes, *, cut: bool) -> bytes:
-    """Give the records of a chunk: all of them, or those that a cut left readable."""
+    """Return the records of a chunk: all of them, or those that a cut left readable."""
     _, _, size, checksum = _CHUNK_HEAD.unpack_from(body)
     compression = _string(body, _CHUNK_HEAD.size)
     begin = _CHUNK_HEAD.size + 4 + len(compression) + 8

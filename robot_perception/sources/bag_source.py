@@ -32,12 +32,14 @@ class BagSource(Source):
         self._bag = open_bag(path)
         try:
             topics = self._bag.topics()
-            choice = choose_topics(list(map(described, topics)), wish or TopicWish(), path.name)
+            choice = choose_topics(
+                list(map(inspect_topic, topics)), wish or TopicWish(), path.name
+            )
         except SourceError as error:
             self.close()
             if self._bag.damage is None:
                 raise
-            raise SourceError(f'{error} {self._bag.damage}') from error
+            raise SourceError(error.reason, f'{error} {self._bag.damage}') from error
         self._chosen = choice.roles
         listed = ', '.join(f'{topic} as {role.value}' for topic, role in choice.roles.items())
         self.description = f'bag {path.name}: {listed}'
@@ -51,7 +53,7 @@ class BagSource(Source):
         self.duration_ns = self._bag.duration_ns
 
     def __iter__(self) -> Iterator[Sample]:
-        """Give the chosen messages in order of recording."""
+        """Yield the chosen messages in order of recording."""
         for message in self._bag.messages(self._chosen.keys()):
             yield Sample(self._chosen[message.topic], message.stamp_ns, message.data)
 
@@ -82,7 +84,7 @@ def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]
             yield Sample(role, bag.begin_ns, topic.first)
 
 
-def described(topic: BagTopic) -> Topic:
+def inspect_topic(topic: BagTopic) -> Topic:
     """Look into the first image of a topic.
 
     Raises:

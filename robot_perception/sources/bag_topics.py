@@ -66,7 +66,7 @@ class TopicWish:
 
 @dataclass(frozen=True, slots=True)
 class TopicChoice:
-    """Topics by role, and what is worth saying about the choice."""
+    """Topics by role, and notes about the choice."""
 
     roles: Mapping[str, Role]
     notes: tuple[str, ...] = ()
@@ -122,9 +122,10 @@ def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
     ]
     if not cameras:
         raise SourceError(
+            'no_camera',
             f'{bag}: expected a topic of camera images, got {_listed(topics)}. '
             'Record one (sensor_msgs Image or CompressedImage), or name it with image_topic '
-            '(--image-topic).'
+            '(--image-topic).',
         )
     if len(cameras) > 1:
         # Pictures that no camera took, such as masks, have no calibration beside them.
@@ -133,8 +134,9 @@ def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
         if len(calibrated) == 1:
             return calibrated[0]
         raise SourceError(
+            'several_cameras',
             f'{bag}: expected one camera, got {_listed(cameras)}. '
-            'Choose one with image_topic (--image-topic).'
+            'Choose one with image_topic (--image-topic).',
         )
     return cameras[0]
 
@@ -185,8 +187,9 @@ def _named(topics: Sequence[Topic], name: str, parameter: str, bag: str) -> Topi
         if topic.name == full:
             return topic
     raise SourceError(
+        'unknown_topic',
         f'{parameter}: expected a topic of {bag} that fits, got {full!r}. '
-        f'Choose one of: {_listed(topics)}.'
+        f'Choose one of: {_listed(topics)}.',
     )
 
 

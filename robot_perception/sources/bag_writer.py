@@ -39,7 +39,7 @@ _IDL = '=' * 80 + '\nIDL: '
 
 
 def _offered(latched: bool) -> tuple[Qos, ...]:  # noqa: FBT001 - the one thing that differs
-    """Give the quality of service of what this package publishes."""
+    """Return the quality of service of what this package publishes."""
     return (
         Qos(
             history=QosHistory.KEEP_LAST,
@@ -92,8 +92,9 @@ class BagWriter:
             self._writer.open()
         except (OSError, WriterError) as error:
             raise OutputError(
+                'cannot_write',
                 f'{self._called}: expected a folder that can be made, got: {error} '
-                'Choose a new name, or remove the old bag.'
+                'Choose a new name, or remove the old bag.',
             ) from error
 
     def write(self, topic: str, type_name: str, message: object, stamp_ns: int) -> None:
@@ -123,16 +124,16 @@ class BagWriter:
         latched: bool = False,
         definition: Definition | None = None,
     ) -> None:
-        """Say more of a topic than its name before its first message.
+        """Declare a topic before its first message.
 
         Args:
             topic: full name.
             type_name: ROS type.
-            latched: whether players should offer the last message to who comes late.
+            latched: whether players should offer the last message to late subscribers.
             definition: of a type that is recorded elsewhere; None takes that of the typestore.
 
         Raises:
-            OutputError: nobody knows the type.
+            OutputError: ``'unknown_type'``, the type has no definition.
 
         """
         if topic in self._connections:
@@ -143,8 +144,9 @@ class BagWriter:
             definition = None
         if definition is None and type_name not in self._types.types:
             raise OutputError(
+                'unknown_type',
                 f'{topic}: expected a message type with a definition, got {type_name}, which '
-                'neither the recording nor this package defines. Leave the topic out.'
+                'neither the recording nor this package defines. Leave the topic out.',
             )
         self._connections[topic] = self._writer.add_connection(
             topic,
@@ -183,8 +185,9 @@ class BagWriter:
 
     def _refused(self, error: Exception) -> OutputError:
         return OutputError(
+            'cannot_write',
             f'{self._called}: cannot be written: {getattr(error, "strerror", None) or error}. '
-            'Check the free space and the permissions.'
+            'Check the free space and the permissions.',
         )
 
     def __enter__(self) -> Self:

@@ -14,11 +14,10 @@ from robot_perception.core import (
     CameraModel,
     checked,
     DistortionModel,
+    NANOSECONDS_PER_SECOND,
     UInt8Array,
     UInt16Array,
 )
-
-_NANOSECONDS = 1_000_000_000
 
 
 @lru_cache(maxsize=1)
@@ -33,10 +32,10 @@ def color_image(bgr: UInt8Array, stamp_ns: int, frame_id: str) -> bytes:
     return _image(bgr, 'bgr8', stamp_ns, frame_id)
 
 
-def depth_image(millimetres: UInt16Array, stamp_ns: int, frame_id: str) -> bytes:
-    """Serialize depth as sensor_msgs/Image, 16UC1: (H, W) uint16 millimetres, 0 = unknown."""
-    checked('millimetres', millimetres, (None, None), np.uint16, 'Pass 16-bit depth.')
-    return _image(millimetres.astype('<u2', copy=False), '16UC1', stamp_ns, frame_id)
+def depth_image(millimeters: UInt16Array, stamp_ns: int, frame_id: str) -> bytes:
+    """Serialize depth as sensor_msgs/Image, 16UC1: (H, W) uint16 millimeters, 0 = unknown."""
+    checked('millimeters', millimeters, (None, None), np.uint16, 'Pass 16-bit depth.')
+    return _image(millimeters.astype('<u2', copy=False), '16UC1', stamp_ns, frame_id)
 
 
 def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
@@ -49,7 +48,7 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
         header=_header(stamp_ns, frame_id),
         height=height,
         width=width,
-        # ROS has no word for "no distortion": five zeros say it.
+        # ROS has no model "no distortion"; five zeros mean the same.
         distortion_model=(DistortionModel.PLUMB_BOB if ideal else camera.distortion_model).value,
         d=np.zeros(5) if ideal else np.array(camera.distortion, np.float64),
         k=np.array(matrix),
@@ -66,7 +65,7 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
 
 def _header(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - types made at run time
     types = standard_types().types
-    seconds, nanoseconds = divmod(stamp_ns, _NANOSECONDS)
+    seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS_PER_SECOND)
     stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
     return types['std_msgs/msg/Header'](stamp=stamp, frame_id=frame_id)
 

@@ -1,4 +1,4 @@
-"""Pictures on disk as sources: one, a folder of them, or colour and depth in pairs."""
+"""Pictures on disk as sources: one, a folder of them, or color and depth in pairs."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from robot_perception.core import (
     AnyArray,
     CalibrationError,
     CameraModel,
+    NANOSECONDS_PER_SECOND,
     SourceError,
     UInt8Array,
     UInt16Array,
@@ -27,7 +28,6 @@ PICTURE_SUFFIXES = (
 INTRINSICS_NAME = 'camera-intrinsics.txt'
 PICTURES_PER_SECOND = 30.0
 _COLOR_MARK, _DEPTH_MARK = '.color', '.depth'
-_SECOND_NS = 1_000_000_000
 # The 7-Scenes recordings write it where there is no depth; it is also where 16 bits end.
 _NO_DEPTH = np.iinfo(np.uint16).max
 _NAMED_AT_MOST = 5
@@ -36,8 +36,8 @@ _NAMED_AT_MOST = 5
 class PictureSource(Source):
     """Pictures in order of their names, at a given rate.
 
-    In a folder with ``NAME.color.jpg`` and ``NAME.depth.png`` (16-bit millimetres, registered to
-    the colours) the depth goes with its picture, and ``camera-intrinsics.txt`` (3x3 matrix,
+    In a folder with ``NAME.color.jpg`` and ``NAME.depth.png`` (16-bit millimeters, registered to
+    the colors) the depth goes with its picture, and ``camera-intrinsics.txt`` (3x3 matrix,
     pixels) is the calibration. Everything else has a nominal pinhole: a field of view and
     nothing more. Pictures that cannot be read are left out and named at the end.
     """
@@ -71,17 +71,18 @@ class PictureSource(Source):
         self._pictures = [path] if path.is_file() else _pictures(path)
         if not self._pictures:
             raise SourceError(
+                'no_images',
                 f'{path}: expected pictures in the folder, got none. '
-                f'Pass a folder with {", ".join(PICTURE_SUFFIXES)}.'
+                f'Pass a folder with {", ".join(PICTURE_SUFFIXES)}.',
             )
-        self._depths = {one: depth for one in self._pictures if (depth := _depth_of(one))}
+        self._depths = {one: depth for one in self._pictures if (depth := _find_depth(one))}
         self._matrix = _read_intrinsics(path / INTRINSICS_NAME) if self._depths else None
         count = len(self._pictures)
         self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
         if self._depths:
             self.roles |= {Role.DEPTH}
         self.sample_count = 2 * count + len(self._depths)
-        self.duration_ns = round(count * _SECOND_NS / fps)
+        self.duration_ns = round(count * NANOSECONDS_PER_SECOND / fps)
         self.description = (
             f'{path.name}: {count} picture{"s" if count > 1 else ""}, {len(self._depths)} with '
             f'depth, {fps:g} per second, '
@@ -89,10 +90,10 @@ class PictureSource(Source):
         )
 
     def __iter__(self) -> Iterator[Sample]:
-        """Give calibration, depth and picture of each frame."""
+        """Yield calibration, depth and image of each frame."""
         lost = []
         for index, path in enumerate(self._pictures):
-            stamp_ns = self._start_ns + round(index * _SECOND_NS / self._fps)
+            stamp_ns = self._start_ns + round(index * NANOSECONDS_PER_SECOND / self._fps)
             try:
                 samples = list(self._frame(path, stamp_ns))
             except SourceError as error:
@@ -102,16 +103,17 @@ class PictureSource(Source):
         if lost:
             named = ' '.join(lost[:_NAMED_AT_MOST])
             raise SourceError(
+                'damaged',
                 f'{self._pictures[0].parent}: expected {len(self._pictures)} readable pictures, '
                 f'got {len(self._pictures) - len(lost)}. {named}'
-                f'{" ..." if len(lost) > _NAMED_AT_MOST else ""}'
+                f'{" ..." if len(lost) > _NAMED_AT_MOST else ""}',
             )
 
     def close(self) -> None:
         """Nothing stays open."""
 
     def _frame(self, path: Path, stamp_ns: int) -> Iterator[Sample]:
-        # A registered pair must not be turned by what the camera says of its posture.
+        # A registered pair must not be turned by the orientation that the camera recorded.
         paired = path in self._depths
         bgr = _read_color(path, turned=not paired)
         camera = self._camera((bgr.shape[0], bgr.shape[1]))
@@ -135,7 +137,7 @@ def is_picture(path: Path) -> bool:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder by name, 2 before 10; of pairs only the colours."""
+    """Pictures of a folder by name, 2 before 10; of pairs only the colors."""
     files = sorted((one for one in folder.iterdir() if is_picture(one)), key=_natural)
     colors = [one for one in files if Path(one.stem).suffix == _COLOR_MARK]
     return colors or files
@@ -146,7 +148,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
 
 
-def _depth_of(path: Path) -> Path | None:
+def _find_depth(path: Path) -> Path | None:
     """Return the depth that belongs to a picture, None without one."""
     name = Path(path.stem)
     if name.suffix != _COLOR_MARK:
@@ -165,8 +167,9 @@ def _read_intrinsics(path: Path) -> tuple[float, float, float, float] | None:
         CameraModel((1, 1), fx, fy, cx, cy)
     except (OSError, ValueError, CalibrationError) as error:
         raise SourceError(
+            'bad_calibration',
             f'{path}: expected three rows of three numbers, fx 0 cx, 0 fy cy, 0 0 1, '
-            f'got something else ({error}). Write the camera matrix there, or take the file away.'
+            f'got something else ({error}). Write the camera matrix there, or take the file away.',
         ) from error
     return fx, fy, cx, cy
 
@@ -181,27 +184,30 @@ def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
     depth = _decoded(path, cv2.IMREAD_UNCHANGED)
     if depth.dtype != np.uint16 or depth.shape != size_hw:
         raise SourceError(
+            'wrong_shape',
             f'{path}: expected 16-bit depth of {size_hw}, got {depth.shape} {depth.dtype}. '
-            'Register the depth to the colours, in millimetres.'
+            'Register the depth to the colors, in millimeters.',
         )
-    millimetres: UInt16Array = np.where(depth == _NO_DEPTH, np.uint16(0), depth)
-    return millimetres
+    millimeters: UInt16Array = np.where(depth == _NO_DEPTH, np.uint16(0), depth)
+    return millimeters
 
 
 def _decoded(path: Path, flags: int) -> AnyArray:
     try:
         data = path.read_bytes()
-        # Unlike imread, imdecode does not fill up a cut JPEG with grey.
+        # Unlike imread, imdecode does not fill up a cut JPEG with gray.
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except (OSError, cv2.error) as error:
         raise SourceError(
+            'damaged',
             f'{path}: expected a picture that can be decoded, got none ({error}). '
-            'Copy it again or take it away.'
+            'Copy it again or take it away.',
         ) from error
     if pixels is None:
         raise SourceError(
+            'damaged',
             f'{path}: expected a picture that can be decoded, got none. '
-            'Copy it again or take it away.'
+            'Copy it again or take it away.',
         )
     decoded: AnyArray = pixels
     return decoded

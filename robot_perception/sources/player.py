@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import math
 import time
 
-from robot_perception.core import SourceError
+from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
 from robot_perception.sources.sample import Sample, Source
 
 CLOCK_PERIOD_NS = 10_000_000
-_SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def play(
 ) -> PlayReport:
     """Publish a source at the times it was recorded.
 
-    The times are those of the first sample plus what the recording says, divided by `rate`; a
+    The times are those of the first sample plus their recorded offsets, divided by `rate`; a
     sample that is late is published at once, and lateness does not add up. A live source is
     published as it comes.
 
@@ -70,7 +69,7 @@ def play(
             ``ros2 bag play --loop``.
         clock: called with the recorded time in nanoseconds, at every sample and every 10 ms of
             waiting between samples.
-        on_damage: told once when a part of the source cannot be read; playing goes on.
+        on_damage: called once when a part of the source cannot be read; playing goes on.
         timekeeper: where time comes from and when to stop.
 
     Raises:
@@ -114,11 +113,13 @@ def check_rate(rate: float, *, live: bool = False) -> None:
     """
     if not (math.isfinite(rate) and rate > 0):
         raise SourceError(
-            f'rate: expected a number above 0, got {rate}. Pass 1 for the speed of the recording.'
+            'out_of_range',
+            f'rate: expected a number above 0, got {rate}. Pass 1 for the speed of the recording.',
         )
     if live and rate != 1:
         raise SourceError(
-            f'rate: expected 1 for a camera, got {rate}. A camera gives pictures at its own rate.'
+            'out_of_range',
+            f'rate: expected 1 for a camera, got {rate}. A camera gives pictures at its own rate.',
         )
 
 
@@ -160,7 +161,7 @@ class _Pacer:
         """Wait until the recording is over; the next sample begins it again."""
         first_ns = self._first_stamp_ns or 0
         # One message has no length of its own: it is repeated every second.
-        length_ns = duration_ns or self._last_stamp_ns - first_ns or _SECOND_NS
+        length_ns = duration_ns or self._last_stamp_ns - first_ns or NANOSECONDS_PER_SECOND
         self._last_stamp_ns = max(self._last_stamp_ns, first_ns + length_ns)
         due_ns = self._due_ns(first_ns + length_ns)
         self._wait_until(due_ns)
@@ -173,9 +174,9 @@ class _Pacer:
     def _wait_until(self, due_ns: int) -> None:
         while not self.stopped() and (left_ns := due_ns - self._time.now_ns()) > 0:
             if self._clock is None:
-                self._time.sleep(left_ns / _SECOND_NS)
+                self._time.sleep(left_ns / NANOSECONDS_PER_SECOND)
                 continue
-            self._time.sleep(min(left_ns, CLOCK_PERIOD_NS) / _SECOND_NS)
+            self._time.sleep(min(left_ns, CLOCK_PERIOD_NS) / NANOSECONDS_PER_SECOND)
             passed_ns = self._time.now_ns() - (self._begin_ns or 0)
             recorded_ns = (self._first_stamp_ns or 0) + round(passed_ns * self._rate)
             self._clock(min(recorded_ns, self._last_stamp_ns))

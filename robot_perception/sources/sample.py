@@ -62,13 +62,13 @@ class Source(ABC):
     What can be read is given first; what cannot is raised as SourceError at the end.
 
     Attributes:
-        description: one line saying what is read and how.
+        description: one line: what is read and how.
         roles: roles of the samples to expect.
         sample_count: samples of one pass, None when unknown.
         duration_ns: length of one pass, until the next could begin; None when unknown.
         live: whether samples come when they happen, so that nothing can be paced.
         notes: sentences about choices a user may want to change.
-        image_topic: topic of the pictures in a bag, which may tell that they are rectified;
+        image_topic: topic of the pictures in a bag, which may show that they are rectified;
             empty elsewhere.
 
     """
@@ -83,7 +83,7 @@ class Source(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Sample]:
-        """Give the samples in order of time.
+        """Yield the samples in order of time.
 
         Raises:
             SourceError: after the last sample that could be read, when something could not.
@@ -99,7 +99,7 @@ class Source(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of files and devices; may be called twice."""
+        """Release files and devices; may be called twice."""
 
     def __enter__(self) -> Self:
         """Use the source in a with statement."""

@@ -95,8 +95,9 @@ def definitions_folder(package: str) -> Path:
         if any(folder.glob('*.msg')):
             return folder
     raise SourceError(
+        'missing_definitions',
         f'{package}: expected its .msg files, got none in {", ".join(map(str, tried))}. '
-        f'Source a ROS workspace that holds {package}.'
+        f'Source a ROS workspace that holds {package}.',
     )
 
 

@@ -8,7 +8,7 @@ import time
 
 import cv2
 
-from robot_perception.core import CameraModel, SourceError, UInt8Array
+from robot_perception.core import CameraModel, NANOSECONDS_PER_SECOND, SourceError, UInt8Array
 from robot_perception.sources.messages import camera_info, color_image
 from robot_perception.sources.sample import Role, Sample, Source
 
@@ -16,7 +16,6 @@ VIDEO_SUFFIXES = (
     *('.mp4', '.m4v', '.mov', '.avi', '.mkv', '.webm', '.mpg', '.mpeg', '.wmv', '.flv'),
     *('.ts', '.mts', '.m2ts', '.ogv', '.3gp'),
 )
-_SECOND_NS = 1_000_000_000
 _MILLISECOND_NS = 1_000_000
 _USUAL_FPS = 30.0
 # The count in a container's header is an estimate; a real cut takes away more than this.
@@ -53,13 +52,14 @@ class VideoSource(Source):
         capture.release()
         if not readable or bgr is None:
             raise SourceError(
+                'damaged',
                 f'{path}: expected a video that can be decoded, got none. '
-                'The file is damaged or of an unknown codec; convert it to mp4 with H.264.'
+                'The file is damaged or of an unknown codec; convert it to mp4 with H.264.',
             )
         size_hw = (bgr.shape[0], bgr.shape[1])
         self._camera = CameraModel.nominal(size_hw, hfov_deg)
         played_fps = fps or recorded_fps
-        self._period_ns = round(_SECOND_NS / played_fps)
+        self._period_ns = round(NANOSECONDS_PER_SECOND / played_fps)
         self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
         if self._frames:
             self.sample_count = 2 * self._frames
@@ -70,7 +70,7 @@ class VideoSource(Source):
         )
 
     def __iter__(self) -> Iterator[Sample]:
-        """Give calibration and picture of each frame."""
+        """Yield calibration and image of each frame."""
         capture = cv2.VideoCapture(str(self._path))
         count = 0
         media_ns = -self._period_ns
@@ -84,8 +84,9 @@ class VideoSource(Source):
             capture.release()
         if count == 0 or count < self._frames * (1 - _COUNT_SLACK):
             raise SourceError(
+                'damaged',
                 f'{self._path}: expected {self._frames} pictures, got {count}. '
-                'The file is cut or damaged; what could be decoded is used.'
+                'The file is cut or damaged; what could be decoded is used.',
             )
 
     def close(self) -> None:
@@ -93,7 +94,7 @@ class VideoSource(Source):
 
     def _media_time_ns(self, capture: cv2.VideoCapture, index: int, previous_ns: int) -> int:
         if self._fps is not None:
-            return round(index * _SECOND_NS / self._fps)
+            return round(index * NANOSECONDS_PER_SECOND / self._fps)
         recorded_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * _MILLISECOND_NS)
         # Streams without a container have no times.
         return recorded_ns if recorded_ns > previous_ns else previous_ns + self._period_ns
@@ -123,9 +124,10 @@ class WebcamSource(Source):
         if not readable or bgr is None:
             self._capture.release()
             raise SourceError(
+                'no_camera',
                 f'webcam {index}: expected a camera that gives pictures, got none. '
                 'Check that it is plugged in, that no other program holds it and that you may '
-                'read /dev/video*; the first camera is 0.'
+                'read /dev/video*; the first camera is 0.',
             )
         size_hw = (bgr.shape[0], bgr.shape[1])
         self._camera = CameraModel.nominal(size_hw, hfov_deg)
@@ -135,18 +137,19 @@ class WebcamSource(Source):
         )
 
     def __iter__(self) -> Iterator[Sample]:
-        """Give calibration and picture of each frame, stamped now; ends only by an error."""
+        """Yield calibration and image of each frame, stamped now; ends only by an error."""
         while True:
             readable, bgr = self._capture.read()
             if not readable:
                 raise SourceError(
+                    'no_camera',
                     f'webcam {self._index}: expected a picture, got none. '
-                    'The camera was unplugged or taken by another program.'
+                    'The camera was unplugged or taken by another program.',
                 )
             yield from _frame(bgr, self._camera, time.time_ns(), self._frame_id)
 
     def close(self) -> None:
-        """Let go of the camera."""
+        """Release the camera."""
         self._capture.release()
 
 

@@ -1,4 +1,4 @@
-"""Charts as SVG, to stand in a page. Colours come from the page's style."""
+"""SVG charts for a page. Colors come from the page's style."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def line_chart(
     y_end, y_ticks = _axis(largest if y_top is None else y_top)
     across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
-    def place(x: float, y: float) -> tuple[float, float]:
+    def to_pixels(x: float, y: float) -> tuple[float, float]:
         return _LEFT + across * x / x_end, _TOP + up * (1 - min(y, y_end) / y_end)
 
     parts = [
@@ -85,14 +85,14 @@ def line_chart(
         )
     ]
     for tick in y_ticks:
-        _, y = place(0, tick)
+        _, y = to_pixels(0, tick)
         parts.append(
             f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
             f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
             f'{tick:g}</text>'
         )
     for tick in x_ticks:
-        x, y = place(tick, 0)
+        x, y = to_pixels(tick, 0)
         parts.append(
             f'<text class="tick" x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{tick:g}</text>'
         )
@@ -100,11 +100,11 @@ def line_chart(
     for line in sorted(lines, key=lambda one: one.strong):
         kind = f'line strong tone{shade}' if line.strong else 'line'
         shade += line.strong
-        points = [place(x, y) for x, y in zip(line.x, line.y, strict=True)]
+        points = [to_pixels(x, y) for x, y in zip(line.x, line.y, strict=True)]
         title = f'<title>{escape(line.name)}</title>'
         if line.low:
-            edge = [place(x, y) for x, y in zip(line.x, line.high, strict=True)]
-            back = [place(x, y) for x, y in zip(line.x, line.low, strict=True)]
+            edge = [to_pixels(x, y) for x, y in zip(line.x, line.high, strict=True)]
+            back = [to_pixels(x, y) for x, y in zip(line.x, line.low, strict=True)]
             parts.append(f'<path class="band" d="{_path([*edge, *reversed(back)])}Z"/>')
         parts.append(f'<path class="{kind}" d="{_path(points)}">{title}</path>')
         if line.dots:
@@ -127,12 +127,12 @@ def bar_chart(bars: Sequence[Bar], title: str) -> str:
     height = _ROW * len(bars) + 24
     across = _WIDTH - _NAMES - _RIGHT - 130
 
-    def place(value: float) -> float:
+    def to_pixels(value: float) -> float:
         return _NAMES + across * min(value, end) / end
 
     parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">']
     for tick in ticks:
-        x = place(tick)
+        x = to_pixels(tick)
         parts.append(
             f'<path class="grid" d="M{x:.1f} 0V{height - 20}"/>'
             f'<text class="tick" x="{x:.1f}" y="{height - 5}" text-anchor="middle">{tick:g}</text>'
@@ -143,10 +143,10 @@ def bar_chart(bars: Sequence[Bar], title: str) -> str:
             f'<text class="name" x="{_NAMES - 12}" y="{middle + 5:.1f}" text-anchor="end">'
             f'{escape(bar.name)}</text>'
             f'<rect class="bar" x="{_NAMES}" y="{middle - _BAR / 2:.1f}" rx="2" '
-            f'width="{max(place(bar.value) - _NAMES, 0.5):.1f}" height="{_BAR}"/>'
+            f'width="{max(to_pixels(bar.value) - _NAMES, 0.5):.1f}" height="{_BAR}"/>'
         )
         if bar.low is not None and bar.high is not None:
-            low, high = place(bar.low), place(bar.high)
+            low, high = to_pixels(bar.low), to_pixels(bar.high)
             parts.append(
                 f'<path class="whisker" d="M{low:.1f} {middle:.1f}H{high:.1f}'
                 f'M{low:.1f} {middle - 4:.1f}v8M{high:.1f} {middle - 4:.1f}v8"/>'
@@ -166,7 +166,7 @@ def _axis(largest: float) -> tuple[float, list[float]]:
     size = 10 ** math.floor(math.log10(rough))
     step = next(size * one for one in _STEPS if size * one >= rough * (1 - 1e-9))
     count = math.ceil(largest / step - 1e-9)
-    return step * count, [round(step * place, 10) for place in range(count + 1)]
+    return step * count, [round(step * index, 10) for index in range(count + 1)]
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:

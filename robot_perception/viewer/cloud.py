@@ -17,7 +17,7 @@ from robot_perception.viewer.text import draw_text, text_size_px, text_width
 _YAW_DEG, _PITCH_DEG = 22, 14
 _TAN_HALF_VIEW = math.tan(math.radians(24))
 _NEAREST_M = 1e-3
-_SEEN_PERCENT = 98
+_VISIBLE_PERCENT = 98
 _ENDS = (1, 99)
 _FILLED_SHARE = 0.92
 _SMALLEST_SPAN = 1e-6
@@ -36,7 +36,7 @@ def draw_cloud(cloud: PointCloud, size_hw: tuple[int, int]) -> UInt8Array:
     """Draw a cloud as seen from a raised and turned viewpoint.
 
     Args:
-        cloud: organised points; unknown ones are left out.
+        cloud: organized points; unknown ones are left out.
         size_hw: rows and columns of the picture wanted.
 
     Returns:
@@ -94,7 +94,7 @@ def _project(
     """Columns, rows and depth of points, framed so that nearly all of them are seen."""
     x, y, z = turned.T
     needed = np.maximum(np.abs(x), np.abs(y)) / np.float32(_TAN_HALF_VIEW) - z
-    distance = max(float(np.percentile(_sample(needed), _SEEN_PERCENT)), _NEAREST_M)
+    distance = max(float(np.percentile(_sample(needed), _VISIBLE_PERCENT)), _NEAREST_M)
     depth = z + np.float32(distance)
     scale = 1 / np.where(depth > 0, depth, np.float32(np.inf))
     plane = np.stack([x * scale, y * scale], axis=-1)
@@ -141,7 +141,7 @@ def _splat(cells: AnyArray, size_hw: tuple[int, int], side: int) -> Int32Array:
     nearest = np.full(size_hw, -1, np.int32)
     # Where several are written to one pixel the last stays: the nearest.
     nearest.reshape(-1)[cells] = np.arange(len(cells), dtype=np.int32)
-    # A larger number is nearer, so a square splat is a maximum over its neighbourhood, which
+    # A larger number is nearer, so a square splat is a maximum over its neighborhood, which
     # separates into rows and columns.
     for axis in (0, 1):
         source = nearest.copy()
@@ -156,7 +156,7 @@ def _splat(cells: AnyArray, size_hw: tuple[int, int], side: int) -> Int32Array:
 
 
 def _shading(depth: Float32Array) -> Float32Array:
-    """Darken pixels behind their neighbours, which shows shape where colours do not.
+    """Darken pixels behind their neighbors, which shows shape where colors do not.
 
     Args:
         depth: (H, W) distance from the viewer, infinite for the background.
@@ -166,10 +166,10 @@ def _shading(depth: Float32Array) -> Float32Array:
 
     """
     log_depth = np.log(depth)
-    seen = np.isfinite(log_depth)
-    log_depth[~seen] = log_depth[seen].max()
+    known = np.isfinite(log_depth)
+    log_depth[~known] = log_depth[known].max()
     reach = max(1, min(depth.shape) // 300)
-    # Nearest neighbour around each pixel minus the pixel: only what stands before it shades it.
+    # Nearest neighbor around each pixel minus the pixel: only what stands before it shades it.
     nearest = cv2.erode(log_depth, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
     shade: Float32Array = np.exp(np.float32(_SHADE) * (nearest - log_depth))
     limited: Float32Array = np.maximum(shade, np.float32(_DARKEST))

@@ -1,7 +1,7 @@
 """Detections and masks in the JSON of COCO, for the tools that read it.
 
 Two forms exist and both are written: a data set, with images, categories and annotations, which
-labelling tools and trainers read; and results, a bare list with scores, which evaluations load
+labeling tools and trainers read; and results, a bare list with scores, which evaluations load
 beside the data set of the truth. Boxes are left, top, width, height in pixels. Masks are
 compressed run lengths, exact with holes and with several parts. Format: cocodataset.org.
 """
@@ -59,7 +59,7 @@ class CocoFile:
             )
 
     def dataset(self) -> dict[str, JsonValue]:
-        """Give the form with images, categories and annotations; scores are among the latter."""
+        """Return the data set: images, categories and annotations with scores."""
         return {
             'info': {'description': 'Predictions of robot_perception'},
             'images': self._images,
@@ -70,7 +70,7 @@ class CocoFile:
         }
 
     def results(self) -> list[JsonValue]:
-        """Give the form that ``COCO.loadRes`` of pycocotools takes."""
+        """Return the results that ``COCO.loadRes`` of pycocotools reads."""
         kept = ('image_id', 'category_id', 'bbox', 'score', 'segmentation')
         return [
             {key: annotation[key] for key in kept if key in annotation}

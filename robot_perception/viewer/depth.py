@@ -1,4 +1,4 @@
-"""Depth as colours: near is red, far is blue, unknown is hatched grey."""
+"""Depth as colors: near is red, far is blue, unknown is hatched gray."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ from robot_perception.core import (
 from robot_perception.viewer.palette import depth_table, hatch
 from robot_perception.viewer.scale import draw_scale, Scale
 
-# Percentiles, so that a few wild pixels do not take all the colours.
+# Percentiles, so that a few wild pixels do not take all the colors.
 _LOW_PERCENT, _HIGH_PERCENT = 1, 99
 _MAX_SAMPLES = 1 << 16
-_LAST_COLOUR = 255
+_LAST_COLOR = 255
 
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """Values of the ends of the colours; `near` may be the larger one."""
+    """Values of the ends of the colors; `near` may be the larger one."""
 
     near: float
     far: float
 
 
 def draw_depth(depth: Depth, *, range_m: tuple[float, float] | None = None) -> UInt8Array:
-    """Colour each pixel by its depth.
+    """Color each pixel by its depth.
 
     Args:
         depth: metric or relative.
-        range_m: nearest and farthest depth of the colours, metres, for pictures that are to be
+        range_m: nearest and farthest depth of the colors, meters, for pictures that are to be
             compared; None takes what the picture holds, without its outliers.
 
     Returns:
-        (H, W, 3) uint8 rgb; hatched grey where the depth is unknown.
+        (H, W, 3) uint8 rgb; hatched gray where the depth is unknown.
 
     Raises:
         InputError: the range is not 0 <= near < far, or is given for a relative depth.
 
     """
     values, unknown = _values(depth)
-    return _colour(values, unknown, _range(depth, values, unknown, range_m))
+    return _color(values, unknown, _range(depth, values, unknown, range_m))
 
 
 def draw_depth_with_scale(
     depth: Depth, *, range_m: tuple[float, float] | None = None
 ) -> UInt8Array:
-    """Colour each pixel by its depth and say what the colours mean.
+    """Color each pixel by its depth and add a legend.
 
     Args:
         depth: metric or relative.
@@ -64,7 +64,7 @@ def draw_depth_with_scale(
 
     Returns:
         (H, W + legend, 3) uint8 rgb: the picture of `draw_depth` with a legend to its right, in
-        metres, or marked as relative and without unit.
+        meters, or marked as relative and without unit.
 
     Raises:
         InputError: as in `draw_depth`.
@@ -72,7 +72,7 @@ def draw_depth_with_scale(
     """
     values, unknown = _values(depth)
     ends = _range(depth, values, unknown, range_m)
-    picture = _colour(values, unknown, ends)
+    picture = _color(values, unknown, ends)
     legend = draw_scale(_scale(depth, unknown, ends), depth.size_hw)
     joined: UInt8Array = np.concatenate([picture, legend], axis=1)
     return joined
@@ -90,7 +90,7 @@ def _range(
     unknown: BoolArray,
     range_m: tuple[float, float] | None,
 ) -> _Range | None:
-    """Ends of the colours, None when nothing is known."""
+    """Ends of the colors, None when nothing is known."""
     if range_m is not None:
         return _given_range(depth, range_m)
     known = values[~unknown]
@@ -99,7 +99,7 @@ def _range(
     sample = known[:: math.ceil(known.size / _MAX_SAMPLES)]
     low, high = (float(end) for end in np.percentile(sample, (_LOW_PERCENT, _HIGH_PERCENT)))
     if not high - low > 1e-6 * abs(high):
-        # One depth everywhere: put it in the middle of the colours.
+        # One depth everywhere: put it in the middle of the colors.
         margin = 0.05 * abs(high) or 1.0
         low, high = low - margin, high + margin
     return _Range(low, high) if isinstance(depth, MetricDepth) else _Range(high, low)
@@ -108,21 +108,24 @@ def _range(
 def _given_range(depth: Depth, range_m: tuple[float, float]) -> _Range:
     if isinstance(depth, RelativeDepth):
         raise InputError(
-            'range_m: expected None for relative depth, which has no metres, '
-            f'got {range_m}. Scale the depth to metres first.'
+            'no_unit',
+            'range_m: expected None for relative depth, which has no meters, '
+            f'got {range_m}. Scale the depth to meters first.',
         )
     near, far = range_m
     if not 0 <= near < far < math.inf:
-        raise InputError(f'range_m: expected 0 <= near < far in metres, got {range_m}.')
+        raise InputError(
+            'out_of_range', f'range_m: expected 0 <= near < far in meters, got {range_m}.'
+        )
     return _Range(near, far)
 
 
-def _colour(values: Float32Array, unknown: BoolArray, ends: _Range | None) -> UInt8Array:
+def _color(values: Float32Array, unknown: BoolArray, ends: _Range | None) -> UInt8Array:
     background = hatch((values.shape[0], values.shape[1]))
     if ends is None or values.size == 0:
         return background
-    slope = _LAST_COLOUR / (ends.near - ends.far)
-    scaled = np.clip((values - np.float32(ends.far)) * np.float32(slope), 0, _LAST_COLOUR)
+    slope = _LAST_COLOR / (ends.near - ends.far)
+    scaled = np.clip((values - np.float32(ends.far)) * np.float32(slope), 0, _LAST_COLOR)
     scaled[unknown] = 0
     # The table is rgb, so the picture is.
     picture: UInt8Array = cv2.applyColorMap(
@@ -136,4 +139,4 @@ def _scale(depth: Depth, unknown: BoolArray, ends: _Range | None) -> Scale:
     if isinstance(depth, RelativeDepth):
         return Scale(('relative,', 'no unit'), None, holes=False)
     span = None if ends is None else (ends.near, ends.far)
-    return Scale(('metres',), span, holes=bool(unknown.any()))
+    return Scale(('meters',), span, holes=bool(unknown.any()))

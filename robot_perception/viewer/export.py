@@ -12,7 +12,7 @@ from robot_perception.core import make_folder, MetricDepth, OutputError, Scene, 
 from robot_perception.viewer.coco import CocoFile
 from robot_perception.viewer.files import write_picture
 from robot_perception.viewer.ply import write_ply
-from robot_perception.viewer.rasters import millimetres_of, write_array, write_raster
+from robot_perception.viewer.rasters import to_millimeters, write_array, write_raster
 
 CLASSES_NAME = 'classes.json'
 
@@ -72,7 +72,7 @@ class Exporter:
             OutputError: a file cannot be written. Those before it stay.
 
         """
-        stem = stem_of(scene, frame)
+        stem = frame_stem(scene, frame)
         self._class_names |= {item.class_id + 1: item.class_name for item in scene.objects}
         for kind in self._kinds:
             if kind is Kind.COCO:
@@ -114,19 +114,22 @@ def check_new_folder(folder: Path) -> None:
     if folder.is_dir():
         if any(folder.iterdir()):
             raise OutputError(
+                'exists',
                 f'{folder}: expected no folder or an empty one, got one with files in it. '
-                'Remove it, or choose another.'
+                'Remove it, or choose another.',
             )
     elif os.path.lexists(folder):
-        raise OutputError(f'{folder}: expected a folder, got a file. Choose another name.')
+        raise OutputError(
+            'exists', f'{folder}: expected a folder, got a file. Choose another name.'
+        )
 
 
-def stem_of(scene: Scene, frame: int) -> str:
+def frame_stem(scene: Scene, frame: int) -> str:
     """Name of a frame's files: its number in six digits, then its stamp in nanoseconds if it has one.
 
     >>> from robot_perception.core import Image
     >>> import numpy as np
-    >>> stem_of(Scene(image=Image(np.zeros((1, 1, 3), np.uint8), stamp_ns=1_500_000_000)), 7)
+    >>> frame_stem(Scene(image=Image(np.zeros((1, 1, 3), np.uint8), stamp_ns=1_500_000_000)), 7)
     '000007_1500000000'
 
     """
@@ -142,7 +145,7 @@ def _image(scene: Scene, stem: Path) -> bool:
 def _depth_png(scene: Scene, stem: Path) -> bool:
     if not isinstance(scene.depth, MetricDepth):
         return False
-    write_raster(millimetres_of(scene.depth), stem.with_name(f'{stem.name}.png'))
+    write_raster(to_millimeters(scene.depth), stem.with_name(f'{stem.name}.png'))
     return True
 
 

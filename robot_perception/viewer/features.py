@@ -1,4 +1,4 @@
-"""Patch features as colours: their three strongest directions are red, green and blue."""
+"""Patch features as colors: their three strongest directions are red, green and blue."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from robot_perception.core import Float32Array, Float64Array, SceneFeatures, UIn
 
 _CHANNELS = 3
 _LOW_PERCENT, _HIGH_PERCENT = 1, 99
-_MIDDLE_GREY = 128
-# Differences this small against the values, which are float32, are rounding and stay grey.
+_MIDDLE_GRAY = 128
+# Differences this small against the values, which are float32, are rounding and stay gray.
 _ROUNDING = 1e-6
 
 
 def draw_features(features: SceneFeatures, size_hw: tuple[int, int]) -> UInt8Array:
-    """Colour an image by what its patches look like to the encoder.
+    """Color an image by what its patches look like to the encoder.
 
-    Patches of like colour are alike. Colours of two pictures cannot be compared: each picture
+    Patches of like color are alike. Colors of two pictures cannot be compared: each picture
     has its own directions.
 
     Args:
-        features: patch grid of any size; a grid whose patches are all equal becomes grey.
+        features: patch grid of any size; a grid whose patches are all equal becomes gray.
         size_hw: rows and columns of the picture wanted.
 
     Returns:
@@ -30,7 +30,7 @@ def draw_features(features: SceneFeatures, size_hw: tuple[int, int]) -> UInt8Arr
     """
     rows, columns = features.grid_hw
     if features.patches.size == 0:
-        return np.full((*size_hw, _CHANNELS), _MIDDLE_GREY, np.uint8)
+        return np.full((*size_hw, _CHANNELS), _MIDDLE_GRAY, np.uint8)
     components = principal_components(features.patches.reshape(rows * columns, -1))
     grid = _to_bytes(components).reshape(rows, columns, _CHANNELS)
     height, width = size_hw
@@ -50,27 +50,27 @@ def principal_components(patches: Float32Array) -> Float64Array:
         that the result does not depend on the linear algebra library.
 
     """
-    centred = patches.astype(np.float64)
-    centred -= centred.mean(axis=0)
-    components = np.zeros((len(centred), _CHANNELS))
+    centered = patches.astype(np.float64)
+    centered -= centered.mean(axis=0)
+    components = np.zeros((len(centered), _CHANNELS))
     noise_floor = _ROUNDING * float(np.linalg.norm(patches))
-    directions = _directions(centred, noise_floor)
-    components[:, : len(directions)] = centred @ directions.T
+    directions = _directions(centered, noise_floor)
+    components[:, : len(directions)] = centered @ directions.T
     return components
 
 
-def _directions(centred: Float64Array, noise_floor: float) -> Float64Array:
+def _directions(centered: Float64Array, noise_floor: float) -> Float64Array:
     """Unit directions of most variance, (K, C) with K <= 3, strongest first."""
-    count, length = centred.shape
+    count, length = centered.shape
     # The smaller of the two Gram matrices has the same spectrum and is ten times cheaper than
     # the singular values of the whole.
     wide = length > count
-    gram = centred @ centred.T if wide else centred.T @ centred
+    gram = centered @ centered.T if wide else centered.T @ centered
     variances, vectors = np.linalg.eigh(gram)
     strongest = vectors[:, ::-1][:, :_CHANNELS].T
     spread = np.sqrt(np.clip(variances[::-1][:_CHANNELS], 0, None))
     strongest = strongest[spread > noise_floor]
-    directions: Float64Array = strongest @ centred if wide else strongest
+    directions: Float64Array = strongest @ centered if wide else strongest
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
     largest = np.abs(directions).argmax(axis=1)
     signs = np.sign(directions[np.arange(len(directions)), largest])

@@ -58,7 +58,7 @@ def write_pictures(scene: Scene, folder: str | os.PathLike[str], stem: str) -> l
     target = Path(folder)
     if not stem or Path(stem).name != stem:
         raise OutputError(
-            f'stem: expected a plain file name, got {stem!r}. Put the rest in folder.'
+            'bad_name', f'stem: expected a plain file name, got {stem!r}. Put the rest in folder.'
         )
     make_folder(target)
     written = []

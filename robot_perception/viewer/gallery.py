@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robot_perception.core import make_folder, Scene
-from robot_perception.viewer.export import new_folder, stem_of
+from robot_perception.viewer.export import frame_stem, new_folder
 from robot_perception.viewer.files import write_pictures
 from robot_perception.viewer.page import Figure, write_page
 from robot_perception.viewer.table import Table
@@ -18,7 +18,7 @@ _CAPTIONS = {
     'overlay': 'Objects: boxes, masks and names',
     'depth': 'Depth of every pixel',
     'cloud': 'The point cloud, seen from the side',
-    'features': 'Scene features, three principal components as colours',
+    'features': 'Scene features, three principal components as colors',
     'instances': 'Instance masks',
 }
 
@@ -51,7 +51,7 @@ class Gallery:
             OutputError: a file cannot be written. Those before it stay; none is half-written.
 
         """
-        name = stem_of(scene, frame)
+        name = frame_stem(scene, frame)
         folder = self._folder / name
         make_folder(folder)
         files = write_pictures(scene, folder, _STEM)

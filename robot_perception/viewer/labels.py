@@ -23,7 +23,7 @@ class Plate:
     """A label with its place, in pixels of the picture."""
 
     text: str
-    colour: Rgb
+    color: Rgb
     left: int
     top: int
     width: int
@@ -38,17 +38,17 @@ class Plate:
         )
 
 
-def labels_of(item: SceneObject) -> tuple[str, str, str]:
-    """Say what an object is on one line: all that is known, less, and its name only.
+def format_labels(item: SceneObject) -> tuple[str, str, str]:
+    """Format an object on one line: everything known, without depth, and its name only.
 
-    >>> labels_of(SceneObject(0, 1, 'cup', 0.913, (0, 0, 9, 9), track_id=3))
+    >>> format_labels(SceneObject(0, 1, 'cup', 0.913, (0, 0, 9, 9), track_id=3))
     ('cup #3 0.91', 'cup #3 0.91', 'cup')
 
     """
     # Names come from a model's config: whatever they hold, a label is one short line.
     name = ' '.join(item.class_name.split())[:_MAX_LETTERS]
     track = '' if item.track_id is None else f' #{item.track_id}'
-    depth = '' if item.depth_m is None else f' · {_metres(item.depth_m)}'
+    depth = '' if item.depth_m is None else f' · {_meters(item.depth_m)}'
     scored = f'{name}{track} {item.score:.2f}'
     return f'{scored}{depth}', scored, name
 
@@ -76,9 +76,9 @@ def place_plates(
         if not text or height > size_hw[0]:
             continue
         width = text_width(text, size_px) + frame
-        colour = class_color(item.class_name)
+        color = class_color(item.class_name)
         tries = [
-            Plate(text, colour, left, top, width, height)
+            Plate(text, color, left, top, width, height)
             for left, top in _corners(box, width, height, size_hw)
         ]
         plates.append(min(tries, key=lambda plate: sum(map(plate.overlap, plates))))
@@ -92,17 +92,17 @@ def draw_plates(canvas: UInt8Array, plates: Iterable[Plate]) -> None:
         bottom, right = plate.top + plate.height, plate.left + plate.width
         region = canvas[plate.top : bottom, plate.left : right]
         cv2.addWeighted(region, 1 - _PLATE_OPACITY, _filled(region), _PLATE_OPACITY, 0, region)
-        region[:, : _bar(size_px)] = plate.colour
+        region[:, : _bar(size_px)] = plate.color
         left = plate.left + _bar(size_px) + _padding(size_px)
         middle = plate.top + plate.height // 2
         draw_text(canvas, plate.text, (left, middle), size_px, _LETTERS)
 
 
-def _fitting_label(item: SceneObject, size_px: int, room_px: int) -> str:
+def _fitting_label(item: SceneObject, size_px: int, width_px: int) -> str:
     """Take the longest label there is room for; a number is shown whole or not at all."""
-    labels = labels_of(item)
-    fitting = (label for label in labels if text_width(label, size_px) <= room_px)
-    return next(fitting, None) or fit_text(labels[-1], size_px, room_px)
+    labels = format_labels(item)
+    fitting = (label for label in labels if text_width(label, size_px) <= width_px)
+    return next(fitting, None) or fit_text(labels[-1], size_px, width_px)
 
 
 def _corners(
@@ -122,7 +122,7 @@ def _filled(region: UInt8Array) -> UInt8Array:
     return np.full(region.shape, _PLATE, np.uint8)
 
 
-def _metres(depth_m: float) -> str:
+def _meters(depth_m: float) -> str:
     return f'{depth_m:.2f} m' if depth_m < _FAR_M else f'{depth_m:.1f} m'
 
 

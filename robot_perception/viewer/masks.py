@@ -10,15 +10,15 @@ _BACKGROUND: Rgb = (24, 26, 31)
 
 
 def draw_instances(masks: Masks) -> UInt8Array:
-    """Paint each mask in a colour of its own.
+    """Paint each mask in a color of its own.
 
     Args:
         masks: may overlap; the better detection then wins, as in `Masks.instance_map`.
 
     Returns:
-        (H, W, 3) uint8 rgb, dark grey where there is no object.
+        (H, W, 3) uint8 rgb, dark gray where there is no object.
 
     """
-    colours = [_BACKGROUND, *(instance_color(index) for index in range(len(masks)))]
-    picture: UInt8Array = np.array(colours, np.uint8)[masks.instance_map()]
+    colors = [_BACKGROUND, *(instance_color(index) for index in range(len(masks)))]
+    picture: UInt8Array = np.array(colors, np.uint8)[masks.instance_map()]
     return picture

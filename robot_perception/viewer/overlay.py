@@ -9,7 +9,7 @@ from robot_perception.core import BoolArray, class_color, Rgb, Scene, UInt8Array
 from robot_perception.viewer.labels import draw_plates, place_plates
 
 _TINT = 0.38
-# The contour is the colour of its class, lightened so that it stands out from the tint.
+# The contour is the color of its class, lightened so that it stands out from the tint.
 _CONTOUR_WHITE = 0.45
 _LINE_SHARE = 1 / 300
 
@@ -31,7 +31,7 @@ def draw_overlay(scene: Scene) -> UInt8Array:
     canvas: UInt8Array = scene.image.rgb.copy()
     size_hw = scene.image.size_hw
     stroke = max(1, round(min(size_hw) * _LINE_SHARE))
-    boxes = [(item, _pixels_of(item.box_xyxy, size_hw)) for item in scene.objects]
+    boxes = [(item, _to_pixel_box(item.box_xyxy, size_hw)) for item in scene.objects]
     visible = [(item, box) for item, box in boxes if box is not None]
     visible.sort(key=lambda pair: _area(pair[1]), reverse=True)
     if scene.masks is not None:
@@ -43,7 +43,7 @@ def draw_overlay(scene: Scene) -> UInt8Array:
     return canvas
 
 
-def _pixels_of(
+def _to_pixel_box(
     box_xyxy: tuple[float, float, float, float], size_hw: tuple[int, int]
 ) -> PixelBox | None:
     """Whole pixels that a box covers inside the image, None when there are none."""
@@ -66,33 +66,33 @@ def _area(box: PixelBox) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _tint(canvas: UInt8Array, mask: BoolArray, colour: Rgb, stroke: int) -> None:
+def _tint(canvas: UInt8Array, mask: BoolArray, color: Rgb, stroke: int) -> None:
     pixels = mask.view(np.uint8)
     left, top, width, height = cv2.boundingRect(pixels)
     if width == 0:
         return
     window = np.s_[top : top + height, left : left + width]
     region, stencil = canvas[window], pixels[window]
-    cv2.copyTo(cv2.LUT(region, _tint_table(colour)), stencil, region)
+    cv2.copyTo(cv2.LUT(region, _tint_table(color)), stencil, region)
     # An inner edge by erosion: its cost does not depend on how ragged the mask is.
     reach = 2 * max(1, stroke // 2) + 1
     inner = cv2.erode(
         stencil, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    light = np.array(colour) * (1 - _CONTOUR_WHITE) + 255 * _CONTOUR_WHITE
+    light = np.array(color) * (1 - _CONTOUR_WHITE) + 255 * _CONTOUR_WHITE
     region[(stencil != inner)] = light.astype(np.uint8)
 
 
-def _tint_table(colour: Rgb) -> UInt8Array:
-    values = np.arange(256)[:, None] * (1 - _TINT) + np.array(colour) * _TINT
+def _tint_table(color: Rgb) -> UInt8Array:
+    values = np.arange(256)[:, None] * (1 - _TINT) + np.array(color) * _TINT
     table: UInt8Array = values.round().astype(np.uint8)[None]
     return table
 
 
-def _draw_box(canvas: UInt8Array, box: PixelBox, colour: Rgb, stroke: int) -> None:
+def _draw_box(canvas: UInt8Array, box: PixelBox, color: Rgb, stroke: int) -> None:
     """Draw the line wholly inside the box, so that a box at the border stays visible."""
     left, top, right, bottom = box
     # Plain strips of whole pixels: OpenCV's antialiased lines bleed out of the box.
     region = canvas[top:bottom, left:right]
-    region[:stroke] = region[-stroke:] = colour
-    region[:, :stroke] = region[:, -stroke:] = colour
+    region[:stroke] = region[-stroke:] = color
+    region[:, :stroke] = region[:, -stroke:] = color

@@ -10,19 +10,19 @@ import numpy as np
 
 from robot_perception.core import AnyArray, MetricDepth, UInt16Array, write_bytes
 
-_MILLIMETRES_PER_METRE = 1000
+_MILLIMETERS_PER_METER = 1000
 _FARTHEST_MM = np.iinfo(np.uint16).max
 
 
-def millimetres_of(depth: MetricDepth) -> UInt16Array:
+def to_millimeters(depth: MetricDepth) -> UInt16Array:
     """Depth as a 16UC1 picture (REP 118).
 
     Returns:
-        (H, W) uint16 millimetres, rounded; 0 where the depth is unknown, and where 16 bits have
-        no number for it: beyond 65.535 m, and nearer than half a millimetre.
+        (H, W) uint16 millimeters, rounded; 0 where the depth is unknown, and where 16 bits have
+        no number for it: beyond 65.535 m, and nearer than half a millimeter.
 
     """
-    scaled = np.rint(depth.meters.astype(np.float64) * _MILLIMETRES_PER_METRE)
+    scaled = np.rint(depth.meters.astype(np.float64) * _MILLIMETERS_PER_METER)
     known = np.isfinite(scaled) & (scaled <= _FARTHEST_MM)
     return np.where(known, scaled, 0).astype(np.uint16)
 

@@ -1,4 +1,4 @@
-"""An .rrd file that says so when it cannot be written.
+"""An .rrd file that raises when it cannot be written.
 
 Rerun's own thread for files ends silently when the disk is full, and waiting for it never ends.
 So it writes into a pipe, and what comes out is written here.

@@ -7,7 +7,7 @@ import rerun.blueprint as layout
 from robot_perception.viewer import rerun_scene as paths
 from robot_perception.viewer.rerun_log import FRAME
 
-# Metres in the optical frame: beside and above the camera, looking at what is before it.
+# Meters in the optical frame: beside and above the camera, looking at what is before it.
 _EYE_M, _TARGET_M, _UP = (-0.6, -0.7, -0.5), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import rerun
 
 from robot_perception.core import Scene
-from robot_perception.viewer.rerun_scene import entities_of
+from robot_perception.viewer.rerun_scene import scene_to_entities
 
 FRAME, STAMP = 'frame', 'stamp'
 _APPLICATION = 'robot_perception'
@@ -16,7 +16,7 @@ class RerunLog:
     """A recording that grows by one scene at a time."""
 
     def __init__(self) -> None:
-        """Begin an empty recording, which waits in memory until `stream` is told where to go."""
+        """Begin an empty recording, which waits in memory until `stream` gets a sink."""
         self.stream = rerun.RecordingStream(_APPLICATION)
         self.stream.log('/', rerun.ViewCoordinates.RDF, static=True)
         self._shown: set[str] = set()
@@ -40,7 +40,7 @@ class RerunLog:
             stream.set_time(STAMP, timestamp=np.datetime64(stamp_ns, 'ns'))
         else:
             stream.disable_timeline(STAMP)
-        entities = entities_of(scene)
+        entities = scene_to_entities(scene)
         for path in self._shown - entities.keys():
             stream.log(path, rerun.Clear(recursive=False))
         for path, archetype in entities.items():

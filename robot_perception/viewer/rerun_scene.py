@@ -2,7 +2,7 @@
 
 Everything 3D is in the optical frame of the camera: x right, y down, z forward. Rerun's pixels
 begin at the corner of the top-left pixel, as boxes here do; the principal point, which counts
-from that pixel's centre, moves by half a pixel.
+from that pixel's center, moves by half a pixel.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from robot_perception.core import (
 )
 from robot_perception.viewer.depth import draw_depth
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.labels import labels_of
+from robot_perception.viewer.labels import format_labels
 
 CAMERA = 'camera'
 IMAGE, BOXES_2D = f'{CAMERA}/image', f'{CAMERA}/boxes'
@@ -52,8 +52,8 @@ _POINT_PX = 1.5
 Archetype = Any
 
 
-def entities_of(scene: Scene) -> dict[str, Archetype]:
-    """Say what Rerun shows of a scene: entity path -> archetype.
+def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
+    """Convert a scene to what Rerun logs: entity path -> archetype.
 
     A result that the scene lacks is left out; one that is empty is there, and empty. Class ids
     in Rerun are the detector's + 1, and 0 is the background.
@@ -79,7 +79,7 @@ def entities_of(scene: Scene) -> dict[str, Archetype]:
         shown[INSTANCES] = _segmentation(
             labels[1],
             {
-                item.index + 1: (labels_of(item)[1], instance_color(item.index))
+                item.index + 1: (format_labels(item)[1], instance_color(item.index))
                 for item in scene.objects
             },
         )
@@ -112,7 +112,7 @@ def _pinhole(camera: CameraModel) -> Archetype:
 
 def _depth(depth: Depth) -> dict[str, Archetype]:
     if not isinstance(depth, MetricDepth):
-        # Without a unit it must not look like metres: a picture, and no depth image.
+        # Without a unit it must not look like meters: a picture, and no depth image.
         return {RELATIVE_DEPTH: _picture(draw_depth(depth))}
     return {
         DEPTH: rerun.DepthImage(
@@ -121,9 +121,9 @@ def _depth(depth: Depth) -> dict[str, Archetype]:
     }
 
 
-def _range_m(metres: Float32Array) -> tuple[float, float] | None:
-    """Ends of the colours, without outliers; None when nothing is known."""
-    known = metres[np.isfinite(metres)]
+def _range_m(meters: Float32Array) -> tuple[float, float] | None:
+    """Ends of the colors, without outliers; None when nothing is known."""
+    known = meters[np.isfinite(meters)]
     if known.size == 0:
         return None
     near, far = np.percentile(known, _RED_IS_NEAR)
@@ -135,15 +135,15 @@ def _boxes_2d(scene: Scene) -> Archetype:
     return rerun.Boxes2D(
         array=np.array([item.box_xyxy for item in objects], np.float32).reshape(-1, 4),
         array_format=rerun.Box2DFormat.XYXY,
-        labels=[labels_of(item)[1] for item in objects],
+        labels=[format_labels(item)[1] for item in objects],
         colors=[class_color(item.class_name) for item in objects],
         class_ids=[item.class_id + 1 for item in objects],
     )
 
 
 def _segmentation(labels: UInt32Array, names: Mapping[int, tuple[str, Rgb]]) -> Archetype:
-    """Give an image of labels together with the name and the colour of each."""
-    # Without a colour of its own the background would be tinted.
+    """Return an image of labels together with the name and the color of each."""
+    # Without a color of its own the background would be tinted.
     background = rerun.AnnotationInfo(id=0, label='background', color=(0, 0, 0, 0))
     known = [rerun.AnnotationInfo(number, *one) for number, one in sorted(names.items())]
     return [
@@ -165,7 +165,7 @@ def _boxes_3d(scene: Scene) -> Archetype:
         centers=np.array([box.center_m for _, box in placed]).reshape(-1, 3),
         sizes=np.array([box.size_m for _, box in placed]).reshape(-1, 3),
         quaternions=[rerun.Quaternion(xyzw=box.rotation_xyzw) for _, box in placed],
-        labels=[labels_of(item)[1] for item, _ in placed],
+        labels=[format_labels(item)[1] for item, _ in placed],
         colors=[class_color(item.class_name) for item, _ in placed],
         class_ids=[item.class_id + 1 for item, _ in placed],
         radii=_BOX_LINE_M,

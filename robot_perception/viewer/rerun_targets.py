@@ -32,8 +32,9 @@ def open_viewer() -> Iterator[Add]:
     except Exception as error:
         # The bindings raise whatever went wrong below as one of several builtin errors.
         raise OutputError(
+            'no_viewer',
             f'Rerun: expected a viewer that can be started, got: {error} '
-            'On a machine without a screen use --save, --serve or --html.'
+            'On a machine without a screen use --save, --serve or --html.',
         ) from error
     yield log.add
     log.stream.flush()
@@ -45,7 +46,7 @@ def serve_viewer(web_port: int, announce: Callable[[str], None]) -> Iterator[Add
 
     Args:
         web_port: of the page; the data are on the port after it.
-        announce: told the address for a browser on this machine.
+        announce: called with the address for a browser on this machine.
 
     Raises:
         OutputError: a port cannot be used.
@@ -58,8 +59,9 @@ def serve_viewer(web_port: int, announce: Callable[[str], None]) -> Iterator[Add
     except Exception as error:
         # The bindings raise whatever went wrong below as one of several builtin errors.
         raise OutputError(
+            'port_in_use',
             f'Rerun: expected free ports {web_port} and {web_port + 1}, got: {error} '
-            'Choose others with --port.'
+            'Choose others with --port.',
         ) from error
     announce(f'http://127.0.0.1:{web_port}/?url={quote(data, safe="")}')
     yield log.add

@@ -20,11 +20,11 @@ _UNKNOWN = 'unknown'
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """What a legend says.
+    """Content of a legend.
 
     Attributes:
         title: its lines.
-        near_far_m: metres at the two ends of the colours; None when they have no number.
+        near_far_m: meters at the two ends of the colors; None when they have no number.
         holes: whether the picture has unknown pixels.
 
     """
@@ -82,8 +82,8 @@ def _bare_bar(height: int, size_px: int) -> UInt8Array:
 
 
 def _paint_bar(paper: UInt8Array, bar: _Bar) -> None:
-    colours = depth_table()[np.linspace(0, 255, bar.height).astype(np.intp)]
-    paper[bar.top : bar.top + bar.height, bar.left : bar.left + bar.width] = colours[:, None]
+    colors = depth_table()[np.linspace(0, 255, bar.height).astype(np.intp)]
+    paper[bar.top : bar.top + bar.height, bar.left : bar.left + bar.width] = colors[:, None]
 
 
 def _explain_holes(paper: UInt8Array, bar: _Bar, size_px: int) -> None:

@@ -1,6 +1,6 @@
 """A scene as JSON, for programs.
 
-Unknown is null. Pixels are pixels of the image; positions are metres in the optical frame of the
+Unknown is null. Pixels are pixels of the image; positions are meters in the optical frame of the
 camera; masks are run lengths as in COCO's uncompressed format.
 """
 
@@ -32,9 +32,9 @@ SCHEMA_VERSION = 1
 
 JsonValue = None | bool | int | float | str | Sequence['JsonValue'] | Mapping[str, 'JsonValue']
 
-# Digits after the point: a hundredth of a pixel, a tenth of a millimetre, a microsecond.
+# Digits after the point: a hundredth of a pixel, a tenth of a millimeter, a microsecond.
 _PIXEL_DIGITS = 2
-_METRE_DIGITS = 4
+_METER_DIGITS = 4
 _SCORE_DIGITS = 4
 _SECOND_DIGITS = 6
 # Digits in all, where the magnitude is not known beforehand.
@@ -114,7 +114,7 @@ def _depth(depth: Depth) -> JsonValue:
     metric = isinstance(depth, MetricDepth)
     values = depth.meters if isinstance(depth, MetricDepth) else depth.inverse
     known = values[np.isfinite(values)]
-    digits = _METRE_DIGITS if metric else _SIGNIFICANT
+    digits = _METER_DIGITS if metric else _SIGNIFICANT
     low, middle, high = (
         (float(known.min()), float(np.median(known)), float(known.max()))
         if known.size
@@ -141,8 +141,8 @@ def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:
         'mask': None if mask is None else _mask(mask),
         'truncated': item.truncated,
         'occluded': item.occluded,
-        'depth_m': None if item.depth_m is None else _rounded(item.depth_m, _METRE_DIGITS),
-        'centroid_m': None if item.centroid_m is None else _list(item.centroid_m, _METRE_DIGITS),
+        'depth_m': None if item.depth_m is None else _rounded(item.depth_m, _METER_DIGITS),
+        'centroid_m': None if item.centroid_m is None else _list(item.centroid_m, _METER_DIGITS),
         **_position(item.position),
     }
 
@@ -163,10 +163,10 @@ def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
         ],
         'velocity_mps': None
         if position.velocity_mps is None
-        else _list(position.velocity_mps, _METRE_DIGITS),
+        else _list(position.velocity_mps, _METER_DIGITS),
         'box_3d': {
-            'center_m': _list(position.box.center_m, _METRE_DIGITS),
-            'size_m': _list(position.box.size_m, _METRE_DIGITS),
+            'center_m': _list(position.box.center_m, _METER_DIGITS),
+            'size_m': _list(position.box.size_m, _METER_DIGITS),
             'rotation_xyzw': _list(position.box.rotation_xyzw, _SIGNIFICANT),
         },
     }

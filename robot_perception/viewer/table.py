@@ -37,8 +37,9 @@ class Table:
         for row in self.rows:
             if len(row) != len(self.columns):
                 raise InputError(
+                    'wrong_shape',
                     f'table {self.title!r}: expected {len(self.columns)} cells in each row, '
-                    f'got {len(row)}. Pass None for an unknown value.'
+                    f'got {len(row)}. Pass None for an unknown value.',
                 )
 
     @property
@@ -57,7 +58,7 @@ class Table:
         return '\n'.join(_line(line, widths, self.numeric) for line in lines)
 
     def _cells(self) -> list[list[Cell]]:
-        return [[row[place] for row in self.rows] for place in range(len(self.columns))]
+        return [[row[index] for row in self.rows] for index in range(len(self.columns))]
 
 
 def _line(texts: Sequence[str], widths: Sequence[int], numeric: Sequence[bool]) -> str:

@@ -35,7 +35,7 @@ def text_width(text: str, size_px: int) -> int:
 
 
 def draw_text(
-    canvas: UInt8Array, text: str, at: tuple[int, int], size_px: int, colour: Rgb
+    canvas: UInt8Array, text: str, at: tuple[int, int], size_px: int, color: Rgb
 ) -> None:
     """Write one line of text on ``canvas``.
 
@@ -44,14 +44,14 @@ def draw_text(
         text: one line.
         at: column where it starts and row of the middle of its capital letters, pixels.
         size_px: size of the font.
-        colour: of the letters.
+        color: of the letters.
 
     """
     left, middle = at
     baseline = middle + round(size_px * _HERSHEY_CAPITAL / 2)
     if _HAS_FONTS:
         # A face per call: it costs a microsecond and shares no state between threads.
-        cv2.putText(canvas, text, (left, baseline), colour, _font(), size_px, _WEIGHT)
+        cv2.putText(canvas, text, (left, baseline), color, _font(), size_px, _WEIGHT)
     else:
         cv2.putText(
             canvas,
@@ -59,19 +59,19 @@ def draw_text(
             (left, baseline),
             cv2.FONT_HERSHEY_SIMPLEX,
             size_px * _HERSHEY_SCALE,
-            colour,
+            color,
             _stroke(size_px),
             cv2.LINE_AA,
         )
 
 
-def fit_text(text: str, size_px: int, room_px: int) -> str:
-    """Cut a text to the room there is, with an ellipsis; empty when not even that fits."""
-    if text_width(text, size_px) <= room_px:
+def fit_text(text: str, size_px: int, width_px: int) -> str:
+    """Shorten a text to a width with an ellipsis; empty if not even that fits."""
+    if text_width(text, size_px) <= width_px:
         return text
     for length in range(len(text) - 1, 0, -1):
         cut = text[:length].rstrip() + ELLIPSIS
-        if text_width(cut, size_px) <= room_px:
+        if text_width(cut, size_px) <= width_px:
             return cut
     return ''
 

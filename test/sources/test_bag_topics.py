@@ -56,6 +56,7 @@ CASES = {
             '/camera/color/image_raw': Role.IMAGE,
             '/camera/color/camera_info': Role.CAMERA_INFO,
             '/camera/aligned_depth_to_color/image_raw': Role.DEPTH,
+            '/camera/aligned_depth_to_color/camera_info': Role.DEPTH_CAMERA_INFO,
             '/tf': Role.TF,
             '/tf_static': Role.TF_STATIC,
         },
@@ -64,7 +65,7 @@ CASES = {
         [image('/a/image'), image('/b/image', '32FC1')],
         {'/a/image': Role.IMAGE, '/b/image': Role.DEPTH},
     ),
-    'coloured depth is neither': (
+    'colored depth is neither': (
         [image('/a/image'), image('/depth/colored', 'bgr8')],
         {'/a/image': Role.IMAGE},
     ),

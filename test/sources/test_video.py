@@ -13,8 +13,8 @@ LEVELS = (0, 60, 120, 180, 240)
 
 @pytest.fixture
 def video(tmp_path):
-    """Five grey frames, 48 rows and 64 columns, 10 per second."""
-    path = tmp_path / 'grey.avi'
+    """Five gray frames, 48 rows and 64 columns, 10 per second."""
+    path = tmp_path / 'gray.avi'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 48))
     for level in LEVELS:
         writer.write(np.full((48, 64, 3), level, np.uint8))

@@ -7,14 +7,14 @@ from robot_perception.viewer import draw_cloud
 from robot_perception.viewer.cloud import _background, _shading, _splat
 
 
-def cloud_of(points, colours):
+def cloud_of(points, colors):
     xyz = np.array(points, np.float32).reshape(1, -1, 3)
-    return PointCloud(xyz, np.array(colours, np.uint8).reshape(1, -1, 3))
+    return PointCloud(xyz, np.array(colors, np.uint8).reshape(1, -1, 3))
 
 
-def seen(picture, colour):
-    """Where the colour, at any shade, is the strongest: (rows, columns)."""
-    return np.nonzero((picture[..., colour] > 60) & (picture.argmax(axis=-1) == colour))
+def seen(picture, color):
+    """Where the color, at any shade, is the strongest: (rows, columns)."""
+    return np.nonzero((picture[..., color] > 60) & (picture.argmax(axis=-1) == color))
 
 
 def test_the_picture_is_the_same_each_time():
@@ -45,9 +45,9 @@ def test_near_points_hide_those_behind_them_whatever_their_order():
     side = np.linspace(-1, 1, 60)
     wall = np.stack(np.meshgrid(side, side, [0.0]), axis=-1).reshape(-1, 3)
     far, near = 2.5 * wall + np.array([0, 0, 5]), wall + np.array([0, 0, 4.5])
-    colours = [(255, 0, 0)] * len(near) + [(0, 255, 0)] * len(far)
-    forward = draw_cloud(cloud_of([*near, *far], colours), (150, 150))
-    backward = draw_cloud(cloud_of([*far, *near], colours[::-1]), (150, 150))
+    colors = [(255, 0, 0)] * len(near) + [(0, 255, 0)] * len(far)
+    forward = draw_cloud(cloud_of([*near, *far], colors), (150, 150))
+    backward = draw_cloud(cloud_of([*far, *near], colors[::-1]), (150, 150))
     rows, columns = seen(forward, 0)
     inner = forward[
         int(np.percentile(rows, 20)) : int(np.percentile(rows, 80)),

@@ -9,7 +9,7 @@ from robot_perception.viewer.scale import _ticks
 
 
 def ramp(near, far, size_hw=(60, 80)):
-    """Give metres that grow from left to right."""
+    """Return meters that grow from left to right."""
     return np.tile(np.linspace(near, far, size_hw[1], dtype=np.float32), (size_hw[0], 1))
 
 
@@ -17,12 +17,12 @@ def place_in_table(pixel):
     return int(np.abs(depth_table().astype(int) - pixel.astype(int)).sum(axis=-1).argmin())
 
 
-def test_colours_follow_the_formula():
-    metres = ramp(0.5, 4.5)
-    picture = draw_depth(MetricDepth(metres), range_m=(1.0, 4.0))
-    share = np.clip((4.0 - metres.astype(np.float64)) / 3.0, 0, 1)
+def test_colors_follow_the_formula():
+    meters = ramp(0.5, 4.5)
+    picture = draw_depth(MetricDepth(meters), range_m=(1.0, 4.0))
+    share = np.clip((4.0 - meters.astype(np.float64)) / 3.0, 0, 1)
     expected = depth_table()[np.rint(share * 255).astype(int)]
-    # Float32 may round to the colour beside.
+    # Float32 may round to the color beside.
     assert np.abs(picture.astype(int) - expected).max() <= 12
     assert (picture == expected).all(axis=-1).mean() > 0.95
 
@@ -40,11 +40,11 @@ def test_near_is_warm_and_far_is_cold(depth):
 
 
 def test_unknown_pixels_are_hatched_and_only_they():
-    metres = ramp(1, 3)
-    metres[10:20, 30:50] = np.nan
-    picture = draw_depth(MetricDepth(metres))
+    meters = ramp(1, 3)
+    meters[10:20, 30:50] = np.nan
+    picture = draw_depth(MetricDepth(meters))
     pattern = hatch((60, 80))
-    unknown = np.isnan(metres)
+    unknown = np.isnan(meters)
     np.testing.assert_array_equal(picture[unknown], pattern[unknown])
     assert (picture[~unknown] != pattern[~unknown]).any(axis=-1).all()
 
@@ -55,11 +55,11 @@ def test_nothing_known_is_hatched_all_over(draw):
     np.testing.assert_array_equal(picture[:, :90], hatch((200, 90)))
 
 
-def test_a_few_wild_pixels_do_not_take_all_the_colours():
-    metres = ramp(1, 3)
-    calm = draw_depth(MetricDepth(metres.copy()))
-    metres[0, :8] = 500
-    wild = draw_depth(MetricDepth(metres))
+def test_a_few_wild_pixels_do_not_take_all_the_colors():
+    meters = ramp(1, 3)
+    calm = draw_depth(MetricDepth(meters.copy()))
+    meters[0, :8] = 500
+    wild = draw_depth(MetricDepth(meters))
     assert np.abs(wild[1:].astype(int) - calm[1:]).mean() < 8
 
 
@@ -70,12 +70,12 @@ def test_a_few_wild_pixels_do_not_take_all_the_colours():
         *((RelativeDepth, value) for value in (1e-6, 1.0, 3e4)),
     ],
 )
-def test_one_depth_everywhere_is_the_middle_colour(depth_type, value):
+def test_one_depth_everywhere_is_the_middle_color(depth_type, value):
     picture = draw_depth_with_scale(depth_type(np.full((300, 300), value, np.float32)))
     assert abs(place_in_table(picture[5, 5]) - 127) <= 2
 
 
-def test_relative_depth_of_zeros_works():
+def test_relative_find_depth_zeros_works():
     assert draw_depth(RelativeDepth(np.zeros((4, 5), np.float32))).shape == (4, 5, 3)
 
 
@@ -90,12 +90,12 @@ def test_the_legend_stands_beside_the_untouched_picture(size_hw, relative):
     np.testing.assert_array_equal(legend[:, : size_hw[1]], plain)
 
 
-def test_the_legend_has_the_colours_far_at_the_top():
+def test_the_legend_has_the_colors_far_at_the_top():
     depth = MetricDepth(ramp(1, 3, (480, 640)))
     legend = draw_depth_with_scale(depth)[:, 640:].astype(int)
-    colourful = legend.max(axis=-1) - legend.min(axis=-1) > 60
-    column = np.argmax(colourful.sum(axis=0))
-    bar = legend[colourful[:, column], column]
+    colorful = legend.max(axis=-1) - legend.min(axis=-1) > 60
+    column = np.argmax(colorful.sum(axis=0))
+    bar = legend[colorful[:, column], column]
     assert len(bar) > 300
     assert place_in_table(bar[0]) < 10
     assert place_in_table(bar[-1]) > 245
@@ -105,7 +105,7 @@ def test_the_legend_explains_holes_only_where_there_are_some():
     whole = ramp(1, 3, (480, 640))
     holed = whole.copy()
     holed[100:200, 100:200] = np.nan
-    legends = [draw_depth_with_scale(MetricDepth(metres))[-24:, 640:] for metres in (whole, holed)]
+    legends = [draw_depth_with_scale(MetricDepth(meters))[-24:, 640:] for meters in (whole, holed)]
     assert len(np.unique(legends[0])) < len(np.unique(legends[1]))
 
 
@@ -130,10 +130,10 @@ def test_relative_depth_has_words_instead_of_numbers():
 
 @pytest.mark.parametrize('range_m', [(2, 1), (1, 1), (-1, 2), (0, np.inf), (np.nan, 1)])
 def test_a_bad_range_is_refused(range_m):
-    with pytest.raises(InputError, match=r'range_m: expected 0 <= near < far in metres, got'):
+    with pytest.raises(InputError, match=r'range_m: expected 0 <= near < far in meters, got'):
         draw_depth(MetricDepth(ramp(1, 3)), range_m=range_m)
 
 
-def test_a_range_in_metres_is_refused_for_relative_depth():
-    with pytest.raises(InputError, match=r'relative depth, which has no metres, got \(1, 2\)'):
+def test_a_range_in_meters_is_refused_for_relative_depth():
+    with pytest.raises(InputError, match=r'relative depth, which has no meters, got \(1, 2\)'):
         draw_depth_with_scale(RelativeDepth(ramp(0, 1)), range_m=(1, 2))

@@ -11,7 +11,7 @@ from scenes import example_scene
 from robot_perception.core import Image, MetricDepth, Scene
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import Exporter, Kind
-from robot_perception.viewer.rasters import millimetres_of
+from robot_perception.viewer.rasters import to_millimeters
 
 STEM = '000007_1700000000123456789'
 
@@ -37,13 +37,13 @@ def test_every_kind_holds_what_the_scene_says(export):
     scene = example_scene(0)
     folder, exporter = export(scene)
     np.testing.assert_array_equal(read_png(folder / f'images/{STEM}.png', 'RGB'), scene.image.rgb)
-    metres = np.load(folder / f'depth_npy/{STEM}.npy')
-    assert metres.dtype == np.float32
-    np.testing.assert_array_equal(metres, scene.depth.meters)
-    millimetres = read_png(folder / f'depth_png/{STEM}.png', 'I;16')
-    known = np.isfinite(metres)
-    np.testing.assert_array_equal(millimetres > 0, known)
-    assert np.abs(millimetres[known] / 1000 - metres[known]).max() <= 0.000501
+    meters = np.load(folder / f'depth_npy/{STEM}.npy')
+    assert meters.dtype == np.float32
+    np.testing.assert_array_equal(meters, scene.depth.meters)
+    millimeters = read_png(folder / f'depth_png/{STEM}.png', 'I;16')
+    known = np.isfinite(meters)
+    np.testing.assert_array_equal(millimeters > 0, known)
+    assert np.abs(millimeters[known] / 1000 - meters[known]).max() <= 0.000501
     instances = read_png(folder / f'instances/{STEM}.png', 'I;16')
     np.testing.assert_array_equal(instances, scene.masks.instance_map())
     classes = read_png(folder / f'classes/{STEM}.png', 'I;16')
@@ -53,9 +53,9 @@ def test_every_kind_holds_what_the_scene_says(export):
         assert names[str(value)] == item.class_name
     assert not classes[instances == 0].any()
     cloud = open3d.io.read_point_cloud(str(folder / f'clouds/{STEM}.ply'))
-    points, colours = scene.cloud().known()
+    points, colors = scene.cloud().known()
     np.testing.assert_array_equal(np.asarray(cloud.points, np.float32), points)
-    np.testing.assert_array_equal(np.rint(np.asarray(cloud.colors) * 255), colours)
+    np.testing.assert_array_equal(np.rint(np.asarray(cloud.colors) * 255), colors)
     assert exporter.written == {kind: 2 if kind is Kind.COCO else 1 for kind in Kind}
     dataset = json.loads((folder / 'coco/annotations.json').read_text())
     assert (folder / 'images' / dataset['images'][0]['file_name']).exists()
@@ -76,13 +76,13 @@ def test_what_a_frame_lacks_is_counted_and_not_made_up(export):
     assert lacking == set(Kind) - {Kind.IMAGES}
 
 
-def test_relative_depth_is_no_depth_in_metres(export):
+def test_relative_depth_is_no_depth_in_meters(export):
     _, exporter = export(example_scene(0, relative=True))
     assert exporter.lacking[Kind.DEPTH_PNG] == exporter.lacking[Kind.CLOUDS] == 1
 
 
 @pytest.mark.parametrize(
-    ('metres', 'millimetres'),
+    ('meters', 'millimeters'),
     [
         (np.nan, 0),
         (0.0006, 1),
@@ -93,9 +93,9 @@ def test_relative_depth_is_no_depth_in_metres(export):
         (1e4, 0),
     ],
 )
-def test_depth_in_millimetres_is_rounded_and_never_wraps(metres, millimetres):
-    depth = MetricDepth(np.full((1, 1), metres, np.float32))
-    assert millimetres_of(depth).item() == millimetres
+def test_depth_in_millimeters_is_rounded_and_never_wraps(meters, millimeters):
+    depth = MetricDepth(np.full((1, 1), meters, np.float32))
+    assert to_millimeters(depth).item() == millimeters
 
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):

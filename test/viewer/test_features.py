@@ -11,7 +11,7 @@ def features_of(patches):
 
 
 def spread_patches(rows=9, columns=7, length=40, seed=0):
-    """Give patches with well separated directions."""
+    """Return patches with well separated directions."""
     rng = np.random.default_rng(seed)
     strength = np.concatenate([[9, 5, 3], np.full(length - 3, 0.3)])
     return (rng.normal(size=(rows, columns, length)) * strength).astype(np.float32)
@@ -20,8 +20,8 @@ def spread_patches(rows=9, columns=7, length=40, seed=0):
 @pytest.mark.parametrize(('rows', 'columns', 'length'), [(9, 7, 40), (4, 5, 200), (16, 16, 3)])
 def test_components_equal_the_singular_value_decomposition(rows, columns, length):
     flat = spread_patches(rows, columns, max(length, 4))[..., :length].reshape(-1, length)
-    centred = flat.astype(np.float64) - flat.mean(axis=0, dtype=np.float64)
-    left, strengths, _ = np.linalg.svd(centred, full_matrices=False)
+    centered = flat.astype(np.float64) - flat.mean(axis=0, dtype=np.float64)
+    left, strengths, _ = np.linalg.svd(centered, full_matrices=False)
     expected = left[:, :3] * strengths[:3]
     actual = principal_components(flat)
     signs = np.sign((actual * expected).sum(axis=0))
@@ -33,9 +33,9 @@ def test_components_equal_the_eigenvectors_of_the_covariance_up_to_sign():
     values, vectors = np.linalg.eigh(np.cov(flat.T.astype(np.float64)))
     actual = principal_components(flat)
     np.testing.assert_allclose(actual.var(axis=0, ddof=1), values[::-1][:3], rtol=1e-6)
-    centred = flat - flat.mean(axis=0, dtype=np.float64)
+    centered = flat - flat.mean(axis=0, dtype=np.float64)
     for place in range(3):
-        expected = centred @ vectors[:, -1 - place]
+        expected = centered @ vectors[:, -1 - place]
         assert abs(np.corrcoef(actual[:, place], expected)[0, 1]) == pytest.approx(1, abs=1e-9)
 
 
@@ -56,7 +56,7 @@ def test_the_largest_entry_of_a_direction_is_positive():
 
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (48, 64), (480, 640)])
-def test_the_picture_has_the_size_asked_for_and_uses_the_colours(size_hw):
+def test_the_picture_has_the_size_asked_for_and_uses_the_colors(size_hw):
     picture = draw_features(features_of(spread_patches()), size_hw)
     assert picture.shape == (*size_hw, 3)
     assert picture.dtype == np.uint8
@@ -65,7 +65,7 @@ def test_the_picture_has_the_size_asked_for_and_uses_the_colours(size_hw):
         assert picture.max() > 245
 
 
-def test_two_kinds_of_patches_get_two_colours_where_they_lie():
+def test_two_kinds_of_patches_get_two_colors_where_they_lie():
     patches = np.zeros((8, 8, 16), np.float32)
     patches[:, :4, 0], patches[:, 4:, 1] = 5, 5
     picture = draw_features(features_of(patches), (80, 80)).astype(int)
@@ -84,14 +84,14 @@ def test_two_kinds_of_patches_get_two_colours_where_they_lie():
     ],
     ids=['one patch', 'constant', 'zeros', 'no patch', 'no channel'],
 )
-def test_grids_without_differences_are_grey(patches):
+def test_grids_without_differences_are_gray(patches):
     features = SceneFeatures(
         's', np.zeros(patches.shape[2], np.float32), patches.astype('float32')
     )
     assert (draw_features(features, (20, 30)) == 128).all()
 
 
-def test_directions_that_are_only_noise_stay_grey():
+def test_directions_that_are_only_noise_stay_gray():
     direction = np.random.default_rng(0).normal(size=8)
     patches = (np.arange(36).reshape(6, 6, 1) * direction).astype(np.float32)
     picture = draw_features(features_of(patches), (60, 60))
@@ -99,7 +99,7 @@ def test_directions_that_are_only_noise_stay_grey():
     assert (picture[..., 1:] == 128).all()
 
 
-def test_rounding_of_a_constant_grid_stays_grey():
+def test_rounding_of_a_constant_grid_stays_gray():
     patches = np.full((6, 6, 8), 1000, np.float32)
     patches += np.random.default_rng(0).choice([-6e-5, 0, 6e-5], (6, 6, 8)).astype(np.float32)
     assert np.ptp(patches) > 0

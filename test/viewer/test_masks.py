@@ -6,7 +6,7 @@ from robot_perception.core import Masks
 from robot_perception.viewer import draw_instances, instance_color
 
 
-def test_each_mask_has_its_colour_and_the_first_wins():
+def test_each_mask_has_its_color_and_the_first_wins():
     scene = example_scene(0, (60, 80), 6)
     picture = draw_instances(scene.masks)
     labels = scene.masks.instance_map()

@@ -7,12 +7,12 @@ from scenes import example_scene
 
 from robot_perception.core import Detections, Image, Masks, Scene, SceneObject
 from robot_perception.viewer import class_color, draw_overlay
-from robot_perception.viewer.labels import labels_of, place_plates
-from robot_perception.viewer.overlay import _pixels_of
+from robot_perception.viewer.labels import format_labels, place_plates
+from robot_perception.viewer.overlay import _to_pixel_box
 
 
-def scene_with(boxes, *, size_hw=(120, 160), names=None, masks=None, grey=90):
-    """Give a plain grey scene of boxes."""
+def scene_with(boxes, *, size_hw=(120, 160), names=None, masks=None, gray=90):
+    """Return a plain gray scene of boxes."""
     count = len(boxes)
     names = names or ['cup'] * count
     objects = tuple(
@@ -26,7 +26,7 @@ def scene_with(boxes, *, size_hw=(120, 160), names=None, masks=None, grey=90):
         tuple(names),
     )
     return Scene(
-        image=Image(np.full((*size_hw, 3), grey, np.uint8)),
+        image=Image(np.full((*size_hw, 3), gray, np.uint8)),
         detections=detections,
         masks=None if masks is None else Masks(masks, np.ones(count, np.float32)),
         objects=objects,
@@ -34,7 +34,7 @@ def scene_with(boxes, *, size_hw=(120, 160), names=None, masks=None, grey=90):
 
 
 def plates_of(scene):
-    visible = [(item, _pixels_of(item.box_xyxy, scene.image.size_hw)) for item in scene.objects]
+    visible = [(item, _to_pixel_box(item.box_xyxy, scene.image.size_hw)) for item in scene.objects]
     visible = [(item, box) for item, box in visible if box is not None]
     visible.sort(key=lambda pair: -(pair[1][2] - pair[1][0]) * (pair[1][3] - pair[1][1]))
     return place_plates(visible, scene.image.size_hw)
@@ -49,7 +49,7 @@ def test_only_boxes_masks_and_labels_change(seed, size_hw):
     np.testing.assert_array_equal(scene.image.rgb, before)
     allowed = scene.masks.pixels.any(axis=0)
     for item in scene.objects:
-        left, top, right, bottom = _pixels_of(item.box_xyxy, size_hw)
+        left, top, right, bottom = _to_pixel_box(item.box_xyxy, size_hw)
         allowed[top:bottom, left:right] = True
     for plate in plates_of(scene):
         allowed[plate.top : plate.top + plate.height, plate.left : plate.left + plate.width] = True
@@ -64,7 +64,7 @@ def test_the_inside_of_a_box_without_mask_stays():
     assert (drawn[60:95, 50:110] == 90).all()
 
 
-def test_a_box_is_drawn_on_its_outermost_pixels_in_the_colour_of_its_class():
+def test_a_box_is_drawn_on_its_outermost_pixels_in_the_color_of_its_class():
     drawn = draw_overlay(scene_with([(40, 40, 120, 100)], names=['person']))
     for row, column in ((70, 40), (70, 119), (99, 80)):
         assert tuple(drawn[row, column]) == class_color('person')
@@ -77,8 +77,8 @@ def test_a_mask_is_tinted_by_its_class_and_has_a_lighter_contour():
     masks[0, 50:90, 60:100] = True
     drawn = draw_overlay(scene_with([(40, 40, 120, 100)], masks=masks)).astype(int)
     inside, edge = drawn[70, 80], drawn[70, 60]
-    colour = np.array(class_color('cup'))
-    toward = (inside - 90) * (colour - 90)
+    color = np.array(class_color('cup'))
+    toward = (inside - 90) * (color - 90)
     assert (toward >= 0).all()
     assert (toward > 0).any()
     assert edge.sum() > inside.sum()
@@ -90,7 +90,7 @@ def test_smaller_boxes_lie_on_top_whatever_their_order():
     names = ['cup', 'person']
     one = draw_overlay(scene_with(boxes, names=names))
     other = draw_overlay(scene_with(boxes[::-1], names=names[::-1]))
-    # The two share the lower line; the small one keeps its colour there.
+    # The two share the lower line; the small one keeps its color there.
     assert tuple(one[109, 70]) == class_color('cup')
     np.testing.assert_array_equal(one, other)
 
@@ -114,9 +114,9 @@ def test_plates_avoid_each_other_where_they_can():
     assert first.overlap(below) == (first.width - 2) * (first.height - 3)
 
 
-@pytest.mark.parametrize('grey', [0, 90, 255])
-def test_labels_read_well_on_every_background(grey):
-    scene = scene_with([(40, 40, 120, 100)], grey=grey)
+@pytest.mark.parametrize('gray', [0, 90, 255])
+def test_labels_read_well_on_every_background(gray):
+    scene = scene_with([(40, 40, 120, 100)], gray=gray)
     (plate,) = plates_of(scene)
     drawn = draw_overlay(scene)
     pixels = drawn[plate.top : plate.top + plate.height, plate.left : plate.left + plate.width]
@@ -137,15 +137,15 @@ def test_labels_read_well_on_every_background(grey):
 )
 def test_labels_say_what_is_known(changes, expected):
     item = replace(SceneObject(0, 0, 'cup', 0.912, (0, 0, 1, 1)), **changes)
-    assert labels_of(item)[0] == expected
+    assert format_labels(item)[0] == expected
 
 
 def test_labels_say_the_depth():
     item = example_scene(0).objects[0]
     near = replace(item, position=replace(item.position, depth_m=1.239))
     far = replace(item, position=replace(item.position, depth_m=42.04))
-    assert labels_of(near)[0].endswith(' · 1.24 m')
-    assert labels_of(far)[0].endswith(' · 42.0 m')
+    assert format_labels(near)[0].endswith(' · 1.24 m')
+    assert format_labels(far)[0].endswith(' · 42.0 m')
 
 
 def test_where_room_is_short_numbers_go_before_letters():
@@ -153,7 +153,7 @@ def test_where_room_is_short_numbers_go_before_letters():
     shown = []
     for width in range(200, 10, -5):
         plates = plates_of(example_scene(0, (80, width), 2))
-        shown += [plate.text for plate in plates if plate.colour == class_color(name)]
+        shown += [plate.text for plate in plates if plate.color == class_color(name)]
     lengths = [len(text) for text in shown]
     assert lengths == sorted(lengths, reverse=True)
     assert shown[0].endswith(' m')
@@ -211,10 +211,10 @@ def test_masks_that_are_views_are_drawn_right():
 def test_the_tint_equals_a_plain_blend():
     scene = example_scene(3, (120, 160), 1)
     mask = scene.masks.pixels[0]
-    colour = np.array(class_color(scene.objects[0].class_name))
-    blend = np.rint(scene.image.rgb * 0.62 + colour * 0.38)
+    color = np.array(class_color(scene.objects[0].class_name))
+    blend = np.rint(scene.image.rgb * 0.62 + color * 0.38)
     inner = cv2.erode(mask.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
-    left, top, right, bottom = _pixels_of(scene.objects[0].box_xyxy, (120, 160))
+    left, top, right, bottom = _to_pixel_box(scene.objects[0].box_xyxy, (120, 160))
     inner[: top + 30] = False
     inner[:, : left + 3] = inner[:, right - 3 :] = inner[bottom - 3 :] = False
     assert inner.any()

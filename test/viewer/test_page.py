@@ -46,7 +46,7 @@ def folder(tmp_path):
 FIGURES = [
     Figure('overlay.png', 'Boxes and masks', 'A table with three cups, each in a box'),
     Figure('a name with #, % & "quotes".png', 'Odd <name>', 'alt "quoted" & <odd>'),
-    Figure('sub/depth.png', 'Depth', 'Depth in colours'),
+    Figure('sub/depth.png', 'Depth', 'Depth in colors'),
 ]
 TABLE = Table(
     'Time',

@@ -18,7 +18,7 @@ def luminance(rgb):
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-def test_a_name_has_one_colour_in_every_process():
+def test_a_name_has_one_color_in_every_process():
     code = 'from robot_perception.viewer import class_color; print(class_color("dining table"))'
     for seed in ('1', '2'):
         printed = subprocess.run(
@@ -31,47 +31,47 @@ def test_a_name_has_one_colour_in_every_process():
         assert printed.strip() == str(class_color('dining table'))
 
 
-@pytest.mark.parametrize('colour_of', [class_color, lambda name: instance_color(len(name))])
-def test_colours_are_bytes(colour_of):
-    assert all(0 <= channel <= 255 for name in ('', 'cup', '杯') for channel in colour_of(name))
+@pytest.mark.parametrize('color_of', [class_color, lambda name: instance_color(len(name))])
+def test_colors_are_bytes(color_of):
+    assert all(0 <= channel <= 255 for name in ('', 'cup', '杯') for channel in color_of(name))
 
 
-def test_colours_stand_out_on_black_and_on_white():
+def test_colors_stand_out_on_black_and_on_white():
     for name in NAMES:
         bright = luminance(class_color(name))
         assert (1.05 / (bright + 0.05)) >= 3
         assert ((bright + 0.05) / 0.05) >= 3
 
 
-def test_many_names_get_many_colours():
+def test_many_names_get_many_colors():
     assert len({class_color(name) for name in NAMES}) > 300
 
 
 def test_frequent_names_do_not_look_alike():
     names = ['person', 'chair', 'cup', 'bottle', 'book', 'dining table', 'laptop', 'bowl']
-    colours = np.array([[class_color(name) for name in names]], np.float32) / 255
-    lab = cv2.cvtColor(colours, cv2.COLOR_RGB2LAB)[0]
+    colors = np.array([[class_color(name) for name in names]], np.float32) / 255
+    lab = cv2.cvtColor(colors, cv2.COLOR_RGB2LAB)[0]
     apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + 1000 * np.eye(len(names))
     # One just noticeable difference is 2.3.
     assert apart.min() > 15
 
 
-def test_neighbouring_instances_differ():
-    colours = np.array([instance_color(index) for index in range(50)], np.int64)
+def test_neighboring_instances_differ():
+    colors = np.array([instance_color(index) for index in range(50)], np.int64)
     for reach in (1, 2, 3):
-        assert np.abs(colours[reach:] - colours[:-reach]).sum(axis=-1).min() > 60
+        assert np.abs(colors[reach:] - colors[:-reach]).sum(axis=-1).min() > 60
 
 
-def test_depth_colours_go_from_blue_to_red_and_never_look_unknown():
+def test_depth_colors_go_from_blue_to_red_and_never_look_unknown():
     table = depth_table().astype(np.int64)
     assert table[0].argmax() == 2
     assert table[-1].argmax() == 0
     assert len(np.unique(table, axis=0)) > 200
-    greys = np.unique(hatch((64, 64)).reshape(-1, 3), axis=0).astype(np.int64)
-    assert len(greys) == 2
-    assert np.abs(table[:, None] - greys[None]).sum(axis=-1).min() > 90
+    grays = np.unique(hatch((64, 64)).reshape(-1, 3), axis=0).astype(np.int64)
+    assert len(grays) == 2
+    assert np.abs(table[:, None] - grays[None]).sum(axis=-1).min() > 90
 
 
-def test_depth_colours_cannot_be_changed():
+def test_depth_colors_cannot_be_changed():
     with pytest.raises(ValueError, match='read-only'):
         depth_table()[0] = 0

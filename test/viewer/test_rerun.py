@@ -14,8 +14,8 @@ chunks = pytest.importorskip('rerun.chunk')
 from robot_perception.core import CameraModel, ObjectPosition, Scene
 from robot_perception.core.colors import class_color, instance_color
 from robot_perception.core.errors import OutputError
-from robot_perception.viewer.labels import labels_of
-from robot_perception.viewer.rerun_scene import entities_of, MAX_POINTS
+from robot_perception.viewer.labels import format_labels
+from robot_perception.viewer.rerun_scene import MAX_POINTS, scene_to_entities
 from robot_perception.viewer.rerun_targets import save_recording
 
 TURNED = (0.5, 0.5, -0.5, 0.5)
@@ -88,10 +88,10 @@ def test_the_file_holds_what_the_scene_says(written):
     np.testing.assert_array_equal(pixels(file, '/camera/instances'), scene.masks.instance_map())
     classes, _ = scene.labels()
     np.testing.assert_array_equal(pixels(file, '/camera/classes'), classes)
-    cloud, colours = scene.cloud().known()
+    cloud, colors = scene.cloud().known()
     np.testing.assert_array_equal(file('/points', 'Points3D:positions'), cloud)
     packed = np.array(file('/points', 'Points3D:colors'), '>u4').view(np.uint8).reshape(-1, 4)
-    np.testing.assert_array_equal(packed[:, :3], colours)
+    np.testing.assert_array_equal(packed[:, :3], colors)
 
 
 def test_pictures_come_as_jpeg_of_the_same_pixels(written):
@@ -125,14 +125,14 @@ def test_boxes_are_those_of_the_objects(written):
     ):
         got = file('/boxes_3d', f'Boxes3D:{component}')
         np.testing.assert_allclose(got, np.array(values), rtol=1e-6)
-    colours = np.array(file('/boxes_3d', 'Boxes3D:colors'), '>u4').view(np.uint8).reshape(-1, 4)
-    assert [tuple(row[:3]) for row in colours.tolist()] == [
+    colors = np.array(file('/boxes_3d', 'Boxes3D:colors'), '>u4').view(np.uint8).reshape(-1, 4)
+    assert [tuple(row[:3]) for row in colors.tolist()] == [
         class_color(item.class_name) for item in placed
     ]
 
 
 def test_a_point_projects_through_the_pinhole_onto_its_pixel(written):
-    """Rerun's pixels begin at a corner: the centre of pixel (u, v) is (u + 0.5, v + 0.5)."""
+    """Rerun's pixels begin at a corner: the center of pixel (u, v) is (u + 0.5, v + 0.5)."""
     camera = CameraModel((48, 64), 70.0, 80.0, 30.0, 25.0)
     scene = full_scene(camera=camera)
     file = written(scene)
@@ -180,7 +180,7 @@ def test_nothing_found_is_shown_as_nothing(written):
     assert len(file('/points', 'Points3D:positions', 1)) > 0
 
 
-def test_relative_depth_is_a_picture_and_no_metres(written):
+def test_relative_depth_is_a_picture_and_no_meters(written):
     file = written(example_scene(0, relative=True))
     assert '/camera/relative_depth' in file.rows
     assert not {'/camera/depth', '/points', '/boxes_3d'} & set(file.rows)
@@ -189,11 +189,11 @@ def test_relative_depth_is_a_picture_and_no_metres(written):
 def test_labels_are_told_with_the_masks_of_their_frame(written):
     scene = example_scene(0)
     file = written(scene, example_scene(0, count=1))
-    for entity, names, colours in (
+    for entity, names, colors in (
         ('classes', scene.detections.class_names, map(class_color, scene.detections.class_names)),
         (
             'instances',
-            [labels_of(item)[1] for item in scene.objects],
+            [format_labels(item)[1] for item in scene.objects],
             map(instance_color, range(3)),
         ),
     ):
@@ -201,7 +201,7 @@ def test_labels_are_told_with_the_masks_of_their_frame(written):
         told = [one['class_description']['info'] for one in entries]
         assert [one['class_id'] for one in entries] == [0, 1, 2, 3]
         assert [info['label'] for info in told] == ['background', *names]
-        packed = [red << 24 | green << 16 | blue << 8 | 255 for red, green, blue in colours]
+        packed = [red << 24 | green << 16 | blue << 8 | 255 for red, green, blue in colors]
         assert [info['color'] for info in told] == [0, *packed]
         (fewer,) = file(f'/camera/{entity}', 'AnnotationContext:context', 1)
         assert [one['class_id'] for one in fewer] == [0, 1]
@@ -209,7 +209,7 @@ def test_labels_are_told_with_the_masks_of_their_frame(written):
 
 def test_large_clouds_are_thinned_evenly():
     scene = example_scene(0, (480, 640))
-    points = entities_of(scene)['points']
+    points = scene_to_entities(scene)['points']
     count = len(points.positions.as_arrow_array())
     assert MAX_POINTS / 2 < count <= MAX_POINTS
 

@@ -62,14 +62,14 @@ def test_each_part_says_what_the_scene_holds():
     assert told['features']['model'] == 'stub/encoder'
     assert told['features']['grid'] == [4, 5]
     np.testing.assert_allclose(told['features']['vector'], scene.features.vector, rtol=1e-5)
-    metres = scene.depth.meters
+    meters = scene.depth.meters
     assert told['depth'] == {
         'kind': 'metric',
         'unit': 'm',
-        'min': round(float(np.nanmin(metres)), 4),
-        'median': round(float(np.nanmedian(metres)), 4),
-        'max': round(float(np.nanmax(metres)), 4),
-        'known_share': round(float(np.isfinite(metres).mean()), 4),
+        'min': round(float(np.nanmin(meters)), 4),
+        'median': round(float(np.nanmedian(meters)), 4),
+        'max': round(float(np.nanmax(meters)), 4),
+        'known_share': round(float(np.isfinite(meters).mean()), 4),
     }
 
 

@@ -1,4 +1,4 @@
-"""One door for every recording: what the path is decides how it is read."""
+"""Opens any recording by what its path holds."""
 
 from __future__ import annotations
 
@@ -57,13 +57,15 @@ def open_source(
         return WebcamSource(int(webcam[1]), hfov_deg=hfov_deg, frame_id=frame_id)
     if not spec:
         raise SourceError(
-            'source: expected a path or the index of a webcam, got nothing. Name one.'
+            'missing_file',
+            'source: expected a path or the index of a webcam, got nothing. Name one.',
         )
     path = Path(spec).expanduser()
     if not path.exists():
         raise SourceError(
+            'missing_file',
             f'{spec}: expected a bag, video, picture, folder of pictures or webcam index, got a '
-            'path that does not exist. Check the spelling.'
+            'path that does not exist. Check the spelling.',
         )
     if is_bag(path):
         return BagSource(path, topics)
@@ -83,12 +85,15 @@ def open_source(
 def _check(hfov_deg: float, fps: float | None) -> None:
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SourceError(
-            f'fps: expected a number above 0, got {fps}. Leave it out for the recorded rate.'
+            'out_of_range',
+            f'fps: expected a number above 0, got {fps}. Leave it out for the recorded rate.',
         )
     try:
         CameraModel.nominal((1, 1), hfov_deg)
     except CalibrationError as error:
-        raise SourceError(f'{error} Pass the field of view of your camera.') from error
+        raise SourceError(
+            error.reason, f'{error} Pass the field of view of your camera.'
+        ) from error
 
 
 def is_bag(path: Path) -> bool:
@@ -103,10 +108,12 @@ def is_bag(path: Path) -> bool:
 def _unknown(path: Path) -> SourceError:
     if path.suffix == '.bag':
         return SourceError(
+            'ros1_bag',
             f'{path}: expected a rosbag2, got a ROS 1 bag. '
-            f'Convert it with `rosbags-convert --src {path} --dst {path.with_suffix("")}`.'
+            f'Convert it with `rosbags-convert --src {path} --dst {path.with_suffix("")}`.',
         )
     return SourceError(
+        'unknown_format',
         f'{path}: expected a bag, a video or a picture, got a file named {path.suffix!r}. '
-        f'Pass one of: {", ".join((*BAG_SUFFIXES, *VIDEO_SUFFIXES, *PICTURE_SUFFIXES))}.'
+        f'Pass one of: {", ".join((*BAG_SUFFIXES, *VIDEO_SUFFIXES, *PICTURE_SUFFIXES))}.',
     )
