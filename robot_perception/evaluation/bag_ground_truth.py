@@ -70,8 +70,9 @@ def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
 
 def _unreadable(path: Path, what: str, error: Exception) -> SourceError:
     return SourceError(
+        'damaged',
         f'{path}: {what}: expected readable truth, got {error} '
-        'Record it again: robot-perception world record.'
+        'Record it again: robot-perception world record.',
     )
 
 
@@ -84,8 +85,9 @@ def _check_topics(bag: BagFile, path: Path) -> str:
         missing.insert(0, _IMAGE)
     if missing or image_topic is None:
         raise SourceError(
+            'missing_topic',
             f'{path}: expected a recording with its truth, got one without '
-            f'{", ".join(missing)}. Record one: robot-perception world record.'
+            f'{", ".join(missing)}. Record one: robot-perception world record.',
         )
     return image_topic
 
@@ -100,7 +102,8 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
     masks = Masks(instances == numbers[:, None, None], np.ones(len(numbers), np.float32))
     if depth.size_hw != masks.size_hw:
         raise InputError(
-            f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.'
+            'size_mismatch',
+            f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.',
         )
     places = {item.id: item for item in messages[_DETECTIONS_3D].detections}
     return GroundTruth(
@@ -142,7 +145,9 @@ def _box_xyxy(box: Message) -> tuple[float, float, float, float]:
 
 def _only(results: Sequence[Message]) -> Message:
     if len(results) != 1:
-        raise InputError(f'results: expected one for each object, got {len(results)}.')
+        raise InputError(
+            'count_mismatch', f'results: expected one for each object, got {len(results)}.'
+        )
     return results[0]
 
 

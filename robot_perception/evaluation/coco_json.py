@@ -80,27 +80,37 @@ def read_truth(path: Path) -> CocoTruth:
     root = _load(path)
     if not isinstance(root, dict):
         raise SourceError(
+            'wrong_format',
             f'{path}: expected COCO annotations, an object with images, annotations and '
-            f'categories, got {_kind(root)}. Are predictions and truth swapped?'
+            f'categories, got {_kind(root)}. Are predictions and truth swapped?',
         )
     categories: dict[int, str] = {}
     for place, entry in enumerate(_list(path, root, 'categories')):
         where = f'{path}: categories[{place}]'
         number = _whole(where, entry, 'id')
         if number in categories:
-            raise SourceError(f'{where}: expected an id of its own, got {number} again.')
+            raise SourceError(
+                'duplicate_id', f'{where}: expected an id of its own, got {number} again.'
+            )
         categories[number] = str(_value(where, entry, 'name'))
     if len(set(categories.values())) < len(categories):
-        raise SourceError(f'{path}: expected categories of different names, got one name twice.')
+        raise SourceError(
+            'duplicate_name',
+            f'{path}: expected categories of different names, got one name twice.',
+        )
     sizes: dict[int, tuple[str, tuple[int, int]]] = {}
     for place, entry in enumerate(_list(path, root, 'images')):
         where = f'{path}: images[{place}]'
         number = _whole(where, entry, 'id')
         if number in sizes:
-            raise SourceError(f'{where}: expected an id of its own, got {number} again.')
+            raise SourceError(
+                'duplicate_id', f'{where}: expected an id of its own, got {number} again.'
+            )
         size_hw = _whole(where, entry, 'height'), _whole(where, entry, 'width')
         if min(size_hw) < 1:
-            raise SourceError(f'{where}: expected height and width above 0, got {size_hw}.')
+            raise SourceError(
+                'out_of_range', f'{where}: expected height and width above 0, got {size_hw}.'
+            )
         sizes[number] = str(entry.get('file_name', '')), size_hw
     objects = _objects(path, _list(path, root, 'annotations'), 'annotations', categories)
     _check_images(path, objects, sizes)
@@ -128,7 +138,9 @@ def read_predictions(path: Path, truth: CocoTruth) -> dict[int, tuple[CocoObject
     if isinstance(root, dict):
         root, name = _list(path, root, 'annotations'), 'annotations'
     if not isinstance(root, list):
-        raise SourceError(f'{path}: expected a list of COCO results, got {_kind(root)}.')
+        raise SourceError(
+            'wrong_format', f'{path}: expected a list of COCO results, got {_kind(root)}.'
+        )
     objects = _objects(path, root, name, truth.categories, scored=True)
     _check_images(path, objects, truth.images)
     return {number: tuple(items) for number, items in objects.items()}
@@ -139,11 +151,12 @@ def _load(path: Path) -> Json:
         return json.loads(path.read_bytes())
     except OSError as error:
         raise SourceError(
-            f'{path}: cannot be read: {error.strerror or error}. Check the path.'
+            'cannot_read', f'{path}: cannot be read: {error.strerror or error}. Check the path.'
         ) from error
     except (ValueError, RecursionError) as error:
         raise SourceError(
-            f'{path}: expected JSON of the COCO format, got a file that is none ({error}).'
+            'not_json',
+            f'{path}: expected JSON of the COCO format, got a file that is none ({error}).',
         ) from error
 
 
@@ -162,8 +175,9 @@ def _objects(
         category = _whole(where, entry, 'category_id')
         if category not in categories:
             raise SourceError(
+                'unknown_class',
                 f'{where}: expected category_id of the truth, got {category}. '
-                f'Those there are: {_some(categories)}.'
+                f'Those there are: {_some(categories)}.',
             )
         objects.setdefault(image, []).append(
             CocoObject(
@@ -184,8 +198,9 @@ def _check_images(
     strange = [number for number in objects if number not in known]
     if strange:
         raise SourceError(
+            'unknown_image',
             f'{path}: expected image_ids of the truth, got {len(strange)} others of '
-            f'{len(objects)}: {_some(strange)}. The truth has {_some(known)}.'
+            f'{len(objects)}: {_some(strange)}. The truth has {_some(known)}.',
         )
 
 
@@ -194,7 +209,8 @@ def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
     numbers = box if isinstance(box, list) and len(box) == _BOX_NUMBERS else ()
     if not numbers or not all(_is_near(one) for one in numbers) or min(numbers[2:]) < 0:
         raise SourceError(
-            f'{where}: expected bbox as [left, top, width, height] in pixels, got {box}.'
+            'wrong_format',
+            f'{where}: expected bbox as [left, top, width, height] in pixels, got {box}.',
         )
     left, top, width, height = map(float, numbers)
     return left, top, width, height
@@ -203,7 +219,7 @@ def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
 def _score(where: str, entry: Json) -> float:
     score = _value(where, entry, 'score')
     if not (_is_number(score) and 0 <= score <= 1):
-        raise SourceError(f'{where}: expected score in [0, 1], got {score}.')
+        raise SourceError('out_of_range', f'{where}: expected score in [0, 1], got {score}.')
     return float(score)
 
 
@@ -219,8 +235,9 @@ def _list(path: Path, root: dict[str, Json], key: str) -> list[Json]:
     entries = root.get(key)
     if not isinstance(entries, list):
         raise SourceError(
+            'missing_list',
             f'{path}: expected a list {key}, got {_kind(entries) if key in root else "none"}. '
-            'The format is that of COCO: images, annotations, categories.'
+            'The format is that of COCO: images, annotations, categories.',
         )
     return entries
 
@@ -228,14 +245,16 @@ def _list(path: Path, root: dict[str, Json], key: str) -> list[Json]:
 def _value(where: str, entry: Json, key: str) -> Json:
     if not isinstance(entry, dict) or key not in entry:
         got = ', '.join(map(str, entry)) if isinstance(entry, dict) else _kind(entry)
-        raise SourceError(f'{where}: expected {key}, got {got or "nothing"}.')
+        raise SourceError('missing_key', f'{where}: expected {key}, got {got or "nothing"}.')
     return entry[key]
 
 
 def _whole(where: str, entry: Json, key: str) -> int:
     value = _value(where, entry, key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise SourceError(f'{where}: expected {key} as a whole number, got {value!r}.')
+        raise SourceError(
+            'wrong_type', f'{where}: expected {key} as a whole number, got {value!r}.'
+        )
     return value
 
 

@@ -33,19 +33,21 @@ def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:
         return _filled(segmentation, size_hw)
     if not isinstance(segmentation, dict) or not {'size', 'counts'} <= segmentation.keys():
         raise InputError(
+            'wrong_format',
             'expected polygons, or size and counts of run lengths, got '
-            f'{type(segmentation).__name__}.'
+            f'{type(segmentation).__name__}.',
         )
     if segmentation['size'] != list(size_hw):
         raise InputError(
+            'size_mismatch',
             f'expected run lengths of the size of the image {size_hw}, '
-            f'got {segmentation["size"]} (rows, columns).'
+            f'got {segmentation["size"]} (rows, columns).',
         )
     return decode_rle(_counts(segmentation['counts']), size_hw)
 
 
 def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
-    from faster_coco_eval.core import mask as codec  # noqa: PLC0415 - an optional library
+    from faster_coco_eval.core import mask as codec  # noqa: PLC0415 - takes 0.3 s to import
 
     limit = _REACH * max(size_hw)
     for polygon in polygons:
@@ -56,8 +58,9 @@ def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
             or not all(_is_number(one) and abs(one) <= limit for one in numbers)
         ):
             raise InputError(
+                'wrong_format',
                 'expected polygons of at least three corners x, y in or near the image, '
-                f'got {str(polygon)[:60]}.'
+                f'got {str(polygon)[:60]}.',
             )
     height, width = size_hw
     filled: BoolArray = codec.decode(
@@ -70,7 +73,9 @@ def _counts(coded: Any) -> str | list[int]:  # noqa: ANN401 - of JSON
     if isinstance(coded, str):
         return coded
     if not isinstance(coded, list) or not all(type(one) is int for one in coded):
-        raise InputError(f'expected counts as whole numbers or text, got {str(coded)[:60]}.')
+        raise InputError(
+            'wrong_type', f'expected counts as whole numbers or text, got {str(coded)[:60]}.'
+        )
     return coded
 
 

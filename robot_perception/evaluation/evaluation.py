@@ -25,7 +25,7 @@ def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]]) -> Report:
     threshold it is a lower bound. Hand such predictions to `Evaluation.add` apart.
 
     Raises:
-        PerceptionError: faster-coco-eval is not installed.
+        MissingLibraryError: faster-coco-eval is not installed.
         ShapeError: scene and truth differ in size.
 
     """
@@ -45,7 +45,7 @@ class Evaluation:
         """Start without frames.
 
         Raises:
-            PerceptionError: faster-coco-eval is not installed.
+            MissingLibraryError: faster-coco-eval is not installed.
 
         """
         check_installation()
@@ -126,11 +126,13 @@ def _segments(scene: Scene, truth: GroundTruth) -> dict[str, SegmentCounts] | No
 def _check(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> None:
     if scene.image.size_hw != truth.image.size_hw:
         raise ShapeError(
+            'size_mismatch',
             f'scene: expected the size of its truth {truth.image.size_hw}, '
-            f'got {scene.image.size_hw} (rows, columns). Pair it with the truth of its image.'
+            f'got {scene.image.size_hw} (rows, columns). Pair it with the truth of its image.',
         )
     if true_box_masks is not None and len(true_box_masks) != len(truth.detections):
         raise ShapeError(
+            'count_mismatch',
             f'true_box_masks: expected one for each of {len(truth.detections)} true objects, '
-            f'got {len(true_box_masks)}. Ask for those of all true boxes.'
+            f'got {len(true_box_masks)}. Ask for those of all true boxes.',
         )

@@ -137,8 +137,9 @@ def check_config(config: PerceptionConfig) -> None:
     """Raise ConfigError unless there is a network behind every stage."""
     if config.depth.enabled and config.depth.source.uses_sensor:
         raise ConfigError(
+            'unsupported_source',
             f'depth.source: expected model, got {config.depth.source}: a sensor is not evaluated. '
-            'Set depth.source=model or depth.enabled=false.'
+            'Set depth.source=model or depth.enabled=false.',
         )
 
 

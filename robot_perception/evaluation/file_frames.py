@@ -73,7 +73,7 @@ def coco_frames(
     known = read_truth(truth)
     found = read_predictions(predictions, known)
     if not known.images:
-        raise SourceError(f'{truth}: expected images, got none.')
+        raise SourceError('empty', f'{truth}: expected images, got none.')
     files = _CocoFiles(
         known,
         found,
@@ -101,9 +101,10 @@ def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[FileFram
     if known != found or not known:
         alone = sorted(known ^ found)
         raise SourceError(
+            'name_mismatch',
             f'{predictions} and {truth}: expected depth pictures ({_PNG}) of the same names, got '
             f'{len(found)} and {len(known)}, {len(alone)} of them on one side'
-            f'{f", such as {alone[0]}" if alone else ""}.'
+            f'{f", such as {alone[0]}" if alone else ""}.',
         )
     frames = (_depth_frame(predictions / name, truth / name) for name in sorted(known))
     return len(known), frames
@@ -170,7 +171,8 @@ def _have_masks(objects: Sequence[CocoObject]) -> bool:
     bare = [one for one in objects if one.segmentation is None]
     if bare and len(bare) < len(objects):
         raise SourceError(
-            f'{bare[0].where}: expected a segmentation, as others of the file have one; got none.'
+            'missing_segmentation',
+            f'{bare[0].where}: expected a segmentation, as others of the file have one; got none.',
         )
     return bool(objects) and not bare
 
@@ -192,7 +194,7 @@ def _mask(item: CocoObject, size_hw: tuple[int, int]) -> BoolArray:
     try:
         return segmentation_mask(item.segmentation, size_hw)
     except InputError as error:
-        raise SourceError(f'{item.where}: segmentation: {error}') from error
+        raise SourceError('damaged', f'{item.where}: segmentation: {error}') from error
 
 
 def _picture(entry: CocoImage, images: Path | None) -> Image:
@@ -201,11 +203,12 @@ def _picture(entry: CocoImage, images: Path | None) -> Image:
     path = images / entry.file_name
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if entry.file_name else None
     if bgr is None:
-        raise SourceError(f'{path}: expected a picture, got none that can be read.')
+        raise SourceError('cannot_read', f'{path}: expected a picture, got none that can be read.')
     if bgr.shape[:2] != entry.size_hw:
         raise SourceError(
+            'size_mismatch',
             f'{path}: expected a picture of the size in the truth {entry.size_hw}, '
-            f'got {bgr.shape[:2]} (rows, columns).'
+            f'got {bgr.shape[:2]} (rows, columns).',
         )
     return Image(np.ascontiguousarray(bgr[..., ::-1]))
 
@@ -218,8 +221,9 @@ def _depth_frame(predicted: Path, true: Path) -> FileFrame:
     found, truth = (_depth(path) for path in (predicted, true))
     if found.size_hw != truth.size_hw:
         raise SourceError(
+            'size_mismatch',
             f'{predicted}: expected the size of its truth {truth.size_hw}, got {found.size_hw} '
-            '(rows, columns).'
+            '(rows, columns).',
         )
     picture = _gray(truth.size_hw)
     return FileFrame(
@@ -235,9 +239,10 @@ def _depth(path: Path) -> MetricDepth:
     if raw is None or raw.dtype != np.uint16 or raw.ndim != 2:  # noqa: PLR2004 - one channel
         got = 'none that can be read' if raw is None else f'{raw.dtype} {raw.shape}'
         raise SourceError(
-            f'{path}: expected depth as a 16 bit picture of one channel, millimetres, got {got}.'
+            'wrong_format',
+            f'{path}: expected depth as a 16 bit picture of one channel, millimetres, got {got}.',
         )
     try:
         return MetricDepth.from_millimeters(raw)
     except InputError as error:
-        raise SourceError(f'{path}: {error}') from error
+        raise SourceError('damaged', f'{path}: {error}') from error

@@ -66,9 +66,10 @@ def frame_difference(first: Scene, second: Scene) -> FrameDifference:
     """
     if first.image.size_hw != second.image.size_hw:
         raise InputError(
+            'size_mismatch',
             f'frame {first.image.stamp_ns}: expected pictures of one size, got '
             f'{first.image.size_hw} and {second.image.size_hw}. '
-            'Compare results for one recording.'
+            'Compare results for one recording.',
         )
     parts = {
         'objects': (first.detections, second.detections),

@@ -30,8 +30,9 @@ def check_given(given: Collection[str]) -> None:
     unknown = sorted(set(given) - set(GIVEN_STAGES))
     if unknown:
         raise ConfigError(
+            'unknown_choice',
             f'--given: expected some of {", ".join(GIVEN_STAGES)}, got {", ".join(unknown)}. '
-            'Separate them by commas.'
+            'Separate them by commas.',
         )
 
 
@@ -54,7 +55,10 @@ class GroundTruthStages:
         """Give the true depth."""
         depth = self._known(frame.image).depth
         if depth is None:
-            raise InputError('truth: expected depth to give, got none. Let a network estimate it.')
+            raise InputError(
+                'missing_depth',
+                'truth: expected depth to give, got none. Let a network estimate it.',
+            )
         return depth
 
     def detect(
@@ -77,13 +81,18 @@ class GroundTruthStages:
         """Give the masks of the N most visible objects, which are those that `detect` gave."""
         truth = self._known(embedding.image)
         if truth.masks is None:
-            raise InputError('truth: expected masks to give, got none. Let a network find them.')
+            raise InputError(
+                'missing_masks',
+                'truth: expected masks to give, got none. Let a network find them.',
+            )
         order = _most_visible_first(truth)[: len(boxes_xyxy)]
         return Masks(truth.masks.pixels[order], truth.masks.scores[order])
 
     def _known(self, image: Image) -> GroundTruth:
         if self.truth is None or self.truth.image is not image:
-            raise InputError('truth: expected that of the frame, got another. Set it first.')
+            raise InputError(
+                'other_frame', 'truth: expected that of the frame, got another. Set it first.'
+            )
         return self.truth
 
 

@@ -225,7 +225,9 @@ def _worst(case: EvaluatedFrame) -> str:
         bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     done, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
     if not done:
-        raise OutputError(f'{case.name}: expected a picture that can be written as jpeg.')
+        raise OutputError(
+            'cannot_encode', f'{case.name}: expected a picture that can be written as jpeg.'
+        )
     text = base64.b64encode(data.tobytes()).decode()
     alt = escape(f'{case.name}: truth and prediction')
     return f'<figure tabindex="0"><img loading="lazy" alt="{alt}" src="data:image/jpeg;base64,{text}"></figure>'

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from reasons import raises
 
 pytest.importorskip('open3d')
 
@@ -80,7 +81,7 @@ def test_a_missing_topic_is_named(bag, tmp_path, topic):
         return None if name == topic else content
 
     path = copy(bag, tmp_path / 'less', without)
-    with pytest.raises(SourceError, match=f'got one without {topic}. Record one'):
+    with raises(SourceError, 'missing_topic', match=f'got one without {topic}'):
         list(read_bag_ground_truth(path))
 
 
@@ -122,9 +123,7 @@ def test_messages_that_contradict_each_other(bag, tmp_path):
         return content
 
     path = copy(bag, tmp_path / 'odd', smaller)
-    with pytest.raises(
-        SourceError, match=r'depth: expected the size of the instances .*Record it again'
-    ):
+    with raises(SourceError, 'damaged', match=r'size of the instances .*Record it again'):
         list(read_bag_ground_truth(path))
 
 
@@ -135,9 +134,7 @@ def test_objects_without_a_number(bag, tmp_path):
         return content
 
     path = copy(bag, tmp_path / 'odd', nameless)
-    with pytest.raises(
-        SourceError, match=r'frame \d+: expected readable truth, got invalid literal'
-    ):
+    with raises(SourceError, 'damaged'):
         list(read_bag_ground_truth(path))
 
 

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import InputError
 from robot_perception.evaluation.coco_masks import segmentation_mask
@@ -34,33 +35,33 @@ def test_polygons_are_those_of_pycocotools():
 
 
 @pytest.mark.parametrize(
-    'segmentation',
+    ('segmentation', 'reason'),
     [
-        [[1, 2, 3]],
-        [[1, 2, 3, 4]],
-        [[]],
-        [['a'] * 6],
-        [[1e9, 1, 2, 2, 3, 3]],
-        [[float('nan')] * 6],
-        [1, 2, 3, 4, 5, 6],
-        'text',
-        7,
-        {},
-        {'size': [10, 10]},
-        {'size': [9, 10], 'counts': [90]},
-        {'size': 10, 'counts': [100]},
-        {'size': [10, 10], 'counts': [50, 49]},
-        {'size': [10, 10], 'counts': [50, 500]},
-        {'size': [10, 10], 'counts': [-5, 105]},
-        {'size': [10, 10], 'counts': [50.5, 49.5]},
-        {'size': [10, 10], 'counts': 'zzzz'},
-        {'size': [10, 10], 'counts': '\xff\x01'},
-        {'size': [10, 10], 'counts': ''},
-        {'size': [10, 10], 'counts': 'o' * 100000},
-        {'size': [10, 10], 'counts': 7},
+        ([[1, 2, 3]], 'wrong_format'),
+        ([[1, 2, 3, 4]], 'wrong_format'),
+        ([[]], 'wrong_format'),
+        ([['a'] * 6], 'wrong_format'),
+        ([[1e9, 1, 2, 2, 3, 3]], 'wrong_format'),
+        ([[float('nan')] * 6], 'wrong_format'),
+        ([1, 2, 3, 4, 5, 6], 'wrong_format'),
+        ('text', 'wrong_format'),
+        (7, 'wrong_format'),
+        ({}, 'wrong_format'),
+        ({'size': [10, 10]}, 'wrong_format'),
+        ({'size': [9, 10], 'counts': [90]}, 'size_mismatch'),
+        ({'size': 10, 'counts': [100]}, 'size_mismatch'),
+        ({'size': [10, 10], 'counts': [50, 49]}, 'wrong_size'),
+        ({'size': [10, 10], 'counts': [50, 500]}, 'wrong_size'),
+        ({'size': [10, 10], 'counts': [-5, 105]}, 'wrong_size'),
+        ({'size': [10, 10], 'counts': [50.5, 49.5]}, 'wrong_type'),
+        ({'size': [10, 10], 'counts': 'zzzz'}, 'broken_rle'),
+        ({'size': [10, 10], 'counts': '\xff\x01'}, 'broken_rle'),
+        ({'size': [10, 10], 'counts': ''}, 'wrong_size'),
+        ({'size': [10, 10], 'counts': 'o' * 100000}, 'broken_rle'),
+        ({'size': [10, 10], 'counts': 7}, 'wrong_type'),
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_what_is_no_mask(segmentation):
-    with pytest.raises(InputError, match='expected'):
+def test_what_is_no_mask(segmentation, reason):
+    with raises(InputError, reason):
         segmentation_mask(segmentation, (10, 10))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from reasons import raises
 from truths import example_truth, objects_of, perfect
 
 from robot_perception.core import RelativeDepth
@@ -94,5 +95,5 @@ def test_files_replace_those_of_an_earlier_evaluation(tmp_path):
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(OutputError, match='cannot be written'):
+    with raises(OutputError, 'cannot_write'):
         write_hardest_frames([case()], tmp_path / 'missing')

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from reasons import raises
 from truths import example_truth, perfect
 
 from robot_perception.core import Detections
@@ -107,5 +108,5 @@ def test_depth_that_is_wrong_beyond_measure_does_not_break_the_chart(tmp_path):
 
 def test_a_folder_that_is_not_there(tmp_path):
     report, _ = evaluated(1)
-    with pytest.raises(OutputError):
+    with raises(OutputError, 'cannot_write'):
         write_page(report, [], {}, tmp_path / 'none' / 'report.html')
