@@ -97,8 +97,8 @@ def main():
     if arguments.see:
         report, resident = see(arguments.see, arguments.folder, tuple(arguments.topics))
         busy = ', '.join(f'{key} {took:.0f} s' for key, took in report.busy_s.items())
-        rate = report.counts.seen / report.elapsed_s
-        print(f'{report.counts.seen} images, {rate:.1f} frames/s; busy: {busy}')
+        rate = report.counts.processed / report.elapsed_s
+        print(f'{report.counts.processed} images, {rate:.1f} frames/s; busy: {busy}')
         print(*resident)
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:

@@ -14,7 +14,7 @@ from robot_perception.core import CameraModel
 from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.messages import message_class, RosMessages
 from robot_perception.nodes.perception_node import PerceptionNode
-from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.stream import OUTPUTS
 
 FRAME_ID = 'camera_optical_frame'
 SIZE_HW = (48, 64)

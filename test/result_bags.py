@@ -2,9 +2,9 @@
 
 from robot_perception.conversions import FrameTiming, header_message, image_message, RosbagsFactory
 from robot_perception.pipeline.config import PerceptionConfig
-from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
+from robot_perception.stream import MarkerMemory, OUTPUTS, Published
 
 IMAGE_TOPIC = '/camera/image_raw'
 DELAY_NS = 80_000_000

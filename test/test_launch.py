@@ -9,7 +9,7 @@ import yaml
 
 from robot_perception.nodes.replay_config import ReplayConfig
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.outputs import OUTPUTS
+from robot_perception.stream import OUTPUTS
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted((ROOT / 'launch').glob('*.launch.py'))

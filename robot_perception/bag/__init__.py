@@ -1,10 +1,10 @@
-"""Results of the node in rosbag2 files, and recordings seen anew. Needs no ROS."""
+"""Offline processing of recordings into result bags, and reading of scenes from any input."""
 
 from robot_perception.bag.job import BagJob, REPRODUCIBLE
 from robot_perception.bag.processing import process_bags
-from robot_perception.bag.recorded import NODE, recorded_scenes, RecordedScene
 from robot_perception.bag.report import BagReport
-from robot_perception.bag.seen import scenes_of, seen_scenes
+from robot_perception.bag.result_reader import NODE, read_results, RecordedScene
+from robot_perception.bag.scene_reader import iter_scenes, process_stream
 
 __all__ = [
     'NODE',
@@ -12,8 +12,8 @@ __all__ = [
     'BagJob',
     'BagReport',
     'RecordedScene',
+    'iter_scenes',
     'process_bags',
-    'recorded_scenes',
-    'scenes_of',
-    'seen_scenes',
+    'process_stream',
+    'read_results',
 ]

@@ -1,4 +1,4 @@
-"""What is to be made of which recordings."""
+"""Description of a job: recordings, parameters and output."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from typing import Any
 
 from robot_perception import __version__
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import Output, OUTPUTS, PerceptionConfig, TIMING
+from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import Storage, TopicWish
+from robot_perception.stream import Output, OUTPUTS, TIMING
 
-# Times are never the same twice; without them equal recordings give equal bags.
+# Without times, equal recordings give equal bags.
 REPRODUCIBLE = tuple(output.topic for output in OUTPUTS if output is not TIMING)
 _NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 
 @dataclass(frozen=True, slots=True)
 class BagJob:
-    """Recordings, what to make of them, and where it goes.
+    """Recordings to process, the outputs to write, and where to write them.
 
     Attributes:
-        inputs: folders of bags, or single bag files, in the order they are to be seen.
+        inputs: folders of bags, or single bag files, in the order they are processed.
         output: folder to make.
         config: parameters of the networks.
-        wish: topics of the camera, where they are not to be found out.
+        wish: topics of the camera, where they are not chosen automatically.
         topics: outputs to write, by their names below ``name``; with ``timing`` the times of each
             frame are written, here and in ``scene``.
-        name: full name of the node that would have published.
-        copy_input: whether the messages of the recordings are written beside the results.
-        start_s, end_s: part of each recording to see, seconds from its beginning.
-        every: see every n-th image.
-        storage: kind of the files.
+        name: full name of the node below which topics are named.
+        copy_input: whether the messages of the recordings are copied to the output.
+        start_s, end_s: part of each recording to process, seconds from its beginning.
+        every: process every n-th image.
+        storage: format of the files.
         compress: whether they are compressed (zstd).
-        split: images of one file, which is also where an interrupted run goes on.
-        force: replace an output that is there.
+        split: images per file; an interrupted run resumes after a complete file.
+        force: replace an existing output.
 
     """
 
@@ -58,45 +59,51 @@ class BagJob:
     force: bool = False
 
     def __post_init__(self) -> None:
-        """Check once at the door."""
         known = {output.topic for output in OUTPUTS}
         unknown = sorted(set(self.topics) - known)
         if unknown or not self.topics:
             raise ConfigError(
+                'unknown_topic',
                 f'topics: expected some of {", ".join(sorted(known))}, got '
-                f'{", ".join(unknown) or "none"}.'
+                f'{", ".join(unknown) or "none"}.',
             )
         if not _NAME.fullmatch(self.name):
             raise ConfigError(
-                f'name: expected the full name of a node such as /perception, got {self.name!r}.'
+                'bad_name',
+                f'name: expected the full name of a node such as /perception, got {self.name!r}.',
             )
         if not 0 <= self.start_s < self.end_s:
             raise ConfigError(
-                f'start and end: expected 0 <= start < end, got {self.start_s} and {self.end_s}.'
+                'out_of_range',
+                f'start and end: expected 0 <= start < end, got {self.start_s} and {self.end_s}.',
             )
         for name in ('every', 'split'):
             if getattr(self, name) < 1:
-                raise ConfigError(f'{name}: expected at least 1, got {getattr(self, name)}.')
+                raise ConfigError(
+                    'out_of_range', f'{name}: expected at least 1, got {getattr(self, name)}.'
+                )
         if self.output.suffix in {'.mcap', '.db3'}:
             raise ConfigError(
-                f'output: expected the name of a folder, for a bag is one, got {self.output}.'
+                'not_a_folder',
+                f'output: expected the name of a folder, since a bag is one, got {self.output}.',
             )
         output = self.output.resolve()
         for path in self.inputs:
             recording = path.resolve()
             if recording.is_relative_to(output) or output.is_relative_to(recording):
                 raise ConfigError(
-                    f'output: expected a place apart from what is read, got {self.output}, with '
-                    f'the input {path}. Name another output.'
+                    'overlapping_paths',
+                    f'output: expected a folder apart from the inputs, got {self.output}, with '
+                    f'the input {path}. Name another output.',
                 )
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """What to write, in the order the node publishes it."""
+        """Outputs to write, in the order in which the node publishes them."""
         return tuple(output for output in OUTPUTS if output.topic in self.topics)
 
     def identity(self) -> dict[str, Any]:
-        """Give all that the result depends on, as values of JSON."""
+        """Return everything that the result depends on, as JSON values."""
         return {
             'software': _software(),
             'inputs': [list(_file_identity(path)) for path in self.inputs],
@@ -111,7 +118,7 @@ class BagJob:
 
 
 def _software() -> str:
-    """Hash this package's code: who tries a change must not go on from a run without it."""
+    """Hash the code of this package: a run must not be resumed with changed code."""
     folder = Path(__file__).resolve().parents[1]
     total = sha256(__version__.encode())
     for path in sorted(folder.rglob('*.py')):

@@ -1,4 +1,4 @@
-"""The metadata.yaml of a bag of several files, from that of each."""
+"""Merging of the metadata.yaml of several files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _ROOT = 'rosbag2_bagfile_information'
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
-    """Read what a bag of one file says of itself."""
+    """Read the metadata of a bag of one file."""
     text = (folder / NAME).read_text(encoding='utf-8')
     found: dict[str, Any] = yaml.safe_load(text)[_ROOT]
     return found
 
 
 def joined_metadata(parts: Sequence[dict[str, Any]]) -> str:
-    """Give the text for all files together, in their order."""
+    """Return the metadata.yaml of all files together, in their order."""
     begins = [_begin_ns(part) for part in parts]
     ends = [_begin_ns(part) + part['duration']['nanoseconds'] for part in parts]
     topics: dict[str, dict[str, Any]] = {}

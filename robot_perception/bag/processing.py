@@ -1,4 +1,4 @@
-"""Recordings in, a bag of results out: every image, by the code of the node."""
+"""Processing of recordings into a result bag, by the code of the node."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from pathlib import Path
 import time
 from typing import Any
 
-from robot_perception.bag.behind import Behind
-from robot_perception.bag.camera_stream import CameraFrame
+from robot_perception.bag.frame_runner import FrameRunner, OutgoingMessage
 from robot_perception.bag.job import BagJob
-from robot_perception.bag.making import Maker
-from robot_perception.bag.recording import Heard, Recording
+from robot_perception.bag.recording import Recording
 from robot_perception.bag.report import BagReport, Counts
-from robot_perception.bag.seeing import Seer
-from robot_perception.bag.unfinished import Row, UnfinishedBag
+from robot_perception.bag.resumable_writer import ResumableBagWriter
+from robot_perception.bag.serial_executor import SerialExecutor
 from robot_perception.core import DamagedBagError, OutputError, SourceError
-from robot_perception.pipeline import Published, Stopwatch
-from robot_perception.sources import BagMessage, message_store, Typestore
+from robot_perception.pipeline import Stopwatch
+from robot_perception.sources import BagMessage, message_store, Sample, Typestore
+from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer, Synchronizer
 
-# Frames between two threads: enough that none waits for a short pause of the other.
-_AHEAD = 3
+# Frames between two threads: enough that neither waits for a short pause of the other.
+_MAX_PENDING = 3
+# Messages between reading and processing; most are small beside an image.
+_MAX_PENDING_MESSAGES = 8
 
 
 def process_bags(
@@ -31,16 +32,16 @@ def process_bags(
     on_begin: Callable[[int, int], None] = lambda _done, _total: None,
     on_image: Callable[[], None] = lambda: None,
 ) -> BagReport:
-    """See every image of some recordings and write the results into a new bag.
+    """Process every image of some recordings and write the results into a new bag.
 
-    Reading, seeing, making messages and writing run side by side. A run that was interrupted goes on when it is
-    called again with the same job, and gives the same bag to the byte.
+    Reading, processing, making messages and writing run on one thread each. An interrupted run
+    continues when it is called again with the same job, and writes the same bag, byte for byte.
 
     Args:
         job: what to do.
         on_note: called with sentences about choices that a user may want to change.
-        on_begin: called with the images that are done already, and about how many there are.
-        on_image: called after each image, in another thread.
+        on_begin: called with the number of images done already, and the approximate total.
+        on_image: called after each image, on another thread.
 
     Raises:
         SourceError: a recording cannot be opened, or holds no image that can be read.
@@ -54,22 +55,23 @@ def process_bags(
         for recording in recordings:
             for note in recording.notes:
                 on_note(note)
-        bag = stack.enter_context(closing(UnfinishedBag(job, types)))
-        run = stack.enter_context(closing(_Run(job, bag, Seer(job, types), on_image)))
+        bag = stack.enter_context(closing(ResumableBagWriter(job, types)))
+        run = stack.enter_context(closing(_Run(job, bag, FrameRunner(job, types), on_image)))
         on_begin(run.resumed_after, sum(recording.image_count for recording in recordings))
         try:
-            return run.end(recordings, lost)
+            return run.finish(recordings, lost)
         except OutputError as error:
             if not bag.kept_images:
                 raise
             raise OutputError(
+                error.reason,
                 f'{error} {bag.kept_images} images are done and kept in {bag.folder}: the same '
-                'command goes on after them.'
+                'command continues after them.',
             ) from error
 
 
 def _opened(job: BagJob, types: Typestore, stack: ExitStack) -> tuple[list[Recording], list[str]]:
-    """Open the recordings; also gives what is wrong with those of which nothing is left."""
+    """Open the recordings; also returns the errors of those of which nothing is left."""
     recordings: list[Recording] = []
     lost: list[DamagedBagError] = []
     for path in job.inputs:
@@ -91,46 +93,51 @@ def _open(path: Path, job: BagJob, types: Typestore) -> Recording | DamagedBagEr
 
 
 class _Run:
-    """One run of a job: reads in the caller's thread; sees, makes and writes in one each."""
+    """One run of a job: reads on the caller's thread; processes, builds and writes on others."""
 
     def __init__(
-        self, job: BagJob, bag: UnfinishedBag, seer: Seer, on_image: Callable[[], None]
+        self,
+        job: BagJob,
+        bag: ResumableBagWriter,
+        runner: FrameRunner,
+        on_image: Callable[[], None],
     ) -> None:
         self._job = job
         self._bag = bag
-        self._seer = seer
+        self._runner = runner
         self._on_image = on_image
-        self._maker = Maker(job, seer.class_names, seer.markers)
-        # Each gives to the next.
-        self._see, self._make, self._write = (
-            Behind(name, _AHEAD) for name in ('seeing', 'making', 'writing')
-        )
-        self._reading, self._making, self._writing = Stopwatch(), Stopwatch(), Stopwatch()
+        self._synchronizer = Synchronizer()
+        # Each of the threads submits to the next.
+        self._processing_thread = SerialExecutor('processing', _MAX_PENDING_MESSAGES)
+        self._building_thread = SerialExecutor('building', _MAX_PENDING)
+        self._writing_thread = SerialExecutor('writing', _MAX_PENDING)
+        self._reading, self._building, self._writing = Stopwatch(), Stopwatch(), Stopwatch()
         state = bag.journal.state or {'items': 0, 'images': 0}
         self._to_skip, self._images = state['items'], state['images']
         self.resumed_after = self._images
-        if 'memory' in state:
-            seer.remember(state['memory'])
-            seer.markers.shown = frozenset((name, slot) for name, slot in state['markers'])
-        # Items of the recordings that were handed on, and those that have been seen.
-        self._given = self._taken = 0
+        if 'runner' in state:
+            runner.load_state_dict(state['runner'])
+        # Images and copied messages so far, also those that an earlier run has done.
+        self._items = 0
+        # Images of the recording so far, also those that are left out by `BagJob.every`.
+        self._recorded_images = 0
 
     def close(self) -> None:
         """End the threads; what was not written is dropped."""
-        for thread in (self._see, self._make, self._write):
+        for thread in (self._processing_thread, self._building_thread, self._writing_thread):
             thread.close()
 
-    def end(self, recordings: list[Recording], lost: list[str]) -> BagReport:
+    def finish(self, recordings: list[Recording], lost: list[str]) -> BagReport:
         """Read the recordings to their ends and finish the bag; ``lost`` could not be opened."""
         begin = time.perf_counter()
         damage = [problem for recording in recordings for problem in self._read(recording)] + lost
-        self._see.wait()
+        self._processing_thread.wait()
         self._checkpoint()
-        self._make.wait()
-        self._write.wait()
-        counts = self._seer.counts
-        if not counts.seen:
-            raise SourceError(_nothing_seen(recordings, counts, damage))
+        self._building_thread.wait()
+        self._writing_thread.wait()
+        counts = self._runner.counts
+        if not counts.processed:
+            raise _no_image(recordings, counts, damage)
         metadata = self._bag.finish()
         return BagReport(
             output=str(self._job.output),
@@ -144,78 +151,118 @@ class _Run:
             elapsed_s=time.perf_counter() - begin,
             busy_s={
                 **self._reading.seconds,
-                **self._seer.busy_s,
-                **self._making.seconds,
+                **self._runner.busy_s,
+                **self._building.seconds,
                 **self._writing.seconds,
             },
             damage=tuple(damage),
         )
 
     def _read(self, recording: Recording) -> Iterator[str]:
-        """Hand every item of a recording on; gives what was wrong with it."""
-        items = recording.items()
+        """Submit every message of a recording; yields what was wrong with it."""
+        synchronizer = recording.synchronizer(self._synchronizer)
+        messages, submit = recording.messages(), self._processing_thread.submit
+        # Read here: a bag may be used by one thread only.
+        submit(self._begin_recording, synchronizer, list(recording.lasting()))
         while True:
             try:
                 with self._reading.stage('reading'):
-                    item = next(items, None)
+                    message = next(messages, None)
             except SourceError as error:
                 yield str(error)
-                return
-            if item is None:
-                return
-            if isinstance(item, Heard):
-                # A run that goes on must know it too.
-                self._see(self._seer.hear, item)
-                continue
-            self._given += 1
-            if self._given > self._to_skip:
-                self._see(self._take, recording, item, self._given)
+                break
+            if message is None:
+                break
+            submit(self._take, recording, synchronizer, message)
+        submit(self._end_recording, synchronizer)
 
-    def _take(self, recording: Recording, item: CameraFrame | BagMessage, number: int) -> None:
-        self._taken = number
-        if isinstance(item, BagMessage):
-            definition = recording.definition(item.topic)
-            row = Row(item.topic, item.type_name, item.data, item.stamp_ns, definition=definition)
-            self._make(self._write, self._put, [row])
+    def _begin_recording(self, synchronizer: RecordedSynchronizer, lasting: list[Sample]) -> None:
+        self._recorded_images = 0
+        self._synchronizer.clear_depth()
+        for sample in lasting:
+            synchronizer.prime(sample)
+
+    def _take(
+        self, recording: Recording, synchronizer: RecordedSynchronizer, message: BagMessage
+    ) -> None:
+        sample = recording.sample(message)
+        if sample is None:
+            frames = synchronizer.advance(message.stamp_ns)
+        else:
+            frames = synchronizer.add(sample)
+        for frame in frames:
+            self._take_frame(frame, synchronizer)
+        if recording.is_copied(message.topic) and self._is_new_item():
+            copied = OutgoingMessage(
+                message.topic,
+                message.type_name,
+                message.data,
+                message.stamp_ns,
+                definition=recording.definition(message.topic),
+            )
+            self._building_thread.submit(self._submit_write, [copied])
+
+    def _end_recording(self, synchronizer: RecordedSynchronizer) -> None:
+        for frame in synchronizer.flush():
+            self._take_frame(frame, synchronizer)
+
+    def _take_frame(self, frame: RecordedFrame, synchronizer: RecordedSynchronizer) -> None:
+        self._recorded_images += 1
+        if (self._recorded_images - 1) % self._job.every or not self._is_new_item():
             return
-        frame = self._seer.see(item, recording.image_topic)
-        if frame is not None:
-            is_first = self._seer.counts.seen == 1
-            self._make(self._rows, frame, item.image.stamp_ns, is_first=is_first)
+        output = self._runner.process(frame, synchronizer)
+        if output is not None:
+            is_first = self._runner.counts.processed == 1
+            received_ns = frame.sample.stamp_ns
+            self._building_thread.submit(self._build, output, received_ns, is_first=is_first)
         self._images += 1
         if self._images % self._job.split == 0:
             self._checkpoint()
         self._on_image()
 
-    def _rows(self, frame: Published, received_ns: int, *, is_first: bool) -> None:
-        with self._making.stage('messages'):
-            rows = [self._maker.label_info(frame, received_ns)] if is_first else []
-            rows += self._maker.rows(frame, received_ns)
-        self._write(self._put, rows)
+    def _is_new_item(self) -> bool:
+        """Count an image or copied message; returns whether no earlier run has done it."""
+        self._items += 1
+        return bool(self._items > self._to_skip)
+
+    def _build(self, frame: OutputFrame, received_ns: int, *, is_first: bool) -> None:
+        with self._building.stage('messages'):
+            made = [self._runner.label_info(frame, received_ns)] if is_first else []
+            made += self._runner.messages(frame, received_ns)
+        self._submit_write(made)
+
+    def _submit_write(self, messages: list[OutgoingMessage]) -> None:
+        self._writing_thread.submit(self._write, messages)
+
+    def _write(self, messages: list[OutgoingMessage]) -> None:
+        with self._writing.stage('writing'):
+            for message in messages:
+                self._bag.write(message)
 
     def _checkpoint(self) -> None:
-        memory = self._seer.memory()
-        self._make(self._keep, {'items': self._taken, 'images': self._images, 'memory': memory})
+        state = {
+            'items': self._items,
+            'images': self._images,
+            'runner': self._runner.state_dict(),
+        }
+        # By way of both threads, so that everything before it is written first.
+        self._building_thread.submit(self._submit_checkpoint, state)
 
-    def _keep(self, state: dict[str, Any]) -> None:
-        self._write(self._end_file, {**state, 'markers': sorted(self._maker.markers.shown)})
-
-    def _put(self, rows: list[Row]) -> None:
-        with self._writing.stage('writing'):
-            for row in rows:
-                self._bag.write(row)
+    def _submit_checkpoint(self, state: dict[str, Any]) -> None:
+        self._writing_thread.submit(self._end_file, state)
 
     def _end_file(self, state: dict[str, Any]) -> None:
         with self._writing.stage('writing'):
-            self._bag.keep(state)
+            self._bag.checkpoint(state)
 
 
-def _nothing_seen(recordings: list[Recording], counts: Counts, damage: list[str]) -> str:
+def _no_image(recordings: list[Recording], counts: Counts, damage: list[str]) -> SourceError:
     names = ', '.join(str(recording.path) for recording in recordings)
     if counts.rejected:
         reasons = ', '.join(f'{count} {reason}' for reason, count in counts.rejected.items())
-        why = f'all of them were refused ({reasons})'
+        cause = f'all of them were rejected ({reasons})'
     else:
         lengths = ', '.join(f'{recording.duration_s:.1f} s' for recording in recordings)
-        why = f'none lies in the part from --start to --end, of {lengths}'
-    return ' '.join([f'{names}: expected images that can be read, got none: {why}.', *damage])
+        cause = f'none lies in the part from --start to --end, of {lengths}'
+    text = f'{names}: expected images that can be read, got none: {cause}.'
+    return SourceError('no_image', ' '.join([text, *damage]))

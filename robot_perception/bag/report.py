@@ -1,4 +1,4 @@
-"""What became of the images of a job."""
+"""Outcome of a job."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from typing import Any
 
 @dataclass(slots=True)
 class Counts:
-    """Images by what became of them; kept over interruptions.
+    """Images by outcome; kept over interruptions.
 
     Attributes:
-        seen: images with results.
+        processed: images with results.
         rejected: images that could not be read, by reason.
-        without_calibration: images seen without a calibration, by the reason for it.
-        without_depth: images seen without the sensor's depth that was asked for, by reason.
-        without_frames: images whose 3D results are not in the frames asked for, under the first
-            reason: it names times, so that each has its own.
+        without_calibration: images without a calibration, by problem.
+        without_depth: images without metric depth although the configuration needs it, by problem.
+        without_frames: images whose 3D results are not in the configured frames, all under the first
+            problem: the text contains times, so that each would be counted by itself.
 
     """
 
-    seen: int = 0
+    processed: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     without_calibration: Counter[str] = field(default_factory=Counter)
     without_depth: Counter[str] = field(default_factory=Counter)
     without_frames: Counter[str] = field(default_factory=Counter)
 
     def values(self) -> dict[str, Any]:
-        """Give them as values of JSON."""
+        """Return the counts as JSON values."""
         return {
-            'seen': self.seen,
+            'seen': self.processed,
             'rejected': dict(self.rejected),
             'without_calibration': dict(self.without_calibration),
             'without_depth': dict(self.without_depth),
@@ -39,8 +39,8 @@ class Counts:
         }
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Counts:
-        """Make them of what `values` gave."""
+    def from_values(cls, values: Mapping[str, Any]) -> Counts:
+        """Return the counts of what `values` returned."""
         return cls(
             values['seen'],
             Counter(values['rejected']),
@@ -52,17 +52,17 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class BagReport:
-    """The end of a job.
+    """Result of a job.
 
     Attributes:
         output: folder of the bag.
-        counts: what became of the images.
-        messages: what was written, by topic.
+        counts: images by outcome.
+        messages: number of messages written, by topic.
         bytes_written: size of the bag.
-        resumed_after: images that an earlier run had done.
-        elapsed_s: of this run, without loading the networks.
-        busy_s: seconds that each part of the work took in this run; parts run side by side.
-        damage: what could not be read of the recordings.
+        resumed_after: images that an earlier, interrupted run had done.
+        elapsed_s: duration of this run, without loading the networks.
+        busy_s: seconds that each part of the work took in this run; parts run concurrently.
+        damage: what could not be read from the recordings.
 
     """
 

@@ -170,10 +170,10 @@ def _json(report: BagReport) -> dict[str, Any]:
 
 def _lines(report: BagReport) -> list[str]:
     counts = report.counts
-    rate = (counts.seen - report.resumed_after) / report.elapsed_s
+    rate = (counts.processed - report.resumed_after) / report.elapsed_s
     messages, megabytes = sum(report.messages.values()), report.bytes_written / _MEGABYTE
     lines = [
-        f'{report.output}: {counts.seen} images, {messages} messages, {megabytes:.1f} MB',
+        f'{report.output}: {counts.processed} images, {messages} messages, {megabytes:.1f} MB',
         f'  {report.elapsed_s:.1f} s, {rate:.1f} frames/s; busy threads: {_shares(report)}',
     ]
     for name, reasons in (

@@ -116,9 +116,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _scenes(path: Path, node: str) -> Iterator[Scene]:
-    from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
+    from robot_perception.bag import read_results  # noqa: PLC0415 - loads rosbags
 
-    return (one.scene for one in recorded_scenes(path, node))
+    return (one.scene for one in read_results(path, node))
 
 
 def _limit(flag: str, value: float) -> float:

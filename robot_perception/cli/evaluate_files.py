@@ -173,10 +173,10 @@ def _item(one: FileFrame) -> EvaluationItem:
 
 def _bag_frames(arguments: argparse.Namespace) -> Iterator[EvaluationItem]:
     """Pair results and ground truth by time stamp; print a note on unpaired frames at the end."""
-    from robot_perception.bag import recorded_scenes  # noqa: PLC0415 - loads rosbags
+    from robot_perception.bag import read_results  # noqa: PLC0415 - loads rosbags
     from robot_perception.evaluation import pair_by_stamp, read_bag_ground_truth  # noqa: PLC0415
 
-    scenes = (one.scene for one in recorded_scenes(arguments.predictions, arguments.node))
+    scenes = (one.scene for one in read_results(arguments.predictions, arguments.node))
     paired = only_results = only_truth = 0
     for scene, truth in pair_by_stamp(scenes, read_bag_ground_truth(arguments.truth)):
         if scene is not None and truth is not None:

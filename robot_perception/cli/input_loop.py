@@ -11,7 +11,7 @@ import sys
 
 from tqdm import tqdm
 
-from robot_perception.bag import NODE, scenes_of
+from robot_perception.bag import iter_scenes, NODE
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import ConfigError, InputError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline
@@ -117,7 +117,7 @@ class InputLoop:
     def _readable_scenes(self, spec: str) -> Iterator[Scene]:
         """Yield the scenes of an input until an error, which is printed."""
         try:
-            yield from scenes_of(
+            yield from iter_scenes(
                 spec, self._networks, note=self._note, node=self._node, hfov_deg=self._hfov_deg
             )
         except (SourceError, InputError) as error:

@@ -13,7 +13,7 @@ from robot_perception.conversions.detections import detections_2d_message, detec
 from robot_perception.conversions.features import features_message
 from robot_perception.conversions.header import header_message, read_header
 from robot_perception.conversions.image import image_message, to_image
-from robot_perception.conversions.markers import MarkerKey, markers_message
+from robot_perception.conversions.markers import marker_keys, MarkerKey, markers_message
 from robot_perception.conversions.masks import (
     classes_message,
     instances_message,
@@ -57,6 +57,7 @@ __all__ = [
     'instances_message',
     'label_info_message',
     'labeled_cloud_message',
+    'marker_keys',
     'markers_message',
     'match_camera',
     'point_list_message',

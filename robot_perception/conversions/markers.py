@@ -38,7 +38,7 @@ def markers_message(
     header: ros.Header,
     objects: Sequence[SceneObject],
     shown: frozenset[MarkerKey],
-) -> tuple[ros.MarkerArray, frozenset[MarkerKey]]:
+) -> ros.MarkerArray:
     """Build a visualization_msgs/msg/MarkerArray of the objects with a position.
 
     The id of a marker is the track id, or the index without tracking, and its color depends on
@@ -52,9 +52,6 @@ def markers_message(
         objects: those without a position are skipped.
         shown: markers that are shown after the previous message; empty at first.
 
-    Returns:
-        The message, and the markers that are shown after it.
-
     """
     located = [(item, item.position) for item in objects if item.position is not None]
     made = [
@@ -66,9 +63,20 @@ def markers_message(
             if position.velocity_mps is not None and _speed(position) >= _MOVING_MPS
         ),
     ]
-    used = frozenset((one.ns, one.id) for one in made)
+    used = marker_keys(objects)
     deletions = [_marker(factory, header, key, action=_DELETE) for key in sorted(shown - used)]
-    return factory(ros.MarkerArray, markers=made + deletions), used
+    return factory(ros.MarkerArray, markers=made + deletions)
+
+
+def marker_keys(objects: Sequence[SceneObject]) -> frozenset[MarkerKey]:
+    """Return the markers that `markers_message` makes of some objects."""
+    located = [(_marker_id(item), item.position) for item in objects if item.position is not None]
+    return frozenset(
+        (kind, marker_id)
+        for marker_id, position in located
+        for kind in ('boxes', 'names', 'tracks')
+        if kind != 'tracks' or _speed(position) >= _MOVING_MPS
+    )
 
 
 def _marker_id(item: SceneObject) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 MAX_INSTANCES = np.iinfo(np.uint16).max - 1
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Masks(ArrayValue, NotebookImage):
     """N instance masks at the size of the image, one for each detection. Masks may overlap.
 
@@ -96,16 +97,21 @@ class Masks(ArrayValue, NotebookImage):
         )
 
     def instance_map(self) -> UInt16Array:
-        """Combine the masks to a label image.
+        """Return the masks as one label image, painted on the first call.
 
         Returns:
-            (H, W) uint16: 0 = background, otherwise index + 1. Where masks overlap the lower
+            (H, W) uint16, read-only: 0 = background, otherwise index + 1. Where masks overlap the lower
             index wins: detections come best score first.
 
         """
+        return self._instance_map
+
+    @cached_property
+    def _instance_map(self) -> UInt16Array:
         labels = np.zeros(self.size_hw, np.uint16)
         for index in range(len(self) - 1, -1, -1):
             labels[self.pixels[index]] = index + 1
+        labels.flags.writeable = False
         return labels
 
     def class_map(self, values: UInt8Array) -> UInt8Array:

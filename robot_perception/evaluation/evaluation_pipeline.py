@@ -115,7 +115,7 @@ class EvaluationPipeline:
     def process(self, truth: GroundTruth) -> EvaluationOutput:
         """Process the picture of a frame, told what is up where that is known."""
         self._oracle.truth = truth
-        scene = self._pipeline.process(truth.image, truth.camera, up=truth.up)
+        scene = self._pipeline.process(truth.image, truth.camera, gravity_up=truth.up)
         masks = None
         if self._segmenter is not None:
             masks = _segment_true_boxes(self._segmenter, truth)

@@ -23,14 +23,8 @@ from robot_perception.nodes.child import (
     run_node_process,
 )
 from robot_perception.nodes.messages import message_class, RosMessages
-from robot_perception.pipeline import (
-    LABEL_INFO,
-    LABEL_INFO_TYPE,
-    OUTPUTS,
-    PerceptionConfig,
-    PIPELINE,
-    TIMING,
-)
+from robot_perception.pipeline import PerceptionConfig, PIPELINE
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, TIMING
 
 SIZE_HW = (480, 640)
 _START_LIMIT_S = 180.0

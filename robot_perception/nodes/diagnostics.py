@@ -1,4 +1,4 @@
-"""What the node says of its own health."""
+"""Diagnostics of the node."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from robot_perception.core import DepthFit
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
+from robot_perception.stream import FrameStatus, InputStatus
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,
@@ -23,7 +24,7 @@ OK, WARN, ERROR, STALE = (
 _MILLISECONDS = 1e3
 
 
-# An image older than this by the node's clock comes from another clock.
+# An image older than this by the clock of the node was stamped by another clock.
 _FOREIGN_CLOCK_S = 10.0
 
 
@@ -37,7 +38,7 @@ class Status:
     values: Mapping[str, object] = field(default_factory=dict)
 
     def to_message(self, node_name: str) -> DiagnosticStatus:
-        """Make the message."""
+        """Convert to a message."""
         return DiagnosticStatus(
             level=self.level,
             name=f'{node_name}: {self.name}',
@@ -50,7 +51,7 @@ class Status:
 def diagnostic_array(
     stamp: Message, node_name: str, statuses: Sequence[Status]
 ) -> DiagnosticArray:
-    """Join statuses under one stamp."""
+    """Return one message of all statuses."""
     message = DiagnosticArray()
     message.header.stamp = stamp
     message.status = [status.to_message(node_name) for status in statuses]
@@ -59,20 +60,20 @@ def diagnostic_array(
 
 @dataclass(frozen=True, slots=True)
 class NodeView:
-    """What there is to report.
+    """State of the node to report.
 
     Attributes:
         state: unconfigured, inactive, active ...
-        configure_error: why the last configuration failed, empty when it did not.
-        paused: word of ~/enable, empty when frames are processed.
+        configure_error: error of the last configuration, empty without one.
+        paused: why frames are not processed, empty when they are.
         topic: full name of the image topic.
-        counts, before: account of frames, now and at the last report.
+        counts, before: counts of frames, now and at the last report.
         period_s: time between the two.
-        connections: peers that cannot be heard.
-        bad_transform: what was wrong with a transform since the last report, empty for nothing.
-        health: what the worker found, None without a worker.
-        stages: times of the stages.
-        clock_missing: simulated time is used and none has come.
+        connections: problems with the QoS or type of other nodes.
+        bad_transform: error of a transform received since the last report, empty without one.
+        health: state of the worker, None without a worker.
+        stages: timing of the stages.
+        clock_missing: simulated time is used and no /clock has been received.
 
     """
 
@@ -90,25 +91,25 @@ class NodeView:
     clock_missing: bool
 
 
-def statuses_of(view: NodeView) -> list[Status]:
-    """Describe the health of a node."""
+def node_statuses(view: NodeView) -> list[Status]:
+    """Return the statuses of a node."""
     paused = view.paused or ('' if view.state == 'active' else view.state)
     statuses = [
         _lifecycle_status(view),
         frames_status(view.counts, view.before, view.period_s, view.topic, paused=paused),
-        problem_status('connections', ' '.join(view.connections), 'peers fit'),
+        problem_status('connections', ' '.join(view.connections), 'no conflict of types or QoS'),
     ]
     if view.health is not None:
-        health = view.health
+        health, inputs = view.health, view.health.inputs or FrameStatus()
         statuses += [
-            problem_status('calibration', health.calibration, 'calibration fits the image'),
+            input_status('calibration', inputs.calibration, 'calibration fits the image'),
             replace(
-                problem_status('depth', health.depth, 'depth comes in metres'),
+                input_status('depth', inputs.depth, 'depth is in meters'),
                 values=_fit_values(health.depth_fit),
             ),
-            tf_status(health.frames, view.bad_transform),
+            tf_status(inputs.frames, view.bad_transform),
             problem_status('model', health.model, 'networks run'),
-            problem_status('outputs', health.output, 'outputs go out'),
+            problem_status('outputs', health.output, 'outputs are published'),
             clock_status(health.age_s, missing=view.clock_missing),
             timing_status(view.stages, health.age_s),
         ]
@@ -124,7 +125,7 @@ def _lifecycle_status(view: NodeView) -> Status:
 def frames_status(
     counts: FrameCounts, before: FrameCounts, seconds: float, topic: str, *, paused: str = ''
 ) -> Status:
-    """Say what became of the frames since ``before``.
+    """Return the status of the frames since ``before``.
 
     Args:
         counts: totals now.
@@ -144,10 +145,10 @@ def frames_status(
     }
     values |= {f'dropped/{reason}': count for reason, count in sorted(counts.dropped.items())}
     values |= {f'rejected/{reason}': count for reason, count in sorted(counts.rejected.items())}
-    return Status('frames', *_judgement(counts, before, topic, paused), values)
+    return Status('frames', *_frames_level(counts, before, topic, paused), values)
 
 
-def _judgement(
+def _frames_level(
     counts: FrameCounts, before: FrameCounts, topic: str, paused: str
 ) -> tuple[bytes, str]:
     dropped = _grown(counts.dropped, before.dropped)
@@ -159,9 +160,9 @@ def _judgement(
         (failed, ERROR, f'frames lost to {", ".join(sorted(failed))}'),
         (rejected, WARN, f'bad images: {", ".join(sorted(rejected))}'),
         (counts.received == before.received, STALE, f'no image on {topic}'),
-        (silent and 'no_result' in dropped, WARN, 'no result for the topics listened to'),
-        (silent and 'no_subscriber' in dropped, OK, 'images come in, nobody listens to outputs'),
-        (True, OK, 'images come in'),
+        (silent and 'no_result' in dropped, WARN, 'no result for the subscribed topics'),
+        (silent and 'no_subscriber' in dropped, OK, 'images arrive, no output has a subscriber'),
+        (True, OK, 'images arrive'),
     )
     return next((level, text) for holds, level, text in cases if holds)
 
@@ -170,15 +171,20 @@ def _grown(now: Mapping[str, int], before: Mapping[str, int]) -> set[str]:
     return {reason for reason, count in now.items() if count > before.get(reason, 0)}
 
 
-def tf_status(problem: str | None, bad_transform: str) -> Status:
-    """Say what TF lacks. Results still go out, in the optical frame: this is a warning."""
-    if problem or bad_transform:
-        return Status('tf', WARN, f'{problem or ""} {bad_transform}'.strip())
-    return problem_status('tf', problem, 'frames are known')
+def input_status(name: str, status: InputStatus, good: str) -> Status:
+    """Return the status of one input: an error, ``good``, or that it was not needed."""
+    return problem_status(name, status.problem if status.needed else None, good)
+
+
+def tf_status(frames: InputStatus, bad_transform: str) -> Status:
+    """Return the status of TF: a warning, since results are published in the optical frame."""
+    if frames.problem or bad_transform:
+        return Status('tf', WARN, f'{frames.problem} {bad_transform}'.strip())
+    return input_status('tf', frames, 'frames are known')
 
 
 def timing_status(stages: Sequence[StageTiming], age_s: float) -> Status:
-    """Give the percentiles of every stage in milliseconds."""
+    """Return the percentiles of every stage in milliseconds."""
     values: dict[str, object] = {'age_ms': f'{age_s * _MILLISECONDS:.1f}'}
     for stage in stages:
         for name, seconds in (('p50', stage.p50_s), ('p95', stage.p95_s), ('p99', stage.p99_s)):
@@ -191,11 +197,13 @@ def clock_status(age_s: float, *, missing: bool = False) -> Status:
 
     Args:
         age_s: age of the last image, NaN before the first.
-        missing: simulated time is used and none has come.
+        missing: simulated time is used and no /clock has been received.
 
     """
     if missing:
-        text = 'use_sim_time is set and no /clock has come. Play with --clock, or unset it.'
+        text = (
+            'use_sim_time is set and no /clock has been received. Play with --clock, or unset it.'
+        )
         return Status('clock', WARN, text)
     if math.isnan(age_s) or abs(age_s) <= _FOREIGN_CLOCK_S:
         return problem_status('clock', '', 'stamps agree with this clock')
@@ -203,7 +211,9 @@ def clock_status(age_s: float, *, missing: bool = False) -> Status:
         text = f'stamps of images are {-age_s:.0f} s ahead of the clock of this node'
     else:
         text = f'images are {age_s:.0f} s old by the clock of this node'
-    remedy = 'For a recording set use_sim_time and play it with --clock; else synchronise clocks.'
+    remedy = (
+        'For a recording set use_sim_time and play it with --clock; else synchronize the clocks.'
+    )
     return Status('clock', WARN, f'{text}. {remedy}')
 
 
@@ -220,7 +230,7 @@ def _fit_values(fit: DepthFit | None) -> Mapping[str, object]:
 
 
 def problem_status(name: str, problem: str | None, good: str) -> Status:
-    """Report a problem in words, that there is none, or that nothing was looked at yet (None)."""
+    """Return an error for a problem, OK for an empty one, and OK for None: not needed so far."""
     if problem is None:
         return Status(name, OK, 'not needed so far')
     return Status(name, ERROR, problem) if problem else Status(name, OK, good)

@@ -1,8 +1,7 @@
-"""The node: a camera topic in; features, depth, cloud, objects and masks out."""
+"""The perception node: subscribes to a camera, publishes features, depth, objects and masks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 import sys
 import traceback
 from typing import Any
@@ -19,41 +18,31 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from robot_perception.conversions import label_info_message, Message
-from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.core import ConfigError, NANOSECONDS_PER_SECOND, PerceptionError
 from robot_perception.nodes import qos
+from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.connections import publisher_problems
-from robot_perception.nodes.depth_buffer import DepthBuffer
-from robot_perception.nodes.diagnostics import diagnostic_array, NodeView, statuses_of
-from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
+from robot_perception.nodes.diagnostics import diagnostic_array, node_statuses, NodeView
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.nodes.worker import FrameWorker
-from robot_perception.pipeline import (
-    CalibrationKeeper,
-    DepthCamera,
-    keep_freed_memory,
-    MarkerMemory,
-    PerceptionConfig,
-    PerceptionPipeline,
-)
+from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline
+from robot_perception.stream import FrameProcessor, FrameSet, FrameTimer, Synchronizer
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
 _EXIT_FAILED, _EXIT_BAD_ARGUMENTS = 1, 2
-_DEPTH_TOPIC, _DEPTH_INFO_TOPIC = 'depth', 'depth/camera_info'
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 class PerceptionNode(LifecycleNode):
     """Lifecycle node ``perception``.
 
-    Configuring loads the networks and makes the topics; activating starts the worker. The
-    callbacks of the executor only keep the newest message, so services answer while a network
-    runs.
+    Configuring loads the networks and creates the topics; activating starts the worker. Callbacks
+    only keep the newest message, so services respond while a network runs.
     """
 
     def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - those of rclpy's Node
@@ -64,25 +53,19 @@ class PerceptionNode(LifecycleNode):
 
         """
         self._slot = FrameSlot()
-        self._depth_buffer = DepthBuffer()
+        self._synchronizer = Synchronizer()
         self._worker: FrameWorker | None = None
         super().__init__('perception', **kwargs)
-        self._transforms = TransformListener(self)
         try:
             self._config = declare_config(self)
         except ConfigError:
             self.destroy_node()
             raise
-        self._calibration = CalibrationKeeper()
-        self._depth_camera = DepthCamera(
-            self.resolve_topic_name(_DEPTH_TOPIC), self.resolve_topic_name(_DEPTH_INFO_TOPIC)
-        )
+        self._inputs = CameraInputs(self, self._synchronizer, self._on_image)
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
-        self._inputs: list[Input] = []
         self._enabled = True
         self._configure_error = ''
-        self._markers = MarkerMemory()
         self._reported = self._slot.counts()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
@@ -90,7 +73,7 @@ class PerceptionNode(LifecycleNode):
         # Steady time: a paused or absent /clock must not silence the node.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
-        self.create_timer(_FOLLOW_PERIOD_S, self._follow_publishers, clock=steady)
+        self.create_timer(_FOLLOW_PERIOD_S, self._inputs.follow_publishers, clock=steady)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
@@ -102,7 +85,7 @@ class PerceptionNode(LifecycleNode):
 
     @property
     def slot(self) -> FrameSlot:
-        """Where frames come in, and the account of what became of them."""
+        """Where images arrive, with the counts of what became of them."""
         return self._slot
 
     @property
@@ -118,16 +101,18 @@ class PerceptionNode(LifecycleNode):
         try:
             self._pipeline = PerceptionPipeline.load(self._config)
             self._outputs = OutputPublishers(self)
-            self._subscribe()
+            self._inputs.subscribe(self._config)
         except PerceptionError as error:
             self._configure_error = str(error)
-        except Exception:  # noqa: BLE001 - rclpy would swallow it without a word
+        except Exception:  # noqa: BLE001 - rclpy would swallow it
             self._configure_error = traceback.format_exc()
         else:
             names = f'{self._config.preset} preset on {self._config.device}'
-            self.get_logger().info(f'configured: {names}; listening to {self._image_topic}')
+            self.get_logger().info(
+                f'configured: {names}; listening to {self._inputs.topics.image}'
+            )
             return _SUCCESS
-        # After a signal nothing can be created, which is no news.
+        # After a signal nothing can be created, which is expected.
         if self.context.ok():
             self.get_logger().error(f'cannot configure: {self._configure_error}')
         self._release()
@@ -135,32 +120,22 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker."""
-        assert self._pipeline is not None  # noqa: S101 - the state machine sees to it
-        assert self._outputs is not None  # noqa: S101 - the state machine sees to it
+        assert self._pipeline is not None  # noqa: S101 - guaranteed by the state machine
+        assert self._outputs is not None  # noqa: S101 - guaranteed by the state machine
         super().on_activate(state)
         self._slot.open()
-        self._depth_buffer.open()
-        self._transforms.open()
+        self._synchronizer.open()
+        timer = FrameTimer(self._config.timing_window, self._now_ns)
+        processor = FrameProcessor(self._pipeline, RosMessages(), timer=timer)
         self._worker = FrameWorker(
-            slot=self._slot,
-            pipeline=self._pipeline,
-            publishers=self._outputs,
-            calibration=self._calibration,
-            depth_buffer=self._depth_buffer,
-            depth_camera=self._depth_camera,
-            transforms=self._transforms,
-            markers=self._markers,
-            image_topic=lambda: self._image_topic,
-            now_ns=lambda: int(self.get_clock().now().nanoseconds),
-            alive=self.context.ok,
-            logger=self.get_logger(),
+            self._slot, self._synchronize, processor, self._outputs, self.get_logger()
         )
         self._publish_label_info()
         self._worker.start()
         return _SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop the worker once the frame under way is out."""
+        """Stop the worker after the current frame."""
         self._stop_worker()
         return super().on_deactivate(state)
 
@@ -176,58 +151,34 @@ class PerceptionNode(LifecycleNode):
         return _SUCCESS
 
     def destroy_node(self) -> None:
-        """Stop the worker before the topics under it go."""
+        """Stop the worker before its topics are destroyed."""
         self._stop_worker()
         super().destroy_node()
 
     def _stop_worker(self) -> None:
         self._slot.close('inactive')
-        self._depth_buffer.close()
-        self._transforms.close()
+        self._synchronizer.close()
         if self._worker is not None:
             self._worker.join()
             self._worker = None
 
     def _release(self) -> None:
-        for one in self._inputs:
-            one.destroy()
-        self._inputs.clear()
-        self._transforms.listen(moving=False, static=False)
+        self._inputs.destroy()
         if self._outputs is not None:
             self._outputs.destroy()
         self._outputs = None
         self._pipeline = None
-        self._depth_buffer.clear()
 
     # Topics
 
-    def _subscribe(self) -> None:
-        config = self._config
-        self._listen(image_topics(self, config.input.transport), self._on_image)
-        info = single_topic(self, 'camera_info', 'sensor_msgs/msg/CameraInfo')
-        self._listen(info, self._calibration.keep)
-        if config.depth.source.uses_sensor:
-            depth = single_topic(self, _DEPTH_TOPIC, 'sensor_msgs/msg/Image')
-            self._listen(depth, self._depth_buffer.put)
-            depth_info = single_topic(self, _DEPTH_INFO_TOPIC, 'sensor_msgs/msg/CameraInfo')
-            self._listen(depth_info, self._depth_camera.keep)
-        self._hear_transforms(config)
+    def _synchronize(self, image: Message) -> FrameSet:
+        stamp = image.header.stamp
+        stamp_ns = stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec
+        topics = self._inputs.topics
+        return self._synchronizer.frame_set(image, stamp_ns, self._config, topics)
 
-    def _hear_transforms(self, config: PerceptionConfig) -> None:
-        # Where a depth camera sits beside a colour camera is told on /tf_static.
-        needed = config.frames.needs_tf
-        self._transforms.listen(moving=needed, static=needed or config.depth.source.uses_sensor)
-
-    def _listen(self, topics: Sequence[Topic], callback: Callable[[Message], None]) -> None:
-        self._inputs.append(Input(self, topics, callback, self._config.input.reliability))
-
-    def _follow_publishers(self) -> None:
-        for one in self._inputs:
-            one.update()
-
-    @property
-    def _image_topic(self) -> str:
-        return next((one.topic for one in self._inputs), 'image')
+    def _now_ns(self) -> int:
+        return int(self.get_clock().now().nanoseconds)
 
     def _on_image(self, message: Message) -> None:
         if self._worker is None:
@@ -269,7 +220,7 @@ class PerceptionNode(LifecycleNode):
             except ConfigError as error:
                 return SetParametersResult(successful=False, reason=str(error))
             try:
-                self._hear_transforms(config)
+                self._inputs.listen_to_transforms(config)
             except PerceptionError as error:
                 self._pipeline.reconfigure(self._config)
                 return SetParametersResult(successful=False, reason=str(error))
@@ -278,12 +229,11 @@ class PerceptionNode(LifecycleNode):
 
     def _on_time_jump(self, _: object) -> None:
         self._slot.discard('time_jump')
-        self._depth_buffer.clear()
-        self._transforms.clear()
+        self._synchronizer.reset()
         if self._worker is not None:
             self._worker.time_jumped()
 
-    # Health
+    # Diagnostics
 
     def _report(self) -> None:
         now, counts, worker = self.get_clock().now(), self._slot.counts(), self._worker
@@ -291,25 +241,22 @@ class PerceptionNode(LifecycleNode):
             state=self._state_machine.current_state[1],
             configure_error=self._configure_error,
             paused='' if self._enabled else 'disabled by ~/enable',
-            topic=self._image_topic,
+            topic=self._inputs.topics.image,
             counts=counts,
             before=self._reported,
             period_s=_DIAGNOSTICS_PERIOD_S,
             connections=self._connection_problems(),
-            bad_transform=self._transforms.take_fault(),
+            bad_transform=self._synchronizer.take_transform_fault(),
             health=None if worker is None else worker.health,
             stages=() if worker is None else worker.timing.summary(),
             clock_missing=now.nanoseconds == 0,
         )
         self._reported = counts
-        message = diagnostic_array(now.to_msg(), self.get_name(), statuses_of(view))
+        message = diagnostic_array(now.to_msg(), self.get_name(), node_statuses(view))
         self._diagnostics.publish(message)
 
     def _connection_problems(self) -> list[str]:
-        problems: list[str] = []
-        for one in self._inputs:
-            problems += one.problems()
-        problems += self._transforms.problems()
+        problems = list(self._inputs.problems())
         if self._outputs is not None:
             for publisher in self._outputs.all:
                 problems += publisher_problems(self, publisher.topic_name)
@@ -321,13 +268,13 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
 
     Args:
         parameters: values that win over those of the ROS arguments.
-        must_start: end with 1 when the node cannot be activated, instead of waiting until
-            somebody mends it.
+        must_start: end with 1 when the node cannot be activated, instead of waiting for
+            a change of its parameters.
 
     """
     keep_freed_memory()
     try:
-        # Made while a signal is unlikely: one that comes meanwhile leaves half of it behind.
+        # Created early, while a signal is unlikely: one during its creation leaves it incomplete.
         executor = SingleThreadedExecutor()
         try:
             node = PerceptionNode(parameter_overrides=parameters)
@@ -357,7 +304,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         rclpy.init(args=args)
     except RuntimeError as error:
-        # Base of what rclpy raises for arguments it does not understand.
+        # Base of what rclpy raises for invalid arguments.
         print(f'perception: bad ROS arguments: {error}', file=sys.stderr)
         return _EXIT_BAD_ARGUMENTS
     try:

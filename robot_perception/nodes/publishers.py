@@ -1,4 +1,4 @@
-"""The publishers of a node, made from the table of outputs."""
+"""Publishers of the outputs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.pipeline import (
-    LABEL_INFO,
-    LABEL_INFO_TYPE,
-    Output,
-    OUTPUTS,
-    Published,
-)
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, Output, OutputFrame, OUTPUTS
 
 _OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
@@ -28,13 +22,13 @@ _OVERRIDABLE = (
 
 
 class OutputPublishers:
-    """One publisher for each output; nothing is made for a topic that nobody listens to."""
+    """One publisher for each output; no message is made for a topic without subscribers."""
 
     def __init__(self, node: LifecycleNode) -> None:
-        """Create the publishers, inactive until the node is.
+        """Create the publishers; they are inactive until the node is active.
 
         Raises:
-            PerceptionError: a message package is missing; then nothing has been created.
+            PerceptionError: a message package is missing; then no publisher is created.
 
         """
         for type_name in (*(output.type_name for output in OUTPUTS), LABEL_INFO_TYPE):
@@ -59,8 +53,13 @@ class OutputPublishers:
         """Every publisher."""
         return (*self._publishers.values(), self._label_info)
 
-    def wanted(self) -> tuple[Output, ...]:
-        """Outputs that somebody listens to."""
+    @property
+    def can_publish(self) -> bool:
+        """Whether ROS is still running."""
+        return bool(self._node.context.ok())
+
+    def subscribed(self) -> tuple[Output, ...]:
+        """Return the outputs that have a subscriber."""
         return tuple(
             output
             for output, publisher in self._publishers.items()
@@ -70,29 +69,29 @@ class OutputPublishers:
     def publish(
         self,
         outputs: tuple[Output, ...],
-        frame: Published,
+        frame: OutputFrame,
         on_error: Callable[[Output, Exception], None],
     ) -> int:
-        """Make and publish each output of a frame; returns how many went out.
+        """Make and publish each output of a frame; returns how many were published.
 
-        An output that fails is told to ``on_error`` and takes no other with it.
+        ``on_error`` is called for an output that fails; the others are published.
         """
         return sum(self._publish(output, frame, on_error) for output in outputs)
 
     def _publish(
-        self, output: Output, frame: Published, on_error: Callable[[Output, Exception], None]
+        self, output: Output, frame: OutputFrame, on_error: Callable[[Output, Exception], None]
     ) -> bool:
         try:
             message = output.make(frame)
             if message is not None:
                 self._publishers[output].publish(message)
-        except Exception as error:  # noqa: BLE001 - the other topics have nothing to do with it
+        except Exception as error:  # noqa: BLE001 - the other outputs are independent
             on_error(output, error)
             return False
         return message is not None
 
     def publish_label_info(self, message: object) -> None:
-        """Publish the names of the classes, for now and for whoever comes late."""
+        """Publish the names of the classes, latched for late subscribers."""
         self._label_info.publish(message)
 
     def destroy(self) -> None:

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.pipeline import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
 
 IMAGE, SCENE = 'image', 'scene'
 _IMAGE_TYPES = {

@@ -1,15 +1,13 @@
-"""Hears /tf and /tf_static, and waits a little for what is still on its way."""
+"""Subscriptions to /tf and /tf_static."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-import threading
-import time
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSPolicyKind, QoSProfile
+from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
@@ -18,15 +16,13 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
-from robot_perception.conversions import Message, to_transforms
-from robot_perception.core import Pose, TransformBuffer, TransformError
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class
-from robot_perception.pipeline import TransformLookup
+from robot_perception.sources import Role
+from robot_perception.stream import Synchronizer
 
-_TYPE = 'tf2_msgs/msg/TFMessage'
-_MOVING, _STATIC = '/tf', '/tf_static'
+_TOPICS = {Role.TF: '/tf', Role.TF_STATIC: '/tf_static'}
 _OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
     QoSPolicyKind.DEPTH,
@@ -36,92 +32,41 @@ _OVERRIDABLE = (
 
 
 class TransformListener:
-    """Keeps what TF tells. Callbacks put it in; the worker looks it up, and may wait."""
+    """Adds the transforms of /tf and /tf_static to a synchronizer while they are needed."""
 
-    def __init__(self, node: Node) -> None:
-        """Start deaf; `listen` subscribes."""
+    def __init__(self, node: Node, synchronizer: Synchronizer) -> None:
+        """Create a listener without subscriptions; call `listen`."""
         self._node = node
-        self._subscriptions: dict[str, Subscription[Any]] = {}
-        self._arrived = threading.Condition()
-        self._buffer = TransformBuffer()
-        self._fault = ''
-        self._closed = False
+        self._synchronizer = synchronizer
+        self._subscriptions: dict[Role, Subscription[Any]] = {}
 
-    def listen(self, *, moving: bool, static: bool) -> None:
-        """Subscribe to what is needed and to nothing else.
+    def listen(self, roles: frozenset[Role]) -> None:
+        """Subscribe to the topics of ``roles`` that carry transforms, and to no other.
 
         Raises:
-            PerceptionError: this ROS has no tf2_msgs.
+            PerceptionError: this ROS installation has no tf2_msgs.
 
         """
-        for topic, wanted, profile in (
-            (_MOVING, moving, qos.transforms()),
-            (_STATIC, static, qos.static_transforms()),
-        ):
-            if wanted and topic not in self._subscriptions:
-                self._subscriptions[topic] = self._subscribe(topic, profile)
-            elif not wanted and topic in self._subscriptions:
-                self._node.destroy_subscription(self._subscriptions.pop(topic))
-        if not moving:
-            self.clear()
+        for role, topic in _TOPICS.items():
+            if role in roles and role not in self._subscriptions:
+                self._subscriptions[role] = self._subscribe(role, topic)
+            elif role not in roles and role in self._subscriptions:
+                self._node.destroy_subscription(self._subscriptions.pop(role))
+        if Role.TF not in roles:
+            self._synchronizer.clear_transforms()
 
-    def _subscribe(self, topic: str, profile: QoSProfile) -> Subscription[Any]:
+    def problems(self) -> Iterator[str]:
+        """Describe publishers that cannot be received from."""
+        for role, subscription in self._subscriptions.items():
+            yield from subscription_problems(self._node, subscription.topic_name, role.type_name)
+
+    def _subscribe(self, role: Role, topic: str) -> Subscription[Any]:
         return self._node.create_subscription(
-            message_class(_TYPE),
+            message_class(role.type_name),
             topic,
-            partial(self._put, static=topic == _STATIC),
-            profile,
-            # /diagnostics names who cannot be heard, and what to do.
+            partial(self._synchronizer.add, role),
+            qos.transforms() if role is Role.TF else qos.static_transforms(),
+            # /diagnostics names publishers with incompatible QoS, and the remedy.
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
             qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )
-
-    def problems(self) -> Iterator[str]:
-        """Describe publishers that cannot be heard."""
-        for subscription in self._subscriptions.values():
-            yield from subscription_problems(self._node, subscription.topic_name, _TYPE)
-
-    def _put(self, message: Message, *, static: bool) -> None:
-        transforms, faults = to_transforms(message)
-        with self._arrived:
-            for transform in transforms:
-                self._buffer.insert(transform, static=static)
-            self._fault = next(iter(faults), self._fault)
-            self._arrived.notify_all()
-
-    def take_fault(self) -> str:
-        """Say what was wrong with a transform heard since the last call; empty for nothing."""
-        with self._arrived:
-            fault, self._fault = self._fault, ''
-            return fault
-
-    def clear(self) -> None:
-        """Forget all that moves, as after a jump of time."""
-        with self._arrived:
-            self._buffer.clear()
-
-    def open(self) -> None:
-        """Let lookups wait again after a `close`."""
-        with self._arrived:
-            self._closed = False
-
-    def close(self) -> None:
-        """End every wait."""
-        with self._arrived:
-            self._closed = True
-            self._arrived.notify_all()
-
-    def within(self, wait_s: float) -> TransformLookup:
-        """Look up, and wait for what may still come; all lookups together at most ``wait_s``."""
-        return partial(self._lookup, time.monotonic() + wait_s)
-
-    def _lookup(self, end_s: float, target: str, source: str, stamp_ns: int | None) -> Pose:
-        with self._arrived:
-            while True:
-                try:
-                    return self._buffer.lookup(target, source, stamp_ns)
-                except TransformError as error:
-                    left_s = end_s - time.monotonic()
-                    if self._closed or left_s <= 0 or not error.is_transient:
-                        raise
-                self._arrived.wait(left_s)

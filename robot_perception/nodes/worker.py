@@ -1,4 +1,4 @@
-"""The thread that computes: newest frame in, every wanted output out."""
+"""The thread that computes: takes the newest image and publishes every subscribed output."""
 
 from __future__ import annotations
 
@@ -12,128 +12,106 @@ import traceback
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from robot_perception.conversions import Message
-from robot_perception.core import ConversionError, DepthFit, PerceptionError, RelativeDepth, Stage
-from robot_perception.nodes.depth_buffer import DepthBuffer
-from robot_perception.nodes.messages import RosMessages
+from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.nodes.transform_listener import TransformListener
-from robot_perception.pipeline import (
-    CalibrationKeeper,
-    DepthCamera,
+from robot_perception.stream import (
     FrameProcessor,
+    FrameSet,
+    FrameStatus,
     FrameTimer,
-    MarkerMemory,
     Output,
-    PerceptionConfig,
-    PerceptionPipeline,
-    Processed,
-    Published,
+    OutputFrame,
+    ProcessedFrame,
     TIMING,
 )
 
 _LOG_PERIOD_S = 1.0
-_RELATIVE = (
-    'the depth network gives relative depth, which has no metres: no depth image, no points, no '
-    '3D. Use a metric checkpoint, or depth.source: sensor or fused.'
-)
 
 
 @dataclass(slots=True)
 class Health:
-    """What the worker last found wrong: empty for nothing, None for not looked at.
+    """State of the worker after its last frame.
 
     Attributes:
-        calibration: why there is no 3D for want of a calibration.
-        depth: why there is no metric depth, or none that the sensor was heard for.
-        depth_fit: of the last frame whose depth was fitted to the sensor.
-        frames: why 3D is not in the frame, or not upright, as asked for.
-        model: what the last failing network said.
-        output: what the last failing output said.
-        age_s: age of the last image when its outputs were out, by the node's clock; NaN before
-            the first.
+        inputs: status of the inputs of the last frame that needed them, None before it.
+        depth_fit: of that frame, when its depth was fitted to the sensor.
+        model: error of the last network that failed; None before the first frame, empty after a
+            good one.
+        output: error of the last output that failed, likewise.
+        age_s: age of the last image when its outputs were published, by the node's clock; NaN
+            before the first.
 
     """
 
-    calibration: str | None = None
-    depth: str | None = None
+    inputs: FrameStatus | None = None
     depth_fit: DepthFit | None = None
-    frames: str | None = None
     model: str | None = None
     output: str | None = None
     age_s: float = math.nan
 
 
 class FrameWorker:
-    """Takes frames from a slot until the slot is closed."""
+    """Processes images from a slot until the slot is closed."""
 
     def __init__(
         self,
-        *,
         slot: FrameSlot,
-        pipeline: PerceptionPipeline,
+        synchronize: Callable[[Message], FrameSet],
+        processor: FrameProcessor,
         publishers: OutputPublishers,
-        calibration: CalibrationKeeper,
-        depth_buffer: DepthBuffer,
-        depth_camera: DepthCamera,
-        transforms: TransformListener,
-        markers: MarkerMemory,
-        image_topic: Callable[[], str],
-        now_ns: Callable[[], int],
-        alive: Callable[[], bool],
         logger: RcutilsLogger,
     ) -> None:
-        """Join the parts; `start` begins the work."""
+        """Create the thread; `start` starts it.
+
+        Args:
+            slot: where images arrive.
+            synchronize: joins an image with what belongs to it.
+            processor: processes it; must have a timer.
+            publishers: publish its outputs.
+            logger: logs lost frames.
+
+        """
+        assert processor.timer is not None  # noqa: S101 - a mistake of the programmer
         self.health = Health()
-        self.timing = FrameTimer(pipeline.config.timing_window, now_ns)
+        self.timing: FrameTimer = processor.timer
         self._slot = slot
-        self._pipeline = pipeline
+        self._synchronize = synchronize
+        self._processor = processor
         self._publishers = publishers
-        self._processor = FrameProcessor(
-            pipeline,
-            RosMessages(),
-            calibration=calibration,
-            markers=markers,
-            timer=self.timing,
-            depth_camera=depth_camera,
-            transforms=transforms.within,
-        )
-        self._depth_buffer = depth_buffer
-        self._alive = alive
         self._logger = logger
-        self._image_topic = image_topic
         self._jumped = threading.Event()
         self._thread = threading.Thread(target=self._run, name='perception', daemon=True)
 
     def start(self) -> None:
-        """Begin to take frames."""
+        """Start the thread."""
         self._thread.start()
 
     def join(self) -> None:
-        """Wait until the frame under way is done; close the slot first."""
-        # A signal may have come before the thread began.
+        """Wait until the current frame is done; close the slot first."""
+        # A signal may have arrived before the thread was started.
         if self._thread.is_alive():
             self._thread.join()
 
     def time_jumped(self) -> None:
-        """Forget earlier frames before the next one is taken."""
+        """Drop the state of earlier frames before the next one is processed."""
         self._jumped.set()
 
     def _run(self) -> None:
         while (message := self._slot.take()) is not None:
-            self._end_well(message)
+            self._process_safely(message)
 
-    def _end_well(self, message: Message) -> None:
-        """See one frame and account for it, whatever happens."""
+    def _process_safely(self, message: Message) -> None:
+        """Process one frame and count it, whatever happens."""
         try:
-            self._see(message)
+            self._process(message)
         except PerceptionError as error:
             self.health.model = str(error)
             self._slot.drop('model_error')
             self._warn(f'frame lost: {error}')
         except Exception:  # noqa: BLE001 - one bad frame must not end the node
-            if not self._alive():
-                # A signal has shut ROS down under this frame; nothing can be published.
+            if not self._publishers.can_publish:
+                # A signal has shut ROS down during this frame; nothing can be published.
                 self._slot.drop('inactive')
                 return
             self.health.model = traceback.format_exc(limit=-1)
@@ -143,47 +121,34 @@ class FrameWorker:
     def _warn(self, text: str) -> None:
         self._logger.warning(text, throttle_duration_sec=_LOG_PERIOD_S)
 
-    def _see(self, message: Message) -> None:
+    def _process(self, message: Message) -> None:
         if self._jumped.is_set():
-            self._forget()
-        outputs = self._publishers.wanted()
+            self._jumped.clear()
+            self._processor.reset()
+        outputs = self._publishers.subscribed()
         if not outputs:
             self._slot.drop('no_subscriber')
             return
-        config = self._pipeline.config
         try:
-            seen = self._processor.process(message, outputs, self._image_topic(), self._depth_near)
+            frame = self._processor.process(self._synchronize(message), outputs)
         except ConversionError as error:
             self._slot.reject(error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
             return
-        self._take_stock(seen, config)
-        self._publish(outputs, seen.published)
+        self._update_health(frame)
+        self._publish(outputs, frame.output)
 
-    def _forget(self) -> None:
-        self._jumped.clear()
-        self._processor.forget()
-
-    def _depth_near(self, stamp_ns: int) -> Message:
-        depth = self._pipeline.config.depth
-        return self._depth_buffer.nearest(stamp_ns, depth.max_offset_s, depth.max_wait_s)
-
-    def _take_stock(self, seen: Processed, config: PerceptionConfig) -> None:
+    def _update_health(self, frame: ProcessedFrame) -> None:
         self.health.model = ''
-        if Stage.DEPTH not in seen.stages:
+        if Stage.DEPTH not in frame.stages:
             return
-        scene = seen.published.scene
-        self.health.calibration = seen.calibration_problem
-        self.health.depth_fit = scene.depth_fit
-        self.health.depth = seen.depth_problem or ''
-        self.health.frames = seen.frames_problem
-        if seen.frames_problem:
-            self._warn(seen.frames_problem)
-        if config.depth.source.uses_network and isinstance(scene.depth, RelativeDepth):
-            self.health.depth = f'{_RELATIVE} {self.health.depth}'.rstrip()
+        self.health.inputs = frame.status
+        self.health.depth_fit = frame.output.scene.depth_fit
+        if frame.status.frames.problem:
+            self._warn(frame.status.frames.problem)
 
-    def _publish(self, outputs: tuple[Output, ...], frame: Published) -> None:
-        """Publish the outputs, the account of the time last of all, and count the frame."""
+    def _publish(self, outputs: tuple[Output, ...], frame: OutputFrame) -> None:
+        """Publish the outputs, timing last, and count the frame."""
         start = time.perf_counter()
         self.health.output = ''
         results = tuple(output for output in outputs if output is not TIMING)
@@ -201,6 +166,6 @@ class FrameWorker:
             self._slot.drop('internal_error' if self.health.output else 'no_result')
 
     def _on_output_error(self, output: Output, error: Exception) -> None:
-        if self._alive():
+        if self._publishers.can_publish:
             self.health.output = f'{output.topic}: {error!r}'
             self._warn(f'{output.topic} of a frame lost:\n{traceback.format_exc()}')

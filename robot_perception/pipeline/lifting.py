@@ -10,16 +10,18 @@ from robot_perception.core import (
     BoolArray,
     Box3D,
     CameraModel,
+    Depth,
     Detections,
     Float32Array,
     Float64Array,
     Masks,
     MetricDepth,
     ObjectPosition,
+    SceneObject,
 )
 from robot_perception.pipeline.outliers import inlier_mask
 from robot_perception.pipeline.upright_box import upright_box
-from robot_perception.pipeline.visibility import main_surface
+from robot_perception.pipeline.visibility import main_surface, measure_visibility, Visibility
 
 # Fewer points give no position.
 _MIN_POINTS = 12
@@ -152,3 +154,40 @@ def _aligned_box(points_m: Float64Array) -> Box3D:
     x, y, z = ((low + high) / 2).tolist()
     width, height, depth = (high - low).tolist()
     return Box3D(center_m=(x, y, z), size_m=(width, height, depth))
+
+
+def locate_objects(
+    detections: Detections | None,
+    masks: Masks | None,
+    depth: Depth | None,
+    camera: CameraModel | None,
+    up: Float64Array | None,
+) -> tuple[SceneObject, ...]:
+    """Join each detection with its 3D position and its visibility, where they are known.
+
+    Args:
+        detections: N objects, None without a detector.
+        masks: their masks, None without a segmenter.
+        depth: depth at the image's size; positions need metric depth.
+        camera: calibration; positions need it.
+        up: (3,) unit vector away from the ground in the optical frame, None = unknown.
+
+    """
+    if detections is None:
+        return ()
+    positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
+    if isinstance(depth, MetricDepth) and camera is not None:
+        positions = lift_objects(detections, masks, depth, camera, up)
+    visibilities: tuple[Visibility, ...] = (Visibility(),) * len(detections)
+    if masks is not None:
+        visibilities = measure_visibility(masks, depth)
+    return tuple(
+        SceneObject.from_detections(
+            detections,
+            index,
+            position,
+            truncated=visibility.truncated,
+            occluded=visibility.occluded,
+        )
+        for index, (position, visibility) in enumerate(zip(positions, visibilities, strict=True))
+    )

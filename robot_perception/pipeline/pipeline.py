@@ -1,11 +1,11 @@
-"""What happens to one frame: features, depth, objects, masks, and their place in space."""
+"""The pipeline: features, depth, objects, masks and 3D positions of one frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 import os
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -20,14 +20,11 @@ from robot_perception.core import (
     Masks,
     MetricDepth,
     non_max_suppression,
-    ObjectPosition,
     Plane,
     Pose,
     Scene,
-    SceneObject,
     ShapeError,
     Stage,
-    UInt8Array,
     Vector3,
 )
 from robot_perception.models import (
@@ -39,17 +36,16 @@ from robot_perception.models import (
     UploadedImage,
 )
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.deferred import lazy_execution, threaded_execution
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.ground import find_ground
-from robot_perception.pipeline.image_file import read_image
-from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.image_input import as_image, ImageInput
+from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
-from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.upright_box import unit_vector
 from robot_perception.pipeline.velocity import VelocityEstimator
-from robot_perception.pipeline.visibility import measure_visibility, Visibility
 
 # Detections above this share of the threshold may continue an existing track.
 _LOW_CONFIDENCE = 0.5
@@ -57,15 +53,23 @@ _LOW_CONFIDENCE = 0.5
 _CANDIDATES = 3
 _ALL_STAGES = frozenset(Stage)
 
+_Value = TypeVar('_Value')
+# A value, or a function that is called where the value is used and may wait for it.
+Promise: TypeAlias = _Value | Callable[[], _Value]
+
 
 class PerceptionPipeline:
-    """The four networks on one frame, from one upload of its pixels.
+    """Runs the four networks on one frame, whose pixels are uploaded once.
 
-    They run one after the other, or with the parameter ``parallel`` SAM 2 and DINOv2 beside
-    detector, depth and lifting: the scene is the same.
+    They run one after the other, or, with the parameter ``parallel``, SAM 2 and DINOv2 on a second
+    thread beside detector, depth and lifting. The scene is the same.
 
-    `process` is for one thread at a time; `reconfigure` may be called from another meanwhile and
+    Call `process` from one thread at a time. `reconfigure` may be called from another thread; it
     takes effect with the next frame.
+
+    >>> PerceptionPipeline.from_preset('stub', device='cpu')
+    PerceptionPipeline(stub on cpu: features stub, depth stub, detector stub, segmenter stub)
+
     """
 
     def __init__(
@@ -93,16 +97,26 @@ class PerceptionPipeline:
 
     @classmethod
     def from_preset(
-        cls, name: str, overrides: Mapping[str, object] | None = None
+        cls,
+        name: str,
+        overrides: Mapping[str, object] | None = None,
+        *,
+        device: str | None = None,
     ) -> PerceptionPipeline:
-        """Load the networks of a preset: robot, cpu, demo or stub.
+        """Load the networks of a preset.
 
         Args:
-            name: the preset.
+            name: robot, cpu, demo or stub.
             overrides: parameters by dotted name, for example ``{'detector.threshold': 0.7}``.
+            device: auto, cpu, cuda or cuda:N; None leaves it to the preset and the overrides.
+
+        Raises:
+            ConfigError: no such preset or parameter, or a value is refused.
+            ModelError: a checkpoint is missing or unusable, or the device is not available.
 
         """
-        return cls.load(PerceptionConfig.from_preset(name, overrides))
+        extra = {} if device is None else {'device': device}
+        return cls.load(PerceptionConfig.from_preset(name, {**(overrides or {}), **extra}))
 
     @classmethod
     def from_config(cls, path: str | os.PathLike[str]) -> PerceptionPipeline:
@@ -114,7 +128,7 @@ class PerceptionPipeline:
         """Load the networks of a configuration.
 
         Raises:
-            ModelError: a checkpoint is missing or unusable, or the device is not there.
+            ModelError: a checkpoint is missing or unusable, or the device is not available.
 
         """
         return cls(config, **load_networks(config)._asdict())
@@ -140,14 +154,16 @@ class PerceptionPipeline:
         for item in config.parameters():
             if item.default != current[item.name] and not item.constraint.live:
                 raise ConfigError(
+                    'fixed_parameter',
                     f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
-                    'Make a new pipeline; a node takes it after cleanup, before configure.'
+                    'Make a new pipeline; a node accepts it after cleanup, before configure.',
                 )
         for stage in networks_needed(config):
             if stage not in self._loaded():
                 raise ConfigError(
-                    f'{stage}.enabled: the network was not loaded, because the stage was off. '
-                    'Switch it on before the networks are loaded.'
+                    'network_not_loaded',
+                    f'{stage}.enabled: the network was not loaded, because the stage was disabled. '
+                    'Enable it before the networks are loaded.',
                 )
         self._config = config
 
@@ -160,8 +176,17 @@ class PerceptionPipeline:
         }
         return {stage for stage, network in networks.items() if network is not None}
 
+    def __repr__(self) -> str:
+        """Name the preset, the device and the networks."""
+        loaded = self._loaded()
+        models = (
+            f'{stage} {self._config.stage(stage).model}' for stage in Stage if stage in loaded
+        )
+        networks = ', '.join(models) or 'no networks'
+        return f'PerceptionPipeline({self._config.preset} on {self._config.device}: {networks})'
+
     def reset(self) -> None:
-        """Forget what earlier frames left behind, as after a jump of time."""
+        """Drop the state of earlier frames, as after a jump of time."""
         self._frames = 0
         self._fusion.reset()
         self._tracker.reset()
@@ -187,75 +212,93 @@ class PerceptionPipeline:
         self._tracker.load_state_dict(state['tracker'])
         self._velocities.load_state_dict(state['velocities'])
 
+    def process_many(
+        self, images: Iterable[ImageInput], camera: CameraModel | None = None
+    ) -> Iterator[Scene]:
+        """Process images one after the other and yield a scene for each; see `process`."""
+        for image in images:
+            yield self.process(image, camera)
+
     def process(
         self,
-        image: Image | UInt8Array | str | os.PathLike[str],
+        image: ImageInput,
         camera: CameraModel | None = None,
         *,
-        sensor_depth: MetricDepth | None = None,
-        up: Vector3 | None = None,
-        fixed: Pose | None = None,
+        sensor_depth: Promise[MetricDepth | None] = None,
+        gravity_up: Promise[Vector3 | None] = None,
+        fixed_from_optical: Promise[Pose | None] = None,
         stages: Collection[Stage] = _ALL_STAGES,
     ) -> Scene:
-        """See one frame.
+        """Process one frame.
+
+        Depth and pose may be given as functions without arguments. They are called once, where
+        their value is used, so that the detector runs while a late message is on its way.
 
         Args:
-            image: (H, W, 3) uint8 RGB, an `Image` with stamp and frame, or a picture file.
+            image: an `Image` with stamp and frame, an image file, or pixels; see `as_image`.
             camera: calibration at the image's size; without it there is no 3D.
-            sensor_depth: registered depth at the image's size, which takes the place of the
-                depth network when ``depth.source`` is ``sensor``, and joins it when ``fused``.
-            up: direction away from the ground in the optical frame, of any length, as an IMU or
-                the pose of the camera tells; boxes in space are upright then, with a heading, and
-                otherwise lie along the camera's axes.
-            fixed: a frame that stands still, such as odom, from the optical frame; tracked objects
-                have velocities then.
-            stages: what to compute; a stage switched off in the configuration stays off.
+            sensor_depth: registered depth at the image's size, which replaces the depth network
+                when ``depth.source`` is ``sensor``, and is fused with it when ``fused``.
+            gravity_up: direction away from the ground in the optical frame, of any length, as
+                measured by an IMU or known from the pose of the camera. 3D boxes are then upright
+                with a heading; otherwise they are aligned with the camera's axes.
+            fixed_from_optical: pose of the optical frame in a frame that does not move, such as
+                odom; tracked objects then have velocities.
+            stages: what to compute; a stage that is disabled in the configuration stays off.
+
+        Returns:
+            The scene. ``timing_s['pipeline']`` includes the time spent waiting for depth and pose.
 
         Raises:
-            InputError: the image, camera or depth do not fit each other, or ``up`` is no
+            InputError: image, camera or depth do not fit each other, or ``gravity_up`` has no
                 direction.
             ModelError: a network failed.
 
         """
-        frame = UploadedImage(_as_image(image))
+        frame = UploadedImage(as_image(image))
         _check_size('camera', camera, frame.image)
-        _check_size('sensor_depth', sensor_depth, frame.image)
-        upwards = None if up is None else unit_vector('up', up)
-        watch = Stopwatch()
-        config = self._config
+        watch, config = Stopwatch(), self._config
         due = self._due(stages, config)
         extractor = self._features if Stage.FEATURES in due else None
         detector = self._detector if Stage.DETECTOR in due else None
         segmenter = self._segmenter if Stage.SEGMENTER in due else None
         features = depth = fit = detections = masks = None
-        meanwhile = side_by_side if config.parallel else one_by_one
-        with watch.stage(PIPELINE), meanwhile() as begin:
+        execution = threaded_execution if config.parallel else lazy_execution
+        with watch.stage(PIPELINE), execution() as submit:
             encoded = segmented = extracted = None
             if segmenter is not None and detector is not None:
-                encoded = begin(watch.timed(Stage.SEGMENTER, partial(segmenter.encode, frame)))
+                encoded = submit(watch.timed(Stage.SEGMENTER, partial(segmenter.encode, frame)))
             if extractor is not None:
-                extracted = begin(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
+                extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
                     detections = self._detect(detector, frame, config)
                 if segmenter is not None and encoded is not None:
-                    segmented = begin(
+                    segmented = submit(
                         partial(_segment, segmenter, encoded, frame, detections, watch)
                     )
             if Stage.DEPTH in due:
                 with watch.stage(Stage.DEPTH):
-                    depth, fit = self._measure(frame, sensor_depth, camera, upwards, config)
+                    depth = self._predict_depth(frame, config)
             if segmented is not None:
                 masks = segmented()
+            if extracted is not None and not config.parallel:
+                features = extracted()
+            # All work that needs neither sensor depth nor pose is done or on the other thread.
+            up = None if gravity_up is None else _up_vector(gravity_up)
+            if Stage.DEPTH in due:
+                measured = _value(sensor_depth)
+                _check_size('sensor_depth', measured, frame.image)
+                with watch.stage(Stage.DEPTH):
+                    depth, fit = self._scale_depth(depth, measured, camera, up, config)
+            pose = _value(fixed_from_optical)
             with watch.stage('lifting'):
-                objects = _objects(detections, masks, depth, camera, upwards)
-                objects = self._velocities.update(objects, frame.image.stamp_ns, fixed)
+                objects = locate_objects(detections, masks, depth, camera, up)
+                objects = self._velocities.update(objects, frame.image.stamp_ns, pose)
                 ground = (
-                    _ground(depth, camera, upwards, config)
-                    if config.points.remove_ground
-                    else None
+                    _ground(depth, camera, up, config) if config.points.remove_ground else None
                 )
-            if extracted is not None:
+            if extracted is not None and config.parallel:
                 features = extracted()
         self._frames += 1
         return Scene(
@@ -304,19 +347,23 @@ class PerceptionPipeline:
             detections, stamp_ns, config.tracking.max_lost_s, low_confidence
         )
 
-    def _measure(
+    def _predict_depth(self, frame: UploadedImage, config: PerceptionConfig) -> Depth | None:
+        if self._depth is None or not config.depth.source.uses_network:
+            return None
+        return self._depth.estimate(frame)
+
+    def _scale_depth(
         self,
-        frame: UploadedImage,
-        sensor_depth: MetricDepth | None,
+        predicted: Depth | None,
+        measured: MetricDepth | None,
         camera: CameraModel | None,
         up: Float64Array | None,
         config: PerceptionConfig,
     ) -> tuple[Depth | None, DepthFit | None]:
         if not config.depth.source.uses_network:
-            return sensor_depth, None
-        predicted = None if self._depth is None else self._depth.estimate(frame)
+            return measured, None
         if config.depth.source.uses_sensor and predicted is not None:
-            return self._fusion.fuse(predicted, sensor_depth)
+            return self._fusion.fuse(predicted, measured)
         height_m = config.camera.height_m
         if height_m and isinstance(predicted, MetricDepth):
             ground = _ground(predicted, camera, up, config)
@@ -324,24 +371,26 @@ class PerceptionPipeline:
         return predicted, None
 
 
+def _value(promise: Promise[_Value]) -> _Value:
+    return promise() if callable(promise) else promise
+
+
+def _up_vector(promise: Promise[Vector3 | None]) -> Float64Array | None:
+    direction = _value(promise)
+    return None if direction is None else unit_vector('gravity_up', direction)
+
+
 def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Tell stages in the same order, whichever thread was first."""
+    """Return timings in pipeline order."""
     return {name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds}
-
-
-def _as_image(image: Image | UInt8Array | str | os.PathLike[str]) -> Image:
-    if isinstance(image, Image):
-        return image
-    if isinstance(image, np.ndarray):
-        return Image(image)
-    return read_image(image)
 
 
 def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image) -> None:
     if part is not None and part.size_hw != image.size_hw:
         raise ShapeError(
+            'wrong_shape',
             f'{name}: expected the size of the image {image.size_hw}, got {part.size_hw} '
-            '(rows, columns). Use the calibration or depth that belongs to this image.'
+            '(rows, columns). Use the calibration or depth that belongs to this image.',
         )
 
 
@@ -370,30 +419,3 @@ def _ground(
     if camera is None or not isinstance(depth, MetricDepth):
         return None
     return find_ground(depth, camera, up, config.camera.height_m or None)
-
-
-def _objects(
-    detections: Detections | None,
-    masks: Masks | None,
-    depth: Depth | None,
-    camera: CameraModel | None,
-    up: Float64Array | None,
-) -> tuple[SceneObject, ...]:
-    if detections is None:
-        return ()
-    positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
-    if isinstance(depth, MetricDepth) and camera is not None:
-        positions = lift_objects(detections, masks, depth, camera, up)
-    visibilities: tuple[Visibility, ...] = (Visibility(),) * len(detections)
-    if masks is not None:
-        visibilities = measure_visibility(masks, depth)
-    return tuple(
-        SceneObject.from_detections(
-            detections,
-            index,
-            position,
-            truncated=visibility.truncated,
-            occluded=visibility.occluded,
-        )
-        for index, (position, visibility) in enumerate(zip(positions, visibilities, strict=True))
-    )

@@ -45,8 +45,7 @@ class BagSource(Source):
         self.description = f'bag {path.name}: {listed}'
         self.roles = frozenset(choice.roles.values())
         self.notes = choice.notes
-        pictures = (Role.IMAGE, Role.COMPRESSED_IMAGE)
-        self.image_topic = next(name for name, role in choice.roles.items() if role in pictures)
+        self.topics = {role: name for name, role in choice.roles.items()}
         self.sample_count = sum(
             topic.message_count for topic in topics if topic.name in choice.roles
         )

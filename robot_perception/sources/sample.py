@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class Source(ABC):
         duration_ns: length of one pass, until the next could begin; None when unknown.
         live: whether samples come when they happen, so that nothing can be paced.
         notes: sentences about choices a user may want to change.
-        image_topic: topic of the pictures in a bag, which may show that they are rectified;
-            empty elsewhere.
+        topics: full name of the topic of each role in a bag; a name decides whether images are
+            rectified. Empty for other sources.
 
     """
 
@@ -79,7 +79,7 @@ class Source(ABC):
     duration_ns: int | None = None
     live: bool = False
     notes: tuple[str, ...] = ()
-    image_topic: str = ''
+    topics: Mapping[Role, str] = MappingProxyType({})
 
     @abstractmethod
     def __iter__(self) -> Iterator[Sample]:

@@ -13,17 +13,17 @@ from bags import (
 )
 import numpy as np
 import pytest
+from robot_perception.bag.unfinished import UnfinishedBag
 from rosbags.rosbag2 import Reader
 
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.processing import process_bags
-from robot_perception.bag.unfinished import UnfinishedBag
 from robot_perception.core.errors import ConfigError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.outputs import OUTPUTS
 from robot_perception.sources import TopicWish
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
+from robot_perception.stream import OUTPUTS
 from robot_perception.world import record, sequence
 
 TYPES = message_store()
@@ -59,7 +59,7 @@ def stamps_ns(rows):
 
 def test_every_image_gives_every_output_under_its_stamp(job, recording):
     report = process_bags(job)
-    assert (report.counts.seen, report.is_whole, report.resumed_after) == (COUNT, True, 0)
+    assert (report.counts.processed, report.is_whole, report.resumed_after) == (COUNT, True, 0)
     found = messages(job.output)
     assert set(found) == TOPICS | {'/perception/label_info'}
     received = [stamp_ns for stamp_ns, _ in messages(recording)['/camera/color/image_raw']]
@@ -113,7 +113,7 @@ def test_going_on_gives_the_same_bag(job, tmp_path, at):
     assert not job.output.exists()
     done = []
     report = process_bags(job, on_begin=lambda first, _: done.append(first))
-    assert (report.counts.seen, done[0] % 4) == (COUNT, 0)
+    assert (report.counts.processed, done[0] % 4) == (COUNT, 0)
     assert at - 8 < done[0] <= at
     assert digest(job.output) == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ['bag', 'out']
@@ -122,7 +122,7 @@ def test_going_on_gives_the_same_bag(job, tmp_path, at):
 def test_two_interruptions_and_two_recordings(job, recording, tmp_path):
     write_rgbd_bag(tmp_path / 'other', generated_frames(6, (24, 32), seed=1))
     job = replace(job, inputs=(recording, tmp_path / 'other'))
-    assert process_bags(job).counts.seen == COUNT + 6
+    assert process_bags(job).counts.processed == COUNT + 6
     expected = digest(job.output)
     shutil.rmtree(job.output)
     for _ in range(2):
@@ -152,7 +152,7 @@ def test_results_are_in_the_frame_asked_for(world, tmp_path):
     config = PerceptionConfig.from_preset('stub', IN_WORLD)
     job = BagJob((world,), tmp_path / 'out', config, start_s=0.1)
     report = process_bags(job)
-    assert report.counts.seen == 9
+    assert report.counts.processed == 9
     assert not report.counts.without_frames
     frames = list(sequence(900_136, 12, (48, 64)))[-9:]
     compared = 0
@@ -291,7 +291,7 @@ def test_results_of_an_earlier_run_are_not_copied(job, tmp_path):
 
 def test_part_of_a_recording(job):
     part = replace(job, start_s=0.09, end_s=0.25, every=2, topics=('scene',), name='/eyes/left')
-    assert process_bags(part).counts.seen == 3
+    assert process_bags(part).counts.processed == 3
     assert set(messages(job.output)) == {'/eyes/left/scene', '/eyes/left/label_info'}
     scenes = read(job.output, '/eyes/left/scene')
     assert stamps_ns(scenes) == [BEGIN_NS + index * PERIOD_NS for index in (3, 5, 7)]
@@ -321,8 +321,8 @@ def test_recording_that_breaks_off(job, recording):
     data = file.read_bytes()
     file.write_bytes(data[: len(data) * 3 // 4])
     report = process_bags(job)
-    assert 5 <= report.counts.seen < COUNT
-    assert len(messages(job.output)['/perception/scene']) == report.counts.seen
+    assert 5 <= report.counts.processed < COUNT
+    assert len(messages(job.output)['/perception/scene']) == report.counts.processed
     assert not report.is_whole
     assert 'breaks off after' in report.damage[0]
 
@@ -333,7 +333,7 @@ def test_recording_of_which_nothing_is_left(job, recording, tmp_path):
     (tmp_path / 'no_image.mcap').write_bytes(data[:3000])
     lost = tmp_path / 'none.mcap', tmp_path / 'no_image.mcap'
     report = process_bags(replace(job, inputs=(lost[0], recording, lost[1])))
-    assert (report.counts.seen, report.is_whole) == (COUNT, False)
+    assert (report.counts.processed, report.is_whole) == (COUNT, False)
     assert 'none.mcap: expected a bag file, got one without a whole message' in report.damage[0]
     assert 'no_image.mcap: expected a topic of camera images' in report.damage[1]
     with pytest.raises(SourceError, match='without a whole message'):
@@ -353,7 +353,7 @@ def test_images_that_cannot_be_read_are_counted(tmp_path, job):
             else:
                 bag.write(one.topic, one.type_name, cdr, one.stamp_ns)
     report = process_bags(replace(job, inputs=(tmp_path / 'bad',)))
-    assert report.counts.seen == 3
+    assert report.counts.processed == 3
     assert report.counts.rejected == {'encoding': 3, 'serialization': 3}
     assert not report.is_whole
 

@@ -14,8 +14,8 @@ import cv2
 import pytest
 
 from robot_perception.cli.next_steps import next_steps
-from robot_perception.pipeline.outputs import OUTPUTS
 from robot_perception.sources import open_source
+from robot_perception.stream import OUTPUTS
 
 pytest.importorskip('rclpy')
 

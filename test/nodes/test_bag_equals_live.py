@@ -15,8 +15,8 @@ from robot_perception.bag.processing import process_bags
 from robot_perception.conversions import FrameTiming, timing_message
 from robot_perception.nodes.messages import message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.outputs import LABEL_INFO, LABEL_INFO_TYPE
 from robot_perception.sources.typestore import message_store
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE
 from robot_perception.world import sequence
 
 pytestmark = pytest.mark.ros

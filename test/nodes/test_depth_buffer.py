@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 from hypothesis import given, strategies
 import pytest
-
 from robot_perception.nodes.depth_buffer import DepthBuffer
 
 MS = 1_000_000

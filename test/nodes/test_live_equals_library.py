@@ -14,8 +14,8 @@ from robot_perception import conversions
 from robot_perception.conversions import FrameTiming
 from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import PerceptionPipeline
-from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
 from robot_perception.sources import Role
+from robot_perception.stream import MarkerMemory, OUTPUTS, Published
 from robot_perception.world import sequence
 
 pytestmark = pytest.mark.ros

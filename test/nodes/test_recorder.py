@@ -9,7 +9,7 @@ from graph import image_of, info_of, LATCHED, MAKE, picture, SECOND_NS, TYPES
 from robot_perception.conversions import ros
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.recorder import RecordedFrame, Recorder
-from robot_perception.pipeline.outputs import LABEL_INFO
+from robot_perception.stream import LABEL_INFO
 
 pytestmark = pytest.mark.ros
 

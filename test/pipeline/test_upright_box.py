@@ -123,4 +123,4 @@ def test_upright_boxes_fit_boxes_and_books_of_the_demo_world():
 def test_invalid_directions_are_rejected(up):
     pipeline = PerceptionPipeline.from_preset('stub')
     with raises(InputError, 'no_direction'):
-        pipeline.process(np.zeros((48, 64, 3), np.uint8), up=up)
+        pipeline.process(np.zeros((48, 64, 3), np.uint8), gravity_up=up)

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from robot_perception.pipeline.sensor_depth import DepthCamera, read_sensor_depth
 
 from robot_perception import conversions
 from robot_perception.core import (
@@ -13,7 +14,6 @@ from robot_perception.core import (
     StampedTransform,
     TransformBuffer,
 )
-from robot_perception.pipeline.sensor_depth import DepthCamera, read_sensor_depth
 
 COLOUR, DEPTH = 'colour_optical_frame', 'depth_optical_frame'
 CAMERA = CameraModel.nominal((48, 64), 60.0)

@@ -5,11 +5,11 @@ import re
 
 import numpy as np
 import pytest
+from robot_perception.pipeline.calibration import CalibrationKeeper
 
 from robot_perception.conversions import camera_info_message, header_message, RosbagsFactory
 from robot_perception.core import CameraModel, Image
 from robot_perception.pipeline import calibration
-from robot_perception.pipeline.calibration import CalibrationKeeper
 from robot_perception.pipeline.config import CameraConfig
 from robot_perception.sources.messages import standard_types
 

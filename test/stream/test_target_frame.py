@@ -25,10 +25,16 @@ from robot_perception.core import (
 )
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.evaluation.box_overlap import box_iou
-from robot_perception.pipeline import PerceptionConfig, place_image, Placement
+from robot_perception.pipeline import PerceptionConfig
 from robot_perception.pipeline.config import FramesConfig
 from robot_perception.pipeline.lifting import lift_objects
-from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS, Published
+from robot_perception.stream import (
+    InputStatus,
+    OutputFrame,
+    OUTPUTS,
+    resolve_target_frame,
+    TargetFrame,
+)
 from robot_perception.world.materials import Plain
 from robot_perception.world.mesh import cuboid
 from robot_perception.world.objects import Body, Prop
@@ -94,14 +100,14 @@ def scene_of(depth, up):
 def placed(depth, pose, **frames):
     config = FramesConfig(**frames)
     image = Image(np.zeros((*CAMERA.size_hw, 3), np.uint8), STAMP_NS, OPTICAL)
-    placement = place_image(image, config, tf_of(pose).lookup)
-    scene = scene_of(depth, placement.up)
+    target = resolve_target_frame(image, config, tf_of(pose).lookup)
+    scene = scene_of(depth, target.gravity_up)
     header = SimpleNamespace(stamp=SimpleNamespace(sec=5, nanosec=0), frame_id=OPTICAL)
-    published = Published(
+    published = OutputFrame(
         factory=Plainly(), header=header, scene=scene, camera_info=None, timing=None,
-        config=PerceptionConfig(), markers=MarkerMemory(), placement=placement,
+        config=PerceptionConfig(), target=target,
     )  # fmt: skip
-    return placement, published
+    return target, published
 
 
 def message(published, topic):
@@ -127,8 +133,8 @@ AZIMUTHS = st.floats(-np.pi, np.pi)
 @given(pitch=PITCHES, azimuth=AZIMUTHS, roll=st.floats(-0.5, 0.5))
 def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, roll):
     pose, depth = cube_from(pitch, azimuth, roll)
-    placement, published = placed(depth, pose, target_frame=MAP, gravity_frame=MAP)
-    assert (placement.frame_id, placement.problem) == (MAP, '')
+    target, published = placed(depth, pose, target_frame=MAP, gravity_frame=MAP)
+    assert (target.frame_id, target.status) == (MAP, InputStatus())
     box = box_of(published)
     np.testing.assert_allclose(quaternion_to_matrix(box.rotation_xyzw)[:, 2], [0, 0, 1], atol=1e-6)
     assert sorted(box.size_m) == pytest.approx([SIDE] * 3, rel=0.08)
@@ -195,43 +201,46 @@ class TestMissing:
 
     def place(self, buffer=None, image=IMAGE, **frames):
         buffer = tf_of(self.POSE) if buffer is None else buffer
-        return place_image(image, FramesConfig(**frames), buffer.lookup)
+        return resolve_target_frame(image, FramesConfig(**frames), buffer.lookup)
 
     def test_nothing_is_asked_when_nothing_is_wanted(self):
         def never(*_):
             raise AssertionError
 
-        assert place_image(self.IMAGE, FramesConfig(), never) == Placement(OPTICAL)
+        assert resolve_target_frame(self.IMAGE, FramesConfig(), never) == TargetFrame(OPTICAL)
         own = FramesConfig(target_frame=f'/{OPTICAL}')
-        assert place_image(self.IMAGE, own, never) == Placement(OPTICAL)
+        expected = TargetFrame(OPTICAL, status=InputStatus())
+        assert resolve_target_frame(self.IMAGE, own, never) == expected
 
     def test_an_unknown_target_leaves_results_where_they_are(self):
-        placement = self.place(target_frame='odom', gravity_frame=MAP)
-        assert (placement.frame_id, placement.pose) == (OPTICAL, None)
-        assert placement.up == pytest.approx(self.POSE.rotation[2])
-        assert placement.problem.startswith(
+        target = self.place(target_frame='odom', gravity_frame=MAP)
+        assert (target.frame_id, target.target_from_optical) == (OPTICAL, None)
+        assert target.gravity_up == pytest.approx(self.POSE.rotation[2])
+        assert target.status.problem.startswith(
             f"3D results stay in {OPTICAL!r} instead of 'odom': frame 'odom': expected one of"
         )
 
     def test_unknown_gravity_leaves_boxes_as_they_are(self):
-        placement = self.place(target_frame=MAP, gravity_frame='imu')
-        assert (placement.frame_id, placement.up) == (MAP, None)
-        assert placement.problem.startswith("boxes lie along the camera's axes instead of upright")
+        target = self.place(target_frame=MAP, gravity_frame='imu')
+        assert (target.frame_id, target.gravity_up) == (MAP, None)
+        assert target.status.problem.startswith(
+            "boxes are aligned with the camera's axes instead of upright"
+        )
 
     def test_the_stamp_of_the_image_counts(self):
         late = replace(self.IMAGE, stamp_ns=STAMP_NS + 10**9)
-        placement = self.place(image=late, target_frame=MAP)
-        assert placement.pose is None
-        assert "'map' -> 'base_link'" in placement.problem
-        assert 'frames.tf_wait_s' in placement.problem
+        target = self.place(image=late, target_frame=MAP)
+        assert target.target_from_optical is None
+        assert "'map' -> 'base_link'" in target.status.problem
+        assert 'frames.tf_wait_s' in target.status.problem
 
     def test_unless_the_latest_is_asked_for(self):
         late = replace(self.IMAGE, stamp_ns=STAMP_NS + 10**9)
-        placement = self.place(image=late, target_frame=MAP, tf_policy='latest')
-        np.testing.assert_allclose(placement.pose.translation_m, [1, 1, 1], atol=1e-9)
+        target = self.place(image=late, target_frame=MAP, tf_policy='latest')
+        np.testing.assert_allclose(target.target_from_optical.translation_m, [1, 1, 1], atol=1e-9)
 
     def test_an_image_without_a_frame_is_told_so(self):
         bare = replace(self.IMAGE, frame_id='')
-        placement = self.place(image=bare, target_frame=MAP)
-        assert (placement.frame_id, placement.pose) == ('', None)
-        assert 'no frame_id' in placement.problem
+        target = self.place(image=bare, target_frame=MAP)
+        assert (target.frame_id, target.target_from_optical) == ('', None)
+        assert 'no frame_id' in target.status.problem

@@ -1,4 +1,4 @@
-"""The account of the time of each frame, as it is published."""
+"""Timing of each frame, as it is published."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from dataclasses import replace
 import math
 
 from robot_perception.conversions import FrameTiming
-from robot_perception.pipeline.timing import StageTiming, TimingWindow
-
-_NANOSECONDS = 1e9
+from robot_perception.core import NANOSECONDS_PER_SECOND
+from robot_perception.pipeline import StageTiming, TimingWindow
 
 
 class FrameTimer:
-    """Describes the stages of a frame beside those of the frames before it."""
+    """Keeps stage times of the last frames and computes their percentiles."""
 
     def __init__(self, frames: int, now_ns: Callable[[], int] | None = None) -> None:
-        """Begin.
+        """Start without frames.
 
         Args:
-            frames: how many are remembered at most.
-            now_ns: the clock that stamps are compared with; without one ages are NaN.
+            frames: size of the window.
+            now_ns: clock that stamps are compared with; without one ages are NaN.
 
         """
         self._window = TimingWindow(frames)
@@ -29,7 +28,7 @@ class FrameTimer:
     def add(
         self, seconds: Mapping[str, float], stamp_ns: int, before: FrameTiming | None = None
     ) -> FrameTiming:
-        """Account for stages that have run, after those of ``before``."""
+        """Add stages that have run and return their timing, after that of ``before``."""
         rows = self._window.add(seconds)
         timing = FrameTiming(
             stages=tuple(row.stage for row in rows),
@@ -52,12 +51,16 @@ class FrameTimer:
         )
 
     def _age_s(self, stamp_ns: int) -> float:
-        return math.nan if self._now_ns is None else (self._now_ns() - stamp_ns) / _NANOSECONDS
+        return (
+            math.nan
+            if self._now_ns is None
+            else (self._now_ns() - stamp_ns) / NANOSECONDS_PER_SECOND
+        )
 
     def summary(self) -> tuple[StageTiming, ...]:
-        """Describe every stage seen so far."""
+        """Return the timing of every stage so far."""
         return self._window.summary()
 
     def clear(self) -> None:
-        """Forget everything, as after a jump of time."""
+        """Drop all frames, as after a jump of time."""
         self._window.clear()

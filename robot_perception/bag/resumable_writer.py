@@ -1,8 +1,8 @@
-"""A bag that is being written: whole files and a journal, until it takes its place.
+"""Writing of a bag file by file, so that an interrupted run can be resumed.
 
-Beside the output OUT lies the folder .OUT.part with ``bag`` (what is done), ``writing`` (the file
-under way) and the journal. A file is flushed and moved into ``bag`` before the journal names it,
-so that after a crash whatever the journal names is whole, and the rest is thrown away.
+Beside the output OUT lies the folder .OUT.part with ``bag`` (complete files), ``writing`` (the file
+being written) and the journal. A file is flushed and moved into ``bag`` before the journal names
+it: after a crash every file that the journal names is complete, and the others are deleted.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from pathlib import Path
 import shutil
 from typing import Any
 
+from robot_perception.bag.frame_runner import OutgoingMessage
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.metadata import joined_metadata, NAME, read_metadata
-from robot_perception.conversions import Message
 from robot_perception.core import flush, OutputError, replace_folder, write_bytes
-from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Definition, Typestore
+from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Typestore
 
 
 @dataclass(slots=True)
 class Journal:
-    """What a run has done so far.
+    """State of a run.
 
     Attributes:
-        identity: of the job; another job does not go on from here.
+        identity: everything that the result depends on; another job cannot resume from here.
         parts: metadata of each file, in order.
-        state: of the run after the last file; None before the first.
+        state: state of the run after the last file; None before the first.
 
     """
 
@@ -38,45 +38,33 @@ class Journal:
     state: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A message on its way into the bag; see `BagWriter.declare` and `write`."""
-
-    topic: str
-    type_name: str
-    message: Message
-    stamp_ns: int
-    latched: bool = False
-    definition: Definition | None = None
-
-
-class UnfinishedBag:
-    """The bag of a job, from its first file to its place; for one thread at a time."""
+class ResumableBagWriter:
+    """Writes the bag of a job in files of a fixed number of images; for one thread at a time."""
 
     def __init__(self, job: BagJob, types: Typestore) -> None:
-        """Begin, or go on where an earlier run of the same job ended.
+        """Start, or resume an earlier run of the same job.
 
         Raises:
-            OutputError: the output is there and may not be replaced, another job or process is
-                not done with it, or the operating system refuses.
+            OutputError: the output exists and may not be replaced, another job has left it
+                incomplete, another process is writing it, or the operating system refused.
 
         """
         self._job = job
         self._types = types
-        self._place = job.output.absolute()
-        self.folder = self._place.with_name(f'.{self._place.name}.part')
+        self._output = job.output.absolute()
+        self.folder = self._output.with_name(f'.{self._output.name}.part')
         self._bag, self._writing = self.folder / 'bag', self.folder / 'writing'
         self._writer: BagWriter | None = None
-        if self._place.exists():
+        if self._output.exists():
             self._check_replaceable()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = self._locked()
-            self.journal = self._take_up()
+            self._lock = self._acquire_lock()
+            self.journal = self._resume()
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._write_error(error) from error
 
-    def write(self, row: Row) -> None:
+    def write(self, message: OutgoingMessage) -> None:
         """Append a message.
 
         Raises:
@@ -84,7 +72,7 @@ class UnfinishedBag:
 
         """
         if self._writer is None:
-            name = f'{self._place.name}_{len(self.journal.parts)}'
+            name = f'{self._output.name}_{len(self.journal.parts)}'
             compressed: Compression = 'storage' if self._job.storage == 'mcap' else 'message'
             self._writing.mkdir(exist_ok=True)
             self._writer = BagWriter(
@@ -95,12 +83,15 @@ class UnfinishedBag:
                 called=self._job.output,
             )
         self._writer.declare(
-            row.topic, row.type_name, latched=row.latched, definition=row.definition
+            message.topic,
+            message.type_name,
+            latched=message.latched,
+            definition=message.definition,
         )
-        self._writer.write(row.topic, row.type_name, row.message, row.stamp_ns)
+        self._writer.write(message.topic, message.type_name, message.message, message.stamp_ns)
 
-    def keep(self, state: dict[str, Any]) -> None:
-        """End the file under way; a later run goes on from ``state``."""
+    def checkpoint(self, state: dict[str, Any]) -> None:
+        """Complete the file being written; a later run resumes from ``state``."""
         if self._writer is None:
             return
         try:
@@ -117,26 +108,26 @@ class UnfinishedBag:
             self._write('journal.json', json.dumps(asdict(self.journal)))
             shutil.rmtree(self._writing)
         except OSError as error:
-            raise self._refused(error) from error
+            raise self._write_error(error) from error
 
     @property
     def kept_images(self) -> int:
-        """Images that a later run need not see again."""
+        """Images that a later run need not process again."""
         return 0 if self.journal.state is None else int(self.journal.state['images'])
 
     def finish(self) -> dict[str, Any]:
-        """Move the bag to its place; gives what its metadata say."""
+        """Move the bag to its output folder and return its metadata."""
         text = joined_metadata(self.journal.parts)
         try:
             self._write(f'bag/{NAME}', text)
-            replace_folder(self._bag, self._place)
+            replace_folder(self._bag, self._output)
             shutil.rmtree(self.folder)
         except OSError as error:
-            raise self._refused(error) from error
-        return read_metadata(self._place)
+            raise self._write_error(error) from error
+        return read_metadata(self._output)
 
     def close(self) -> None:
-        """Drop the file under way; keep the whole ones for a later run, if there are any."""
+        """Drop the file being written; keep complete ones, if any, for a later run."""
         if self._writer is not None:
             self._writer.abort()
             self._writer = None
@@ -149,39 +140,43 @@ class UnfinishedBag:
     def _check_replaceable(self) -> None:
         if not self._job.force:
             raise OutputError(
+                'exists',
                 f'{self._job.output}: exists already. Name another output, or replace it with '
-                '--force.'
+                '--force.',
             )
-        others = [path.name for path in _inside(self._place) if not _is_of_bag(path)]
+        others = [path.name for path in _entries(self._output) if not _is_of_bag(path)]
         if others:
             raise OutputError(
-                f'{self._job.output}: exists already and is no bag: there is {others[0]}. '
-                '--force replaces bags only. Name another output.'
+                'not_a_bag',
+                f'{self._job.output}: exists already and is not a bag: it contains {others[0]}. '
+                '--force replaces bags only. Name another output.',
             )
 
-    def _locked(self) -> int:
+    def _acquire_lock(self) -> int:
         handle = os.open(self.folder / 'lock', os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            # The system lets go of it when the process ends, however it ends.
+            # The system releases it when the process ends, however it ends.
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(handle)
             raise OutputError(
-                f'{self._job.output}: another process is writing it. Wait for its end, or name '
-                'another output.'
+                'in_use',
+                f'{self._job.output}: another process is writing it. Wait until it ends, or name '
+                'another output.',
             ) from error
         return handle
 
-    def _take_up(self) -> Journal:
+    def _resume(self) -> Journal:
         identity = json.loads(json.dumps(self._job.identity()))
         found = self._found()
         if found is not None and found.identity != identity and not self._job.force:
             different = [key for key in identity if identity[key] != found.identity.get(key)]
             os.close(self._lock)
             raise OutputError(
-                f'{self._job.output}: an unfinished run lies in {self.folder}, of other '
-                f'{" and ".join(different)}. Repeat that command to go on with it, or begin '
-                'anew with --force.'
+                'other_job',
+                f'{self._job.output}: {self.folder} holds an unfinished run with different '
+                f'{" and ".join(different)}. Repeat that command to resume it, or start over with '
+                '--force.',
             )
         if found is None or found.identity != identity:
             found = Journal(identity)
@@ -199,21 +194,22 @@ class UnfinishedBag:
         except FileNotFoundError:
             return None
         names = [name for part in journal.parts for name in part['relative_file_paths']]
-        # They are gone when the run had ended, and was stopped while it cleaned up.
+        # Files are missing when the run had ended and was stopped during its cleanup.
         return journal if all((self._bag / name).exists() for name in names) else None
 
     def _write(self, name: str, text: str) -> None:
         write_bytes(self.folder / name, text.encode(), durable=True)
 
-    def _refused(self, error: OSError) -> OutputError:
+    def _write_error(self, error: OSError) -> OutputError:
         return OutputError(
+            'cannot_write',
             f'{self._job.output}: cannot be written: {error.strerror or error}. '
-            'Check the free space and the permissions.'
+            'Check the free space and the permissions.',
         )
 
 
-def _inside(place: Path) -> list[Path]:
-    return sorted(place.iterdir()) if place.is_dir() else [place]
+def _entries(path: Path) -> list[Path]:
+    return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def _is_of_bag(path: Path) -> bool:

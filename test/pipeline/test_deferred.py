@@ -19,15 +19,15 @@ from robot_perception.models.stub import (
 )
 from robot_perception.models.uploaded_image import UploadedImage
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.pipeline.side_by_side import one_by_one, side_by_side
+from robot_perception.pipeline.deferred import lazy_execution, threaded_execution
 from robot_perception.world import render
 
 PATIENCE_S = 10
 
 
-def test_one_by_one_works_when_asked():
+def test_lazy_execution_works_when_asked():
     calls = []
-    with one_by_one() as begin:
+    with lazy_execution() as begin:
         asked = begin(lambda: calls.append('asked') or 'answer')
         begin(lambda: calls.append('never'))
         assert calls == []
@@ -37,7 +37,7 @@ def test_one_by_one_works_when_asked():
 
 def test_side_by_side_works_at_once_and_in_order_on_a_thread_that_ends():
     here, order = threading.current_thread(), []
-    with side_by_side() as begin:
+    with threaded_execution() as begin:
         first = begin(lambda: order.append('first') or threading.current_thread())
         second = begin(lambda: order.append('second') or threading.current_thread())
         there = second()
@@ -48,7 +48,7 @@ def test_side_by_side_works_at_once_and_in_order_on_a_thread_that_ends():
 
 
 def test_an_error_comes_to_who_asks():
-    with side_by_side() as begin:
+    with threaded_execution() as begin:
         failed, fine = begin(lambda: 1 / 0), begin(lambda: 'goes on')
         with pytest.raises(ZeroDivisionError):
             failed()
@@ -57,7 +57,7 @@ def test_an_error_comes_to_who_asks():
 
 def test_an_error_that_nobody_asks_for_comes_at_the_end():
     reached = []
-    with pytest.raises(ZeroDivisionError), side_by_side() as begin:  # noqa: PT012 - the end raises
+    with pytest.raises(ZeroDivisionError), threaded_execution() as begin:  # noqa: PT012 - the end raises
         begin(lambda: 1 / 0)
         reached.append('end')
     assert reached == ['end']
@@ -73,7 +73,7 @@ def test_nothing_goes_on_after_the_end():
         done.append('begun')
 
     def fail():
-        with side_by_side() as begin:
+        with threaded_execution() as begin:
             begin(work)
             begin(lambda: done.append('not begun'))
             assert begun.wait(PATIENCE_S)

@@ -9,7 +9,7 @@ import pytest
 from result_bags import write_result_bag
 from scenes import example_scene
 
-from robot_perception.bag import recorded_scenes
+from robot_perception.bag import read_results
 from robot_perception.core import Image
 from robot_perception.core.errors import SourceError
 from robot_perception.sources.bag_writer import BagWriter
@@ -31,7 +31,7 @@ def scenes(count, size_hw=(48, 64), **changes):
 def test_they_come_back(tmp_path):
     expected = scenes(3)
     path = write_result_bag(tmp_path / 'bag', expected)
-    found = list(recorded_scenes(path))
+    found = list(read_results(path))
     for one, true in zip(found, expected, strict=True):
         scene = one.scene
         assert one.stamp_ns == true.image.stamp_ns
@@ -62,7 +62,7 @@ def test_pictures_and_patches_that_were_recorded_beside_them(tmp_path, compressi
         pictures=expected,
         compression=compression,
     )
-    for one, true in zip(recorded_scenes(path), expected, strict=True):
+    for one, true in zip(read_results(path), expected, strict=True):
         assert one.has_image
         assert np.array_equal(one.scene.image.rgb, true.image.rgb)
         assert np.array_equal(one.scene.features.vector, true.features.vector)
@@ -71,21 +71,21 @@ def test_pictures_and_patches_that_were_recorded_beside_them(tmp_path, compressi
 def test_each_scene_gets_its_own_picture(tmp_path):
     every = scenes(4)
     path = write_result_bag(tmp_path / 'bag', every[1::2], pictures=every)
-    for one, true in zip(recorded_scenes(path), every[1::2], strict=True):
+    for one, true in zip(read_results(path), every[1::2], strict=True):
         assert np.array_equal(one.scene.image.rgb, true.image.rgb)
     path = write_result_bag(tmp_path / 'less', every, pictures=every[1::2])
-    assert [one.has_image for one in recorded_scenes(path)] == [False, True] * 2
+    assert [one.has_image for one in read_results(path)] == [False, True] * 2
 
 
 def test_a_picture_of_another_size_is_not_taken(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), pictures=scenes(1, (24, 32)))
-    (one,) = recorded_scenes(path)
+    (one,) = read_results(path)
     assert (one.has_image, one.scene.image.size_hw) == (False, (48, 64))
 
 
 def test_stages_that_did_not_run_stay_unknown(tmp_path):
     bare = scenes(1, features=None, depth=None, camera=None, masks=None, timing_s={})
-    (one,) = recorded_scenes(write_result_bag(tmp_path / 'bag', bare))
+    (one,) = read_results(write_result_bag(tmp_path / 'bag', bare))
     scene = one.scene
     assert (scene.features, scene.depth, scene.camera, scene.masks) == (None,) * 4
     assert len(scene.detections) == 3
@@ -93,9 +93,9 @@ def test_stages_that_did_not_run_stay_unknown(tmp_path):
 
 def test_another_node(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), node='/robot/eyes')
-    assert len(list(recorded_scenes(path, '/robot/eyes/'))) == 1
+    assert len(list(read_results(path, '/robot/eyes/'))) == 1
     with pytest.raises(SourceError, match=r'are of /robot/eyes: name that node'):
-        list(recorded_scenes(path))
+        list(read_results(path))
 
 
 def test_a_bag_without_scenes(tmp_path):
@@ -103,22 +103,22 @@ def test_a_bag_without_scenes(tmp_path):
     with pytest.raises(
         SourceError, match=r'expected results on /perception/scene, got /perception/detections, '
     ):
-        list(recorded_scenes(path))
+        list(read_results(path))
     with BagWriter(tmp_path / 'empty'):
         pass
     with pytest.raises(SourceError, match='no message at all'):
-        list(recorded_scenes(tmp_path / 'empty'))
+        list(read_results(tmp_path / 'empty'))
     with pytest.raises(SourceError, match='expected a bag, got nothing there'):
-        list(recorded_scenes(tmp_path / 'nowhere'))
+        list(read_results(tmp_path / 'nowhere'))
     with pytest.raises(SourceError, match='expected a bag, got what is neither'):
-        list(recorded_scenes(Path('/dev/null')))
+        list(read_results(Path('/dev/null')))
 
 
 def test_stamps_that_go_back(tmp_path):
     first, second = scenes(2)
     again = replace(first, image=Image(first.image.rgb, second.image.stamp_ns, 'eye'))
     path = write_result_bag(tmp_path / 'bag', [first, second, again])
-    read = recorded_scenes(path)
+    read = read_results(path)
     assert [next(read).stamp_ns, next(read).stamp_ns] == [
         first.image.stamp_ns,
         second.image.stamp_ns,
@@ -130,14 +130,14 @@ def test_stamps_that_go_back(tmp_path):
 def test_an_unknown_picture_topic(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), pictures=scenes(1))
     with pytest.raises(SourceError, match='expected a topic of bag that fits'):
-        list(recorded_scenes(path, image_topic='/other'))
+        list(read_results(path, image_topic='/other'))
 
 
 def test_a_damaged_message(tmp_path):
     with BagWriter(tmp_path / 'bag') as bag:
         bag.write('/perception/scene', 'std_msgs/msg/String', b'\x00\x01\x00\x00\xff', 1)
     with pytest.raises(SourceError, match='a message that cannot be read'):
-        list(recorded_scenes(tmp_path / 'bag'))
+        list(read_results(tmp_path / 'bag'))
 
 
 def test_a_file_that_was_cut_short_gives_what_is_left(tmp_path):
@@ -147,7 +147,7 @@ def test_a_file_that_was_cut_short_gives_what_is_left(tmp_path):
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
     found = []
     with pytest.raises(SourceError):
-        found.extend(recorded_scenes(file))
+        found.extend(read_results(file))
     assert 3 <= len(found) < 12
 
 
@@ -158,7 +158,7 @@ def test_a_long_bag_is_not_held(tmp_path):
         path = write_result_bag(tmp_path / str(count), every, pictures=every)
         del every
         tracemalloc.start()
-        assert sum(one.has_image for one in recorded_scenes(path)) == count
+        assert sum(one.has_image for one in read_results(path)) == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         sizes.append(sum(file.stat().st_size for file in path.iterdir()))

@@ -4,11 +4,10 @@ from types import SimpleNamespace
 
 from hypothesis import given, settings, strategies
 import pytest
-
 from robot_perception.bag.camera_stream import camera_frames, CameraFrame, stamp_of
 from robot_perception.nodes.depth_buffer import DepthBuffer
-from robot_perception.sources import Role
-from robot_perception.sources.bag_salvage import BagMessage
+
+from robot_perception.sources import BagMessage, Role
 from robot_perception.sources.messages import standard_types
 
 MS = 1_000_000

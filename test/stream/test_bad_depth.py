@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from robot_perception.pipeline.calibration import CalibrationKeeper
 
 from robot_perception.conversions import camera_info_message, header_message, image_message
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
@@ -17,10 +18,8 @@ from robot_perception.core import (
     TransformBuffer,
 )
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
-from robot_perception.pipeline.calibration import CalibrationKeeper
-from robot_perception.pipeline.frame_processor import FrameProcessor
-from robot_perception.pipeline.outputs import MarkerMemory, OUTPUTS
 from robot_perception.sources.typestore import message_store
+from robot_perception.stream import FrameProcessor, MarkerMemory, OUTPUTS
 
 SIZE_HW = (60, 80)
 CAMERA = CameraModel.nominal(SIZE_HW, 100)

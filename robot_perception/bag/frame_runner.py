@@ -1,0 +1,142 @@
+"""Processing of recorded images as the node processes received ones."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+import time
+from typing import Any
+
+from robot_perception.bag.job import BagJob
+from robot_perception.bag.report import Counts
+from robot_perception.conversions import (
+    header_message,
+    label_info_message,
+    Message,
+    RosbagsFactory,
+)
+from robot_perception.core import ConversionError, SourceError
+from robot_perception.pipeline import PerceptionPipeline, PIPELINE
+from robot_perception.sources import Definition, Typestore
+from robot_perception.stream import (
+    FrameProcessor,
+    FrameTimer,
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    OutputFrame,
+    ProcessedFrame,
+    RECORDED,
+    RecordedFrame,
+    RecordedSynchronizer,
+    TIMING,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingMessage:
+    """A message to write into the result bag; see `BagWriter.declare` and `write`."""
+
+    topic: str
+    type_name: str
+    message: Message
+    stamp_ns: int
+    latched: bool = False
+    definition: Definition | None = None
+
+
+class FrameRunner:
+    """Processes the images of a job in order, and makes their messages.
+
+    `process` is for one thread, `messages` and `label_info` for one that may be another.
+
+    Attributes:
+        counts: images by outcome so far.
+        busy_s: seconds of conversion and of each stage of the pipeline.
+
+    """
+
+    def __init__(self, job: BagJob, types: Typestore) -> None:
+        """Load the networks.
+
+        Raises:
+            ModelError: a checkpoint is missing or unusable, or the device is not available.
+
+        """
+        self.counts = Counts()
+        self.busy_s: defaultdict[str, float] = defaultdict(float)
+        self._job = job
+        pipeline = PerceptionPipeline.load(job.config)
+        self._class_names = pipeline.class_names
+        # Recorded images have no age: there is no clock to compare with.
+        timer = FrameTimer(job.config.timing_window) if TIMING in job.outputs else None
+        self._processor = FrameProcessor(
+            pipeline, RosbagsFactory(types), timer=timer, remedies=RECORDED
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state that earlier images left, as JSON values."""
+        return {'counts': self.counts.values(), 'processor': self._processor.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self.counts = Counts.from_values(state['counts'])
+        self._processor.load_state_dict(state['processor'])
+
+    def process(
+        self, frame: RecordedFrame, synchronizer: RecordedSynchronizer
+    ) -> OutputFrame | None:
+        """Process one image; returns None for one that cannot be read, which is counted.
+
+        Raises:
+            ModelError: a network failed.
+
+        """
+        begin = time.perf_counter()
+        try:
+            frame_set = synchronizer.frame_set(frame)
+            processed = self._processor.process(frame_set, self._job.outputs)
+        except SourceError:
+            self.counts.rejected['serialization'] += 1
+            return None
+        except ConversionError as error:
+            self.counts.rejected[error.reason] += 1
+            return None
+        self._count(processed)
+        stages_s = dict(processed.output.scene.timing_s)
+        self.busy_s['converting'] += time.perf_counter() - begin - stages_s.pop(PIPELINE)
+        for stage, seconds in stages_s.items():
+            self.busy_s[stage] += seconds
+        return processed.output
+
+    def _count(self, processed: ProcessedFrame) -> None:
+        counts, status = self.counts, processed.status
+        counts.processed += 1
+        if status.calibration.problem:
+            counts.without_calibration[status.calibration.problem] += 1
+        if status.depth.problem:
+            counts.without_depth[status.depth.problem] += 1
+        if status.frames.problem:
+            first = next(iter(counts.without_frames), status.frames.problem)
+            counts.without_frames[first] += 1
+
+    def messages(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
+        """Make every output of a frame, recorded when its image was."""
+        made = []
+        for output in self._job.outputs:
+            message = output.make(frame)
+            if message is not None:
+                topic = f'{self._job.name}/{output.topic}'
+                made.append(OutgoingMessage(topic, output.type_name, message, received_ns))
+        return made
+
+    def label_info(self, frame: OutputFrame, received_ns: int) -> OutgoingMessage:
+        """Make the message of the class names, stamped as the frame."""
+        message = label_info_message(
+            frame.factory,
+            header_message(frame.factory, frame.scene.image.stamp_ns, ''),
+            self._class_names,
+            self._job.config.detector.threshold,
+        )
+        topic = f'{self._job.name}/{LABEL_INFO}'
+        return OutgoingMessage(topic, LABEL_INFO_TYPE, message, received_ns, latched=True)

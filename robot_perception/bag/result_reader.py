@@ -1,0 +1,202 @@
+"""Reading of the scenes in a result bag, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from robot_perception import conversions
+from robot_perception.core import Image, InputError, Scene, SourceError
+from robot_perception.sources import (
+    BagTopic,
+    choose_topics,
+    decode,
+    inspect_topic,
+    message_store,
+    open_bag,
+    Role,
+    TopicWish,
+    Typestore,
+)
+from robot_perception.stream import OUTPUTS
+
+NODE = '/perception'
+_SCENE, _FEATURES = 'scene', 'features'
+_GRAY = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RecordedScene:
+    """One frame of a result bag.
+
+    Attributes:
+        scene: the results. Depth is metric or None: relative depth is not recorded.
+        has_image: whether `scene.image` is the input image; when the bag lacks it, it is a gray
+            image of the same size, stamp and frame.
+
+    """
+
+    scene: Scene
+    has_image: bool
+
+    @property
+    def stamp_ns(self) -> int:
+        """Time of exposure, nanoseconds."""
+        return self.scene.image.stamp_ns
+
+
+def read_results(
+    path: Path, node: str = NODE, image_topic: str | None = None
+) -> Iterator[RecordedScene]:
+    """Yield the scenes of a bag in order of their stamps.
+
+    The topic ``scene`` holds everything but the input image and the patch features, which are read
+    from the camera's topic and from ``features`` if recorded. One message of each topic is in
+    memory at a time.
+
+    Args:
+        path: folder of a rosbag2 or a single bag file, complete or truncated.
+        node: full name of the node.
+        image_topic: topic of the input images; None chooses the only camera.
+
+    Raises:
+        SourceError: not a bag, no scenes in it, stamps that decrease, or a message that cannot be
+            read. Scenes before it are yielded first.
+
+    """
+    with closing(open_bag(path)) as bag:
+        topics = {topic.name: topic for topic in bag.topics()}
+    prefix = f'/{node.strip("/")}/'
+    scene_topic, features_topic = prefix + _SCENE, prefix + _FEATURES
+    _check(topics, prefix, path)
+    images_topic = _image_topic(topics, prefix, image_topic, path)
+    types = message_store()
+    patches = features_topic if features_topic in topics else None
+    with (
+        closing(_StampIndex(path, images_topic, types)) as images,
+        closing(_StampIndex(path, patches, types)) as features_messages,
+    ):
+        last_ns = -1
+        for stamp_ns, message in _stamped_messages(path, scene_topic, types):
+            if stamp_ns <= last_ns:
+                raise SourceError(
+                    'decreasing_stamps',
+                    f'{path}: {scene_topic}: expected stamps that increase, got {stamp_ns} after '
+                    f'{last_ns} ns. Record one pass, of a camera that stamps its frames.',
+                )
+            last_ns = stamp_ns
+            try:
+                message_of_image = images.at(stamp_ns)
+                image = None if message_of_image is None else _to_image(message_of_image)
+                size_hw = (int(message.height), int(message.width))
+                has_image = image is not None and image.size_hw == size_hw
+                if image is None or not has_image:
+                    image = _gray(message, stamp_ns)
+                recorded = features_messages.at(stamp_ns)
+                features = None if recorded is None else conversions.to_features(recorded)
+                scene = conversions.to_scene(message, image, features)
+            except InputError as error:
+                raise SourceError(
+                    error.reason,
+                    f'{path}: frame {stamp_ns}: expected a readable result, got: {error} '
+                    'Record it again.',
+                ) from error
+            yield RecordedScene(scene, has_image)
+
+
+def _check(topics: dict[str, BagTopic], prefix: str, path: Path) -> None:
+    if prefix + _SCENE in topics:
+        return
+    results = [topic for topic in topics if topic in {prefix + one.topic for one in OUTPUTS}]
+    others = [topic.removesuffix(f'/{_SCENE}') for topic in _scene_topics(topics)]
+    if others:
+        remedy = f'The bag holds results of {", ".join(others)}: name that node.'
+    elif results:
+        remedy = f'Record {prefix}{_SCENE} beside them: it contains the results of the others.'
+    else:
+        remedy = f'Record {prefix}{_SCENE} while the node runs.'
+    raise SourceError(
+        'no_results',
+        f'{path}: expected results on {prefix}{_SCENE}, got '
+        f'{", ".join(sorted(results or topics)) or "no message at all"}. {remedy}',
+    )
+
+
+def _scene_topics(topics: dict[str, BagTopic]) -> list[str]:
+    (type_name,) = (one.type_name for one in OUTPUTS if one.topic == _SCENE)
+    return sorted(name for name, topic in topics.items() if topic.type_name == type_name)
+
+
+def _image_topic(
+    topics: dict[str, BagTopic], prefix: str, wish: str | None, path: Path
+) -> str | None:
+    """Return the topic of the input images, None without one; a missing ``wish`` raises."""
+    cameras = [
+        inspect_topic(topic) for name, topic in topics.items() if not name.startswith(prefix)
+    ]
+    try:
+        choice = choose_topics(cameras, TopicWish(image=wish), path.name)
+    except SourceError:
+        if wish is not None:
+            raise
+        return None
+    carriers = (Role.IMAGE, Role.COMPRESSED_IMAGE)
+    return next(name for name, role in choice.roles.items() if role in carriers)
+
+
+def _to_image(message: conversions.Message) -> Image:
+    if hasattr(message, 'encoding'):
+        return conversions.to_image(message)
+    return conversions.compressed_to_image(message)
+
+
+def _gray(message: conversions.Message, stamp_ns: int) -> Image:
+    height, width = int(message.height), int(message.width)
+    if height * width > conversions.MAX_PIXELS:
+        raise InputError(
+            'too_large',
+            f'size: expected at most {conversions.MAX_PIXELS} pixels, got {height} x {width}.',
+        )
+    _, frame_id = conversions.read_header(message.header)
+    return Image(np.full((height, width, 3), _GRAY, np.uint8), stamp_ns, frame_id)
+
+
+def _stamped_messages(
+    path: Path, topic: str, types: Typestore
+) -> Generator[tuple[int, conversions.Message]]:
+    """Yield the messages of a topic with their stamps in nanoseconds, in order of recording."""
+    with closing(open_bag(path)) as bag:
+        for message in bag.messages([topic]):
+            try:
+                content = decode(types, message.data, message.type_name)
+                stamp_ns, _ = conversions.read_header(content.header)
+            except (InputError, SourceError) as error:
+                raise SourceError(error.reason, f'{path}: {topic}: {error}') from error
+            yield stamp_ns, content
+
+
+class _StampIndex:
+    """Finds messages of one topic by increasing stamps; keeps one message in memory."""
+
+    def __init__(self, path: Path, topic: str | None, types: Typestore) -> None:
+        self._messages = None if topic is None else _stamped_messages(path, topic, types)
+        self._next: tuple[int, conversions.Message] | None = None
+        self._ended = topic is None
+
+    def at(self, stamp_ns: int) -> conversions.Message | None:
+        """Return the message of a stamp, None without one; skips earlier messages."""
+        while not self._ended and (self._next is None or self._next[0] < stamp_ns):
+            self._next = None if self._messages is None else next(self._messages, None)
+            self._ended = self._next is None
+        if self._next is None or self._next[0] != stamp_ns:
+            return None
+        return self._next[1]
+
+    def close(self) -> None:
+        """Close the bag."""
+        if self._messages is not None:
+            self._messages.close()

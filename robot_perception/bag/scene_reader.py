@@ -1,0 +1,144 @@
+"""Scenes of any input: read from a result bag, or processed by the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+from robot_perception.bag.result_reader import NODE, read_results
+from robot_perception.conversions import RosbagsFactory
+from robot_perception.core import CameraModel, ConversionError, Scene, SourceError
+from robot_perception.pipeline import PerceptionPipeline, read_image
+from robot_perception.sources import (
+    is_bag,
+    is_picture,
+    NOMINAL_HFOV_DEG,
+    open_bag,
+    open_source,
+    Source,
+    standard_types,
+)
+from robot_perception.stream import (
+    CameraTopics,
+    FrameProcessor,
+    OUTPUTS,
+    RECORDED,
+    RecordedFrame,
+    RecordedSynchronizer,
+    Synchronizer,
+)
+
+# Called with every shortcoming of a frame; the same text for the same cause.
+Note = Callable[[str], None]
+
+
+def iter_scenes(
+    spec: str,
+    pipeline: Callable[[], PerceptionPipeline],
+    *,
+    note: Note,
+    node: str = NODE,
+    hfov_deg: float = NOMINAL_HFOV_DEG,
+) -> Iterator[Scene]:
+    """Yield the scenes of an input: as recorded in a result bag, otherwise by the pipeline.
+
+    Args:
+        spec: result bag, bag of a camera, video, picture, folder of pictures, or webcam index.
+        pipeline: called when networks are needed.
+        note: called with every shortcoming of a frame.
+        node: full name of the node whose results a bag holds.
+        hfov_deg: horizontal field of view in degrees where no calibration is recorded.
+
+    Raises:
+        SourceError: the input cannot be read. Scenes before the error are yielded first.
+        ModelError: networks cannot be loaded or fail.
+
+    """
+    path = Path(spec).expanduser()
+    if path.is_file() and is_picture(path):
+        image = read_image(path)
+        yield pipeline().process(image, CameraModel.nominal(image.size_hw, hfov_deg))
+        return
+    is_recording = path.exists() and is_bag(path)
+    if is_recording and _has_results(path):
+        for item in read_results(path, node):
+            if not item.has_image:
+                note('the bag lacks the input image, which is gray here')
+            yield item.scene
+        return
+    try:
+        source = open_source(spec, hfov_deg=hfov_deg)
+    except SourceError as error:
+        if not is_recording:
+            raise
+        raise SourceError(
+            error.reason,
+            f'{path}: expected results on {node}/scene, or images of a camera, got neither. '
+            f'{error}',
+        ) from error
+    with source:
+        for one in source.notes:
+            note(one)
+        yield from process_stream(pipeline(), source, note=note)
+
+
+def process_stream(
+    pipeline: PerceptionPipeline, source: Source | str | Path, *, note: Note = lambda _: None
+) -> Iterator[Scene]:
+    """Process every image of a source with its calibration, sensor depth and transforms.
+
+    Scenes equal those that the node publishes for the same messages.
+
+    Args:
+        pipeline: its state of earlier frames is reset first.
+        source: an opened source, or the path of a video, bag, picture or folder of pictures.
+        note: called with every shortcoming of a frame, and with the reason why an image was left
+            out.
+
+    Raises:
+        SourceError: something cannot be read. Scenes before the error are yielded first.
+        ModelError: a network failed.
+
+    """
+    if not isinstance(source, Source):
+        with open_source(str(source)) as opened:
+            yield from process_stream(pipeline, opened, note=note)
+        return
+    types = standard_types()
+    synchronizer = RecordedSynchronizer(
+        source.roles,
+        pipeline.config,
+        CameraTopics.from_roles(source.topics),
+        types,
+        Synchronizer(),
+    )
+    processor = FrameProcessor(pipeline, RosbagsFactory(types), remedies=RECORDED)
+    processor.reset()
+    for frame in _synchronized(source, synchronizer):
+        try:
+            processed = processor.process(synchronizer.frame_set(frame), OUTPUTS)
+        except (ConversionError, SourceError) as error:
+            note(f'image left out ({error.reason}): {error}')
+            continue
+        for problem in processed.status.problems():
+            note(problem)
+        yield processed.output.scene
+
+
+def _synchronized(source: Source, synchronizer: RecordedSynchronizer) -> Iterator[RecordedFrame]:
+    for sample in source.lasting():
+        synchronizer.prime(sample)
+    try:
+        for sample in source:
+            yield from synchronizer.add(sample)
+    except SourceError:
+        yield from synchronizer.flush()
+        raise
+    yield from synchronizer.flush()
+
+
+def _has_results(path: Path) -> bool:
+    (type_name,) = (output.type_name for output in OUTPUTS if output.topic == 'scene')
+    with closing(open_bag(path)) as bag:
+        return any(topic.type_name == type_name for topic in bag.topics())

@@ -1,0 +1,106 @@
+"""All subscriptions of the node, which feed a synchronizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+
+from rclpy.node import Node
+
+from robot_perception.conversions import Message
+from robot_perception.core import NANOSECONDS_PER_SECOND
+from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
+from robot_perception.nodes.transform_listener import TransformListener
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.sources import Role
+from robot_perception.stream import CameraTopics, needed_roles, Synchronizer
+
+
+class CameraInputs:
+    """Subscribes to the topics that a configuration needs.
+
+    Images go to a callback, all other messages to the synchronizer.
+    """
+
+    def __init__(
+        self, node: Node, synchronizer: Synchronizer, on_image: Callable[[Message], None]
+    ) -> None:
+        """Create the inputs without subscriptions; call `subscribe`."""
+        self._node = node
+        self._synchronizer = synchronizer
+        self._on_image = on_image
+        self._transforms = TransformListener(node, synchronizer)
+        self._inputs: list[Input] = []
+
+    @property
+    def topics(self) -> CameraTopics:
+        """Full names of the topics; that of the images follows the publishers."""
+        default = CameraTopics()
+        return CameraTopics(
+            next((one.topic for one in self._inputs), default.image),
+            self._node.resolve_topic_name(default.depth),
+            self._node.resolve_topic_name(default.depth_camera_info),
+        )
+
+    def subscribe(self, config: PerceptionConfig) -> None:
+        """Subscribe to images, and to what else the configuration needs.
+
+        Raises:
+            PerceptionError: a message package is missing.
+
+        """
+        default = CameraTopics()
+        self._listen(image_topics(self._node, config.input.transport), self._on_image, config)
+        for role, name, callback in (
+            (Role.CAMERA_INFO, 'camera_info', partial(self._synchronizer.add, Role.CAMERA_INFO)),
+            (Role.DEPTH, default.depth, self._on_depth),
+            (
+                Role.DEPTH_CAMERA_INFO,
+                default.depth_camera_info,
+                partial(self._synchronizer.add, Role.DEPTH_CAMERA_INFO),
+            ),
+        ):
+            if role in needed_roles(config):
+                self._listen(single_topic(self._node, name, role.type_name), callback, config)
+        self.listen_to_transforms(config)
+
+    def listen_to_transforms(self, config: PerceptionConfig) -> None:
+        """Subscribe to the transforms that a changed configuration needs.
+
+        Raises:
+            PerceptionError: this ROS installation has no tf2_msgs.
+
+        """
+        self._transforms.listen(needed_roles(config))
+
+    def follow_publishers(self) -> None:
+        """Subscribe to what is published, with the QoS of its publishers."""
+        for one in self._inputs:
+            one.update()
+
+    def problems(self) -> Iterator[str]:
+        """Describe publishers that cannot be received from."""
+        for one in self._inputs:
+            yield from one.problems()
+        yield from self._transforms.problems()
+
+    def destroy(self) -> None:
+        """Remove all subscriptions, and drop what depends on time."""
+        for one in self._inputs:
+            one.destroy()
+        self._inputs.clear()
+        self._transforms.listen(frozenset())
+        self._synchronizer.reset()
+
+    def _listen(
+        self,
+        topics: Sequence[Topic],
+        callback: Callable[[Message], None],
+        config: PerceptionConfig,
+    ) -> None:
+        self._inputs.append(Input(self._node, topics, callback, config.input.reliability))
+
+    def _on_depth(self, message: Message) -> None:
+        stamp = message.header.stamp
+        stamp_ns = stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec
+        self._synchronizer.add(Role.DEPTH, message, stamp_ns)

@@ -1,0 +1,59 @@
+"""The way of a frame from messages to messages, without rclpy: for node, bag, view and server."""
+
+from robot_perception.stream.calibration import Calibration, CalibrationReader
+from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame
+from robot_perception.stream.frame_timer import FrameTimer
+from robot_perception.stream.output_frame import OutputFrame
+from robot_perception.stream.outputs import (
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    Output,
+    OUTPUTS,
+    stages_for,
+    TIMING,
+)
+from robot_perception.stream.status import FrameStatus, InputStatus, LIVE, RECORDED, Remedies
+from robot_perception.stream.synchronizer import (
+    CameraTopics,
+    FrameSet,
+    IMAGES,
+    needed_roles,
+    RecordedFrame,
+    RecordedSynchronizer,
+    Synchronizer,
+)
+from robot_perception.stream.target_frame import (
+    resolve_target_frame,
+    TargetFrame,
+    TransformLookup,
+)
+
+__all__ = [
+    'IMAGES',
+    'LABEL_INFO',
+    'LABEL_INFO_TYPE',
+    'LIVE',
+    'OUTPUTS',
+    'RECORDED',
+    'TIMING',
+    'Calibration',
+    'CalibrationReader',
+    'CameraTopics',
+    'FrameProcessor',
+    'FrameSet',
+    'FrameStatus',
+    'FrameTimer',
+    'InputStatus',
+    'Output',
+    'OutputFrame',
+    'ProcessedFrame',
+    'RecordedFrame',
+    'RecordedSynchronizer',
+    'Remedies',
+    'Synchronizer',
+    'TargetFrame',
+    'TransformLookup',
+    'needed_roles',
+    'resolve_target_frame',
+    'stages_for',
+]

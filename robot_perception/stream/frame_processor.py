@@ -1,0 +1,247 @@
+"""Processing of frame sets: conversion, calibration, depth, transforms, pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+import time
+from typing import Any
+
+from robot_perception import conversions
+from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
+from robot_perception.core import (
+    CameraModel,
+    Image,
+    MetricDepth,
+    Pose,
+    RelativeDepth,
+    Scene,
+    Stage,
+    Vector3,
+)
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.stream.calibration import CalibrationReader
+from robot_perception.stream.frame_timer import FrameTimer
+from robot_perception.stream.output_frame import OutputFrame
+from robot_perception.stream.outputs import Output, stages_for
+from robot_perception.stream.sensor_depth import read_sensor_depth
+from robot_perception.stream.status import (
+    FrameStatus,
+    InputStatus,
+    LIVE,
+    NOT_NEEDED,
+    Remedies,
+    USABLE,
+)
+from robot_perception.stream.synchronizer import FrameSet
+from robot_perception.stream.target_frame import resolve_target_frame, TargetFrame
+
+_RELATIVE_DEPTH = InputStatus.failed(
+    'relative_depth',
+    'the depth network predicts relative depth, which is not in meters: no depth image, no points, '
+    'no 3D. Use a metric checkpoint, or depth.source: sensor or fused.',
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessedFrame:
+    """An image after processing.
+
+    Attributes:
+        output: what the outputs are made from.
+        stages: stages that ran.
+        status: status of calibration, depth and transforms.
+
+    """
+
+    output: OutputFrame
+    stages: frozenset[Stage]
+    status: FrameStatus
+
+
+class FrameProcessor:
+    """Processes the images of one camera in order; for one thread."""
+
+    def __init__(
+        self,
+        pipeline: PerceptionPipeline,
+        factory: MessageFactory,
+        *,
+        timer: FrameTimer | None = None,
+        remedies: Remedies = LIVE,
+    ) -> None:
+        """Create a processor without earlier frames.
+
+        Args:
+            pipeline: processes the images.
+            factory: makes the messages of the outputs.
+            timer: measures each frame; None leaves times out, so that equal frames give equal
+                messages.
+            remedies: advice on missing inputs.
+
+        """
+        self.pipeline = pipeline
+        self.timer = timer
+        self._factory = factory
+        self._remedies = remedies
+        self._calibrations = CalibrationReader()
+        self._last_stamp_ns = 0
+        self._markers: frozenset[MarkerKey] = frozenset()
+
+    def reset(self) -> None:
+        """Drop the state of earlier frames, as after a jump of time; viewers keep their markers."""
+        self.pipeline.reset()
+        if self.timer is not None:
+            self.timer.clear()
+        self._last_stamp_ns = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state that earlier frames left, as JSON values; times are not part of it."""
+        return {
+            'last_stamp_ns': self._last_stamp_ns,
+            'pipeline': self.pipeline.state_dict(),
+            'markers': sorted(self._markers),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self._last_stamp_ns = state['last_stamp_ns']
+        self.pipeline.load_state_dict(state['pipeline'])
+        self._markers = frozenset((kind, slot) for kind, slot in state['markers'])
+
+    def process(self, frame_set: FrameSet, outputs: tuple[Output, ...]) -> ProcessedFrame:
+        """Process one image.
+
+        Args:
+            frame_set: the image and what belongs to it.
+            outputs: what will be made; decides which networks run.
+
+        Raises:
+            ConversionError: the image cannot be read.
+            ModelError: a network failed.
+
+        """
+        config = self.pipeline.config
+        start = time.perf_counter()
+        image = _read_image(frame_set.image, config.input.max_pixels)
+        decode_s = time.perf_counter() - start
+        if image.stamp_ns < self._last_stamp_ns:
+            # The only sign of a bag that loops without /clock.
+            self.reset()
+        self._last_stamp_ns = image.stamp_ns
+        stages = self.pipeline.due(stages_for(outputs, config))
+        calibration = self._calibrations.read(
+            frame_set.camera_info, image, config.camera, frame_set.topics.image, self._remedies
+        )
+        inputs = _SpatialInputs(
+            frame_set,
+            image,
+            calibration.camera,
+            config,
+            needed=Stage.DEPTH in stages,
+            remedies=self._remedies,
+        )
+        scene = self.pipeline.process(
+            image,
+            calibration.camera,
+            sensor_depth=inputs.depth,
+            gravity_up=inputs.gravity_up,
+            fixed_from_optical=inputs.fixed_from_optical,
+            stages=stages,
+        )
+        output = OutputFrame(
+            factory=self._factory,
+            header=frame_set.image.header,
+            scene=scene,
+            camera_info=calibration.camera_info,
+            timing=self._timing({'decode': decode_s, **scene.timing_s}, image),
+            config=config,
+            shown_markers=self._markers,
+            target=inputs.target,
+        )
+        self._markers = output.markers_left
+        status = FrameStatus(
+            calibration.status,
+            _depth_status(inputs.depth_status, scene, config, stages),
+            inputs.target.status,
+        )
+        return ProcessedFrame(output, stages, status)
+
+    def _timing(self, seconds: dict[str, float], image: Image) -> FrameTiming:
+        if self.timer is None:
+            return FrameTiming.unknown()
+        return self.timer.add(seconds, image.stamp_ns)
+
+
+class _SpatialInputs:
+    """Sensor depth and pose of one image, each waited for on first use."""
+
+    def __init__(
+        self,
+        frame_set: FrameSet,
+        image: Image,
+        camera: CameraModel | None,
+        config: PerceptionConfig,
+        *,
+        needed: bool,
+        remedies: Remedies,
+    ) -> None:
+        self.depth_status = NOT_NEEDED
+        self._frame_set = frame_set
+        self._image = image
+        self._camera = camera
+        self._config = config
+        self._needed = needed
+        self._remedies = remedies
+
+    def depth(self) -> MetricDepth | None:
+        if not (self._needed and self._config.depth.source.uses_sensor):
+            return None
+        depth, self.depth_status = read_sensor_depth(
+            self._frame_set,
+            self._image,
+            self._camera,
+            max_offset_s=self._config.depth.max_offset_s,
+            max_pixels=self._config.input.max_pixels,
+            remedies=self._remedies,
+        )
+        return depth
+
+    @cached_property
+    def target(self) -> TargetFrame:
+        if not self._needed:
+            return TargetFrame(self._image.frame_id)
+        return resolve_target_frame(self._image, self._config.frames, self._frame_set.lookup)
+
+    def gravity_up(self) -> Vector3 | None:
+        return self.target.gravity_up
+
+    def fixed_from_optical(self) -> Pose | None:
+        return self.target.fixed_from_optical
+
+
+def _read_image(message: Message, max_pixels: int) -> Image:
+    if hasattr(message, 'format'):
+        return conversions.compressed_to_image(message, max_pixels=max_pixels)
+    return conversions.to_image(message, max_pixels=max_pixels)
+
+
+def _depth_status(
+    status: InputStatus, scene: Scene, config: PerceptionConfig, stages: frozenset[Stage]
+) -> InputStatus:
+    """Return the status of metric depth, given that of the sensor."""
+    if Stage.DEPTH not in stages:
+        return status
+    if config.depth.source.uses_network and isinstance(scene.depth, RelativeDepth):
+        problem = f'{_RELATIVE_DEPTH.problem} {status.problem}'.rstrip()
+        return InputStatus.failed(_RELATIVE_DEPTH.reason, problem)
+    if config.depth.source.uses_sensor or not isinstance(scene.depth, MetricDepth):
+        return status
+    if not config.camera.height_m or scene.camera is None or scene.depth_fit is not None:
+        return USABLE
+    return InputStatus.failed(
+        'no_ground',
+        f'no ground was found {config.camera.height_m:g} m below the camera, so that depth has the '
+        'scale of the network. Let the floor be visible in the image, or check camera.height_m.',
+    )

@@ -1,0 +1,98 @@
+"""A processed frame, from which the outputs are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from robot_perception import conversions
+from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
+from robot_perception.core import (
+    LabeledPoints,
+    MetricDepth,
+    PointCloud,
+    Pose,
+    Scene,
+    SceneObject,
+    transform_objects,
+    UInt32Array,
+)
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.stream.target_frame import TargetFrame
+
+
+@dataclass(frozen=True)
+class OutputFrame:
+    """One processed frame. What several outputs are made of is computed once.
+
+    Attributes:
+        factory: makes messages.
+        header: the header of the input image, as a message; every output carries it unchanged,
+            except those in the target frame.
+        scene: the results.
+        camera_info: the CameraInfo message of the image, None without one.
+        timing: how long the frame took.
+        config: what is published, and which points.
+        shown_markers: markers that viewers show from earlier frames.
+        target: frame of objects and their points; None leaves them in the optical frame.
+
+    """
+
+    factory: MessageFactory
+    header: Message
+    scene: Scene
+    camera_info: Message | None
+    timing: FrameTiming
+    config: PerceptionConfig
+    shown_markers: frozenset[MarkerKey] = frozenset()
+    target: TargetFrame | None = None
+
+    @property
+    def target_from_optical(self) -> Pose | None:
+        """Pose of the camera in the target frame; None when that is the optical frame."""
+        return None if self.target is None else self.target.target_from_optical
+
+    @cached_property
+    def target_header(self) -> Message:
+        """Header of results in the target frame, with the stamp of the image."""
+        if self.target is None or self.target_from_optical is None:
+            return self.header
+        stamp_ns = self.scene.image.stamp_ns
+        return conversions.header_message(self.factory, stamp_ns, self.target.frame_id)
+
+    @cached_property
+    def target_objects(self) -> tuple[SceneObject, ...]:
+        """Objects with their positions in the target frame."""
+        objects, pose = self.scene.objects, self.target_from_optical
+        return objects if pose is None else transform_objects(objects, pose)
+
+    @property
+    def has_positions(self) -> bool:
+        """Whether 3D positions could be computed: objects, metric depth and a calibration."""
+        scene = self.scene
+        is_metric = isinstance(scene.depth, MetricDepth)
+        return scene.detections is not None and scene.camera is not None and is_metric
+
+    @property
+    def markers_left(self) -> frozenset[MarkerKey]:
+        """Markers that viewers show after this frame."""
+        if self.scene.detections is None:
+            return self.shown_markers
+        return conversions.marker_keys(self.target_objects)
+
+    @cached_property
+    def cloud(self) -> PointCloud | None:
+        """Organized point cloud in the optical frame, None without metric depth or calibration."""
+        return self.scene.cloud()
+
+    @cached_property
+    def labels(self) -> tuple[UInt32Array, UInt32Array] | None:
+        """Class and instance of each pixel, as `Scene.labels` returns them."""
+        return self.scene.labels()
+
+    def labeled_points(self, *, of_objects: bool) -> LabeledPoints | None:
+        """Return the points of the objects or of the background, in the optical frame."""
+        if self.cloud is None or self.labels is None:
+            return None
+        instances = self.labels[1]
+        return LabeledPoints.from_cloud(self.cloud, *self.labels, (instances > 0) == of_objects)

@@ -1,0 +1,193 @@
+"""The table of outputs: topic, type, the stages that it needs, and the function that makes it.
+
+The node, the bag processor and all other writers iterate over this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from robot_perception import conversions
+from robot_perception.conversions import Message
+from robot_perception.core import LabeledPoints, MetricDepth, Stage, transform_points
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.stream.output_frame import OutputFrame
+from robot_perception.viewer import draw_overlay
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One output topic.
+
+    Attributes:
+        topic: name below that of the node.
+        type_name: 'package/msg/Name'.
+        stages: stages that it needs.
+        make: returns the message, or None when the frame has no such result; changes nothing.
+
+    """
+
+    topic: str
+    type_name: str
+    stages: frozenset[Stage]
+    make: Callable[[OutputFrame], Message | None]
+
+
+def _features(frame: OutputFrame) -> Message | None:
+    features = frame.scene.features
+    if features is None:
+        return None
+    return conversions.features_message(
+        frame.factory, frame.header, features, with_patches=frame.config.features.publish_patches
+    )
+
+
+def _depth(frame: OutputFrame) -> Message | None:
+    depth = frame.scene.depth
+    if not isinstance(depth, MetricDepth):
+        return None
+    return conversions.depth_message(frame.factory, frame.header, depth)
+
+
+def _depth_info(frame: OutputFrame) -> Message | None:
+    scene = frame.scene
+    if scene.camera is None or not isinstance(scene.depth, MetricDepth):
+        return None
+    if frame.camera_info is not None:
+        return conversions.copy_camera_info(frame.factory, frame.header, frame.camera_info)
+    return conversions.camera_info_message(frame.factory, frame.header, scene.camera)
+
+
+def _points(frame: OutputFrame) -> Message | None:
+    cloud = frame.cloud
+    if cloud is None:
+        return None
+    if not frame.config.points.labels:
+        return conversions.cloud_message(frame.factory, frame.header, cloud)
+    labels = frame.labels
+    if labels is None:
+        return None
+    return conversions.labeled_cloud_message(frame.factory, frame.header, cloud, *labels)
+
+
+def _object_points(frame: OutputFrame) -> Message | None:
+    return _point_list(frame, frame.labeled_points(of_objects=True))
+
+
+def _background_points(frame: OutputFrame) -> Message | None:
+    points, ground = frame.labeled_points(of_objects=False), frame.scene.ground
+    if points is not None and ground is not None and frame.config.points.remove_ground:
+        points = points.above(ground, frame.config.points.ground_tolerance_m)
+    return _point_list(frame, points)
+
+
+def _point_list(frame: OutputFrame, points: LabeledPoints | None) -> Message | None:
+    if points is None:
+        return None
+    limits = frame.config.points
+    if limits.max_range_m:
+        points = points.within(limits.max_range_m)
+    if frame.target_from_optical is not None:
+        points = transform_points(points, frame.target_from_optical)
+    if limits.voxel_m:
+        points = points.voxel_downsample(limits.voxel_m)
+    return conversions.point_list_message(frame.factory, frame.target_header, points)
+
+
+def _detections(frame: OutputFrame) -> Message | None:
+    detections = frame.scene.detections
+    if detections is None:
+        return None
+    return conversions.detections_2d_message(frame.factory, frame.header, detections)
+
+
+def _detections_3d(frame: OutputFrame) -> Message | None:
+    if not frame.has_positions:
+        return None
+    return conversions.detections_3d_message(
+        frame.factory, frame.target_header, frame.target_objects
+    )
+
+
+def _markers(frame: OutputFrame) -> Message | None:
+    if frame.scene.detections is None or not (frame.has_positions or frame.shown_markers):
+        return None
+    # Without positions only the markers that are still shown are deleted.
+    return conversions.markers_message(
+        frame.factory, frame.target_header, frame.target_objects, frame.shown_markers
+    )
+
+
+def _instances(frame: OutputFrame) -> Message | None:
+    masks = frame.scene.masks
+    if masks is None:
+        return None
+    return conversions.instances_message(frame.factory, frame.header, masks)
+
+
+def _classes(frame: OutputFrame) -> Message | None:
+    scene = frame.scene
+    if scene.masks is None or scene.detections is None:
+        return None
+    return conversions.classes_message(
+        frame.factory, frame.header, scene.masks, scene.detections.class_ids
+    )
+
+
+def _scene(frame: OutputFrame) -> Message | None:
+    return conversions.scene_message(frame.factory, frame.header, frame.scene, frame.timing)
+
+
+def _overlay(frame: OutputFrame) -> Message | None:
+    if frame.scene.detections is None:
+        return None
+    overlay = draw_overlay(frame.scene)
+    return conversions.image_message(frame.factory, frame.header, overlay, 'rgb8')
+
+
+def _timing(frame: OutputFrame) -> Message | None:
+    return conversions.timing_message(frame.factory, frame.header, frame.timing)
+
+
+_MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
+_OBJECTS_3D = _MASKS | {Stage.DEPTH}
+
+# Published last, since it states how long the others took.
+TIMING = Output('timing', 'robot_perception/msg/Timing', frozenset(), _timing)
+
+OUTPUTS = (
+    Output(
+        'features', 'robot_perception/msg/SceneFeatures', frozenset({Stage.FEATURES}), _features
+    ),
+    Output('depth/image', 'sensor_msgs/msg/Image', frozenset({Stage.DEPTH}), _depth),
+    Output(
+        'depth/camera_info', 'sensor_msgs/msg/CameraInfo', frozenset({Stage.DEPTH}), _depth_info
+    ),
+    Output('points', 'sensor_msgs/msg/PointCloud2', frozenset({Stage.DEPTH}), _points),
+    Output('points/objects', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _object_points),
+    Output('points/background', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _background_points),
+    Output(
+        'detections', 'vision_msgs/msg/Detection2DArray', frozenset({Stage.DETECTOR}), _detections
+    ),
+    Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
+    Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
+    Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
+    Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene),
+    Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
+    Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
+    TIMING,
+)
+
+# Published once, latched.
+LABEL_INFO, LABEL_INFO_TYPE = 'label_info', 'vision_msgs/msg/LabelInfo'
+
+
+def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> frozenset[Stage]:
+    """Return the stages that the given outputs need."""
+    stages: frozenset[Stage] = frozenset()
+    for output in outputs:
+        stages |= output.stages
+        if output.topic == 'points' and config.points.labels:
+            stages |= _MASKS
+    return stages

@@ -1,0 +1,77 @@
+"""State of the inputs of a frame, from where a problem is found to where it is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class InputStatus:
+    """Whether one input of a frame was needed, and why it could not be used.
+
+    Attributes:
+        needed: whether it was asked for.
+        reason: short stable slug of the problem, empty without one.
+        problem: what is wrong and what to do, empty without a problem.
+
+    """
+
+    needed: bool = True
+    reason: str = ''
+    problem: str = ''
+
+    @classmethod
+    def failed(cls, reason: str, problem: str) -> InputStatus:
+        """Return the status of an input that was needed and cannot be used."""
+        return cls(True, reason, problem)  # noqa: FBT003 - the fields in order
+
+
+NOT_NEEDED, USABLE = InputStatus(needed=False), InputStatus()
+
+
+class FrameStatus(NamedTuple):
+    """Status of everything that a 3D result needs beside the image.
+
+    Attributes:
+        calibration: of the camera.
+        depth: metric depth, from the sensor or scaled by the height of the camera.
+        frames: the transforms of the target, gravity and fixed frames.
+
+    """
+
+    calibration: InputStatus = NOT_NEEDED
+    depth: InputStatus = NOT_NEEDED
+    frames: InputStatus = NOT_NEEDED
+
+    def problems(self) -> Iterator[str]:
+        """Yield the problem of each input that has one."""
+        return (status.problem for status in self if status.problem)
+
+
+class Remedies(NamedTuple):
+    """Advice about missing inputs, which depends on where the inputs come from."""
+
+    camera_info: str
+    depth: str
+    depth_camera_info: str
+    registration: str
+
+
+LIVE = Remedies(
+    camera_info='Remap camera_info to the topic of your camera',
+    depth='Remap depth to the topic of your camera',
+    depth_camera_info='Remap depth/camera_info to the topic beside the depth.',
+    registration='Or let the driver register depth to color: align_depth.enable:=true for '
+    'RealSense, depth_registration:=true for Orbbec and OpenNI, topic depth_to_rgb for Azure '
+    'Kinect.',
+)
+RECORDED = Remedies(
+    camera_info='Record camera_info beside the images',
+    depth='Record depth with the stamps of the images',
+    depth_camera_info='Record the camera_info topic beside the depth topic.',
+    registration='Or record depth that the driver has registered to color: '
+    'align_depth.enable:=true for RealSense, depth_registration:=true for Orbbec and OpenNI, '
+    'topic depth_to_rgb for Azure Kinect.',
+)
