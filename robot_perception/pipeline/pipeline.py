@@ -7,20 +7,15 @@ from functools import partial
 import os
 from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
-
 from robot_perception.core import (
     CameraModel,
     ConfigError,
     Depth,
-    DepthFit,
     Detections,
     Float64Array,
     Image,
     Masks,
     MetricDepth,
-    non_max_suppression,
-    Plane,
     Pose,
     Scene,
     ShapeError,
@@ -37,20 +32,13 @@ from robot_perception.models import (
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import lazy_execution, threaded_execution
-from robot_perception.pipeline.fusion import DepthFusion
-from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.networks import load_networks, networks_needed
+from robot_perception.pipeline.temporal import ground_plane, TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
-from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.upright_box import unit_vector
-from robot_perception.pipeline.velocity import VelocityEstimator
 
-# Detections above this share of the threshold may continue an existing track.
-_LOW_CONFIDENCE = 0.5
-# Multiple of `detector.max_objects` that is detected before non-maximum suppression.
-_CANDIDATES = 3
 _ALL_STAGES = frozenset(Stage)
 
 _Value = TypeVar('_Value')
@@ -90,10 +78,7 @@ class PerceptionPipeline:
         self._depth = depth
         self._detector = detector
         self._segmenter = segmenter
-        self._fusion = DepthFusion()
-        self._tracker = Tracker()
-        self._velocities = VelocityEstimator()
-        self._frames = 0
+        self._state = TemporalState()
 
     @classmethod
     def from_preset(
@@ -187,10 +172,7 @@ class PerceptionPipeline:
 
     def reset(self) -> None:
         """Drop the state of earlier frames, as after a jump of time."""
-        self._frames = 0
-        self._fusion.reset()
-        self._tracker.reset()
-        self._velocities.reset()
+        self._state.reset()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state that earlier frames left, as JSON values.
@@ -198,19 +180,11 @@ class PerceptionPipeline:
         Another pipeline of the same configuration that loads it with `load_state_dict` processes
         the following frames as this one would.
         """
-        return {
-            'frames': self._frames,
-            'fusion': self._fusion.state_dict(),
-            'tracker': self._tracker.state_dict(),
-            'velocities': self._velocities.state_dict(),
-        }
+        return self._state.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
-        self._frames = state['frames']
-        self._fusion.load_state_dict(state['fusion'])
-        self._tracker.load_state_dict(state['tracker'])
-        self._velocities.load_state_dict(state['velocities'])
+        self._state.load_state_dict(state)
 
     def process_many(
         self, images: Iterable[ImageInput], camera: CameraModel | None = None
@@ -272,7 +246,7 @@ class PerceptionPipeline:
                 extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
-                    detections = self._detect(detector, frame, config)
+                    detections = self._state.detect(detector, frame, config)
                 if segmenter is not None and encoded is not None:
                     segmented = submit(
                         partial(_segment, segmenter, encoded, frame, detections, watch)
@@ -290,17 +264,19 @@ class PerceptionPipeline:
                 measured = _value(sensor_depth)
                 _check_size('sensor_depth', measured, frame.image)
                 with watch.stage(Stage.DEPTH):
-                    depth, fit = self._scale_depth(depth, measured, camera, up, config)
+                    depth, fit = self._state.scale_depth(depth, measured, camera, up, config)
             pose = _value(fixed_from_optical)
             with watch.stage('lifting'):
                 objects = locate_objects(detections, masks, depth, camera, up)
-                objects = self._velocities.update(objects, frame.image.stamp_ns, pose)
+                objects = self._state.add_velocities(objects, frame.image.stamp_ns, pose)
                 ground = (
-                    _ground(depth, camera, up, config) if config.points.remove_ground else None
+                    ground_plane(depth, camera, up, config)
+                    if config.points.remove_ground
+                    else None
                 )
             if extracted is not None and config.parallel:
                 features = extracted()
-        self._frames += 1
+        self._state.frames += 1
         return Scene(
             image=frame.image,
             camera=camera,
@@ -322,53 +298,14 @@ class PerceptionPipeline:
         return frozenset(
             stage
             for stage in stages
-            if config.stage(stage).enabled and self._frames % config.stage(stage).every_k == 0
-        )
-
-    def _detect(
-        self, detector: Detector, frame: UploadedImage, config: PerceptionConfig
-    ) -> Detections:
-        """Detect objects; with tracking, those of low confidence keep existing tracks."""
-        settings, stamp_ns = config.detector, frame.image.stamp_ns
-        # Images without a stamp are not a sequence.
-        tracking = config.tracking.enabled and stamp_ns
-        candidates = detector.detect(
-            frame,
-            threshold=settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0),
-            max_objects=_CANDIDATES * settings.max_objects,
-        )
-        candidates = candidates[non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)]
-        is_high = candidates.scores > settings.threshold
-        detections = candidates[np.flatnonzero(is_high)[: settings.max_objects]]
-        if not tracking:
-            return detections
-        low_confidence = candidates[np.flatnonzero(~is_high)]
-        return self._tracker.update(
-            detections, stamp_ns, config.tracking.max_lost_s, low_confidence
+            if config.stage(stage).enabled
+            and self._state.frames % config.stage(stage).every_k == 0
         )
 
     def _predict_depth(self, frame: UploadedImage, config: PerceptionConfig) -> Depth | None:
         if self._depth is None or not config.depth.source.uses_network:
             return None
         return self._depth.estimate(frame)
-
-    def _scale_depth(
-        self,
-        predicted: Depth | None,
-        measured: MetricDepth | None,
-        camera: CameraModel | None,
-        up: Float64Array | None,
-        config: PerceptionConfig,
-    ) -> tuple[Depth | None, DepthFit | None]:
-        if not config.depth.source.uses_network:
-            return measured, None
-        if config.depth.source.uses_sensor and predicted is not None:
-            return self._fusion.fuse(predicted, measured)
-        height_m = config.camera.height_m
-        if height_m and isinstance(predicted, MetricDepth):
-            ground = _ground(predicted, camera, up, config)
-            return self._fusion.scale_to_ground(predicted, ground, height_m)
-        return predicted, None
 
 
 def _value(promise: Promise[_Value]) -> _Value:
@@ -408,14 +345,3 @@ def _segment(
     embedding = encoded()
     with watch.stage(Stage.SEGMENTER):
         return segmenter.segment(embedding, detections.boxes_xyxy)
-
-
-def _ground(
-    depth: Depth | None,
-    camera: CameraModel | None,
-    up: Float64Array | None,
-    config: PerceptionConfig,
-) -> Plane | None:
-    if camera is None or not isinstance(depth, MetricDepth):
-        return None
-    return find_ground(depth, camera, up, config.camera.height_m or None)

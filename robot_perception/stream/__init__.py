@@ -12,14 +12,13 @@ from robot_perception.stream.outputs import (
     stages_for,
     TIMING,
 )
+from robot_perception.stream.recorded_synchronizer import RecordedFrame, RecordedSynchronizer
 from robot_perception.stream.status import FrameStatus, InputStatus, LIVE, RECORDED, Remedies
 from robot_perception.stream.synchronizer import (
     CameraTopics,
     FrameSet,
     IMAGES,
     needed_roles,
-    RecordedFrame,
-    RecordedSynchronizer,
     Synchronizer,
 )
 from robot_perception.stream.target_frame import (

@@ -1,0 +1,144 @@
+"""State that a pipeline carries from frame to frame: tracks, fits of depth, velocities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from robot_perception.core import (
+    CameraModel,
+    Depth,
+    DepthFit,
+    Detections,
+    Float64Array,
+    MetricDepth,
+    non_max_suppression,
+    Plane,
+    Pose,
+    SceneObject,
+)
+from robot_perception.models import Detector, UploadedImage
+from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.fusion import DepthFusion
+from robot_perception.pipeline.ground import find_ground
+from robot_perception.pipeline.tracking import Tracker
+from robot_perception.pipeline.velocity import VelocityEstimator
+
+# Detections above this share of the threshold may continue an existing track.
+_LOW_CONFIDENCE = 0.5
+# Multiple of `detector.max_objects` that is detected before non-maximum suppression.
+_CANDIDATES = 3
+
+
+class TemporalState:
+    """Tracks objects, smooths the scale of depth, and estimates velocities over frames.
+
+    Attributes:
+        frames: number of frames processed.
+
+    """
+
+    def __init__(self) -> None:
+        """Start without frames."""
+        self.frames = 0
+        self._fusion = DepthFusion()
+        self._tracker = Tracker()
+        self._velocities = VelocityEstimator()
+
+    def reset(self) -> None:
+        """Drop all frames."""
+        self.frames = 0
+        self._fusion.reset()
+        self._tracker.reset()
+        self._velocities.reset()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as JSON values."""
+        return {
+            'frames': self.frames,
+            'fusion': self._fusion.state_dict(),
+            'tracker': self._tracker.state_dict(),
+            'velocities': self._velocities.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load what `state_dict` returned."""
+        self.frames = state['frames']
+        self._fusion.load_state_dict(state['fusion'])
+        self._tracker.load_state_dict(state['tracker'])
+        self._velocities.load_state_dict(state['velocities'])
+
+    def detect(
+        self, detector: Detector, frame: UploadedImage, config: PerceptionConfig
+    ) -> Detections:
+        """Detect objects; with tracking, those of low confidence keep existing tracks."""
+        settings, stamp_ns = config.detector, frame.image.stamp_ns
+        # Images without a stamp are not a sequence.
+        tracking = config.tracking.enabled and stamp_ns
+        candidates = detector.detect(
+            frame,
+            threshold=settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0),
+            max_objects=_CANDIDATES * settings.max_objects,
+        )
+        candidates = candidates[non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)]
+        is_high = candidates.scores > settings.threshold
+        detections = candidates[np.flatnonzero(is_high)[: settings.max_objects]]
+        if not tracking:
+            return detections
+        return self._tracker.update(
+            detections, stamp_ns, config.tracking.max_lost_s, candidates[~is_high]
+        )
+
+    def scale_depth(
+        self,
+        predicted: Depth | None,
+        measured: MetricDepth | None,
+        camera: CameraModel | None,
+        up: Float64Array | None,
+        config: PerceptionConfig,
+    ) -> tuple[Depth | None, DepthFit | None]:
+        """Bring predicted depth to the scale of the sensor or of the height of the camera.
+
+        Args:
+            predicted: depth of the network, None without one.
+            measured: depth of the sensor, None without one.
+            camera: calibration of the image.
+            up: (3,) unit vector away from the ground, None = unknown.
+            config: source of depth, height of the camera.
+
+        Returns:
+            The depth of the frame, and how the network's depth was fitted, None when it was not.
+
+        """
+        if not config.depth.source.uses_network:
+            return measured, None
+        if config.depth.source.uses_sensor and predicted is not None:
+            return self._fusion.fuse(predicted, measured)
+        height_m = config.camera.height_m
+        if height_m and isinstance(predicted, MetricDepth):
+            ground = ground_plane(predicted, camera, up, config)
+            return self._fusion.scale_to_ground(predicted, ground, height_m)
+        return predicted, None
+
+    def add_velocities(
+        self,
+        objects: tuple[SceneObject, ...],
+        stamp_ns: int,
+        fixed_from_optical: Pose | None,
+    ) -> tuple[SceneObject, ...]:
+        """Return tracked objects with their velocities, where the pose of the camera is known."""
+        return self._velocities.update(objects, stamp_ns, fixed_from_optical)
+
+
+def ground_plane(
+    depth: Depth | None,
+    camera: CameraModel | None,
+    up: Float64Array | None,
+    config: PerceptionConfig,
+) -> Plane | None:
+    """Return the ground; None without metric depth or calibration, or when it is not found."""
+    if camera is None or not isinstance(depth, MetricDepth):
+        return None
+    return find_ground(depth, camera, up, config.camera.height_m or None)

@@ -1,0 +1,157 @@
+"""Synchronization of recorded messages, in recorded time."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from robot_perception.conversions import Message
+from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.sources import decode, message_stamp_ns, Role, Sample, Typestore
+from robot_perception.stream.synchronizer import (
+    CameraTopics,
+    FrameSet,
+    IMAGES,
+    needed_roles,
+    Synchronizer,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFrame:
+    """A recorded image, still serialized, and what belongs to it.
+
+    Attributes:
+        sample: the image and when it was recorded.
+        camera_info: the newest CameraInfo before it, None without one.
+        depth_cdr: the serialized depth that belongs to it, None without one.
+
+    """
+
+    sample: Sample
+    camera_info: Message | None
+    depth_cdr: bytes | None
+
+
+class RecordedSynchronizer:
+    """Synchronizes recorded messages as a node would have that received them; for one thread.
+
+    An image waits for the depth that follows it, for at most ``depth.max_wait_s`` of recorded time,
+    and until ``frames.tf_wait_s`` later when moving transforms are recorded, so that those of its
+    stamp have arrived.
+    """
+
+    def __init__(
+        self,
+        roles: frozenset[Role],
+        config: PerceptionConfig,
+        topics: CameraTopics,
+        types: Typestore,
+        synchronizer: Synchronizer,
+    ) -> None:
+        """Start a recording.
+
+        Args:
+            roles: of the messages to expect; those that the configuration does not need are
+                ignored.
+            config: offsets and waiting times.
+            topics: names of the topics.
+            types: decodes the messages.
+            synchronizer: keeps the messages; one for all recordings of a camera, so that
+                transforms and calibrations of one part hold for the next.
+
+        """
+        self._roles = roles & needed_roles(config)
+        self._config = config
+        self._topics = topics
+        self._types = types
+        self._synchronizer = synchronizer
+        self._max_wait_ns = round(config.depth.max_wait_s * NANOSECONDS_PER_SECOND)
+        self._tf_wait_ns = -1
+        if Role.TF in self._roles:
+            self._tf_wait_ns = round(config.frames.tf_wait_s * NANOSECONDS_PER_SECOND)
+        self._waiting: deque[tuple[Sample, Message | None]] = deque()
+
+    def prime(self, sample: Sample) -> None:
+        """Add what holds for the whole recording before its first message; see `Source.lasting`."""
+        if sample.role in self._roles:
+            self._keep(sample)
+
+    def add(self, sample: Sample) -> Iterator[RecordedFrame]:
+        """Add a message; yields, in order, the images that need not wait any longer.
+
+        Messages are in order of recording. Broken ones are left out.
+        """
+        # Images that have timed out must not get the depth or transforms of this message.
+        if sample.role not in IMAGES:
+            yield from self.advance(sample.stamp_ns)
+        if sample.role in IMAGES:
+            self._waiting.append((sample, self._synchronizer.camera_info))
+        elif sample.role in self._roles:
+            self._keep(sample)
+        yield from self.advance(sample.stamp_ns)
+
+    def advance(self, recorded_ns: int) -> Iterator[RecordedFrame]:
+        """Yield the images that need not wait at a time of recording."""
+        while self._waiting and self._is_settled(self._waiting[0][0], recorded_ns):
+            yield self._next()
+
+    def flush(self) -> Iterator[RecordedFrame]:
+        """Yield all images that still wait, as at the end of the recording."""
+        while self._waiting:
+            yield self._next()
+
+    def frame_set(self, frame: RecordedFrame) -> FrameSet:
+        """Decode a frame that was just yielded; its depth is decoded when it is asked for.
+
+        Raises:
+            SourceError: the image is broken.
+
+        """
+        synchronizer = self._synchronizer
+        return FrameSet(
+            image=decode(self._types, frame.sample.cdr, frame.sample.type_name),
+            topics=self._topics,
+            camera_info=frame.camera_info,
+            depth=lambda: self._decoded(Role.DEPTH, frame.depth_cdr),
+            depth_camera_info=lambda: synchronizer.depth_camera_info,
+            lookup=synchronizer.lookup,
+        )
+
+    def _keep(self, sample: Sample) -> None:
+        if sample.role is Role.DEPTH:
+            stamp_ns = message_stamp_ns(sample.cdr)
+            if stamp_ns is not None:
+                self._synchronizer.add(Role.DEPTH, sample.cdr, stamp_ns)
+            return
+        message = self._decoded(sample.role, sample.cdr)
+        if message is not None:
+            self._synchronizer.add(sample.role, message)
+
+    def _decoded(self, role: Role, cdr: bytes | None) -> Message | None:
+        if cdr is None:
+            return None
+        try:
+            return decode(self._types, cdr, role.type_name)
+        except SourceError:
+            return None
+
+    def _is_settled(self, image: Sample, recorded_ns: int) -> bool:
+        waited_ns = recorded_ns - image.stamp_ns
+        if waited_ns <= self._tf_wait_ns:
+            return False
+        if Role.DEPTH not in self._roles or waited_ns > self._max_wait_ns:
+            return True
+        stamp_ns = message_stamp_ns(image.cdr)
+        return stamp_ns is None or self._synchronizer.is_settled(stamp_ns)
+
+    def _next(self) -> RecordedFrame:
+        image, info = self._waiting.popleft()
+        stamp_ns = message_stamp_ns(image.cdr)
+        depth = None
+        if stamp_ns is not None:
+            max_offset_s = self._config.depth.max_offset_s
+            depth = self._synchronizer.nearest_depth(stamp_ns, max_offset_s)
+        return RecordedFrame(image, info, depth)
