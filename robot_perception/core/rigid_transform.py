@@ -17,45 +17,49 @@ from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
 
 
-def transform_box(box: Box3D, pose: Pose) -> Box3D:
+def transform_box(box: Box3D, target_from_source: Pose) -> Box3D:
     """Apply a rigid transform to a box."""
     frame_from_box = Pose(
         quaternion_to_matrix(box.rotation_xyzw), np.array(box.center_m, np.float64)
     )
-    target_from_box = pose.compose(frame_from_box)
+    target_from_box = target_from_source.compose(frame_from_box)
     return Box3D(target_from_box.vector, box.size_m, target_from_box.quaternion_xyzw)
 
 
-def transform_objects(objects: Iterable[SceneObject], pose: Pose) -> tuple[SceneObject, ...]:
+def transform_objects(
+    objects: Iterable[SceneObject], target_from_source: Pose
+) -> tuple[SceneObject, ...]:
     """Apply a rigid transform to the positions of objects; covariances become R C R^T.
 
     Their depth stays that along the optical axis of the camera.
     """
     return tuple(
-        item if item.position is None else replace(item, position=_position(item.position, pose))
+        item
+        if item.position is None
+        else replace(item, position=_position(item.position, target_from_source))
         for item in objects
     )
 
 
-def transform_points(points: LabeledPoints, pose: Pose) -> LabeledPoints:
+def transform_points(points: LabeledPoints, target_from_source: Pose) -> LabeledPoints:
     """Apply a rigid transform to points, in double precision."""
-    xyz = pose.apply(points.xyz_m.astype(np.float64)).astype(np.float32)
+    xyz = target_from_source.apply(points.xyz_m.astype(np.float64)).astype(np.float32)
     return replace(points, xyz_m=xyz)
 
 
-def _position(position: ObjectPosition, pose: Pose) -> ObjectPosition:
-    rotation = pose.rotation
+def _position(position: ObjectPosition, target_from_source: Pose) -> ObjectPosition:
+    rotation = target_from_source.rotation
     return replace(
         position,
-        centroid_m=_point(position.centroid_m, pose),
+        centroid_m=_point(position.centroid_m, target_from_source),
         covariance_m2=rotation @ position.covariance_m2 @ rotation.T,
-        box=transform_box(position.box, pose),
+        box=transform_box(position.box, target_from_source),
         velocity_mps=None
         if position.velocity_mps is None
         else _point(position.velocity_mps, Pose(rotation, np.zeros(3))),
     )
 
 
-def _point(point_m: Vector3, pose: Pose) -> Vector3:
-    x, y, z = pose.apply(np.array(point_m, np.float64)).tolist()
+def _point(point_m: Vector3, target_from_source: Pose) -> Vector3:
+    x, y, z = target_from_source.apply(np.array(point_m, np.float64)).tolist()
     return x, y, z

@@ -11,6 +11,7 @@ from typing import Any
 from rclpy.node import Node
 
 from robot_perception.conversions import Message
+from robot_perception.core import NANOSECONDS_PER_SECOND
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
 from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
@@ -22,7 +23,6 @@ _IMAGE_TYPES = {
 }
 # Recent frames whose messages are kept.
 _KEPT_FRAMES = 8
-_NANOSECONDS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -122,7 +122,7 @@ class Recorder(Node):
         header = _header(message)
         if header is None:
             return
-        stamp_ns = header.stamp.sec * _NANOSECONDS + header.stamp.nanosec
+        stamp_ns = header.stamp.sec * NANOSECONDS_PER_SECOND + header.stamp.nanosec
         frame = self._frames.setdefault(stamp_ns, RecordedFrame())
         frame.messages[name] = message
         frame.arrivals_s[name] = now

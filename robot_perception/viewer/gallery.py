@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from robot_perception.core import make_folder, Scene
+from robot_perception.core import make_folder, NANOSECONDS_PER_SECOND, Scene
 from robot_perception.viewer.export import frame_stem, new_folder
 from robot_perception.viewer.files import write_pictures
 from robot_perception.viewer.page import Figure, write_page
@@ -110,7 +110,7 @@ def scene_tables(scene: Scene) -> tuple[Table, Table]:
 
 def _when(scene: Scene) -> str:
     stamp_ns = scene.image.stamp_ns
-    return f'Stamp {stamp_ns / 1e9:.3f} s. ' if stamp_ns else ''
+    return f'Stamp {stamp_ns / NANOSECONDS_PER_SECOND:.3f} s. ' if stamp_ns else ''
 
 
 def _summary(scene: Scene) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from robot_perception.core import Image, InputError, MetricDepth
+from robot_perception.core import Image, InputError, MetricDepth, NANOSECONDS_PER_SECOND
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.ground_truth import build_detections, label_instances, oriented_box
 from robot_perception.world.raycast import RayCaster
@@ -13,8 +13,7 @@ from robot_perception.world.sensor_image import apply_sensor, cast_camera_rays, 
 from robot_perception.world.view import View
 from robot_perception.world.vocabulary import FRAMES_PER_SECOND, OPTICAL_FRAME, world_camera
 
-START_NS = 1_000_000_000
-_NANOSECONDS = 1_000_000_000
+START_NS = NANOSECONDS_PER_SECOND
 
 
 def render(seed: int, size_hw: tuple[int, int]) -> WorldFrame:
@@ -76,7 +75,9 @@ class _Renderer:
         instances, visible = label_instances(scene, hits.prop_ids, size_hw)
         optical_from_world = view.world_from_optical.inverse()
         return WorldFrame(
-            image=Image(rgb, START_NS + index * _NANOSECONDS // FRAMES_PER_SECOND, OPTICAL_FRAME),
+            image=Image(
+                rgb, START_NS + index * NANOSECONDS_PER_SECOND // FRAMES_PER_SECOND, OPTICAL_FRAME
+            ),
             camera=self._camera,
             world_from_camera=view.world_from_optical,
             scene_type=scene.scene_type,
