@@ -4,7 +4,7 @@ from robot_perception.conversions import FrameTiming, header_message, image_mess
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
-from robot_perception.stream import MarkerMemory, OUTPUTS, Published
+from robot_perception.stream import OutputFrame, OUTPUTS
 
 IMAGE_TOPIC = '/camera/image_raw'
 DELAY_NS = 80_000_000
@@ -27,7 +27,7 @@ def write_result_bag(
         header = header_message(factory, stamp_ns, scene.image.frame_id)
         times = tuple(scene.timing_s.values())
         timing = FrameTiming(tuple(scene.timing_s), times, times, times, times, 1, 0.1)
-        frame = Published(factory, header, scene, None, timing, PerceptionConfig(), MarkerMemory())
+        frame = OutputFrame(factory, header, scene, None, timing, PerceptionConfig())
         for output in OUTPUTS:
             message = output.make(frame) if output.topic in topics else None
             if message is not None:

@@ -1,11 +1,10 @@
-"""Whatever a depth sensor sends, what goes out is finite, or is not there."""
+"""For any depth that a sensor sends, outputs are finite or absent."""
 
 from dataclasses import fields, is_dataclass
 import math
 
 import numpy as np
 import pytest
-from robot_perception.pipeline.calibration import CalibrationKeeper
 
 from robot_perception.conversions import camera_info_message, header_message, image_message
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
@@ -19,7 +18,8 @@ from robot_perception.core import (
 )
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.sources.typestore import message_store
-from robot_perception.stream import FrameProcessor, MarkerMemory, OUTPUTS
+from robot_perception.stream import CameraTopics, FrameProcessor, FrameSet, OUTPUTS
+from robot_perception.stream.status import USABLE
 
 SIZE_HW = (60, 80)
 CAMERA = CameraModel.nominal(SIZE_HW, 100)
@@ -34,7 +34,7 @@ WINDOWS = (
 
 
 class Objects:
-    """A network that finds an object, one of a single pixel, and one without any."""
+    """A network that detects an object, one of a single pixel, and one without any."""
 
     class_names = ('cup',)
 
@@ -59,39 +59,40 @@ class Objects:
 
 
 class Sloping:
-    """A network that sees the ground rise, in no unit."""
+    """A depth network that predicts rising ground as relative depth."""
 
     def estimate(self, _):
         inverse = np.linspace(0, 1, SIZE_HW[0], dtype=np.float32)[:, None]
         return RelativeDepth(inverse + np.zeros(SIZE_HW, np.float32))
 
 
-def depth_of(case):
-    """(H, W) as a sensor sends it."""
-    metres = np.full(SIZE_HW, 2, np.float32)
+def sensor_meters(case):
+    """Return depth (H, W) as a sensor sends it."""
+    meters = np.full(SIZE_HW, 2, np.float32)
     rows, columns = np.indices(SIZE_HW)
     stripes = columns % 2 == 0
     match case:
-        case 'nothing known':
-            metres[:] = np.nan
+        case 'no pixel known':
+            meters[:] = np.nan
         case 'only zeros':
-            metres[:] = 0
+            meters[:] = 0
         case 'one pixel known':
-            metres[(rows != 20) | (columns != 30)] = np.nan
+            meters[(rows != 20) | (columns != 30)] = np.nan
         case 'the largest float':
-            metres[:] = LARGEST
+            meters[:] = LARGEST
         case _:
-            metres[stripes] = {
+            meters[stripes] = {
                 'stripes of the largest float': LARGEST,
                 'stripes of infinity': np.inf,
                 'stripes below 0': -1,
-                'stripes of a kilometre': 1e3,
-                'stripes of next to nothing': 1e-40,
+                'stripes of a kilometer': 1e3,
+                'stripes of the smallest floats': 1e-40,
             }[case]
-    return metres
+    return meters
 
 
-def processor(source):
+def process(source, image, sent):
+    """Process an image with sensor depth; the camera is level and looks along x of the map."""
     settings = {
         'depth.source': source,
         'points.voxel_m': 0.001,
@@ -103,21 +104,21 @@ def processor(source):
     buffer = TransformBuffer()
     level = (-0.5, 0.5, -0.5, 0.5)
     buffer.insert(StampedTransform(MAP, OPTICAL, 0, (1.0, 2.0, 0.5), level), static=True)
-    keeper = CalibrationKeeper()
-    keeper.keep(camera_info_message(FACTORY, header_message(FACTORY, 0, OPTICAL), CAMERA))
     objects = Objects()
-    return FrameProcessor(
-        PerceptionPipeline(config, depth=Sloping(), detector=objects, segmenter=objects),
-        FACTORY,
-        calibration=keeper,
-        markers=MarkerMemory(),
-        timer=None,
-        transforms=lambda _: buffer.lookup,
+    pipeline = PerceptionPipeline(config, depth=Sloping(), detector=objects, segmenter=objects)
+    frame_set = FrameSet(
+        image,
+        CameraTopics('/image'),
+        camera_info_message(FACTORY, header_message(FACTORY, 0, OPTICAL), CAMERA),
+        depth=lambda: sent,
+        depth_camera_info=lambda: None,
+        lookup=buffer.lookup,
     )
+    return FrameProcessor(pipeline, FACTORY).process(frame_set, OUTPUTS)
 
 
 def numbers(value):
-    """All floating point numbers of a message."""
+    """Yield all floating point numbers of a message."""
     if is_dataclass(value):
         for field in fields(value):
             yield from numbers(getattr(value, field.name))
@@ -135,26 +136,26 @@ def numbers(value):
 @pytest.mark.parametrize(
     'case',
     [
-        'nothing known',
+        'no pixel known',
         'only zeros',
         'one pixel known',
         'the largest float',
         'stripes of the largest float',
         'stripes of infinity',
         'stripes below 0',
-        'stripes of a kilometre',
-        'stripes of next to nothing',
+        'stripes of a kilometer',
+        'stripes of the smallest floats',
     ],
 )
-def test_places_are_finite_or_not_there(source, case):
+def test_positions_are_finite_or_absent(source, case):
     header = header_message(FACTORY, 10**9, OPTICAL)
     image = image_message(FACTORY, header, np.zeros((*SIZE_HW, 3), np.uint8), 'rgb8')
-    sent = image_message(FACTORY, header, depth_of(case), '32FC1')
-    seen = processor(source).process(image, OUTPUTS, '/image', lambda _: sent)
-    assert (seen.calibration_problem, seen.frames_problem) == ('', '')
-    nothing = case in {'nothing known', 'only zeros', 'the largest float'}
-    assert ('no pixel of the sensor depth is known' in seen.depth_problem) == nothing
-    made = {output.topic: output.make(seen.published) for output in OUTPUTS}
+    sent = image_message(FACTORY, header, sensor_meters(case), '32FC1')
+    frame = process(source, image, sent)
+    assert (frame.status.calibration, frame.status.frames) == (USABLE, USABLE)
+    is_empty = case in {'no pixel known', 'only zeros', 'the largest float'}
+    assert ('no pixel of the sensor depth is known' in frame.status.depth.problem) == is_empty
+    made = {output.topic: output.make(frame.output) for output in OUTPUTS}
     for topic in ('detections_3d', 'markers'):
         if made[topic] is not None:
             assert all(map(math.isfinite, numbers(made[topic]))), topic
@@ -163,11 +164,11 @@ def test_places_are_finite_or_not_there(source, case):
             assert made[topic].is_dense
             points = made[topic].data.view('<f4').reshape(-1, made[topic].point_step // 4)
             assert np.isfinite(points[:, :3]).all()
-    # All three are still seen in the picture, and the one with a surface has a place.
+    # All three are still detected in 2D, and the one with a surface has a position.
     assert len(made['detections'].detections) == len(made['scene'].objects) == len(WINDOWS)
-    placed = [bool(item.bbox_3d) for item in made['scene'].objects]
-    assert placed == [case.startswith('stripes'), False, False]
-    if case.startswith('stripes') and 'kilometre' not in case:
-        (found,) = made['detections_3d'].detections
+    located = [bool(item.bbox_3d) for item in made['scene'].objects]
+    assert located == [case.startswith('stripes'), False, False]
+    if case.startswith('stripes') and 'kilometer' not in case:
+        (detection,) = made['detections_3d'].detections
         # Of a wall 2 m in front of a camera that looks along x of the map.
-        assert found.results[0].pose.pose.position.x == pytest.approx(1 + 2, abs=1e-3)
+        assert detection.results[0].pose.pose.position.x == pytest.approx(1 + 2, abs=1e-3)

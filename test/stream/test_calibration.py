@@ -1,84 +1,92 @@
-"""Which calibration an image gets, and how seldom one is read."""
+"""Calibration of images: which message counts, and how seldom one is converted."""
 
 from dataclasses import replace
 import re
 
 import numpy as np
 import pytest
-from robot_perception.pipeline.calibration import CalibrationKeeper
 
 from robot_perception.conversions import camera_info_message, header_message, RosbagsFactory
 from robot_perception.core import CameraModel, Image
-from robot_perception.pipeline import calibration
 from robot_perception.pipeline.config import CameraConfig
-from robot_perception.sources.messages import standard_types
+from robot_perception.sources import standard_types
+from robot_perception.stream import calibration, CalibrationReader, LIVE, RECORDED
 
-MAKE = RosbagsFactory(standard_types())
+FACTORY = RosbagsFactory(standard_types())
 SIZE_HW = (24, 32)
 IMAGE = Image(np.zeros((*SIZE_HW, 3), np.uint8))
-BENT = CameraModel(SIZE_HW, 30.0, 31.0, 15.5, 11.5, 'plumb_bob', (0.1, 0.01, 0.0, 0.0, 0.0))
-AS_IS, RECTIFIED = CameraConfig(), CameraConfig(rectified='always')
+DISTORTED = CameraModel(SIZE_HW, 30.0, 31.0, 15.5, 11.5, 'plumb_bob', (0.1, 0.01, 0.0, 0.0, 0.0))
+RAW, RECTIFIED = CameraConfig(), CameraConfig(rectified='always')
 
 
-def info_of(camera=BENT, stamp_ns=0, **changes):
-    info = camera_info_message(MAKE, header_message(MAKE, stamp_ns, 'eye'), camera)
+def info_of(camera=DISTORTED, stamp_ns=0, **changes):
+    info = camera_info_message(FACTORY, header_message(FACTORY, stamp_ns, 'camera'), camera)
     return replace(info, **changes)
 
 
-@pytest.fixture
-def keeper():
-    return CalibrationKeeper()
+def read(reader, info, *, image=IMAGE, config=RAW, remedies=LIVE):
+    return reader.read(info, image, config, '/image', remedies)
 
 
 @pytest.fixture
-def readings(monkeypatch):
-    """Count how often a message is read."""
-    read = calibration.to_camera
-    done = []
+def reader():
+    return CalibrationReader()
+
+
+@pytest.fixture
+def conversions(monkeypatch):
+    """Record every conversion of a message."""
+    to_camera = calibration.to_camera
+    calls = []
 
     def counted(info, *, rectified):
-        done.append(rectified)
-        return read(info, rectified=rectified)
+        calls.append(rectified)
+        return to_camera(info, rectified=rectified)
 
     monkeypatch.setattr(calibration, 'to_camera', counted)
-    return done
+    return calls
 
 
-def test_the_newest_is_used(keeper):
-    keeper.keep(info_of(CameraModel.nominal(SIZE_HW, 60.0)))
+def test_the_given_message_is_used_and_not_an_earlier_one(reader):
+    read(reader, info_of(CameraModel.nominal(SIZE_HW, 60.0)))
     newest = info_of()
-    keeper.keep(newest)
-    known = keeper.of(IMAGE, AS_IS, '/image')
-    assert (known.camera, known.problem) == (BENT, '')
-    assert known.camera_info is newest
+    result = read(reader, newest)
+    assert (result.camera, result.status.reason, result.status.problem) == (DISTORTED, '', '')
+    assert result.camera_info is newest
 
 
-def test_a_rectified_image_goes_by_p(keeper):
+def test_rectified_images_use_p(reader):
     p = np.array([29.0, 0, 15, 0, 0, 29, 11, 0, 0, 0, 1, 0])
-    keeper.keep(info_of(p=p))
-    assert keeper.of(IMAGE, RECTIFIED, '/image').camera == CameraModel(
-        SIZE_HW, 29.0, 29.0, 15.0, 11.0
-    )
-    assert keeper.of(IMAGE, AS_IS, '/image').camera == BENT
-
-
-def test_without_a_message_there_is_a_reason(keeper):
-    known = keeper.of(IMAGE, AS_IS, '/image')
-    assert (known.camera, known.camera_info) == (None, None)
-    assert known.problem == (
-        'no CameraInfo has come. Remap camera_info to the topic of your camera, '
-        'or set camera.fallback_hfov_deg.'
-    )
-
-
-def test_without_a_message_a_field_of_view_stands_in(keeper):
-    known = keeper.of(IMAGE, CameraConfig(fallback_hfov_deg=60.0), '/image')
-    assert known.camera == CameraModel.nominal(SIZE_HW, 60.0)
-    assert (known.camera_info, known.problem) == (None, '')
+    info = info_of(p=p)
+    rectified = CameraModel(SIZE_HW, 29.0, 29.0, 15.0, 11.0)
+    assert read(reader, info, config=RECTIFIED).camera == rectified
+    assert read(reader, info).camera == DISTORTED
 
 
 @pytest.mark.parametrize(
-    ('changes', 'said'),
+    ('remedies', 'advice'),
+    [
+        (LIVE, 'Remap camera_info to the topic of your camera'),
+        (RECORDED, 'Record camera_info beside the images'),
+    ],
+)
+def test_a_missing_message_is_a_problem_with_a_remedy(reader, remedies, advice):
+    result = read(reader, None, remedies=remedies)
+    assert (result.camera, result.camera_info) == (None, None)
+    assert result.status.reason == 'no_camera_info'
+    assert result.status.problem == (
+        f'no CameraInfo has been received. {advice}, or set camera.fallback_hfov_deg.'
+    )
+
+
+def test_without_a_message_the_fallback_field_of_view_is_used(reader):
+    result = read(reader, None, config=CameraConfig(fallback_hfov_deg=60.0))
+    assert result.camera == CameraModel.nominal(SIZE_HW, 60.0)
+    assert (result.camera_info, result.status.problem) == (None, '')
+
+
+@pytest.mark.parametrize(
+    ('changes', 'text'),
     [
         ({'k': np.zeros(9)}, 'K: expected a focal length, got fx=0.0, fy=0.0'),
         ({'k': np.full(9, np.nan)}, 'K: expected finite numbers, got NaN'),
@@ -86,35 +94,42 @@ def test_without_a_message_a_field_of_view_stands_in(keeper):
         ({'distortion_model': 'fisheye42'}, 'fisheye42'),
     ],
 )
-def test_a_bad_message_is_no_calibration_and_says_why(keeper, changes, said):
-    """Not even where a field of view could stand in: somebody has to mend it."""
-    keeper.keep(info_of(**changes))
-    known = keeper.of(IMAGE, CameraConfig(fallback_hfov_deg=60.0), '/image')
-    assert (known.camera, known.camera_info) == (None, None)
-    assert re.search(said, known.problem)
+def test_an_invalid_message_is_a_problem_even_with_a_fallback(reader, changes, text):
+    """The fallback is for cameras without calibration; an invalid one has to be corrected."""
+    result = read(reader, info_of(**changes), config=CameraConfig(fallback_hfov_deg=60.0))
+    assert (result.camera, result.camera_info) == (None, None)
+    assert result.status.reason
+    assert re.search(text, result.status.problem)
 
 
-def test_the_size_is_checked_against_each_image(keeper):
-    keeper.keep(info_of())
+def test_a_message_of_another_frame_is_a_problem(reader):
+    image = Image(IMAGE.rgb, 0, 'other')
+    result = read(reader, info_of(), image=image)
+    assert (result.camera, result.camera_info) == (None, None)
+    assert result.status.reason == 'other_frame'
+    assert "CameraInfo has frame 'camera', the image 'other'" in result.status.problem
+
+
+def test_the_size_is_compared_with_each_image(reader):
     other = Image(np.zeros((48, 64, 3), np.uint8))
-    assert 'expected the size of the image (48, 64)' in keeper.of(other, AS_IS, '/image').problem
-    assert keeper.of(IMAGE, AS_IS, '/image').problem == ''
+    result = read(reader, info_of(), image=other)
+    assert 'expected the size of the image (48, 64)' in result.status.problem
+    assert read(reader, info_of()).status.problem == ''
 
 
-def test_an_equal_message_is_not_read_again(keeper, readings):
+def test_an_equal_message_is_not_converted_again(reader, conversions):
     cameras = []
     for stamp_ns in range(5):
-        keeper.keep(info_of(stamp_ns=stamp_ns))
+        info = info_of(stamp_ns=stamp_ns)
         for _ in range(2):
-            known = keeper.of(IMAGE, AS_IS, '/image')
+            result = read(reader, info)
             # Outputs still carry the newest message.
-            assert known.camera_info.header.stamp.nanosec == stamp_ns
-            cameras.append(known.camera)
-    assert readings == [False]
+            assert result.camera_info.header.stamp.nanosec == stamp_ns
+            cameras.append(result.camera)
+    assert conversions == [False]
     assert len({id(camera) for camera in cameras}) == 1
 
 
-REGION = info_of().roi
 CHANGES = {
     'height': {'height': 48},
     'width': {'width': 64},
@@ -125,35 +140,29 @@ CHANGES = {
     'p': {'p': np.array([29.0, 0, 15, 0, 0, 29, 11, 0, 0, 0, 1, 0])},
     'binning_x': {'binning_x': 2},
     'binning_y': {'binning_y': 2},
-    'roi': {'roi': replace(REGION, x_offset=3)},
+    'roi': {'roi': replace(info_of().roi, x_offset=3)},
 }
 
 
-@pytest.mark.parametrize('config', [AS_IS, RECTIFIED], ids=['as it is', 'rectified'])
+@pytest.mark.parametrize('config', [RAW, RECTIFIED], ids=['raw', 'rectified'])
 @pytest.mark.parametrize('changes', CHANGES.values(), ids=CHANGES)
-def test_a_changed_message_is_read_again(keeper, readings, changes, config):
-    keeper.keep(info_of())
-    keeper.of(IMAGE, config, '/image')
+def test_a_changed_message_is_converted_again(reader, conversions, changes, config):
+    read(reader, info_of(), config=config)
     changed = info_of(**changes)
-    keeper.keep(changed)
-    known = keeper.of(IMAGE, config, '/image')
-    assert len(readings) == 2
-    fresh = CalibrationKeeper()
-    fresh.keep(changed)
-    assert fresh.of(IMAGE, config, '/image') == known
+    result = read(reader, changed, config=config)
+    assert len(conversions) == 2
+    assert read(CalibrationReader(), changed, config=config) == result
 
 
-def test_what_rectified_means_is_looked_at_again(keeper, readings):
-    keeper.keep(info_of())
-    for config in (AS_IS, AS_IS, RECTIFIED, RECTIFIED, AS_IS):
-        keeper.of(IMAGE, config, '/image')
-    assert readings == [False, True, False]
+def test_a_change_of_rectification_converts_the_message_again(reader, conversions):
+    info = info_of()
+    for config in (RAW, RAW, RECTIFIED, RECTIFIED, RAW):
+        read(reader, info, config=config)
+    assert conversions == [False, True, False]
 
 
-def test_a_bad_message_is_not_read_again(keeper, readings):
+def test_an_invalid_message_is_not_converted_again(reader, conversions):
     for stamp_ns in range(3):
-        keeper.keep(info_of(stamp_ns=stamp_ns, k=np.zeros(9)))
-        assert keeper.of(IMAGE, AS_IS, '/image').camera is None
-    assert readings == [False]
-    keeper.keep(info_of())
-    assert keeper.of(IMAGE, AS_IS, '/image').camera == BENT
+        assert read(reader, info_of(stamp_ns=stamp_ns, k=np.zeros(9))).camera is None
+    assert conversions == [False]
+    assert read(reader, info_of()).camera == DISTORTED

@@ -1,22 +1,33 @@
-"""What a frame says of itself beside its results."""
+"""Processed frames: status, when inputs are waited for, and what is computed once."""
+
+from collections import Counter
 
 import numpy as np
 import pytest
-from robot_perception.pipeline.calibration import CalibrationKeeper
 
-from robot_perception.conversions import camera_info_message, header_message, image_message
-from robot_perception.conversions.rosbags_factory import RosbagsFactory
-from robot_perception.core import CameraModel, MetricDepth
+from robot_perception.conversions import (
+    camera_info_message,
+    header_message,
+    image_message,
+    RosbagsFactory,
+)
+from robot_perception.core import CameraModel, Detections, Masks, masks, MetricDepth, Pose, scene
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
-from robot_perception.sources.typestore import message_store
-from robot_perception.stream import FrameProcessor, MarkerMemory, OUTPUTS
+from robot_perception.sources import message_store
+from robot_perception.stream import CameraTopics, FrameProcessor, FrameSet, OUTPUTS
+from robot_perception.stream.status import NOT_NEEDED, USABLE
 
 SIZE_HW = (120, 160)
 CAMERA = CameraModel.nominal(SIZE_HW, 70)
+OPTICAL, MAP = 'camera_optical_frame', 'map'
+TYPES = message_store()
+FACTORY = RosbagsFactory(TYPES)
+BY_TOPIC = {output.topic: output for output in OUTPUTS}
+IN_3D = ('points', 'points/objects', 'points/background', 'detections_3d', 'markers')
 
 
 class Level:
-    """A network that sees a floor 0.5 m below a level camera, or a wall."""
+    """A depth network that predicts a floor 0.5 m below a level camera, or a wall."""
 
     def __init__(self, *, floor):
         falling = CAMERA.rays()[..., 1] if floor else np.zeros(SIZE_HW, np.float32)
@@ -28,30 +39,195 @@ class Level:
         return MetricDepth(self.meters)
 
 
+class Objects:
+    """A detector and segmenter of two overlapping objects that records when it is used."""
+
+    class_names = ('cup', 'chair')
+    windows = ((slice(20, 70), slice(30, 90)), (slice(60, 110), slice(70, 130)))
+
+    def __init__(self, events=None):
+        self.events = [] if events is None else events
+
+    def detect(self, _, *, threshold, max_objects):
+        self.events.append('detector')
+        boxes = [[cols.start, rows.start, cols.stop, rows.stop] for rows, cols in self.windows]
+        return Detections(
+            np.array(boxes, np.float32),
+            np.array([0.9, 0.8], np.float32),
+            np.array([0, 1], np.int32),
+            self.class_names,
+        )
+
+    def encode(self, _):
+        pass
+
+    def segment(self, _, boxes_xyxy):
+        self.events.append('segmenter')
+        pixels = np.zeros((len(boxes_xyxy), *SIZE_HW), np.bool_)
+        for mask, window in zip(pixels, self.windows, strict=True):
+            mask[window] = True
+        return Masks(pixels, np.ones(len(pixels), np.float32))
+
+
+def frame_set_of(depth=lambda: None, lookup=None, stamp_ns=10**9):
+    """Return the noise image of a calibrated camera, whose pose is that of the map by default."""
+    header = header_message(FACTORY, stamp_ns, OPTICAL)
+    pixels = np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), np.uint8)
+    return FrameSet(
+        image_message(FACTORY, header, pixels, 'rgb8'),
+        CameraTopics('/image'),
+        camera_info_message(FACTORY, header, CAMERA),
+        depth=depth,
+        depth_camera_info=lambda: None,
+        lookup=lookup or (lambda *_: Pose(np.eye(3), np.zeros(3))),
+    )
+
+
+def sensor_depth():
+    header = header_message(FACTORY, 10**9, OPTICAL)
+    return image_message(FACTORY, header, Level(floor=True).meters, '32FC1')
+
+
+def processor_of(objects=None, **parameters):
+    named = {name.replace('__', '.'): value for name, value in parameters.items()}
+    config = PerceptionConfig.from_preset('stub', named)
+    objects = objects or Objects()
+    pipeline = PerceptionPipeline(
+        config, depth=Level(floor=True), detector=objects, segmenter=objects
+    )
+    return FrameProcessor(pipeline, FACTORY)
+
+
 @pytest.mark.parametrize(
-    ('height_m', 'floor', 'problem'),
+    ('height_m', 'floor', 'needed', 'problem'),
     [
-        (0.0, True, None),
-        (0.6, True, ''),
-        (0.6, False, 'no ground has been seen 0.6 m below the camera, so that metres are those'),
-        (2.0, True, 'no ground has been seen 2 m below the camera'),
+        (0.0, True, False, ''),
+        (0.6, True, True, ''),
+        (0.6, False, True, 'no ground was found 0.6 m below the camera, so that depth has the '),
+        (2.0, True, True, 'no ground was found 2 m below the camera'),
     ],
 )
-def test_a_known_height_that_sets_no_scale_is_a_problem(height_m, floor, problem):
-    factory = RosbagsFactory(message_store())
-    header = header_message(factory, 5, 'camera')
+def test_a_known_height_that_sets_no_scale_is_a_problem(height_m, floor, needed, problem):
     config = PerceptionConfig.from_preset('stub', {'camera.height_m': height_m})
-    keeper = CalibrationKeeper()
-    keeper.keep(camera_info_message(factory, header, CAMERA))
-    processor = FrameProcessor(
-        PerceptionPipeline(config, depth=Level(floor=floor)),
-        factory,
-        calibration=keeper,
-        markers=MarkerMemory(),
-        timer=None,
+    processor = FrameProcessor(PerceptionPipeline(config, depth=Level(floor=floor)), FACTORY)
+    status = processor.process(frame_set_of(), OUTPUTS).status
+    assert status.calibration == USABLE
+    assert status.depth.problem.startswith(problem)
+    assert bool(status.depth.problem) == bool(problem)
+    assert (status.depth.reason == 'no_ground') == bool(problem)
+    assert height_m == 0.0 or status.depth.needed == needed
+
+
+@pytest.mark.parametrize('parallel', [False, True])
+def test_depth_and_pose_are_waited_for_after_the_detector_has_run(parallel):
+    events = []
+
+    def depth():
+        events.append('depth')
+        return sensor_depth()
+
+    def lookup(target, source, _):
+        events.append(f'{target} from {source}')
+        return Pose(np.eye(3), np.zeros(3))
+
+    processor = processor_of(
+        Objects(events),
+        parallel=parallel,
+        depth__source='sensor',
+        frames__target_frame=MAP,
+        frames__gravity_frame='odom',
+        frames__fixed_frame='odom',
     )
-    image = image_message(factory, header, np.zeros((*SIZE_HW, 3), np.uint8), 'rgb8')
-    seen = processor.process(image, OUTPUTS, '/image', lambda _: None)
-    assert seen.calibration_problem == ''
-    assert (seen.depth_problem or '')[: len(problem or '')] == (problem or '')
-    assert (seen.depth_problem is None) == (problem is None)
+    frame = processor.process(frame_set_of(depth, lookup), OUTPUTS)
+    assert list(frame.status.problems()) == []
+    assert Counter(events) == Counter(
+        [
+            'detector',
+            'segmenter',
+            'depth',
+            f'{MAP} from {OPTICAL}',
+            f'{OPTICAL} from odom',
+            f'odom from {OPTICAL}',
+        ]
+    )
+    assert events[0] == 'detector'
+
+
+@pytest.mark.parametrize('topics', [('features',), ('detections',), ('overlay',)])
+def test_outputs_without_3d_wait_for_nothing(topics):
+    def unexpected(*_):
+        pytest.fail('asked for depth or pose')
+
+    processor = processor_of(depth__source='sensor', frames__target_frame=MAP)
+    outputs = tuple(BY_TOPIC[topic] for topic in topics)
+    status = processor.process(frame_set_of(unexpected, unexpected), outputs).status
+    assert (status.depth, status.frames) == (NOT_NEEDED, NOT_NEEDED)
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Count how often depth is lifted into a cloud and masks are painted into one image."""
+    counts = Counter()
+    lift, paint = scene.lift_image, masks.Masks.__dict__['_instance_map'].func
+
+    def lifted(*arguments):
+        counts['lift'] += 1
+        return lift(*arguments)
+
+    def painted(self):
+        counts['paint'] += 1
+        return paint(self)
+
+    monkeypatch.setattr(scene, 'lift_image', lifted)
+    monkeypatch.setattr(masks.Masks.__dict__['_instance_map'], 'func', painted)
+    return counts
+
+
+@pytest.mark.parametrize('labels', [False, True])
+@pytest.mark.parametrize(
+    'topics', [*((topic,) for topic in BY_TOPIC), IN_3D, tuple(BY_TOPIC)], ids=' '.join
+)
+def test_each_frame_is_lifted_and_painted_at_most_once(calls, topics, labels):
+    processor = processor_of(points__labels=labels)
+    outputs = tuple(BY_TOPIC[topic] for topic in topics)
+    for index in range(2):
+        frame = processor.process(frame_set_of(stamp_ns=10**9 + index), outputs)
+        for output in outputs:
+            assert output.make(frame.output) is not None or output.topic == 'features'
+        assert max(calls.values(), default=0) <= 1 + index
+    if len(topics) > 1:
+        assert calls == {'lift': 2, 'paint': 2}
+
+
+@pytest.mark.parametrize('topic', BY_TOPIC)
+def test_making_an_output_twice_gives_equal_messages(topic):
+    processor = processor_of(frames__target_frame=MAP, points__labels=True, tracking__enabled=True)
+    processor.process(frame_set_of(), OUTPUTS)
+    frame = processor.process(frame_set_of(stamp_ns=2 * 10**9), OUTPUTS).output
+    shown, left = frame.shown_markers, frame.markers_left
+    first, second = (cdr(topic, frame) for _ in range(2))
+    for other in OUTPUTS:
+        other.make(frame)
+    assert first == second == cdr(topic, frame)
+    assert (frame.shown_markers, frame.markers_left) == (shown, left)
+
+
+def cdr(topic, frame):
+    message = BY_TOPIC[topic].make(frame)
+    return message and bytes(TYPES.serialize_cdr(message, BY_TOPIC[topic].type_name))
+
+
+def test_markers_of_objects_that_left_are_deleted_once():
+    objects = Objects()
+    processor = processor_of(objects)
+    first = processor.process(frame_set_of(), OUTPUTS).output
+    assert first.shown_markers == frozenset()
+    assert first.markers_left
+    objects.windows = ()
+    objects.detect = lambda *_, **__: Detections.empty()
+    second = processor.process(frame_set_of(stamp_ns=10**9 + 1), OUTPUTS).output
+    assert (second.shown_markers, second.markers_left) == (first.markers_left, frozenset())
+    third = processor.process(frame_set_of(stamp_ns=10**9 + 2), OUTPUTS).output
+    assert third.shown_markers == frozenset()
+    deleted = [len(BY_TOPIC['markers'].make(one).markers) for one in (first, second, third)]
+    assert deleted == [len(first.markers_left), len(first.markers_left), 0]

@@ -1,156 +1,423 @@
-"""Images find the calibration and depth that a node would find for them."""
+"""Images get the calibration, depth and transforms that belong to them, live and recorded."""
 
-from types import SimpleNamespace
+import threading
+import time
 
 from hypothesis import given, settings, strategies
+import numpy as np
 import pytest
-from robot_perception.bag.camera_stream import camera_frames, CameraFrame, stamp_of
-from robot_perception.nodes.depth_buffer import DepthBuffer
+from reasons import raises
 
-from robot_perception.sources import BagMessage, Role
-from robot_perception.sources.messages import standard_types
+from robot_perception.core import CameraModel, SourceError, TransformError
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.sources import message_stamp_ns, Role, Sample, standard_types
+from robot_perception.sources.messages import camera_info, color_image, depth_image
+from robot_perception.stream import (
+    CameraTopics,
+    needed_roles,
+    RecordedSynchronizer,
+    Synchronizer,
+)
 
 MS = 1_000_000
-ROLES = {'/image': Role.IMAGE, '/info': Role.CAMERA_INFO, '/depth': Role.DEPTH}
+TIMEOUT_S = 20.0
+# The longest that can be configured: a test that waits for it to end fails.
+LONG_WAIT_S = 10.0
+STAMPS = strategies.integers(0, 10**12)
+CAMERA = CameraModel.nominal((2, 2), 60.0)
 TYPES = standard_types()
+ROLES = frozenset({Role.IMAGE, Role.CAMERA_INFO, Role.DEPTH})
 
 
-def message(topic, received_ms, stamp_ms=None, *, little_endian=True):
+def config_of(**parameters):
+    """Return a configuration with sensor depth; parameters by name with __ for the dot."""
+    values = {'depth__source': 'sensor', 'depth__max_offset_s': 0.02, 'depth__max_wait_s': 0.1}
+    named = {name.replace('__', '.'): value for name, value in {**values, **parameters}.items()}
+    return PerceptionConfig.from_preset('stub', named)
+
+
+def depth_promise(synchronizer, stamp_ns, max_offset_s, max_wait_s=0.0):
+    config = config_of(depth__max_offset_s=max_offset_s, depth__max_wait_s=max_wait_s)
+    return synchronizer.frame_set(None, stamp_ns, config, CameraTopics()).depth
+
+
+def filled(*stamps_ns):
+    """Return a synchronizer with depth messages that are their own stamps."""
+    synchronizer = Synchronizer()
+    for stamp_ns in stamps_ns:
+        synchronizer.add(Role.DEPTH, stamp_ns, stamp_ns)
+    return synchronizer
+
+
+def transform(stamp_ns, child='base_link'):
+    types = TYPES.types
+    stamp = types['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
+    item = types['geometry_msgs/msg/TransformStamped'](
+        types['std_msgs/msg/Header'](stamp, 'map'),
+        child,
+        types['geometry_msgs/msg/Transform'](
+            types['geometry_msgs/msg/Vector3'](stamp_ns / 1e9, 0.0, 0.0),
+            types['geometry_msgs/msg/Quaternion'](0.0, 0.0, 0.0, 1.0),
+        ),
+    )
+    return types['tf2_msgs/msg/TFMessage']([item])
+
+
+def run(function):
+    """Call a function on another thread; returns the thread and where the result will be."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(function()), daemon=True)
+    thread.start()
+    return thread, results
+
+
+class TestLiveDepth:
+    """`Synchronizer.frame_set(...).depth()`."""
+
+    @pytest.mark.parametrize(
+        ('stamps_ms', 'image_ms', 'max_offset_s', 'expected_ms'),
+        [
+            ([], 100, 1.0, None),
+            ([100], 100, 0.0, 100),
+            ([90, 110], 104, 1.0, 110),
+            ([90, 110], 96, 1.0, 90),
+            ([110, 90, 100], 99, 1.0, 100),
+            # The largest difference is still allowed.
+            ([120], 100, 0.02, 120),
+            ([80], 100, 0.02, 80),
+            ([121], 100, 0.02, None),
+            ([79], 100, 0.02, None),
+            ([999_990], 1_000_001, 0.02, 999_990),
+        ],
+    )
+    def test_is_the_nearest_within_the_limit(self, stamps_ms, image_ms, max_offset_s, expected_ms):
+        synchronizer = filled(*(stamp * MS for stamp in stamps_ms))
+        depth = depth_promise(synchronizer, image_ms * MS, max_offset_s)()
+        assert depth == (None if expected_ms is None else expected_ms * MS)
+
+    @given(stamps=strategies.lists(STAMPS, max_size=20), image_ns=STAMPS)
+    def test_is_one_of_the_last_eight(self, stamps, image_ns):
+        depth = filled(*stamps).nearest_depth(image_ns, 10**6)
+        jumps = [index for index in range(1, len(stamps)) if stamps[index] < stamps[index - 1]]
+        kept = stamps[max(jumps, default=0) :][-8:]
+        if not kept:
+            assert depth is None
+        else:
+            assert abs(depth - image_ns) == min(abs(stamp - image_ns) for stamp in kept)
+
+    @pytest.mark.parametrize('clear', [Synchronizer.clear_depth, Synchronizer.reset])
+    def test_is_dropped_after_a_jump_of_time(self, clear):
+        synchronizer = filled(100 * MS)
+        clear(synchronizer)
+        assert depth_promise(synchronizer, 100 * MS, 1.0)() is None
+
+    def test_is_waited_for(self):
+        synchronizer = filled(60 * MS)
+        thread, results = run(depth_promise(synchronizer, 100 * MS, 0.02, LONG_WAIT_S))
+        # An older message may still be followed by the one of this image.
+        synchronizer.add(Role.DEPTH, 90 * MS, 90 * MS)
+        thread.join(0.05)
+        assert thread.is_alive()
+        synchronizer.add(Role.DEPTH, 101 * MS, 101 * MS)
+        thread.join(TIMEOUT_S)
+        assert results == [101 * MS]
+
+    def test_a_later_message_ends_the_wait_even_when_its_offset_is_too_large(self):
+        synchronizer = Synchronizer()
+        thread, results = run(depth_promise(synchronizer, 100 * MS, 0.02, LONG_WAIT_S))
+        begin = time.monotonic()
+        synchronizer.add(Role.DEPTH, 200 * MS, 200 * MS)
+        thread.join(TIMEOUT_S)
+        assert results == [None]
+        assert time.monotonic() - begin < LONG_WAIT_S / 2
+
+    def test_the_wait_ends_at_its_limit_with_what_is_there(self):
+        synchronizer = filled(90 * MS)
+        begin = time.monotonic()
+        assert depth_promise(synchronizer, 100 * MS, 0.02, 0.05)() == 90 * MS
+        assert time.monotonic() - begin >= 0.05
+
+    def test_the_wait_begins_with_the_frame_and_not_with_the_first_use(self):
+        depth = depth_promise(Synchronizer(), 100 * MS, 0.02, 1.0)
+        time.sleep(1.0)
+        begin = time.monotonic()
+        assert depth() is None
+        assert time.monotonic() - begin < 0.9
+
+    def test_is_not_waited_for_when_it_is_there(self):
+        begin = time.monotonic()
+        assert depth_promise(filled(100 * MS), 100 * MS, 0.02, LONG_WAIT_S)() == 100 * MS
+        assert time.monotonic() - begin < LONG_WAIT_S / 2
+
+    def test_may_be_cleared_during_a_wait(self):
+        synchronizer = filled(60 * MS)
+        thread, results = run(depth_promise(synchronizer, 100 * MS, 0.02, LONG_WAIT_S))
+        synchronizer.clear_depth()
+        synchronizer.add(Role.DEPTH, 110 * MS, 110 * MS)
+        thread.join(TIMEOUT_S)
+        assert results == [110 * MS]
+
+    def test_close_ends_the_wait_and_open_allows_it_again(self):
+        synchronizer = filled(90 * MS)
+        depth = depth_promise(synchronizer, 100 * MS, 0.02, LONG_WAIT_S)
+        synchronizer.close()
+        begin = time.monotonic()
+        assert depth() == 90 * MS
+        assert time.monotonic() - begin < LONG_WAIT_S / 2
+        synchronizer.open()
+        begin = time.monotonic()
+        depth_promise(synchronizer, 100 * MS, 0.02, 0.05)()
+        assert time.monotonic() - begin >= 0.05
+
+
+class TestLiveTransforms:
+    """`Synchronizer.frame_set(...).lookup`."""
+
+    @staticmethod
+    def promise(synchronizer, tf_wait_s):
+        config = config_of(frames__tf_wait_s=tf_wait_s)
+        lookup = synchronizer.frame_set(None, 0, config, CameraTopics()).lookup
+        return lambda: lookup('map', 'base_link', 150 * MS)
+
+    def test_is_waited_for_until_the_stamp_can_be_interpolated(self):
+        synchronizer = Synchronizer()
+        thread, results = run(self.promise(synchronizer, LONG_WAIT_S))
+        synchronizer.add(Role.TF, transform(100 * MS))
+        thread.join(0.05)
+        assert thread.is_alive()
+        synchronizer.add(Role.TF, transform(200 * MS))
+        thread.join(TIMEOUT_S)
+        assert results[0].translation_m.tolist() == pytest.approx([0.15, 0.0, 0.0])
+
+    def test_the_wait_ends_at_its_limit(self):
+        synchronizer = Synchronizer()
+        synchronizer.add(Role.TF, transform(100 * MS))
+        begin = time.monotonic()
+        with pytest.raises(TransformError):
+            self.promise(synchronizer, 0.05)()
+        assert time.monotonic() - begin >= 0.05
+
+    def test_what_cannot_come_is_not_waited_for(self):
+        synchronizer = Synchronizer()
+        synchronizer.add(Role.TF, transform(200 * MS))
+        begin = time.monotonic()
+        with pytest.raises(TransformError):
+            self.promise(synchronizer, LONG_WAIT_S)()
+        assert time.monotonic() - begin < LONG_WAIT_S / 2
+
+    def test_close_ends_the_wait(self):
+        synchronizer = Synchronizer()
+        synchronizer.close()
+        begin = time.monotonic()
+        with pytest.raises(TransformError):
+            self.promise(synchronizer, LONG_WAIT_S)()
+        assert time.monotonic() - begin < LONG_WAIT_S / 2
+
+    def test_static_transforms_stay_after_a_jump_of_time(self):
+        synchronizer = Synchronizer()
+        synchronizer.add(Role.TF_STATIC, transform(0, 'camera'))
+        synchronizer.add(Role.TF, transform(150 * MS))
+        synchronizer.reset()
+        assert synchronizer.lookup('map', 'camera', 150 * MS)
+        with pytest.raises(TransformError):
+            synchronizer.lookup('map', 'base_link', 150 * MS)
+
+    def test_an_invalid_transform_is_reported_once(self):
+        synchronizer = Synchronizer()
+        synchronizer.add(Role.TF, transform(0, 'map'))
+        assert 'expected two different frames' in synchronizer.take_transform_fault()
+        assert synchronizer.take_transform_fault() == ''
+
+
+def image(received_ms, stamp_ms=None):
     stamp_ns = (received_ms if stamp_ms is None else stamp_ms) * MS
-    stamp = TYPES.types['builtin_interfaces/msg/Time'](
-        sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9
-    )
-    header = TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id='eye')
-    cdr = bytes(TYPES.serialize_cdr(header, 'std_msgs/msg/Header', little_endian=little_endian))
-    return BagMessage(topic, 'std_msgs/msg/Header', received_ms * MS, cdr)
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    return Sample(Role.IMAGE, received_ms * MS, color_image(pixels, stamp_ns, 'camera'))
 
 
-def joined(messages, max_offset_s=0.02, max_wait_s=0.1, roles=ROLES, tf_wait_s=0.1):
-    stream = camera_frames(
-        messages,
-        roles,
-        first_info=b'first',
-        max_offset_s=max_offset_s,
-        max_wait_s=max_wait_s,
-        tf_wait_s=tf_wait_s,
+def depth_sample(received_ms, stamp_ms=None):
+    stamp_ns = (received_ms if stamp_ms is None else stamp_ms) * MS
+    pixels = np.ones((2, 2), np.uint16)
+    return Sample(Role.DEPTH, received_ms * MS, depth_image(pixels, stamp_ns, 'camera'))
+
+
+def info_sample(received_ms, frame_id):
+    cdr = camera_info(CAMERA, received_ms * MS, frame_id)
+    return Sample(Role.CAMERA_INFO, received_ms * MS, cdr)
+
+
+def tf_sample(received_ms):
+    message = transform(received_ms * MS)
+    cdr = bytes(TYPES.serialize_cdr(message, Role.TF.type_name))
+    return Sample(Role.TF, received_ms * MS, cdr)
+
+
+def recorded(roles=ROLES, synchronizer=None, **parameters):
+    config = config_of(**parameters)
+    return RecordedSynchronizer(
+        roles, config, CameraTopics(), TYPES, synchronizer or Synchronizer()
     )
+
+
+def join(samples, roles=ROLES, **parameters):
+    """Return stamp, frame of the calibration, and stamp of the depth of each image, in ms."""
+    synchronizer = recorded(roles, **parameters)
+    synchronizer.prime(info_sample(0, 'first'))
+    frames = [frame for sample in samples for frame in synchronizer.add(sample)]
+    frames += synchronizer.flush()
     return [
-        (stamp_of(one.image.data) // MS, one.info, one.depth and stamp_of(one.depth) // MS)
-        for one in stream
-        if isinstance(one, CameraFrame)
+        (
+            message_stamp_ns(frame.sample.cdr) // MS,
+            frame.camera_info.header.frame_id,
+            frame.depth_cdr and message_stamp_ns(frame.depth_cdr) // MS,
+        )
+        for frame in frames
     ]
 
 
-def test_calibration_is_the_newest_before_the_image():
-    infos = [message('/info', 20), message('/info', 40)]
-    images = [message('/image', at) for at in (10, 30, 50)]
-    order = sorted([*infos, *images], key=lambda one: one.stamp_ns)
-    assert [info for _, info, _ in joined(order)] == [b'first', infos[0].data, infos[1].data]
+def in_order(samples):
+    return sorted(samples, key=lambda sample: sample.stamp_ns)
+
+
+class TestRecorded:
+    """`RecordedSynchronizer`."""
+
+    def test_calibration_is_the_newest_before_the_image(self):
+        infos = [info_sample(20, 'second'), info_sample(40, 'third')]
+        samples = in_order([*infos, image(10), image(30), image(50)])
+        assert [info for _, info, _ in join(samples)] == ['first', 'second', 'third']
+
+    @pytest.mark.parametrize(
+        ('depths', 'expected'),
+        [
+            ([], None),
+            ([(90, 90)], 90),
+            ([(90, 90), (103, 101)], 101),
+            # The image waits for later depth, up to the limit.
+            ([(90, 85), (190, 100)], 100),
+            ([(90, 85), (201, 100)], 85),
+            # A later stamp ends the wait.
+            ([(103, 130), (104, 100)], None),
+            ([(90, 79)], None),
+        ],
+    )
+    def test_depth_is_the_nearest_that_is_recorded_in_time(self, depths, expected):
+        samples = in_order([image(100), *(depth_sample(*depth) for depth in depths)])
+        assert join(samples) == [(100, 'first', expected)]
+
+    @settings(max_examples=60)
+    @given(
+        steps=strategies.lists(
+            strategies.tuples(
+                strategies.sampled_from([image, depth_sample]), strategies.integers(1, 60)
+            ),
+            max_size=40,
+        ),
+        delay_ms=strategies.integers(0, 30),
+    )
+    def test_equals_a_live_synchronizer_that_got_the_messages_until_the_image_is_settled(
+        self, steps, delay_ms
+    ):
+        now, samples = 0, []
+        for make, step in steps:
+            now += step
+            delay = delay_ms if make is depth_sample else 0
+            samples.append(make(now, max(now - delay, 0)))
+        expected = []
+        for index, sample in enumerate(samples):
+            if sample.role is not Role.IMAGE:
+                continue
+            stamp_ns = message_stamp_ns(sample.cdr)
+            live = Synchronizer()
+            for earlier in samples[:index]:
+                self.put(live, earlier)
+            for later in samples[index + 1 :]:
+                if live.is_settled(stamp_ns) or later.stamp_ns - sample.stamp_ns > 100 * MS:
+                    break
+                self.put(live, later)
+            depth_ns = live.nearest_depth(stamp_ns, 0.02)
+            expected.append((stamp_ns // MS, None if depth_ns is None else depth_ns // MS))
+        assert [(stamp, depth) for stamp, _, depth in join(samples)] == expected
+
+    @staticmethod
+    def put(synchronizer, sample):
+        if sample.role is Role.DEPTH:
+            stamp_ns = message_stamp_ns(sample.cdr)
+            synchronizer.add(Role.DEPTH, stamp_ns, stamp_ns)
+
+    def test_depth_is_not_waited_for_without_its_topic(self):
+        samples = [image(1), depth_sample(2), image(3)]
+        roles = frozenset({Role.IMAGE})
+        synchronizer = recorded(roles)
+        counts = [len(list(synchronizer.add(sample))) for sample in samples]
+        assert counts == [1, 0, 1]
+
+    def test_depth_is_ignored_when_the_configuration_does_not_need_it(self):
+        synchronizer = recorded(depth__source='model')
+        (frame,) = [
+            frame for sample in (depth_sample(1), image(1)) for frame in synchronizer.add(sample)
+        ]
+        assert frame.depth_cdr is None
+
+    def test_broken_messages_are_left_out(self):
+        broken = b'\0\7\0\0' + bytes(8)
+        samples = [
+            Sample(Role.CAMERA_INFO, MS, broken),
+            Sample(Role.DEPTH, MS, broken),
+            depth_sample(2),
+            image(2),
+        ]
+        assert join(samples) == [(2, 'first', 2)]
+
+    def test_a_broken_image_is_an_error_of_its_own_frame(self):
+        synchronizer = recorded(frozenset({Role.IMAGE}))
+        (frame,) = synchronizer.add(Sample(Role.IMAGE, MS, b'\0\1\0\0'))
+        with raises(SourceError, 'broken_message'):
+            synchronizer.frame_set(frame)
+
+    @pytest.mark.parametrize(('tf_wait_s', 'expected'), [(0.0, 95), (0.05, 140), (0.2, 190)])
+    def test_an_image_waits_for_its_transforms(self, tf_wait_s, expected):
+        live = Synchronizer()
+        synchronizer = recorded(
+            frozenset({Role.IMAGE, Role.TF}),
+            live,
+            frames__fixed_frame='map',
+            frames__tf_wait_s=tf_wait_s,
+        )
+        samples = [tf_sample(95), image(100), tf_sample(140), tf_sample(190), tf_sample(320)]
+        newest = []
+        for sample in samples:
+            for frame in synchronizer.add(sample):
+                pose = synchronizer.frame_set(frame).lookup('map', 'base_link', None)
+                newest.append(round(pose.translation_m[0] * 1000))
+        assert newest == [expected]
+
+
+@pytest.mark.parametrize('little_endian', [True, False])
+def test_the_stamp_of_a_message_is_read_in_either_byte_order(little_endian):
+    stamp = TYPES.types['builtin_interfaces/msg/Time'](sec=1, nanosec=234 * MS)
+    header = TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id='camera')
+    cdr = bytes(TYPES.serialize_cdr(header, 'std_msgs/msg/Header', little_endian=little_endian))
+    assert message_stamp_ns(cdr) == 1234 * MS
+
+
+@pytest.mark.parametrize('cdr', [b'\0\1\0\0', b'\0\7\0\0' + bytes(8)])
+def test_a_message_without_a_stamp_has_none(cdr):
+    assert message_stamp_ns(cdr) is None
 
 
 @pytest.mark.parametrize(
-    ('depths', 'expected'),
+    ('parameters', 'added'),
     [
-        ([], None),
-        ([(90, 90)], 90),
-        ([(90, 90), (103, 101)], 101),
-        # It waits for one on its way, but not for ever.
-        ([(90, 85), (190, 100)], 100),
-        ([(90, 85), (201, 100)], 85),
-        # A later one ends the wait.
-        ([(103, 130), (104, 100)], None),
-        ([(90, 79)], None),
+        ({'depth__source': 'model'}, set()),
+        ({'depth__source': 'sensor'}, {Role.DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}),
+        ({'depth__source': 'fused'}, {Role.DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}),
+        (
+            {'depth__source': 'model', 'frames__gravity_frame': 'map'},
+            {Role.TF, Role.TF_STATIC},
+        ),
     ],
 )
-def test_depth_is_the_nearest_that_comes_in_time(depths, expected):
-    order = sorted(
-        [message('/image', 100), *(message('/depth', *depth) for depth in depths)],
-        key=lambda one: one.stamp_ns,
-    )
-    assert joined(order) == [(100, b'first', expected)]
-
-
-STEPS = strategies.lists(
-    strategies.tuples(strategies.sampled_from(['/image', '/depth']), strategies.integers(1, 60)),
-    max_size=40,
-)
-
-
-@settings(max_examples=60)
-@given(steps=STEPS, delay_ms=strategies.integers(0, 30))
-def test_as_the_buffer_of_the_node_would(steps, delay_ms):
-    """The node's buffer holds what was recorded until an image is settled."""
-    now, order = 0, []
-    for topic, step in steps:
-        now += step
-        order.append(message(topic, now, max(now - (delay_ms if topic == '/depth' else 0), 0)))
-    expected = []
-    for place, one in enumerate(order):
-        if one.topic != '/image':
-            continue
-        buffer = DepthBuffer()
-        for other in order[:place]:
-            put(buffer, other)
-        for later in order[place + 1 :]:
-            settled = buffer._history.settled(stamp_of(one.data))
-            if settled or later.stamp_ns - one.stamp_ns > 100 * MS:
-                break
-            put(buffer, later)
-        found = buffer.nearest(stamp_of(one.data), 0.02, 0.0)
-        expected.append((stamp_of(one.data) // MS, found and stamp_of(found.cdr) // MS))
-    assert [(stamp, depth) for stamp, _, depth in joined(order)] == expected
-
-
-def put(buffer, one):
-    if one.topic == '/depth':
-        stamp_ns = stamp_of(one.data)
-        stamp = SimpleNamespace(sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-        buffer.put(SimpleNamespace(header=SimpleNamespace(stamp=stamp), cdr=one.data))
-
-
-def test_depth_is_not_waited_for_without_a_topic_of_it():
-    roles = {'/image': Role.IMAGE}
-    order = [message('/image', 1), message('/depth', 2), message('/image', 3)]
-    assert joined(order, roles=roles) == [(1, b'first', None), (3, b'first', None)]
-
-
-def test_stamps_of_either_byte_order_and_of_none():
-    for little_endian in (True, False):
-        assert stamp_of(message('/image', 1234, little_endian=little_endian).data) == 1234 * MS
-    assert stamp_of(b'\0\1\0\0') is None
-    assert stamp_of(b'\0\7\0\0' + bytes(8)) is None
-
-
-def test_what_waits_is_given_before_an_error():
-    def breaking():
-        yield message('/image', 100)
-        raise KeyError('cut')
-
-    stream = camera_frames(
-        breaking(), ROLES, first_info=None, max_offset_s=0.02, max_wait_s=0.1, tf_wait_s=0.1
-    )
-    got = []
-    with pytest.raises(KeyError, match='cut'):
-        got.extend(stream)
-    assert [type(one) for one in got] == [BagMessage, CameraFrame]
-
-
-@pytest.mark.parametrize(('tf_wait_s', 'heard'), [(0.0, 1), (0.05, 2), (0.2, 3)])
-def test_an_image_waits_for_its_transforms(tf_wait_s, heard):
-    roles = {'/image': Role.IMAGE, '/tf': Role.TF}
-    order = [
-        message('/tf', 95),
-        message('/image', 100),
-        message('/tf', 140),
-        message('/tf', 190),
-        message('/tf', 320),
-    ]
-    stream = camera_frames(
-        order, roles, first_info=None, max_offset_s=0.02, max_wait_s=0.1, tf_wait_s=tf_wait_s
-    )
-    before = 0
-    for item in stream:
-        if isinstance(item, CameraFrame):
-            break
-        before += item.topic == '/tf'
-    assert before == heard
+def test_only_messages_that_the_configuration_needs_are_asked_for(parameters, added):
+    always = {Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO}
+    assert needed_roles(config_of(**parameters)) == always | added
