@@ -43,7 +43,7 @@ def example_truth(seed=0, count=4, *, shares=None, scene_type='table'):
         depth=MetricDepth(meters.astype(np.float32)),
         detections=detections,
         masks=Masks(pixels, np.ones(count, np.float32)),
-        objects=objects_of(detections, [position(0.1 * i, 0, 1) for i in range(count)]),
+        objects=join_objects(detections, [position(0.1 * i, 0, 1) for i in range(count)]),
         scene_type=scene_type,
     )
 
@@ -53,7 +53,7 @@ def position(x, y, z, size=0.2):
     return ObjectPosition(z, (x, y, z), np.zeros((3, 3)), Box3D((x, y, z), (size, size, size)))
 
 
-def objects_of(detections, positions):
+def join_objects(detections, positions):
     """Join detections with their places."""
     return tuple(
         SceneObject(
@@ -62,9 +62,9 @@ def objects_of(detections, positions):
             class_name=detections.class_names[i],
             score=float(detections.scores[i]),
             box_xyxy=tuple(detections.boxes_xyxy[i].tolist()),
-            position=place,
+            position=index,
         )
-        for i, place in enumerate(positions)
+        for i, index in enumerate(positions)
     )
 
 
@@ -79,7 +79,7 @@ def perfect(truth, **changes):
         depth=truth.depth,
         detections=found,
         masks=truth.masks,
-        objects=objects_of(found, [item.position for item in truth.objects]),
+        objects=join_objects(found, [item.position for item in truth.objects]),
         timing_s={'detector': 0.02, 'depth': 0.03},
     )
     return replace(scene, **changes)

@@ -1,4 +1,4 @@
-"""Predictions against truth: what is right, what is wrong, and how sure one can be of it."""
+"""Metrics of predictions against ground truth, with confidence intervals, and their reports."""
 
 from robot_perception.evaluation.bag_ground_truth import read_bag_ground_truth
 from robot_perception.evaluation.compare import compare, pair_by_stamp

@@ -1,4 +1,4 @@
-"""Truth out of a bag, as `robot-perception world record` writes it. Needs no ROS."""
+"""Ground truth from a bag that `robot-perception world record` wrote. Needs no ROS."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ _IMAGE, _JPEG = '/camera/image_raw', '/camera/image_raw/compressed'
 _CAMERA_INFO = '/camera/camera_info'
 _DETECTIONS, _DETECTIONS_3D = '/truth/detections', '/truth/detections_3d'
 _INSTANCES, _DEPTH = '/truth/instances', '/truth/depth'
-_NEEDED = (_CAMERA_INFO, _DETECTIONS, _DETECTIONS_3D, _INSTANCES, _DEPTH)
-# Messages carry the names of classes, and no number.
-_NO_NUMBER = -1
+_REQUIRED = (_CAMERA_INFO, _DETECTIONS, _DETECTIONS_3D, _INSTANCES, _DEPTH)
+# Messages carry the names of classes, not their ids.
+_NO_CLASS_ID = -1
 
 
 def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
-    """Read the frames of a bag with what is true of them.
+    """Read the frames of a bag with their ground truth.
 
-    A frame is made of the messages of one stamp; those without their fellows are left out. The
-    type of the scene is not recorded.
+    A frame consists of the messages of one stamp; incomplete frames are skipped. The type of the
+    scene is not recorded.
 
     Args:
         path: folder of a rosbag2 or a single bag file.
 
     Raises:
-        SourceError: not a bag, a topic is missing, or a message contradicts the others. What
-            could be read before is given first.
+        SourceError: not a bag; ``'missing_topic'``; ``'damaged'``, a message cannot be decoded or
+            contradicts the others. Frames before it are yielded first.
 
     """
     with closing(open_bag(path)) as bag:
         image_topic = _check_topics(bag, path)
-        topics = (image_topic, *_NEEDED)
+        topics = (image_topic, *_REQUIRED)
         types = message_store()
         waiting: dict[int, dict[str, Message]] = {}
         for message in bag.messages(topics):
@@ -60,42 +60,42 @@ def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
             frame[message.topic] = content
             if len(frame) == len(topics):
                 try:
-                    truth = _truth(frame, image_topic)
+                    truth = _make_ground_truth(frame, image_topic)
                 except ValueError as error:
-                    raise _unreadable(path, f'frame {stamp_ns}', error) from error
+                    raise _unreadable_error(path, f'frame {stamp_ns}', error) from error
                 yield truth
-                # What is older will not be completed any more.
+                # Older frames will not be completed any more.
                 waiting = {stamp: one for stamp, one in waiting.items() if stamp > stamp_ns}
 
 
-def _unreadable(path: Path, what: str, error: Exception) -> SourceError:
+def _unreadable_error(path: Path, what: str, error: Exception) -> SourceError:
     return SourceError(
         'damaged',
-        f'{path}: {what}: expected readable truth, got {error} '
+        f'{path}: {what}: expected readable ground truth, got {error} '
         'Record it again: robot-perception world record.',
     )
 
 
 def _check_topics(bag: BagFile, path: Path) -> str:
-    """Return the topic of the pictures; raise SourceError when one is missing."""
-    there = {topic.name for topic in bag.topics()}
-    missing = [topic for topic in _NEEDED if topic not in there]
-    image_topic = next((topic for topic in (_IMAGE, _JPEG) if topic in there), None)
+    """Return the topic of the images; raise SourceError when a topic is missing."""
+    present = {topic.name for topic in bag.topics()}
+    missing = [topic for topic in _REQUIRED if topic not in present]
+    image_topic = next((topic for topic in (_IMAGE, _JPEG) if topic in present), None)
     if image_topic is None:
         missing.insert(0, _IMAGE)
     if missing or image_topic is None:
         raise SourceError(
             'missing_topic',
-            f'{path}: expected a recording with its truth, got one without '
+            f'{path}: expected a recording with its ground truth, got one without '
             f'{", ".join(missing)}. Record one: robot-perception world record.',
         )
     return image_topic
 
 
-def _truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
+def _make_ground_truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
     picture = messages[image_topic]
-    found = messages[_DETECTIONS].detections
-    detections = _detections(found)
+    items = messages[_DETECTIONS].detections
+    detections = _detections(items)
     depth = conversions.to_depth(messages[_DEPTH])
     instances = conversions.to_instances(messages[_INSTANCES])
     numbers = np.arange(1, len(detections) + 1, dtype=np.uint16)
@@ -105,7 +105,7 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
             'size_mismatch',
             f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.',
         )
-    places = {item.id: item for item in messages[_DETECTIONS_3D].detections}
+    detections_3d = {item.id: item for item in messages[_DETECTIONS_3D].detections}
     return GroundTruth(
         image=conversions.compressed_to_image(picture)
         if image_topic == _JPEG
@@ -118,23 +118,23 @@ def _truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
             SceneObject.from_detections(
                 detections,
                 index,
-                _position(places.get(item.id), depth.meters[masks.pixels[index]]),
+                _position(detections_3d.get(item.id), depth.meters[masks.pixels[index]]),
             )
-            for index, item in enumerate(found)
+            for index, item in enumerate(items)
         ),
     )
 
 
-def _detections(found: Sequence[Message]) -> Detections:
-    """Objects with their visible share as score; of classes the bag has names only."""
-    boxes = np.array([_box_xyxy(item.bbox) for item in found], np.float32)
-    hypotheses = [_only(item.results).hypothesis for item in found]
+def _detections(items: Sequence[Message]) -> Detections:
+    """Convert the true objects; their score is the visible share, their class id unknown."""
+    boxes = np.array([_box_xyxy(item.bbox) for item in items], np.float32)
+    hypotheses = [_only(item.results).hypothesis for item in items]
     return Detections(
         boxes.reshape(-1, 4),
         np.array([one.score for one in hypotheses], np.float32),
-        np.full(len(found), _NO_NUMBER, np.int32),
+        np.full(len(items), _NO_CLASS_ID, np.int32),
         tuple(str(one.class_id) for one in hypotheses),
-        np.array([int(item.id) for item in found], np.int64),
+        np.array([int(item.id) for item in items], np.int64),
     )
 
 

@@ -1,4 +1,4 @@
-"""How far a figure would move with other frames: the bootstrap."""
+"""Confidence intervals of metrics over frames, by the bootstrap."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from robot_perception.core import Float64Array, Int64Array
 RESAMPLES = 1000
 CONFIDENCE = 0.95
 _SEED = 0
-# One frame tells nothing of others.
+# One frame does not show how much frames differ.
 _LEAST_FRAMES = 2
 
-# Figures (K,) float64 of a mixture of frames, (F,) int64 counts of each; NaN for unknown.
+# From (F,) int64 counts of each frame in a resample to K metrics, (K,) float64; NaN for unknown.
 Statistic = Callable[[Int64Array], Float64Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure with the range in which it lies with 95 % confidence; unknown is None."""
+    """A metric with its 95 % confidence interval; unknown is None."""
 
     value: float | None
     low: float | None
@@ -29,15 +29,15 @@ class Estimate:
 
 
 class Bootstrap:
-    """Mixtures of frames, drawn with replacement.
+    """Resamples of frames, drawn with replacement.
 
-    The interval is that of the percentiles (Efron 1979): frames are drawn anew as often as there
-    are frames, the figure is worked out for each draw, and the middle 95 % of what comes out are
-    kept. Whole frames are drawn, because errors within one frame belong together.
+    Intervals are percentile intervals (Efron 1979): each resample has as many frames as the
+    original, the metric is computed for each, and the middle 95 % of the values are the interval.
+    Whole frames are drawn, because errors within a frame are correlated.
     """
 
     def __init__(self, frames: int) -> None:
-        """Draw, always the same."""
+        """Draw the resamples with a fixed seed."""
         self._once = np.ones(frames, np.int64)
         shares = self._once / max(frames, 1)
         self._draws: Int64Array = (
@@ -46,56 +46,56 @@ class Bootstrap:
             else np.zeros((0, frames), np.int64)
         )
 
-    def figures(self, estimate: Statistic) -> list[Estimate]:
-        """Give each figure of ``estimate`` with its interval."""
-        values = estimate(self._once)
-        drawn = np.array([estimate(weights) for weights in self._draws])
+    def estimates(self, statistic: Statistic) -> list[Estimate]:
+        """Return each metric of ``statistic`` with its interval."""
+        values = statistic(self._once)
+        drawn = np.array([statistic(weights) for weights in self._draws])
         return [
             make_estimate(
-                number(float(value)), *_interval(drawn[:, place] if len(drawn) else drawn)
+                finite_or_none(float(value)), *_interval(drawn[:, index] if len(drawn) else drawn)
             )
-            for place, value in enumerate(values)
+            for index, value in enumerate(values)
         ]
 
 
 class FrameValues:
-    """Numbers that come by frame, any count in each."""
+    """Values grouped by frame, any number of them in each."""
 
     def __init__(self, frames: Iterable[Sequence[float]]) -> None:
-        """Take the numbers of each frame."""
+        """Store the values of each frame."""
         numbers = [np.array(one, np.float64) for one in frames]
         self._values = np.concatenate([np.zeros(0), *numbers])
         self._counts = np.array([len(one) for one in numbers], np.int64)
         self._sums = np.array([one.sum() for one in numbers], np.float64)
 
     def mean(self, weights: Int64Array) -> Float64Array:
-        """Mean over all numbers: (1,)."""
+        """Return the mean over all values, (1,)."""
         total = int(weights @ self._counts)
         return np.array([weights @ self._sums / total if total else np.nan])
 
     def percentile(self, percent: float) -> Statistic:
-        """Give the estimate of a percentile of all numbers."""
+        """Return the statistic that computes a percentile of all values."""
 
-        def estimate(weights: Int64Array) -> Float64Array:
+        def statistic(weights: Int64Array) -> Float64Array:
             drawn = np.repeat(self._values, np.repeat(weights, self._counts))
             return np.array([np.percentile(drawn, percent) if drawn.size else np.nan])
 
-        return estimate
+        return statistic
 
 
 def make_estimate(value: float | None, low: float | None, high: float | None) -> Estimate:
-    """Join a figure with its interval, widened where it would not hold the figure.
+    """Return a metric with its interval, widened where it would not contain the metric.
 
-    Average precision of few objects is higher in most draws than over all frames: of frames drawn
-    twice, the curve has fewer steps.
+    Average precision of few objects is higher in most resamples than over all frames: the curve of
+    frames that are drawn twice has fewer steps.
     """
     if value is None or low is None or high is None:
         return Estimate(value, low, high)
     return Estimate(value, min(low, value), max(high, value))
 
 
-def number(value: float) -> float | None:
-    """Give a figure as it is reported: unknown is None."""
+def finite_or_none(value: float) -> float | None:
+    """Return the value, or None for NaN and infinity."""
     return value if np.isfinite(value) else None
 
 
@@ -108,10 +108,10 @@ def _interval(drawn: Float64Array) -> tuple[float | None, float | None]:
     return float(low), float(high)
 
 
-# Numbers of one frame; empty when nothing is known.
+# Values of one frame; empty when nothing is known.
 Values = Sequence[float]
 
 
 def mean(frames: Iterable[Values]) -> Statistic:
-    """Give the estimate of the mean of all numbers of all frames."""
+    """Return the statistic that computes the mean of all values of all frames."""
     return FrameValues(frames).mean

@@ -1,4 +1,4 @@
-"""Exact intersection over union of boxes in space, however they are turned."""
+"""Exact intersection over union of oriented 3D boxes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _HalfSpace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Face:
-    """A side of a box.
+    """A face of a box.
 
     Attributes:
         inside: the half space it bounds.
@@ -39,11 +39,10 @@ class _Face:
 
 
 def box_iou(first: Box3D, second: Box3D) -> float:
-    """Volume of what two boxes share over the volume of what either fills.
+    """Compute the volume of the intersection of two boxes over the volume of their union.
 
-    Every side of the shared body lies in a side of one of the boxes: it is that side, cut off at
-    the six planes of the other box. The volume is that of the pyramids from one point to all of
-    these sides.
+    Every face of the intersection is a face of one box, clipped by the six planes of the other.
+    The volume is the sum of the pyramids from one point to all of these faces.
 
     Returns:
         In [0, 1]; 0 where neither has a volume.
@@ -55,14 +54,14 @@ def box_iou(first: Box3D, second: Box3D) -> float:
 
 
 def shared_volume(first: Box3D, second: Box3D) -> float:
-    """Volume of what two boxes share, cubic meters."""
-    # Seen from one of the boxes, so that what lies far from the origin loses no digits.
+    """Compute the volume of the intersection of two boxes, cubic meters."""
+    # Relative to one of the boxes, so that boxes far from the origin lose no digits.
     origin = np.array(first.center_m)
     faces, others = list(_faces(first, origin)), list(_faces(second, origin))
     tolerance = _COPLANAR * max(*first.size_m, *second.size_m)
     volume = sum(_pyramid(_cut(face, others, tolerance)) for face in faces)
     for face in others:
-        # Sides of both boxes in one plane have been counted.
+        # Faces of both boxes in one plane have been counted.
         if not any(_same_plane(face, other, tolerance) for other in faces):
             volume += _pyramid(_cut(face, faces, tolerance))
     return max(0.0, volume)
@@ -89,7 +88,7 @@ def _same_plane(face: _Face, other: _Face, tolerance: float) -> bool:
 
 
 def _cut(face: _Face, others: list[_Face], tolerance: float) -> Float64Array:
-    """What of a side lies inside another box: (N, 3), N may be 0."""
+    """Return the part of a face inside another box, (N, 3); N may be 0."""
     corners = face.corners
     for other in others:
         corners = _clip(corners, other.inside, tolerance)
@@ -99,9 +98,9 @@ def _cut(face: _Face, others: list[_Face], tolerance: float) -> Float64Array:
 
 
 def _clip(corners: Float64Array, keep: _HalfSpace, tolerance: float) -> Float64Array:
-    """Cut a convex polygon at a plane (Sutherland and Hodgman 1974)."""
+    """Clip a convex polygon at a plane (Sutherland and Hodgman 1974)."""
     beyond = corners @ keep.normal - keep.reach
-    # Corners on the plane stay, so that a side in it is kept whole.
+    # Corners on the plane stay, so that a face in it is kept whole.
     beyond[np.abs(beyond) <= tolerance] = 0.0
     kept = []
     for index, (corner, height) in enumerate(zip(corners, beyond, strict=True)):
@@ -115,7 +114,7 @@ def _clip(corners: Float64Array, keep: _HalfSpace, tolerance: float) -> Float64A
 
 
 def _pyramid(corners: Float64Array) -> float:
-    """Signed volume between a polygon and the origin, positive when seen from behind."""
+    """Return the signed volume between a polygon and the origin, positive for its back side."""
     if len(corners) < _LEAST_CORNERS:
         return 0.0
     doubled = np.cross(corners[1:-1] - corners[0], corners[2:] - corners[0]).sum(axis=0)

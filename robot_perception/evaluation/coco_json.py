@@ -1,4 +1,4 @@
-"""Files of the COCO format, checked before anything is made of them."""
+"""Readers of COCO annotations and results, which validate every entry."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 from robot_perception.core import SourceError
 
-# What json.load gives.
+# What json.loads returns.
 Json = Any
 _BOX_NUMBERS = 4
-# What float32 still holds to a pixel.
+# Up to this, float32 is exact to a pixel.
 _FARTHEST_PX = 2**24
 
 
@@ -23,11 +23,11 @@ class CocoObject:
     """An annotation, or a prediction.
 
     Attributes:
-        where: its place in the file, for messages.
+        where: its position in the file, for messages.
         category_id: of the class.
         box_xywh: left, top, width and height in pixels.
         score: in [0, 1]; 1 for annotations.
-        crowd: whether it stands for many, and is ignored.
+        crowd: whether it is a crowd, which is ignored.
         segmentation: polygons or run lengths, None without a mask.
 
     """
@@ -45,7 +45,7 @@ class CocoImage:
     """An image with its objects.
 
     Attributes:
-        file_name: empty when the file does not tell.
+        file_name: empty when the file has none.
         size_hw: rows and columns.
         objects: in order of the file.
 
@@ -74,7 +74,7 @@ def read_truth(path: Path) -> CocoTruth:
     """Read annotations: a JSON object with ``images``, ``annotations`` and ``categories``.
 
     Raises:
-        SourceError: not such a file, or a part of it is missing or makes no sense.
+        SourceError: not such a file, or a part of it is missing or invalid.
 
     """
     root = _load(path)
@@ -85,12 +85,12 @@ def read_truth(path: Path) -> CocoTruth:
             f'categories, got {_kind(root)}. Are predictions and truth swapped?',
         )
     categories: dict[int, str] = {}
-    for place, entry in enumerate(_list(path, root, 'categories')):
-        where = f'{path}: categories[{place}]'
-        number = _whole(where, entry, 'id')
+    for index, entry in enumerate(_list(path, root, 'categories')):
+        where = f'{path}: categories[{index}]'
+        number = _integer(where, entry, 'id')
         if number in categories:
             raise SourceError(
-                'duplicate_id', f'{where}: expected an id of its own, got {number} again.'
+                'duplicate_id', f'{where}: expected a unique id, got {number} again.'
             )
         categories[number] = str(_value(where, entry, 'name'))
     if len(set(categories.values())) < len(categories):
@@ -99,14 +99,14 @@ def read_truth(path: Path) -> CocoTruth:
             f'{path}: expected categories of different names, got one name twice.',
         )
     sizes: dict[int, tuple[str, tuple[int, int]]] = {}
-    for place, entry in enumerate(_list(path, root, 'images')):
-        where = f'{path}: images[{place}]'
-        number = _whole(where, entry, 'id')
+    for index, entry in enumerate(_list(path, root, 'images')):
+        where = f'{path}: images[{index}]'
+        number = _integer(where, entry, 'id')
         if number in sizes:
             raise SourceError(
-                'duplicate_id', f'{where}: expected an id of its own, got {number} again.'
+                'duplicate_id', f'{where}: expected a unique id, got {number} again.'
             )
-        size_hw = _whole(where, entry, 'height'), _whole(where, entry, 'width')
+        size_hw = _integer(where, entry, 'height'), _integer(where, entry, 'width')
         if min(size_hw) < 1:
             raise SourceError(
                 'out_of_range', f'{where}: expected height and width above 0, got {size_hw}.'
@@ -130,7 +130,7 @@ def read_predictions(path: Path, truth: CocoTruth) -> dict[int, tuple[CocoObject
         Image id -> predictions; images without any are left out.
 
     Raises:
-        SourceError: as above, or a class or an image that the truth does not have.
+        SourceError: as above, or a class or an image is missing in the ground truth.
 
     """
     root = _load(path)
@@ -156,7 +156,7 @@ def _load(path: Path) -> Json:
     except (ValueError, RecursionError) as error:
         raise SourceError(
             'not_json',
-            f'{path}: expected JSON of the COCO format, got a file that is none ({error}).',
+            f'{path}: expected JSON in the COCO format, got a file that is not JSON ({error}).',
         ) from error
 
 
@@ -169,15 +169,15 @@ def _objects(
     scored: bool = False,
 ) -> dict[int, list[CocoObject]]:
     objects: dict[int, list[CocoObject]] = {}
-    for place, entry in enumerate(entries):
-        where = f'{path}: {name}[{place}]'
-        image = _whole(where, entry, 'image_id')
-        category = _whole(where, entry, 'category_id')
+    for index, entry in enumerate(entries):
+        where = f'{path}: {name}[{index}]'
+        image = _integer(where, entry, 'image_id')
+        category = _integer(where, entry, 'category_id')
         if category not in categories:
             raise SourceError(
                 'unknown_class',
-                f'{where}: expected category_id of the truth, got {category}. '
-                f'Those there are: {_some(categories)}.',
+                f'{where}: expected a category_id of the ground truth, got {category}. '
+                f'Its categories are: {_join_some(categories)}.',
             )
         objects.setdefault(image, []).append(
             CocoObject(
@@ -195,19 +195,19 @@ def _objects(
 def _check_images(
     path: Path, objects: Mapping[int, list[CocoObject]], known: Mapping[int, object]
 ) -> None:
-    strange = [number for number in objects if number not in known]
-    if strange:
+    unknown = [number for number in objects if number not in known]
+    if unknown:
         raise SourceError(
             'unknown_image',
-            f'{path}: expected image_ids of the truth, got {len(strange)} others of '
-            f'{len(objects)}: {_some(strange)}. The truth has {_some(known)}.',
+            f'{path}: expected image_ids of the ground truth, got {len(unknown)} others of '
+            f'{len(objects)}: {_join_some(unknown)}. The ground truth has {_join_some(known)}.',
         )
 
 
 def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
     box = _value(where, entry, 'bbox')
     numbers = box if isinstance(box, list) and len(box) == _BOX_NUMBERS else ()
-    if not numbers or not all(_is_near(one) for one in numbers) or min(numbers[2:]) < 0:
+    if not numbers or not all(_is_coordinate(one) for one in numbers) or min(numbers[2:]) < 0:
         raise SourceError(
             'wrong_format',
             f'{where}: expected bbox as [left, top, width, height] in pixels, got {box}.',
@@ -223,7 +223,7 @@ def _score(where: str, entry: Json) -> float:
     return float(score)
 
 
-def _is_near(value: Json) -> bool:
+def _is_coordinate(value: Json) -> bool:
     return _is_number(value) and abs(value) <= _FARTHEST_PX
 
 
@@ -237,7 +237,7 @@ def _list(path: Path, root: dict[str, Json], key: str) -> list[Json]:
         raise SourceError(
             'missing_list',
             f'{path}: expected a list {key}, got {_kind(entries) if key in root else "none"}. '
-            'The format is that of COCO: images, annotations, categories.',
+            'The COCO format has images, annotations and categories.',
         )
     return entries
 
@@ -249,12 +249,10 @@ def _value(where: str, entry: Json, key: str) -> Json:
     return entry[key]
 
 
-def _whole(where: str, entry: Json, key: str) -> int:
+def _integer(where: str, entry: Json, key: str) -> int:
     value = _value(where, entry, key)
     if not isinstance(value, int) or isinstance(value, bool):
-        raise SourceError(
-            'wrong_type', f'{where}: expected {key} as a whole number, got {value!r}.'
-        )
+        raise SourceError('wrong_type', f'{where}: expected {key} as an integer, got {value!r}.')
     return value
 
 
@@ -262,8 +260,8 @@ def _kind(value: Json) -> str:
     return 'null' if value is None else type(value).__name__
 
 
-def _some(numbers: Mapping[int, object] | list[int]) -> str:
-    """Write at most five of them."""
+def _join_some(numbers: Mapping[int, object] | list[int]) -> str:
+    """Join at most five numbers as text."""
     listed = [str(number) for number in numbers]
     more = f' and {len(listed) - 5} more' if len(listed) > 5 else ''  # noqa: PLR2004 - five
     return (', '.join(listed[:5]) or 'none') + more

@@ -1,4 +1,4 @@
-"""Masks out of COCO files: polygons and run lengths."""
+"""Decoder of COCO segmentations: polygons and run-length encoding."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from robot_perception.core import BoolArray, decode_rle, InputError
 
-# Corners this many image sides outside are no longer a slip of the pen.
+# Corners farther outside than this many image sides are errors.
 _REACH = 2
 _LEAST_NUMBERS = 6
 
 
 def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:  # noqa: ANN401 - of JSON
-    """Make a mask of what a COCO file has under ``segmentation``.
+    """Decode a ``segmentation`` of a COCO file.
 
     Args:
         segmentation: polygons, each a flat list x, y, x, y ...; or run lengths down the columns,
@@ -26,7 +26,7 @@ def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:
         (H, W) bool.
 
     Raises:
-        InputError: it is neither, or of another size.
+        InputError: it is neither, or has another size.
 
     """
     if isinstance(segmentation, list):

@@ -1,4 +1,4 @@
-"""Two results for one recording, side by side: a change that was meant, or one that was not."""
+"""Comparison of two results for one recording, to find unintended changes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from robot_perception.pipeline import PIPELINE, pipeline_seconds, STAGES
 
 
 class Framed(Protocol):
-    """What is known of one picture."""
+    """A value that belongs to one image."""
 
     @property
     def image(self) -> Image:
-        """The picture with its stamp."""
+        """The image with its stamp."""
 
 
 First = TypeVar('First', bound=Framed)
@@ -68,10 +68,10 @@ def compare(
     Args:
         first: in order of stamps.
         second: likewise.
-        limits: what still counts as the same.
+        limits: tolerances within which results count as the same.
 
     Raises:
-        InputError: the pictures of a frame differ in size.
+        InputError: the images of a frame differ in size.
 
     """
     limits = limits or Limits()
@@ -136,7 +136,7 @@ def _row(check: Check, differences: list[FrameDifference], limits: Limits) -> Co
 def _unpaired_row(paired: int, alone: int, limit: float) -> ComparedRow:
     total = paired + alone
     share = alone / total if total else None
-    # Without a frame in common nothing is known to be the same.
+    # Without a common frame there is no evidence that results are the same.
     same = share is not None and paired > 0 and share <= limit
     title = 'frames that one has'
     return _ratio_row('unpaired', title, share, total, limit, same=same)
@@ -162,7 +162,7 @@ def _ratio_row(
     *,
     same: bool | None,
 ) -> ComparedRow:
-    """Make the row of a figure that no single frame has."""
+    """Return the row of a metric that is not computed by frame."""
     return ComparedRow(
         key=key,
         title=title,
@@ -179,15 +179,15 @@ def _ratio_row(
 
 def _median_ms(frames: Iterable[Mapping[str, float]], stage: str) -> float | None:
     values = (
-        [_whole(one) for one in frames if one]
+        [_frame_seconds(one) for one in frames if one]
         if stage == 'frame'
         else [one[stage] for one in frames if stage in one]
     )
     return _MILLISECONDS * float(np.median(values)) if values else None
 
 
-def _whole(timing_s: Mapping[str, float]) -> float:
-    """Seconds of a frame: the pipeline, and what is around it."""
+def _frame_seconds(timing_s: Mapping[str, float]) -> float:
+    """Return the seconds of a frame: the pipeline and the stages around it."""
     around = sum(
         seconds for stage, seconds in timing_s.items() if stage not in {*STAGES, PIPELINE}
     )

@@ -1,4 +1,4 @@
-"""What a comparison of two results asks, and what it found."""
+"""Checks of a comparison of two results, their limits, and its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A figure that is held against a limit.
+    """A metric that is compared with a limit.
 
     Attributes:
         key: stable name, such as 'box_iou'.
@@ -38,7 +38,7 @@ class Check:
         return f'--{"min" if self.higher_is_alike else "max"}-{self.key.replace("_", "-")}'
 
     def holds(self, mean: float, limit: float) -> bool:
-        """Tell whether a mean is within a limit."""
+        """Return whether a mean is within a limit."""
         return mean >= limit if self.higher_is_alike else mean <= limit
 
 
@@ -60,12 +60,12 @@ CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What still counts as the same.
+    """Tolerances within which results count as the same.
 
     Attributes:
         means: limit of each check by its key; those left out have their defaults.
         unpaired: largest share of frames that only one result has.
-        slowdown: largest ratio of the median time of a frame, None asks nothing of times.
+        slowdown: largest ratio of the median times of a frame; None does not check times.
 
     """
 
@@ -76,7 +76,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ComparedRow:
-    """One figure over all frames; None is unknown.
+    """One metric over all frames; None is unknown.
 
     Attributes:
         key: stable name.
@@ -106,14 +106,14 @@ class ComparedRow:
 
     @property
     def limit_text(self) -> str | None:
-        """The limit in words."""
+        """The limit as text."""
         if self.limit is None:
             return None
         return f'at {"least" if self.higher_is_alike else "most"} {self.limit:g}'
 
     @property
     def verdict(self) -> str:
-        """What the limit makes of the mean, in words."""
+        """The outcome of the check, as text."""
         if self.same is not None:
             return 'same' if self.same else 'DIFFERS'
         return 'nothing to compare' if self.mean is None else 'not asked for'
@@ -121,15 +121,15 @@ class ComparedRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs between two results.
+    """The differences between two results.
 
     Attributes:
-        rows: the figures.
+        rows: the metrics.
         frames: count of frames that both have.
         only_first: count of those only the first has.
         only_second: likewise.
         one_sided: part -> frames in which just one of the two has it; they differ in any case.
-        renamed: objects at one place with two names.
+        renamed: objects whose boxes agree and whose classes differ.
         times_ms: stage -> median milliseconds of both, None where a stage did not run; 'frame'
             is all of them, of which some may run at once.
 
@@ -149,7 +149,7 @@ class Comparison:
         return not self.one_sided and all(row.same is not False for row in self.rows)
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Describe it in what JSON has; unknown is None, no number is NaN."""
+        """Convert to JSON values; unknown is None, no number is NaN."""
         return {
             'schema': SCHEMA,
             'version': SCHEMA_VERSION,
@@ -178,7 +178,7 @@ class Comparison:
         }
 
     def as_text(self) -> str:
-        """Write tables for a terminal, without a line break at the end."""
+        """Return tables for a terminal, without a line break at the end."""
         figures: list[tuple[Cell, ...]] = [
             (
                 row.title,

@@ -1,4 +1,4 @@
-"""How far predicted depth is from true depth, for one image."""
+"""Errors of predicted depth, for one image and by range of distance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from robot_perception.core import Depth, Float64Array, Int64Array, MetricDepth, 
 _DELTA1 = 1.25
 _EIGEN_LAMBDA = 0.5
 _PERCENT = 100.0
-# A scale and a shift cannot be told from fewer values.
+# A scale and a shift cannot be fitted to fewer values.
 _LEAST_VALUES = 2
 
 
@@ -55,43 +55,45 @@ class DepthErrors:
     abs_rel_fitted: float | None = None
 
 
-def depth_errors(found: Depth | None, truth: MetricDepth | None) -> DepthErrors:
-    """Compare one image with its truth of the same size; None is unknown depth."""
-    if truth is None or found is None:
+def depth_errors(predicted: Depth | None, truth: MetricDepth | None) -> DepthErrors:
+    """Compute the errors of one depth image; ground truth has the same size, None is unknown."""
+    if truth is None or predicted is None:
         return DepthErrors()
-    there = np.isfinite(truth.meters)
-    if not there.any():
+    known_pixels = np.isfinite(truth.meters)
+    if not known_pixels.any():
         return DepthErrors()
-    if isinstance(found, RelativeDepth):
-        true = truth.meters[there].astype(np.float64)
-        return DepthErrors(abs_rel_fitted=_fitted(found.inverse[there].astype(np.float64), true))
-    both = there & np.isfinite(found.meters)
-    known = float(np.count_nonzero(both) / np.count_nonzero(there))
+    if isinstance(predicted, RelativeDepth):
+        true = truth.meters[known_pixels].astype(np.float64)
+        return DepthErrors(
+            abs_rel_fitted=_fitted(predicted.inverse[known_pixels].astype(np.float64), true)
+        )
+    both = known_pixels & np.isfinite(predicted.meters)
+    known = float(np.count_nonzero(both) / np.count_nonzero(known_pixels))
     if not both.any():
         return DepthErrors(known=known)
     return _metric_errors(
-        found.meters[both].astype(np.float64), truth.meters[both].astype(np.float64), known
+        predicted.meters[both].astype(np.float64), truth.meters[both].astype(np.float64), known
     )
 
 
-def _metric_errors(found: Float64Array, true: Float64Array, known: float) -> DepthErrors:
-    away = np.log(found) - np.log(true)
+def _metric_errors(predicted: Float64Array, true: Float64Array, known: float) -> DepthErrors:
+    away = np.log(predicted) - np.log(true)
     mean, square = float(away.mean()), float((away**2).mean())
     return DepthErrors(
         known=known,
-        abs_rel=_abs_rel(found, true),
-        rmse_m=float(np.sqrt(((found - true) ** 2).mean())),
-        delta1=float((np.maximum(found / true, true / found) < _DELTA1).mean()),
+        abs_rel=_abs_rel(predicted, true),
+        rmse_m=float(np.sqrt(((predicted - true) ** 2).mean())),
+        delta1=float((np.maximum(predicted / true, true / predicted) < _DELTA1).mean()),
         silog_eigen=square - _EIGEN_LAMBDA * mean**2,
         # The variance itself, which rounding cannot turn negative.
         silog_kitti=_PERCENT * float(away.std()),
-        abs_rel_scaled=_abs_rel(found * (np.median(true) / np.median(found)), true),
-        abs_rel_fitted=_fitted(1 / found, true),
+        abs_rel_scaled=_abs_rel(predicted * (np.median(true) / np.median(predicted)), true),
+        abs_rel_fitted=_fitted(1 / predicted, true),
     )
 
 
-def _abs_rel(found: Float64Array, true: Float64Array) -> float:
-    return float((np.abs(found - true) / true).mean())
+def _abs_rel(predicted: Float64Array, true: Float64Array) -> float:
+    return float((np.abs(predicted - true) / true).mean())
 
 
 def _fitted(inverse: Float64Array, true: Float64Array) -> float | None:
@@ -110,7 +112,7 @@ RANGES_M = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 20.0, float('inf'
 
 
 def range_names() -> list[str]:
-    """Name each range: '0.5 to 1 m'."""
+    """Return the name of each range, such as '0.5 to 1 m'."""
     return [
         f'{low:g} to {high:g} m' if math.isfinite(high) else f'from {low:g} m'
         for low, high in pairwise(RANGES_M)
@@ -132,27 +134,27 @@ class DepthErrorByRange:
 
 
 def depth_error_by_range(
-    found: Depth | None, truth: MetricDepth | None
+    predicted: Depth | None, truth: MetricDepth | None
 ) -> DepthErrorByRange | None:
-    """Sum up one image; None where it has no meters to compare."""
-    if truth is None or not isinstance(found, MetricDepth):
+    """Sum the errors of one image; None unless both depths are metric."""
+    if truth is None or not isinstance(predicted, MetricDepth):
         return None
-    both = np.isfinite(truth.meters) & np.isfinite(found.meters)
+    both = np.isfinite(truth.meters) & np.isfinite(predicted.meters)
     true = truth.meters[both].astype(np.float64)
-    error = np.abs(found.meters[both] - true) / true
-    places = np.digitize(true, RANGES_M[1:-1])
+    error = np.abs(predicted.meters[both] - true) / true
+    bins = np.digitize(true, RANGES_M[1:-1])
     size = len(RANGES_M) - 1
     return DepthErrorByRange(
-        np.bincount(places, minlength=size).astype(np.int64),
-        np.bincount(places, weights=error, minlength=size).astype(np.float64),
+        np.bincount(bins, minlength=size).astype(np.int64),
+        np.bincount(bins, weights=error, minlength=size).astype(np.float64),
     )
 
 
 class RangeSums:
-    """Those of all frames, for any mixture of them."""
+    """Depth errors by range of all frames, for any resample of them."""
 
     def __init__(self, frames: Sequence[DepthErrorByRange | None]) -> None:
-        """Take F frames; those without depth add nothing."""
+        """Store F frames; those without depth add nothing."""
         nothing = np.zeros(len(RANGES_M) - 1)
         self._pixels = np.array([nothing if one is None else one.pixels for one in frames])
         self._error = np.array([nothing if one is None else one.error for one in frames])
@@ -163,7 +165,7 @@ class RangeSums:
         return [int(count) for count in self._pixels.sum(axis=0)]
 
     def abs_rel(self, weights: Int64Array) -> Float64Array:
-        """AbsRel of each range, (B,) float64, over pixels; NaN where there are none."""
+        """Return AbsRel of each range over its pixels, (B,) float64; NaN without pixels."""
         pixels, error = weights @ self._pixels, weights @ self._error
         means: Float64Array = np.full(len(pixels), np.nan)
         np.divide(error, pixels, out=means, where=pixels > 0)

@@ -1,6 +1,6 @@
-"""Why predictions are wrong, and what average precision each reason costs.
+"""Types of detection errors, and the average precision that each type costs.
 
-The reasons and the order in which they are looked for are those of TIDE (Bolya et al. 2020, TIDE:
+The types and the order in which they are tested are those of TIDE (Bolya et al. 2020, TIDE:
 A General Toolbox for Identifying Object Detection Errors).
 """
 
@@ -16,95 +16,100 @@ from robot_perception.core import BoolArray, Float64Array, Int64Array, iou_xyxy
 from robot_perception.evaluation.matching import match
 from robot_perception.evaluation.precision import FrameBoxes, RECALLS
 
-# Overlap from which a prediction is an object, and up to which it is nothing.
+# IoU from which a prediction matches an object, and up to which it is background.
 _SAME_IOU, _NOTHING_IOU = 0.5, 0.1
-_NOBODY = -1
+_NO_OBJECT = -1
 
 
 class ErrorType(Enum):
-    """Why a prediction is wrong, or an object not found."""
+    """Why a prediction is a false positive, or an object a false negative."""
 
     CLASS = 'class'
     LOCATION = 'location'
     BOTH = 'class and location'
     DUPLICATE = 'duplicate'
     BACKGROUND = 'background'
-    MISSED = 'missed'
+    MISS = 'missed'
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Judged:
-    """All predictions of all frames that are right or wrong, best first in each frame.
+class _Outcomes:
+    """All predictions of all frames that are not ignored, best first in each frame.
 
     Attributes:
         frame: (N,) int64.
         score: (N,) float64.
-        name: (N,) int64, place of the class; -1 for one that no object has.
-        right: (N,) bool.
-        reason: (N,) object, ErrorType of each that is wrong, None of the others.
-        object: (N,) int64, number of the object that a wrong one would be if it were put right,
-            -1 for none.
+        name: (N,) int64, index of the class; -1 for a class without objects.
+        true_positive: (N,) bool.
+        error: N values, the ErrorType of each false positive, None for the others.
+        object: (N,) int64, index of the object that a false positive would match if it were
+            corrected, -1 for none.
         object_frame: (M,) int64, frame of each object.
-        object_name: (M,) int64, place of the class of each object.
-        missed: (M,) bool, objects that no prediction is or could be put right to.
+        object_name: (M,) int64, index of the class of each object.
+        false_negative: (M,) bool, objects that no prediction matches, even if corrected.
 
     """
 
     frame: Int64Array
     score: Float64Array
     name: Int64Array
-    right: BoolArray
-    reason: list[ErrorType | None]
+    true_positive: BoolArray
+    error: list[ErrorType | None]
     object: Int64Array
     object_frame: Int64Array
     object_name: Int64Array
-    missed: BoolArray
+    false_negative: BoolArray
 
 
 class ErrorAnalysis:
-    """Predictions of all frames, each with its reason."""
+    """Error types of all predictions, and their costs."""
 
     def __init__(self, frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> None:
-        """Judge each frame.
+        """Classify the predictions of each frame.
 
         Args:
             frames: F frames.
             class_names: K classes of the objects that count.
 
         """
-        self._judged = _judge(frames, {name: place for place, name in enumerate(class_names)})
-        judged = self._judged
+        self._outcomes = _classify(frames, {name: index for index, name in enumerate(class_names)})
+        outcomes = self._outcomes
         self.counts = {
-            reason: int(judged.missed.sum())
-            if reason is ErrorType.MISSED
-            else sum(one is reason for one in judged.reason)
-            for reason in ErrorType
+            error: int(outcomes.false_negative.sum())
+            if error is ErrorType.MISS
+            else sum(one is error for one in outcomes.error)
+            for error in ErrorType
         }
         objects = np.zeros((len(frames), len(class_names)))
-        np.add.at(objects, (judged.object_frame, judged.object_name), 1)
+        np.add.at(objects, (outcomes.object_frame, outcomes.object_name), 1)
         left = objects.copy()
         np.subtract.at(
-            left, (judged.object_frame[judged.missed], judged.object_name[judged.missed]), 1
+            left,
+            (
+                outcomes.object_frame[outcomes.false_negative],
+                outcomes.object_name[outcomes.false_negative],
+            ),
+            1,
         )
-        wrong: list[ErrorType | None] = [
-            reason for reason in ErrorType if reason is not ErrorType.MISSED
+        prediction_errors: list[ErrorType | None] = [
+            error for error in ErrorType if error is not ErrorType.MISS
         ]
-        fixed = [_fixed(judged, reason) for reason in wrong]
+        fixed = [_fix(outcomes, error) for error in prediction_errors]
         self._variants = [
-            _Curves(_as_it_is(judged), objects),
+            _Curves(_unchanged(outcomes), objects),
             *(_Curves(points, objects) for points in fixed),
-            _Curves(_as_it_is(judged), left),
+            _Curves(_unchanged(outcomes), left),
         ]
 
     def costs(self, weights: Int64Array) -> Float64Array:
-        """Give AP at an overlap of 0.5, and what it gains when all errors of a reason are fixed.
+        """Compute AP at an IoU of 0.5, and its gain when all errors of a type are fixed.
 
-        A wrong class or location is put right if its object was not found and no better
-        prediction is put right to it, and taken away otherwise; the other wrong predictions are
-        taken away; a missed object is no longer asked for.
+        A wrong class or location is corrected if its object was not detected and no better
+        prediction is corrected to it, and removed otherwise; other false positives are removed;
+        missed objects no longer count.
 
         Args:
-            weights: (F,) int64, how often each frame is taken.
+            weights: (F,) int64, how often each frame is drawn.
 
         Returns:
             (7,) float64: AP, then the gain of each `ErrorType` in order, >= 0; NaN without objects.
@@ -117,133 +122,140 @@ class ErrorAnalysis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Points:
-    """Predictions on their way into a curve: frame, class, score, and whether each is right."""
+    """Predictions of a precision-recall curve: frame, class, score and true positive or not."""
 
     frame: Int64Array
     name: Int64Array
     score: Float64Array
-    right: BoolArray
+    true_positive: BoolArray
 
 
 class _Curves:
-    """Precision over recall of each class, for mixtures of frames."""
+    """Precision over recall of each class, for resamples of frames."""
 
     def __init__(self, points: _Points, objects: Float64Array) -> None:
         order = np.argsort(-points.score, kind='stable')
         self._objects = objects
         self._classes = []
-        for place in range(objects.shape[1]):
-            own = order[points.name[order] == place]
-            self._classes.append((points.frame[own], points.right[own]))
+        for index in range(objects.shape[1]):
+            own = order[points.name[order] == index]
+            self._classes.append((points.frame[own], points.true_positive[own]))
 
     def ap(self, weights: Int64Array) -> float:
-        """Mean over classes of the precision averaged over 101 recalls."""
+        """Return the mean over classes of the precision averaged over 101 recalls."""
         totals = weights @ self._objects
         values = [
-            _average(weights[frame], right, float(total))
-            for (frame, right), total in zip(self._classes, totals, strict=True)
+            _average(weights[frame], true_positive, float(total))
+            for (frame, true_positive), total in zip(self._classes, totals, strict=True)
         ]
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if known else float('nan')
 
 
-def _average(taken: Int64Array, right: BoolArray, total: float) -> float | None:
+def _average(taken: Int64Array, true_positive: BoolArray, total: float) -> float | None:
     if not total:
-        # All objects were missed and are no longer asked for: what is left is wrong.
+        # No object counts any more: the remaining predictions are false positives.
         return 0.0 if taken.any() else None
-    found = np.cumsum(taken * right)
+    detected = np.cumsum(taken * true_positive)
     every = np.cumsum(taken)
-    precision = found / np.maximum(every, 1)
+    precision = detected / np.maximum(every, 1)
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    places = np.searchsorted(found / total, RECALLS, side='left')
-    return float(best[places[places < len(best)]].sum() / len(RECALLS))
+    indices = np.searchsorted(detected / total, RECALLS, side='left')
+    return float(best[indices[indices < len(best)]].sum() / len(RECALLS))
 
 
-def _as_it_is(judged: _Judged) -> _Points:
-    return _Points(judged.frame, judged.name, judged.score, judged.right)
+def _unchanged(outcomes: _Outcomes) -> _Points:
+    return _Points(outcomes.frame, outcomes.name, outcomes.score, outcomes.true_positive)
 
 
-def _fixed(judged: _Judged, reason: ErrorType | None) -> _Points:
-    """Put right what can be put right of one reason, and take the rest away."""
-    errors = np.array([one is reason for one in judged.reason], np.bool_)
-    mended = errors & _best_of_their_object(judged)
-    name = judged.name.copy()
-    name[mended] = judged.object_name[judged.object[mended]]
-    kept = ~errors | mended
+def _fix(outcomes: _Outcomes, error: ErrorType | None) -> _Points:
+    """Correct the errors of one type that can be corrected, and remove the others."""
+    errors = np.array([one is error for one in outcomes.error], np.bool_)
+    repaired = errors & _best_for_object(outcomes)
+    name = outcomes.name.copy()
+    name[repaired] = outcomes.object_name[outcomes.object[repaired]]
+    kept = ~errors | repaired
     return _Points(
-        judged.frame[kept], name[kept], judged.score[kept], (judged.right | mended)[kept]
+        outcomes.frame[kept],
+        name[kept],
+        outcomes.score[kept],
+        (outcomes.true_positive | repaired)[kept],
     )
 
 
-def _best_of_their_object(judged: _Judged) -> BoolArray:
-    """Tell which predictions have the best score of all that would be one object."""
-    best = np.zeros(len(judged.object), np.bool_)
-    order = np.argsort(-judged.score, kind='stable')
-    order = order[judged.object[order] != _NOBODY]
-    _, first = np.unique(judged.object[order], return_index=True)
+def _best_for_object(outcomes: _Outcomes) -> BoolArray:
+    """Return which predictions have the best score of all that would match one object."""
+    best = np.zeros(len(outcomes.object), np.bool_)
+    order = np.argsort(-outcomes.score, kind='stable')
+    order = order[outcomes.object[order] != _NO_OBJECT]
+    _, first = np.unique(outcomes.object[order], return_index=True)
     best[order[first]] = True
     return best
 
 
-def _judge(frames: Sequence[FrameBoxes], places: dict[str, int]) -> _Judged:
-    frame, score, name, right, partner = [], [], [], [], []
-    reason: list[ErrorType | None] = []
+def _classify(frames: Sequence[FrameBoxes], indices: dict[str, int]) -> _Outcomes:
+    frame, score, name, true_positive, partner = [], [], [], [], []
+    error: list[ErrorType | None] = []
     object_frame: list[int] = []
     object_name: list[int] = []
-    missed: list[bool] = []
+    false_negative: list[bool] = []
     for number, one in enumerate(frames):
         first = len(object_frame)
         counted = np.flatnonzero(one.counted)
-        matches = match(one.found, one.truth, one.counted, [_SAME_IOU])
-        found = np.isin(counted, matches.truth[0][matches.right[0]])
-        overlaps = iou_xyxy(one.found.boxes_xyxy, one.truth.boxes_xyxy[counted])
-        truth_names = np.array([one.truth.class_names[place] for place in counted], np.str_)
+        matches = match(one.predictions, one.truth, one.counted, [_SAME_IOU])
+        detected = np.isin(counted, matches.truth[0][matches.true_positives[0]])
+        overlaps = iou_xyxy(one.predictions.boxes_xyxy, one.truth.boxes_xyxy[counted])
+        truth_names = np.array([one.truth.class_names[index] for index in counted], np.str_)
         could_be = np.zeros(len(counted), np.bool_)
-        for place in np.flatnonzero(~matches.ignored[0]):
-            own = bool(matches.right[0, place])
-            why, other = (
-                (None, _NOBODY)
+        for index in np.flatnonzero(~matches.ignored[0]):
+            own = bool(matches.true_positives[0, index])
+            error_type, other = (
+                (None, _NO_OBJECT)
                 if own
-                else _why(overlaps[place], truth_names == one.found.class_names[place], found)
+                else _error_type(
+                    overlaps[index], truth_names == one.predictions.class_names[index], detected
+                )
             )
-            if other != _NOBODY:
+            if other != _NO_OBJECT:
                 could_be[other] = True
             frame.append(number)
-            score.append(float(one.found.scores[place]))
-            name.append(places.get(one.found.class_names[place], _NOBODY))
-            right.append(own)
-            reason.append(why)
-            partner.append(_NOBODY if other == _NOBODY else first + other)
+            score.append(float(one.predictions.scores[index]))
+            name.append(indices.get(one.predictions.class_names[index], _NO_OBJECT))
+            true_positive.append(own)
+            error.append(error_type)
+            partner.append(_NO_OBJECT if other == _NO_OBJECT else first + other)
         object_frame.extend([number] * len(counted))
-        object_name.extend(places[str(one_name)] for one_name in truth_names)
-        missed.extend((~found & ~could_be).tolist())
-    return _Judged(
+        object_name.extend(indices[str(one_name)] for one_name in truth_names)
+        false_negative.extend((~detected & ~could_be).tolist())
+    return _Outcomes(
         np.array(frame, np.int64),
         np.array(score, np.float64),
         np.array(name, np.int64),
-        np.array(right, np.bool_),
-        reason,
+        np.array(true_positive, np.bool_),
+        error,
         np.array(partner, np.int64),
         np.array(object_frame, np.int64),
         np.array(object_name, np.int64),
-        np.array(missed, np.bool_),
+        np.array(false_negative, np.bool_),
     )
 
 
-def _why(overlaps: Float64Array, same: BoolArray, found: BoolArray) -> tuple[ErrorType, int]:
-    """Give the reason of a wrong prediction, and the object it would be if it were put right."""
+def _error_type(
+    overlaps: Float64Array, same: BoolArray, detected: BoolArray
+) -> tuple[ErrorType, int]:
+    """Return the type of a false positive, and the object that it would match if corrected."""
     if not len(overlaps):
-        return ErrorType.BACKGROUND, _NOBODY
+        return ErrorType.BACKGROUND, _NO_OBJECT
     own = np.where(same, overlaps, 0.0)
     best = int(own.argmax())
     if _NOTHING_IOU <= own[best] <= _SAME_IOU:
-        return ErrorType.LOCATION, _NOBODY if found[best] else best
+        return ErrorType.LOCATION, _NO_OBJECT if detected[best] else best
     other = np.where(same, 0.0, overlaps)
     best = int(other.argmax())
     if other[best] >= _SAME_IOU:
-        return ErrorType.CLASS, _NOBODY if found[best] else best
-    if (own[found] >= _SAME_IOU).any():
-        return ErrorType.DUPLICATE, _NOBODY
+        return ErrorType.CLASS, _NO_OBJECT if detected[best] else best
+    if (own[detected] >= _SAME_IOU).any():
+        return ErrorType.DUPLICATE, _NO_OBJECT
     if overlaps.max() <= _NOTHING_IOU:
-        return ErrorType.BACKGROUND, _NOBODY
-    return ErrorType.BOTH, _NOBODY
+        return ErrorType.BACKGROUND, _NO_OBJECT
+    return ErrorType.BOTH, _NO_OBJECT

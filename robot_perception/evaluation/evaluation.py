@@ -1,4 +1,4 @@
-"""Predictions against truth, frame by frame; figures are kept, pictures are not."""
+"""Evaluation of predictions frame by frame, without keeping images."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from robot_perception.evaluation.tracking import FrameTracks
 
 
 def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]]) -> Report:
-    """Compare scenes with what is true of them.
+    """Compare scenes with their ground truth.
 
-    Average precision wants predictions of low scores too: of scenes that hold only those above a
-    threshold it is a lower bound. Hand such predictions to `Evaluation.add` apart.
+    Average precision needs predictions of low scores too: for scenes that hold only those above a
+    threshold it is a lower bound. Pass all predictions to `Evaluation.add` instead.
 
     Raises:
         MissingLibraryError: faster-coco-eval is not installed.
-        ShapeError: scene and truth differ in size.
+        ShapeError: scene and ground truth differ in size.
 
     """
     evaluation = Evaluation()
@@ -36,9 +36,9 @@ def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]]) -> Report:
 
 
 class Evaluation:
-    """Takes one frame after the other, then reports.
+    """Accumulates frames, then reports.
 
-    What no frame tells (no detector, no depth, no masks ...) leaves its figures unknown.
+    Metrics of parts that no frame has (detections, depth, masks ...) are unknown.
     """
 
     def __init__(self) -> None:
@@ -61,30 +61,32 @@ class Evaluation:
         candidates: Detections | None = None,
         true_box_masks: Masks | None = None,
     ) -> FrameErrors:
-        """Take the next frame.
+        """Add the next frame and return its errors.
 
         Args:
-            scene: what was seen; its objects are those above the threshold in use.
+            scene: the predictions; its objects are those above the threshold in use.
             truth: M objects.
-            candidates: predictions of any score, for average precision; None takes those of the
+            candidates: predictions of any score, for average precision; by default those of the
                 scene.
-            true_box_masks: M masks that the segmenter made of the true boxes.
+            true_box_masks: M masks that the segmenter predicts for the true boxes.
 
         Raises:
-            ShapeError: scene and truth differ in size, or the masks in number.
+            ShapeError: scene and ground truth differ in size, or the masks in number.
 
         """
         _check(scene, truth, true_box_masks)
         errors = frame_errors(scene, truth, true_box_masks)
-        found = scene.detections if candidates is None else candidates
+        predictions = scene.detections if candidates is None else candidates
         counted = truth.counted
         self._records.append(
             FrameRecord(
                 errors=errors,
                 boxes=FrameBoxes.of(
-                    Detections.empty() if found is None else found, truth.detections, counted
+                    Detections.empty() if predictions is None else predictions,
+                    truth.detections,
+                    counted,
                 ),
-                has_detector=found is not None,
+                has_detector=predictions is not None,
                 vector=None if scene.features is None else scene.features.vector.copy(),
                 scene_type=truth.scene_type,
                 timing_s=scene.timing_s,
@@ -102,7 +104,7 @@ class Evaluation:
         return errors
 
     def report(self) -> Report:
-        """Sum up all frames so far."""
+        """Compute the metrics over all frames so far."""
         rows, curves = summarize(self._records, sorted(self._objects))
         return Report(
             rows=rows,
@@ -127,12 +129,12 @@ def _check(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> No
     if scene.image.size_hw != truth.image.size_hw:
         raise ShapeError(
             'size_mismatch',
-            f'scene: expected the size of its truth {truth.image.size_hw}, '
-            f'got {scene.image.size_hw} (rows, columns). Pair it with the truth of its image.',
+            f'scene: expected the size of its ground truth {truth.image.size_hw}, '
+            f'got {scene.image.size_hw} (rows, columns). Pair it with the ground truth of its image.',
         )
     if true_box_masks is not None and len(true_box_masks) != len(truth.detections):
         raise ShapeError(
             'count_mismatch',
             f'true_box_masks: expected one for each of {len(truth.detections)} true objects, '
-            f'got {len(true_box_masks)}. Ask for those of all true boxes.',
+            f'got {len(true_box_masks)}. Segment all true boxes.',
         )

@@ -1,4 +1,4 @@
-"""Runs a pipeline on pictures whose truth is known, and asks it for what only a test wants."""
+"""A pipeline that also returns what an evaluation needs: all candidates, masks of true boxes."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from robot_perception.pipeline import (
     PerceptionPipeline,
 )
 
-# Average precision looks at all predictions; those scoring less change nothing in it.
-LEAST_SCORE = 0.01
-# More than those, since some overlap too much.
+# Average precision uses all predictions; lower scores hardly change it.
+MIN_SCORE = 0.01
+# More than are kept, since some overlap too much.
 _CANDIDATES = 3 * MAX_DETECTIONS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluationOutput:
-    """What a pipeline says of one picture.
+    """The output of a pipeline for one image.
 
     Attributes:
         scene: the result of the pipeline as it is configured, with its times.
         candidates: predictions down to a score of 0.01, at most 100; None without a detector.
-        true_box_masks: masks that the segmenter made of all true boxes; None without one, or where
-            objects are given.
+        true_box_masks: masks that the segmenter predicts for all true boxes; None without one, or
+            where objects are given.
 
     """
 
@@ -47,45 +47,47 @@ class EvaluationOutput:
 
 
 class EvaluationPipeline:
-    """A pipeline that also tells its unlikely predictions, and its masks of true boxes.
+    """A pipeline that also returns predictions of low score, and masks of the true boxes.
 
-    The detector runs once for each frame: it is asked for all candidates, which are kept as far as
-    they do not overlap too much, and those above the configured threshold go on through the pipeline. The segmenter runs a second
-    time, for the true boxes, outside the measured times.
+    The detector runs once for each frame and returns all candidates; those above the configured
+    threshold go on through the pipeline. The segmenter runs a second time, for the true boxes,
+    outside the measured times.
     """
 
     def __init__(
         self, config: PerceptionConfig, networks: Networks, given: Collection[str] = ()
     ) -> None:
-        """Join ready networks; `load` loads them by name.
+        """Use loaded networks; `load` loads them by name.
 
-        Every stage runs on every frame, whatever its ``every_k``: frames of a test do not follow
-        one another.
+        Every stage runs on every frame, whatever its ``every_k``: frames of a test need not be
+        consecutive.
 
         Args:
             config: parameters of the pipeline.
             networks: those of its stages.
-            given: what is taken from the truth instead: 'depth', or 'objects' with their boxes,
-                names and masks.
+            given: what is taken from the ground truth instead: 'depth', or 'objects' with their
+                boxes, names and masks.
 
         Raises:
-            ConfigError: depth comes from a sensor, of which there is nothing to evaluate; or
-                something cannot be given.
+            ConfigError: ``'unsupported_source'``, depth comes from a sensor, so that no network is
+                evaluated; ``'unknown_choice'``, something cannot be given.
 
         """
         check_config(config)
         check_given(given)
-        self._oracle = GroundTruthStages()
+        self._ground_truth_stages = GroundTruthStages()
         if 'depth' in given:
-            networks = networks._replace(depth=self._oracle)
+            networks = networks._replace(depth=self._ground_truth_stages)
         if 'objects' in given:
-            # True objects may overlap as much as they like.
+            # True objects may overlap to any degree.
             config = config.with_values({'detector.max_overlap': 1.0})
-            networks = networks._replace(detector=self._oracle, segmenter=self._oracle)
+            networks = networks._replace(
+                detector=self._ground_truth_stages, segmenter=self._ground_truth_stages
+            )
         every_frame = {f'{stage}.every_k': 1 for stage in Stage}
         self._config = config.with_values(every_frame)
         self._detector = (
-            None if networks.detector is None else _RememberingDetector(networks.detector)
+            None if networks.detector is None else _RecordingDetector(networks.detector)
         )
         self._segmenter = None if 'objects' in given else networks.segmenter
         self._pipeline = PerceptionPipeline(
@@ -113,8 +115,8 @@ class EvaluationPipeline:
         return self._pipeline.class_names
 
     def process(self, truth: GroundTruth) -> EvaluationOutput:
-        """Process the picture of a frame, told what is up where that is known."""
-        self._oracle.truth = truth
+        """Process the image of a frame, with the direction of gravity where it is known."""
+        self._ground_truth_stages.truth = truth
         scene = self._pipeline.process(truth.image, truth.camera, gravity_up=truth.up)
         masks = None
         if self._segmenter is not None:
@@ -122,8 +124,8 @@ class EvaluationPipeline:
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
         candidates = self._detector.last
-        picked = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
-        return EvaluationOutput(scene, candidates[picked[:MAX_DETECTIONS]], masks)
+        kept = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
+        return EvaluationOutput(scene, candidates[kept[:MAX_DETECTIONS]], masks)
 
 
 def _segment_true_boxes(segmenter: Segmenter, truth: GroundTruth) -> Masks:
@@ -134,7 +136,7 @@ def _segment_true_boxes(segmenter: Segmenter, truth: GroundTruth) -> Masks:
 
 
 def check_config(config: PerceptionConfig) -> None:
-    """Raise ConfigError unless there is a network behind every stage."""
+    """Raise ConfigError unless every stage runs a network."""
     if config.depth.enabled and config.depth.source.uses_sensor:
         raise ConfigError(
             'unsupported_source',
@@ -143,8 +145,8 @@ def check_config(config: PerceptionConfig) -> None:
         )
 
 
-class _RememberingDetector:
-    """A detector that keeps what it left out."""
+class _RecordingDetector:
+    """A detector that also stores the candidates below the threshold."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
@@ -157,8 +159,8 @@ class _RememberingDetector:
     def detect(self, frame: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         self.last = self._detector.detect(
             frame,
-            threshold=min(threshold, LEAST_SCORE),
+            threshold=min(threshold, MIN_SCORE),
             max_objects=max(max_objects, _CANDIDATES),
         )
-        # Best first, so that these are what the detector gives when it is asked for them only.
+        # Best first, so that these equal what the detector returns for this threshold.
         return self.last[np.flatnonzero(self.last.scores > threshold)[:max_objects]]

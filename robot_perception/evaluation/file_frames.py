@@ -1,4 +1,4 @@
-"""Frames of an evaluation out of files: predictions beside their truth."""
+"""Frames of an evaluation from files: predictions and their ground truth."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class FileFrame:
     """One frame.
 
     Attributes:
-        name: for people.
-        scene: what was predicted, above the threshold where there is one.
+        name: for messages and titles.
+        scene: the predictions, above the threshold where there is one.
         candidates: all predictions, None without boxes.
-        truth: what is true.
+        truth: the ground truth.
 
     """
 
@@ -55,87 +55,89 @@ class FileFrame:
 def coco_frames(
     predictions: Path, truth: Path, *, threshold: float, images: Path | None = None
 ) -> tuple[int, Iterator[FileFrame]]:
-    """Read COCO results beside COCO annotations; classes are compared by name.
+    """Read COCO results and the COCO annotations of their images.
 
     Args:
         predictions: JSON list of results, with ``segmentation`` or without.
         truth: JSON annotations, with ``segmentation`` or without.
-        threshold: least score of a prediction that is an object, for all but average precision.
-        images: folder of the pictures by ``file_name``; None draws on even grey.
+        threshold: lowest score of a prediction that counts, for all but average precision.
+        images: folder of the images by ``file_name``; None uses uniform gray.
 
     Returns:
-        Count of frames, and the frames, made when they are asked for.
+        Count of frames, and an iterator that reads them.
 
     Raises:
-        SourceError: a file or a picture cannot be read, or one contradicts the other.
+        SourceError: a file or an image cannot be read, or they contradict each other.
 
     """
-    known = read_truth(truth)
-    found = read_predictions(predictions, known)
-    if not known.images:
+    annotations = read_truth(truth)
+    predicted = read_predictions(predictions, annotations)
+    if not annotations.images:
         raise SourceError('empty', f'{truth}: expected images, got none.')
     files = _CocoFiles(
-        known,
-        found,
+        annotations,
+        predicted,
         threshold,
         images,
-        true_masks=_have_masks([one for image in known.images.values() for one in image.objects]),
-        found_masks=_have_masks([one for objects in found.values() for one in objects]),
+        true_masks=_have_masks(
+            [one for image in annotations.images.values() for one in image.objects]
+        ),
+        predicted_masks=_have_masks([one for objects in predicted.values() for one in objects]),
     )
-    return len(known.images), map(files.frame, known.images)
+    return len(annotations.images), map(files.frame, annotations.images)
 
 
 def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[FileFrame]]:
-    """Read two folders of depth pictures of the same names: 16 bit PNG, millimetres, 0 unknown.
+    """Read two folders of depth images of the same names: 16 bit PNG, millimeters, 0 unknown.
 
     Returns:
-        Count of frames, and the frames, made when they are asked for.
+        Count of frames, and an iterator that reads them.
 
     Raises:
-        SourceError: the names differ, or a picture is not such depth or of another size.
+        SourceError: the names differ, or an image is not such depth or has another size.
 
     """
-    known, found = (
+    true_names, names = (
         {path.name for path in folder.glob(f'*{_PNG}')} for folder in (truth, predictions)
     )
-    if known != found or not known:
-        alone = sorted(known ^ found)
+    if true_names != names or not true_names:
+        alone = sorted(true_names ^ names)
         raise SourceError(
             'name_mismatch',
-            f'{predictions} and {truth}: expected depth pictures ({_PNG}) of the same names, got '
-            f'{len(found)} and {len(known)}, {len(alone)} of them on one side'
+            f'{predictions} and {truth}: expected depth images ({_PNG}) of the same names, got '
+            f'{len(names)} and {len(true_names)}, {len(alone)} of them on one side'
             f'{f", such as {alone[0]}" if alone else ""}.',
         )
-    frames = (_depth_frame(predictions / name, truth / name) for name in sorted(known))
-    return len(known), frames
+    frames = (_depth_frame(predictions / name, truth / name) for name in sorted(true_names))
+    return len(true_names), frames
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _CocoFiles:
-    """Both files, read.
+    """The contents of both files.
 
     Attributes:
         truth: annotations.
-        found: image id -> predictions.
-        threshold: least score of a prediction that is an object.
-        images: folder of the pictures.
+        predicted: image id -> predictions.
+        threshold: lowest score of a prediction that counts.
+        images: folder of the images.
         true_masks: whether the annotations have masks.
-        found_masks: whether the predictions have.
+        predicted_masks: whether the predictions have masks.
 
     """
 
     truth: CocoTruth
-    found: Mapping[int, tuple[CocoObject, ...]]
+    predicted: Mapping[int, tuple[CocoObject, ...]]
     threshold: float
     images: Path | None
     true_masks: bool
-    found_masks: bool
+    predicted_masks: bool
 
     def frame(self, number: int) -> FileFrame:
-        """Make the frame of an image."""
+        """Return the frame of an image."""
         entry = self.truth.images[number]
         picture, true = _picture(entry, self.images), entry.objects
-        best = sorted(self.found.get(number, ()), key=lambda one: -one.score)
+        best = sorted(self.predicted.get(number, ()), key=lambda one: -one.score)
         kept = [one for one in best if one.score >= self.threshold]
         truth = self._detections(true, [0.0 if one.crowd else 1.0 for one in true])
         candidates, detections = (
@@ -144,7 +146,7 @@ class _CocoFiles:
         scene = Scene(
             picture,
             detections=detections,
-            masks=_masks(kept, entry.size_hw) if self.found_masks else None,
+            masks=_masks(kept, entry.size_hw) if self.predicted_masks else None,
             objects=_objects(detections),
         )
         masks = _masks(true, entry.size_hw) if self.true_masks else None
@@ -167,19 +169,19 @@ class _CocoFiles:
 
 
 def _have_masks(objects: Sequence[CocoObject]) -> bool:
-    """Tell whether objects of a file have masks; all or none must."""
+    """Return whether the objects of a file have masks; raise SourceError if only some have."""
     bare = [one for one in objects if one.segmentation is None]
     if bare and len(bare) < len(objects):
         raise SourceError(
             'missing_segmentation',
-            f'{bare[0].where}: expected a segmentation, as others of the file have one; got none.',
+            f'{bare[0].where}: expected a segmentation, as for others in the file; got none.',
         )
     return bool(objects) and not bare
 
 
 def _objects(detections: Detections) -> tuple[SceneObject, ...]:
     return tuple(
-        SceneObject.from_detections(detections, place, None) for place in range(len(detections))
+        SceneObject.from_detections(detections, index, None) for index in range(len(detections))
     )
 
 
@@ -203,11 +205,11 @@ def _picture(entry: CocoImage, images: Path | None) -> Image:
     path = images / entry.file_name
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if entry.file_name else None
     if bgr is None:
-        raise SourceError('cannot_read', f'{path}: expected a picture, got none that can be read.')
+        raise SourceError('cannot_read', f'{path}: expected a readable image, got none.')
     if bgr.shape[:2] != entry.size_hw:
         raise SourceError(
             'size_mismatch',
-            f'{path}: expected a picture of the size in the truth {entry.size_hw}, '
+            f'{path}: expected an image of the size in the ground truth {entry.size_hw}, '
             f'got {bgr.shape[:2]} (rows, columns).',
         )
     return Image(np.ascontiguousarray(bgr[..., ::-1]))
@@ -217,18 +219,18 @@ def _gray(size_hw: tuple[int, int]) -> Image:
     return Image(np.full((*size_hw, 3), _GRAY, np.uint8))
 
 
-def _depth_frame(predicted: Path, true: Path) -> FileFrame:
-    found, truth = (_depth(path) for path in (predicted, true))
-    if found.size_hw != truth.size_hw:
+def _depth_frame(predicted_path: Path, true_path: Path) -> FileFrame:
+    predicted, truth = (_depth(path) for path in (predicted_path, true_path))
+    if predicted.size_hw != truth.size_hw:
         raise SourceError(
             'size_mismatch',
-            f'{predicted}: expected the size of its truth {truth.size_hw}, got {found.size_hw} '
-            '(rows, columns).',
+            f'{predicted_path}: expected the size of its ground truth {truth.size_hw}, '
+            f'got {predicted.size_hw} (rows, columns).',
         )
     picture = _gray(truth.size_hw)
     return FileFrame(
-        true.stem,
-        Scene(picture, depth=found),
+        true_path.stem,
+        Scene(picture, depth=predicted),
         None,
         GroundTruth(picture, None, truth, Detections.empty(), None, ()),
     )
@@ -237,10 +239,10 @@ def _depth_frame(predicted: Path, true: Path) -> FileFrame:
 def _depth(path: Path) -> MetricDepth:
     raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.dtype != np.uint16 or raw.ndim != 2:  # noqa: PLR2004 - one channel
-        got = 'none that can be read' if raw is None else f'{raw.dtype} {raw.shape}'
+        got = 'an unreadable file' if raw is None else f'{raw.dtype} {raw.shape}'
         raise SourceError(
             'wrong_format',
-            f'{path}: expected depth as a 16 bit picture of one channel, millimetres, got {got}.',
+            f'{path}: expected depth as a 16 bit image of one channel, millimeters, got {got}.',
         )
     try:
         return MetricDepth.from_millimeters(raw)

@@ -1,4 +1,4 @@
-"""What is right and wrong in one frame."""
+"""Errors of one frame."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from robot_perception.evaluation.panoptic import SegmentCounts
 from robot_perception.evaluation.precision import FrameBoxes
 from robot_perception.evaluation.tracking import FrameTracks
 
-# Overlap of boxes from which a prediction is taken to mean an object.
+# IoU of boxes from which a prediction matches an object.
 SAME_OBJECT_IOU = 0.5
 NEAR_M = 2.0
 _CENTIMETERS = 100.0
@@ -25,7 +25,7 @@ _CENTIMETERS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class MaskErrors:
-    """Overlaps of masks, one for each that was compared, in [0, 1]."""
+    """Overlaps of the masks that were compared, each in [0, 1]."""
 
     iou: tuple[float, ...] = ()
     boundary_iou: tuple[float, ...] = ()
@@ -33,14 +33,14 @@ class MaskErrors:
 
 @dataclass(frozen=True, slots=True)
 class PositionErrors:
-    """Objects within 2 meters that were found.
+    """Errors of the positions of detected objects within 2 meters.
 
     Attributes:
-        located: for each, whether its place is known too, 0 or 1.
-        centroid_cm: distance of the centroids of those located, centimetres.
-        box_iou: overlap in space of their boxes, in [0, 1].
+        located: for each object, whether its position was predicted, 0 or 1.
+        centroid_cm: distance of the centroids of those located, centimeters.
+        box_iou: IoU of their 3D boxes, in [0, 1].
         class_names: of those located.
-        visible: share of each of them that is to be seen, in (0, 1].
+        visible: visible share of each of them, in (0, 1].
 
     """
 
@@ -53,100 +53,104 @@ class PositionErrors:
 
 @dataclass(frozen=True, slots=True)
 class FrameErrors:
-    """One frame beside its truth.
+    """The errors of one frame.
 
     Attributes:
-        right: for each prediction that is not ignored, whether it is right, 0 or 1; None without
-            a detector.
-        found: for each object that counts, whether it was found, 0 or 1; None likewise.
-        missed: classes of objects that were not found.
-        invented: classes of predictions that are wrong.
+        true_positives: for each prediction that is not ignored, whether it is a true positive,
+            0 or 1; None without a detector.
+        detected: for each object that counts, whether it was detected, 0 or 1; None likewise.
+        false_negatives: classes of the objects that were not detected.
+        false_positives: classes of the predictions that match no object.
         depth: of the whole image.
-        masks: of found objects.
-        true_box_masks: of objects whose true box the segmenter was given.
-        places: of found objects.
+        masks: of detected objects.
+        true_box_masks: of objects whose true box was passed to the segmenter.
+        positions: of detected objects.
 
     """
 
-    right: tuple[float, ...] | None
-    found: tuple[float, ...] | None
-    missed: tuple[str, ...]
-    invented: tuple[str, ...]
+    true_positives: tuple[float, ...] | None
+    detected: tuple[float, ...] | None
+    false_negatives: tuple[str, ...]
+    false_positives: tuple[str, ...]
     depth: DepthErrors
     masks: MaskErrors
     true_box_masks: MaskErrors
-    places: PositionErrors
+    positions: PositionErrors
 
     @property
     def error_score(self) -> float:
-        """How bad the frame is, to put the worst first; >= 0, no unit.
+        """Score by which frames are ranked, worst highest; >= 0, no unit.
 
-        Missed and invented objects count 1 each, masks what they lack of an overlap of 1 on the
-        average, depth its mean relative error up to 1.
+        False negatives and false positives count 1 each, masks 1 minus their mean IoU, depth its
+        mean relative error up to 1.
         """
         overlaps = self.masks.iou or self.true_box_masks.iou
         masks = 1 - sum(overlaps) / len(overlaps) if overlaps else 0.0
         depth = min(self.depth.abs_rel or 0.0, 1.0)
-        return len(self.missed) + len(self.invented) + masks + depth
+        return len(self.false_negatives) + len(self.false_positives) + masks + depth
 
 
 def frame_errors(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> FrameErrors:
-    """Compare one frame with its truth.
+    """Compare one frame with its ground truth.
 
     Args:
-        scene: what was seen.
+        scene: the predictions.
         truth: M objects.
-        true_box_masks: M masks made from the true boxes, None where there are none.
+        true_box_masks: M masks predicted for the true boxes, None where there are none.
 
     """
     counted = truth.counted
     every = np.flatnonzero(counted)
-    found = Detections.empty() if scene.detections is None else scene.detections
-    matches = match(found, truth.detections, counted, [SAME_OBJECT_IOU])
+    predictions = Detections.empty() if scene.detections is None else scene.detections
+    matches = match(predictions, truth.detections, counted, [SAME_OBJECT_IOU])
     pairs = _pairs(matches)
     missing = np.setdiff1d(every, pairs[:, 1])
-    wrong = np.flatnonzero(matches.wrong[0])
-    judged = matches.right[0][~matches.ignored[0]]
-    seen = scene.detections is not None
+    false_positives = np.flatnonzero(matches.false_positives[0])
+    judged = matches.true_positives[0][~matches.ignored[0]]
+    has_detector = scene.detections is not None
     return FrameErrors(
-        right=tuple(judged.astype(float).tolist()) if seen else None,
-        found=tuple(np.isin(every, pairs[:, 1]).astype(float).tolist()) if seen else None,
-        missed=tuple(truth.detections.class_names[index] for index in missing) if seen else (),
-        invented=tuple(found.class_names[index] for index in wrong),
+        true_positives=tuple(judged.astype(float).tolist()) if has_detector else None,
+        detected=tuple(np.isin(every, pairs[:, 1]).astype(float).tolist())
+        if has_detector
+        else None,
+        false_negatives=tuple(truth.detections.class_names[index] for index in missing)
+        if has_detector
+        else (),
+        false_positives=tuple(predictions.class_names[index] for index in false_positives),
         depth=depth_errors(scene.depth, truth.depth),
         masks=_mask_errors(scene.masks, truth.masks, pairs),
         true_box_masks=_mask_errors(true_box_masks, truth.masks, np.stack([every, every], axis=1)),
-        places=_place_errors(scene, truth, pairs),
+        positions=_position_errors(scene, truth, pairs),
     )
 
 
 def _pairs(matches: Matches) -> Int64Array:
-    """(P, 2): places of right predictions and of their true objects."""
-    right = np.flatnonzero(matches.right[0])
-    return np.stack([right, matches.truth[0, right]], axis=1)
+    """Return the indices of true positives and of their true objects, (P, 2)."""
+    true_positives = np.flatnonzero(matches.true_positives[0])
+    return np.stack([true_positives, matches.truth[0, true_positives]], axis=1)
 
 
-def _mask_errors(found: Masks | None, true: Masks | None, pairs: Int64Array) -> MaskErrors:
-    if found is None or true is None:
+def _mask_errors(predictions: Masks | None, true: Masks | None, pairs: Int64Array) -> MaskErrors:
+    if predictions is None or true is None:
         return MaskErrors()
-    both = [(found.pixels[own], true.pixels[other]) for own, other in pairs]
+    both = [(predictions.pixels[own], true.pixels[other]) for own, other in pairs]
     return MaskErrors(
         tuple(mask_iou(own, other) for own, other in both),
         tuple(boundary_iou(own, other) for own, other in both),
     )
 
 
-def _place_errors(scene: Scene, truth: GroundTruth, pairs: Int64Array) -> PositionErrors:
+def _position_errors(scene: Scene, truth: GroundTruth, pairs: Int64Array) -> PositionErrors:
     located, centroids, overlaps, names, visible = [], [], [], [], []
     for own, other in pairs:
-        found, true = scene.objects[own].position, truth.objects[other].position
+        predicted, true = scene.objects[own].position, truth.objects[other].position
         if true is None or np.linalg.norm(true.centroid_m) > NEAR_M:
             continue
-        located.append(float(found is not None))
-        if found is not None:
-            away = np.subtract(found.centroid_m, true.centroid_m)
+        located.append(float(predicted is not None))
+        if predicted is not None:
+            away = np.subtract(predicted.centroid_m, true.centroid_m)
             centroids.append(_CENTIMETERS * float(np.linalg.norm(away)))
-            overlaps.append(box_iou(found.box, true.box))
+            overlaps.append(box_iou(predicted.box, true.box))
             names.append(truth.detections.class_names[other])
             visible.append(float(truth.detections.scores[other]))
     return PositionErrors(
@@ -156,18 +160,18 @@ def _place_errors(scene: Scene, truth: GroundTruth, pairs: Int64Array) -> Positi
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameRecord:
-    """What is kept of one frame: some kilobytes, no picture.
+    """The record of one frame: some kilobytes, no image.
 
     Attributes:
-        errors: beside its truth.
+        errors: against its ground truth.
         boxes: all predictions and true objects.
-        has_detector: whether there were predictions at all, be they none.
+        has_detector: whether a detector ran, even if it found nothing.
         vector: (C,) float32, features of the scene.
-        scene_type: the true one.
+        scene_type: true type of the scene.
         timing_s: seconds of each stage.
-        depth_range: errors of depth near and far.
-        segments: those of each class.
-        tracks: numbered objects, None where some have no number.
+        depth_range: depth errors by range of distance.
+        segments: panoptic counts of each class.
+        tracks: tracked objects, None where some have no track id.
         stamp_ns: time of the frame.
 
     """

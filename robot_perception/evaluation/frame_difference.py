@@ -1,4 +1,4 @@
-"""How two results for one frame differ; neither is the truth."""
+"""Differences of two results for one frame, neither of which is ground truth."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from robot_perception.evaluation.masks import mask_iou
 
 _CENTIMETERS = 100.0
 
-# Values of a frame by the name of the figure; empty where nothing can be compared.
+# Values of one metric in a frame; empty where nothing can be compared.
 Values = tuple[float, ...]
 
 
@@ -34,9 +34,9 @@ class FrameDifference:
 
     Attributes:
         stamp_ns: of the frame.
-        values: figure -> one number for each thing compared, all finite.
+        values: metric -> one number for each comparison, all finite.
         one_sided: parts that only one of the two has: 'objects', 'masks', 'depth', 'features'.
-        renamed: objects at one place that bear two names.
+        renamed: objects whose boxes agree and whose classes differ.
 
     """
 
@@ -49,25 +49,25 @@ class FrameDifference:
 def frame_difference(first: Scene, second: Scene) -> FrameDifference:
     """Compare two results for one frame.
 
-    Objects are the same when their names are and their boxes overlap by at least a half; those
-    that overlap most are paired first. The figures are:
+    Objects are the same when their classes are equal and their boxes have an IoU of at least 0.5;
+    pairs of the largest IoU are made first. The metrics are:
 
     - ``agreement``: for each object of either result, whether the other has it too, 0 or 1;
     - ``box IoU``, ``score`` (absolute difference), ``mask IoU``: of the same objects;
-    - ``centroid`` (centimetres), ``3D box IoU``: of those that both know the place of;
-    - ``placed alike``: for each of the same objects, whether both or neither know its place;
-    - ``depth``: mean of |b - a| / a over the pixels that both know, one number;
-    - ``depth known once``: share of the pixels that just one knows among those that any knows;
+    - ``centroid`` (centimeters), ``3D box IoU``: of the same objects, where both have a position;
+    - ``placed alike``: for each of the same objects, whether both or neither have a position;
+    - ``depth``: mean of |b - a| / a over the pixels that are known in both, one number;
+    - ``depth known once``: share of the pixels known in only one among those known in any;
     - ``cosine``: of the feature vectors.
 
     Raises:
-        InputError: their pictures differ in size.
+        InputError: ``'size_mismatch'``, their images differ in size.
 
     """
     if first.image.size_hw != second.image.size_hw:
         raise InputError(
             'size_mismatch',
-            f'frame {first.image.stamp_ns}: expected pictures of one size, got '
+            f'frame {first.image.stamp_ns}: expected images of one size, got '
             f'{first.image.size_hw} and {second.image.size_hw}. '
             'Compare results for one recording.',
         )
@@ -88,15 +88,17 @@ def frame_difference(first: Scene, second: Scene) -> FrameDifference:
         values['agreement'] = (1.0,) * (2 * len(pairs)) + (0.0,) * alone
         values['box IoU'] = tuple(float(overlaps[pair]) for pair in pairs)
         values['score'] = tuple(abs(float(one.scores[a] - other.scores[b])) for a, b in pairs)
-        values |= _masks(first.masks, second.masks, pairs) | _places(first, second, pairs)
+        values |= _compare_masks(first.masks, second.masks, pairs) | _compare_positions(
+            first, second, pairs
+        )
         for a, b in pairs:
             overlaps[a, :] = overlaps[:, b] = 0
         renamed = len(_pairs(overlaps))
     if isinstance(first.depth, MetricDepth) and isinstance(second.depth, MetricDepth):
-        values |= _depth(first.depth, second.depth)
+        values |= _compare_depth(first.depth, second.depth)
     one_sided = [name for name, (a, b) in parts.items() if (a is None) != (b is None)]
     if first.features is not None and second.features is not None:
-        values['cosine'] = _cosine(first.features, second.features)
+        values['cosine'] = _compare_features(first.features, second.features)
         if not values['cosine']:
             one_sided.append('features')
     return FrameDifference(first.image.stamp_ns, values, tuple(one_sided), renamed)
@@ -111,7 +113,7 @@ def _overlaps(first: Detections, second: Detections) -> Float64Array:
 
 
 def _pairs(overlaps: Float64Array) -> list[tuple[int, int]]:
-    """Places of the same objects, those that overlap most first."""
+    """Return the indices of the same objects, largest IoU first."""
     left = overlaps.copy()
     pairs = []
     while left.size and left.max() >= SAME_OBJECT_IOU:
@@ -121,7 +123,7 @@ def _pairs(overlaps: Float64Array) -> list[tuple[int, int]]:
     return pairs
 
 
-def _masks(
+def _compare_masks(
     first: Masks | None, second: Masks | None, pairs: list[tuple[int, int]]
 ) -> dict[str, Values]:
     if first is None or second is None:
@@ -131,22 +133,24 @@ def _masks(
     return {'mask IoU': tuple(overlaps)}
 
 
-def _places(first: Scene, second: Scene, pairs: list[tuple[int, int]]) -> dict[str, Values]:
-    alike, away_cm, overlaps = [], [], []
+def _compare_positions(
+    first: Scene, second: Scene, pairs: list[tuple[int, int]]
+) -> dict[str, Values]:
+    both_or_neither, distances_cm, overlaps = [], [], []
     for a, b in pairs:
         one, other = first.objects[a].position, second.objects[b].position
-        alike.append(float((one is None) == (other is None)))
+        both_or_neither.append(float((one is None) == (other is None)))
         if one is not None and other is not None:
-            away_cm.append(_CENTIMETERS * math.dist(one.centroid_m, other.centroid_m))
+            distances_cm.append(_CENTIMETERS * math.dist(one.centroid_m, other.centroid_m))
             overlaps.append(1.0 if one.box == other.box else box_iou(one.box, other.box))
     return {
-        'placed alike': tuple(alike),
-        'centroid': tuple(away_cm),
+        'placed alike': tuple(both_or_neither),
+        'centroid': tuple(distances_cm),
         '3D box IoU': tuple(overlaps),
     }
 
 
-def _depth(first: MetricDepth, second: MetricDepth) -> dict[str, Values]:
+def _compare_depth(first: MetricDepth, second: MetricDepth) -> dict[str, Values]:
     known = np.isfinite(first.meters), np.isfinite(second.meters)
     both, either = known[0] & known[1], known[0] | known[1]
     if not either.any():
@@ -159,13 +163,13 @@ def _depth(first: MetricDepth, second: MetricDepth) -> dict[str, Values]:
     return values
 
 
-def _cosine(first: SceneFeatures, second: SceneFeatures) -> Values:
-    """Cosine of the angle; nothing for different encoders and for a vector of zeros."""
+def _compare_features(first: SceneFeatures, second: SceneFeatures) -> Values:
+    """Return the cosine of the angle; empty for different encoders and for a vector of zeros."""
     if first.model != second.model or first.vector.shape != second.vector.shape:
         return ()
     one, other = first.vector.astype(np.float64), second.vector.astype(np.float64)
     if one.any() and np.array_equal(one, other):
-        # Rounding would make a little less of it.
+        # Rounding would yield a little less than 1.
         return (1.0,)
     lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
     return (float(one @ other) / lengths,) if lengths else ()

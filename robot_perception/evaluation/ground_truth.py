@@ -1,4 +1,4 @@
-"""What is true of one frame."""
+"""Ground truth of one frame."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from robot_perception.core import (
     Vector3,
 )
 
-# Of what is hidden or cut off further than this, nobody can tell what it is.
+# Objects that are less visible cannot be recognized.
 MIN_VISIBILITY = 0.25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroundTruth:
-    """One picture with what is true of it; unknown is None.
+    """One image with its ground truth; unknown is None.
 
     Attributes:
-        image: the picture.
+        image: the image.
         camera: its calibration.
         depth: meters, NaN where there is nothing or nothing is known.
         detections: N objects, each with the box of its visible part; the score is the share of
             the whole object that is visible, in [0, 1].
         masks: N masks of what is visible.
-        objects: N objects with their place: the centroid is the mean of the visible points, the
+        objects: N objects with their position: the centroid is the mean of the visible points, the
             box is that of the whole object.
-        scene_type: word for the whole picture.
-        up: away from the ground in the optical frame, as TF or an IMU would tell a robot.
+        scene_type: class of the whole image.
+        up: unit vector opposite to gravity in the optical frame, as from TF or an IMU.
 
     """
 
@@ -53,15 +53,16 @@ class GroundTruth:
 
     @property
     def counted(self) -> BoolArray:
-        """(N,) bool: objects that have to be found, at least a quarter visible.
+        """(N,) bool: objects that have to be detected, at least a quarter visible.
 
-        The others are ignored as COCO ignores crowds: finding one is neither right nor wrong.
+        The others are ignored as COCO ignores crowds: detecting one is neither a true nor a false
+        positive.
         """
         counted: BoolArray = self.detections.scores >= MIN_VISIBILITY
         return counted
 
     def as_scene(self) -> Scene:
-        """Give the truth as a perfect network would see it."""
+        """Return the ground truth as the scene that perfect networks would predict."""
         return Scene(
             image=self.image,
             camera=self.camera,

@@ -1,4 +1,4 @@
-"""Answers that are true, in the place of networks: what is wrong then comes from the rest."""
+"""Ground truth instead of networks, which isolates the errors of the other stages."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from robot_perception.core import (
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.models import ImageEmbedding, UploadedImage
 
-# What can be given -> the stages that it takes the place of.
+# What can be given -> the stages that it replaces.
 GIVEN_STAGES = {'depth': (Stage.DEPTH,), 'objects': (Stage.DETECTOR, Stage.SEGMENTER)}
 
 
 def check_given(given: Collection[str]) -> None:
-    """Raise ConfigError unless all of it can be given."""
+    """Raise ConfigError (``'unknown_choice'``) unless all of it can be given."""
     unknown = sorted(set(given) - set(GIVEN_STAGES))
     if unknown:
         raise ConfigError(
@@ -37,11 +37,11 @@ def check_given(given: Collection[str]) -> None:
 
 
 class GroundTruthStages:
-    """A depth network, a detector and a segmenter that say what is true of one frame.
+    """A depth network, a detector and a segmenter that return the ground truth of one frame.
 
     Attributes:
-        truth: of the frame that is asked about next.
-        class_names: none, since the truth has them by frame.
+        truth: of the frame that is processed next.
+        class_names: empty, since they differ by frame.
 
     """
 
@@ -52,12 +52,12 @@ class GroundTruthStages:
         self.truth: GroundTruth | None = None
 
     def estimate(self, frame: UploadedImage) -> Depth:
-        """Give the true depth."""
+        """Return the true depth."""
         depth = self._known(frame.image).depth
         if depth is None:
             raise InputError(
                 'missing_depth',
-                'truth: expected depth to give, got none. Let a network estimate it.',
+                'truth: expected true depth, got none. Let a network estimate it.',
             )
         return depth
 
@@ -65,25 +65,25 @@ class GroundTruthStages:
         self,
         frame: UploadedImage,
         *,
-        threshold: float,  # noqa: ARG002 - the truth is sure
+        threshold: float,  # noqa: ARG002 - scores are 1
         max_objects: int,
     ) -> Detections:
-        """Give the most visible objects, however little that is, with scores of 1."""
+        """Return the most visible objects, however little is visible, with scores of 1."""
         truth = self._known(frame.image)
         true = truth.detections[_most_visible_first(truth)[:max_objects]]
         return replace(true, scores=np.ones(len(true), np.float32), track_ids=None)
 
     def encode(self, frame: UploadedImage) -> ImageEmbedding:
-        """Keep the image, whose masks are known."""
+        """Return an embedding that holds only the image, whose masks are known."""
         return ImageEmbedding(frame.image)
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
-        """Give the masks of the N most visible objects, which are those that `detect` gave."""
+        """Return the masks of the N most visible objects, which are those that `detect` returned."""
         truth = self._known(embedding.image)
         if truth.masks is None:
             raise InputError(
                 'missing_masks',
-                'truth: expected masks to give, got none. Let a network find them.',
+                'truth: expected true masks, got none. Let a network predict them.',
             )
         order = _most_visible_first(truth)[: len(boxes_xyxy)]
         return Masks(truth.masks.pixels[order], truth.masks.scores[order])
@@ -91,11 +91,12 @@ class GroundTruthStages:
     def _known(self, image: Image) -> GroundTruth:
         if self.truth is None or self.truth.image is not image:
             raise InputError(
-                'other_frame', 'truth: expected that of the frame, got another. Set it first.'
+                'other_frame',
+                'truth: expected that of the frame, got that of another. Set it first.',
             )
         return self.truth
 
 
 def _most_visible_first(truth: GroundTruth) -> Int64Array:
-    """Order the objects: of equal scores the first chooses whom it is compared with."""
+    """Return the order of the objects; it decides matches between equal scores."""
     return np.argsort(-truth.detections.scores, kind='stable')

@@ -1,4 +1,4 @@
-"""The frames that went worst, as pictures of truth beside prediction."""
+"""The frames of the largest errors, as images of ground truth beside prediction."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from robot_perception.viewer import (
     write_picture,
 )
 
-_PAPER = 24
-_INK = (235, 237, 240)
+_BACKGROUND = 24
+_TEXT_COLOR = (235, 237, 240)
 _GAP_PX = 4
 _BAND_LINES = 1.8
-_LEAST_RANGE_M = 0.01
+_MIN_RANGE_M = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedFrame:
-    """One frame beside its truth.
+    """One frame with its ground truth.
 
     Attributes:
         name: of the frame, such as 'seed 900000'.
-        scene: what was seen.
-        truth: what is true.
-        errors: how they differ.
+        scene: the predictions.
+        truth: the ground truth.
+        errors: of the predictions.
 
     """
 
@@ -48,24 +48,24 @@ class EvaluatedFrame:
 
 
 class HardestFrames:
-    """Keeps the worst of all frames that it is shown, and no other."""
+    """Keeps the frames of the largest errors among all that are added."""
 
     def __init__(self, count: int) -> None:
         """Keep at most ``count`` frames."""
         self._count = count
-        self._shown = 0
-        # The order of coming settles between equals: the first stays.
+        self._count_added = 0
+        # Of equal errors the first frame is kept.
         self._heap: list[tuple[float, int, EvaluatedFrame]] = []
 
     def add(self, case: EvaluatedFrame) -> None:
-        """Look at the next frame."""
-        self._shown += 1
-        heapq.heappush(self._heap, (case.errors.error_score, -self._shown, case))
+        """Add the next frame."""
+        self._count_added += 1
+        heapq.heappush(self._heap, (case.errors.error_score, -self._count_added, case))
         if len(self._heap) > self._count:
             heapq.heappop(self._heap)
 
     def cases(self) -> list[EvaluatedFrame]:
-        """Give what was kept, worst first."""
+        """Return the frames that are kept, worst first."""
         return [case for *_, case in sorted(self._heap, key=lambda item: item[:2], reverse=True)]
 
 
@@ -77,10 +77,10 @@ def write_hardest_frames(cases: Sequence[EvaluatedFrame], folder: Path) -> list[
         folder: must exist.
 
     Raises:
-        OutputError: a picture cannot be written.
+        OutputError: ``'cannot_write'``, an image cannot be written.
 
     """
-    written = [folder / f'worst_{place}.png' for place in range(1, len(cases) + 1)]
+    written = [folder / f'worst_{index}.png' for index in range(1, len(cases) + 1)]
     for case, path in zip(cases, written, strict=True):
         write_picture(draw_evaluated_frame(case), path)
     for path in folder.glob('worst_*.png'):
@@ -90,32 +90,39 @@ def write_hardest_frames(cases: Sequence[EvaluatedFrame], folder: Path) -> list[
 
 
 def draw_evaluated_frame(case: EvaluatedFrame) -> UInt8Array:
-    """Draw a frame: objects above depth, truth on the left, prediction on the right.
+    """Draw a frame: objects above depth, ground truth on the left, prediction on the right.
 
     Returns:
-        (H', W', 3) uint8 rgb, with a line of text above each picture. The number beside an object
-        is its visible share in the truth, and its score in the prediction. Metric depths have the
-        colors of the true one.
+        (H', W', 3) uint8 rgb, with a line of text above each image. The number beside an object is
+        its visible share in the ground truth and its score in the prediction. Metric depth uses
+        the color scale of the true depth.
 
     """
     truth, errors = case.truth.as_scene(), case.errors
-    missed, invented = _listed(errors.missed), _listed(errors.invented)
-    left = [_titled(draw_overlay(truth), f'{case.name}, truth; missed: {missed}')]
-    right = [_titled(draw_overlay(case.scene), f'prediction; wrong: {invented}')]
+    false_negatives, false_positives = (
+        _count_names(errors.false_negatives),
+        _count_names(errors.false_positives),
+    )
+    truth_column = [
+        _add_title(draw_overlay(truth), f'{case.name}, ground truth; missed: {false_negatives}')
+    ]
+    prediction_column = [
+        _add_title(draw_overlay(case.scene), f'prediction; false positives: {false_positives}')
+    ]
     if case.truth.depth is not None and case.scene.depth is not None:
         low, high = range_m = _range_m(case.truth.depth)
         picture = draw_depth(case.truth.depth, range_m=range_m)
-        left.append(_titled(picture, f'truth, {low:.2f} to {high:.2f} m'))
+        truth_column.append(_add_title(picture, f'ground truth, {low:.2f} to {high:.2f} m'))
         metric = isinstance(case.scene.depth, MetricDepth)
         picture = draw_depth(case.scene.depth, range_m=range_m if metric else None)
-        right.append(_titled(picture, _depth_title(errors)))
-    columns = [np.concatenate(pictures, axis=0) for pictures in (left, right)]
-    gap = np.full((len(columns[0]), _GAP_PX, 3), _PAPER, np.uint8)
+        prediction_column.append(_add_title(picture, _depth_title(errors)))
+    columns = [np.concatenate(pictures, axis=0) for pictures in (truth_column, prediction_column)]
+    gap = np.full((len(columns[0]), _GAP_PX, 3), _BACKGROUND, np.uint8)
     return np.concatenate([columns[0], gap, columns[1]], axis=1)
 
 
-def _listed(names: Sequence[str]) -> str:
-    """Count names: '2 cup, ball'; 'nothing' for none."""
+def _count_names(names: Sequence[str]) -> str:
+    """Return names with their counts, such as '2 cup, ball'; 'nothing' for none."""
     counts = Counter(names)
     words = (name if count == 1 else f'{count} {name}' for name, count in sorted(counts.items()))
     return ', '.join(words) or 'nothing'
@@ -128,22 +135,26 @@ def _depth_title(errors: FrameErrors) -> str:
 
 
 def _range_m(depth: MetricDepth) -> tuple[float, float]:
-    """Nearest and farthest true depth; any range where nothing is known."""
+    """Return the nearest and farthest true depth; (0, 1) where nothing is known."""
     known = depth.meters[np.isfinite(depth.meters)]
     if not known.size:
         return 0.0, 1.0
     low = float(known.min())
-    return low, max(float(known.max()), low + _LEAST_RANGE_M)
+    return low, max(float(known.max()), low + _MIN_RANGE_M)
 
 
-def _titled(picture: UInt8Array, text: str) -> UInt8Array:
-    """Put a line of text above a picture."""
+def _add_title(picture: UInt8Array, text: str) -> UInt8Array:
+    """Return an image with a line of text above it."""
     height, width = picture.shape[:2]
     size_px = text_size_px((height, width))
-    band = np.full((round(size_px * _BAND_LINES), width, 3), _PAPER, np.uint8)
-    room_px = width - size_px
+    band = np.full((round(size_px * _BAND_LINES), width, 3), _BACKGROUND, np.uint8)
+    max_width_px = width - size_px
     draw_text(
-        band, fit_text(text, size_px, room_px), (size_px // 2, len(band) // 2), size_px, _INK
+        band,
+        fit_text(text, size_px, max_width_px),
+        (size_px // 2, len(band) // 2),
+        size_px,
+        _TEXT_COLOR,
     )
     return np.concatenate([band, picture], axis=0)
 

@@ -137,10 +137,10 @@ def _charts(report: Report) -> Iterator[str]:
     objects = report.objects
     if report.curves:
         shown = [one for one in report.curves if not one.name or len(objects) <= _MOST_CLASSES]
-        grey = '; each class at 0.5 in grey' if any(one.name for one in shown) else ''
+        classes = '; each class at 0.5 in grey' if any(one.name for one in shown) else ''
         yield _chart(
             'Precision over recall',
-            f'Mean over classes at a box IoU of 0.5 (line) and 0.75 (dashed){grey}.',
+            f'Mean over classes at a box IoU of 0.5 (line) and 0.75 (dashed){classes}.',
             line_chart([_curve(one) for one in shown], 'recall', 'precision', y_top=1.0),
         )
     if by_group.get(LOSSES):
@@ -193,7 +193,7 @@ def _curve(curve: PrecisionCurve) -> Line:
     steps = len(curve.precision) - 1
     return Line(
         name=curve.name or f'mean at an IoU of {curve.box_iou:g}',
-        x=tuple(place / steps for place in range(steps + 1)),
+        x=tuple(index / steps for index in range(steps + 1)),
         y=curve.precision,
         strong=not curve.name,
     )
@@ -204,7 +204,7 @@ def _bar(row: MetricRow, note: str) -> Bar:
 
 
 def _range_line(rows: Sequence[MetricRow]) -> Line:
-    """Give the middle of each range of depths; that without an end begins at its point."""
+    """Return the line over the middle of each range; the last range is drawn at its start."""
     ends = [low if math.isinf(high) else (low + high) / 2 for low, high in pairwise(RANGES_M)]
     middles = dict(zip(range_names(), ends, strict=True))
     banded = all(row.low is not None and row.high is not None for row in rows)

@@ -1,4 +1,4 @@
-"""What an evaluation found."""
+"""Report of an evaluation: metrics as text and as JSON."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _SMALL, _TEN, _HUNDRED = 0.01, 10, 100
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One figure.
+    """One metric.
 
     Attributes:
-        group: what it is about, such as 'detector'.
-        name: of the figure, one of its kind in the group.
+        group: of related metrics, such as 'detector'.
+        name: of the metric, unique in its group.
         value: None when unknown; counts are int.
         low: lower end of the 95 % confidence interval over frames, None when unknown.
         high: upper end.
         unit: empty for a bare number.
-        higher_is_better: what to hope for.
+        higher_is_better: whether larger values are better.
 
     """
 
@@ -55,9 +55,9 @@ def make_row(
     unit: str = '',
     higher_is_better: bool = True,
 ) -> MetricRow:
-    """Give one figure with its interval."""
-    (figure,) = bootstrap.figures(estimate)
-    return MetricRow(group, name, figure.value, figure.low, figure.high, unit, higher_is_better)
+    """Return the row of one metric with its interval."""
+    (result,) = bootstrap.estimates(estimate)
+    return MetricRow(group, name, result.value, result.low, result.high, unit, higher_is_better)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class PrecisionCurve:
 
     Attributes:
         name: of the class, empty for the mean over classes.
-        box_iou: overlap from which a prediction is right.
+        box_iou: IoU from which a prediction is a true positive.
         precision: at the recalls 0, 0.01 ... 1, each in [0, 1].
 
     """
@@ -78,7 +78,7 @@ class PrecisionCurve:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Figures over all frames.
+    """Metrics over all frames.
 
     Attributes:
         rows: in order, those of a group together.
@@ -96,7 +96,7 @@ class Report:
     curves: tuple[PrecisionCurve, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Describe the report in what JSON has; unknown is None, no number is NaN."""
+        """Convert to JSON values; unknown is None, no number is NaN."""
         return {
             'frames': self.frames,
             'objects': dict(self.objects),
@@ -114,16 +114,16 @@ class Report:
         }
 
     def groups(self) -> Iterator[tuple[str, list[MetricRow]]]:
-        """Give the groups of which anything is known, with all their rows."""
+        """Yield the groups with a known metric, with all their rows."""
         for group, rows in groupby(self.rows, lambda row: row.group):
             members = list(rows)
             if any(row.value is not None for row in members):
                 yield group, members
 
     def as_text(self) -> str:
-        """Write a table with aligned columns, without a line break at its end.
+        """Return a table with aligned columns, without a line break at its end.
 
-        Groups of which nothing is known are left out.
+        Groups without a known metric are left out.
         """
         lines = [('', 'value', '95 % interval', 'unit', 'better')]
         for group, rows in self.groups():
@@ -163,7 +163,7 @@ def _line(row: MetricRow) -> tuple[str, str, str, str, str]:
 
 
 def value_text(value: float | None) -> str:
-    """Write four digits, fewer of numbers below 1; counts as they are.
+    """Format a value with about four digits; counts are written in full.
 
     >>> [value_text(value) for value in (None, 7, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
     ['-', '7', '0.000', '0.500', '0.0012', '12.35', '1234.6']
@@ -193,13 +193,13 @@ def results_to_dict(
     config: PerceptionConfig | None,
     cases: Sequence[str],
 ) -> dict[str, JsonValue]:
-    """Describe an evaluation in what JSON has, so that it can be done again and compared.
+    """Convert an evaluation to JSON values, with what is needed to repeat and compare it.
 
     Args:
-        report: what was found.
+        report: the metrics.
         source: what was evaluated, such as {'world': {...}}; its keys stand beside the others.
         config: parameters of the pipeline, with the names of its models; None for predictions
-            that came as a file.
+            from a file.
         cases: names of the worst frames, worst first.
 
     """
@@ -227,7 +227,7 @@ def write_results(results: dict[str, JsonValue], path: Path) -> None:
 
 
 def machine() -> dict[str, JsonValue]:
-    """Say what the times were measured on."""
+    """Return a description of the machine that the times were measured on."""
     return {
         'architecture': platform.machine(),
         'system': platform.system(),

@@ -13,10 +13,10 @@ from robot_perception.core import Float32Array, Float64Array, Int64Array
 from robot_perception.evaluation.bootstrap import (
     Bootstrap,
     Estimate,
+    finite_or_none,
     FrameValues,
     make_estimate,
     mean,
-    number,
     Values,
 )
 from robot_perception.evaluation.depth import (
@@ -33,60 +33,60 @@ from robot_perception.evaluation.report import make_row, MetricRow, PrecisionCur
 from robot_perception.evaluation.tracking import tracking_metrics
 from robot_perception.pipeline import pipeline_seconds
 
-# Groups of rows that a chart is drawn of.
+# Groups of rows that are drawn as charts.
 BY_CLASS, LOSSES, ERRORS = 'AP by class', 'AP50 lost to', 'errors'
 _PRECISIONS = ('AP', 'AP50', 'AP75', 'AR')
-# Place among the limits of overlap, and the limit.
+# Index of an IoU threshold, and the threshold.
 _CURVES_AT = ((0, 0.5), (5, 0.75))
 
 
 def detector_rows(
     bootstrap: Bootstrap, records: Sequence[FrameRecord], class_names: Sequence[str]
 ) -> Iterator[MetricRow]:
-    """Give average precision, precision and recall."""
-    figures = [Estimate(None, None, None)] * (len(_PRECISIONS) + len(class_names))
+    """Yield average precision, precision and recall."""
+    estimates = [Estimate(None, None, None)] * (len(_PRECISIONS) + len(class_names))
     boxes = [one.boxes for one in records]
     if class_names and any(one.has_detector for one in records):
-        figures = _precision(bootstrap, boxes, class_names)
+        estimates = _precision(bootstrap, boxes, class_names)
     rows = [
         MetricRow(group, name, one.value, one.low, one.high, '', higher_is_better=True)
         for group, name, one in zip(
             ['detector'] * len(_PRECISIONS) + [BY_CLASS] * len(class_names),
             (*_PRECISIONS, *class_names),
-            figures,
+            estimates,
             strict=True,
         )
     ]
     yield from rows[: len(_PRECISIONS)]
-    right = mean(one.errors.right or () for one in records)
-    yield make_row(bootstrap, 'detector', 'precision', right)
-    found = mean(one.errors.found or () for one in records)
-    yield make_row(bootstrap, 'detector', 'recall', found)
+    true_positives = mean(one.errors.true_positives or () for one in records)
+    yield make_row(bootstrap, 'detector', 'precision', true_positives)
+    detected = mean(one.errors.detected or () for one in records)
+    yield make_row(bootstrap, 'detector', 'recall', detected)
     yield from rows[len(_PRECISIONS) :]
 
 
 def _precision(
     bootstrap: Bootstrap, frames: Sequence[FrameBoxes], class_names: Sequence[str]
 ) -> list[Estimate]:
-    """COCO's own figures, with intervals from sums that agree with it."""
+    """Return COCO's own metrics, with intervals of sums that agree with it."""
     curves = PrecisionCurves(frames, class_names)
 
     def estimate(weights: Int64Array) -> Float64Array:
-        return curves.figures(weights).as_array()
+        return curves.metrics(weights).as_array()
 
     values = coco_metrics(frames, class_names).as_array().tolist()
     return [
-        make_estimate(number(value), one.low, one.high)
-        for value, one in zip(values, bootstrap.figures(estimate), strict=True)
+        make_estimate(finite_or_none(value), one.low, one.high)
+        for value, one in zip(values, bootstrap.estimates(estimate), strict=True)
     ]
 
 
 def error_rows(
     bootstrap: Bootstrap, frames: Sequence[FrameBoxes], class_names: Sequence[str]
 ) -> Iterator[MetricRow]:
-    """Give what each kind of error costs, and how often it is made."""
+    """Yield the AP50 that each type of error costs, and its count."""
     analysis = ErrorAnalysis(frames, class_names)
-    _, *costs = bootstrap.figures(analysis.costs)
+    _, *costs = bootstrap.estimates(analysis.costs)
     for reason, one in zip(ErrorType, costs, strict=True):
         yield MetricRow(
             LOSSES, reason.value, one.value, one.low, one.high, '', higher_is_better=False
@@ -99,16 +99,16 @@ def error_rows(
 def precision_curves(
     frames: Sequence[FrameBoxes], class_names: Sequence[str]
 ) -> tuple[PrecisionCurve, ...]:
-    """Give the mean over classes at each of two limits of overlap, then each class."""
+    """Return the mean curve over classes at two IoU thresholds, then the curve of each class."""
     precision, _ = PrecisionCurves(frames, class_names).curves(np.ones(len(frames), np.int64))
     means = [
-        PrecisionCurve('', limit, tuple(precision[place].mean(axis=1).tolist()))
-        for place, limit in _CURVES_AT
+        PrecisionCurve('', limit, tuple(precision[index].mean(axis=1).tolist()))
+        for index, limit in _CURVES_AT
     ]
-    place, limit = _CURVES_AT[0]
+    index, limit = _CURVES_AT[0]
     classes = [
         PrecisionCurve(name, limit, tuple(one.tolist()))
-        for name, one in zip(class_names, precision[place].T, strict=True)
+        for name, one in zip(class_names, precision[index].T, strict=True)
     ]
     return (*means, *classes)
 
@@ -128,18 +128,18 @@ _DEPTH = {
     'abs_rel_fitted': ('AbsRel, scaled and shifted', '', False),
 }
 
-# Group of rows that a chart is drawn of.
+# Group of rows that is drawn as a chart.
 RANGES = 'AbsRel by distance'
 _PANOPTIC = ('PQ', 'SQ', 'RQ')
-_LEAST_SEQUENCE = 2
-# Visible shares that places are told apart by: from, and up to but without.
+_MIN_SEQUENCE = 2
+# Ranges of visible share for positions: lower end included, upper end not.
 _VISIBLE = {
     '25 to 50 % visible': (0.25, 0.5),
     '50 to 75 % visible': (0.5, 0.75),
     '75 to 95 % visible': (0.75, 0.95),
     '95 to 100 % visible': (0.95, 2.0),
 }
-# Which of the located objects of a frame are of a kind.
+# Selects located objects of a frame.
 _Kind = Callable[[PositionErrors], Sequence[bool]]
 _Kinds = dict[str, _Kind]
 
@@ -157,7 +157,7 @@ _TRACKING = {
 def summarize(
     records: Sequence[FrameRecord], class_names: Sequence[str]
 ) -> tuple[tuple[MetricRow, ...], tuple[PrecisionCurve, ...]]:
-    """Give all figures with their intervals, those nothing is known of as None, and curves.
+    """Compute all metrics with their intervals, None where unknown, and the curves.
 
     Args:
         records: one for each frame.
@@ -167,20 +167,25 @@ def summarize(
     bootstrap = Bootstrap(len(records))
     errors = [one.errors for one in records]
     boxes = [one.boxes for one in records]
-    seen = bool(class_names) and any(one.has_detector for one in records)
+    has_detector = bool(class_names) and any(one.has_detector for one in records)
     rows = (
         *detector_rows(bootstrap, records, class_names),
-        *(error_rows(bootstrap, boxes, class_names) if seen else ()),
+        *(error_rows(bootstrap, boxes, class_names) if has_detector else ()),
         *_depth_rows(bootstrap, [one.depth for one in errors]),
         *_range_rows(bootstrap, [one.depth_range for one in records]),
         *_mask_rows(bootstrap, errors),
         *_panoptic_rows(bootstrap, [one.segments for one in records]),
-        *_place_rows(bootstrap, [one.places for one in errors], class_names),
-        make_row(bootstrap, 'features', 'scene type by nearest neighbour', mean(_types(records))),
+        *_position_rows(bootstrap, [one.positions for one in errors], class_names),
+        make_row(
+            bootstrap,
+            'features',
+            'scene type by nearest neighbour',
+            mean(_scene_type_hits(records)),
+        ),
         *_tracking_rows(records),
         *_timing_rows(bootstrap, [one.timing_s for one in records]),
     )
-    return rows, precision_curves(boxes, class_names) if seen else ()
+    return rows, precision_curves(boxes, class_names) if has_detector else ()
 
 
 def _depth_rows(bootstrap: Bootstrap, errors: Sequence[DepthErrors]) -> Iterator[MetricRow]:
@@ -197,7 +202,7 @@ def _range_rows(
     if all(one is None for one in frames):
         return
     sums = RangeSums(frames)
-    for name, one in zip(range_names(), bootstrap.figures(sums.abs_rel), strict=True):
+    for name, one in zip(range_names(), bootstrap.estimates(sums.abs_rel), strict=True):
         if one.value is not None:
             yield MetricRow(RANGES, name, one.value, one.low, one.high, '', higher_is_better=False)
 
@@ -205,21 +210,21 @@ def _range_rows(
 def _panoptic_rows(
     bootstrap: Bootstrap, frames: Sequence[Mapping[str, SegmentCounts] | None]
 ) -> Iterator[MetricRow]:
-    figures = bootstrap.figures(panoptic_estimate(frames))
-    for name, one in zip(_PANOPTIC, figures, strict=True):
+    estimates = bootstrap.estimates(panoptic_estimate(frames))
+    for name, one in zip(_PANOPTIC, estimates, strict=True):
         yield MetricRow('panoptic', name, one.value, one.low, one.high, '', higher_is_better=True)
 
 
 def _tracking_rows(records: Sequence[FrameRecord]) -> Iterator[MetricRow]:
-    """Figures of one sequence; frames that do not follow one another are none."""
+    """Yield the metrics of a sequence; nothing unless stamps increase and all frames have tracks."""
     stamps = [one.stamp_ns for one in records]
     tracks = [one.tracks for one in records if one.tracks is not None]
-    follow = all(one < other for one, other in pairwise(stamps))
-    if len(records) < _LEAST_SEQUENCE or not follow or len(tracks) < len(records):
+    in_order = all(one < other for one, other in pairwise(stamps))
+    if len(records) < _MIN_SEQUENCE or not in_order or len(tracks) < len(records):
         return
-    figures = tracking_metrics(tracks)
+    estimates = tracking_metrics(tracks)
     for field, (name, higher) in _TRACKING.items():
-        value = getattr(figures, field)
+        value = getattr(estimates, field)
         yield MetricRow('tracking', name, value, None, None, '', higher_is_better=higher)
 
 
@@ -234,63 +239,65 @@ def _mask_rows(bootstrap: Bootstrap, errors: Sequence[FrameErrors]) -> Iterator[
         yield make_row(bootstrap, 'masks', f'boundary IoU, {boxes}', overlaps)
 
 
-def _place_rows(
-    bootstrap: Bootstrap, places: Sequence[PositionErrors], class_names: Sequence[str]
+def _position_rows(
+    bootstrap: Bootstrap, positions: Sequence[PositionErrors], class_names: Sequence[str]
 ) -> Iterator[MetricRow]:
-    yield make_row(bootstrap, '3D', 'located', mean(one.located for one in places))
-    away = FrameValues(one.centroid_cm for one in places)
+    yield make_row(bootstrap, '3D', 'located', mean(one.located for one in positions))
+    distances = FrameValues(one.centroid_cm for one in positions)
     for name, estimate in (
-        ('median', away.percentile(_MEDIAN)),
-        ('mean', away.mean),
-        ('90th percentile', away.percentile(_NINETIETH)),
+        ('median', distances.percentile(_MEDIAN)),
+        ('mean', distances.mean),
+        ('90th percentile', distances.percentile(_NINETIETH)),
     ):
         title = f'centroid error, {name}'
         yield make_row(bootstrap, '3D', title, estimate, unit='cm', higher_is_better=False)
-    overlaps = FrameValues(one.box_iou for one in places)
+    overlaps = FrameValues(one.box_iou for one in positions)
     yield make_row(bootstrap, '3D', 'box IoU', overlaps.mean)
     yield make_row(bootstrap, '3D', 'box IoU, median', overlaps.percentile(_MEDIAN))
-    by_class: _Kinds = {name: partial(_of_class, name) for name in class_names}
-    by_share: _Kinds = {name: partial(_visible, *limits) for name, limits in _VISIBLE.items()}
+    by_class: _Kinds = {name: partial(_is_class, name) for name in class_names}
+    by_share: _Kinds = {
+        name: partial(_is_visible_between, *limits) for name, limits in _VISIBLE.items()
+    }
     for title, kinds in (('by class', by_class), ('by visible share', by_share)):
         for name, kind in kinds.items():
-            away = FrameValues(_picked(one.centroid_cm, one, kind) for one in places)
+            distances = FrameValues(_select(one.centroid_cm, one, kind) for one in positions)
             yield make_row(
                 bootstrap,
                 f'centroid error {title}',
                 name,
-                away.percentile(_MEDIAN),
+                distances.percentile(_MEDIAN),
                 unit='cm',
                 higher_is_better=False,
             )
         for name, kind in kinds.items():
-            overlaps = FrameValues(_picked(one.box_iou, one, kind) for one in places)
+            overlaps = FrameValues(_select(one.box_iou, one, kind) for one in positions)
             yield make_row(bootstrap, f'3D box IoU {title}', name, overlaps.percentile(_MEDIAN))
 
 
-def _of_class(name: str, one: PositionErrors) -> list[bool]:
+def _is_class(name: str, one: PositionErrors) -> list[bool]:
     return [name == other for other in one.class_names]
 
 
-def _visible(low: float, high: float, one: PositionErrors) -> list[bool]:
-    """Tell whose visible share lies from ``low`` up to, but without, ``high``."""
+def _is_visible_between(low: float, high: float, one: PositionErrors) -> list[bool]:
+    """Return which objects have a visible share of at least ``low`` and less than ``high``."""
     return [low <= share < high for share in one.visible]
 
 
-def _picked(values: Sequence[float], one: PositionErrors, kind: _Kind) -> list[float]:
+def _select(values: Sequence[float], one: PositionErrors, kind: _Kind) -> list[float]:
     return list(compress(values, kind(one)))
 
 
-def _types(records: Sequence[FrameRecord]) -> list[Values]:
-    """For each frame whether its nearest neighbour is of its type, 0 or 1."""
+def _scene_type_hits(records: Sequence[FrameRecord]) -> list[Values]:
+    """Return for each frame whether its nearest neighbor has the same scene type, 0 or 1."""
     known = [
-        (place, one.vector, one.scene_type)
-        for place, one in enumerate(records)
+        (index, one.vector, one.scene_type)
+        for index, one in enumerate(records)
         if one.vector is not None and one.scene_type is not None
     ]
-    answers = nearest_agree([vector for _, vector, _ in known], [word for *_, word in known])
+    answers = nearest_agrees([vector for _, vector, _ in known], [word for *_, word in known])
     values: list[Values] = [()] * len(records)
-    for (place, *_), output in zip(known, answers, strict=False):
-        values[place] = (float(output),)
+    for (index, *_), output in zip(known, answers, strict=False):
+        values[index] = (float(output),)
     return values
 
 
@@ -319,23 +326,23 @@ def _timing_rows(
     yield make_row(bootstrap, 'time', 'frames per second', rate, unit='1/s')
 
 
-_LEAST_PICTURES = 2
+_MIN_IMAGES = 2
 
 
-def nearest_agree(vectors: Sequence[Float32Array], words: Sequence[str]) -> list[bool]:
-    """For each picture, whether the most similar other one is of the same kind.
+def nearest_agrees(vectors: Sequence[Float32Array], labels: Sequence[str]) -> list[bool]:
+    """Return for each image whether the most similar other image has the same label.
 
-    That is leave-one-out classification by the nearest neighbour, in the angle of the vectors.
+    This is leave-one-out classification by the nearest neighbor, by cosine similarity.
 
     Args:
         vectors: N vectors of one length, of one encoder.
-        words: N kinds.
+        labels: N labels.
 
     Returns:
-        N answers; none where there are fewer than two pictures.
+        N answers; none for fewer than two images.
 
     """
-    if len(vectors) < _LEAST_PICTURES:
+    if len(vectors) < _MIN_IMAGES:
         return []
     table = np.stack(vectors).astype(np.float64)
     lengths = np.linalg.norm(table, axis=1, keepdims=True)
@@ -343,4 +350,4 @@ def nearest_agree(vectors: Sequence[Float32Array], words: Sequence[str]) -> list
     similarity = table @ table.T
     np.fill_diagonal(similarity, -np.inf)
     nearest = similarity.argmax(axis=1).tolist()
-    return [words[other] == own for other, own in zip(nearest, words, strict=True)]
+    return [labels[other] == own for other, own in zip(nearest, labels, strict=True)]

@@ -110,9 +110,9 @@ def test_an_object_without_a_place(bag, tmp_path):
         return content
 
     for truth in read_bag_ground_truth(copy(bag, tmp_path / 'less', without)):
-        places = [item.position for item in truth.objects]
-        assert places[0] is None
-        assert None not in places[1:]
+        positions = [item.position for item in truth.objects]
+        assert positions[0] is None
+        assert None not in positions[1:]
 
 
 def test_messages_that_contradict_each_other(bag, tmp_path):

@@ -39,10 +39,12 @@ CUP, BALL = 'cup', 'ball'
 def tide_frames(seed):
     rng = np.random.default_rng(seed)
     frames = [
-        random_frame(rng, objects=int(rng.integers(0, 9)), found=int(rng.integers(0, 25)))
+        random_frame(rng, objects=int(rng.integers(0, 9)), predictions=int(rng.integers(0, 25)))
         for _ in range(10)
     ]
-    return [FrameBoxes(one.found, one.truth, np.ones(len(one.truth), np.bool_)) for one in frames]
+    return [
+        FrameBoxes(one.predictions, one.truth, np.ones(len(one.truth), np.bool_)) for one in frames
+    ]
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -50,9 +52,9 @@ def test_they_are_those_of_tide(seed, monkeypatch):
     # Its hundredths are quotients; those of COCO, used here, are steps of a sum.
     monkeypatch.setattr(error_analysis, 'RECALLS', np.arange(101) / 100)
     costs, counts = BY_TIDE[seed]
-    found = ErrorAnalysis(tide_frames(seed), NAMES)
-    assert found.costs(np.ones(10, np.int64)) == pytest.approx(costs, abs=1e-9)
-    assert tuple(found.counts[reason] for reason in ErrorType) == counts
+    predictions = ErrorAnalysis(tide_frames(seed), NAMES)
+    assert predictions.costs(np.ones(10, np.int64)) == pytest.approx(costs, abs=1e-9)
+    assert tuple(predictions.counts[reason] for reason in ErrorType) == counts
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -63,7 +65,7 @@ def test_before_anything_is_mended_it_is_ap50(seed):
     assert costs[0] == pytest.approx(coco_metrics(frames, NAMES).ap50, abs=1e-6)
 
 
-def frame(found, truth):
+def frame(predictions, truth):
     """Boxes of 10 x 10 at x = left: (left, class, score) and (left, class)."""
 
     def boxes(lefts):
@@ -73,7 +75,7 @@ def frame(found, truth):
         ids = np.zeros(len(lefts), np.int32)
         return Detections(boxes(lefts), np.array(scores, 'f'), ids, tuple(names))
 
-    own = [tuple(one) for one in found]
+    own = [tuple(one) for one in predictions]
     return FrameBoxes.of(
         detections([one[0] for one in own], [one[1] for one in own], [one[2] for one in own]),
         detections([one[0] for one in truth], [one[1] for one in truth], [1] * len(truth)),
@@ -90,14 +92,14 @@ def test_each_reason():
     truth = [(0, CUP)]
     right = (0, CUP, 0.9)
     assert reasons(frame([right], truth)) == {}
-    assert reasons(frame([], truth)) == {ErrorType.MISSED: 1}
+    assert reasons(frame([], truth)) == {ErrorType.MISS: 1}
     assert reasons(frame([(0, BALL, 0.9)], truth)) == {ErrorType.CLASS: 1}
     # An overlap of 5 / 15.
     assert reasons(frame([(5, CUP, 0.9)], truth)) == {ErrorType.LOCATION: 1}
-    assert reasons(frame([(5, BALL, 0.9)], truth)) == {ErrorType.BOTH: 1, ErrorType.MISSED: 1}
+    assert reasons(frame([(5, BALL, 0.9)], truth)) == {ErrorType.BOTH: 1, ErrorType.MISS: 1}
     assert reasons(frame([(50, CUP, 0.9)], truth)) == {
         ErrorType.BACKGROUND: 1,
-        ErrorType.MISSED: 1,
+        ErrorType.MISS: 1,
     }
     assert reasons(frame([right, (1, CUP, 0.8)], truth)) == {ErrorType.DUPLICATE: 1}
     assert reasons(frame([right], [])) == {ErrorType.BACKGROUND: 1}
@@ -114,7 +116,7 @@ def test_what_a_mended_error_gains():
     assert cost(
         [frame([(0, CUP, 0.9), (105, CUP, 0.8)], two)], ErrorType.LOCATION
     ) == pytest.approx(50 / 101)
-    assert cost([frame([(0, CUP, 0.9)], two)], ErrorType.MISSED) == pytest.approx(50 / 101)
+    assert cost([frame([(0, CUP, 0.9)], two)], ErrorType.MISS) == pytest.approx(50 / 101)
     # Precision 1 / 2 at every recall, with the wrong one first.
     assert cost([frame([(50, CUP, 0.9), (0, CUP, 0.8)], [(0, CUP)])], ErrorType.BACKGROUND) == 0.5
     # A duplicate behind everything costs nothing.

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from reasons import raises
-from truths import example_truth, figures, objects_of, perfect, position, SIDE
+from truths import example_truth, figures, join_objects, perfect, position, SIDE
 
 from robot_perception.core import Detections, Masks, MetricDepth, RelativeDepth
 from robot_perception.core.errors import MissingLibraryError, ShapeError
@@ -22,7 +22,7 @@ def few_resamples(monkeypatch):
     monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
-def report_of(change=lambda truth: {}, frames=3, **truth):
+def evaluate_examples(change=lambda truth: {}, frames=3, **truth):
     truths = [example_truth(seed, **truth) for seed in range(frames)]
     return evaluate((perfect(one, **change(one)), one) for one in truths)
 
@@ -31,90 +31,90 @@ def moved(truth, columns):
     """Detections pushed to the right, as boxes and as objects."""
     scene = perfect(truth)
     boxes = scene.detections.boxes_xyxy + np.array([columns, 0, columns, 0], np.float32)
-    found = replace(scene.detections, boxes_xyxy=boxes)
+    predictions = replace(scene.detections, boxes_xyxy=boxes)
     return {
-        'detections': found,
-        'objects': objects_of(found, [one.position for one in truth.objects]),
+        'detections': predictions,
+        'objects': join_objects(predictions, [one.position for one in truth.objects]),
     }
 
 
 def test_a_perfect_answer_has_perfect_figures():
-    found = figures(report_of())
+    metrics = figures(evaluate_examples())
     for name in EVERY_DETECTOR:
-        assert found['detector', name] == pytest.approx(1)
-    assert [found['AP by class', name] for name in ('ball', 'book', 'cup')] == pytest.approx(
+        assert metrics['detector', name] == pytest.approx(1)
+    assert [metrics['AP by class', name] for name in ('ball', 'book', 'cup')] == pytest.approx(
         [1] * 3
     )
-    assert (found['depth', 'AbsRel'], found['depth', 'delta1']) == (0, 1)
-    assert found['masks', 'IoU, predicted boxes'] == 1
-    assert found['masks', 'boundary IoU, predicted boxes'] == 1
-    assert found['3D', 'located'] == 1
-    assert found['3D', 'centroid error, 90th percentile'] == 0
-    assert found['3D', 'box IoU'] == pytest.approx(1)
-    assert found['features', 'scene type by nearest neighbour'] == 1
-    assert found['time', 'detector, median'] == pytest.approx(20)
-    assert found['time', 'frames per second'] == pytest.approx(1 / 0.05)
+    assert (metrics['depth', 'AbsRel'], metrics['depth', 'delta1']) == (0, 1)
+    assert metrics['masks', 'IoU, predicted boxes'] == 1
+    assert metrics['masks', 'boundary IoU, predicted boxes'] == 1
+    assert metrics['3D', 'located'] == 1
+    assert metrics['3D', 'centroid error, 90th percentile'] == 0
+    assert metrics['3D', 'box IoU'] == pytest.approx(1)
+    assert metrics['features', 'scene type by nearest neighbour'] == 1
+    assert metrics['time', 'detector, median'] == pytest.approx(20)
+    assert metrics['time', 'frames per second'] == pytest.approx(1 / 0.05)
 
 
 def test_boxes_pushed_aside():
     # An IoU of 9 / 15 = 0.6, which passes the limits 0.5, 0.55 and 0.6 of ten.
-    found = figures(report_of(lambda truth: moved(truth, 3)))
+    metrics = figures(evaluate_examples(lambda truth: moved(truth, 3)))
     assert SIDE == 12
-    assert found['detector', 'AP'] == pytest.approx(0.3)
-    assert found['detector', 'AR'] == pytest.approx(0.3)
-    assert (found['detector', 'AP50'], found['detector', 'AP75']) == pytest.approx((1, 0))
-    assert (found['detector', 'precision'], found['detector', 'recall']) == (1, 1)
+    assert metrics['detector', 'AP'] == pytest.approx(0.3)
+    assert metrics['detector', 'AR'] == pytest.approx(0.3)
+    assert (metrics['detector', 'AP50'], metrics['detector', 'AP75']) == pytest.approx((1, 0))
+    assert (metrics['detector', 'precision'], metrics['detector', 'recall']) == (1, 1)
 
 
 def test_boxes_pushed_too_far():
     # An IoU of 6 / 18: neither box nor mask nor place is that of the object.
-    found = figures(report_of(lambda truth: moved(truth, 6)))
-    assert [found['detector', name] for name in EVERY_DETECTOR] == [0] * 6
-    assert found['masks', 'IoU, predicted boxes'] is None
-    assert found['3D', 'centroid error, mean'] is None
+    metrics = figures(evaluate_examples(lambda truth: moved(truth, 6)))
+    assert [metrics['detector', name] for name in EVERY_DETECTOR] == [0] * 6
+    assert metrics['masks', 'IoU, predicted boxes'] is None
+    assert metrics['3D', 'centroid error, mean'] is None
 
 
 def test_places_pushed_aside():
     def change(truth):
-        places = [position(one.position.centroid_m[0] + 0.05, 0, 1) for one in truth.objects]
-        return {'objects': objects_of(perfect(truth).detections, places)}
+        positions = [position(one.position.centroid_m[0] + 0.05, 0, 1) for one in truth.objects]
+        return {'objects': join_objects(perfect(truth).detections, positions)}
 
-    found = figures(report_of(change))
+    metrics = figures(evaluate_examples(change))
     for name in ('median', 'mean', '90th percentile'):
-        assert found['3D', f'centroid error, {name}'] == pytest.approx(5)
+        assert metrics['3D', f'centroid error, {name}'] == pytest.approx(5)
     # Cubes of 20 cm that are 5 cm apart share three quarters of each.
-    assert found['3D', 'box IoU'] == pytest.approx(0.75 / 1.25)
+    assert metrics['3D', 'box IoU'] == pytest.approx(0.75 / 1.25)
 
 
 def test_mean_and_percentiles_of_places():
     def change(truth):
         aside = zip(truth.objects, (0.01, 0.02, 0.03, 0.10), strict=True)
-        places = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
-        return {'objects': objects_of(perfect(truth).detections, places)}
+        positions = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
+        return {'objects': join_objects(perfect(truth).detections, positions)}
 
-    found = figures(report_of(change, frames=1))
-    assert found['3D', 'centroid error, median'] == pytest.approx(2.5)
-    assert found['3D', 'centroid error, mean'] == pytest.approx(4)
+    metrics = figures(evaluate_examples(change, frames=1))
+    assert metrics['3D', 'centroid error, median'] == pytest.approx(2.5)
+    assert metrics['3D', 'centroid error, mean'] == pytest.approx(4)
     # Between the third and the fourth of four, at 0.7.
-    assert found['3D', 'centroid error, 90th percentile'] == pytest.approx(7.9)
+    assert metrics['3D', 'centroid error, 90th percentile'] == pytest.approx(7.9)
 
 
 def test_places_by_class_and_by_what_is_to_be_seen():
     def change(truth):
         aside = zip(truth.objects, (0.01, 0.02, 0.03, 0.10), strict=True)
-        places = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
-        return {'objects': objects_of(perfect(truth).detections, places)}
+        positions = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
+        return {'objects': join_objects(perfect(truth).detections, positions)}
 
     # Of a ball, a cup, a book and another ball.
-    found = figures(report_of(change, frames=1, shares=[1, 0.25, 0.95, 0.96]))
-    away = {name: found['centroid error by class', name] for name in ('ball', 'cup', 'book')}
+    metrics = figures(evaluate_examples(change, frames=1, shares=[1, 0.25, 0.95, 0.96]))
+    away = {name: metrics['centroid error by class', name] for name in ('ball', 'cup', 'book')}
     assert away == pytest.approx({'ball': 5.5, 'cup': 2, 'book': 3})
     # Cubes of 20 cm, x apart, share 1 - x / 20 of each.
-    assert found['3D box IoU by class', 'cup'] == pytest.approx(0.9 / 1.1)
+    assert metrics['3D box IoU by class', 'cup'] == pytest.approx(0.9 / 1.1)
     balls = (0.95 / 1.05 + 0.5 / 1.5) / 2
-    assert found['3D box IoU by class', 'ball'] == pytest.approx(balls)
+    assert metrics['3D box IoU by class', 'ball'] == pytest.approx(balls)
     shares = [
-        found['centroid error by visible share', name]
+        metrics['centroid error by visible share', name]
         for name in (
             '25 to 50 % visible',
             '50 to 75 % visible',
@@ -123,51 +123,51 @@ def test_places_by_class_and_by_what_is_to_be_seen():
         )
     ]
     assert shares == [pytest.approx(2), None, pytest.approx(3), pytest.approx(5.5)]
-    assert found['3D', 'box IoU, median'] == pytest.approx((0.85 / 1.15 + 0.9 / 1.1) / 2)
+    assert metrics['3D', 'box IoU, median'] == pytest.approx((0.85 / 1.15 + 0.9 / 1.1) / 2)
 
 
 def test_places_that_are_far_or_unknown():
     truth = example_truth(count=3)
-    places = [position(0, 0, 1), position(0, 0, 2.5), position(0, 0, 1.5)]
-    truth = replace(truth, objects=objects_of(truth.detections, places))
-    answers = objects_of(perfect(truth).detections, [places[0], position(0, 0, 9), None])
-    found = figures(evaluate([(perfect(truth, objects=answers), truth)]))
-    assert found['3D', 'located'] == 0.5
-    assert found['3D', 'centroid error, mean'] == 0
+    positions = [position(0, 0, 1), position(0, 0, 2.5), position(0, 0, 1.5)]
+    truth = replace(truth, objects=join_objects(truth.detections, positions))
+    answers = join_objects(perfect(truth).detections, [positions[0], position(0, 0, 9), None])
+    metrics = figures(evaluate([(perfect(truth, objects=answers), truth)]))
+    assert metrics['3D', 'located'] == 0.5
+    assert metrics['3D', 'centroid error, mean'] == 0
 
 
 def test_hidden_objects_are_neither_right_nor_wrong():
     shares = [1, 0.2, 1, 0.24]
-    found_all = report_of(shares=shares)
+    found_all = evaluate_examples(shares=shares)
     assert (sum(found_all.objects.values()), found_all.ignored) == (6, 6)
 
     def only_visible(truth):
         scene = perfect(truth)
         kept = truth.counted
-        found = scene.detections[kept]
+        predictions = scene.detections[kept]
         return {
-            'detections': found,
+            'detections': predictions,
             'masks': Masks(scene.masks.pixels[kept], scene.masks.scores[kept]),
-            'objects': objects_of(found, [position(0, 0, 1)] * len(found)),
+            'objects': join_objects(predictions, [position(0, 0, 1)] * len(predictions)),
         }
 
-    for report in (found_all, report_of(only_visible, shares=shares)):
-        found = figures(report)
+    for report in (found_all, evaluate_examples(only_visible, shares=shares)):
+        metrics = figures(report)
         for name in EVERY_DETECTOR:
-            assert found['detector', name] == pytest.approx(1)
+            assert metrics['detector', name] == pytest.approx(1)
 
 
 def test_a_class_of_hidden_objects_alone_has_no_precision():
-    report = report_of(frames=1, shares=[1, 0.2, 1, 0.24])
-    found = figures(report)
+    report = evaluate_examples(frames=1, shares=[1, 0.2, 1, 0.24])
+    metrics = figures(report)
     assert report.objects == {'ball': 1, 'book': 1}
-    assert ('AP by class', 'cup') not in found
+    assert ('AP by class', 'cup') not in metrics
     for name in EVERY_DETECTOR:
-        assert found['detector', name] == pytest.approx(1)
+        assert metrics['detector', name] == pytest.approx(1)
 
 
 def test_a_quarter_visible_counts():
-    assert report_of(frames=1, count=1, shares=[0.25]).ignored == 0
+    assert evaluate_examples(frames=1, count=1, shares=[0.25]).ignored == 0
 
 
 def nothing(truth):
@@ -175,33 +175,39 @@ def nothing(truth):
 
 
 def test_nothing_found():
-    found = figures(report_of(nothing))
+    metrics = figures(evaluate_examples(nothing))
     for name in ('AP', 'AP50', 'AP75', 'AR', 'recall'):
-        assert found['detector', name] == 0
-    assert found['detector', 'precision'] is None
-    assert found['masks', 'IoU, predicted boxes'] is None
+        assert metrics['detector', name] == 0
+    assert metrics['detector', 'precision'] is None
+    assert metrics['masks', 'IoU, predicted boxes'] is None
 
 
 def test_no_detector():
-    found = figures(report_of(lambda truth: {'detections': None, 'masks': None, 'objects': ()}))
-    assert all(found['detector', name] is None for name in EVERY_DETECTOR)
-    assert found['AP by class', 'cup'] is None
-    assert found['depth', 'delta1'] == 1
+    metrics = figures(
+        evaluate_examples(lambda truth: {'detections': None, 'masks': None, 'objects': ()})
+    )
+    assert all(metrics['detector', name] is None for name in EVERY_DETECTOR)
+    assert metrics['AP by class', 'cup'] is None
+    assert metrics['depth', 'delta1'] == 1
 
 
 def test_frames_without_objects():
-    report = report_of(count=0)
-    found = figures(report)
-    assert all(found['detector', name] is None for name in EVERY_DETECTOR)
+    report = evaluate_examples(count=0)
+    metrics = figures(report)
+    assert all(metrics['detector', name] is None for name in EVERY_DETECTOR)
     assert report.objects == {}
     # One frame with objects among others that have none, in one of which something is seen.
     truths = [example_truth(0, 4), example_truth(1, 0), example_truth(2, 0)]
-    invented = perfect(example_truth(2, 4))
-    answers = [perfect(truths[0]), perfect(truths[1]), replace(invented, image=truths[2].image)]
-    found = figures(evaluate(zip(answers, truths, strict=True)))
-    assert found['detector', 'precision'] == 0.5
-    assert found['detector', 'recall'] == 1
-    assert 0.4 < found['detector', 'AP'] < 1
+    false_positives = perfect(example_truth(2, 4))
+    answers = [
+        perfect(truths[0]),
+        perfect(truths[1]),
+        replace(false_positives, image=truths[2].image),
+    ]
+    metrics = figures(evaluate(zip(answers, truths, strict=True)))
+    assert metrics['detector', 'precision'] == 0.5
+    assert metrics['detector', 'recall'] == 1
+    assert 0.4 < metrics['detector', 'AP'] < 1
 
 
 def test_no_frames():
@@ -223,14 +229,16 @@ def test_depth_that_is_not_there(part):
 
 
 def test_relative_depth_has_no_metres():
-    found = figures(
-        report_of(lambda truth: {'depth': RelativeDepth(2 / truth.depth.meters + np.float32(1))})
+    metrics = figures(
+        evaluate_examples(
+            lambda truth: {'depth': RelativeDepth(2 / truth.depth.meters + np.float32(1))}
+        )
     )
     known = {
-        name for (group, name), value in found.items() if group == 'depth' and value is not None
+        name for (group, name), value in metrics.items() if group == 'depth' and value is not None
     }
     assert known == {'AbsRel, scaled and shifted'}
-    assert found['depth', 'AbsRel, scaled and shifted'] == pytest.approx(0, abs=1e-5)
+    assert metrics['depth', 'AbsRel, scaled and shifted'] == pytest.approx(0, abs=1e-5)
 
 
 def test_each_image_counts_the_same():
@@ -239,9 +247,9 @@ def test_each_image_counts_the_same():
     meters = np.full(truths[0].depth.size_hw, np.nan, np.float32)
     meters[0, 0] = 2 * truths[0].depth.meters[0, 0]
     answers = [perfect(truths[0], depth=MetricDepth(meters)), perfect(truths[1])]
-    found = figures(evaluate(zip(answers, truths, strict=True)))
-    assert found['depth', 'AbsRel'] == pytest.approx(0.5)
-    assert found['depth', 'known pixels'] == pytest.approx((1 + 1 / meters.size) / 2)
+    metrics = figures(evaluate(zip(answers, truths, strict=True)))
+    assert metrics['depth', 'AbsRel'] == pytest.approx(0.5)
+    assert metrics['depth', 'known pixels'] == pytest.approx((1 + 1 / meters.size) / 2)
 
 
 def test_masks_of_predicted_boxes_go_by_the_boxes():
@@ -250,7 +258,9 @@ def test_masks_of_predicted_boxes_go_by_the_boxes():
         half[:, :, ::2] = False
         return {'masks': Masks(half, truth.masks.scores)}
 
-    assert figures(report_of(change))['masks', 'IoU, predicted boxes'] == pytest.approx(0.5)
+    assert figures(evaluate_examples(change))['masks', 'IoU, predicted boxes'] == pytest.approx(
+        0.5
+    )
 
 
 def test_masks_of_true_boxes_need_no_detector():
@@ -262,8 +272,8 @@ def test_masks_of_true_boxes_need_no_detector():
     scene = replace(perfect(truth), detections=None, masks=None, objects=())
     masks = Masks(half, truth.masks.scores)
     evaluation.add(scene, truth, true_box_masks=masks)
-    found = figures(evaluation.report())
-    assert found['masks', 'IoU, true boxes'] == pytest.approx((0.5 + 1 + 1) / 3)
+    metrics = figures(evaluation.report())
+    assert metrics['masks', 'IoU, true boxes'] == pytest.approx((0.5 + 1 + 1) / 3)
     with raises(ShapeError, 'count_mismatch'):
         evaluation.add(scene, truth, true_box_masks=Masks(half[:3], truth.masks.scores[:3]))
 
@@ -279,9 +289,9 @@ def test_unlikely_candidates_change_precision_but_not_what_is_above_the_threshol
     )
     evaluation = Evaluation()
     evaluation.add(kept, truth, candidates=scene.detections)
-    found = figures(evaluation.report())
-    assert (found['detector', 'AP'], found['detector', 'AR']) == pytest.approx((1, 1))
-    assert (found['detector', 'precision'], found['detector', 'recall']) == (1, 0.5)
+    metrics = figures(evaluation.report())
+    assert (metrics['detector', 'AP'], metrics['detector', 'AR']) == pytest.approx((1, 1))
+    assert (metrics['detector', 'precision'], metrics['detector', 'recall']) == (1, 0.5)
     assert figures(evaluate([(kept, truth)]))['detector', 'AR'] < 1
 
 
@@ -292,17 +302,17 @@ def test_scene_types_by_the_nearest_neighbour():
         scene = perfect(truth)
         vector = 3 * np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle))], np.float32)
         evaluation.add(replace(scene, features=replace(scene.features, vector=vector)), truth)
-    found = figures(evaluation.report())
-    assert found['features', 'scene type by nearest neighbour'] == 0.5
+    metrics = figures(evaluation.report())
+    assert metrics['features', 'scene type by nearest neighbour'] == 0.5
 
 
 def test_errors_name_what_was_missed_and_invented():
     truth = example_truth(0, 3)
     scene = perfect(truth)
-    found = replace(scene.detections, class_names=('ball', 'dog', 'book'))
-    scene = replace(scene, detections=found, objects=objects_of(found, [None] * 3))
+    predictions = replace(scene.detections, class_names=('ball', 'dog', 'book'))
+    scene = replace(scene, detections=predictions, objects=join_objects(predictions, [None] * 3))
     errors = Evaluation().add(scene, truth)
-    assert (errors.missed, errors.invented) == (('cup',), ('dog',))
+    assert (errors.false_negatives, errors.false_positives) == (('cup',), ('dog',))
     assert errors.error_score == 2
 
 
@@ -328,7 +338,7 @@ def test_a_missing_library_is_named_with_its_package(monkeypatch):
 
 
 def test_the_report_as_json_and_as_text():
-    report = report_of(nothing)
+    report = evaluate_examples(nothing)
     described = json.loads(json.dumps(report.as_json(), allow_nan=False))
     assert described['frames'] == 3
     assert described['objects'] == {'ball': 4, 'book': 4, 'cup': 4}

@@ -24,7 +24,7 @@ TRUTH = {
         {'id': 3, 'image_id': 9, 'category_id': 1, 'bbox': [0, 0, 30, 10], 'iscrowd': 1},
     ],
 }
-FOUND = [
+PREDICTIONS = [
     {'image_id': 5, 'category_id': 1, 'bbox': [40, 10, 10, 20], 'score': 0.3},
     {'image_id': 5, 'category_id': 44, 'bbox': [10, 10, 20, 10], 'score': 0.9},
     {'image_id': 9, 'category_id': 1, 'bbox': [1, 1, 5, 5], 'score': 0.8},
@@ -41,16 +41,16 @@ def few_resamples(monkeypatch):
 def files(tmp_path):
     """Write both files; give their paths."""
 
-    def write(truth=TRUTH, found=FOUND):
+    def write(truth=TRUTH, predictions=PREDICTIONS):
         paths = tmp_path / 'found.json', tmp_path / 'truth.json'
-        for path, content in zip(paths, (found, truth), strict=True):
+        for path, content in zip(paths, (predictions, truth), strict=True):
             path.write_text(content if isinstance(content, str) else json.dumps(content))
         return paths
 
     return write
 
 
-def report_of(paths, **options):
+def evaluate_files(paths, **options):
     evaluation = Evaluation()
     _, frames = coco_frames(*paths, **{'threshold': 0.5, **options})
     for frame in frames:
@@ -69,21 +69,21 @@ def boxed(entries):
 
 
 def test_boxes(files):
-    report = report_of(files())
+    report = evaluate_files(files())
     assert (report.frames, report.objects, report.ignored) == (2, {'ball': 1, 'cup': 1}, 1)
-    found = figures(report)
-    assert found['detector', 'AP'] == pytest.approx(1)
+    metrics = figures(report)
+    assert metrics['detector', 'AP'] == pytest.approx(1)
     # That of 0.3 is no object, and that on the crowd is ignored.
-    assert (found['detector', 'precision'], found['detector', 'recall']) == (1, 0.5)
-    assert found['masks', 'IoU, predicted boxes'] is None
-    assert found['depth', 'AbsRel'] is None
+    assert (metrics['detector', 'precision'], metrics['detector', 'recall']) == (1, 0.5)
+    assert metrics['masks', 'IoU, predicted boxes'] is None
+    assert metrics['depth', 'AbsRel'] is None
 
 
 def test_masks(files):
-    paths = files({**TRUTH, 'annotations': boxed(TRUTH['annotations'])}, boxed(FOUND))
-    found = figures(report_of(paths, threshold=0.2))
-    assert found['masks', 'IoU, predicted boxes'] == 1
-    assert found['panoptic', 'PQ'] == pytest.approx(1)
+    paths = files({**TRUTH, 'annotations': boxed(TRUTH['annotations'])}, boxed(PREDICTIONS))
+    metrics = figures(evaluate_files(paths, threshold=0.2))
+    assert metrics['masks', 'IoU, predicted boxes'] == 1
+    assert metrics['panoptic', 'PQ'] == pytest.approx(1)
 
 
 def test_frames_have_names_sizes_and_pictures(files, tmp_path):
@@ -103,11 +103,11 @@ def test_frames_have_names_sizes_and_pictures(files, tmp_path):
 
 
 def test_no_predictions_and_no_objects(files):
-    assert figures(report_of(files(found=[])))['detector', 'AP'] == 0
-    report = report_of(files({**TRUTH, 'annotations': []}))
-    found = figures(report)
-    assert (found['detector', 'AP'], found['detector', 'recall']) == (None, None)
-    assert found['detector', 'precision'] == 0
+    assert figures(evaluate_files(files(predictions=[])))['detector', 'AP'] == 0
+    report = evaluate_files(files({**TRUTH, 'annotations': []}))
+    metrics = figures(report)
+    assert (metrics['detector', 'AP'], metrics['detector', 'recall']) == (None, None)
+    assert metrics['detector', 'precision'] == 0
     assert 'NaN' not in json.dumps(report.as_json(), allow_nan=False)
 
 
@@ -119,13 +119,13 @@ def test_the_order_of_entries_changes_nothing(files, reverse):
         'categories': TRUTH['categories'][::order],
         'annotations': TRUTH['annotations'][::order],
     }
-    found = figures(report_of(files(truth, FOUND[::order])))
-    assert found == figures(report_of(files()))
+    metrics = figures(evaluate_files(files(truth, PREDICTIONS[::order])))
+    assert metrics == figures(evaluate_files(files()))
 
 
-def changed(part, place, **values):
+def changed(part, index, **values):
     content = copy.deepcopy(TRUTH)
-    entry = content[part][place]
+    entry = content[part][index]
     for key, value in values.items():
         entry.pop(key)
         if value is not None:
@@ -143,7 +143,7 @@ def without(key):
         ('', 'not_json'),
         ('{"images": [', 'not_json'),
         ('[' * 100000, 'not_json'),
-        (FOUND, 'wrong_format'),
+        (PREDICTIONS, 'wrong_format'),
         (without('images'), 'missing_list'),
         (without('annotations'), 'missing_list'),
         ({**TRUTH, 'categories': {}}, 'missing_list'),
@@ -178,12 +178,12 @@ def test_truth_without_images(files):
 
 
 def entry(**values):
-    content = {**FOUND[0], **values}
+    content = {**PREDICTIONS[0], **values}
     return [{key: value for key, value in content.items() if value is not None}]
 
 
 @pytest.mark.parametrize(
-    ('found', 'reason'),
+    ('predictions', 'reason'),
     [
         ('', 'not_json'),
         ('7', 'wrong_format'),
@@ -194,25 +194,25 @@ def entry(**values):
         (entry(category_id=2), 'unknown_class'),
         (entry(image_id=6), 'unknown_image'),
         (entry(bbox=[0, 0, 0, -1]), 'wrong_format'),
-        (boxed(FOUND)[:1] + FOUND[1:], 'missing_segmentation'),
+        (boxed(PREDICTIONS)[:1] + PREDICTIONS[1:], 'missing_segmentation'),
     ],
 )
-def test_predictions_that_make_no_sense(files, found, reason):
-    paths = files(found=found)
+def test_predictions_that_make_no_sense(files, predictions, reason):
+    paths = files(predictions=predictions)
     with raises(SourceError, reason):
         coco_frames(*paths, threshold=0.5)
 
 
 def test_the_message_locates_the_entry_and_lists_the_classes(files):
-    paths = files(found=entry(category_id=2))
+    paths = files(predictions=entry(category_id=2))
     with raises(SourceError, 'unknown_class', match=r'found.json: \[0\]: .* are: 1, 44'):
         coco_frames(*paths, threshold=0.5)
 
 
 def test_a_mask_that_makes_no_sense(files):
-    found = boxed(FOUND)
-    found[1]['segmentation'] = {'size': [40, 61], 'counts': [40 * 61]}
-    _, frames = coco_frames(*files(found=found), threshold=0.5)
+    predictions = boxed(PREDICTIONS)
+    predictions[1]['segmentation'] = {'size': [40, 61], 'counts': [40 * 61]}
+    _, frames = coco_frames(*files(predictions=predictions), threshold=0.5)
     with raises(SourceError, 'damaged'):
         next(frames)
 
@@ -226,9 +226,9 @@ def test_files_that_are_not_there(tmp_path):
 def depths(tmp_path):
     """Write depth pictures; give both folders."""
 
-    def write(found, truth):
+    def write(predictions, truth):
         folders = tmp_path / 'found', tmp_path / 'truth'
-        for folder, pictures in zip(folders, (found, truth), strict=True):
+        for folder, pictures in zip(folders, (predictions, truth), strict=True):
             folder.mkdir()
             for name, picture in pictures.items():
                 assert cv2.imwrite(str(folder / name), picture)
@@ -237,14 +237,14 @@ def depths(tmp_path):
     return write
 
 
-def millimetres(*values):
+def millimeters(*values):
     return np.array([values], np.uint16)
 
 
 def test_depth_pictures(depths):
-    truth = {'1.png': millimetres(1000, 2000, 0), '2.png': millimetres(4000, 4000, 4000)}
-    found = {'1.png': millimetres(1100, 2200, 500), '2.png': millimetres(4400, 4400, 0)}
-    count, frames = depth_frames(*depths(found, truth))
+    truth = {'1.png': millimeters(1000, 2000, 0), '2.png': millimeters(4000, 4000, 4000)}
+    predictions = {'1.png': millimeters(1100, 2200, 500), '2.png': millimeters(4400, 4400, 0)}
+    count, frames = depth_frames(*depths(predictions, truth))
     evaluation = Evaluation()
     for frame in frames:
         evaluation.add(frame.scene, frame.truth, candidates=frame.candidates)
@@ -257,23 +257,23 @@ def test_depth_pictures(depths):
 
 
 @pytest.mark.parametrize(
-    ('found', 'reason'),
+    ('predictions', 'reason'),
     [
         ({}, 'name_mismatch'),
-        ({'2.png': millimetres(1, 2)}, 'name_mismatch'),
-        ({'1.png': millimetres(1)}, 'size_mismatch'),
+        ({'2.png': millimeters(1, 2)}, 'name_mismatch'),
+        ({'1.png': millimeters(1)}, 'size_mismatch'),
         ({'1.png': np.ones((1, 2), np.uint8)}, 'wrong_format'),
         ({'1.png': np.ones((1, 2, 3), np.uint16)}, 'wrong_format'),
     ],
 )
-def test_depth_that_makes_no_sense(depths, found, reason):
-    folders = depths(found, {'1.png': millimetres(1, 2)})
+def test_depth_that_makes_no_sense(depths, predictions, reason):
+    folders = depths(predictions, {'1.png': millimeters(1, 2)})
     with raises(SourceError, reason):
         list(depth_frames(*folders)[1])
 
 
 def test_a_picture_that_is_none(depths):
-    found, truth = depths({'1.png': millimetres(1)}, {'1.png': millimetres(1)})
-    (found / '1.png').write_bytes(b'no picture')
+    predictions, truth = depths({'1.png': millimeters(1)}, {'1.png': millimeters(1)})
+    (predictions / '1.png').write_bytes(b'no picture')
     with raises(SourceError, 'wrong_format'):
-        list(depth_frames(found, truth)[1])
+        list(depth_frames(predictions, truth)[1])

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 from reasons import raises
-from truths import example_truth, objects_of, perfect
+from truths import example_truth, join_objects, perfect
 
 from robot_perception.core import RelativeDepth
 from robot_perception.core.errors import OutputError
@@ -15,20 +15,22 @@ from robot_perception.evaluation.frame import frame_errors
 from robot_perception.evaluation.hardest_frames import draw_evaluated_frame
 
 
-def case(name='seed 1', seed=0, found=4, **changes):
+def case(name='seed 1', seed=0, predictions=4, **changes):
     """A frame of which only the first ``found`` of four objects were seen."""
     truth = example_truth(seed)
     scene = perfect(truth)
-    kept = scene.detections[np.arange(found)]
-    scene = replace(scene, detections=kept, masks=None, objects=objects_of(kept, [None] * found))
+    kept = scene.detections[np.arange(predictions)]
+    scene = replace(
+        scene, detections=kept, masks=None, objects=join_objects(kept, [None] * predictions)
+    )
     scene = replace(scene, **changes)
     return EvaluatedFrame(name, scene, truth, frame_errors(scene, truth, None))
 
 
 def test_the_worst_are_kept_in_order():
     worst = HardestFrames(3)
-    for name, found in (('a', 3), ('b', 0), ('c', 4), ('d', 1), ('e', 3), ('f', 4)):
-        worst.add(case(name, found=found))
+    for name, predictions in (('a', 3), ('b', 0), ('c', 4), ('d', 1), ('e', 3), ('f', 4)):
+        worst.add(case(name, predictions=predictions))
     assert [one.name for one in worst.cases()] == ['b', 'd', 'a']
 
 
@@ -52,7 +54,7 @@ def test_depth_tells_between_frames_with_the_same_objects():
 
 
 def test_the_picture_has_truth_beside_prediction():
-    one = case(found=2)
+    one = case(predictions=2)
     height, width = one.truth.image.size_hw
     picture = draw_evaluated_frame(one)
     left, right = picture[:, :width], picture[:, -width:]

@@ -32,23 +32,25 @@ def strips(*ranges, width=100):
     return pixels
 
 
-def quality(found, truth, counted=None):
+def quality(predictions, truth, counted=None):
     counted = np.ones(len(truth.masks), np.bool_) if counted is None else np.array(counted)
-    return panoptic_estimate([panoptic_counts(found, truth, counted)])(ONCE)
+    return panoptic_estimate([panoptic_counts(predictions, truth, counted)])(ONCE)
 
 
 def test_a_perfect_answer():
     truth = example_truth()
     scene = perfect(truth)
-    found = Segments(scene.detections, scene.masks)
-    assert quality(found, Segments(truth.detections, truth.masks)) == pytest.approx([1, 1, 1])
+    predictions = Segments(scene.detections, scene.masks)
+    assert quality(predictions, Segments(truth.detections, truth.masks)) == pytest.approx(
+        [1, 1, 1]
+    )
 
 
 def test_one_found_one_missed_one_invented():
     truth = segments(['cup', 'cup'], strips((0, 20), (30, 50)))
-    found = segments(['cup', 'cup'], strips((5, 20), (70, 90)))
+    predictions = segments(['cup', 'cup'], strips((5, 20), (70, 90)))
     # One overlap of 15 / 20 over 1 + 1 / 2 + 1 / 2.
-    assert quality(found, truth) == pytest.approx([0.375, 0.75, 0.5])
+    assert quality(predictions, truth) == pytest.approx([0.375, 0.75, 0.5])
 
 
 def test_half_an_overlap_is_none():
@@ -58,14 +60,14 @@ def test_half_an_overlap_is_none():
 
 
 def test_another_class_is_wrong_twice():
-    found = quality(segments(['dog'], strips((0, 20))), segments(['cup'], strips((0, 20))))
-    assert found == pytest.approx([0, 0, 0])
+    metrics = quality(segments(['dog'], strips((0, 20))), segments(['cup'], strips((0, 20))))
+    assert metrics == pytest.approx([0, 0, 0])
 
 
 def test_the_better_score_has_the_pixels():
     truth = segments(['cup', 'cup'], strips((0, 20), (20, 40)))
-    found = segments(['cup', 'cup'], strips((0, 20), (0, 40)))
-    assert quality(found, truth) == pytest.approx([1, 1, 1])
+    predictions = segments(['cup', 'cup'], strips((0, 20), (0, 40)))
+    assert quality(predictions, truth) == pytest.approx([1, 1, 1])
 
 
 def test_what_does_not_count_is_neither_right_nor_wrong():
@@ -89,24 +91,24 @@ def random_maps(seed):
     other = np.where(rng.random(size) < 0.2, rng.integers(0, 7, size), labels)
     sides = []
     for picture in (labels, other):
-        places = np.unique(picture[picture > 0])
+        indices = np.unique(picture[picture > 0])
         names = [
-            NAMES[int(rng.integers(0, 3))] if rng.random() < 0.2 else NAMES[p % 3] for p in places
+            NAMES[int(rng.integers(0, 3))] if rng.random() < 0.2 else NAMES[p % 3] for p in indices
         ]
-        sides.append((names, [picture == place for place in places]))
+        sides.append((names, [picture == index for index in indices]))
     return sides
 
 
 @pytest.mark.parametrize('seed', range(4))
 def test_it_is_that_of_torchmetrics(seed):
-    found, truth = (segments(names, pixels) for names, pixels in random_maps(seed))
-    assert quality(found, truth) == pytest.approx(BY_TORCHMETRICS[seed], abs=1e-7)
+    predictions, truth = (segments(names, pixels) for names, pixels in random_maps(seed))
+    assert quality(predictions, truth) == pytest.approx(BY_TORCHMETRICS[seed], abs=1e-7)
 
 
 @pytest.mark.parametrize('seed', range(20))
 def test_it_is_what_the_definition_says(seed):
     sides = random_maps(seed)
-    found, truth = (segments(names, pixels) for names, pixels in sides)
+    predictions, truth = (segments(names, pixels) for names, pixels in sides)
     sets = [
         [({*map(tuple, np.argwhere(one))}, name) for one, name in zip(pixels, names, strict=True)]
         for names, pixels in sides
@@ -118,4 +120,4 @@ def test_it_is_what_the_definition_says(seed):
         if mine or theirs:
             total = sum(iou for iou in ious if iou > 0.5)
             expected.append(total / ((len(mine) + len(theirs)) / 2))
-    assert quality(found, truth)[0] == pytest.approx(np.mean(expected))
+    assert quality(predictions, truth)[0] == pytest.approx(np.mean(expected))

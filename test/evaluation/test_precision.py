@@ -23,14 +23,17 @@ def by_pycocotools(frames):
     """AP, AP50, AP75, AR and AP of each class by the original implementation."""
     coco = pytest.importorskip('pycocotools.coco')
     cocoeval = pytest.importorskip('pycocotools.cocoeval')
-    truth, found = coco.COCO(), []
+    truth, predictions = coco.COCO(), []
     truth.dataset = {
         'images': [{'id': i} for i in range(len(frames))],
         'categories': [{'id': i, 'name': name} for i, name in enumerate(NAMES)],
         'annotations': [],
     }
     for image, frame in enumerate(frames):
-        for own, list_ in ((frame.truth, truth.dataset['annotations']), (frame.found, found)):
+        for own, list_ in (
+            (frame.truth, truth.dataset['annotations']),
+            (frame.predictions, predictions),
+        ):
             for i, box in enumerate(own.boxes_xyxy.astype(float)):
                 left, top, right, bottom = box
                 list_.append(
@@ -46,7 +49,7 @@ def by_pycocotools(frames):
                 )
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
-        run = cocoeval.COCOeval(truth, truth.loadRes(found), 'bbox')
+        run = cocoeval.COCOeval(truth, truth.loadRes(predictions), 'bbox')
         run.evaluate()
         run.accumulate()
         run.summarize()
@@ -62,7 +65,7 @@ def test_both_equal_the_original(seed):
     expected = by_pycocotools(frames)
     assert 0.05 < expected[0] < 0.95
     np.testing.assert_allclose(coco_metrics(frames, NAMES).as_array(), expected, atol=1e-6)
-    ours = PrecisionCurves(frames, NAMES).figures(np.ones(len(frames), np.int64))
+    ours = PrecisionCurves(frames, NAMES).metrics(np.ones(len(frames), np.int64))
     np.testing.assert_allclose(ours.as_array(), expected, atol=1e-6)
 
 
@@ -71,9 +74,9 @@ def test_a_mixture_is_that_many_frames():
     frames = [random_frame(rng) for _ in range(6)]
     weights = np.array([0, 3, 1, 0, 2, 1])
     repeated = [frame for frame, count in zip(frames, weights, strict=True) for _ in range(count)]
-    mixed = PrecisionCurves(frames, NAMES).figures(weights).as_array()
+    mixed = PrecisionCurves(frames, NAMES).metrics(weights).as_array()
     np.testing.assert_allclose(mixed, coco_metrics(repeated, NAMES).as_array(), atol=1e-6)
-    once = PrecisionCurves(frames, NAMES).figures(np.ones(6, np.int64)).as_array()
+    once = PrecisionCurves(frames, NAMES).metrics(np.ones(6, np.int64)).as_array()
     assert np.abs(mixed - once).max() > 1e-3
 
 
@@ -84,27 +87,27 @@ def test_limits_are_those_of_coco():
 def test_nothing_found_is_zero_and_no_object_is_unknown():
     rng = np.random.default_rng(0)
     nothing = FrameBoxes.of(Detections.empty(), random_frame(rng).truth, np.ones(8, np.bool_))
-    for figures in (
+    for metrics in (
         coco_metrics([nothing], NAMES),
-        PrecisionCurves([nothing], NAMES).figures(ONCE),
+        PrecisionCurves([nothing], NAMES).metrics(ONCE),
     ):
-        assert (figures.ap, figures.ap50, figures.ar) == (0, 0, 0)
-    empty = FrameBoxes.of(random_frame(rng).found, Detections.empty(), np.zeros(0, np.bool_))
-    for figures in (coco_metrics([empty], NAMES), PrecisionCurves([empty], NAMES).figures(ONCE)):
-        assert np.isnan(figures.as_array()).all()
+        assert (metrics.ap, metrics.ap50, metrics.ar) == (0, 0, 0)
+    empty = FrameBoxes.of(random_frame(rng).predictions, Detections.empty(), np.zeros(0, np.bool_))
+    for metrics in (coco_metrics([empty], NAMES), PrecisionCurves([empty], NAMES).metrics(ONCE)):
+        assert np.isnan(metrics.as_array()).all()
 
 
 def test_of_many_predictions_the_best_hundred_count():
     boxes = np.tile([0.0, 0, 5, 5], (150, 1))
-    found = detections(boxes, np.linspace(0, 1, 150), np.zeros(150, int))
-    frame = FrameBoxes.of(found, Detections.empty(), np.zeros(0, np.bool_))
-    assert len(frame.found) == 100
-    assert frame.found.scores[0] == 1
-    assert frame.found.scores.min() == pytest.approx(50 / 149)
+    predictions = detections(boxes, np.linspace(0, 1, 150), np.zeros(150, int))
+    frame = FrameBoxes.of(predictions, Detections.empty(), np.zeros(0, np.bool_))
+    assert len(frame.predictions) == 100
+    assert frame.predictions.scores[0] == 1
+    assert frame.predictions.scores.min() == pytest.approx(50 / 149)
 
 
 def average(frames):
-    return PrecisionCurves(frames, NAMES).figures(np.ones(len(frames), np.int64)).as_array()
+    return PrecisionCurves(frames, NAMES).metrics(np.ones(len(frames), np.int64)).as_array()
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -116,7 +119,9 @@ def test_what_changes_nothing(seed):
     assert average(frames * 2) == pytest.approx(before)
     # Scores are only compared.
     halved = [
-        FrameBoxes(replace(one.found, scores=one.found.scores / 2), one.truth, one.counted)
+        FrameBoxes(
+            replace(one.predictions, scores=one.predictions.scores / 2), one.truth, one.counted
+        )
         for one in frames
     ]
     assert average(halved) == pytest.approx(before)
@@ -125,18 +130,18 @@ def test_what_changes_nothing(seed):
 @pytest.mark.parametrize('seed', range(3))
 def test_what_never_makes_it_better(seed):
     rng = np.random.default_rng(seed)
-    frames = [random_frame(rng, found=10) for _ in range(4)]
+    frames = [random_frame(rng, predictions=10) for _ in range(4)]
     before = average(frames)
     first = frames[0]
     worse = detections(
-        np.concatenate([first.found.boxes_xyxy, [[200, 200, 210, 210]]]),
-        [*first.found.scores, 0],
-        [*first.found.class_ids, 0],
+        np.concatenate([first.predictions.boxes_xyxy, [[200, 200, 210, 210]]]),
+        [*first.predictions.scores, 0],
+        [*first.predictions.class_ids, 0],
     )
-    invented = [FrameBoxes(worse, first.truth, first.counted), *frames[1:]]
-    assert (average(invented) <= before + 1e-12).all()
-    for place in range(len(first.found)):
-        fewer = first.found[np.arange(len(first.found)) != place]
+    false_positives = [FrameBoxes(worse, first.truth, first.counted), *frames[1:]]
+    assert (average(false_positives) <= before + 1e-12).all()
+    for index in range(len(first.predictions)):
+        fewer = first.predictions[np.arange(len(first.predictions)) != index]
         dropped = [FrameBoxes(fewer, first.truth, first.counted), *frames[1:]]
         # A dropped prediction never raises the recall, whatever it was.
         assert average(dropped)[3] <= before[3] + 1e-12

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from robot_perception.evaluation.summary import nearest_agree
+from robot_perception.evaluation.summary import nearest_agrees
 
 
 def vectors(*degrees):
@@ -11,7 +11,7 @@ def vectors(*degrees):
 
 
 def test_the_nearest_other_picture_decides():
-    assert nearest_agree(vectors(0, 10, 80, 95), ['a', 'a', 'b', 'a']) == [
+    assert nearest_agrees(vectors(0, 10, 80, 95), ['a', 'a', 'b', 'a']) == [
         True,
         True,
         False,
@@ -21,19 +21,19 @@ def test_the_nearest_other_picture_decides():
 
 def test_only_the_angle_counts():
     short, long_, other = vectors(0, 5, 20)
-    assert nearest_agree([short, 100 * long_, other], ['a', 'a', 'b']) == [True, True, False]
+    assert nearest_agrees([short, 100 * long_, other], ['a', 'a', 'b']) == [True, True, False]
 
 
 def test_a_picture_is_not_its_own_neighbour():
-    assert nearest_agree(vectors(0, 90), ['a', 'b']) == [False, False]
+    assert nearest_agrees(vectors(0, 90), ['a', 'b']) == [False, False]
 
 
 def test_vectors_without_length_are_like_no_other():
     zero = np.zeros(2, np.float32)
-    answers = nearest_agree([zero, *vectors(0, 1)], ['a', 'b', 'b'])
+    answers = nearest_agrees([zero, *vectors(0, 1)], ['a', 'b', 'b'])
     assert answers == [False, True, True]
 
 
 def test_one_picture_has_no_neighbour():
-    assert nearest_agree([], []) == []
-    assert nearest_agree(vectors(0), ['a']) == []
+    assert nearest_agrees([], []) == []
+    assert nearest_agrees(vectors(0), ['a']) == []

@@ -31,32 +31,34 @@ def random_tracks(seed):
             int(numbers[one]) if rng.random() < 0.85 else int(rng.integers(20, 24)) for one in kept
         ]
         extra = [int(one) for one in rng.integers(30, 33, int(rng.integers(0, 2)))]
-        found, meant = [], []
+        predictions, meant = [], []
         for one, number in zip(kept, named, strict=True):
-            if number not in found:
-                found.append(number)
+            if number not in predictions:
+                predictions.append(number)
                 meant.append(one)
-        found += extra
+        predictions += extra
         meant += [None] * len(extra)
-        overlap = rng.uniform(0, 0.4, (len(truth), len(found)))
+        overlap = rng.uniform(0, 0.4, (len(truth), len(predictions)))
         for row, one in enumerate(truth):
             for column, other in enumerate(meant):
                 if one == other:
                     overlap[row, column] = rng.uniform(0.3, 1)
-        frames.append(FrameTracks(np.array(truth, np.int64), np.array(found, np.int64), overlap))
+        frames.append(
+            FrameTracks(np.array(truth, np.int64), np.array(predictions, np.int64), overlap)
+        )
     return frames
 
 
 @pytest.mark.parametrize('seed', range(4))
 def test_they_are_those_of_trackeval(seed):
-    found = tracking_metrics(random_tracks(seed))
+    predictions = tracking_metrics(random_tracks(seed))
     assert (
-        found.hota,
-        found.det_a,
-        found.ass_a,
-        found.mota,
-        found.idf1,
-        found.switches,
+        predictions.hota,
+        predictions.det_a,
+        predictions.ass_a,
+        predictions.mota,
+        predictions.idf1,
+        predictions.switches,
     ) == pytest.approx(BY_TRACKEVAL[seed], abs=1e-9)
 
 
@@ -73,41 +75,53 @@ def frames(*numbers, overlap=1.0):
 
 
 def test_a_perfect_track():
-    found = tracking_metrics(frames(3, 3, 3, 3))
-    assert (found.hota, found.mota, found.idf1, found.switches) == pytest.approx((1, 1, 1, 0))
+    predictions = tracking_metrics(frames(3, 3, 3, 3))
+    assert (
+        predictions.hota,
+        predictions.mota,
+        predictions.idf1,
+        predictions.switches,
+    ) == pytest.approx((1, 1, 1, 0))
 
 
 def test_one_switch_in_the_middle():
-    found = tracking_metrics(frames(3, 3, 4, 4))
-    assert (found.switches, found.mota, found.idf1) == (1, 0.75, 0.5)
+    predictions = tracking_metrics(frames(3, 3, 4, 4))
+    assert (predictions.switches, predictions.mota, predictions.idf1) == (1, 0.75, 0.5)
     # Each half is with the object in 2 of the 4 frames that either is in.
-    assert (found.det_a, found.ass_a) == pytest.approx((1, 0.5))
-    assert found.hota == pytest.approx(0.5**0.5)
+    assert (predictions.det_a, predictions.ass_a) == pytest.approx((1, 0.5))
+    assert predictions.hota == pytest.approx(0.5**0.5)
 
 
 def test_a_gap_is_no_switch():
-    found = tracking_metrics(frames(3, None, None, 3))
-    assert (found.switches, found.mota) == (0, 0.5)
-    assert found.idf1 == pytest.approx(2 * 2 / 6)
+    predictions = tracking_metrics(frames(3, None, None, 3))
+    assert (predictions.switches, predictions.mota) == (0, 0.5)
+    assert predictions.idf1 == pytest.approx(2 * 2 / 6)
 
 
 def test_numbers_that_nobody_asked_for():
     nothing = FrameTracks(np.zeros(0, np.int64), np.array([1, 2]), np.zeros((0, 2)))
-    found = tracking_metrics([*frames(3, 3), nothing])
-    assert (found.mota, found.switches) == (0, 0)
+    predictions = tracking_metrics([*frames(3, 3), nothing])
+    assert (predictions.mota, predictions.switches) == (0, 0)
     assert tracking_metrics([nothing]).hota is None
     assert tracking_metrics([]).mota is None
 
 
 def test_nothing_found():
-    found = tracking_metrics(frames(None, None))
-    assert (found.hota, found.mota, found.idf1, found.switches) == (0, 0, 0, 0)
+    predictions = tracking_metrics(frames(None, None))
+    assert (predictions.hota, predictions.mota, predictions.idf1, predictions.switches) == (
+        0,
+        0,
+        0,
+        0,
+    )
 
 
 def test_other_names_of_tracks_change_nothing():
     for seed in range(3):
         tracks = random_tracks(seed)
-        renamed = [replace(one, found=1000 - one.found, truth=one.truth + 5) for one in tracks]
+        renamed = [
+            replace(one, predictions=1000 - one.predictions, truth=one.truth + 5) for one in tracks
+        ]
         first, second = tracking_metrics(tracks), tracking_metrics(renamed)
         assert first.hota == pytest.approx(second.hota)
         assert (first.mota, first.idf1) == pytest.approx((second.mota, second.idf1))
@@ -116,10 +130,10 @@ def test_other_names_of_tracks_change_nothing():
 def test_hidden_objects_and_what_lies_on_them_are_left_out():
     truth = example_truth(shares=[1, 0.1, 1, 1]).detections
     truth = replace(truth, track_ids=np.arange(4))
-    found = replace(perfect(example_truth()).detections, track_ids=np.arange(4) + 10)
-    tracks = FrameTracks.of(found, truth, truth.scores >= 0.25)
+    predictions = replace(perfect(example_truth()).detections, track_ids=np.arange(4) + 10)
+    tracks = FrameTracks.of(predictions, truth, truth.scores >= 0.25)
     assert tracks.truth.tolist() == [0, 2, 3]
-    assert tracks.found.tolist() == [10, 12, 13]
+    assert tracks.predictions.tolist() == [10, 12, 13]
     assert np.array_equal(tracks.overlap, np.eye(3))
 
 
@@ -133,4 +147,4 @@ def test_objects_without_numbers_are_unknown():
     truth = replace(example_truth().detections, track_ids=np.arange(4))
     every = np.ones(4, np.bool_)
     assert FrameTracks.of(perfect(example_truth()).detections, truth, every) is None
-    assert len(FrameTracks.of(Detections.empty(), truth, every).found) == 0
+    assert len(FrameTracks.of(Detections.empty(), truth, every).predictions) == 0
