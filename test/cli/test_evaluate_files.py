@@ -169,7 +169,10 @@ def test_files_that_do_not_match(bags, tmp_path, capsys):
         other, [perfect(one) for one in read_bag_ground_truth(bags.truth)], node='/eyes'
     )
     for arguments, message in (
-        ((bags.results, bags.results), 'expected a recording with its ground truth, got one without'),
+        (
+            (bags.results, bags.results),
+            'expected a recording with its ground truth, got one without',
+        ),
         ((bags.truth, bags.truth), 'expected results on /perception/scene'),
         ((other, bags.truth), 'Results there are of /eyes: name that node'),
         ((tmp_path / 'nothing', bags.truth), 'expected an existing file or folder, got none'),
