@@ -115,14 +115,17 @@ def process_stream(
     )
     processor = FrameProcessor(pipeline, RosbagsFactory(types), remedies=RECORDED)
     processor.reset()
+    first_texts: dict[str, str] = {}
     for frame in _synchronized(source, synchronizer):
         try:
             processed = processor.process(synchronizer.frame_set(frame), OUTPUTS)
         except (ConversionError, SourceError) as error:
             note(f'image left out ({error.reason}): {error}')
             continue
-        for problem in processed.status.problems():
-            note(problem)
+        for status in processed.status:
+            if status.problem:
+                # Texts contain times: all frames get that of the first with the same reason.
+                note(first_texts.setdefault(status.reason, status.problem))
         yield processed.output.scene
 
 

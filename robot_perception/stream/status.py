@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -44,10 +43,6 @@ class FrameStatus(NamedTuple):
     calibration: InputStatus = NOT_NEEDED
     depth: InputStatus = NOT_NEEDED
     frames: InputStatus = NOT_NEEDED
-
-    def problems(self) -> Iterator[str]:
-        """Yield the problem of each input that has one."""
-        return (status.problem for status in self if status.problem)
 
 
 class Remedies(NamedTuple):

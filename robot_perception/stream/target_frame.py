@@ -91,9 +91,9 @@ def resolve_target_frame(
         gravity,
         optical,
         gravity,
-        f"boxes are aligned with the camera's axes instead of upright in {gravity!r}",
+        f"Boxes are aligned with the camera's axes instead of upright in {gravity!r}",
     )
-    fixed_from_optical = find(fixed, fixed, optical, f'no velocities relative to {fixed!r}')
+    fixed_from_optical = find(fixed, fixed, optical, f'No velocities relative to {fixed!r}')
     return TargetFrame(
         image.frame_id if target_from_optical is None else target,
         target_from_optical,
