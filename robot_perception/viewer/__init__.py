@@ -12,7 +12,7 @@ from robot_perception.viewer.files import encode_png, write_picture, write_scene
 from robot_perception.viewer.gallery import Gallery, scene_figures
 from robot_perception.viewer.masks import draw_instances
 from robot_perception.viewer.overlay import draw_overlay
-from robot_perception.viewer.page import document, Figure, render, Step, write_page
+from robot_perception.viewer.page import Figure, render, Step, write_page
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
 from robot_perception.viewer.table import Cell, Table
@@ -40,7 +40,6 @@ __all__ = [
     'bar_chart',
     'check_new_folder',
     'class_color',
-    'document',
     'draw_cloud',
     'draw_depth',
     'draw_depth_with_scale',

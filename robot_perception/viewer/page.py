@@ -131,18 +131,3 @@ def _check_figure(folder: Path, figure: Figure) -> None:
                 f'figure: expected a file inside {folder}, got {name!r}. '
                 'Write the images into the folder of the page first.',
             )
-
-
-def document(
-    title: str, parts: Sequence[str], style: str = '', *, parent: str | None = None
-) -> str:
-    """Compose a page from HTML.
-
-    Args:
-        title: plain text, at the top.
-        parts: HTML, one below the other; it is not escaped.
-        style: CSS after that of every page.
-        parent: page that lists this one, relative to it.
-
-    """
-    return render('parts.html.j2', title=title, parts=parts, style=style, parent=parent)

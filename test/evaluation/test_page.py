@@ -63,14 +63,14 @@ def test_everything_is_on_it_and_nothing_beside_it(tmp_path):
     reader = read(tmp_path / 'report.html')
     text = ' '.join(reader.texts)
     assert 'Predictions: a & b.' in text
-    for title in ('Precision over recall', 'What goes wrong', 'AP by class', 'Depth error over'):
+    for title in ('Precision over recall', 'Detection errors', 'AP by class', 'Depth error over'):
         assert title in text
     assert all(row.name in text for row in report.rows if row.value is not None)
     assert 'tracking' not in text
     pictures = [attributes for tag, attributes in reader.tags if tag == 'img']
     assert len(pictures) == 3
     assert all(one['src'].startswith('data:image/jpeg;base64,') for one in pictures)
-    assert pictures[0]['alt'] == 'frame <0>: truth and prediction'
+    assert pictures[0]['alt'] == 'frame <0>: ground truth and prediction'
     assert not {tag for tag, _ in reader.tags} & {'script', 'link', 'iframe'}
     assert list(tmp_path.iterdir()) == [tmp_path / 'report.html']
 
@@ -80,7 +80,7 @@ def test_what_is_unknown_has_no_chart(tmp_path):
     write_page(report, [], {}, tmp_path / 'report.html')
     reader = read(tmp_path / 'report.html')
     assert not [tag for tag, _ in reader.tags if tag in {'svg', 'img'}]
-    assert 'All figures' in reader.texts
+    assert 'All metrics' in reader.texts
 
 
 def test_nothing_found_at_all(tmp_path):
@@ -89,12 +89,12 @@ def test_nothing_found_at_all(tmp_path):
     evaluation = Evaluation()
     evaluation.add(scene, truth)
     write_page(evaluation.report(), [], {}, tmp_path / 'report.html')
-    assert 'What goes wrong' in read(tmp_path / 'report.html').texts
+    assert 'Detection errors' in read(tmp_path / 'report.html').texts
 
 
 def test_no_frames(tmp_path):
     write_page(Evaluation().report(), [], {}, tmp_path / 'report.html')
-    assert 'All figures' in read(tmp_path / 'report.html').texts
+    assert 'All metrics' in read(tmp_path / 'report.html').texts
 
 
 def test_depth_that_is_wrong_beyond_measure_does_not_break_the_chart(tmp_path):
