@@ -112,7 +112,7 @@ class _Run:
         self._building_thread = SerialExecutor('building', _MAX_PENDING)
         self._writing_thread = SerialExecutor('writing', _MAX_PENDING)
         self._reading, self._building, self._writing = Stopwatch(), Stopwatch(), Stopwatch()
-        state = bag.journal.state or {'items': 0, 'images': 0}
+        state = bag.progress.state or {'items': 0, 'images': 0}
         self._to_skip, self._images = state['items'], state['images']
         self.resumed_after = self._images
         if 'runner' in state:

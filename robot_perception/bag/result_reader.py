@@ -96,8 +96,8 @@ def read_results(
                 has_image = image is not None and image.size_hw == size_hw
                 if image is None or not has_image:
                     image = _gray(message, stamp_ns)
-                recorded = features_messages.at(stamp_ns)
-                features = None if recorded is None else conversions.to_features(recorded)
+                patches = features_messages.at(stamp_ns)
+                features = None if patches is None else conversions.to_features(patches)
                 scene = conversions.to_scene(message, image, features)
             except InputError as error:
                 raise SourceError(

@@ -1,8 +1,8 @@
 """Writing of a bag file by file, so that an interrupted run can be resumed.
 
 Beside the output OUT lies the folder .OUT.part with ``bag`` (complete files), ``writing`` (the file
-being written) and the journal. A file is flushed and moved into ``bag`` before the journal names
-it: after a crash every file that the journal names is complete, and the others are deleted.
+being written) and ``progress.json``. A file is flushed and moved into ``bag`` before it is added to
+``progress.json``: after a crash every file listed there is complete, and the others are deleted.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Types
 
 
 @dataclass(slots=True)
-class Journal:
+class Progress:
     """State of a run.
 
     Attributes:
@@ -60,7 +60,7 @@ class ResumableBagWriter:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._acquire_lock()
-            self.journal = self._resume()
+            self.progress = self._resume()
         except OSError as error:
             raise self._write_error(error) from error
 
@@ -72,7 +72,7 @@ class ResumableBagWriter:
 
         """
         if self._writer is None:
-            name = f'{self._output.name}_{len(self.journal.parts)}'
+            name = f'{self._output.name}_{len(self.progress.parts)}'
             compressed: Compression = 'storage' if self._job.storage == 'mcap' else 'message'
             self._writing.mkdir(exist_ok=True)
             self._writer = BagWriter(
@@ -103,9 +103,9 @@ class ResumableBagWriter:
                 flush(made / name)
                 (made / name).rename(self._bag / name)
             flush(self._bag)
-            self.journal.parts.append(part)
-            self.journal.state = state
-            self._write('journal.json', json.dumps(asdict(self.journal)))
+            self.progress.parts.append(part)
+            self.progress.state = state
+            self._write('progress.json', json.dumps(asdict(self.progress)))
             shutil.rmtree(self._writing)
         except OSError as error:
             raise self._write_error(error) from error
@@ -113,11 +113,11 @@ class ResumableBagWriter:
     @property
     def kept_images(self) -> int:
         """Images that a later run need not process again."""
-        return 0 if self.journal.state is None else int(self.journal.state['images'])
+        return 0 if self.progress.state is None else int(self.progress.state['images'])
 
     def finish(self) -> dict[str, Any]:
         """Move the bag to its output folder and return its metadata."""
-        text = joined_metadata(self.journal.parts)
+        text = joined_metadata(self.progress.parts)
         try:
             self._write(f'bag/{NAME}', text)
             replace_folder(self._bag, self._output)
@@ -131,7 +131,7 @@ class ResumableBagWriter:
         if self._writer is not None:
             self._writer.abort()
             self._writer = None
-        if self.journal.parts:
+        if self.progress.parts:
             shutil.rmtree(self._writing, ignore_errors=True)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -166,7 +166,7 @@ class ResumableBagWriter:
             ) from error
         return handle
 
-    def _resume(self) -> Journal:
+    def _resume(self) -> Progress:
         identity = json.loads(json.dumps(self._job.identity()))
         found = self._found()
         if found is not None and found.identity != identity and not self._job.force:
@@ -179,7 +179,7 @@ class ResumableBagWriter:
                 '--force.',
             )
         if found is None or found.identity != identity:
-            found = Journal(identity)
+            found = Progress(identity)
         kept = {name for part in found.parts for name in part['relative_file_paths']}
         self._bag.mkdir(exist_ok=True)
         for path in self._bag.iterdir():
@@ -188,14 +188,14 @@ class ResumableBagWriter:
         shutil.rmtree(self._writing, ignore_errors=True)
         return found
 
-    def _found(self) -> Journal | None:
+    def _found(self) -> Progress | None:
         try:
-            journal = Journal(**json.loads((self.folder / 'journal.json').read_text('utf-8')))
+            progress = Progress(**json.loads((self.folder / 'progress.json').read_text('utf-8')))
         except FileNotFoundError:
             return None
-        names = [name for part in journal.parts for name in part['relative_file_paths']]
+        names = [name for part in progress.parts for name in part['relative_file_paths']]
         # Files are missing when the run had ended and was stopped during its cleanup.
-        return journal if all((self._bag / name).exists() for name in names) else None
+        return progress if all((self._bag / name).exists() for name in names) else None
 
     def _write(self, name: str, text: str) -> None:
         write_bytes(self.folder / name, text.encode(), durable=True)

@@ -25,8 +25,9 @@ def message_class(type_name: str) -> Message:
         return getattr(import_module(f'{package}.msg'), name)
     except (ImportError, AttributeError) as error:
         raise PerceptionError(
+            'missing_package',
             f'{type_name}: not in this ROS installation ({error}). Install ros-<distro>-'
-            f'{package.replace("_", "-")}, or build the workspace with "make" or colcon.'
+            f'{package.replace("_", "-")}, or build the workspace with "make" or colcon.',
         ) from error
 
 

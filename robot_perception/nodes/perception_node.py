@@ -89,9 +89,19 @@ class PerceptionNode(LifecycleNode):
         return self._slot
 
     @property
+    def synchronizer(self) -> Synchronizer:
+        """Received messages that belong to images: calibrations, depth and transforms."""
+        return self._synchronizer
+
+    @property
     def is_active(self) -> bool:
         """Whether frames are processed."""
         return self._worker is not None
+
+    @property
+    def lifecycle_state(self) -> str:
+        """Name of the lifecycle state: unconfigured, inactive, active ..."""
+        return str(self._state_machine.current_state[1])
 
     # Lifecycle
 
@@ -238,7 +248,7 @@ class PerceptionNode(LifecycleNode):
     def _report(self) -> None:
         now, counts, worker = self.get_clock().now(), self._slot.counts(), self._worker
         view = NodeView(
-            state=self._state_machine.current_state[1],
+            state=self.lifecycle_state,
             configure_error=self._configure_error,
             paused='' if self._enabled else 'disabled by ~/enable',
             topic=self._inputs.topics.image,

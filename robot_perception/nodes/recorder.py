@@ -52,6 +52,7 @@ class Recorder(Node):
 
     Attributes:
         counts: messages by topic.
+        recent: the last frames by time stamp in nanoseconds; older ones are dropped.
         complete: the newest frame with an image and the largest number of outputs so far.
         scenes: image and scene of the first frames that have both, by time stamp in nanoseconds.
         counters: the latest frame counters of the node, from /diagnostics.
@@ -78,13 +79,13 @@ class Recorder(Node):
         """
         super().__init__('perception_recorder', **kwargs)
         self.counts: Counter[str] = Counter()
+        self.recent: dict[int, RecordedFrame] = {}
         self.complete: RecordedFrame | None = None
         self.scenes: dict[int, RecordedFrame] = {}
         self.counters: Mapping[str, str] = {}
         self.ready = False
         self.last_arrival_s = time.monotonic()
         self._max_scenes = max_scenes
-        self._frames: dict[int, RecordedFrame] = {}
         self._delays_s: dict[int, float] = {}
         type_name, topic = _IMAGE_TYPES[transport]
         self._subscribe(type_name, topic, IMAGE)
@@ -123,7 +124,7 @@ class Recorder(Node):
         if header is None:
             return
         stamp_ns = header.stamp.sec * NANOSECONDS_PER_SECOND + header.stamp.nanosec
-        frame = self._frames.setdefault(stamp_ns, RecordedFrame())
+        frame = self.recent.setdefault(stamp_ns, RecordedFrame())
         frame.messages[name] = message
         frame.arrivals_s[name] = now
         delay = frame.delay_s
@@ -133,8 +134,8 @@ class Recorder(Node):
                 self.complete = frame
         if name in (IMAGE, SCENE):
             self._keep_scene(stamp_ns, frame.messages)
-        while len(self._frames) > _KEPT_FRAMES:
-            del self._frames[next(iter(self._frames))]
+        while len(self.recent) > _KEPT_FRAMES:
+            del self.recent[next(iter(self.recent))]
 
     def _keep_scene(self, stamp_ns: int, messages: Mapping[str, Message]) -> None:
         """Keep image and scene, which suffice to rebuild the rest; clouds would fill the memory."""

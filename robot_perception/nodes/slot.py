@@ -111,7 +111,7 @@ class FrameSlot:
             self._rejected[reason] += 1
 
     def counts(self) -> FrameCounts:
-        """Say what became of every frame so far."""
+        """Return what became of every frame so far."""
         with self._ready:
             ended = self._published + self._dropped.total() + self._rejected.total()
             return FrameCounts(

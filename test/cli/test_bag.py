@@ -102,7 +102,7 @@ def test_an_interrupted_run_resumes(command, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(300))
     call = ('bag', tmp_path / 'bag', '-o', tmp_path / 'out', *STUB, '--split', '10')
     program = command.start(*call)
-    while not (tmp_path / '.out.part' / 'journal.json').exists():
+    while not (tmp_path / '.out.part' / 'progress.json').exists():
         assert program.poll() is None
     os.kill(program.pid, signal.SIGINT)
     done = command.end(program)
