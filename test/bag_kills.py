@@ -1,4 +1,4 @@
-"""Kills ``robot-perception bag`` at random moments and looks at what is left.
+"""Kills ``robot-perception bag`` at random times and checks the files that remain.
 
 As a program: ``python test/bag_kills.py 50`` kills a short run of the stub preset 50 times.
 """
@@ -21,7 +21,7 @@ ARGUMENTS = ('--preset', 'stub', '--set', 'depth.source=fused', '--split', '10',
 
 
 def check_state(output, expected):
-    """Assert that a kill has left the whole bag or none, and only whole files; counts them."""
+    """Assert that after a kill the bag is complete or absent, and return its complete files."""
     if output.exists():
         assert digest(output) == expected
     files = list(output.with_name(f'.{output.name}.part').glob('bag/*.mcap'))
@@ -32,8 +32,8 @@ def check_state(output, expected):
 
 
 def kill_often(folder, kills, seed=0):
-    """Kill and go on until that many kills are done; gives how many files each has left."""
-    chance = random.Random(seed)  # noqa: S311 - moments, not secrets
+    """Kill and resume ``kills`` times; returns how many complete files each kill left."""
+    rng = random.Random(seed)  # noqa: S311 - no secret
     command = Command(folder)
     recording, output = folder / 'recording', folder / 'results'
     write_rgbd_bag(recording, generated_frames(FRAMES, (24, 32)))
@@ -47,12 +47,12 @@ def kill_often(folder, kills, seed=0):
     while len(left) < kills:
         program = command.start(*call)
         try:
-            program.wait(chance.uniform(0.3, 1.0) * whole_s)
+            program.wait(rng.uniform(0.3, 1.0) * whole_s)
         except subprocess.TimeoutExpired:
             program.kill()
             program.communicate()
             left.append(check_state(output, expected))
-            # Killed after its last step: the next run begins anew.
+            # Killed after its last step: the next run starts over.
             shutil.rmtree(output, ignore_errors=True)
             continue
         _, errors = program.communicate()
@@ -72,7 +72,7 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         left = kill_often(Path(folder), arguments.kills, arguments.seed)
-    print(f'{len(left)} kills, whole files left by each: {left}')
+    print(f'{len(left)} kills, complete files left by each: {left}')
 
 
 if __name__ == '__main__':

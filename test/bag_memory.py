@@ -1,8 +1,8 @@
-"""Processes a long recording and looks at the memory that takes.
+"""Measures the memory that processing of a long recording takes.
 
-As a program: ``python test/bag_memory.py 10000 --folder /big/disk`` writes a recording of jpeg pictures of
-640x480, sees it with the stub preset and says how far the resident memory grew after 500 images.
-``--raw`` takes raw pictures (0.9 MB each); ``--topics`` chooses what is written.
+As a program: ``python test/bag_memory.py 10000 --folder /big/disk`` writes a recording of jpeg images of
+640x480, processes it with the stub preset and prints how much the resident memory grew after 500
+images. ``--raw`` takes raw images (0.9 MB each); ``--topics`` selects the outputs.
 """
 
 import argparse
@@ -27,12 +27,12 @@ SETTLED = 500
 STEP = 100
 TOPICS = ('scene', 'features', 'detections', 'detections_3d')
 _FRAME_ID = 'camera'
-_PICTURES = 10
+_IMAGES = 10
 
 
 def write_recording(path, count, size_hw, *, raw=False):
-    """Write rendered pictures over and over, each with a stamp of its own."""
-    frames = list(sequence(900_136, _PICTURES, size_hw))
+    """Write rendered images again and again, with increasing stamps."""
+    frames = list(sequence(900_136, _IMAGES, size_hw))
     with BagWriter(path) as bag:
         for index in range(count):
             frame, stamp_ns = frames[index % len(frames)], BEGIN_NS + index * PERIOD_NS
@@ -48,19 +48,19 @@ def write_recording(path, count, size_hw, *, raw=False):
 
 
 def resident_kib():
-    """Memory of this process that lies in RAM."""
+    """Return the resident memory of this process."""
     text = Path('/proc/self/status').read_text(encoding='ascii')
     return int(re.search(r'VmRSS:\s+(\d+) kB', text)[1])
 
 
-def see(bag, output, topics):
-    """See a recording in this process; gives the resident KiB after each hundred images."""
+def process(bag, output, topics):
+    """Process a recording; returns the report and the resident KiB after each hundred images."""
     keep_freed_memory()
-    resident, seen = [], [0]
+    resident, done = [], [0]
 
     def on_image():
-        seen[0] += 1
-        if seen[0] % STEP == 0:
+        done[0] += 1
+        if done[0] % STEP == 0:
             resident.append(resident_kib())
 
     job = BagJob((bag,), output, PerceptionConfig.from_preset('stub'), topics=topics)
@@ -68,21 +68,21 @@ def see(bag, output, topics):
     return report, resident
 
 
-def seen_alone(bag, output, topics=TOPICS):
-    """See a recording in a process of its own; gives what it prints and the resident KiB."""
-    done = subprocess.run(
-        [sys.executable, __file__, '--see', bag, '--folder', output, '--topics', *topics],
+def process_in_subprocess(bag, output, topics=TOPICS):
+    """Process a recording in another process; returns its summary and the resident KiB."""
+    result = subprocess.run(
+        [sys.executable, __file__, '--process', bag, '--folder', output, '--topics', *topics],
         env={**os.environ, 'OMP_NUM_THREADS': '1'},
         capture_output=True,
         text=True,
         check=True,
     )
-    summary, numbers = done.stdout.splitlines()
+    summary, numbers = result.stdout.splitlines()
     return summary, [int(one) for one in numbers.split()]
 
 
 def growth_kib(resident):
-    """How far the memory grew over what it was after the first images."""
+    """Return how much the memory grew after the first images."""
     return max(resident[SETTLED // STEP :]) - resident[SETTLED // STEP - 1]
 
 
@@ -90,12 +90,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition('\n')[0])
     parser.add_argument('count', type=int, nargs='?', default=10_000, help='images')
     parser.add_argument('--folder', type=Path, help='for recording and results (deleted)')
-    parser.add_argument('--raw', action='store_true', help='raw pictures instead of jpeg')
+    parser.add_argument('--raw', action='store_true', help='raw images instead of jpeg')
     parser.add_argument('--topics', nargs='+', default=TOPICS)
-    parser.add_argument('--see', type=Path, help=argparse.SUPPRESS)
+    parser.add_argument('--process', type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.see:
-        report, resident = see(arguments.see, arguments.folder, tuple(arguments.topics))
+    if arguments.process:
+        report, resident = process(arguments.process, arguments.folder, tuple(arguments.topics))
         busy = ', '.join(f'{key} {took:.0f} s' for key, took in report.busy_s.items())
         rate = report.counts.processed / report.elapsed_s
         print(f'{report.counts.processed} images, {rate:.1f} frames/s; busy: {busy}')
@@ -104,7 +104,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         bag = Path(folder, 'recording')
         write_recording(bag, arguments.count, (480, 640), raw=arguments.raw)
-        summary, resident = seen_alone(bag, Path(folder, 'results'), arguments.topics)
+        summary, resident = process_in_subprocess(bag, Path(folder, 'results'), arguments.topics)
     print(summary)
     print('resident MiB:', *(f'{kib / 1024:.0f}' for kib in resident[4::5]))
     print(f'grew by {growth_kib(resident) / 1024:.1f} MiB after the first {SETTLED} images')

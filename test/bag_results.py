@@ -1,4 +1,4 @@
-"""What stands in a bag of results, for comparing two of them."""
+"""Reads the contents of result bags, to compare them."""
 
 import hashlib
 
@@ -6,7 +6,7 @@ from rosbags.rosbag2 import Reader
 
 
 def digest(bag):
-    """Hash every file of a bag, names and all."""
+    """Return a hash of the names and contents of all files of a bag."""
     total = hashlib.sha256()
     for path in sorted(bag.iterdir()):
         total.update(path.name.encode() + path.read_bytes())
@@ -14,7 +14,7 @@ def digest(bag):
 
 
 def messages(bag):
-    """Give topic -> (time of recording, serialized message) of a whole bag."""
+    """Return topic -> (time of recording, serialized message) of a bag."""
     found = {}
     with Reader(bag) as reader:
         for connection, stamp_ns, data in reader.messages():

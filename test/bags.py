@@ -1,4 +1,4 @@
-"""Writes RGB-D bags for tests and try-outs.
+"""Writes RGB-D bags for tests and experiments.
 
 As a program: ``python test/bags.py FOLDER BAG`` turns a folder of ``NAME.color.jpg`` and
 ``NAME.depth.png`` into a rosbag2.
@@ -38,7 +38,7 @@ DELAYS_NS = {'camera_info': 4_000_000, 'depth': 5_000_000, 'image': 6_000_000}
 
 @dataclass(frozen=True)
 class RgbdFrame:
-    """Colour (H, W, 3) uint8 blue, green, red; depth (H, W) uint16 millimetres or None."""
+    """Color (H, W, 3) uint8 blue, green, red; depth (H, W) uint16 millimeters or None."""
 
     bgr: np.ndarray
     depth_mm: np.ndarray | None
@@ -55,7 +55,7 @@ class Written(NamedTuple):
 
 
 def generated_frames(count, size_hw=(24, 32), seed=0, *, depth=True):
-    """Pictures of noise: each byte matters."""
+    """Return images of noise, so that a changed byte is detected."""
     random = np.random.default_rng(seed)
     camera = CameraModel.nominal(size_hw, 60.0)
     return [
@@ -69,7 +69,7 @@ def generated_frames(count, size_hw=(24, 32), seed=0, *, depth=True):
 
 
 def folder_frames(folder, limit=None):
-    """Frames of a real recording; `camera-intrinsics.txt` is its calibration."""
+    """Read the frames of a real recording, with `camera-intrinsics.txt` as calibration."""
     matrix = np.loadtxt(folder / 'camera-intrinsics.txt')
     frames = []
     for path in sorted(folder.glob('*.color.jpg'))[:limit]:
@@ -89,18 +89,18 @@ def write_rgbd_bag(
     zstd: Compression = 'none',
     namespace: str = '/camera/color',
 ) -> list[Written]:
-    """Write colour, calibration, registered depth and a static transform.
+    """Write color, calibration, registered depth and a static transform.
 
     Args:
-        path: folder to make.
+        path: folder to create.
         frames: one for every 33 ms.
-        storage: kind of file.
-        compressed: whether colours are sensor_msgs/CompressedImage (jpeg).
-        zstd: what of the bag is compressed.
-        namespace: where image_raw and camera_info stand.
+        storage: file format.
+        compressed: whether color images are sensor_msgs/CompressedImage (jpeg).
+        zstd: which part of the bag is compressed.
+        namespace: of image_raw and camera_info.
 
     Returns:
-        What was written, in order of recording.
+        The messages written, in order of recording.
 
     """
     written = [Written('/tf_static', TF, BEGIN_NS, transform(BEGIN_NS))]
@@ -163,8 +163,8 @@ def main():
     parser.add_argument('folder', type=Path)
     parser.add_argument('bag', type=Path)
     parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap')
-    parser.add_argument('--compressed', action='store_true', help='jpeg instead of raw pictures')
-    parser.add_argument('--limit', type=int, help='count of frames')
+    parser.add_argument('--compressed', action='store_true', help='jpeg instead of raw images')
+    parser.add_argument('--limit', type=int, help='number of frames')
     arguments = parser.parse_args()
     frames = folder_frames(arguments.folder, arguments.limit)
     written = write_rgbd_bag(

@@ -1,4 +1,4 @@
-"""A small ROS graph for tests: the real node, a camera, and an ear on its topics."""
+"""ROS graph for tests: the real node, a camera that publishes, and a node that subscribes."""
 
 import time
 
@@ -22,7 +22,7 @@ CAMERA = CameraModel.nominal(SIZE_HW, 60.0)
 SECOND_NS = 1_000_000_000
 TYPES = {output.topic: output.type_name for output in OUTPUTS}
 TIMEOUT_S = 20.0
-MAKE = RosMessages()
+FACTORY = RosMessages()
 _DOMAIN = free_domain()
 
 RELIABLE = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
@@ -34,39 +34,44 @@ LATCHED = QoSProfile(
 )
 
 
-def picture(seed=0, size_hw=SIZE_HW):
+def random_rgb(seed=0, size_hw=SIZE_HW):
     return np.random.default_rng(seed).integers(0, 256, (*size_hw, 3), dtype=np.uint8)
 
 
 def header(stamp_ns, frame_id=FRAME_ID):
-    return conversions.header_message(MAKE, stamp_ns, frame_id)
+    return conversions.header_message(FACTORY, stamp_ns, frame_id)
 
 
-def image_of(rgb, stamp_ns=SECOND_NS, frame_id=FRAME_ID):
-    return conversions.image_message(MAKE, header(stamp_ns, frame_id), rgb, 'rgb8')
+def to_image_message(rgb, stamp_ns=SECOND_NS, frame_id=FRAME_ID):
+    return conversions.image_message(FACTORY, header(stamp_ns, frame_id), rgb, 'rgb8')
 
 
-def info_of(camera=CAMERA, stamp_ns=SECOND_NS):
-    return conversions.camera_info_message(MAKE, header(stamp_ns), camera)
+def to_camera_info(camera=CAMERA, stamp_ns=SECOND_NS):
+    return conversions.camera_info_message(FACTORY, header(stamp_ns), camera)
 
 
 class Graph:
-    """Everything in one context and one executor, spun by the test itself."""
+    """Nodes in one context and one executor, spun by the test itself.
+
+    Attributes:
+        received: messages by output or topic, in order of arrival.
+
+    """
 
     def __init__(self):
         self.context = Context()
         rclpy.init(args=[], context=self.context, domain_id=_DOMAIN)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.camera = rclpy.create_node('camera', context=self.context)
-        self.ear = rclpy.create_node('ear', context=self.context)
-        self.nodes = [self.camera, self.ear]
+        self.subscriber = rclpy.create_node('subscriber', context=self.context)
+        self.nodes = [self.camera, self.subscriber]
         for node in self.nodes:
             self.executor.add_node(node)
-        self.heard = {}
+        self.received = {}
         self.node = None
 
     def start(self, preset='stub', **values):
-        """Make the node; parameters by dotted name with __ for the dot."""
+        """Create the node; parameters by name, with __ for each dot."""
         named = {'preset': preset, **{key.replace('__', '.'): v for key, v in values.items()}}
         self.node = PerceptionNode(
             context=self.context,
@@ -76,14 +81,15 @@ class Graph:
         self.executor.add_node(self.node)
         return self.node
 
-    def listen(self, *topics, qos=RELIABLE):
-        """Keep what is said on topics of the node, from now on."""
+    def subscribe_outputs(self, *topics, qos=RELIABLE):
+        """Subscribe to outputs of the node and keep their messages in `received`."""
         for topic in topics:
-            self.hear(f'/perception/{topic}', TYPES[topic], qos, name=topic)
+            self.subscribe(f'/perception/{topic}', TYPES[topic], qos, name=topic)
 
-    def hear(self, topic, type_name, qos=RELIABLE, name=None):
-        kept = self.heard.setdefault(name or topic, [])
-        self.ear.create_subscription(message_class(type_name), topic, kept.append, qos)
+    def subscribe(self, topic, type_name, qos=RELIABLE, name=None):
+        """Subscribe to a topic and keep its messages in `received`, under ``name`` if given."""
+        kept = self.received.setdefault(name or topic, [])
+        self.subscriber.create_subscription(message_class(type_name), topic, kept.append, qos)
 
     def publisher(self, topic, type_name, qos=RELIABLE):
         return self.camera.create_publisher(message_class(type_name), topic, qos)
@@ -100,31 +106,38 @@ class Graph:
             self.executor.spin_once(timeout_sec=0.02)
 
     def connect(self, publisher):
-        """Wait until the node hears ``publisher`` and everything it says is heard."""
-        count = sum(topic in TYPES for topic in self.heard)
+        """Wait until the node receives from ``publisher``, and we receive its outputs."""
+        outputs = {f'/perception/{topic}' for topic in self.received if topic in TYPES}
 
         def ready():
             peers = self.node.get_publishers_info_by_topic(publisher.topic_name)
             ours = self.node.get_subscriptions_info_by_topic(publisher.topic_name)
             offered = [peer.qos_profile.reliability for peer in peers]
+            connected = {
+                one.topic_name for one in self.node.publishers if one.get_subscription_count()
+            }
             asked = [one.qos_profile.reliability for one in ours if one.node_name == 'perception']
             return (
                 publisher.get_subscription_count() == 1
                 and offered == asked
-                and len(self.node._outputs.wanted()) >= count
+                and outputs <= connected
             )
 
         self.spin_until(ready, 'connection')
 
+    def wait_for_camera_info(self):
+        """Wait until the node has received a CameraInfo."""
+        self.spin_until(lambda: self.node.synchronizer.camera_info is not None, 'CameraInfo')
+
     def settle(self):
-        """Wait until the node has no frame under way."""
-        self.spin_until(lambda: self.node.slot.counts().waiting == 0, 'end of work')
+        """Wait until the node has processed all frames."""
+        self.spin_until(lambda: self.node.slot.counts().waiting == 0, 'end of processing')
 
     def statuses(self):
         """Wait for a new report of /diagnostics: name -> (level, message, values)."""
-        reports = self.heard.setdefault('/diagnostics', [])
-        if not any('/diagnostics' in str(one.topic_name) for one in self.ear.subscriptions):
-            self.hear('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray')
+        reports = self.received.setdefault('/diagnostics', [])
+        if not any('/diagnostics' in str(one.topic_name) for one in self.subscriber.subscriptions):
+            self.subscribe('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray')
         count = len(reports)
         self.spin_until(lambda: len(reports) > count, 'report')
         return {

@@ -1,4 +1,4 @@
-"""Plays a recording to the real node at the pace at which it drops nothing."""
+"""Plays a recording to the real node, slowly enough that it drops no frame."""
 
 import threading
 
@@ -17,12 +17,16 @@ READERS = {
 }
 
 
-def message_of(sample):
+def decode_sample(sample):
     return deserialize_message(sample.cdr, message_class(sample.type_name))
 
 
+def uses_sensor_depth(node):
+    return node.get_parameter('depth.source').value != 'model'
+
+
 class Pace:
-    """Holds the replay after each message until the node has made what it can of it."""
+    """Pauses the replay after each message until the node has processed it."""
 
     def __init__(self, graph):
         self.graph = graph
@@ -33,24 +37,24 @@ class Pace:
     def __call__(self, sample):
         self.samples.append(sample)
         if sample.role is Role.CAMERA_INFO:
-            stamp = message_of(sample).header.stamp
+            stamp = decode_sample(sample).header.stamp
             self._wait(lambda: self._calibrated(stamp))
-        elif sample.role is Role.DEPTH and self.graph.node._config.depth.source != 'model':
-            stamp = message_of(sample).header.stamp
+        elif sample.role is Role.DEPTH and uses_sensor_depth(self.graph.node):
+            stamp = decode_sample(sample).header.stamp
             stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-            self._wait(lambda: self.graph.node._depth_buffer._history.settled(stamp_ns))
+            self._wait(lambda: self.graph.node.synchronizer.is_settled(stamp_ns))
         elif sample.role in READERS:
             self.images += 1
             self._wait(self._done)
 
     def _calibrated(self, stamp):
-        info = self.graph.node._calibration._info
+        info = self.graph.node.synchronizer.camera_info
         return info is not None and info.header.stamp == stamp
 
     def _done(self):
         counts = self.graph.node.slot.counts()
-        heard = all(len(self.graph.heard[topic]) >= self.images for topic in TYPES)
-        return counts.received == self.images and counts.waiting == 0 and heard
+        is_complete = all(len(self.graph.received[topic]) >= self.images for topic in TYPES)
+        return counts.received == self.images and counts.waiting == 0 and is_complete
 
     def _wait(self, done):
         for _ in range(int(TIMEOUT_S / 0.005)):
@@ -60,9 +64,9 @@ class Pace:
 
 
 def play(graph, bag, **parameters):
-    """Play a bag to the node and the ear; gives the samples that were published."""
+    """Start the node, play a bag to it, and return the samples that were published."""
     graph.start(features__publish_patches=True, **parameters)
-    graph.listen(*TYPES)
+    graph.subscribe_outputs(*TYPES)
     pace = Pace(graph)
     replay = ReplayNode(
         context=graph.context,
@@ -71,11 +75,11 @@ def play(graph, bag, **parameters):
     )
     graph.nodes.append(replay)
     graph.executor.add_node(replay)
-    heard = {'/image', '/image/compressed', '/camera_info'}
-    if graph.node._config.depth.source != 'model':
-        heard.add('/depth')
+    topics = {'/image', '/image/compressed', '/camera_info'}
+    if uses_sensor_depth(graph.node):
+        topics.add('/depth')
     for publisher in replay.publishers:
-        if publisher.topic_name in heard:
+        if publisher.topic_name in topics:
             graph.connect(publisher)
     replay.start()
     graph.spin_until(replay.finished.done, 'end of the replay')

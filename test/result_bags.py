@@ -1,4 +1,4 @@
-"""Writes bags of results for tests, as a recorder beside the node would."""
+"""Writes bags of results for tests, as `ros2 bag record` beside the node would."""
 
 from robot_perception.conversions import FrameTiming, header_message, image_message, RosbagsFactory
 from robot_perception.pipeline.config import PerceptionConfig

@@ -1,4 +1,4 @@
-"""Scenes written to a bag come back as they were."""
+"""Scenes written to a bag are read back unchanged."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ def scenes(count, size_hw=(48, 64), **changes):
     return made
 
 
-def test_they_come_back(tmp_path):
+def test_scenes_are_read_back(tmp_path):
     expected = scenes(3)
     path = write_result_bag(tmp_path / 'bag', expected)
     found = list(read_results(path))
@@ -54,7 +54,7 @@ def test_they_come_back(tmp_path):
 
 
 @pytest.mark.parametrize('compression', ['none', 'storage'])
-def test_pictures_and_patches_that_were_recorded_beside_them(tmp_path, compression):
+def test_recorded_images_and_patches_are_attached(tmp_path, compression):
     expected = scenes(3)
     path = write_result_bag(
         tmp_path / 'bag',
@@ -69,7 +69,7 @@ def test_pictures_and_patches_that_were_recorded_beside_them(tmp_path, compressi
         assert np.array_equal(one.scene.features.vector, true.features.vector)
 
 
-def test_each_scene_gets_its_own_picture(tmp_path):
+def test_each_scene_gets_the_image_of_its_stamp(tmp_path):
     every = scenes(4)
     path = write_result_bag(tmp_path / 'bag', every[1::2], pictures=every)
     for one, true in zip(read_results(path), every[1::2], strict=True):
@@ -78,13 +78,13 @@ def test_each_scene_gets_its_own_picture(tmp_path):
     assert [one.has_image for one in read_results(path)] == [False, True] * 2
 
 
-def test_a_picture_of_another_size_is_not_taken(tmp_path):
+def test_an_image_of_another_size_is_ignored(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), pictures=scenes(1, (24, 32)))
     (one,) = read_results(path)
     assert (one.has_image, one.scene.image.size_hw) == (False, (48, 64))
 
 
-def test_stages_that_did_not_run_stay_unknown(tmp_path):
+def test_results_of_disabled_stages_are_none(tmp_path):
     bare = scenes(1, features=None, depth=None, camera=None, masks=None, timing_s={})
     (one,) = read_results(write_result_bag(tmp_path / 'bag', bare))
     scene = one.scene
@@ -95,27 +95,25 @@ def test_stages_that_did_not_run_stay_unknown(tmp_path):
 def test_another_node(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), node='/robot/eyes')
     assert len(list(read_results(path, '/robot/eyes/'))) == 1
-    with pytest.raises(SourceError, match=r'are of /robot/eyes: name that node'):
+    with raises(SourceError, 'no_results', match='results of /robot/eyes: name that node'):
         list(read_results(path))
 
 
 def test_a_bag_without_scenes(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), topics=('detections', 'timing'))
-    with pytest.raises(
-        SourceError, match=r'expected results on /perception/scene, got /perception/detections, '
-    ):
+    with raises(SourceError, 'no_results', match='got /perception/detections, '):
         list(read_results(path))
     with BagWriter(tmp_path / 'empty'):
         pass
-    with pytest.raises(SourceError, match='no message at all'):
+    with raises(SourceError, 'no_results', match='no message at all'):
         list(read_results(tmp_path / 'empty'))
-    with pytest.raises(SourceError, match='expected a bag, got nothing there'):
+    with raises(SourceError, 'missing_file', match='got nothing there'):
         list(read_results(tmp_path / 'nowhere'))
-    with pytest.raises(SourceError, match='expected a bag, got what is neither'):
+    with raises(SourceError, 'missing_file', match='got what is neither'):
         list(read_results(Path('/dev/null')))
 
 
-def test_stamps_that_go_back(tmp_path):
+def test_decreasing_stamps(tmp_path):
     first, second = scenes(2)
     again = replace(first, image=Image(first.image.rgb, second.image.stamp_ns, 'eye'))
     path = write_result_bag(tmp_path / 'bag', [first, second, again])
@@ -124,13 +122,13 @@ def test_stamps_that_go_back(tmp_path):
         first.image.stamp_ns,
         second.image.stamp_ns,
     ]
-    with pytest.raises(SourceError, match=r'expected stamps that increase, got \d+ after'):
+    with raises(SourceError, 'decreasing_stamps'):
         next(read)
 
 
-def test_an_unknown_picture_topic(tmp_path):
+def test_an_unknown_image_topic(tmp_path):
     path = write_result_bag(tmp_path / 'bag', scenes(1), pictures=scenes(1))
-    with pytest.raises(SourceError, match='expected a topic of bag that fits'):
+    with raises(SourceError, 'unknown_topic'):
         list(read_results(path, image_topic='/other'))
 
 
@@ -141,18 +139,18 @@ def test_a_damaged_message(tmp_path):
         list(read_results(tmp_path / 'bag'))
 
 
-def test_a_file_that_was_cut_short_gives_what_is_left(tmp_path):
+def test_a_truncated_file_yields_its_readable_scenes(tmp_path):
     every = scenes(12, (120, 160))
     path = write_result_bag(tmp_path / 'bag', every, pictures=every)
     (file,) = path.glob('*.mcap')
     file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
     found = []
-    with pytest.raises(SourceError):
+    with raises(SourceError, 'damaged'):
         found.extend(read_results(file))
     assert 3 <= len(found) < 12
 
 
-def test_a_long_bag_is_not_held(tmp_path):
+def test_memory_does_not_grow_with_the_bag(tmp_path):
     peaks, sizes = [], []
     for count in (15, 60):
         every = scenes(count, (120, 160))

@@ -1,4 +1,4 @@
-"""A recording processed offline gives what the node says of it over DDS, to the byte."""
+"""A recording processed offline yields what the node publishes over DDS, to the byte."""
 
 from bags import folder_frames, generated_frames, RgbdFrame, write_rgbd_bag
 import pytest
@@ -25,7 +25,7 @@ STORE = message_store()
 
 
 def offline(bag, output, preset, **parameters):
-    """Process a bag; gives topic -> serialized messages, and what the reader says of it."""
+    """Process a bag and return topic -> (time of recording, serialized message)."""
     named = {name.replace('__', '.'): value for name, value in parameters.items()}
     process_bags(BagJob((bag,), output, PerceptionConfig.from_preset(preset, named)))
     with Reader(output) as reader:
@@ -36,7 +36,7 @@ def offline(bag, output, preset, **parameters):
 
 
 def without_times(message):
-    """Take out what the node has measured."""
+    """Remove the times that the node has measured."""
     if hasattr(message, 'timing'):
         unknown = FrameTiming.unknown()
         message.timing = timing_message(RosMessages(), message.header, unknown)
@@ -44,7 +44,7 @@ def without_times(message):
 
 
 def serialized(message, type_name):
-    """Serialize as DDS does, but with zeros where it leaves whatever lay in the memory."""
+    """Serialize as DDS does, but with zeros in its uninitialized padding."""
     cdr = serialize_message(message)
     clean = bytes(STORE.serialize_cdr(STORE.deserialize_cdr(cdr, type_name), type_name))
     assert len(clean) == len(cdr)
@@ -52,9 +52,9 @@ def serialized(message, type_name):
 
 
 def assert_same_as_live(graph, bag, tmp_path, preset, **parameters):
-    graph.hear(f'/perception/{LABEL_INFO}', LABEL_INFO_TYPE, LATCHED, name=LABEL_INFO)
+    graph.subscribe(f'/perception/{LABEL_INFO}', LABEL_INFO_TYPE, LATCHED, name=LABEL_INFO)
     samples = play(graph, bag, preset=preset, **parameters)
-    received = [one.stamp_ns for one in samples if one.role.value.endswith('image')]
+    recorded_ns = [one.stamp_ns for one in samples if one.role.value.endswith('image')]
     found = offline(bag, tmp_path / 'out', preset, features__publish_patches=True, **parameters)
     assert set(found) == {f'/perception/{topic}' for topic in TYPES if topic != 'timing'} | {
         f'/perception/{LABEL_INFO}'
@@ -63,21 +63,21 @@ def assert_same_as_live(graph, bag, tmp_path, preset, **parameters):
         if topic == 'timing':
             continue
         rows = found[f'/perception/{topic}']
-        assert [stamp_ns for stamp_ns, _ in rows] == received
-        live = [serialized(without_times(one), TYPES[topic]) for one in graph.heard[topic]]
+        assert [stamp_ns for stamp_ns, _ in rows] == recorded_ns
+        live = [serialized(without_times(one), TYPES[topic]) for one in graph.received[topic]]
         assert [cdr for _, cdr in rows] == live, topic
     ((_, label_info),) = found[f'/perception/{LABEL_INFO}']
-    told = deserialize_message(label_info, message_class(LABEL_INFO_TYPE))
-    (heard,) = graph.heard[LABEL_INFO]
-    assert (told.class_map, told.threshold) == (heard.class_map, heard.threshold)
+    recorded = deserialize_message(label_info, message_class(LABEL_INFO_TYPE))
+    (received,) = graph.received[LABEL_INFO]
+    assert (recorded.class_map, recorded.threshold) == (received.class_map, received.threshold)
 
 
 @pytest.mark.parametrize('source', ['model', 'sensor', 'fused'])
 def test_stub(graph, tmp_path, source):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(8, (48, 64)))
     assert_same_as_live(graph, tmp_path / 'bag', tmp_path, 'stub', depth__source=source)
-    # The comparison is not of nothing with nothing.
-    assert all(len(item.bbox_3d) for item in graph.heard['scene'][-1].objects)
+    # The frames compared are not empty.
+    assert all(len(item.bbox_3d) for item in graph.received['scene'][-1].objects)
 
 
 def test_compressed_images(graph, tmp_path):

@@ -1,4 +1,4 @@
-"""Levels and words of /diagnostics."""
+"""Levels and texts of /diagnostics."""
 
 import pytest
 
@@ -20,9 +20,11 @@ from robot_perception.nodes.diagnostics import (
 )
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.pipeline import StageTiming
+from robot_perception.stream.status import InputStatus, NOT_NEEDED, USABLE
 
 pytestmark = pytest.mark.ros
 
+NO_MAP = InputStatus.failed('no_transform', 'no map')
 NOTHING = FrameCounts(received=0, published=0, dropped={}, rejected={}, waiting=0)
 
 
@@ -35,20 +37,20 @@ def counts(received=0, published=0, dropped=None, rejected=None, waiting=0):
     [
         (NOTHING, NOTHING, STALE, 'no image on /image'),
         (counts(9, 9), counts(9, 9), STALE, 'no image on /image'),
-        (NOTHING, counts(5, 5), OK, 'images come in'),
-        # To drop frames for a newer one, or because nobody listens, is what the node is for.
-        (NOTHING, counts(5, 1, {'newer_frame': 4}), OK, 'images come in'),
+        (NOTHING, counts(5, 5), OK, 'images arrive'),
+        # To drop frames for a newer one, or because no output has a subscriber, is normal.
+        (NOTHING, counts(5, 1, {'newer_frame': 4}), OK, 'images arrive'),
         (
             NOTHING,
             counts(5, 0, {'no_subscriber': 5}),
             OK,
-            'images come in, nobody listens to outputs',
+            'images arrive, no output has a subscriber',
         ),
-        (NOTHING, counts(5, 0, {'no_result': 5}), WARN, 'no result for the topics listened to'),
+        (NOTHING, counts(5, 0, {'no_result': 5}), WARN, 'no result for the subscribed topics'),
         (NOTHING, counts(1, 0, {}, {'step': 1}), WARN, 'bad images: step'),
         (NOTHING, counts(3, 0, {}, {'step': 1, 'data': 2}), WARN, 'bad images: data, step'),
-        # Old ones are history.
-        (counts(3, 0, {}, {'step': 3}), counts(4, 1, {}, {'step': 3}), OK, 'images come in'),
+        # Earlier ones are not reported again.
+        (counts(3, 0, {}, {'step': 3}), counts(4, 1, {}, {'step': 3}), OK, 'images arrive'),
         (counts(3, 0, {}, {'step': 3}), counts(4, 0, {}, {'step': 4}), WARN, 'bad images: step'),
         (NOTHING, counts(1, 0, {'model_error': 1}), ERROR, 'frames lost to model_error'),
         (
@@ -61,7 +63,7 @@ def counts(received=0, published=0, dropped=None, rejected=None, waiting=0):
             counts(1, 0, {'model_error': 1}),
             counts(2, 1, {'model_error': 1}),
             OK,
-            'images come in',
+            'images arrive',
         ),
     ],
 )
@@ -115,18 +117,18 @@ def test_problem(problem, level, message):
 
 
 @pytest.mark.parametrize(
-    ('problem', 'bad_transform', 'level', 'message'),
+    ('frames', 'bad_transform', 'level', 'message'),
     [
-        (None, '', OK, 'not needed so far'),
-        ('', '', OK, 'frames are known'),
-        ('no map', '', WARN, 'no map'),
-        ('', 'no rotation', WARN, 'no rotation'),
-        (None, 'no rotation', WARN, 'no rotation'),
-        ('no map', 'no rotation', WARN, 'no map no rotation'),
+        (NOT_NEEDED, '', OK, 'not needed so far'),
+        (USABLE, '', OK, 'frames are known'),
+        (NO_MAP, '', WARN, 'no map'),
+        (USABLE, 'no rotation', WARN, 'no rotation'),
+        (NOT_NEEDED, 'no rotation', WARN, 'no rotation'),
+        (NO_MAP, 'no rotation', WARN, 'no map no rotation'),
     ],
 )
-def test_transforms(problem, bad_transform, level, message):
-    status = tf_status(problem, bad_transform)
+def test_transforms(frames, bad_transform, level, message):
+    status = tf_status(frames, bad_transform)
     assert (status.name, status.level, status.message) == ('tf', level, message)
 
 

@@ -1,4 +1,4 @@
-"""What comes out of the node over DDS is what the library says of the same frames."""
+"""The node publishes over DDS what the library computes from the same frames."""
 
 from bags import folder_frames, generated_frames, RgbdFrame, write_rgbd_bag
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from graph import MAKE, TYPES
-from live import message_of, play, READERS
+from graph import FACTORY, TYPES
+from live import decode_sample, play, READERS
 from rclpy.serialization import deserialize_message, serialize_message
 
 from robot_perception import conversions
@@ -15,31 +15,31 @@ from robot_perception.conversions import FrameTiming
 from robot_perception.nodes.messages import message_class
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import Role
-from robot_perception.stream import MarkerMemory, OUTPUTS, Published
+from robot_perception.stream import OutputFrame, OUTPUTS
 from robot_perception.world import sequence
 
 pytestmark = pytest.mark.ros
 
 NO_TIMING = FrameTiming((), (), (), (), (), window=0, age_s=0.0)
-# These tell times, which are never the same twice.
+# Measured times differ between runs.
 COMPARED = [output.topic for output in OUTPUTS if output.topic != 'timing']
 
 
 def on_the_wire(message):
-    """Give every number the precision it has in a message."""
+    """Return a message with the precision that numbers have after serialization."""
     return deserialize_message(serialize_message(message), type(message))
 
 
-def library_says(samples, pipeline):
+def process_samples(samples, pipeline):
     """Yield topic -> message for each image, from the pipeline and the table of outputs."""
-    markers, info = MarkerMemory(), None
+    markers, info = frozenset(), None
     for sample in samples:
         if sample.role is Role.CAMERA_INFO:
-            info = message_of(sample)
+            info = decode_sample(sample)
         elif sample.role in READERS:
-            message = message_of(sample)
-            frame = Published(
-                factory=MAKE,
+            message = decode_sample(sample)
+            frame = OutputFrame(
+                factory=FACTORY,
                 header=message.header,
                 scene=pipeline.process(
                     READERS[sample.role](message), conversions.to_camera(info, rectified=False)
@@ -47,8 +47,9 @@ def library_says(samples, pipeline):
                 camera_info=info,
                 timing=NO_TIMING,
                 config=pipeline.config.with_values({'features.publish_patches': True}),
-                markers=markers,
+                shown_markers=markers,
             )
+            markers = frame.markers_left
             yield {output.topic: on_the_wire(output.make(frame)) for output in OUTPUTS}
 
 
@@ -71,15 +72,15 @@ def differences(got, expected, path=''):
         yield path
 
 
-def assert_equal(heard, samples, pipeline):
+def assert_equal(received, samples, pipeline):
     count = 0
-    for index, frame in enumerate(library_says(samples, pipeline)):
+    for index, frame in enumerate(process_samples(samples, pipeline)):
         count += 1
-        frame['scene'].timing = heard['scene'][index].timing
+        frame['scene'].timing = received['scene'][index].timing
         for topic in COMPARED:
-            found = list(differences(heard[topic][index], frame[topic]))
+            found = list(differences(received[topic][index], frame[topic]))
             assert not found, f'frame {index}, {topic}: {found}'
-    assert {len(heard[topic]) for topic in TYPES} == {count}
+    assert {len(received[topic]) for topic in TYPES} == {count}
     return count
 
 
@@ -89,9 +90,9 @@ def test_stub_on_generated_frames(graph, tmp_path, compressed):
     write_rgbd_bag(tmp_path / 'bag', frames, compressed=compressed)
     transport = 'compressed' if compressed else 'raw'
     samples = play(graph, tmp_path / 'bag', preset='stub', input__transport=transport)
-    assert assert_equal(graph.heard, samples, PerceptionPipeline.from_preset('stub')) == 12
-    # The comparison is not of nothing with nothing.
-    scene = graph.heard['scene'][0]
+    assert assert_equal(graph.received, samples, PerceptionPipeline.from_preset('stub')) == 12
+    # The frames compared are not empty.
+    scene = graph.received['scene'][0]
     assert len(scene.objects) == 3
     assert all(len(item.bbox_3d) for item in scene.objects)
 
@@ -101,7 +102,7 @@ def test_stub_on_a_real_recording(graph, tmp_path, recordings):
     frames = folder_frames(recordings / 'redkitchen', 3)
     write_rgbd_bag(tmp_path / 'bag', frames)
     samples = play(graph, tmp_path / 'bag', preset='stub')
-    assert assert_equal(graph.heard, samples, PerceptionPipeline.from_preset('stub')) == 3
+    assert assert_equal(graph.received, samples, PerceptionPipeline.from_preset('stub')) == 3
 
 
 def test_real_networks(graph, tmp_path):
@@ -113,11 +114,11 @@ def test_real_networks(graph, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', world)
     samples = play(graph, tmp_path / 'bag', preset='demo', cpu_threads=1, device='cpu')
     pipeline = PerceptionPipeline.from_preset('demo', {'cpu_threads': 1, 'device': 'cpu'})
-    assert assert_equal(graph.heard, samples, pipeline) == 3
-    assert any(message.detections for message in graph.heard['detections'])
+    assert assert_equal(graph.received, samples, pipeline) == 3
+    assert any(message.detections for message in graph.received['detections'])
 
 
-def test_the_comparison_sees_a_difference():
+def test_the_comparison_detects_a_difference():
     point = message_class('geometry_msgs/msg/Point')
     assert list(differences(point(x=1.0), point(x=1.0))) == []
     assert list(differences(point(x=float('nan')), point(x=float('nan')))) == []

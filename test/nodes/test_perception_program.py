@@ -1,4 +1,4 @@
-"""The node as `ros2 run` starts it: how it begins, and how it ends."""
+"""The program that `ros2 run` starts: startup, signals and exit codes."""
 
 import os
 import re
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.ros
 
 START_S, END_S = 60, 10
 MAIN = 'from robot_perception.nodes.perception_node import main; raise SystemExit(main())'
-# Networks that take their time to load, whether or not a signal shuts ROS down meanwhile.
+# Slow loading of networks, also when a signal shuts ROS down meanwhile.
 SLOW_MAIN = """
 import sys, time, rclpy
 from robot_perception.pipeline import PerceptionPipeline
@@ -36,7 +36,7 @@ raise SystemExit(main())
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the program; it does not outlive the test."""
+    """Start the program; it is killed after the test."""
     started = []
 
     def run(*arguments, code=MAIN):
@@ -64,13 +64,13 @@ def start(tmp_path):
 
 
 def wait_for(program, words):
-    """Read what the program says until the words come."""
-    said = []
+    """Read the output of the program up to the line with ``words``."""
+    output = []
     for line in program.stderr:
-        said.append(line)
+        output.append(line)
         if words in line:
-            return ''.join(said)
-    raise AssertionError(f'{words!r} was not said, but: {said}')
+            return ''.join(output)
+    raise AssertionError(f'expected {words!r}, got: {output}')
 
 
 def end_by(program, number):
@@ -89,8 +89,8 @@ SIGNALS = pytest.mark.parametrize(
 @SIGNALS
 def test_a_signal_ends_it_cleanly(start, number):
     program = start()
-    said = wait_for(program, 'configured')
-    assert 'configured: stub preset on auto; listening to /image' in said
+    output = wait_for(program, 'configured')
+    assert 'configured: stub preset on auto; listening to /image' in output
     assert end_by(program, number) == 0
 
 
@@ -101,24 +101,25 @@ def test_a_signal_while_networks_load_ends_it_cleanly(start, number):
     assert end_by(program, number) == 0
 
 
-def test_without_its_networks_it_waits_to_be_mended(start):
+def test_without_its_networks_it_keeps_running(start):
     program = start('-p', 'detector.model:=/no/such/folder')
-    said = wait_for(program, 'cannot configure')
+    output = wait_for(program, 'cannot configure')
     assert (
-        "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no" in said
+        "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no"
+        in output
     )
     assert program.poll() is None
     assert end_by(program, signal.SIGTERM) == 0
 
 
-def test_remappings_are_told(start):
+def test_remapped_topics_are_logged(start):
     program = start('-r', 'image:=/front/image_raw')
     assert 'listening to /front/image_raw' in wait_for(program, 'configured')
     assert end_by(program, signal.SIGINT) == 0
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'said'),
+    ('arguments', 'output'),
     [
         (
             ['-p', 'detector.threshold:=7.0'],
@@ -131,9 +132,9 @@ def test_remappings_are_told(start):
     ],
     ids=['range', 'type', 'choice', 'preset', 'argument'],
 )
-def test_bad_arguments_end_it_with_2(start, arguments, said):
+def test_bad_arguments_end_it_with_2(start, arguments, output):
     program = start(*arguments)
     _, errors = program.communicate(timeout=START_S)
     assert program.returncode == 2, errors
     assert 'Traceback' not in errors
-    assert re.search(said, errors), errors
+    assert re.search(output, errors), errors

@@ -1,10 +1,10 @@
-"""The recorder beside a real node: nothing missed, nothing mixed up between frames."""
+"""The recorder beside a real node: every message, by frame."""
 
 import pytest
 
 pytest.importorskip('rclpy')
 
-from graph import image_of, info_of, LATCHED, MAKE, picture, SECOND_NS, TYPES
+from graph import FACTORY, LATCHED, random_rgb, SECOND_NS, to_camera_info, to_image_message, TYPES
 
 from robot_perception.conversions import ros
 from robot_perception.nodes.messages import message_class
@@ -41,7 +41,7 @@ def test_delay_is_that_of_the_last_output(arrivals_s, delay_s):
     assert output_times(**arrivals_s).delay_s == delay_s
 
 
-def test_everything_the_node_says(graph, recorder):
+def test_every_message_of_the_node_is_recorded(graph, recorder):
     graph.start()
     graph.spin_until(lambda: recorder.ready, 'label info')
     image = graph.publisher('image', 'sensor_msgs/msg/Image')
@@ -50,11 +50,11 @@ def test_everything_the_node_says(graph, recorder):
     graph.spin_until(lambda: info.get_subscription_count() == 1, 'reader of the calibration')
     # The node takes on the reliability of the camera.
     graph.spin(0.5)
-    info.publish(info_of())
-    graph.spin_until(lambda: graph.node._calibration._info is not None, 'CameraInfo')
+    info.publish(to_camera_info())
+    graph.wait_for_camera_info()
     count = 10
     for number in range(1, count + 1):
-        image.publish(image_of(picture(number), number * SECOND_NS))
+        image.publish(to_image_message(random_rgb(number), number * SECOND_NS))
         graph.spin_until(
             lambda n=number: all(recorder.counts[topic] == n for topic in ('image', *TYPES)),
             f'frame {number}',
@@ -65,13 +65,13 @@ def test_everything_the_node_says(graph, recorder):
     assert recorder.complete.messages['scene'].header.stamp.sec == count
     assert recorder.complete.messages['image'].header.stamp.sec == count
     # Only the last frames are held; an hour of them would not fit.
-    assert len(recorder._frames) == 8
+    assert len(recorder.recent) == 8
     assert recorder.scenes == {}
     graph.spin_until(lambda: recorder.counters.get('published') == str(count), 'account')
     assert recorder.counters['received'] == str(count)
 
 
-def test_a_frame_with_more_outputs_is_not_given_up_for_one_with_fewer(graph, recorder):
+def test_a_frame_with_more_outputs_is_not_replaced_by_one_with_fewer(graph, recorder):
     full = graph.publisher('perception/scene', TYPES['scene'])
     half = graph.publisher('perception/detections', TYPES['detections'])
     image = graph.publisher('image', 'sensor_msgs/msg/Image')
@@ -79,11 +79,11 @@ def test_a_frame_with_more_outputs_is_not_given_up_for_one_with_fewer(graph, rec
         lambda: all(one.get_subscription_count() for one in (full, half, image)), 'recorder'
     )
     for second, publishers in ((1, (full, half)), (2, (half,)), (3, (full, half)), (4, ())):
-        picture_message = image_of(picture(), second * SECOND_NS)
-        image.publish(picture_message)
+        image_message = to_image_message(random_rgb(), second * SECOND_NS)
+        image.publish(image_message)
         for publisher in publishers:
             message = publisher.msg_type()
-            message.header = picture_message.header
+            message.header = image_message.header
             publisher.publish(message)
         graph.spin_until(lambda n=second: recorder.counts['image'] == n, 'image')
         graph.spin(0.2)
@@ -97,16 +97,16 @@ def test_the_first_scenes_are_kept_with_their_images_and_nothing_else(graph):
     recorder = Recorder(context=graph.context, max_scenes=2)
     graph.nodes.append(recorder)
     graph.executor.add_node(recorder)
-    topics = {'image': 'sensor_msgs/msg/Image', 'scene': TYPES['scene'], 'points': TYPES['points']}
+    types = {'image': 'sensor_msgs/msg/Image', 'scene': TYPES['scene'], 'points': TYPES['points']}
     names = {'image': 'image', 'scene': 'perception/scene', 'points': 'perception/points'}
-    publishers = {topic: graph.publisher(names[topic], kind) for topic, kind in topics.items()}
+    publishers = {topic: graph.publisher(names[topic], kind) for topic, kind in types.items()}
     graph.spin_until(
         lambda: all(one.get_subscription_count() for one in publishers.values()), 'recorder'
     )
-    # The scene of the second never comes; that of the third comes before its image.
+    # The second has no scene; that of the third is published before its image.
     orders = ((1, 'points', 'image', 'scene'), (2, 'image'), (3, 'scene', 'image'), (4, *names))
-    for second, *said in orders:
-        for topic in said:
+    for second, *topics in orders:
+        for topic in topics:
             count = recorder.counts[topic]
             message = publishers[topic].msg_type()
             message.header.stamp.sec = second
@@ -131,5 +131,5 @@ def test_ready_only_when_the_node_is(graph, recorder):
     graph.spin(0.2)
     assert not recorder.ready
     labels = graph.publisher(f'perception/{LABEL_INFO}', 'vision_msgs/msg/LabelInfo', qos=LATCHED)
-    labels.publish(MAKE(ros.LabelInfo))
+    labels.publish(FACTORY(ros.LabelInfo))
     graph.spin_until(lambda: recorder.ready, 'label info')

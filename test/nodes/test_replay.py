@@ -11,6 +11,7 @@ from bags import folder_frames, FRAME_ID, generated_frames, write_rgbd_bag
 import cv2
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import ConfigError, SourceError
 
@@ -47,7 +48,7 @@ def context(monkeypatch):
 
 
 class Listener:
-    """Keeps the bytes that come in, by topic."""
+    """Keeps received messages, serialized, by topic."""
 
     def __init__(self, context, topics, qos=RELIABLE):
         self.node = rclpy.create_node('listener', context=context)
@@ -56,10 +57,12 @@ class Listener:
             self.node.create_subscription(kind, topic, self.received[topic].append, qos, raw=True)
 
 
-def replay_node(context, path, roles=tuple(Role), **parameters):
+def replay_node(context, path, roles=tuple(Role), on_sample=None, **parameters):
     values = {'source': str(path), 'wait_for_subscriber_s': 10.0, **parameters}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
-    return ReplayNode(context=context, roles=roles, parameter_overrides=overrides)
+    return ReplayNode(
+        context=context, roles=roles, on_sample=on_sample, parameter_overrides=overrides
+    )
 
 
 def play_to(listener, node):
@@ -118,7 +121,7 @@ def test_real_recording_arrives(context, tmp_path):
     assert bytes(image.data) == frames[0].bgr.tobytes()
 
 
-def test_what_is_not_asked_for_stays_unsaid(context, tmp_path):
+def test_only_the_requested_roles_are_published(context, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(3))
     listener = Listener(context, {'image': Image, 'camera_info': CameraInfo, 'depth': Image})
     node = replay_node(context, tmp_path / 'bag', roles=(Role.IMAGE, Role.DEPTH))
@@ -131,7 +134,7 @@ def test_what_is_not_asked_for_stays_unsaid(context, tmp_path):
     }  # fmt: skip
 
 
-def test_pictures_are_real_messages(context, tmp_path):
+def test_image_files_become_messages(context, tmp_path):
     bgr = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     depth = np.arange(12 * 16, dtype=np.uint16).reshape(12, 16)
     cv2.imwrite(str(tmp_path / 'a.color.png'), bgr)
@@ -145,9 +148,9 @@ def test_pictures_are_real_messages(context, tmp_path):
     info = deserialize_message(listener.received['camera_info'][0], CameraInfo)
     assert info.header == image.header
     assert list(info.k) == pytest.approx([8, 0, 7.5, 0, 8, 5.5, 0, 0, 1])
-    metres = deserialize_message(listener.received['depth'][0], Image)
-    assert (metres.encoding, metres.header) == ('16UC1', image.header)
-    assert bytes(metres.data) == depth.tobytes()
+    meters = deserialize_message(listener.received['depth'][0], Image)
+    assert (meters.encoding, meters.header) == ('16UC1', image.header)
+    assert bytes(meters.data) == depth.tobytes()
 
 
 def test_clock_runs_with_the_recording(context, tmp_path):
@@ -162,7 +165,7 @@ def test_clock_runs_with_the_recording(context, tmp_path):
     assert set(times) - {one.stamp_ns for one in written}
 
 
-def test_transforms_are_left_out_in_words_where_ros_lacks_them(context, tmp_path, monkeypatch):
+def test_transforms_are_left_out_where_ros_lacks_their_messages(context, tmp_path, monkeypatch):
     for name in ('tf2_msgs', 'tf2_msgs.msg'):
         monkeypatch.setitem(sys.modules, name, None)
     message_class.cache_clear()
@@ -191,52 +194,57 @@ def test_compressed_topic_follows_a_remapping(tmp_path, monkeypatch):
 
 def test_stop_ends_an_endless_loop(context, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(2))
-    node = replay_node(context, tmp_path / 'bag', loop=True, wait_for_subscriber_s=0.0)
-    seen = threading.Event()
-    node._on_sample = lambda _: seen.set()
+    published = threading.Event()
+    node = replay_node(
+        context,
+        tmp_path / 'bag',
+        on_sample=lambda _: published.set(),
+        loop=True,
+        wait_for_subscriber_s=0.0,
+    )
     node.start()
-    assert seen.wait(TIMEOUT_S)
+    assert published.wait(TIMEOUT_S)
     node.stop()
-    assert not node._thread.is_alive()
+    assert node.finished.done()
     node.destroy_node()
 
 
 def test_the_replay_waits_for_enough_subscribers(context, tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(2))
-    seen = threading.Event()
+    published = threading.Event()
     node = ReplayNode(
         context=context,
         subscribers=2,
-        on_sample=lambda _: seen.set(),
+        on_sample=lambda _: published.set(),
         parameter_overrides=[
             Parameter('source', value=str(tmp_path / 'bag')),
             Parameter('wait_for_subscriber_s', value=60.0),
         ],
     )
-    ears = [Listener(context, {'image': Image})]
+    listeners = [Listener(context, {'image': Image})]
     node.start()
     try:
-        assert not seen.wait(1.5)
-        ears.append(Listener(context, {'image': Image}))
-        assert seen.wait(TIMEOUT_S)
+        assert not published.wait(1.5)
+        listeners.append(Listener(context, {'image': Image}))
+        assert published.wait(TIMEOUT_S)
     finally:
         node.destroy_node()
-        for ear in ears:
-            ear.node.destroy_node()
+        for listener in listeners:
+            listener.node.destroy_node()
 
 
 @pytest.mark.parametrize(
-    ('parameters', 'kind', 'message'),
+    ('parameters', 'kind', 'reason', 'message'),
     [
-        ({'source': ''}, ConfigError, 'source: expected a path or the index of a webcam'),
-        ({'rate': 0.0}, ConfigError, r'rate: expected 0\.001 to 1000\. .* value: 0\.0'),
-        ({'rate': 'fast'}, ConfigError, 'rate: .*type'),
-        ({'source': '/gone'}, SourceError, '/gone: expected a bag, video, picture'),
+        ({'source': ''}, ConfigError, 'missing_source', 'source: expected a path'),
+        ({'rate': 0.0}, ConfigError, 'out_of_range', r'rate: expected 0\.001 to 1000\.'),
+        ({'rate': 'fast'}, ConfigError, 'wrong_type', 'rate: .*type'),
+        ({'source': '/gone'}, SourceError, 'missing_file', '/gone: expected a bag, video'),
     ],
 )
-def test_bad_parameters(context, tmp_path, parameters, kind, message):
+def test_bad_parameters(context, tmp_path, parameters, kind, reason, message):
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((4, 4, 3), np.uint8))
-    with pytest.raises(kind, match=message):
+    with raises(kind, reason, match=message):
         replay_node(context, tmp_path / 'a.png', **parameters)
 
 
@@ -262,7 +270,7 @@ def recording(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('arguments', 'code', 'said'),
+    ('arguments', 'code', 'text'),
     [
         (['whole'], 0, 'bag whole: '),
         (['gone'], 1, 'gone: expected a bag'),
@@ -271,11 +279,11 @@ def recording(tmp_path):
         (['cut.mcap'], 3, 'breaks off after'),
     ],
 )
-def test_exit_code(recording, arguments, code, said):
+def test_exit_code(recording, arguments, code, text):
     program = start_program(recording, *arguments)
     _, errors = program.communicate(timeout=TIMEOUT_S)
     assert program.returncode == code, errors
-    assert said in errors
+    assert text in errors
     assert 'Traceback' not in errors
 
 
@@ -283,12 +291,12 @@ def test_exit_code(recording, arguments, code, said):
 def test_signal_ends_the_program_cleanly(recording, number):
     program = start_program(recording, 'whole', '-p', 'loop:=true', '-p', 'clock:=true')
     try:
-        said = program.stderr.readline()
-        assert 'bag whole: ' in said
+        text = program.stderr.readline()
+        assert 'bag whole: ' in text
         program.send_signal(number)
         _, errors = program.communicate(timeout=TIMEOUT_S)
     finally:
-        # It would play on for ever, to whoever takes its domain next.
+        # It would keep publishing to the next user of its domain.
         program.kill()
     assert program.returncode == 0, errors
     assert 'Traceback' not in errors

@@ -1,4 +1,4 @@
-"""The account of frames adds up after whatever happens, in whatever order."""
+"""The counts of frames add up after any sequence of calls."""
 
 from collections import Counter
 from functools import partial
@@ -25,7 +25,7 @@ def check(counts):
 
 
 class SlotMachine(RuleBasedStateMachine):
-    """A slot beside a model of it that is nothing but plain counting."""
+    """A slot and a model of it that only counts."""
 
     def __init__(self):
         super().__init__()
@@ -59,7 +59,7 @@ class SlotMachine(RuleBasedStateMachine):
         self.slot.refuse(reason)
         self.dropped[reason] += 1
 
-    # On an empty open slot it would wait for ever.
+    # On an empty open slot it would wait forever.
     @precondition(lambda self: self.waiting is not None or self.closed)
     @rule()
     def take(self):
@@ -105,7 +105,7 @@ class SlotMachine(RuleBasedStateMachine):
         self.closed = False
 
     @invariant()
-    def the_account_adds_up(self):
+    def the_counts_add_up(self):
         counts = self.slot.counts()
         check(counts)
         assert counts.received == self.number
@@ -125,7 +125,7 @@ def act_as_camera(slot, seed):
             slot.refuse('disabled')
         else:
             slot.put((seed, number))
-        # Let the others have a turn.
+        # Let other threads run.
         time.sleep(0.001 if number % 50 == 0 else 0)
 
 
@@ -140,19 +140,19 @@ def act_as_worker(slot, over, taken):
         choose.choice([slot.published, lambda: slot.drop('odd'), lambda: slot.reject('odd')])()
 
 
-def act_as_watcher(slot, over, accounts):
-    """Look at the account, and close the slot again and again."""
+def act_as_observer(slot, over, snapshots):
+    """Record the counts, and close the slot repeatedly."""
     while not over.is_set():
-        accounts.append(slot.counts())
+        snapshots.append(slot.counts())
         slot.close('inactive')
         time.sleep(0.001)
 
 
 def test_threads_lose_nothing():
-    slot, over, taken, accounts = FrameSlot(), threading.Event(), [], []
+    slot, over, taken, snapshots = FrameSlot(), threading.Event(), [], []
     work = [
         Thread(target=act_as_worker, args=(slot, over, taken)),
-        Thread(target=act_as_watcher, args=(slot, over, accounts)),
+        Thread(target=act_as_observer, args=(slot, over, snapshots)),
     ]
     cameras = [Thread(target=act_as_camera, args=(slot, seed)) for seed in (1, 2)]
     for thread in (*work, *cameras):
@@ -166,7 +166,7 @@ def test_threads_lose_nothing():
         assert not thread.is_alive()
     slot.discard('inactive')
     counts = slot.counts()
-    for one in (*accounts, counts):
+    for one in (*snapshots, counts):
         check(one)
     assert (counts.received, counts.waiting) == (3000, 0)
     ends = counts.published + counts.dropped.get('odd', 0) + counts.rejected.get('odd', 0)

@@ -1,4 +1,4 @@
-"""The transport profile: chosen unless somebody else has chosen, and large enough."""
+"""The transport profile: set unless the user has set one, and large enough."""
 
 import os
 from pathlib import Path
@@ -82,6 +82,6 @@ def test_the_profile_names_only_transports_that_it_describes(environment):
     ]
     used = [one.text for one in root.iterfind('.//dds:userTransports/dds:transport_id', NAMESPACE)]
     assert sorted(described) == sorted(used)
-    # Without the second one peers on other machines would hear nothing.
+    # Without the second one peers on other machines would receive nothing.
     types = [one.text for one in root.iterfind('.//dds:transport_descriptor/dds:type', NAMESPACE)]
     assert sorted(types) == ['SHM', 'UDPv4']
