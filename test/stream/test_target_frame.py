@@ -224,7 +224,7 @@ class TestMissing:
         target = self.place(target_frame=MAP, gravity_frame='imu')
         assert (target.frame_id, target.gravity_up) == (MAP, None)
         assert target.status.problem.startswith(
-            "boxes are aligned with the camera's axes instead of upright"
+            "Boxes are aligned with the camera's axes instead of upright"
         )
 
     def test_the_stamp_of_the_image_counts(self):
