@@ -1,13 +1,50 @@
-"""The last depth messages of a sensor."""
+"""The last depth messages of a sensor, and the one that belongs to an image."""
 
 from __future__ import annotations
 
 from collections import deque
+from weakref import WeakSet
 
 from robot_perception.conversions import Message
 from robot_perception.core import NANOSECONDS_PER_SECOND
 
 _SIZE = 8
+
+
+class DepthRequest:
+    """The depth of one image; keeps the nearest message however long the image is processed.
+
+    Attributes:
+        is_settled: whether no later message can be nearer.
+
+    """
+
+    def __init__(self, stamp_ns: int) -> None:
+        """Start without a message for the image of a stamp."""
+        self.is_settled = False
+        self._stamp_ns = stamp_ns
+        self._nearest: tuple[int, Message] | None = None
+
+    def offer(self, stamp_ns: int, message: Message) -> None:
+        """Take a message if it is nearer; messages come in order of their stamps."""
+        if self.is_settled:
+            return
+        offset_ns = abs(stamp_ns - self._stamp_ns)
+        if self._nearest is None or offset_ns < self._nearest[0]:
+            self._nearest = (offset_ns, message)
+        self.is_settled = stamp_ns >= self._stamp_ns
+
+    def clear(self) -> None:
+        """Drop a message that a later one might replace."""
+        if not self.is_settled:
+            self._nearest = None
+
+    def nearest(self, max_offset_s: float) -> Message | None:
+        """Return the message nearest so far, None without one within ``max_offset_s``."""
+        if self._nearest is None:
+            return None
+        offset_ns, message = self._nearest
+        return message if offset_ns <= max_offset_s * NANOSECONDS_PER_SECOND else None
 
 
 class DepthHistory:
@@ -16,25 +53,26 @@ class DepthHistory:
     def __init__(self) -> None:
         """Start without messages."""
         self._messages: deque[tuple[int, Message]] = deque(maxlen=_SIZE)
+        self._requests: WeakSet[DepthRequest] = WeakSet()
 
     def put(self, stamp_ns: int, message: Message) -> None:
         """Add a message; a stamp that jumps back drops all earlier messages."""
         if self._messages and stamp_ns < self._messages[-1][0]:
-            self._messages.clear()
+            self.clear()
         self._messages.append((stamp_ns, message))
+        for request in self._requests:
+            request.offer(stamp_ns, message)
 
     def clear(self) -> None:
         """Drop all messages, as after a jump of time."""
         self._messages.clear()
+        for request in self._requests:
+            request.clear()
 
-    def is_settled(self, stamp_ns: int) -> bool:
-        """Return whether no later message can be nearer to ``stamp_ns``."""
-        return any(stamp >= stamp_ns for stamp, _ in self._messages)
-
-    def nearest(self, stamp_ns: int, max_offset_s: float) -> Message | None:
-        """Return the message nearest to a stamp, None without one within ``max_offset_s``."""
-        if not self._messages:
-            return None
-        stamp, message = min(self._messages, key=lambda item: abs(item[0] - stamp_ns))
-        is_near = abs(stamp - stamp_ns) <= max_offset_s * NANOSECONDS_PER_SECOND
-        return message if is_near else None
+    def request(self, stamp_ns: int) -> DepthRequest:
+        """Return a request that earlier and later messages are offered to while it is in use."""
+        request = DepthRequest(stamp_ns)
+        for item in self._messages:
+            request.offer(*item)
+        self._requests.add(request)
+        return request

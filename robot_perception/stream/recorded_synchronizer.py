@@ -10,6 +10,7 @@ from robot_perception.conversions import Message
 from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import decode, message_stamp_ns, Role, Sample, Typestore
+from robot_perception.stream.depth_history import DepthRequest
 from robot_perception.stream.synchronizer import (
     CameraTopics,
     FrameSet,
@@ -72,7 +73,7 @@ class RecordedSynchronizer:
         self._tf_wait_ns = -1
         if Role.TF in self._roles:
             self._tf_wait_ns = round(config.frames.tf_wait_s * NANOSECONDS_PER_SECOND)
-        self._waiting: deque[tuple[Sample, Message | None]] = deque()
+        self._waiting: deque[tuple[Sample, Message | None, DepthRequest | None]] = deque()
 
     def prime(self, sample: Sample) -> None:
         """Add what holds for the whole recording before its first message; see `Source.lasting`."""
@@ -88,14 +89,16 @@ class RecordedSynchronizer:
         if sample.role not in IMAGES:
             yield from self.advance(sample.stamp_ns)
         if sample.role in IMAGES:
-            self._waiting.append((sample, self._synchronizer.camera_info))
+            stamp_ns = message_stamp_ns(sample.cdr)
+            depth = None if stamp_ns is None else self._synchronizer.request_depth(stamp_ns)
+            self._waiting.append((sample, self._synchronizer.camera_info, depth))
         elif sample.role in self._roles:
             self._keep(sample)
         yield from self.advance(sample.stamp_ns)
 
     def advance(self, recorded_ns: int) -> Iterator[RecordedFrame]:
         """Yield the images that need not wait at a time of recording."""
-        while self._waiting and self._is_settled(self._waiting[0][0], recorded_ns):
+        while self._waiting and self._is_settled(recorded_ns):
             yield self._next()
 
     def flush(self) -> Iterator[RecordedFrame]:
@@ -138,20 +141,16 @@ class RecordedSynchronizer:
         except SourceError:
             return None
 
-    def _is_settled(self, image: Sample, recorded_ns: int) -> bool:
+    def _is_settled(self, recorded_ns: int) -> bool:
+        image, _, depth = self._waiting[0]
         waited_ns = recorded_ns - image.stamp_ns
         if waited_ns <= self._tf_wait_ns:
             return False
         if Role.DEPTH not in self._roles or waited_ns > self._max_wait_ns:
             return True
-        stamp_ns = message_stamp_ns(image.cdr)
-        return stamp_ns is None or self._synchronizer.is_settled(stamp_ns)
+        return depth is None or depth.is_settled
 
     def _next(self) -> RecordedFrame:
-        image, info = self._waiting.popleft()
-        stamp_ns = message_stamp_ns(image.cdr)
-        depth = None
-        if stamp_ns is not None:
-            max_offset_s = self._config.depth.max_offset_s
-            depth = self._synchronizer.nearest_depth(stamp_ns, max_offset_s)
-        return RecordedFrame(image, info, depth)
+        image, info, depth = self._waiting.popleft()
+        max_offset_s = self._config.depth.max_offset_s
+        return RecordedFrame(image, info, None if depth is None else depth.nearest(max_offset_s))

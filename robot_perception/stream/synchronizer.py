@@ -16,7 +16,7 @@ from robot_perception.core import (
 )
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import Role
-from robot_perception.stream.depth_history import DepthHistory
+from robot_perception.stream.depth_history import DepthHistory, DepthRequest
 from robot_perception.stream.target_frame import TransformLookup
 
 IMAGES = frozenset({Role.IMAGE, Role.COMPRESSED_IMAGE})
@@ -127,7 +127,10 @@ class Synchronizer:
             topics=topics,
             camera_info=self.camera_info,
             depth=partial(
-                self._wait_for_depth, stamp_ns, depth.max_offset_s, now_s + depth.max_wait_s
+                self._wait_for_depth,
+                self.request_depth(stamp_ns),
+                depth.max_offset_s,
+                now_s + depth.max_wait_s,
             ),
             depth_camera_info=lambda: self.depth_camera_info,
             lookup=partial(self._wait_for_transform, now_s + frames.tf_wait_s),
@@ -147,13 +150,12 @@ class Synchronizer:
 
     def is_settled(self, stamp_ns: int) -> bool:
         """Return whether no later depth message can be nearer to ``stamp_ns``."""
-        with self._changed:
-            return self._depths.is_settled(stamp_ns)
+        return self.request_depth(stamp_ns).is_settled
 
-    def nearest_depth(self, stamp_ns: int, max_offset_s: float) -> Message | None:
-        """Return the depth message nearest to a stamp, None without one in ``max_offset_s``."""
+    def request_depth(self, stamp_ns: int) -> DepthRequest:
+        """Return a request for the depth message nearest to a stamp, which may be on its way."""
         with self._changed:
-            return self._depths.nearest(stamp_ns, max_offset_s)
+            return self._depths.request(stamp_ns)
 
     def lookup(self, target: str, source: str, stamp_ns: int | None) -> Pose:
         """Look up a transform without waiting; see `TransformBuffer.lookup`."""
@@ -193,14 +195,14 @@ class Synchronizer:
             self._changed.notify_all()
 
     def _wait_for_depth(
-        self, stamp_ns: int, max_offset_s: float, deadline_s: float
+        self, request: DepthRequest, max_offset_s: float, deadline_s: float
     ) -> Message | None:
         with self._changed:
             self._changed.wait_for(
-                lambda: self._closed or self._depths.is_settled(stamp_ns),
+                lambda: self._closed or request.is_settled,
                 timeout=max(deadline_s - time.monotonic(), 0.0),
             )
-            return self._depths.nearest(stamp_ns, max_offset_s)
+            return request.nearest(max_offset_s)
 
     def _wait_for_transform(
         self, deadline_s: float, target: str, source: str, stamp_ns: int | None

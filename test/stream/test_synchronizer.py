@@ -97,7 +97,7 @@ class TestLiveDepth:
 
     @given(stamps=strategies.lists(STAMPS, max_size=20), image_ns=STAMPS)
     def test_is_one_of_the_last_eight(self, stamps, image_ns):
-        depth = filled(*stamps).nearest_depth(image_ns, 10**6)
+        depth = filled(*stamps).request_depth(image_ns).nearest(10**6)
         jumps = [index for index in range(1, len(stamps)) if stamps[index] < stamps[index - 1]]
         kept = stamps[max(jumps, default=0) :][-8:]
         if not kept:
@@ -156,6 +156,14 @@ class TestLiveDepth:
         synchronizer.add(Role.DEPTH, 110 * MS, 110 * MS)
         thread.join(TIMEOUT_S)
         assert results == [110 * MS]
+
+    def test_is_kept_however_many_come_before_it_is_used(self):
+        synchronizer = filled(90 * MS)
+        depth = depth_promise(synchronizer, 100 * MS, 0.02, LONG_WAIT_S)
+        # As many as a camera of 30 Hz sends while a detector runs for a second.
+        for index in range(30):
+            synchronizer.add(Role.DEPTH, (101 + 33 * index) * MS, (101 + 33 * index) * MS)
+        assert depth() == 101 * MS
 
     def test_close_ends_the_wait_and_open_allows_it_again(self):
         synchronizer = filled(90 * MS)
@@ -331,13 +339,22 @@ class TestRecorded:
             live = Synchronizer()
             for earlier in samples[:index]:
                 self.put(live, earlier)
+            request = live.request_depth(stamp_ns)
             for later in samples[index + 1 :]:
-                if live.is_settled(stamp_ns) or later.stamp_ns - sample.stamp_ns > 100 * MS:
+                if request.is_settled or later.stamp_ns - sample.stamp_ns > 100 * MS:
                     break
                 self.put(live, later)
-            depth_ns = live.nearest_depth(stamp_ns, 0.02)
+            depth_ns = request.nearest(0.02)
             expected.append((stamp_ns // MS, None if depth_ns is None else depth_ns // MS))
         assert [(stamp, depth) for stamp, _, depth in join(samples)] == expected
+
+    def test_depth_is_kept_while_an_image_waits_for_its_transforms(self):
+        synchronizer = recorded(
+            ROLES | {Role.TF}, frames__fixed_frame='map', frames__tf_wait_s=1.0
+        )
+        samples = [image(100), *(depth_sample(101 + 33 * index) for index in range(40))]
+        (frame,) = (frame for sample in samples for frame in synchronizer.add(sample))
+        assert message_stamp_ns(frame.depth_cdr) == 101 * MS
 
     @staticmethod
     def put(synchronizer, sample):
