@@ -17,7 +17,7 @@ def as_message(fields):
     )
 
 
-def image_of(rows, name, /, *, padding=0, height=None, **changes):
+def raw_image(rows, name, /, *, padding=0, height=None, **changes):
     """Build an image message from an array, one row of data per row of the array."""
     lines = np.ascontiguousarray(rows).reshape(len(rows), -1).view(np.uint8)
     padded = np.pad(lines, ((0, 0), (0, padding)), constant_values=0xAB)

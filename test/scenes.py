@@ -33,7 +33,7 @@ def example_scene(seed=0, size_hw=(48, 64), count=3, *, relative=False):
     scores = np.sort(rng.uniform(0.5, 1, count).astype(np.float32))[::-1].copy()
     class_ids = (np.arange(count) % len(NAMES)).astype(np.int32)
     names = tuple(NAMES[i] for i in class_ids)
-    metres = _metres(rng, size_hw)
+    meters = _plane(rng, size_hw)
     objects = tuple(
         SceneObject(
             index=i,
@@ -42,7 +42,7 @@ def example_scene(seed=0, size_hw=(48, 64), count=3, *, relative=False):
             score=float(scores[i]),
             box_xyxy=tuple(boxes[i].tolist()),
             track_id=i + 1 if i % 2 else None,
-            position=None if relative or i == count - 1 else _position(metres, masks[i]),
+            position=None if relative or i == count - 1 else _position(meters, masks[i]),
         )
         for i in range(count)
     )
@@ -52,7 +52,7 @@ def example_scene(seed=0, size_hw=(48, 64), count=3, *, relative=False):
         ),
         camera=CameraModel.nominal(size_hw, 60),
         features=_features(rng),
-        depth=RelativeDepth(np.nan_to_num(1 / metres)) if relative else MetricDepth(metres),
+        depth=RelativeDepth(np.nan_to_num(1 / meters)) if relative else MetricDepth(meters),
         detections=Detections(boxes, scores, class_ids, names),
         masks=Masks(masks, np.full(count, 0.9, np.float32)),
         objects=objects,
@@ -76,16 +76,16 @@ def _paint_ellipse(mask, box):
     mask[:] = x**2 + y**2 < 1
 
 
-def _metres(rng, size_hw):
-    """Give a plane that comes nearer to the bottom, with holes."""
+def _plane(rng, size_hw):
+    """Return the depth of a plane that is nearer at the bottom, with holes."""
     slope = np.linspace(3.0, 1.0, size_hw[0], dtype=np.float32)
-    metres = np.repeat(slope[:, None], size_hw[1], axis=1)
-    metres[rng.random(size_hw) < 0.1] = np.nan
-    return metres
+    meters = np.repeat(slope[:, None], size_hw[1], axis=1)
+    meters[rng.random(size_hw) < 0.1] = np.nan
+    return meters
 
 
-def _position(metres, mask):
-    known = metres[mask & np.isfinite(metres)]
+def _position(meters, mask):
+    known = meters[mask & np.isfinite(meters)]
     if known.size == 0:
         return None
     depth_m = float(np.median(known))

@@ -32,7 +32,7 @@ def cloud_message(
     """Build an organized cloud with fields x, y, z and rgb, 16 bytes per point, little endian.
 
     ``rgb`` is a float32 whose bits are 0x00RRGGBB, the convention of PCL and RViz.
-    Unknown points are NaN, hence ``is_dense`` is false.
+    Unknown points are NaN, so ``is_dense`` is false.
     """
     # Ten times faster than appending a channel with numpy.
     points = np.asarray(cv2.cvtColor(cloud.xyz_m, cv2.COLOR_RGB2RGBA))

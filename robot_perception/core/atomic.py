@@ -109,7 +109,7 @@ def replace_folder(new: Path, target: Path) -> None:
     """
     if not target.exists():
         new.rename(target)
-    elif not _exchange(new, target):
+    elif not _swap(new, target):
         # A file system that cannot exchange: for a moment neither is there, both on the disk.
         aside = new.with_name(f'{new.name}.before')
         target.rename(aside)
@@ -146,7 +146,7 @@ def _temporary(path: Path, suffix: str = '') -> Path:
     return path.with_name(f'.{path.stem[:80]}.{secrets.token_hex(4)}.part{suffix}')
 
 
-def _exchange(first: Path, second: Path) -> bool:
+def _swap(first: Path, second: Path) -> bool:
     """Swap two names in one step, where system and file system know how (Linux: renameat2)."""
     rename = getattr(ctypes.CDLL(None), 'renameat2', None)
     if rename is None:

@@ -119,7 +119,7 @@ class MissingLibraryError(PerceptionError, ImportError):
 
 @contextmanager
 def requires(package: str) -> Iterator[None]:
-    """Replace the error of a missing import in the block by one that says what to install.
+    """Replace the error of a missing import in the block by one that names what to install.
 
     Args:
         package: what ``pip install`` takes.

@@ -81,12 +81,16 @@ class TransformBuffer:
             return Pose.identity()
         if (target, source) in self._rigid:
             return self._rigid[target, source]
-        down, up = self._branches(target, source, stamp_ns)
-        moving = [self._histories[child] for child in (*down, *up)]
+        from_target, from_source = self._branches(target, source, stamp_ns)
+        moving = [self._histories[child] for child in (*from_target, *from_source)]
         moving = [history for history in moving if not history.is_static]
         if stamp_ns is None:
             stamp_ns = min((history.newest_ns for history in moving), default=0)
-        pose = self._chain(down, stamp_ns).inverse().compose(self._chain(up, stamp_ns))
+        pose = (
+            self._chain(from_target, stamp_ns)
+            .inverse()
+            .compose(self._chain(from_source, stamp_ns))
+        )
         if not moving:
             self._rigid[target, source] = pose
         return pose

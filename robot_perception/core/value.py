@@ -18,7 +18,7 @@ from robot_perception.core.errors import requires
 class ArrayValue:
     """Base of frozen dataclasses with arrays: compared, copied and pickled by their fields.
 
-    NaN equals NaN. Copies and unpickled values are constructed, hence checked and read-only.
+    NaN equals NaN. Copies and unpickled values are constructed, so they are checked and read-only.
     """
 
     __slots__ = ()

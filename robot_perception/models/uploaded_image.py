@@ -49,7 +49,7 @@ class UploadedImage:
         import torch  # noqa: PLC0415 - stubs run without torch
 
         with warnings.catch_warnings():
-            # torch has no read-only tensors and says so; no adapter writes to its input.
+            # torch has no read-only tensors and warns; no adapter writes to its input.
             warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
             pixels = torch.from_numpy(np.ascontiguousarray(self.image.rgb))
         return pixels.to(device).permute(2, 0, 1)[None]

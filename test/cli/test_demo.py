@@ -181,11 +181,11 @@ def test_the_first_run_is_compared_with_ground_truth(demos):
 def test_the_first_run_prints_next_steps(demos):
     command, done = demos[FIRST]
     page = (command.folder / 'seen' / 'index.html').read_text()
-    _, _, said = done.stdout.partition(HEADING)
+    _, _, printed = done.stdout.partition(HEADING)
     _, _, shown = page.partition(HEADING)
     for step in next_steps():
         for words in (step.purpose, step.command.removeprefix('robot-perception ')):
-            assert words in said
+            assert words in printed
             assert words in shown
 
 
@@ -253,7 +253,7 @@ def test_a_node_that_cannot_start_is_not_waited_for(command):
     )
 
 
-def nodes_of(pid):
+def read_nodes(pid):
     """Return the child processes of a program, except Python's resource tracker."""
     listed = subprocess.run(
         ['ps', '-ww', '--ppid', str(pid), '-o', 'pid=,args='],
@@ -294,7 +294,7 @@ def test_ending_it_ends_its_nodes(command, end):
     program = command.start('demo', make_bag(command.folder), '--preset', 'stub', '-o', 'seen')
     try:
         wait_for(program, 'replaying')
-        nodes = nodes_of(program.pid)
+        nodes = read_nodes(program.pid)
         end(program)
         _, errors = program.communicate(timeout=30)
     finally:

@@ -41,8 +41,8 @@ def perfect(truth):
     scores = np.linspace(0.9, 0.6, len(truth.detections), dtype=np.float32)
     detections = replace(truth.detections, scores=scores)
     objects = tuple(
-        SceneObject.from_detections(detections, place, item.position)
-        for place, item in enumerate(truth.objects)
+        SceneObject.from_detections(detections, index, item.position)
+        for index, item in enumerate(truth.objects)
     )
     return Scene(
         truth.image,
@@ -58,7 +58,7 @@ def run(*arguments):
     return main(['evaluate', *map(str, arguments)])
 
 
-def rows_of(out):
+def read_rows(out):
     results = json.loads((out / 'results.json').read_text())
     return results, {(row['group'], row['name']): row['value'] for row in results['rows']}
 
@@ -72,7 +72,7 @@ def test_bags(bags, tmp_path, capsys):
         in printed.err
     )
     assert 'AP is a lower bound' in printed.err
-    results, rows = rows_of(out)
+    results, rows = read_rows(out)
     assert (results['frames'], results['config']) == (3, None)
     assert results['files']['kind'] == 'bag'
     for group, name in (
@@ -112,22 +112,22 @@ def test_coco(tmp_path):
     found, truth = coco(tmp_path)
     out = tmp_path / 'out'
     assert run('--predictions', found, '--truth', truth, '-o', out) == 0
-    assert rows_of(out)[1]['detector', 'AP'] == pytest.approx(1)
+    assert read_rows(out)[1]['detector', 'AP'] == pytest.approx(1)
     assert 'cup &lt;b&gt;' in (out / 'report.html').read_text()
     out = tmp_path / 'strict'
     assert run('--predictions', found, '--truth', truth, '-o', out, '--threshold', 0.9) == 0
-    rows = rows_of(out)[1]
+    rows = read_rows(out)[1]
     assert (rows['detector', 'AP'], rows['detector', 'recall']) == (pytest.approx(1), 0)
 
 
 def test_depth_images(tmp_path):
-    for name, millimetres in (('found', 1100), ('truth', 1000)):
+    for name, depth_mm in (('found', 1100), ('truth', 1000)):
         (tmp_path / name).mkdir()
-        picture = np.full((4, 6), millimetres, np.uint16)
+        picture = np.full((4, 6), depth_mm, np.uint16)
         cv2.imwrite(str(tmp_path / name / '1.png'), picture)
     out = tmp_path / 'out'
     assert run('--predictions', tmp_path / 'found', '--truth', tmp_path / 'truth', '-o', out) == 0
-    assert rows_of(out)[1]['depth', 'AbsRel'] == pytest.approx(0.1)
+    assert read_rows(out)[1]['depth', 'AbsRel'] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

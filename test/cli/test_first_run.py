@@ -48,7 +48,7 @@ def scenes():
     ]
 
 
-def rows_of(accuracy):
+def table_rows(accuracy):
     return {label: (value, interval) for label, value, interval in accuracy.table.rows}
 
 
@@ -63,7 +63,7 @@ def test_the_scene_has_many_classes_and_is_no_training_scene():
 
 def test_a_perfect_network_has_perfect_metrics(bag, scenes):
     accuracy = evaluate_scenes(Evaluation(), bag, scenes)
-    values = rows_of(accuracy)
+    values = table_rows(accuracy)
     assert len(values) == 8
     perfect = {
         'precision': '1.000', 'recall': '1.000', 'IoU': '1.000', 'delta1': '1.000',
@@ -84,12 +84,12 @@ def test_dropped_frames_are_not_compared(bag, scenes):
     wrong = [replace(one, depth=MetricDepth(one.depth.meters * np.float32(1.1))) for one in scenes]
     accuracy = evaluate_scenes(Evaluation(), bag, [wrong[1], wrong[3]])
     assert accuracy.metrics['frames'] == 2
-    assert rows_of(accuracy)['depth: mean relative error (AbsRel)'][0] == '0.100'
+    assert table_rows(accuracy)['depth: mean relative error (AbsRel)'][0] == '0.100'
 
 
 def test_without_results_metrics_are_unknown(bag, scenes):
     accuracy = evaluate_scenes(Evaluation(), bag, [Scene(one.image) for one in scenes])
-    assert set(rows_of(accuracy).values()) == {(None, None)}
+    assert set(table_rows(accuracy).values()) == {(None, None)}
 
 
 def test_a_frame_of_another_recording_is_an_error(bag, scenes):

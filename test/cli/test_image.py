@@ -22,7 +22,7 @@ PARTS = (
 )  # fmt: skip
 
 
-def files_of(stem):
+def expected_files(stem):
     return {f'{stem}.ply', *(f'{stem}_{part}' for part in PARTS)}
 
 
@@ -43,7 +43,7 @@ def test_files_and_lines_of_an_image(command, picture):
     done = command('image', picture('photo.jpg', (48, 64)), '--preset', 'stub')
     assert (done.returncode, done.stderr) == (0, '')
     output = command.folder / 'perception_output'
-    assert names_in(output) == files_of('photo')
+    assert names_in(output) == expected_files('photo')
     first, *lines, last = done.stdout.splitlines()
     assert first == f'{command.folder / "photo.jpg"}: 64x48, 3 objects'
     stages = [line.split() for line in lines if line.endswith(' ms')]
@@ -120,7 +120,9 @@ def test_an_unreadable_image_among_good_ones(command, picture):
         f'robot-perception image: {broken}: {NO_PICTURE}',
         f'robot-perception image: {missing}: cannot be read (No such file or directory). {GIVE}',
     ]
-    assert names_in(command.folder / 'perception_output') == files_of('a') | files_of('z')
+    assert names_in(command.folder / 'perception_output') == expected_files('a') | expected_files(
+        'z'
+    )
 
 
 def test_only_unreadable_images(command):
@@ -153,7 +155,7 @@ def test_images_of_the_same_name_do_not_overwrite_each_other(command, picture):
     files = [picture('one/a.png', (20, 30)), picture('two/a.png', (30, 20))]
     assert command('image', *files, '--preset', 'stub').returncode == 0
     output = command.folder / 'perception_output'
-    assert names_in(output) == files_of('a') | files_of('a~2')
+    assert names_in(output) == expected_files('a') | expected_files('a~2')
     shapes = [cv2.imread(str(output / f'{stem}_overlay.png')).shape for stem in ('a', 'a~2')]
     assert shapes == [(20, 30, 3), (30, 20, 3)]
 

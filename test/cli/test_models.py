@@ -74,9 +74,9 @@ def test_a_preset_without_downloads_is_no_error(command, preset):
     [
         ([], 2, 'expected names or --preset, got none. Try --preset robot.'),
         (
-            ['nobody/nothing'],
+            ['unknown/model'],
             1,
-            "'nobody/nothing': expected an id of the catalogue. Available: fa",
+            "'unknown/model': expected an id of the catalogue. Available: fa",
         ),
         (['stub'], 1, "'stub': expected an id of the catalogue. Available: facebook/dinov2-small"),
         (['--preset', 'rowboat'], 2, "invalid choice: 'rowboat'"),

@@ -83,8 +83,8 @@ def test_images_videos_and_cameras_are_processed_by_the_networks(command, pictur
     writer = cv2.VideoWriter(
         str(command.folder / 'film.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 10, SIZE_HW[::-1]
     )
-    for grey in (0, 100, 200):
-        writer.write(np.full((*SIZE_HW, 3), grey, np.uint8))
+    for gray in (0, 100, 200):
+        writer.write(np.full((*SIZE_HW, 3), gray, np.uint8))
     writer.release()
     done = command('view', 'photo.jpg', 'film.avi', camera_bag, '--html', 'pages', *STUB)
     assert done.returncode == 0, done.stderr
@@ -102,8 +102,8 @@ def test_late_sensor_depth_is_used(command, camera_bag):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     files = sorted((command.folder / 'out/depth_npy').iterdir())
-    metres = [np.load(file) for file in files]
-    assert [float(np.unique(one).item()) for one in metres] == pytest.approx(
+    depths = [np.load(file) for file in files]
+    assert [float(np.unique(one).item()) for one in depths] == pytest.approx(
         [1.0, 1.001, 1.002, 1.003]
     )
     # The first image precedes the first calibration and has 3D results too.
@@ -200,7 +200,7 @@ def test_results_of_another_node_are_named(command, tmp_path):
     assert 'Results there are of /left/eye: name that node.' in done.stderr
     done = command('view', bag, '--html', 'out', '--node', '/left/eye')
     assert done.returncode == 0, done.stderr
-    assert 'note: the bag lacks the picture, which is grey here (3 frames)' in done.stderr
+    assert 'note: the bag lacks the input image, which is gray here (3 frames)' in done.stderr
 
 
 def test_one_bad_input_among_good_ones_sets_the_exit_code(command, results):

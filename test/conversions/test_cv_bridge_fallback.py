@@ -7,7 +7,7 @@ the real one behaves: it works, it is missing, it breaks at import, it breaks on
 import sys
 from types import ModuleType
 
-from image_messages import image_of, STAMP_NS
+from image_messages import raw_image, STAMP_NS
 import numpy as np
 import pytest
 from reasons import raises
@@ -45,7 +45,7 @@ def test_rare_encodings_are_converted_by_cv_bridge(install):
         return RGB
 
     install(convert)
-    image = to_image(image_of(RGB16, 'rgb16'))
+    image = to_image(raw_image(RGB16, 'rgb16'))
     np.testing.assert_array_equal(image.rgb, RGB)
     assert (image.stamp_ns, image.frame_id) == (STAMP_NS, 'camera_optical_frame')
     assert asked == [('rgb16', 'rgb8')]
@@ -53,7 +53,7 @@ def test_rare_encodings_are_converted_by_cv_bridge(install):
 
 def test_the_table_takes_precedence(install):
     install(lambda *_: pytest.fail('rgb8 needs no cv_bridge'))
-    np.testing.assert_array_equal(to_image(image_of(RGB, 'rgb8')).rgb, RGB)
+    np.testing.assert_array_equal(to_image(raw_image(RGB, 'rgb8')).rgb, RGB)
 
 
 def test_bad_messages_do_not_reach_cv_bridge(install):
@@ -67,7 +67,7 @@ def test_bad_messages_do_not_reach_cv_bridge(install):
         ({'encoding': 'rgb16; rm'}, 'encoding'),
     ]:
         with raises(ConversionError, reason):
-            to_image(image_of(RGB16, 'rgb16', **changes))
+            to_image(raw_image(RGB16, 'rgb16', **changes))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_bad_messages_do_not_reach_cv_bridge(install):
 def test_invalid_results_are_rejected(install, result, match):
     install(lambda *_: result)
     with raises(ConversionError, 'encoding', match):
-        to_image(image_of(RGB16, 'rgb16'))
+        to_image(raw_image(RGB16, 'rgb16'))
 
 
 @pytest.mark.parametrize('error', [TypeError('buffer is too small'), RuntimeError('nope')])
@@ -91,7 +91,7 @@ def test_exceptions_of_cv_bridge_are_conversion_errors(install, error):
 
     install(convert)
     with raises(ConversionError, 'encoding', rf"got 'rgb16' \(cv_bridge: {error}\)"):
-        to_image(image_of(RGB16, 'rgb16'))
+        to_image(raw_image(RGB16, 'rgb16'))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_broken_installation_is_imported_once(tmp_path, monkeypatch, source):
     try:
         for _ in range(3):
             with raises(ConversionError, 'encoding', r'cv_bridge cannot be used here: .+'):
-                to_image(image_of(RGB16, 'rgb16'))
+                to_image(raw_image(RGB16, 'rgb16'))
         assert sys.modules['builtins'].cv_bridge_tries == 1
     finally:
         _bridge.cache_clear()

@@ -1,6 +1,6 @@
 """Depth images: units, unknown values and byte order."""
 
-from image_messages import image_of
+from image_messages import raw_image
 import numpy as np
 import pytest
 from reasons import raises
@@ -27,7 +27,7 @@ UNKNOWN = np.array([[0, -1, np.inf], [-np.inf, np.nan, 2.5]], np.float32)
 )
 def test_depth_in_meters(encoding, pixels, expected, is_bigendian, padding):
     order = '>' if is_bigendian else '<'
-    message = image_of(
+    message = raw_image(
         pixels.astype(pixels.dtype.newbyteorder(order)),
         encoding,
         is_bigendian=is_bigendian,
@@ -39,7 +39,7 @@ def test_depth_in_meters(encoding, pixels, expected, is_bigendian, padding):
 
 
 def test_depth_is_a_copy():
-    message = image_of(METERS, '32FC1')
+    message = raw_image(METERS, '32FC1')
     message.data = bytearray(message.data)
     depth = to_depth(message)
     message.data[:] = bytes(len(message.data))
@@ -52,7 +52,7 @@ def test_any_share_of_unknown_pixels_is_accepted(share):
     pixels = rng.uniform(0.3, 9, (30, 40)).astype(np.float32)
     lost = rng.random(pixels.shape) < share
     pixels[lost] = rng.choice(np.array([0, -2, np.nan, np.inf], np.float32), lost.sum())
-    np.testing.assert_array_equal(np.isnan(to_depth(image_of(pixels, '32FC1')).meters), lost)
+    np.testing.assert_array_equal(np.isnan(to_depth(raw_image(pixels, '32FC1')).meters), lost)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +68,12 @@ def test_any_share_of_unknown_pixels_is_accepted(share):
 )
 def test_bad_depth_is_rejected(changes, reason, match):
     with raises(ConversionError, reason, match):
-        to_depth(image_of(METERS, '32FC1', **changes))
+        to_depth(raw_image(METERS, '32FC1', **changes))
 
 
 def test_the_caller_sets_the_limit():
     with raises(ConversionError, 'too_large', 'at most 5 pixels'):
-        to_depth(image_of(METERS, '32FC1'), max_pixels=5)
+        to_depth(raw_image(METERS, '32FC1'), max_pixels=5)
 
 
 def test_round_trip(factory, header, on_the_wire):

@@ -70,17 +70,17 @@ def test_objects_in_space(factory, header, on_the_wire):
     assert [one.id for one in message.detections] == ['', '9']
     first = message.detections[0]
     assert first.header == header
-    centre, size = first.bbox.center, first.bbox.size
-    assert (centre.position.x, centre.position.y, centre.position.z) == (0.15, 0.25, 1.55)
+    center, size = first.bbox.center, first.bbox.size
+    assert (center.position.x, center.position.y, center.position.z) == (0.15, 0.25, 1.55)
     assert (size.x, size.y, size.z) == (0.3, 0.4, 0.5)
     result = first.results[0]
     assert (result.hypothesis.class_id, result.hypothesis.score) == ('cup', 0.75)
-    place, turn = result.pose.pose.position, result.pose.pose.orientation
-    assert (place.x, place.y, place.z) == (0.1, 0.2, 1.5)
-    for rotation in (turn, centre.orientation):
-        assert (rotation.x, rotation.y, rotation.z, rotation.w) == TILTED
+    position, rotation = result.pose.pose.position, result.pose.pose.orientation
+    assert (position.x, position.y, position.z) == (0.1, 0.2, 1.5)
+    for quaternion in (rotation, center.orientation):
+        assert (quaternion.x, quaternion.y, quaternion.z, quaternion.w) == TILTED
     covariance = np.reshape(result.pose.covariance, (6, 6))
     np.testing.assert_array_equal(covariance[:3, :3], COVARIANCE)
-    # Any angle is as likely as any other: variance of a uniform distribution over a full turn.
+    # Any angle is as likely as any other: variance of a uniform distribution over a full rotation.
     np.testing.assert_allclose(covariance[3:, 3:], np.eye(3) * (2 * np.pi) ** 2 / 12)
     assert not np.any(covariance[:3, 3:])

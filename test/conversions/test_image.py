@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from image_messages import as_message, image_of, STAMP_NS
+from image_messages import as_message, raw_image, STAMP_NS
 from malformed import good_image, malformed_images, MUTATORS
 import numpy as np
 import pytest
@@ -55,8 +55,8 @@ def smooth(height=24, width=32):
 def mosaic(rgb, pattern):
     """Return raw pixels of a sensor with a Bayer pattern such as 'rggb', from the top left."""
     raw = np.empty(rgb.shape[:2], np.uint8)
-    for place, letter in enumerate(pattern):
-        top, left = divmod(place, 2)
+    for index, letter in enumerate(pattern):
+        top, left = divmod(index, 2)
         raw[top::2, left::2] = rgb[top::2, left::2, 'rgb'.index(letter)]
     return raw
 
@@ -65,7 +65,7 @@ def interleaved(*planes):
     return np.stack(planes, axis=-1).reshape(planes[0].shape[0], -1)
 
 
-# Encoding, rows of data as the table's layout says, picture, allowed difference.
+# Encoding, rows of data in the layout of the table, picture, allowed difference.
 UYVY = np.stack([interleaved(U2, V2), Y], axis=-1)
 YUYV = UYVY[..., ::-1]
 YUV422_RGB = bt601(Y, U2.repeat(2, 1), V2.repeat(2, 1))
@@ -104,7 +104,7 @@ def test_every_encoding_has_a_case():
 @pytest.mark.parametrize(('encoding', 'rows', 'expected', 'allowed'), CASES)
 @pytest.mark.parametrize('padding', [0, 1, 6, 64])
 def test_encoding_becomes_rgb(encoding, rows, expected, allowed, padding):
-    image = to_image(image_of(rows, encoding, padding=padding, height=len(expected)))
+    image = to_image(raw_image(rows, encoding, padding=padding, height=len(expected)))
     assert image.size_hw == expected.shape[:2]
     assert (image.stamp_ns, image.frame_id) == (STAMP_NS, 'camera_optical_frame')
     assert differs_by(image, expected) <= allowed
@@ -113,25 +113,25 @@ def test_encoding_becomes_rgb(encoding, rows, expected, allowed, padding):
 
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
 def test_only_its_own_bayer_pattern_gives_the_image(pattern):
-    message = image_of(mosaic(smooth(), pattern), 'bayer_rggb8')
+    message = raw_image(mosaic(smooth(), pattern), 'bayer_rggb8')
     assert (differs_by(to_image(message), smooth()) <= 6) == (pattern == 'rggb')
 
 
 @pytest.mark.parametrize('size_hw', [(3, 3), (3, 8), (5, 7)])
 def test_bayer_of_odd_size(size_hw):
     flat = np.full((*size_hw, 3), (200, 120, 40), np.uint8)
-    image = to_image(image_of(mosaic(flat, 'grbg'), 'bayer_grbg8'))
+    image = to_image(raw_image(mosaic(flat, 'grbg'), 'bayer_grbg8'))
     np.testing.assert_array_equal(image.rgb, flat)
 
 
 @pytest.mark.parametrize('is_bigendian', [1, 2, 255, True])
 def test_big_endian_mono16(is_bigendian):
-    message = image_of(GRAY16.astype('>u2'), 'mono16', is_bigendian=is_bigendian, padding=3)
+    message = raw_image(GRAY16.astype('>u2'), 'mono16', is_bigendian=is_bigendian, padding=3)
     np.testing.assert_array_equal(to_image(message).rgb, gray_rgb(GRAY16 // 256))
 
 
 def test_8_bit_encodings_have_no_endianness():
-    np.testing.assert_array_equal(to_image(image_of(RGB, 'rgb8', is_bigendian=1)).rgb, RGB)
+    np.testing.assert_array_equal(to_image(raw_image(RGB, 'rgb8', is_bigendian=1)).rgb, RGB)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_8_bit_encodings_have_no_endianness():
 @pytest.mark.parametrize('padding', [0, 5])
 def test_rgb8_is_not_copied(kind, padding):
     options = {'dtype': np.uint8} if kind is np.frombuffer else {}
-    message = image_of(RGB, 'rgb8', padding=padding)
+    message = raw_image(RGB, 'rgb8', padding=padding)
     message.data = kind(message.data, **options)
     image = to_image(message)
     np.testing.assert_array_equal(image.rgb, RGB)
@@ -181,13 +181,13 @@ REJECTED = [
 def test_bad_images_are_rejected(changes, reason, match, no_cv_bridge):
     del no_cv_bridge
     with raises(ConversionError, reason, match):
-        to_image(image_of(RGB, 'rgb8', **changes))
+        to_image(raw_image(RGB, 'rgb8', **changes))
 
 
 def test_the_caller_sets_the_limit():
     with raises(ConversionError, 'too_large', 'at most 191 pixels'):
-        to_image(image_of(RGB, 'rgb8'), max_pixels=191)
-    assert to_image(image_of(RGB, 'rgb8'), max_pixels=192).size_hw == (12, 16)
+        to_image(raw_image(RGB, 'rgb8'), max_pixels=191)
+    assert to_image(raw_image(RGB, 'rgb8'), max_pixels=192).size_hw == (12, 16)
 
 
 def test_exactly_the_malformed_images_are_rejected(no_cv_bridge):
@@ -260,7 +260,7 @@ def test_slices_are_written_contiguously(factory, header):
     st.integers(0, 2**31 * 10**9 - 1),
 )
 def test_rgb8_round_trip(rgb, stamp_ns):
-    fields = image_of(rgb, 'rgb8', sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    fields = raw_image(rgb, 'rgb8', sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
     image = to_image(fields)
     assert image.stamp_ns == stamp_ns
     again = image_message(_Plain(), fields.header, image.rgb, 'rgb8')

@@ -40,13 +40,13 @@ LENSES = [
 ]
 
 
-def timing_of(scene):
+def build_timing(scene):
     times = tuple(scene.timing_s.values())
     return FrameTiming(tuple(scene.timing_s), times, times, times, times, 1, 0.1)
 
 
-def message_of(factory, header, scene):
-    return scene_message(factory, header, scene, timing_of(scene))
+def build_message(factory, header, scene):
+    return scene_message(factory, header, scene, build_timing(scene))
 
 
 def assert_same_arrays(got, expected, *names):
@@ -62,13 +62,13 @@ def assert_same_object(got, expected):
     if expected.position is None:
         assert got == replace(expected, box_xyxy=got.box_xyxy)
         return
-    place, truth = got.position, expected.position
+    actual, truth = got.position, expected.position
     assert replace(got, position=None, box_xyxy=()) == replace(
         expected, position=None, box_xyxy=()
     )
-    assert place.depth_m == np.float32(truth.depth_m)
-    assert (place.centroid_m, place.box) == (truth.centroid_m, truth.box)
-    assert_same_arrays(place, truth, 'covariance_m2')
+    assert actual.depth_m == np.float32(truth.depth_m)
+    assert (actual.centroid_m, actual.box) == (truth.centroid_m, truth.box)
+    assert_same_arrays(actual, truth, 'covariance_m2')
 
 
 def assert_same(got, expected):
@@ -108,13 +108,13 @@ def test_a_scene_is_read_back(
 ):
     scene = example_scene(seed, size_hw, count, relative=relative)
     scene = replace(scene, **dict.fromkeys(without))
-    message = on_the_wire(message_of(factory, header, scene))
+    message = on_the_wire(build_message(factory, header, scene))
     assert_same(to_scene(message, scene.image), scene)
 
 
 def test_no_objects_are_a_result(factory, header, on_the_wire):
     scene = example_scene(count=0)
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     assert_same(back, scene)
     assert (len(back.detections), len(back.masks), back.objects) == (0, 0, ())
     assert back.masks.size_hw == scene.image.size_hw
@@ -123,7 +123,7 @@ def test_no_objects_are_a_result(factory, header, on_the_wire):
 
 def test_objects_without_masks(factory, header, on_the_wire):
     scene = replace(example_scene(), masks=None)
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     assert back.masks is None
     assert_same(back, scene)
 
@@ -131,7 +131,7 @@ def test_objects_without_masks(factory, header, on_the_wire):
 def test_a_scene_without_anything(factory, header, on_the_wire):
     """The message does not distinguish an empty result from a stage that did not run."""
     scene = Scene(example_scene().image)
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     assert (back.camera, back.features, back.depth, back.objects) == (None, None, None, ())
     assert (len(back.detections), len(back.masks), dict(back.timing_s)) == (0, 0, {})
 
@@ -139,7 +139,7 @@ def test_a_scene_without_anything(factory, header, on_the_wire):
 def test_relative_depth_is_not_written(factory, header, on_the_wire):
     scene = example_scene(relative=True)
     assert isinstance(scene.depth, RelativeDepth)
-    assert to_scene(on_the_wire(message_of(factory, header, scene)), scene.image).depth is None
+    assert to_scene(on_the_wire(build_message(factory, header, scene)), scene.image).depth is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_tracks(factory, header, on_the_wire, tracks, expected):
         replace(item, track_id=track) for item, track in zip(scene.objects, tracks, strict=True)
     ]
     scene = replace(scene, objects=tuple(objects))
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     assert tuple(item.track_id for item in back.objects) == tracks
     got = back.detections.track_ids
     assert (None if got is None else got.tolist()) == expected
@@ -171,7 +171,7 @@ def test_visibility(factory, header, on_the_wire):
         for item, (truncated, occluded) in zip(scene.objects, answers, strict=True)
     ]
     scene = replace(scene, objects=tuple(objects))
-    message = on_the_wire(message_of(factory, header, scene))
+    message = on_the_wire(build_message(factory, header, scene))
     # UNKNOWN, YES, NO
     assert [item.occluded for item in message.objects] == [0, 2, 1]
     back = to_scene(message, scene.image)
@@ -180,7 +180,7 @@ def test_visibility(factory, header, on_the_wire):
 
 def test_objects_with_and_without_position(factory, header, on_the_wire):
     scene = example_scene(count=2)
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     first, second = back.objects
     assert isinstance(first.position, ObjectPosition)
     assert (second.position, second.depth_m, second.centroid_m) == (None, None, None)
@@ -191,7 +191,7 @@ def test_the_lens_is_read_back(factory, header, on_the_wire, model, coefficients
     scene = example_scene()
     camera = CameraModel(scene.image.size_hw, 61.5, 62.5, 31.25, 23.75, model, coefficients)
     scene = replace(scene, camera=camera)
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     assert back.camera == camera
 
 
@@ -210,7 +210,7 @@ def test_features_are_read_back(factory, header, on_the_wire, with_patches):
 
 def test_features_of_their_own_topic_replace_those_of_the_scene(factory, header, on_the_wire):
     scene = example_scene()
-    message = on_the_wire(message_of(factory, header, scene))
+    message = on_the_wire(build_message(factory, header, scene))
     assert to_scene(message, scene.image).features.grid_hw == (0, 0)
     whole = to_features(
         on_the_wire(features_message(factory, header, scene.features, with_patches=True))
@@ -221,7 +221,7 @@ def test_features_of_their_own_topic_replace_those_of_the_scene(factory, header,
 
 def test_results_are_read_only(factory, header, on_the_wire):
     scene = example_scene()
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     arrays = (back.depth.meters, back.masks.pixels, back.detections.boxes_xyxy)
     assert not any(array.flags.writeable for array in arrays)
 
@@ -325,7 +325,7 @@ DAMAGE = [
 )
 def test_an_inconsistent_message_is_rejected(factory, header, on_the_wire, damage, kind, match):
     scene = example_scene()
-    message = on_the_wire(message_of(factory, header, scene))
+    message = on_the_wire(build_message(factory, header, scene))
     assert_same(to_scene(message, scene.image), scene)
     damage(factory, message)
     with pytest.raises(kind, match=match) as caught:
@@ -337,7 +337,7 @@ def test_reasons_are_stable(factory, header, on_the_wire):
     scene = example_scene()
     reasons = {}
     for damage, kind, _ in DAMAGE:
-        message = on_the_wire(message_of(factory, header, scene))
+        message = on_the_wire(build_message(factory, header, scene))
         damage(factory, message)
         with pytest.raises(InputError) as caught:
             to_scene(message, scene.image)
@@ -350,14 +350,14 @@ def test_reasons_are_stable(factory, header, on_the_wire):
 
 def test_no_scores_of_masks_are_no_masks(factory, header):
     scene = example_scene()
-    message = message_of(factory, header, scene)
+    message = build_message(factory, header, scene)
     for item in message.objects:
         item.mask_score = math.nan
     assert to_scene(message, scene.image).masks is None
 
 
 def test_a_scene_of_another_image_is_rejected(factory, header):
-    message = message_of(factory, header, example_scene())
+    message = build_message(factory, header, example_scene())
     image = Image(np.zeros((64, 48, 3), np.uint8))
     with raises(ConversionError, 'size', 'Pair it with the image of its stamp'):
         to_scene(message, image)
@@ -374,5 +374,5 @@ def test_boxes_are_not_clipped(factory, header, on_the_wire):
         detections=detections,
         objects=(replace(scene.objects[0], box_xyxy=tuple(boxes[0].tolist())),),
     )
-    back = to_scene(on_the_wire(message_of(factory, header, scene)), scene.image)
+    back = to_scene(on_the_wire(build_message(factory, header, scene)), scene.image)
     np.testing.assert_array_equal(back.detections.boxes_xyxy, boxes)

@@ -38,8 +38,8 @@ FEATURES = SceneFeatures(
     RNG.normal(size=(2, 3, 4)).astype(np.float32),
 )
 TIMING = FrameTiming(('depth', 'detect'), (0.25, 0.5), (0.2, 0.4), (0.3, 0.6), (1, 2), 30, 0.125)
-METRES = RNG.uniform(0.5, 4, SIZE).astype(np.float32)
-METRES[0, 0] = np.nan
+METERS = RNG.uniform(0.5, 4, SIZE).astype(np.float32)
+METERS[0, 0] = np.nan
 CAMERA = CameraModel(SIZE, 7, 7.5, 3.5, 2.5)
 
 
@@ -53,7 +53,7 @@ def full_scene():
         IMAGE,
         CAMERA,
         FEATURES,
-        MetricDepth(METRES),
+        MetricDepth(METERS),
         Detections(
             np.array([[2, 1, 7, 4], [0, 0, 1, 1]], np.float32),
             np.array([0.75, 0.5], np.float32),
@@ -74,7 +74,7 @@ def test_the_whole_scene(factory, header, on_the_wire):
     assert (message.header, message.height, message.width) == (header, *SIZE)
     assert message.features[0].model == 'facebook/dinov2-small'
     assert len(message.features[0].patches) == 0
-    np.testing.assert_array_equal(to_depth(message.depth[0]).meters, METRES)
+    np.testing.assert_array_equal(to_depth(message.depth[0]).meters, METERS)
     assert to_camera(message.camera_info[0], rectified=False) == CAMERA
     for part in (message.features[0], message.depth[0], message.camera_info[0], message.timing):
         assert part.header == header

@@ -27,13 +27,13 @@ def stamped(factory, parent, child, sec=12, nanosec=5, translation=(1.0, 2.0, 3.
     )
 
 
-def message_of(factory, *transforms):
+def build_message(factory, *transforms):
     return factory(ros.TFMessage, transforms=list(transforms))
 
 
 def test_transforms_are_read(factory, on_the_wire):
     sent = [stamped(factory, 'map', 'odom'), stamped(factory, '/odom', 'base', w=-HALF)]
-    read = conversions.to_transforms(on_the_wire(message_of(factory, *sent)))
+    read = conversions.to_transforms(on_the_wire(build_message(factory, *sent)))
     stamp_ns = 12 * 10**9 + 5
     assert read.faults == ()
     first, second = read.transforms
@@ -53,7 +53,7 @@ def test_an_invalid_transform_does_not_affect_the_others(factory, on_the_wire):
         stamped(factory, 'map', 'o' * 5000),
     ]
     good = stamped(factory, 'odom', 'base')
-    read = conversions.to_transforms(on_the_wire(message_of(factory, *bad, good)))
+    read = conversions.to_transforms(on_the_wire(build_message(factory, *bad, good)))
     assert [item.child for item in read.transforms] == ['base']
     assert len(read.faults) == len(bad)
     assert 'unit quaternion' in read.faults[2]
@@ -62,4 +62,4 @@ def test_an_invalid_transform_does_not_affect_the_others(factory, on_the_wire):
 
 
 def test_an_empty_message_has_no_transforms(factory, on_the_wire):
-    assert conversions.to_transforms(on_the_wire(message_of(factory))) == ((), ())
+    assert conversions.to_transforms(on_the_wire(build_message(factory))) == ((), ())

@@ -33,7 +33,7 @@ def test_nothing_is_left_when_the_block_fails_and_the_old_file_stays(tmp_path):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b'old']
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
+def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path, full_disk):
     with (
         full_disk(100),
         raises(
@@ -46,14 +46,14 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_is_said(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with raises(
         OutputError, 'cannot_write', match=r'cannot be written: No such file or directory'
     ):
         write_bytes(tmp_path / 'none' / 'a.bin', b'')
 
 
-def test_a_folder_in_the_place_of_the_file_is_said(tmp_path):
+def test_a_folder_with_the_name_of_the_file_is_reported(tmp_path):
     (tmp_path / 'a.bin').mkdir()
     with raises(OutputError, 'cannot_write', match=r'a\.bin: cannot be written: Is a directory'):
         write_bytes(tmp_path / 'a.bin', b'')
@@ -66,7 +66,7 @@ def test_very_long_names_can_be_written(tmp_path):
     assert (tmp_path / name).read_bytes() == b'long'
 
 
-def test_folders_are_made_and_a_file_in_their_way_is_said(tmp_path):
+def test_folders_are_made_and_a_file_with_the_name_of_one_is_reported(tmp_path):
     make_folder(tmp_path / 'a' / 'b')
     make_folder(tmp_path / 'a' / 'b')
     assert (tmp_path / 'a' / 'b').is_dir()
@@ -104,10 +104,10 @@ def test_a_failed_replacement_keeps_the_old_folder(tmp_path):
     assert (tmp_path / 'out' / 'file').read_text() == 'old'
 
 
-@pytest.mark.parametrize('exchange', [True, False])
-def test_replaced_folders_change_places(tmp_path, monkeypatch, exchange):
-    if not exchange:
-        monkeypatch.setattr(atomic, '_exchange', lambda *_: False)
+@pytest.mark.parametrize('swap', [True, False])
+def test_replaced_folders_change_places(tmp_path, monkeypatch, swap):
+    if not swap:
+        monkeypatch.setattr(atomic, '_swap', lambda *_: False)
     folder_with(tmp_path / 'new', 'new')
     folder_with(tmp_path / 'out', 'old')
     replace_folder(tmp_path / 'new', tmp_path / 'out')

@@ -47,15 +47,15 @@ def test_a_transformed_box_has_the_transformed_corners(pose):
 def test_a_transformed_object_matches_its_transformed_points(pose):
     points = np.random.default_rng(0).normal(size=(200, 3)) * (0.3, 0.1, 0.02) + (0, 0, 2)
 
-    def position_of(cloud):
+    def build_position(cloud):
         x, y, z = cloud.mean(axis=0).tolist()
         away = cloud - (x, y, z)
         return ObjectPosition(2.0, (x, y, z), away.T @ away / len(cloud), BOX)
 
-    seen = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=position_of(points))
+    placed = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=build_position(points))
     unplaced = SceneObject(1, 1, 'cup', 0.5, (0, 0, 1, 1))
-    moved, still = transform_objects((seen, unplaced), pose)
-    expected = position_of(pose.apply(points))
+    moved, still = transform_objects((placed, unplaced), pose)
+    expected = build_position(pose.apply(points))
     assert still is unplaced
     assert moved.position.depth_m == 2.0
     assert moved.position.centroid_m == pytest.approx(expected.centroid_m)

@@ -27,7 +27,7 @@ def edge(parent, child, stamp_s=0.0, translation=(0.0, 0.0, 0.0), rotation=IDENT
     return StampedTransform(parent, child, round(stamp_s * SECOND), translation, rotation)
 
 
-def buffer_of(*moving, static=(), **options):
+def build_buffer(*moving, static=(), **options):
     buffer = TransformBuffer(**options)
     for item in static:
         buffer.insert(item, static=True)
@@ -97,7 +97,7 @@ def test_lookup_between_any_two_frames_of_a_tree(tree, picks):
 def test_interpolation_between_two_stamps(ends, turns, at):
     items = [edge('odom', 'base', 2 + n, ends[n], turns[n]) for n in range(2)]
     stamp = round(at * SECOND)
-    pose = buffer_of(*reversed(items)).lookup('odom', 'base', stamp)
+    pose = build_buffer(*reversed(items)).lookup('odom', 'base', stamp)
     share = (stamp - 2 * SECOND) / SECOND
     np.testing.assert_allclose(
         pose.translation_m, (1 - share) * np.array(ends[0]) + share * np.array(ends[1]), atol=1e-9
@@ -109,7 +109,7 @@ def test_interpolation_between_two_stamps(ends, turns, at):
 def test_a_camera_on_a_moving_base():
     """Closed form: the base drives along x and turns left by 90 degrees in two seconds."""
     turned = (0.0, 0.0, np.sqrt(0.5), np.sqrt(0.5))
-    buffer = buffer_of(
+    buffer = build_buffer(
         edge('odom', 'base', 10, (1.0, 0.0, 0.0)),
         edge('odom', 'base', 12, (3.0, 0.0, 0.0), turned),
         static=[edge('base', 'camera', 0, (0.5, 0.0, 1.0))],
@@ -124,15 +124,15 @@ class TestTime:
     BASE = (edge('odom', 'base', 10, (0.0, 0.0, 0.0)), edge('odom', 'base', 12, (4.0, 0.0, 0.0)))
 
     def test_the_first_and_last_stamps_are_included(self):
-        buffer = buffer_of(*self.BASE)
+        buffer = build_buffer(*self.BASE)
         assert (x_at(buffer, 10), x_at(buffer, 12)) == (0.0, 4.0)
 
     def test_static_transforms_are_valid_at_all_times(self):
-        buffer = buffer_of(static=[edge('odom', 'base', 1e6, (7.0, 0.0, 0.0))])
+        buffer = build_buffer(static=[edge('odom', 'base', 1e6, (7.0, 0.0, 0.0))])
         assert [x_at(buffer, stamp) for stamp in (0, 5, 2e6, None)] == [7.0] * 4
 
     def test_too_new_names_the_transform_its_history_and_the_stamp(self):
-        buffer = buffer_of(*self.BASE, static=[edge('base', 'camera')])
+        buffer = build_buffer(*self.BASE, static=[edge('base', 'camera')])
         error = lookup_error(buffer, 'odom', 'camera', 12.25)
         assert (error.reason, error.is_transient) == ('too_new', True)
         text = str(error)
@@ -141,45 +141,45 @@ class TestTime:
         assert 'from 10.000000 s to 12.000000 s' in text
 
     def test_too_old_is_not_transient(self):
-        error = lookup_error(buffer_of(*self.BASE), 'odom', 'base', 9.5)
+        error = lookup_error(build_buffer(*self.BASE), 'odom', 'base', 9.5)
         assert (error.reason, error.is_transient) == ('too_old', False)
         assert '0.500 s before the oldest' in str(error)
 
     def test_a_single_transform_is_valid_at_its_stamp_only(self):
-        buffer = buffer_of(self.BASE[0])
+        buffer = build_buffer(self.BASE[0])
         assert x_at(buffer, 10) == 0.0
         assert lookup_error(buffer, 'odom', 'base', 10.001).reason == 'too_new'
 
     def test_the_order_of_arrival_does_not_matter(self):
         items = [edge('odom', 'base', n / 10, (float(n * n), 0.0, 0.0)) for n in range(60)]
         shuffled = [items[n] for n in np.random.default_rng(0).permutation(60)]
-        ordered, mixed = buffer_of(*items), buffer_of(*shuffled)
+        ordered, mixed = build_buffer(*items), build_buffer(*shuffled)
         for stamp in np.linspace(0, 5.9, 37):
             assert x_at(mixed, stamp) == x_at(ordered, stamp)
 
     def test_the_last_transform_of_a_repeated_stamp_wins(self):
-        buffer = buffer_of(*self.BASE, edge('odom', 'base', 12, (8.0, 0.0, 0.0)))
+        buffer = build_buffer(*self.BASE, edge('odom', 'base', 12, (8.0, 0.0, 0.0)))
         assert x_at(buffer, 12) == 8.0
         assert x_at(buffer, 11) == 4.0
 
     def test_transforms_older_than_the_cache_are_removed(self):
         items = [edge('odom', 'base', n, (float(n), 0.0, 0.0)) for n in range(30)]
-        buffer = buffer_of(*items, cache_s=10.0)
+        buffer = build_buffer(*items, cache_s=10.0)
         assert x_at(buffer, 19) == 19.0
         assert lookup_error(buffer, 'odom', 'base', 18.9).reason == 'too_old'
 
     def test_a_restart_of_time_clears_the_history(self):
-        buffer = buffer_of(*self.BASE, edge('odom', 'base', 1, (9.0, 0.0, 0.0)))
+        buffer = build_buffer(*self.BASE, edge('odom', 'base', 1, (9.0, 0.0, 0.0)))
         assert x_at(buffer, 1) == 9.0
         assert lookup_error(buffer, 'odom', 'base', 11).reason == 'too_new'
 
     def test_no_stamp_means_the_latest_common_time(self):
         arm = [edge('base', 'arm', n, (0.0, float(n), 0.0)) for n in (11, 12, 13)]
-        buffer = buffer_of(*self.BASE, *arm)
+        buffer = build_buffer(*self.BASE, *arm)
         assert buffer.lookup('odom', 'arm', None).vector == pytest.approx((4.0, 12.0, 0.0))
 
     def test_clear_removes_moving_transforms(self):
-        buffer = buffer_of(*self.BASE, static=[edge('base', 'camera', 0, (1.0, 0.0, 0.0))])
+        buffer = build_buffer(*self.BASE, static=[edge('base', 'camera', 0, (1.0, 0.0, 0.0))])
         buffer.clear()
         assert x_at(buffer, 11, 'base', 'camera') == 1.0
         assert lookup_error(buffer, 'odom', 'base', 11).reason == 'unknown_frame'
@@ -195,36 +195,38 @@ class TestTree:
         assert_pose(TransformBuffer().lookup('camera', '/camera', 5), np.eye(4))
 
     def test_leading_slashes_are_ignored(self):
-        buffer = buffer_of(static=[edge('/odom', '/base', 0, (2.0, 0.0, 0.0))])
+        buffer = build_buffer(static=[edge('/odom', '/base', 0, (2.0, 0.0, 0.0))])
         assert x_at(buffer, 0, 'odom', '/base') == 2.0
 
     def test_an_unknown_frame_is_reported_with_the_known_ones(self):
-        error = lookup_error(buffer_of(static=[edge('odom', 'base')]), 'map', 'base', 1)
+        error = lookup_error(build_buffer(static=[edge('odom', 'base')]), 'map', 'base', 1)
         assert (error.reason, error.is_transient) == ('unknown_frame', True)
         assert str(error).startswith("frame 'map': expected one of those in TF, which are: ")
         assert 'base, odom.' in str(error)
 
     def test_disconnected_frames_are_reported_with_their_roots(self):
-        buffer = buffer_of(static=[edge('map', 'odom'), edge('mount', 'camera')])
+        buffer = build_buffer(static=[edge('map', 'odom'), edge('mount', 'camera')])
         error = lookup_error(buffer, 'odom', 'camera', 1)
         assert error.reason == 'disconnected'
         assert "the root of 'odom' is 'map', that of 'camera' 'mount'" in str(error)
 
     def test_a_loop_is_rejected(self):
-        buffer = buffer_of(static=[edge('a', 'b'), edge('b', 'c'), edge('c', 'a'), edge('a', 'd')])
+        buffer = build_buffer(
+            static=[edge('a', 'b'), edge('b', 'c'), edge('c', 'a'), edge('a', 'd')]
+        )
         error = lookup_error(buffer, 'd', 'c', 1)
         assert (error.reason, error.is_transient) == ('loop', False)
         assert 'a, b, c' in str(error)
 
     def test_frames_above_the_common_ancestor_are_ignored(self):
-        buffer = buffer_of(
+        buffer = build_buffer(
             edge('map', 'base', 1), static=[edge('base', 'left'), edge('base', 'right')]
         )
         assert buffer.lookup('left', 'right', 900 * SECOND).vector == (0.0, 0.0, 0.0)
 
     def test_a_child_that_changes_its_parent(self):
         """A cup on the table is grasped at 3 s."""
-        buffer = buffer_of(
+        buffer = build_buffer(
             edge('table', 'cup', 1, (1.0, 0.0, 0.0)),
             edge('table', 'cup', 2, (1.0, 0.0, 0.0)),
             edge('hand', 'cup', 3, (0.1, 0.0, 0.0)),
@@ -238,13 +240,13 @@ class TestTree:
         assert found == pytest.approx([11.0, 11.0, 20.1, 20.1])
 
     def test_a_new_static_transform_replaces_the_old(self):
-        buffer = buffer_of(static=[edge('odom', 'base', 0, (1.0, 0.0, 0.0))])
+        buffer = build_buffer(static=[edge('odom', 'base', 0, (1.0, 0.0, 0.0))])
         assert x_at(buffer, 1) == 1.0
         buffer.insert(edge('odom', 'base', 0, (2.0, 0.0, 0.0)), static=True)
         assert x_at(buffer, 1) == 2.0
 
     def test_a_change_between_static_and_moving_clears_the_history(self):
-        buffer = buffer_of(static=[edge('odom', 'base', 0, (1.0, 0.0, 0.0))])
+        buffer = build_buffer(static=[edge('odom', 'base', 0, (1.0, 0.0, 0.0))])
         assert x_at(buffer, 50) == 1.0
         buffer.insert(edge('odom', 'base', 5, (3.0, 0.0, 0.0)))
         assert x_at(buffer, 5) == 3.0

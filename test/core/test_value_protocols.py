@@ -249,8 +249,8 @@ class TestFiles:
             'scene.json',
             'scene.npz',
         ]
-        told = json.loads((tmp_path / 'scene.json').read_text())
-        assert told == scene.to_dict() == scene_to_dict(scene)
+        written = json.loads((tmp_path / 'scene.json').read_text())
+        assert written == scene.to_dict() == scene_to_dict(scene)
         with PIL.Image.open(tmp_path / 'overlay.png') as decoded:
             np.testing.assert_array_equal(np.asarray(decoded), draw_overlay(scene))
 

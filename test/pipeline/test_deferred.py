@@ -55,7 +55,7 @@ def test_an_error_comes_to_who_asks():
         assert fine() == 'goes on'
 
 
-def test_an_error_that_nobody_asks_for_comes_at_the_end():
+def test_an_error_without_a_reader_is_raised_at_the_end():
     reached = []
     with pytest.raises(ZeroDivisionError), threaded_execution() as begin:  # noqa: PT012 - the end raises
         begin(lambda: 1 / 0)
@@ -184,7 +184,7 @@ def test_without_objects_there_are_masks_of_none(parallel):
 
 
 class Failing:
-    """Fails while it is told to."""
+    """A stub that fails while a flag is set."""
 
     fails = True
 
@@ -263,4 +263,4 @@ def test_what_runs_beside_gives_the_same():
         outer, inner = part.split('.')
         values = (getattr(getattr(scene, outer), inner) for scene in (one, other))
         np.testing.assert_array_equal(*values, err_msg=part)
-    assert [repr(thing) for thing in one.objects] == [repr(thing) for thing in other.objects]
+    assert [repr(item) for item in one.objects] == [repr(item) for item in other.objects]

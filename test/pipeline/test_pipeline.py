@@ -1,4 +1,4 @@
-"""The walk of a frame, on stubs."""
+"""The stages of a frame, on stubs."""
 
 import threading
 
@@ -28,13 +28,13 @@ def test_the_whole_scene():
     assert scene.features is not None
     assert isinstance(scene.depth, MetricDepth)
     assert len(scene.objects) == len(scene.detections) == len(scene.masks) > 0
-    assert all(thing.position is not None for thing in scene.objects)
+    assert all(item.position is not None for item in scene.objects)
     assert list(scene.timing_s) == STAGES
     assert scene.cloud().size_hw == SIZE_HW
-    for index, thing in enumerate(scene.objects):
-        assert thing.index == index
-        assert thing.class_name == scene.detections.class_names[index]
-        assert thing.box_xyxy == pytest.approx(scene.detections.boxes_xyxy[index])
+    for index, item in enumerate(scene.objects):
+        assert item.index == index
+        assert item.class_name == scene.detections.class_names[index]
+        assert item.box_xyxy == pytest.approx(scene.detections.boxes_xyxy[index])
 
 
 def test_same_pixels_give_the_same_scene():
@@ -70,7 +70,7 @@ def test_without_a_camera_there_is_no_3d():
     scene = stub().process(RGB)
     assert scene.cloud() is None
     assert scene.objects
-    assert all(thing.position is None for thing in scene.objects)
+    assert all(item.position is None for item in scene.objects)
 
 
 def test_a_camera_of_another_size_is_refused():
@@ -117,9 +117,9 @@ def test_every_k_leaves_the_frames_between_without_a_result():
 
 def test_sensor_depth_takes_the_place_of_the_network():
     pipeline = stub(depth__source='sensor', depth__model='/no/such/checkpoint')
-    metres = np.full(SIZE_HW, 2.5, np.float32)
-    scene = pipeline.process(RGB, CAMERA, sensor_depth=MetricDepth(metres))
-    assert np.array_equal(scene.depth.meters, metres)
+    meters = np.full(SIZE_HW, 2.5, np.float32)
+    scene = pipeline.process(RGB, CAMERA, sensor_depth=MetricDepth(meters))
+    assert np.array_equal(scene.depth.meters, meters)
     assert scene.objects[0].depth_m == pytest.approx(2.5)
     assert pipeline.process(RGB, CAMERA).depth is None
 
@@ -199,7 +199,7 @@ def test_a_view_of_a_picture_is_a_picture(flip):
     assert np.array_equal(first.features.vector, second.features.vector)
 
 
-def test_due_tells_what_the_next_frame_runs():
+def test_due_lists_what_the_next_frame_runs():
     pipeline = stub(depth__every_k=2, segmenter__enabled=False)
     assert pipeline.due(Stage) == {Stage.FEATURES, Stage.DEPTH, Stage.DETECTOR}
     pipeline.process(RGB)

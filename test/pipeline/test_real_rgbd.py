@@ -61,9 +61,9 @@ def test_clouds_of_consecutive_frames_agree(kitchen, source):
         if last is not None:
             before, pose_before = last
             pixels = kitchen.camera.project(to_camera(pose_before, points))
-            seen = ((pixels > 5) & (pixels < (634, 474))).all(axis=1)
-            assert np.count_nonzero(seen) > 10_000
-            medians.append(np.median(cKDTree(before).query(points[seen])[0]))
+            visible = ((pixels > 5) & (pixels < (634, 474))).all(axis=1)
+            assert np.count_nonzero(visible) > 10_000
+            medians.append(np.median(cKDTree(before).query(points[visible])[0]))
         last = points, pose
     assert max(medians) < 0.01
 

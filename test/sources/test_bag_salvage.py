@@ -12,7 +12,7 @@ PAGE = 4096
 
 
 def read_all(path):
-    """Read what there is of a bag; gives messages and what was said at its end."""
+    """Read what there is of a bag: its messages, and the error at its end."""
     try:
         bag = open_bag(path)
     except DamagedBagError as error:
@@ -40,9 +40,9 @@ def test_what_is_given_of_a_cut_file_was_written(tmp_path, storage, compressed):
     (file,) = (path for path in (tmp_path / 'bag').iterdir() if path.name != 'metadata.yaml')
     data = file.read_bytes()
     cut = tmp_path / f'cut{file.suffix}'
-    chance = random.Random(0)  # noqa: S311 - places, not secrets
-    ends = {chance.randrange(len(data)) for _ in range(60)}
-    ends |= {end - chance.randrange(300) for end in range(PAGE, len(data), PAGE)}
+    rng = random.Random(0)  # noqa: S311 - positions, not secrets
+    ends = {rng.randrange(len(data)) for _ in range(60)}
+    ends |= {end - rng.randrange(300) for end in range(PAGE, len(data), PAGE)}
     most = 0
     for end in sorted(ends):
         cut.write_bytes(data[:end])

@@ -93,7 +93,7 @@ def test_unknown_topics_are_left_out(tmp_path):
     with open_source(str(tmp_path / 'bag')) as source:
         assert [one.role for one in source] == [Role.IMAGE]
         assert source.sample_count == 1
-        assert source.notes, 'says that there is no calibration'
+        assert source.notes, 'a note that there is no calibration'
 
 
 def rgbd_messages(tmp_path, count=1, **options):
@@ -198,7 +198,7 @@ def test_folder_with_broken_metadata_and_no_files(tmp_path):
         open_source(str(tmp_path))
 
 
-def test_cut_before_the_first_image_says_both(tmp_path):
+def test_cut_before_the_first_image_names_both_problems(tmp_path):
     rgbd_messages(tmp_path, 3)
     file = storage_file(tmp_path / 'other')
     file.write_bytes(file.read_bytes()[:2500])

@@ -152,7 +152,7 @@ def test_the_camera_is_what_has_a_calibration_beside_it():
         choose_topics(topics, TopicWish(), 'bag')
 
 
-def test_notes_say_what_is_missing():
+def test_notes_name_what_is_missing():
     choice = choose_topics([*TWO_CAMERAS[2:], image('/x/image')], TopicWish('/x/image'), 'bag')
     calibration, depth = choice.notes
     assert 'no /x/camera_info beside /x/image' in calibration

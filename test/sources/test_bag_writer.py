@@ -75,7 +75,7 @@ def fail_while_writing(path):
         raise KeyError('a bug elsewhere')
 
 
-def test_error_leaves_a_bag_that_says_it_is_not_whole(tmp_path):
+def test_error_leaves_a_bag_that_is_marked_as_incomplete(tmp_path):
     with pytest.raises(KeyError):
         fail_while_writing(tmp_path / 'bag')
     assert not (tmp_path / 'bag' / 'metadata.yaml').exists()

@@ -150,13 +150,13 @@ def test_live_source_is_not_paced():
     assert stage.clock_ms == [(0, 0), (0, 30)]
 
 
-def test_damage_is_told_once_and_the_rest_is_played():
+def test_damage_is_reported_once_and_the_rest_is_played():
     stage = Stage(stop_after_ms=45)
     error = SourceError('cut')
-    told = []
+    reported = []
     source = Recording([0, 10], duration_ms=20, error=error)
-    report = stage.play(source, loop=True, on_damage=told.append)
-    assert told == [error]
+    report = stage.play(source, loop=True, on_damage=reported.append)
+    assert reported == [error]
     assert report.error is error
     assert report.samples == 5
 

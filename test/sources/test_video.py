@@ -114,7 +114,7 @@ def test_webcam_gives_frames_until_it_is_unplugged(monkeypatch):
         with pytest.raises(SourceError, match=r'webcam 2: expected a picture, got none\. '):
             samples.extend(source)
     assert camera.released
-    # The first frame told the size.
+    # The size is known from the first frame.
     assert [int(image.data[0]) for _, image in images(samples)] == [50, 100]
     stamps = [one.stamp_ns for one in samples]
     assert stamps == sorted(stamps)

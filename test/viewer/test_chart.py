@@ -1,4 +1,4 @@
-"""Charts are drawings whose points lie where the values say."""
+"""Charts are drawings whose points lie at their values."""
 
 import re
 from xml.etree import ElementTree as ET

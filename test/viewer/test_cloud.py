@@ -7,12 +7,12 @@ from robot_perception.viewer import draw_cloud
 from robot_perception.viewer.cloud import _background, _shading, _splat
 
 
-def cloud_of(points, colors):
+def build_cloud(points, colors):
     xyz = np.array(points, np.float32).reshape(1, -1, 3)
     return PointCloud(xyz, np.array(colors, np.uint8).reshape(1, -1, 3))
 
 
-def seen(picture, color):
+def pixels_of_color(picture, color):
     """Where the color, at any shade, is the strongest: (rows, columns)."""
     return np.nonzero((picture[..., color] > 60) & (picture.argmax(axis=-1) == color))
 
@@ -27,9 +27,11 @@ def test_the_picture_is_the_same_each_time():
 
 def test_right_is_right_and_up_is_up():
     red, green, blue = np.eye(3, dtype=int) * 255
-    cloud = cloud_of([(-1, 0, 3), (1, 0, 3), (0, -1, 3)], [red, green, blue])
+    cloud = build_cloud([(-1, 0, 3), (1, 0, 3), (0, -1, 3)], [red, green, blue])
     picture = draw_cloud(cloud, (200, 200))
-    (left_rows, left), (right_rows, right), (top_rows, _) = (seen(picture, c) for c in range(3))
+    (left_rows, left), (right_rows, right), (top_rows, _) = (
+        pixels_of_color(picture, c) for c in range(3)
+    )
     assert left.max() < right.min()
     assert top_rows.max() < min(left_rows.min(), right_rows.min())
 
@@ -37,8 +39,8 @@ def test_right_is_right_and_up_is_up():
 def test_the_viewer_stands_above():
     near, far = (255, 0, 0), (0, 255, 0)
     floor = [(x, 1, z) for z in (2, 4) for x in np.linspace(-1, 1, 20)]
-    picture = draw_cloud(cloud_of(floor, [near] * 20 + [far] * 20), (200, 200))
-    assert seen(picture, 1)[0].max() < seen(picture, 0)[0].min()
+    picture = draw_cloud(build_cloud(floor, [near] * 20 + [far] * 20), (200, 200))
+    assert pixels_of_color(picture, 1)[0].max() < pixels_of_color(picture, 0)[0].min()
 
 
 def test_near_points_hide_those_behind_them_whatever_their_order():
@@ -46,9 +48,9 @@ def test_near_points_hide_those_behind_them_whatever_their_order():
     wall = np.stack(np.meshgrid(side, side, [0.0]), axis=-1).reshape(-1, 3)
     far, near = 2.5 * wall + np.array([0, 0, 5]), wall + np.array([0, 0, 4.5])
     colors = [(255, 0, 0)] * len(near) + [(0, 255, 0)] * len(far)
-    forward = draw_cloud(cloud_of([*near, *far], colors), (150, 150))
-    backward = draw_cloud(cloud_of([*far, *near], colors[::-1]), (150, 150))
-    rows, columns = seen(forward, 0)
+    forward = draw_cloud(build_cloud([*near, *far], colors), (150, 150))
+    backward = draw_cloud(build_cloud([*far, *near], colors[::-1]), (150, 150))
+    rows, columns = pixels_of_color(forward, 0)
     inner = forward[
         int(np.percentile(rows, 20)) : int(np.percentile(rows, 80)),
         int(np.percentile(columns, 20)) : int(np.percentile(columns, 80)),
@@ -100,11 +102,11 @@ def test_a_cloud_without_points_is_background(size_hw):
 )
 @pytest.mark.parametrize('size_hw', [(1, 1), (40, 60)])
 def test_odd_clouds_are_drawn(points, size_hw):
-    picture = draw_cloud(cloud_of(points, [(255, 255, 255)] * len(points)), size_hw)
+    picture = draw_cloud(build_cloud(points, [(255, 255, 255)] * len(points)), size_hw)
     assert picture.shape == (*size_hw, 3)
 
 
-def test_clouds_much_larger_than_the_picture_are_thinned_and_seen():
+def test_clouds_much_larger_than_the_picture_are_thinned_and_stay_visible():
     scene = example_scene(0, (400, 500))
     picture = draw_cloud(scene.cloud(), (40, 50))
     assert (picture != _background((40, 50))).any(axis=-1).mean() > 0.3

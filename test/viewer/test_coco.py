@@ -67,12 +67,12 @@ def test_results_load_and_score_full_marks_against_themselves(exported, capsys):
         assert evaluation.stats[0] == pytest.approx(1.0)
 
 
-def test_scores_and_tracks_are_told(exported):
+def test_scores_and_tracks_are_written(exported):
     scenes, dataset, results = exported
     annotations = json.loads(dataset.read_text())['annotations']
     objects = [item for scene in scenes for item in scene.objects]
-    told = [annotation['score'] for annotation in annotations]
-    assert told == pytest.approx([item.score for item in objects], abs=1e-4)
+    scores = [annotation['score'] for annotation in annotations]
+    assert scores == pytest.approx([item.score for item in objects], abs=1e-4)
     assert [one.get('track_id') for one in annotations] == [item.track_id for item in objects]
     assert all(set(one) == {'image_id', 'category_id', 'bbox', 'score', 'segmentation'}
                for one in json.loads(results.read_text()))  # fmt: skip

@@ -13,7 +13,7 @@ def ramp(near, far, size_hw=(60, 80)):
     return np.tile(np.linspace(near, far, size_hw[1], dtype=np.float32), (size_hw[0], 1))
 
 
-def place_in_table(pixel):
+def index_in_table(pixel):
     return int(np.abs(depth_table().astype(int) - pixel.astype(int)).sum(axis=-1).argmin())
 
 
@@ -35,8 +35,8 @@ def test_near_is_warm_and_far_is_cold(depth):
     near, far = picture[0, 0], picture[0, -1]
     assert near.argmax() == 0
     assert far.argmax() == 2
-    places = [place_in_table(pixel) for pixel in picture[0]]
-    assert places == sorted(places, reverse=True)
+    indices = [index_in_table(pixel) for pixel in picture[0]]
+    assert indices == sorted(indices, reverse=True)
 
 
 def test_unknown_pixels_are_hatched_and_only_they():
@@ -72,7 +72,7 @@ def test_a_few_wild_pixels_do_not_take_all_the_colors():
 )
 def test_one_depth_everywhere_is_the_middle_color(depth_type, value):
     picture = draw_depth_with_scale(depth_type(np.full((300, 300), value, np.float32)))
-    assert abs(place_in_table(picture[5, 5]) - 127) <= 2
+    assert abs(index_in_table(picture[5, 5]) - 127) <= 2
 
 
 def test_relative_find_depth_zeros_works():
@@ -97,8 +97,8 @@ def test_the_legend_has_the_colors_far_at_the_top():
     column = np.argmax(colorful.sum(axis=0))
     bar = legend[colorful[:, column], column]
     assert len(bar) > 300
-    assert place_in_table(bar[0]) < 10
-    assert place_in_table(bar[-1]) > 245
+    assert index_in_table(bar[0]) < 10
+    assert index_in_table(bar[-1]) > 245
 
 
 def test_the_legend_explains_holes_only_where_there_are_some():

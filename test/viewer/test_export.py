@@ -33,7 +33,7 @@ def read_png(path, mode):
         return np.asarray(picture)
 
 
-def test_every_kind_holds_what_the_scene_says(export):
+def test_every_kind_holds_the_values_of_the_scene(export):
     scene = example_scene(0)
     folder, exporter = export(scene)
     np.testing.assert_array_equal(read_png(folder / f'images/{STEM}.png', 'RGB'), scene.image.rgb)
@@ -111,7 +111,7 @@ def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
         Exporter(tmp_path / 'file', list(Kind))
 
 
-def test_a_full_disk_is_said_and_leaves_only_whole_files(tmp_path, full_disk):
+def test_a_full_disk_is_reported_and_leaves_only_whole_files(tmp_path, full_disk):
     exporter = Exporter(tmp_path / 'out', list(Kind))
     scene = example_scene(0, (100, 200))
     with full_disk(50_000), pytest.raises(OutputError, match=r'cannot be written: File too large'):

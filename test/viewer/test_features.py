@@ -6,7 +6,7 @@ from robot_perception.viewer import draw_features
 from robot_perception.viewer.features import principal_components
 
 
-def features_of(patches):
+def build_features(patches):
     return SceneFeatures('stub', patches.mean(axis=(0, 1)), patches.astype(np.float32))
 
 
@@ -34,9 +34,9 @@ def test_components_equal_the_eigenvectors_of_the_covariance_up_to_sign():
     actual = principal_components(flat)
     np.testing.assert_allclose(actual.var(axis=0, ddof=1), values[::-1][:3], rtol=1e-6)
     centered = flat - flat.mean(axis=0, dtype=np.float64)
-    for place in range(3):
-        expected = centered @ vectors[:, -1 - place]
-        assert abs(np.corrcoef(actual[:, place], expected)[0, 1]) == pytest.approx(1, abs=1e-9)
+    for index in range(3):
+        expected = centered @ vectors[:, -1 - index]
+        assert abs(np.corrcoef(actual[:, index], expected)[0, 1]) == pytest.approx(1, abs=1e-9)
 
 
 def test_signs_do_not_depend_on_the_order_of_the_patches():
@@ -57,7 +57,7 @@ def test_the_largest_entry_of_a_direction_is_positive():
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (48, 64), (480, 640)])
 def test_the_picture_has_the_size_asked_for_and_uses_the_colors(size_hw):
-    picture = draw_features(features_of(spread_patches()), size_hw)
+    picture = draw_features(build_features(spread_patches()), size_hw)
     assert picture.shape == (*size_hw, 3)
     assert picture.dtype == np.uint8
     if size_hw[0] > 1:
@@ -68,7 +68,7 @@ def test_the_picture_has_the_size_asked_for_and_uses_the_colors(size_hw):
 def test_two_kinds_of_patches_get_two_colors_where_they_lie():
     patches = np.zeros((8, 8, 16), np.float32)
     patches[:, :4, 0], patches[:, 4:, 1] = 5, 5
-    picture = draw_features(features_of(patches), (80, 80)).astype(int)
+    picture = draw_features(build_features(patches), (80, 80)).astype(int)
     assert np.abs(picture[40, 10] - picture[40, 70]).max() == 255
     assert np.abs(picture[5, 10] - picture[75, 10]).max() == 0
 
@@ -94,7 +94,7 @@ def test_grids_without_differences_are_gray(patches):
 def test_directions_that_are_only_noise_stay_gray():
     direction = np.random.default_rng(0).normal(size=8)
     patches = (np.arange(36).reshape(6, 6, 1) * direction).astype(np.float32)
-    picture = draw_features(features_of(patches), (60, 60))
+    picture = draw_features(build_features(patches), (60, 60))
     assert np.ptp(picture[..., 0]) > 200
     assert (picture[..., 1:] == 128).all()
 
@@ -103,11 +103,11 @@ def test_rounding_of_a_constant_grid_stays_gray():
     patches = np.full((6, 6, 8), 1000, np.float32)
     patches += np.random.default_rng(0).choice([-6e-5, 0, 6e-5], (6, 6, 8)).astype(np.float32)
     assert np.ptp(patches) > 0
-    assert (draw_features(features_of(patches), (20, 20)) == 128).all()
+    assert (draw_features(build_features(patches), (20, 20)) == 128).all()
 
 
 def test_drawing_twice_gives_one_picture():
-    features = features_of(spread_patches())
+    features = build_features(spread_patches())
     np.testing.assert_array_equal(
         draw_features(features, (30, 40)), draw_features(features, (30, 40))
     )

@@ -70,8 +70,8 @@ def test_features_without_patches_have_no_picture(tmp_path):
 def test_writing_again_replaces(tmp_path):
     write_scene(example_scene(0), tmp_path, 'kitchen')
     write_scene(example_scene(0, count=1), tmp_path, 'kitchen')
-    told = json.loads((tmp_path / 'kitchen_scene.json').read_text())
-    assert len(told['objects']) == 1
+    written = json.loads((tmp_path / 'kitchen_scene.json').read_text())
+    assert len(written['objects']) == 1
     assert len(list(tmp_path.iterdir())) == len(ALL)
 
 
@@ -82,7 +82,7 @@ def test_a_stem_that_is_a_path_is_refused(tmp_path, stem):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, full_disk):
+def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, full_disk):
     scene = example_scene(0, (60, 80))
     with full_disk(4000), pytest.raises(OutputError, match=r'png: cannot be written: File too la'):
         write_scene(scene, tmp_path, 'kitchen')
@@ -92,12 +92,12 @@ def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path, full_disk):
             picture.load()
 
 
-def test_a_file_in_the_place_of_the_folder_is_said(tmp_path):
+def test_a_file_with_the_name_of_the_folder_is_reported(tmp_path):
     (tmp_path / 'file').write_bytes(b'')
     with pytest.raises(OutputError, match=r'file: cannot be written: File exists'):
         write_scene(example_scene(0), tmp_path / 'file', 'kitchen')
 
 
-def test_a_picture_in_a_missing_folder_is_said(tmp_path):
+def test_a_picture_in_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(OutputError, match=r'a\.png: cannot be written: No such file'):
         write_picture(np.zeros((2, 2, 3), np.uint8), tmp_path / 'none' / 'a.png')

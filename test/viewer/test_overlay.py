@@ -33,7 +33,7 @@ def scene_with(boxes, *, size_hw=(120, 160), names=None, masks=None, gray=90):
     )
 
 
-def plates_of(scene):
+def find_plates(scene):
     visible = [(item, _to_pixel_box(item.box_xyxy, scene.image.size_hw)) for item in scene.objects]
     visible = [(item, box) for item, box in visible if box is not None]
     visible.sort(key=lambda pair: -(pair[1][2] - pair[1][0]) * (pair[1][3] - pair[1][1]))
@@ -51,7 +51,7 @@ def test_only_boxes_masks_and_labels_change(seed, size_hw):
     for item in scene.objects:
         left, top, right, bottom = _to_pixel_box(item.box_xyxy, size_hw)
         allowed[top:bottom, left:right] = True
-    for plate in plates_of(scene):
+    for plate in find_plates(scene):
         allowed[plate.top : plate.top + plate.height, plate.left : plate.left + plate.width] = True
     assert not allowed.all()
     np.testing.assert_array_equal(drawn[~allowed], before[~allowed])
@@ -98,7 +98,7 @@ def test_smaller_boxes_lie_on_top_whatever_their_order():
 @pytest.mark.parametrize('seed', range(5))
 @pytest.mark.parametrize('size_hw', [(30, 40), (97, 61), (480, 640)])
 def test_plates_stay_inside_the_picture(seed, size_hw):
-    for plate in plates_of(example_scene(seed, size_hw, 8)):
+    for plate in find_plates(example_scene(seed, size_hw, 8)):
         assert plate.left >= 0
         assert plate.top >= 0
         assert plate.left + plate.width <= size_hw[1]
@@ -107,7 +107,7 @@ def test_plates_stay_inside_the_picture(seed, size_hw):
 
 def test_plates_avoid_each_other_where_they_can():
     boxes = [(40, 60, 150, 110), (40, 60, 149, 109)]
-    first, second = plates_of(scene_with(boxes))
+    first, second = find_plates(scene_with(boxes))
     assert first.overlap(second) == second.overlap(first) == 0
     assert first.overlap(first) == first.width * first.height
     below = replace(first, left=first.left + 2, top=first.top + 3)
@@ -117,7 +117,7 @@ def test_plates_avoid_each_other_where_they_can():
 @pytest.mark.parametrize('gray', [0, 90, 255])
 def test_labels_read_well_on_every_background(gray):
     scene = scene_with([(40, 40, 120, 100)], gray=gray)
-    (plate,) = plates_of(scene)
+    (plate,) = find_plates(scene)
     drawn = draw_overlay(scene)
     pixels = drawn[plate.top : plate.top + plate.height, plate.left : plate.left + plate.width]
     brightness = pixels.max(axis=-1)
@@ -135,12 +135,12 @@ def test_labels_read_well_on_every_background(gray):
         ({'class_name': 'x' * 500}, 'x' * 80 + ' 0.91'),
     ],
 )
-def test_labels_say_what_is_known(changes, expected):
+def test_labels_show_what_is_known(changes, expected):
     item = replace(SceneObject(0, 0, 'cup', 0.912, (0, 0, 1, 1)), **changes)
     assert format_labels(item)[0] == expected
 
 
-def test_labels_say_the_depth():
+def test_labels_show_the_depth():
     item = example_scene(0).objects[0]
     near = replace(item, position=replace(item.position, depth_m=1.239))
     far = replace(item, position=replace(item.position, depth_m=42.04))
@@ -148,11 +148,11 @@ def test_labels_say_the_depth():
     assert format_labels(far)[0].endswith(' · 42.0 m')
 
 
-def test_where_room_is_short_numbers_go_before_letters():
+def test_numbers_are_dropped_before_letters_in_narrow_boxes():
     name = example_scene(0).objects[0].class_name
     shown = []
     for width in range(200, 10, -5):
-        plates = plates_of(example_scene(0, (80, width), 2))
+        plates = find_plates(example_scene(0, (80, width), 2))
         shown += [plate.text for plate in plates if plate.color == class_color(name)]
     lengths = [len(text) for text in shown]
     assert lengths == sorted(lengths, reverse=True)

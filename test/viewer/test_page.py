@@ -110,8 +110,8 @@ def test_floats_of_a_column_have_equally_many_decimals(tmp_path, values, texts):
 def test_steps_are_at_the_end_with_one_command_each(tmp_path):
     steps = [Step('See <this>:', 'see this.png && echo "<done>"'), Step('Then:', 'then')]
     page = Page(write_page(tmp_path, 'Demo', [], [TABLE], [], steps=steps))
-    said = [text for text in page.texts if text.strip()]
-    assert said[-5:] == [
+    texts = [text for text in page.texts if text.strip()]
+    assert texts[-5:] == [
         'What to try next', 'See <this>:', 'see this.png && echo "<done>"', 'Then:', 'then',
     ]  # fmt: skip
     assert len(page.all('code')) == len(page.all('pre')) == 2
@@ -144,14 +144,14 @@ def test_a_figure_may_open_a_page_and_a_page_may_have_a_parent(folder):
     assert [link['href'] for link in inside.all('a')] == ['../index.html', 'depth.png']
 
 
-def test_a_page_that_is_not_there_is_said(folder):
+def test_a_missing_page_is_reported(folder):
     figure = Figure('overlay.png', '', '', 'none/index.html')
     with pytest.raises(OutputError, match=r'figure: expected a file inside .*none/index.html'):
         write_page(folder, 'Demo', [figure], [], [])
 
 
 @pytest.mark.parametrize('file', ['missing.png', '../outside.png', 'sub'])
-def test_a_picture_that_is_not_there_is_said(folder, file):
+def test_a_missing_picture_is_reported(folder, file):
     inner = folder / 'inner'
     (folder / 'outside.png').write_bytes(b'')
     (inner / 'sub').mkdir(parents=True)
@@ -160,7 +160,7 @@ def test_a_picture_that_is_not_there_is_said(folder, file):
     assert not (inner / 'index.html').exists()
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / 'file').write_bytes(b'')
     with pytest.raises(OutputError, match=r'file: cannot be written: File exists'):
         write_page(tmp_path / 'file', 'Demo', [], [], [])

@@ -79,7 +79,7 @@ def pixels(file, entity, frame=0, dtype=np.uint16, size_hw=(48, 64)):
     return np.array(buffer, np.uint8).view(dtype).reshape(size_hw)
 
 
-def test_the_file_holds_what_the_scene_says(written):
+def test_the_file_holds_the_values_of_the_scene(written):
     scene = full_scene()
     file = written(scene)
     depth = pixels(file, '/camera/depth', dtype=np.float32)
@@ -186,7 +186,7 @@ def test_relative_depth_is_a_picture_and_no_meters(written):
     assert not {'/camera/depth', '/points', '/boxes_3d'} & set(file.rows)
 
 
-def test_labels_are_told_with_the_masks_of_their_frame(written):
+def test_labels_are_written_with_the_masks_of_their_frame(written):
     scene = example_scene(0)
     file = written(scene, example_scene(0, count=1))
     for entity, names, colors in (
@@ -198,11 +198,11 @@ def test_labels_are_told_with_the_masks_of_their_frame(written):
         ),
     ):
         (entries,) = file(f'/camera/{entity}', 'AnnotationContext:context')
-        told = [one['class_description']['info'] for one in entries]
+        descriptions = [one['class_description']['info'] for one in entries]
         assert [one['class_id'] for one in entries] == [0, 1, 2, 3]
-        assert [info['label'] for info in told] == ['background', *names]
+        assert [info['label'] for info in descriptions] == ['background', *names]
         packed = [red << 24 | green << 16 | blue << 8 | 255 for red, green, blue in colors]
-        assert [info['color'] for info in told] == [0, *packed]
+        assert [info['color'] for info in descriptions] == [0, *packed]
         (fewer,) = file(f'/camera/{entity}', 'AnnotationContext:context', 1)
         assert [one['class_id'] for one in fewer] == [0, 1]
 
@@ -220,7 +220,7 @@ def save(path, scene, frames):
             add(scene, frame)
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
+def test_a_full_disk_is_reported_and_leaves_no_file(tmp_path, full_disk):
     path = tmp_path / 'scenes.rrd'
     scene = example_scene(0, (240, 320))
     with full_disk(50_000), pytest.raises(OutputError, match=r'rrd: cannot be written: .*space'):
@@ -228,7 +228,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, full_disk):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_folder_is_said(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with (
         pytest.raises(OutputError, match=r'scenes\.rrd: cannot be written: .*Check the folder'),
         save_recording(tmp_path / 'none' / 'scenes.rrd'),

@@ -14,13 +14,13 @@ def decode(rle):
     """Decode COCO's uncompressed RLE pixel by pixel."""
     height, width = rle['size']
     mask = [[False] * width for _ in range(height)]
-    place, inside = 0, False
+    index, inside = 0, False
     for count in rle['counts']:
         for _ in range(count):
-            mask[place % height][place // height] = inside
-            place += 1
+            mask[index % height][index // height] = inside
+            index += 1
         inside = not inside
-    assert place == height * width
+    assert index == height * width
     return np.array(mask, np.bool_).reshape(height, width)
 
 
@@ -40,30 +40,30 @@ def test_the_file_is_json_and_equals_the_dict(tmp_path, relative, count):
     assert read(tmp_path / 'scene.json') == scene_to_dict(scene)
 
 
-def test_each_part_says_what_the_scene_holds():
+def test_each_part_has_the_values_of_the_scene():
     scene = example_scene(1, (48, 64), 3)
-    told = scene_to_dict(scene)
-    assert told['schema'] == 'robot_perception/scene'
-    assert told['version'] == 1
-    assert told['image'] == {
+    written = scene_to_dict(scene)
+    assert written['schema'] == 'robot_perception/scene'
+    assert written['version'] == 1
+    assert written['image'] == {
         'height': 48,
         'width': 64,
         'stamp_ns': 1_700_000_000_123_456_789,
         'frame_id': 'eye',
     }
-    assert told['camera']['fx'] == pytest.approx(scene.camera.fx, rel=1e-5)
-    assert told['camera']['distortion'] == []
-    assert list(told['timing_s'].items()) == [
+    assert written['camera']['fx'] == pytest.approx(scene.camera.fx, rel=1e-5)
+    assert written['camera']['distortion'] == []
+    assert list(written['timing_s'].items()) == [
         ('features', 0.012346),
         ('depth', 0.05),
         ('detector', 0.04),
         ('masks', 0.03),
     ]
-    assert told['features']['model'] == 'stub/encoder'
-    assert told['features']['grid'] == [4, 5]
-    np.testing.assert_allclose(told['features']['vector'], scene.features.vector, rtol=1e-5)
+    assert written['features']['model'] == 'stub/encoder'
+    assert written['features']['grid'] == [4, 5]
+    np.testing.assert_allclose(written['features']['vector'], scene.features.vector, rtol=1e-5)
     meters = scene.depth.meters
-    assert told['depth'] == {
+    assert written['depth'] == {
         'kind': 'metric',
         'unit': 'm',
         'min': round(float(np.nanmin(meters)), 4),
@@ -73,11 +73,11 @@ def test_each_part_says_what_the_scene_holds():
     }
 
 
-def test_each_object_says_what_is_known_of_it():
+def test_each_object_has_the_known_values():
     scene = example_scene(1, (48, 64), 3)
-    told = scene_to_dict(scene)['objects']
+    written = scene_to_dict(scene)['objects']
     for number, item in enumerate(scene.objects):
-        entry = told[number]
+        entry = written[number]
         assert entry['index'] == number
         assert entry['class_name'] == item.class_name
         assert entry['class_id'] == item.class_id
@@ -87,13 +87,13 @@ def test_each_object_says_what_is_known_of_it():
         mask = scene.masks.pixels[number]
         assert entry['mask']['area'] == mask.sum()
         np.testing.assert_array_equal(decode(entry['mask']['rle']), mask)
-    placed, lost = scene.objects[0].position, told[2]
-    np.testing.assert_allclose(told[0]['depth_m'], placed.depth_m, atol=5e-5)
-    np.testing.assert_allclose(told[0]['centroid_m'], placed.centroid_m, atol=5e-5)
-    np.testing.assert_allclose(told[0]['covariance_m2'], placed.covariance_m2)
-    np.testing.assert_allclose(told[0]['box_3d']['center_m'], placed.box.center_m, atol=5e-5)
-    assert told[0]['box_3d']['size_m'] == [0.2, 0.3, 0.1]
-    assert told[0]['box_3d']['rotation_xyzw'] == [0, 0, 0, 1]
+    placed, lost = scene.objects[0].position, written[2]
+    np.testing.assert_allclose(written[0]['depth_m'], placed.depth_m, atol=5e-5)
+    np.testing.assert_allclose(written[0]['centroid_m'], placed.centroid_m, atol=5e-5)
+    np.testing.assert_allclose(written[0]['covariance_m2'], placed.covariance_m2)
+    np.testing.assert_allclose(written[0]['box_3d']['center_m'], placed.box.center_m, atol=5e-5)
+    assert written[0]['box_3d']['size_m'] == [0.2, 0.3, 0.1]
+    assert written[0]['box_3d']['rotation_xyzw'] == [0, 0, 0, 1]
     for key in ('depth_m', 'centroid_m', 'covariance_m2', 'box_3d'):
         assert lost[key] is None
 
@@ -101,14 +101,14 @@ def test_each_object_says_what_is_known_of_it():
 def test_what_the_scene_lacks_is_null(tmp_path):
     bare = Scene(image=Image(np.zeros((2, 3, 3), np.uint8)))
     write_scene_json(bare, tmp_path / 'scene.json')
-    told = read(tmp_path / 'scene.json')
-    assert {key for key, value in told.items() if value is None} == {
+    written = read(tmp_path / 'scene.json')
+    assert {key for key, value in written.items() if value is None} == {
         'camera',
         'features',
         'depth',
         'objects',
     }
-    assert told['timing_s'] == {}
+    assert written['timing_s'] == {}
     no_masks = replace(example_scene(0), masks=None)
     assert [entry['mask'] for entry in scene_to_dict(no_masks)['objects']] == [None] * 3
 
@@ -128,20 +128,20 @@ def test_numbers_that_are_not_known_are_null_and_never_nan(tmp_path):
         timing_s={'depth': float('nan')},
     )
     write_scene_json(scene, tmp_path / 'scene.json')
-    told = read(tmp_path / 'scene.json')
-    assert told['depth']['median'] is None
-    assert told['depth']['known_share'] == 0
-    assert told['objects'][0]['depth_m'] is None
-    assert told['objects'][0]['centroid_m'] == [None, 1.0, None]
-    assert told['objects'][0]['covariance_m2'] == [[None] * 3] * 3
-    assert told['timing_s'] == {'depth': None}
+    written = read(tmp_path / 'scene.json')
+    assert written['depth']['median'] is None
+    assert written['depth']['known_share'] == 0
+    assert written['objects'][0]['depth_m'] is None
+    assert written['objects'][0]['centroid_m'] == [None, 1.0, None]
+    assert written['objects'][0]['covariance_m2'] == [[None] * 3] * 3
+    assert written['timing_s'] == {'depth': None}
 
 
 def test_relative_depth_has_no_unit():
-    told = scene_to_dict(example_scene(0, relative=True))['depth']
-    assert told['kind'] == 'relative'
-    assert told['unit'] is None
-    assert told['known_share'] == 1
+    written = scene_to_dict(example_scene(0, relative=True))['depth']
+    assert written['kind'] == 'relative'
+    assert written['unit'] is None
+    assert written['known_share'] == 1
 
 
 def test_names_in_any_script_survive(tmp_path):
@@ -152,6 +152,6 @@ def test_names_in_any_script_survive(tmp_path):
     assert '杯' in (tmp_path / 'scene.json').read_text(encoding='utf-8')
 
 
-def test_a_folder_that_is_missing_is_said(tmp_path):
+def test_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(OutputError, match=r'scene\.json: cannot be written: No such file'):
         write_scene_json(example_scene(0), tmp_path / 'none' / 'scene.json')

@@ -29,7 +29,7 @@ def test_letters_stay_within_the_measured_width_and_around_the_middle(size_px):
 
 
 @pytest.mark.usefixtures('fonts')
-def test_text_is_cut_to_its_room():
+def test_text_is_cut_to_its_width():
     text = 'a rather long class name 0.91'
     width = text_width(text, 14)
     assert fit_text(text, 14, width) == text
