@@ -36,12 +36,12 @@ class Bootstrap:
     Whole frames are drawn, because errors within a frame are correlated.
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, resamples: int = RESAMPLES) -> None:
         """Draw the resamples with a fixed seed."""
         self._once = np.ones(frames, np.int64)
         shares = self._once / max(frames, 1)
         self._draws: Int64Array = (
-            np.random.default_rng(_SEED).multinomial(frames, shares, RESAMPLES)
+            np.random.default_rng(_SEED).multinomial(frames, shares, resamples)
             if frames >= _LEAST_FRAMES
             else np.zeros((0, frames), np.int64)
         )

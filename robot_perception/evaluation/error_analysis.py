@@ -64,12 +64,18 @@ class _Outcomes:
 class ErrorAnalysis:
     """Error types of all predictions, and their costs."""
 
-    def __init__(self, frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> None:
+    def __init__(
+        self,
+        frames: Sequence[FrameBoxes],
+        class_names: Sequence[str],
+        recalls: Float64Array = RECALLS,
+    ) -> None:
         """Classify the predictions of each frame.
 
         Args:
             frames: F frames.
             class_names: K classes of the objects that count.
+            recalls: (R,) float64, recalls over which precision is averaged.
 
         """
         self._outcomes = _classify(frames, {name: index for index, name in enumerate(class_names)})
@@ -96,9 +102,9 @@ class ErrorAnalysis:
         ]
         fixed = [_fix(outcomes, error) for error in prediction_errors]
         self._variants = [
-            _Curves(_unchanged(outcomes), objects),
-            *(_Curves(points, objects) for points in fixed),
-            _Curves(_unchanged(outcomes), left),
+            _Curves(_unchanged(outcomes), objects, recalls),
+            *(_Curves(points, objects, recalls) for points in fixed),
+            _Curves(_unchanged(outcomes), left, recalls),
         ]
 
     def costs(self, weights: Int64Array) -> Float64Array:
@@ -133,26 +139,29 @@ class _Points:
 class _Curves:
     """Precision over recall of each class, for resamples of frames."""
 
-    def __init__(self, points: _Points, objects: Float64Array) -> None:
+    def __init__(self, points: _Points, objects: Float64Array, recalls: Float64Array) -> None:
         order = np.argsort(-points.score, kind='stable')
         self._objects = objects
+        self._recalls = recalls
         self._classes = []
         for index in range(objects.shape[1]):
             own = order[points.name[order] == index]
             self._classes.append((points.frame[own], points.true_positive[own]))
 
     def ap(self, weights: Int64Array) -> float:
-        """Return the mean over classes of the precision averaged over 101 recalls."""
+        """Return the mean over classes of the precision averaged over the recalls."""
         totals = weights @ self._objects
         values = [
-            _average(weights[frame], true_positive, float(total))
+            _average(weights[frame], true_positive, float(total), self._recalls)
             for (frame, true_positive), total in zip(self._classes, totals, strict=True)
         ]
         known = [value for value in values if value is not None]
         return float(np.mean(known)) if known else float('nan')
 
 
-def _average(taken: Int64Array, true_positive: BoolArray, total: float) -> float | None:
+def _average(
+    taken: Int64Array, true_positive: BoolArray, total: float, recalls: Float64Array
+) -> float | None:
     if not total:
         # No object counts any more: the remaining predictions are false positives.
         return 0.0 if taken.any() else None
@@ -160,8 +169,8 @@ def _average(taken: Int64Array, true_positive: BoolArray, total: float) -> float
     every = np.cumsum(taken)
     precision = detected / np.maximum(every, 1)
     best = np.maximum.accumulate(precision[::-1])[::-1]
-    indices = np.searchsorted(detected / total, RECALLS, side='left')
-    return float(best[indices[indices < len(best)]].sum() / len(RECALLS))
+    indices = np.searchsorted(detected / total, recalls, side='left')
+    return float(best[indices[indices < len(best)]].sum() / len(recalls))
 
 
 def _unchanged(outcomes: _Outcomes) -> _Points:

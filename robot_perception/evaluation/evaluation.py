@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from robot_perception.core import Detections, Masks, Scene, ShapeError
+from robot_perception.evaluation.bootstrap import RESAMPLES
 from robot_perception.evaluation.depth import depth_error_by_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
 from robot_perception.evaluation.ground_truth import GroundTruth
@@ -18,7 +19,7 @@ from robot_perception.evaluation.summary import summarize
 from robot_perception.evaluation.tracking import FrameTracks
 
 
-def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]]) -> Report:
+def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]], *, resamples: int = RESAMPLES) -> Report:
     """Compare scenes with their ground truth.
 
     Average precision needs predictions of low scores too: for scenes that hold only those above a
@@ -29,7 +30,7 @@ def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]]) -> Report:
         ShapeError: scene and ground truth differ in size.
 
     """
-    evaluation = Evaluation()
+    evaluation = Evaluation(resamples=resamples)
     for scene, truth in pairs:
         evaluation.add(scene, truth)
     return evaluation.report()
@@ -41,8 +42,11 @@ class Evaluation:
     Metrics of parts that no frame has (detections, depth, masks ...) are unknown.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, resamples: int = RESAMPLES) -> None:
         """Start without frames.
+
+        Args:
+            resamples: count of resamples of frames for the confidence intervals.
 
         Raises:
             MissingLibraryError: faster-coco-eval is not installed.
@@ -52,6 +56,7 @@ class Evaluation:
         self._records: list[FrameRecord] = []
         self._objects: Counter[str] = Counter()
         self._ignored = 0
+        self._resamples = resamples
 
     def add(
         self,
@@ -105,13 +110,14 @@ class Evaluation:
 
     def report(self) -> Report:
         """Compute the metrics over all frames so far."""
-        rows, curves = summarize(self._records, sorted(self._objects))
+        rows, curves = summarize(self._records, sorted(self._objects), self._resamples)
         return Report(
             rows=rows,
             frames=len(self._records),
             objects=dict(sorted(self._objects.items())),
             ignored=self._ignored,
             curves=curves,
+            resamples=self._resamples,
         )
 
 

@@ -86,6 +86,7 @@ class Report:
         objects: class name -> true objects that count.
         ignored: true objects of which too little is visible.
         curves: precision over recall, that of the mean first.
+        resamples: count of resamples of frames for the intervals.
 
     """
 
@@ -94,6 +95,7 @@ class Report:
     objects: Mapping[str, int]
     ignored: int
     curves: tuple[PrecisionCurve, ...] = ()
+    resamples: int = RESAMPLES
 
     def as_json(self) -> dict[str, JsonValue]:
         """Convert to JSON values; unknown is None, no number is NaN."""
@@ -101,7 +103,7 @@ class Report:
             'frames': self.frames,
             'objects': dict(self.objects),
             'ignored_objects': self.ignored,
-            'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': RESAMPLES},
+            'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': self.resamples},
             'rows': [_row(row) for row in self.rows],
             'precision_over_recall': [
                 {

@@ -155,16 +155,17 @@ _TRACKING = {
 
 
 def summarize(
-    records: Sequence[FrameRecord], class_names: Sequence[str]
+    records: Sequence[FrameRecord], class_names: Sequence[str], resamples: int
 ) -> tuple[tuple[MetricRow, ...], tuple[PrecisionCurve, ...]]:
     """Compute all metrics with their intervals, None where unknown, and the curves.
 
     Args:
         records: one for each frame.
         class_names: of the objects that count.
+        resamples: count of resamples for the intervals.
 
     """
-    bootstrap = Bootstrap(len(records))
+    bootstrap = Bootstrap(len(records), resamples)
     errors = [one.errors for one in records]
     boxes = [one.boxes for one in records]
     has_detector = bool(class_names) and any(one.has_detector for one in records)

@@ -1,5 +1,6 @@
 """`robot-perception evaluate`: two scenes on stubs, and bad arguments."""
 
+from functools import partial
 import json
 
 import cv2
@@ -10,7 +11,6 @@ pytest.importorskip('open3d')
 import robot_perception
 from robot_perception import evaluation, world
 from robot_perception.cli.main import main
-from robot_perception.evaluation import bootstrap
 
 SMALL = ('--preset', 'stub', '--size', '80x60')
 
@@ -22,7 +22,8 @@ def run(*arguments):
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """Keep it fast: intervals are tested in test_bootstrap."""
-    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
+    few = partial(evaluation.Evaluation, resamples=10)
+    monkeypatch.setattr(evaluation, 'Evaluation', few)
 
 
 def test_two_scenes(tmp_path, capsys):

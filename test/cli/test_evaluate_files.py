@@ -1,6 +1,7 @@
 """`robot-perception evaluate` on files: bags, COCO JSON, depth images."""
 
 from dataclasses import replace
+from functools import partial
 import json
 from types import SimpleNamespace
 
@@ -12,9 +13,10 @@ pytest.importorskip('open3d')
 
 from result_bags import write_result_bag
 
+from robot_perception import evaluation
 from robot_perception.cli.main import main
 from robot_perception.core import Scene, SceneObject
-from robot_perception.evaluation import bootstrap, read_bag_ground_truth
+from robot_perception.evaluation import read_bag_ground_truth
 from robot_perception.world import record
 
 SIZE_HW = (60, 80)
@@ -23,7 +25,8 @@ SIZE_HW = (60, 80)
 @pytest.fixture(autouse=True)
 def few_resamples(monkeypatch):
     """Keep it fast: intervals are tested in test_bootstrap."""
-    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
+    few = partial(evaluation.Evaluation, resamples=10)
+    monkeypatch.setattr(evaluation, 'Evaluation', few)
 
 
 @pytest.fixture(scope='module')

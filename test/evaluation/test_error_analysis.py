@@ -5,7 +5,6 @@ import pytest
 from random_boxes import NAMES, random_frame
 
 from robot_perception.core import Detections
-from robot_perception.evaluation import error_analysis
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, ErrorType
 from robot_perception.evaluation.precision import coco_metrics, FrameBoxes
 
@@ -48,11 +47,10 @@ def tide_frames(seed):
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_they_are_those_of_tide(seed, monkeypatch):
+def test_they_are_those_of_tide(seed):
     # Its hundredths are quotients; those of COCO, used here, are steps of a sum.
-    monkeypatch.setattr(error_analysis, 'RECALLS', np.arange(101) / 100)
     costs, counts = BY_TIDE[seed]
-    predictions = ErrorAnalysis(tide_frames(seed), NAMES)
+    predictions = ErrorAnalysis(tide_frames(seed), NAMES, recalls=np.arange(101) / 100)
     assert predictions.costs(np.ones(10, np.int64)) == pytest.approx(costs, abs=1e-9)
     assert tuple(predictions.counts[reason] for reason in ErrorType) == counts
 

@@ -1,6 +1,7 @@
 """Whole evaluations whose outcome is known beforehand."""
 
 from dataclasses import replace
+from functools import partial
 import json
 import sys
 
@@ -9,17 +10,15 @@ import pytest
 from reasons import raises
 from truths import example_truth, figures, join_objects, perfect, position, SIDE
 
+from robot_perception import evaluation
 from robot_perception.core import Detections, Masks, MetricDepth, RelativeDepth
 from robot_perception.core.errors import MissingLibraryError, ShapeError
-from robot_perception.evaluation import bootstrap, evaluate, Evaluation
+
+# Few resamples are fast; intervals are tested in test_bootstrap.
+evaluate = partial(evaluation.evaluate, resamples=10)
+Evaluation = partial(evaluation.Evaluation, resamples=10)
 
 EVERY_DETECTOR = ('AP', 'AP50', 'AP75', 'AR', 'precision', 'recall')
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Intervals are the matter of test_resampling."""
-    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 def evaluate_examples(change=lambda truth: {}, frames=3, **truth):

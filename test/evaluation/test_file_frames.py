@@ -1,6 +1,7 @@
 """COCO files and depth pictures: read as they are, refused where they make no sense."""
 
 import copy
+from functools import partial
 import json
 
 import cv2
@@ -9,8 +10,12 @@ import pytest
 from reasons import raises
 from truths import figures
 
+from robot_perception import evaluation
 from robot_perception.core.errors import SourceError
-from robot_perception.evaluation import bootstrap, coco_frames, depth_frames, Evaluation
+from robot_perception.evaluation import coco_frames, depth_frames
+
+# Few resamples are fast; intervals are tested in test_bootstrap.
+Evaluation = partial(evaluation.Evaluation, resamples=10)
 
 TRUTH = {
     'images': [
@@ -29,12 +34,6 @@ PREDICTIONS = [
     {'image_id': 5, 'category_id': 44, 'bbox': [10, 10, 20, 10], 'score': 0.9},
     {'image_id': 9, 'category_id': 1, 'bbox': [1, 1, 5, 5], 'score': 0.8},
 ]
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Intervals are the matter of test_resampling."""
-    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 @pytest.fixture

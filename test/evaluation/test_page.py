@@ -1,24 +1,22 @@
 """The page of an evaluation: whole, alone, and of what there is."""
 
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
-import pytest
 from reasons import raises
 from truths import example_truth, perfect
 
+from robot_perception import evaluation
 from robot_perception.core import Detections
 from robot_perception.core.errors import OutputError
-from robot_perception.evaluation import bootstrap, EvaluatedFrame, Evaluation, write_page
+from robot_perception.evaluation import EvaluatedFrame, write_page
+
+# Few resamples are fast; intervals are tested in test_bootstrap.
+Evaluation = partial(evaluation.Evaluation, resamples=10)
 
 VOID = {'meta', 'img', 'path', 'rect', 'circle'}
-
-
-@pytest.fixture(autouse=True)
-def few_resamples(monkeypatch):
-    """Intervals are the matter of test_resampling."""
-    monkeypatch.setattr(bootstrap, 'RESAMPLES', 10)
 
 
 class Reader(HTMLParser):
