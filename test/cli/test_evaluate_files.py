@@ -177,7 +177,7 @@ def test_files_that_do_not_match(bags, tmp_path, capsys):
             'expected a recording with its ground truth, got one without',
         ),
         ((bags.truth, bags.truth), 'expected results on /perception/scene'),
-        ((other, bags.truth), 'Results there are of /eyes: name that node'),
+        ((other, bags.truth), 'results of /eyes: name that node'),
         ((tmp_path / 'nothing', bags.truth), 'expected an existing file or folder, got none'),
     ):
         assert run('--predictions', arguments[0], '--truth', arguments[1], '-o', out) == 1
