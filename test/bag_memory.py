@@ -1,8 +1,8 @@
 """Measures the memory that processing of a long recording takes.
 
-As a program: ``python test/bag_memory.py 10000 --folder /big/disk`` writes a recording of jpeg images of
-640x480, processes it with the stub preset and prints how much the resident memory grew after 500
-images. ``--raw`` takes raw images (0.9 MB each); ``--topics`` selects the outputs.
+As a program: ``python test/bag_memory.py 10000 --folder /big/disk`` writes a recording of jpeg
+images of 640x480, processes it with the stub preset and prints how much the resident memory grew
+after 500 images. ``--raw`` takes raw images (0.9 MB each); ``--topics`` selects the outputs.
 """
 
 import argparse

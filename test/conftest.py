@@ -33,7 +33,7 @@ def full_disk():
 
 
 def pytest_collection_modifyitems(items):
-    """Mark tests of commands as slow: each starts a process, which imports for a second or more."""
+    """Mark tests of commands as slow: each starts a process, whose imports take seconds."""
     for item in items:
         if 'command' in getattr(item, 'fixturenames', ()):
             item.add_marker(pytest.mark.slow)

@@ -13,7 +13,7 @@ DELAY_NS = 80_000_000
 def write_result_bag(
     path, scenes, *, topics=('scene',), node='/perception', pictures=(), compression='none'
 ):
-    """Write the outputs ``topics`` of scenes, later than their stamps; and the ``pictures`` of scenes."""
+    """Write the outputs ``topics`` of scenes, later than their stamps, and their ``pictures``."""
     types = message_store()
     factory = RosbagsFactory(types)
     entries = []

@@ -254,7 +254,10 @@ def test_system_packages_are_installed_after_an_update_of_the_lists(packages, mo
     ('line', 'repaired'),
     [
         (
-            '  INTERFACE_INCLUDE_DIRECTORIES "/opt/python/cp311/include;/opt/python/cp311/numpy"\n',
+            (
+                '  INTERFACE_INCLUDE_DIRECTORIES '
+                '"/opt/python/cp311/include;/opt/python/cp311/numpy"\n'
+            ),
             '  INTERFACE_INCLUDE_DIRECTORIES "/usr/include/python3.11"\n',
         ),
         (

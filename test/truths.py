@@ -69,7 +69,7 @@ def join_objects(detections, positions):
 
 
 def perfect(truth, **changes):
-    """EvaluationOutput what is true, with scores from 0.9 down; ``changes`` are parts of the scene."""
+    """Return ground truth as predictions, scores from 0.9 down; ``changes`` replace parts."""
     scores = np.linspace(0.9, 0.6, len(truth.detections), dtype=np.float32)
     found = replace(truth.detections, scores=scores)
     scene = Scene(

@@ -211,7 +211,7 @@ def _repair_line(line: str, include: Path) -> str:
 
 
 def _build() -> str:
-    """Build the missing message packages and this package into the environment, Python as links."""
+    """Build the missing message packages and this package into .venv, with Python as links."""
     key = hash_inputs([_interpreter().version, *_build_inputs()])
     # The program is a link into the build folder, which may have been deleted.
     if read_stamp('build') == key and (VENV / 'bin' / 'robot-perception').exists():

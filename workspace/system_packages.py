@@ -72,5 +72,6 @@ def _administrator() -> list[str] | None:
         return []
     if shutil.which('sudo') is None:
         return None
-    allowed = subprocess.run([*SUDO, 'true'], capture_output=True, check=False)  # noqa: S603 - fixed
+    command = [*SUDO, 'true']
+    allowed = subprocess.run(command, capture_output=True, check=False)  # noqa: S603 - fixed
     return SUDO if allowed.returncode == 0 else None

@@ -17,8 +17,8 @@ class Counts:
         rejected: images that could not be read, by reason.
         without_calibration: images without a calibration, by problem.
         without_depth: images without metric depth although the configuration needs it, by problem.
-        without_frames: images whose 3D results are not in the configured frames, all under the first
-            problem: the text contains times, so that each would be counted by itself.
+        without_frames: images whose 3D results are not in the configured frames, all under the
+            first problem: the text contains times, so that each would be counted by itself.
 
     """
 

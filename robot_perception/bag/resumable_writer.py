@@ -1,8 +1,9 @@
 """Writing of a bag file by file, so that an interrupted run can be resumed.
 
-Beside the output OUT lies the folder .OUT.part with ``bag`` (complete files), ``writing`` (the file
-being written) and ``progress.json``. A file is flushed and moved into ``bag`` before it is added to
-``progress.json``: after a crash every file listed there is complete, and the others are deleted.
+Beside the output OUT lies the folder .OUT.part with ``bag`` (complete files), ``writing`` (the
+file being written) and ``progress.json``. A file is flushed and moved into ``bag`` before it is
+added to ``progress.json``: after a crash every file listed there is complete, and
+the others are deleted.
 """
 
 from __future__ import annotations

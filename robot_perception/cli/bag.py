@@ -35,8 +35,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'bag',
         help='process every image of rosbag2 recordings into a new bag, without ROS',
-        description='Processes every image of rosbag2 recordings as the node does, as fast as this '
-        'machine allows, and writes the topics of the node into a new rosbag2.',
+        description='Processes every image of rosbag2 recordings as the node does, as fast as '
+        'this machine allows, and writes the topics of the node into a new rosbag2.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -82,8 +82,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=list(REPRODUCIBLE),
         metavar='NAME',
         help=f'topics to write; networks that none of them needs do not run. Default: '
-        f'{" ".join(REPRODUCIBLE)}. "timing" adds the processing time of each frame, which differs '
-        'between runs',
+        f'{" ".join(REPRODUCIBLE)}. "timing" adds the processing time of each frame, which '
+        'differs between runs',
     )
     written.add_argument(
         '--name',

@@ -84,7 +84,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare the bags and return the exit code."""
-    from robot_perception.evaluation import CHECKS, compare, Limits  # noqa: PLC0415 - for this verb
+    from robot_perception.evaluation import CHECKS, compare, Limits  # noqa: PLC0415 - only here
 
     limits = Limits(
         means={check.key: _limit(check.flag, getattr(arguments, check.key)) for check in CHECKS},
@@ -103,8 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
     if not comparison.frames:
         raise SourceError(
             'no_common_frames',
-            f'{arguments.first} and {arguments.second}: expected frames with the same time stamps, '
-            f'got none among {comparison.only_first} and {comparison.only_second}. '
+            f'{arguments.first} and {arguments.second}: expected frames with the same time '
+            f'stamps, got none among {comparison.only_first} and {comparison.only_second}. '
             'Compare results of the same recording.',
         )
     if arguments.json is not None:

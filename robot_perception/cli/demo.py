@@ -21,8 +21,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'demo',
         help='replay a recording into the node and write the results',
-        description='Replays a recording into the perception node over DDS, records its topics and '
-        'writes images, scene.json, timing and an HTML page.',
+        description='Replays a recording into the perception node over DDS, records its topics '
+        'and writes images, scene.json, timing and an HTML page.',
     )
     parser.add_argument(
         'source',

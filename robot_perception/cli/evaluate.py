@@ -30,7 +30,7 @@ exit codes: 0 evaluated, 1 failed (no networks, unreadable files, folder not wri
 
 examples:
   robot-perception evaluate --world 900000:900200
-  robot-perception evaluate --world 900000:900050 -o robot --preset robot --set detector.threshold=0.7
+  robot-perception evaluate --world 900000:900050 -o robot --preset robot
   robot-perception evaluate --world 900000:900200 --given depth,objects
   robot-perception evaluate --predictions results_bag --truth scene_bag
   robot-perception evaluate --predictions detections.json --truth instances.json --images val/
@@ -80,8 +80,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         '--given',
         default='',
         metavar='PARTS',
-        help='with --world: use ground truth instead of networks for depth, objects (boxes, classes '
-        'and masks) or both (depth,objects), to measure the other stages alone',
+        help='with --world: use ground truth instead of networks for depth, objects (boxes, '
+        'classes and masks) or both (depth,objects), to measure the other stages alone',
     )
     add_files(parser)
     add_settings(parser, preset='demo')

@@ -191,8 +191,9 @@ def _bag_frames(arguments: argparse.Namespace) -> Iterator[EvaluationItem]:
     if not paired:
         raise SourceError(
             'no_common_frames',
-            f'{arguments.predictions}: expected results with the time stamps of {arguments.truth}, '
-            f'got none among {only_results} and {only_truth}. Use bags of the same recording.',
+            f'{arguments.predictions}: expected results with the time stamps of '
+            f'{arguments.truth}, got none among {only_results} and {only_truth}. Use bags of the '
+            'same recording.',
         )
     print(
         'note: result bags only contain detections above the score threshold of their run, so AP '

@@ -117,7 +117,8 @@ def evaluate_scenes(evaluation: Evaluation, bag: Path, scenes: Iterable[Scene]) 
 def _table(report: Report) -> Table:
     rows = {(row.group, row.name): row for row in report.rows}
     return Table(
-        f'Accuracy on this one scene, over {report.frames} frames with {sum(report.objects.values())} objects',
+        f'Accuracy on this one scene, over {report.frames} frames with '
+        f'{sum(report.objects.values())} objects',
         ('metric', 'value', '95 % interval'),
         tuple((label, *_value_and_interval(rows[key])) for key, label in _METRICS.items()),
     )

@@ -21,9 +21,9 @@ def next_steps() -> tuple[Step, ...]:
     program = _program()
     return (
         Step(
-            'The networks that come with the package were trained on the demo world only. For real '
-            f'images use the full-size ones of preset {_PRESET}, or of preset cpu without a GPU. '
-            f'Download them once, about {_megabytes():.0f} MB:',
+            'The networks that come with the package were trained on the demo world only. For '
+            f'real images use the full-size ones of preset {_PRESET}, or of preset cpu without a '
+            f'GPU. Download them once, about {_megabytes():.0f} MB:',
             f'{program} models pull --preset {_PRESET}',
         ),
         Step('A photo:', f'{program} image photo.jpg --preset {_PRESET}'),

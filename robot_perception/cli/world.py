@@ -43,7 +43,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     recording = actions.add_parser(
         'record',
         help='write a rosbag2 of a moving camera, with ground truth on /truth topics',
-        description='Writes image, camera_info, depth, /tf and the ground truth as a rosbag2 (mcap).',
+        description='Writes image, camera_info, depth, /tf and ground truth as a rosbag2 (mcap).',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -74,8 +74,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     training = actions.add_parser(
         'train',
         help='train a demo model on rendered scenes',
-        description='Renders scenes, trains a demo model on them and writes its checkpoint. Run the '
-        'same command again to resume an interrupted training.',
+        description='Renders scenes, trains a demo model on them and writes its checkpoint. Run '
+        'the same command again to resume an interrupted training.',
         epilog=_TRAIN_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

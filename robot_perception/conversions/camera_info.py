@@ -66,7 +66,7 @@ def to_camera(info: ros.CameraInfo, *, rectified: bool) -> CameraModel:
 
 
 def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
-    """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` has the image's size."""
+    """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` fits the image."""
     if camera.size_hw != size_hw:
         raise CalibrationError(
             'size_mismatch',
@@ -164,7 +164,7 @@ def _check_plausible(name: str, focal: tuple[float, float], center: tuple[float,
 
 
 def _region(info: ros.CameraInfo) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Return the size of the image in rows and columns, left and top of its region, and the binning."""
+    """Return the image size (rows, columns), the left and top of its region, and the binning."""
     region = info.roi
     height = _integer('roi.height', region.height) or _integer('height', info.height)
     width = _integer('roi.width', region.width) or _integer('width', info.width)

@@ -40,7 +40,7 @@ def read_header(header: ros.Header) -> tuple[int, str]:
 
 
 def check_frame_id(field: str, frame_id: object) -> None:
-    """Raise ConversionError, reason ``'frame_id'``, unless it is a string of at most 4096 characters."""
+    """Raise ConversionError, reason ``'frame_id'``, unless a string of up to 4096 characters."""
     if not isinstance(frame_id, str) or len(frame_id) > _MAX_FRAME_ID:
         raise ConversionError(
             'frame_id',

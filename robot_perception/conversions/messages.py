@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar
 from robot_perception.conversions.ros import Numbers
 from robot_perception.core import AnyArray
 
-# A message of any type that was not made here: its class belongs to rclpy, to rosbags or to a test.
+# A message of any type that was not made here: its class is of rclpy, of rosbags or of a test.
 Message = Any
 
 Fields = ParamSpec('Fields')

@@ -1,4 +1,7 @@
-"""Data types (images, cameras, depth, objects, scenes, transforms) and atomic writes. Imports numpy only."""
+"""Data types (images, cameras, depth, objects, scenes, transforms) and atomic writes.
+
+Imports numpy only.
+"""
 
 from robot_perception.core.arrays import (
     AnyArray,

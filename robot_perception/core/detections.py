@@ -173,7 +173,7 @@ class Detections(ArrayValue):
             for left, top, right, bottom in [item.box_xyxy]
         ]
 
-    def to_pandas(self) -> Any:  # noqa: ANN401 - of an optional library
+    def to_pandas(self) -> Any:  # noqa: ANN401 - imported on call
         """Return a `pandas.DataFrame` with one row for each object.
 
         Its columns are left, top, right, bottom, score, class_id, class_name and track_id, which
@@ -190,7 +190,7 @@ class Detections(ArrayValue):
             track_id=pd.array(tracks, dtype='Int64'),
         )
 
-    def to_supervision(self, masks: Masks | None = None) -> Any:  # noqa: ANN401 - of an optional library
+    def to_supervision(self, masks: Masks | None = None) -> Any:  # noqa: ANN401 - imported on call
         """Return `supervision.Detections`, for its annotators and metrics.
 
         Args:

@@ -100,8 +100,8 @@ class Masks(ArrayValue, NotebookImage):
         """Return the masks as one label image, painted on the first call.
 
         Returns:
-            (H, W) uint16, read-only: 0 = background, otherwise index + 1. Where masks overlap the lower
-            index wins: detections come best score first.
+            (H, W) uint16, read-only: 0 = background, otherwise index + 1. Where masks overlap, the
+            lower index wins: detections come best score first.
 
         """
         return self._instance_map

@@ -82,7 +82,11 @@ def _encode(value: Any, arrays: dict[str, AnyArray]) -> Any:  # noqa: ANN401 - J
     return value
 
 
-def _decode(tree: Any, arrays: Mapping[str, AnyArray], types: Mapping[str, type]) -> Any:  # noqa: ANN401 - JSON
+def _decode(
+    tree: Any,  # noqa: ANN401 - JSON
+    arrays: Mapping[str, AnyArray],
+    types: Mapping[str, type],
+) -> Any:  # noqa: ANN401 - JSON
     if isinstance(tree, list):
         return tuple(_decode(item, arrays, types) for item in tree)
     if not isinstance(tree, dict):

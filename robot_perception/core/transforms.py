@@ -171,13 +171,14 @@ class History:
                 'too_new',
                 f'transform {edge}: requested at {format_stamp(stamp_ns)}, '
                 f'{(stamp_ns - last) / NANOSECONDS_PER_SECOND:.3f} s after the newest; {span}. '
-                'Raise frames.tf_wait_s, publish it more often, or set frames.tf_policy: latest; if '
-                'the difference is large, clocks differ: set use_sim_time or synchronize them.',
+                'Raise frames.tf_wait_s, publish it more often, or set frames.tf_policy: latest; '
+                'if the difference is large, clocks differ: set use_sim_time or synchronize them.',
             )
         return TransformError(
             'too_old',
             f'transform {edge}: requested at {format_stamp(stamp_ns)}, '
             f'{(first - stamp_ns) / NANOSECONDS_PER_SECOND:.3f} s before the oldest; {span}. '
-            'Shortly after the start this resolves itself; otherwise the image is late or of another '
-            'clock: set use_sim_time, synchronize clocks, or set frames.tf_policy: latest.',
+            'Shortly after the start this resolves itself; otherwise the image is late or of '
+            'another clock: set use_sim_time, synchronize clocks, or set frames.tf_policy: '
+            'latest.',
         )

@@ -14,7 +14,10 @@ _REACH = 2
 _LEAST_NUMBERS = 6
 
 
-def segmentation_mask(segmentation: Any, size_hw: tuple[int, int]) -> BoolArray:  # noqa: ANN401 - of JSON
+def segmentation_mask(
+    segmentation: Any,  # noqa: ANN401 - of JSON
+    size_hw: tuple[int, int],
+) -> BoolArray:
     """Decode a ``segmentation`` of a COCO file.
 
     Args:

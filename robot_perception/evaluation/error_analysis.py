@@ -118,7 +118,7 @@ class ErrorAnalysis:
             weights: (F,) int64, how often each frame is drawn.
 
         Returns:
-            (7,) float64: AP, then the gain of each `ErrorType` in order, >= 0; NaN without objects.
+            (7,) float64: AP, then the gain (>= 0) of each `ErrorType`, or NaN without objects.
 
         """
         values = np.array([curves.ap(weights) for curves in self._variants])

@@ -136,7 +136,7 @@ def _check(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> No
         raise ShapeError(
             'size_mismatch',
             f'scene: expected the size of its ground truth {truth.image.size_hw}, '
-            f'got {scene.image.size_hw} (rows, columns). Pair it with the ground truth of its image.',
+            f'got {scene.image.size_hw} (rows, columns). Pair it with the truth of its image.',
         )
     if true_box_masks is not None and len(true_box_masks) != len(truth.detections):
         raise ShapeError(

@@ -78,7 +78,7 @@ class GroundTruthStages:
         return ImageEmbedding(frame.image)
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
-        """Return the masks of the N most visible objects, which are those that `detect` returned."""
+        """Return the masks of the N most visible objects: those that `detect` returned."""
         truth = self._known(embedding.image)
         if truth.masks is None:
             raise InputError(

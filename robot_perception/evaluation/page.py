@@ -149,7 +149,7 @@ def _charts(report: Report) -> Iterator[_Chart]:
 def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> _Chart:
     worst = sorted(rows, key=lambda row: row.value or 0.0)[:_MOST_CLASSES]
     if len(worst) < len(rows):
-        text = f'COCO average precision of the worst {len(worst)} of {len(rows)} classes, worst first.'
+        text = f'COCO average precision of the {len(worst)} worst of {len(rows)} classes.'
     else:
         worst = list(rows)
         text = 'COCO average precision, and the count of true objects.'

@@ -126,7 +126,7 @@ def panoptic_estimate(frames: Sequence[Mapping[str, SegmentCounts] | None]) -> S
 
 
 def _shared(first: UInt16Array, second: UInt16Array, rows: int, columns: int) -> Int64Array:
-    """Count the pixels shared by each pair of segments, (rows + 1, columns + 1); 0 = background."""
+    """Count the pixels that pairs of segments share, (rows + 1, columns + 1); 0 = background."""
     pairs = first.astype(np.int64) * (columns + 1) + second
     counts = np.bincount(pairs.ravel(), minlength=(rows + 1) * (columns + 1))
     return counts.reshape(rows + 1, columns + 1)

@@ -179,7 +179,7 @@ class PrecisionCurves:
         """Compute the precision at `RECALLS` and the recall of all predictions of a resample.
 
         Returns:
-            (T, R, K) and (T, K) float64 at `IOU_LIMITS`, of each class; NaN where no object counts.
+            (T, R, K) and (T, K) float64 at `IOU_LIMITS`, per class; NaN where no object counts.
 
         """
         precision = np.full((len(IOU_LIMITS), len(RECALLS), len(self._classes)), np.nan)

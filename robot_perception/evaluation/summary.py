@@ -217,7 +217,7 @@ def _panoptic_rows(
 
 
 def _tracking_rows(records: Sequence[FrameRecord]) -> Iterator[MetricRow]:
-    """Yield the metrics of a sequence; nothing unless stamps increase and all frames have tracks."""
+    """Yield the metrics of a sequence; none unless stamps increase and all frames have tracks."""
     stamps = [one.stamp_ns for one in records]
     tracks = [one.tracks for one in records if one.tracks is not None]
     in_order = all(one < other for one, other in pairwise(stamps))

@@ -73,7 +73,7 @@ def build_depth_estimator(
     if model == STUB:
         return StubDepthEstimator()
     checkpoint = _checkpoint(model, Stage.DEPTH)
-    from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - imports torch
+    from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - torch
 
     return DepthAnything(checkpoint, device=device, precision=precision, input_size=input_size)
 

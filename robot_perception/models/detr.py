@@ -116,7 +116,7 @@ class Detr:
 
 
 def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
-    """Return the rule that the checkpoint was trained with: square, or of the image's aspect ratio."""
+    """Return the rule of the checkpoint's training: square, or of the image's aspect ratio."""
     parameter = 'detector.input_size'
     size = read_size(checkpoint)
     if checkpoint.family in _SQUARE:

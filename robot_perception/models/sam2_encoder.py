@@ -55,7 +55,7 @@ def _cache_by_size(method: Callable[[Any], torch.Tensor]) -> Callable[[Any], tor
     return cached
 
 
-def _attend(layer: Any, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:  # noqa: ANN401 - as above
+def _attend(layer: Any, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:  # noqa: ANN401
     """Compute attention within a window as in Hiera; queries may be pooled (Ryali et al. 2023).
 
     Args:

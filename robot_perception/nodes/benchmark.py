@@ -97,7 +97,11 @@ class _Probe(Node):
         """Return whether the node is active and subscribed to the image."""
         return self.ready and self._image.get_subscription_count() > 0
 
-    def measure(self, executor: SingleThreadedExecutor, pixels: Any) -> tuple[float, Any]:  # noqa: ANN401 - an array
+    def measure(
+        self,
+        executor: SingleThreadedExecutor,
+        pixels: Any,  # noqa: ANN401 - an array
+    ) -> tuple[float, Any]:
         """Send one frame; return the seconds until the last output, and the Timing message."""
         factory = RosMessages()
         header = header_message(factory, 0, 'camera_optical_frame')

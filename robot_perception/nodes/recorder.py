@@ -138,7 +138,7 @@ class Recorder(Node):
             del self.recent[next(iter(self.recent))]
 
     def _keep_scene(self, stamp_ns: int, messages: Mapping[str, Message]) -> None:
-        """Keep image and scene, which suffice to rebuild the rest; clouds would fill the memory."""
+        """Keep image and scene, which suffice to rebuild the rest; clouds would fill memory."""
         if len(self.scenes) < self._max_scenes and {IMAGE, SCENE} <= messages.keys():
             self.scenes[stamp_ns] = RecordedFrame(
                 {name: messages[name] for name in (IMAGE, SCENE)}

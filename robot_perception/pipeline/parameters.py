@@ -101,7 +101,11 @@ class Parameter:
     constraint: Constraint
 
 
-def parameter(default: _Default, description: str, **constraint: Any) -> _Default:  # noqa: ANN401 - as dataclasses.field
+def parameter(
+    default: _Default,
+    description: str,
+    **constraint: Any,  # noqa: ANN401 - as dataclasses.field
+) -> _Default:
     """Declare one field of a configuration; see `Constraint` for the keywords.
 
     Its type is that of ``default``; the members of an enum become its choices.
@@ -169,7 +173,8 @@ class Section:
         changes: dict[str, Any] = {}
         for item in fields(self):
             if _KEY not in item.metadata:
-                changes[item.name] = getattr(self, item.name)._replaced(values)  # noqa: SLF001 - a section too
+                section: Section = getattr(self, item.name)
+                changes[item.name] = section._replaced(values)
             elif self._name(item) in values:
                 changes[item.name] = values[self._name(item)]
         return replace(self, **changes)

@@ -147,8 +147,8 @@ class PerceptionPipeline:
             if stage not in self._loaded():
                 raise ConfigError(
                     'network_not_loaded',
-                    f'{stage}.enabled: the network was not loaded, because the stage was disabled. '
-                    'Enable it before the networks are loaded.',
+                    f'{stage}.enabled: the network was not loaded, because the stage was '
+                    'disabled. Enable it before the networks are loaded.',
                 )
         self._config = config
 

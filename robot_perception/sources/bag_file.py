@@ -237,7 +237,7 @@ class ScannedBag:
     def messages(
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Yield the readable messages of some topics in the order they were written, then raise."""
+        """Yield the readable messages of some topics in the order of writing, then raise."""
         for message in self._all():
             early = begin_ns is not None and message.stamp_ns < begin_ns
             late = end_ns is not None and message.stamp_ns >= end_ns

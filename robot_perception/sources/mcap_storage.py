@@ -1,7 +1,7 @@
 """An mcap file for rosbags whose large messages are copied once less often.
 
-What rosbags writes passes through four buffers on its way to the file. For the clouds and images of
-a camera that costs more than all else, so a chunk is a list of pieces here.
+What rosbags writes passes through four buffers on its way to the file. For the clouds and images
+of a camera that costs more than all else, so a chunk is a list of pieces here.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typesto
     return types
 
 
-def decode(types: Typestore, cdr: bytes, type_name: str, origin: str = '') -> Any:  # noqa: ANN401 - any message
+def decode(types: Typestore, cdr: bytes, type_name: str, origin: str = '') -> Any:  # noqa: ANN401
     """Deserialize a message.
 
     Args:

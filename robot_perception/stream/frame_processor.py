@@ -39,8 +39,8 @@ from robot_perception.stream.target_frame import resolve_target_frame, TargetFra
 
 _RELATIVE_DEPTH = InputStatus.failed(
     'relative_depth',
-    'the depth network predicts relative depth, which is not in meters: no depth image, no points, '
-    'no 3D. Use a metric checkpoint, or depth.source: sensor or fused.',
+    'the depth network predicts relative depth, which is not in meters: no depth image, no '
+    'points, no 3D. Use a metric checkpoint, or depth.source: sensor or fused.',
 )
 
 
@@ -90,7 +90,7 @@ class FrameProcessor:
         self._markers: frozenset[MarkerKey] = frozenset()
 
     def reset(self) -> None:
-        """Drop the state of earlier frames, as after a jump of time; viewers keep their markers."""
+        """Drop the state of earlier frames, as after a time jump; viewers keep their markers."""
         self.pipeline.reset()
         if self.timer is not None:
             self.timer.clear()
@@ -242,6 +242,7 @@ def _depth_status(
         return USABLE
     return InputStatus.failed(
         'no_ground',
-        f'no ground was found {config.camera.height_m:g} m below the camera, so that depth has the '
-        'scale of the network. Let the floor be visible in the image, or check camera.height_m.',
+        f'no ground was found {config.camera.height_m:g} m below the camera, so that depth has '
+        'the scale of the network. Let the floor be visible in the image, or check '
+        'camera.height_m.',
     )

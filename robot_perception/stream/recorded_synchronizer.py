@@ -39,9 +39,9 @@ class RecordedFrame:
 class RecordedSynchronizer:
     """Synchronizes recorded messages as a node would have that received them; for one thread.
 
-    An image waits for the depth that follows it, for at most ``depth.max_wait_s`` of recorded time,
-    and until ``frames.tf_wait_s`` later when moving transforms are recorded, so that those of its
-    stamp have arrived.
+    An image waits for the depth that follows it, for at most ``depth.max_wait_s`` of recorded
+    time, and until ``frames.tf_wait_s`` later when moving transforms are recorded, so that those
+    of its stamp have arrived.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class RecordedSynchronizer:
         self._waiting: deque[tuple[Sample, Message | None, DepthRequest | None]] = deque()
 
     def prime(self, sample: Sample) -> None:
-        """Add what holds for the whole recording before its first message; see `Source.lasting`."""
+        """Add what holds for the whole recording before its messages; see `Source.lasting`."""
         if sample.role in self._roles:
             self._keep(sample)
 

@@ -62,8 +62,8 @@ def resolve_target_frame(
     optical = normalize_frame_id(image.frame_id)
     if not optical:
         problem = (
-            'the image has no frame_id, so its pose cannot be looked up in TF. Set the frame_id of '
-            'the camera driver to its optical frame.'
+            'the image has no frame_id, so its pose cannot be looked up in TF. Set the frame_id '
+            'of the camera driver to its optical frame.'
         )
         return TargetFrame(image.frame_id, status=InputStatus.failed('no_frame_id', problem))
     target = normalize_frame_id(config.target_frame)

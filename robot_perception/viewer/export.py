@@ -125,7 +125,7 @@ def check_new_folder(folder: Path) -> None:
 
 
 def frame_stem(scene: Scene, frame: int) -> str:
-    """Name of a frame's files: its number in six digits, then its stamp in nanoseconds if it has one.
+    """Name of a frame's files: its number in six digits, then its stamp in nanoseconds if any.
 
     >>> from robot_perception.core import Image
     >>> import numpy as np

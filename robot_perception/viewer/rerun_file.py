@@ -59,7 +59,11 @@ class RerunFile:
 
 
 @contextmanager
-def rerun_file(stream: Any, path: Path, layout: Any) -> Iterator[RerunFile]:  # noqa: ANN401 - of Rerun
+def rerun_file(
+    stream: Any,  # noqa: ANN401 - of Rerun
+    path: Path,
+    layout: Any,  # noqa: ANN401 - of Rerun
+) -> Iterator[RerunFile]:
     """Save a stream to a file, which is there whole at the end of the block or not at all.
 
     Args:

@@ -75,8 +75,8 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
 
         scene = Scene(image, camera=camera, depth=depth)
         timed('cloud', scene.cloud)
-        timed('objects', lambda: lift_objects(detections, masks, depth, camera, up))  # noqa: B023 - called at once
-        timed('outlines', lambda: measure_visibility(masks, depth))  # noqa: B023
+        timed('objects', lambda: lift_objects(detections, masks, depth, camera, up))  # noqa: B023
+        timed('outlines', lambda: measure_visibility(masks, depth))  # noqa: B023 - called at once
         timed('Open3D', lambda: _open3d_cloud(image, depth, camera))  # noqa: B023
     steps = {name: np.array(values[_WARM_UP:]) for name, values in times.items()}
     reference = steps.pop('Open3D')

@@ -76,8 +76,8 @@ def lathe(profile_rz: Sequence[tuple[float, float]], segments: int = _SEGMENTS) 
     """Make a surface of revolution about z.
 
     Args:
-        profile_rz: radius and height, meters; the body lies to the left of the path (up the outside,
-            down the inside).
+        profile_rz: radius and height, meters; the body lies to the left of the path (up the
+            outside, down the inside).
         segments: sides of the polygon that approximates the circle.
 
     """

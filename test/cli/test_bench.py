@@ -1,4 +1,4 @@
-"""`robot-perception bench`: the node for real over DDS, on stubs, and lifting compared with Open3D."""
+"""`robot-perception bench`: a real node over DDS, on stubs, and lifting beside Open3D."""
 
 import json
 

@@ -344,7 +344,8 @@ def test_reasons_are_stable(factory, header, on_the_wire):
         if kind is ConversionError:
             reasons[damage.__name__] = caught.value.reason
     assert set(reasons.values()) == {
-        'size', 'patches', 'timing', 'mask', 'track_id', 'index', 'bbox_3d', 'encoding', 'occluded',
+        'size', 'patches', 'timing', 'mask', 'track_id', 'index', 'bbox_3d', 'encoding',
+        'occluded',
     }  # fmt: skip
 
 

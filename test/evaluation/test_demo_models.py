@@ -1,4 +1,4 @@
-"""The embedded networks see the demo world; the figures of 200 scenes are in docs/demo_models.md."""
+"""The embedded networks on the demo world; docs/demo_models.md has the figures of 200 scenes."""
 
 import pytest
 import torch

@@ -62,8 +62,8 @@ def test_errors_of_the_client_are_reported_with_a_remedy(monkeypatch, error):
 
     monkeypatch.setattr(huggingface_hub, 'snapshot_download', fail)
     message = (
-        f'{DETR}: expected to download revision {find_row(DETR).revision} from the Hugging Face Hub, '
-        f'got {type(error).__name__}: {error}. Check the network and HF_HUB_OFFLINE, or copy'
+        f'{DETR}: expected to download revision {find_row(DETR).revision} from the Hugging Face '
+        f'Hub, got {type(error).__name__}: {error}. Check the network and HF_HUB_OFFLINE, or copy'
     )
     with raises(ModelError, 'download_failed', message):
         pull(DETR)

@@ -57,7 +57,7 @@ def test_an_error_comes_to_who_asks():
 
 def test_an_error_without_a_reader_is_raised_at_the_end():
     reached = []
-    with pytest.raises(ZeroDivisionError), threaded_execution() as begin:  # noqa: PT012 - the end raises
+    with pytest.raises(ZeroDivisionError), threaded_execution() as begin:  # noqa: PT012
         begin(lambda: 1 / 0)
         reached.append('end')
     assert reached == ['end']

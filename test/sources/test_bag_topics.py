@@ -122,12 +122,18 @@ def test_wishes_choose():
         (
             TWO_CAMERAS,
             TopicWish(image='/middle'),
-            r"image_topic \(--image-topic\): expected a topic of bag .* got '/middle'\. Choose one of: /far .*, /left",
+            (
+                r'image_topic \(--image-topic\): expected a topic of bag .* '
+                r"got '/middle'\. Choose one of: /far .*, /left"
+            ),
         ),
         (
             TWO_CAMERAS,
             TopicWish('/left/image', camera_info='/left/image'),
-            r"camera_info_topic \(--camera-info-topic\): .* got '/left/image'\. Choose one of: /left/camera_info",
+            (
+                r"camera_info_topic \(--camera-info-topic\): .* got '/left/image'\. "
+                r'Choose one of: /left/camera_info'
+            ),
         ),
         (
             TWO_CAMERAS,

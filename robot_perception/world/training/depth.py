@@ -24,8 +24,8 @@ _FEATURES_HEIGHT, _FEATURES_WIDTH = 8 * _PATCH, 10 * _PATCH
 _HIDDEN, _LAYERS = 160, 5
 _MAX_DEPTH_M = 8
 _SLOPE_WEIGHT = 0.5
-# Weight of pixels of objects: these are a tenth of an image, and with weight 1 their predicted depth
-# is biased toward the background by 1.6 %.
+# Weight of pixels of objects: these are a tenth of an image, and with weight 1 their predicted
+# depth is biased toward the background by 1.6 %.
 _OBJECT_WEIGHT = 5.0
 # Patches of an image that the backbone alone processes, and batch size of the whole network.
 _KEPT_PATCHES, _WHOLE_BATCH = 48, 8
@@ -116,7 +116,8 @@ class DepthRecipe:
         network.backbone.set_attn_implementation('eager')
         modules = nn.ModuleDict({'network': network, 'tokens': _TokenHeads()})
         # The stubs of torch omit the memory format.
-        return modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        layout = torch.channels_last
+        return modules.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
     def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:
         """Compute the mean error of log depth and of its gradient, plus the auxiliary loss.

@@ -84,9 +84,15 @@ class DetectorRecipe:
         auxiliary = DenseHeads(_LEVELS, _HIDDEN)
         modules = nn.ModuleDict({'network': network, 'auxiliary': auxiliary})
         # The stubs of torch omit the memory format.
-        return modules.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        layout = torch.channels_last
+        return modules.to(memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
-    def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:  # noqa: ARG002
+    def loss(
+        self,
+        modules: nn.ModuleDict,
+        batch: Batch,
+        done: float,  # noqa: ARG002 - of the base
+    ) -> torch.Tensor:
         """Sum the loss of transformers and the auxiliary loss."""
         output = modules['network'](pixel_values=_pixels(batch), labels=_labels(batch))
         auxiliary: torch.Tensor = modules['auxiliary'](output.encoder_last_hidden_state, batch)

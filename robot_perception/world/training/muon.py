@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 _MOMENTUM = 0.95
-# Coefficients of the Newton-Schulz iteration of Keller Jordan, https://kellerjordan.github.io/posts/muon.
+# Coefficients of the Newton-Schulz iteration of Keller Jordan,
+# https://kellerjordan.github.io/posts/muon.
 _QUINTIC = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 _MIN_NORM = 1e-7

@@ -29,8 +29,8 @@ license: apache-2.0
 
 A small network of the real architecture, trained from {origin} on rendered scenes of the demo
 world of robot_perception, and on nothing else: {steps} steps of {batch} scenes out of the seeds
-{seeds.start} to {seeds.stop} (the last {validation} for validation). It knows seven kinds of things on
-a table, a floor or a shelf. **On photographs what it returns means nothing.**
+{seeds.start} to {seeds.stop} (the last {validation} for validation). It knows seven kinds of
+things on a table, a floor or a shelf. **On photographs what it returns means nothing.**
 """
 
 

@@ -100,7 +100,12 @@ class SegmenterRecipe:
         _initialize(network)
         return nn.ModuleDict({'network': network, 'auxiliary': auxiliary})
 
-    def loss(self, modules: nn.ModuleDict, batch: Batch, done: float) -> torch.Tensor:  # noqa: ARG002
+    def loss(
+        self,
+        modules: nn.ModuleDict,
+        batch: Batch,
+        done: float,  # noqa: ARG002 - of the base
+    ) -> torch.Tensor:
         """Compute cross entropy near the box, Dice loss and the error of the predicted IoU."""
         rows = _sample_prompts(batch)
         boxes = _jittered(_prompt_boxes(batch, rows))

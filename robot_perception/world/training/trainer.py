@@ -23,7 +23,7 @@ STATE = 'training.pt'
 # from earlier weights has no constant phase.
 _CONSTANT_FRACTION = 0.4
 _MAX_GRADIENT_NORM = 1.0
-# Time constant of the weight average as a fraction of all steps: weights from higher rates are worse.
+# Time constant of the weight average, as a fraction of all steps: higher rates give worse weights.
 _AVERAGE_FRACTION = 0.02
 
 
@@ -186,7 +186,7 @@ def _create_state(recipe: Recipe, start: Mapping[str, torch.Tensor] | None) -> _
 
 
 def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.optim.Optimizer]:
-    """Create Muon for the matrices of linear layers, if the recipe uses it, and AdamW for the rest."""
+    """Create Muon for the matrices of linear layers if the recipe uses it, AdamW for the rest."""
     linear = []
     if recipe.muon_rate is not None:
         layers = modules['network'].modules()
@@ -295,7 +295,7 @@ _LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
 def reset_parameters(network: nn.Module) -> None:
     """Initialize every layer by its width, as torch does.
 
-    The initialization of transformers is meant for wide layers: in narrow ones signals would vanish.
+    The initialization of transformers is meant for wide layers; in narrow ones signals vanish.
     """
     for module in network.modules():
         if isinstance(module, _LAYERS):
