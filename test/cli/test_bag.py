@@ -38,9 +38,9 @@ def test_summary_as_text_and_json(command, recording, tmp_path):
     ('arguments', 'code', 'message'),
     [
         (('nowhere', '-o', 'out'), 1, 'nowhere'),
-        (('bag', '-o', 'bag', '--force'), 2, 'expected a place apart from what is read'),
-        (('bag', '-o', 'bag/inside'), 2, 'expected a place apart from what is read'),
-        (('bag/bag.mcap', '-o', 'bag', '--force'), 2, 'expected a place apart'),
+        (('bag', '-o', 'bag', '--force'), 2, 'expected a folder apart from the inputs'),
+        (('bag', '-o', 'bag/inside'), 2, 'expected a folder apart from the inputs'),
+        (('bag/bag.mcap', '-o', 'bag', '--force'), 2, 'expected a folder apart from the inputs'),
         (('bag', '-o', 'out', '--topics', 'scenes'), 2, 'topics: expected some of'),
         (('bag', '-o', 'out', '--set', 'detector.threshold=2'), 2, 'detector.threshold'),
         (('bag', '-o', 'out.mcap'), 2, 'expected the name of a folder'),

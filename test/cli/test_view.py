@@ -167,7 +167,8 @@ def test_without_rerun_the_remedy_is_named(command, results):
         'importlib.util.find_spec = '
         "lambda name, *rest: None if name == 'rerun' else find(name, *rest)\n"
     )
-    done = command('view', results, '--save', 'seen.rrd', PYTHONPATH=str(blocked))
+    path = os.pathsep.join([str(blocked), os.environ.get('PYTHONPATH', '')])
+    done = command('view', results, '--save', 'seen.rrd', PYTHONPATH=path)
     assert done.returncode == 1
     assert 'expected the library Rerun, got a Python without it' in done.stderr
     assert 'pip install rerun-sdk' in done.stderr
@@ -185,7 +186,7 @@ def test_unreadable_input_is_reported_and_nothing_is_written(command, target, tm
     for name, message in (
         ('missing', 'missing: expected a bag, video, picture, folder of pictures or webcam'),
         ('no.jpg', 'no.jpg: expected an image such as JPEG or PNG'),
-        ('other', 'other: expected results on /perception/scene, or a camera to see through'),
+        ('other', 'other: expected results on /perception/scene, or images of a camera'),
     ):
         done = command(target[0], name, *target[1:], *STUB)
         assert done.returncode == 1
@@ -197,7 +198,7 @@ def test_results_of_another_node_are_named(command, tmp_path):
     bag = write_result_bag(tmp_path / 'bag', scenes(), node='/left/eye')
     done = command('view', bag, '--html', 'out')
     assert done.returncode == 1
-    assert 'Results there are of /left/eye: name that node.' in done.stderr
+    assert 'The bag holds results of /left/eye: name that node.' in done.stderr
     done = command('view', bag, '--html', 'out', '--node', '/left/eye')
     assert done.returncode == 0, done.stderr
     assert 'note: the bag lacks the input image, which is gray here (3 frames)' in done.stderr
