@@ -69,6 +69,7 @@ setup(
             'types-PyYAML',
         ],
         'docs': ['mkdocs-material>=9.6', 'mkdocstrings-python>=2'],
+        'notebook': ['pandas>=2', 'pillow>=10.1', 'supervision>=0.22'],
         'training': ['scipy>=1.11'],
         'view': ['rerun-sdk>=0.39'],
     },

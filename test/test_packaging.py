@@ -23,8 +23,13 @@ PIP_NAMES = {
     'huggingface_hub': 'transformers',
     'yaml': 'pyyaml',
 }
-# Wanted by a part of one verb only, and too large to come along: the extras name them.
-EXTRAS = {'rerun': 'rerun-sdk'}
+# Optional, and imported where they are used: the extras list them.
+EXTRAS = {
+    'pandas': 'pandas',
+    'PIL': 'pillow',
+    'rerun': 'rerun-sdk',
+    'supervision': 'supervision',
+}
 # Comes with a ROS install only.
 ROS_PYTHON = {'cv_bridge', 'rclpy'}
 

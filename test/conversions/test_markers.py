@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_perception.conversions import markers_message
+from robot_perception.conversions import marker_keys, markers_message
 from robot_perception.core import Box3D, ObjectPosition, SceneObject
 from robot_perception.core.colors import class_color
 
@@ -29,9 +29,8 @@ def both(*slots):
 
 def test_a_box_and_a_name_for_each_object(factory, header, on_the_wire):
     objects = [an_object(0), an_object(1, placed=False), an_object(2, 'ball', track_id=7)]
-    message, shown = markers_message(factory, header, objects, frozenset())
-    message = on_the_wire(message)
-    assert shown == both(0, 7)
+    message = on_the_wire(markers_message(factory, header, objects, frozenset()))
+    assert marker_keys(objects) == both(0, 7)
     assert keys(message, ADD) == both(0, 7)
     assert all(one.header == header for one in message.markers)
     boxes = {one.id: one for one in message.markers if one.type == CUBE}
@@ -50,10 +49,10 @@ def test_moving_objects_have_speed_and_arrow(factory, header, on_the_wire):
     still, moving = an_object(0, track_id=3), an_object(1, track_id=2**40 + 5)
     moving = replace(moving, position=replace(moving.position, velocity_mps=(0.3, 0.0, -0.4)))
     still = replace(still, position=replace(still.position, velocity_mps=(0.05, 0.0, 0.0)))
-    message, shown = markers_message(factory, header, [still, moving], frozenset())
-    message = on_the_wire(message)
+    message = on_the_wire(markers_message(factory, header, [still, moving], frozenset()))
     texts = [one.text for one in message.markers if one.type == TEXT]
     assert texts == ['cup #3', f'cup #{2**40 + 5} 0.5 m/s']
+    shown = marker_keys([still, moving])
     assert shown == both(3, 5) | {('tracks', 5)}, 'ids of markers have 31 bits'
     (arrow,) = (one for one in message.markers if one.type == ARROW)
     start, end = ((point.x, point.y, point.z) for point in arrow.points)
@@ -62,23 +61,25 @@ def test_moving_objects_have_speed_and_arrow(factory, header, on_the_wire):
     assert 0 < arrow.scale.x < arrow.scale.y
     assert arrow.color.a == 1
     # It stands still: the arrow goes, the rest stays.
-    message, shown = markers_message(factory, header, [still, an_object(1, track_id=5)], shown)
+    objects = [still, an_object(1, track_id=5)]
+    message = markers_message(factory, header, objects, shown)
     assert keys(message, DELETE) == {('tracks', 5)}
-    assert shown == both(3, 5)
+    assert marker_keys(objects) == both(3, 5)
 
 
 def test_only_unused_ids_are_deleted(factory, header):
     shown = frozenset()
     for slots, deleted in [((0, 1, 2), ()), ((0,), (1, 2)), ((0,), ()), ((), (0,)), ((1,), ())]:
         objects = [an_object(slot) for slot in slots]
-        message, shown = markers_message(factory, header, objects, shown)
+        message = markers_message(factory, header, objects, shown)
+        shown = marker_keys(objects)
         assert shown == both(*slots)
         assert keys(message, ADD) == both(*slots)
         assert keys(message, DELETE) == both(*deleted)
 
 
 def test_color_depends_on_the_class_not_the_index(factory, header):
-    message, _ = markers_message(
+    message = markers_message(
         factory, header, [an_object(0, 'cup'), an_object(5, 'cup'), an_object(6)], frozenset()
     )
     colors = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
@@ -89,8 +90,6 @@ def test_color_depends_on_the_class_not_the_index(factory, header):
 
 
 def test_flat_boxes_keep_a_visible_side(factory, header):
-    message, _ = markers_message(
-        factory, header, [an_object(0, size_m=(0.0, 0.2, 0.0))], frozenset()
-    )
+    message = markers_message(factory, header, [an_object(0, size_m=(0.0, 0.2, 0.0))], frozenset())
     scale = message.markers[0].scale
     assert (scale.x, scale.y, scale.z) == pytest.approx((0.001, 0.2, 0.001))

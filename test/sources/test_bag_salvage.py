@@ -4,6 +4,7 @@ import random
 
 from bags import generated_frames, write_rgbd_bag
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import DamagedBagError, SourceError
 from robot_perception.sources.bag_file import open_bag
@@ -62,7 +63,5 @@ def test_what_is_given_of_a_cut_file_was_written(tmp_path, storage, compressed):
 @pytest.mark.parametrize('name', ['notes.txt', 'old.bag'])
 def test_a_file_that_is_no_bag(tmp_path, name):
     (tmp_path / name).write_text('hello')
-    with pytest.raises(
-        SourceError, match=r'ends with neither \.db3 nor \.mcap\. .*rosbags-convert'
-    ):
+    with raises(SourceError, 'not_a_bag', match='rosbags-convert'):
         open_bag(tmp_path / name)

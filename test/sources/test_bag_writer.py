@@ -3,6 +3,7 @@ from pathlib import Path
 from bags import BEGIN_NS, generated_frames, write_rgbd_bag
 import numpy as np
 import pytest
+from reasons import raises
 from rosbags.rosbag2 import Reader
 
 from robot_perception.core.errors import OutputError, SourceError
@@ -54,18 +55,18 @@ def test_definitions_of_the_ros_installation_come_first(tmp_path, monkeypatch):
 
 
 def test_definitions_that_are_nowhere():
-    with pytest.raises(SourceError, match=r'no_msgs: expected its \.msg files, got none in .*'):
+    with raises(SourceError, 'missing_definitions'):
         definitions_folder('no_msgs')
 
 
 def test_existing_bag_is_not_overwritten(tmp_path):
     write_rgbd_bag(tmp_path / 'bag', generated_frames(1))
-    with pytest.raises(OutputError, match='exists already, not overwriting'):
+    with raises(OutputError, 'cannot_write'):
         BagWriter(tmp_path / 'bag')
 
 
 def test_storage_compression_needs_mcap(tmp_path):
-    with pytest.raises(OutputError, match='expected a folder that can be made'):
+    with raises(OutputError, 'cannot_write'):
         BagWriter(tmp_path / 'bag', storage='sqlite3', compression='storage')
 
 

@@ -3,6 +3,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import SourceError
 from robot_perception.sources import open_source, Role
@@ -164,7 +165,7 @@ def test_jpeg_with_a_whole_thumbnail_and_half_a_picture_is_cut(tmp_path):
     path.write_bytes(with_thumbnail)
     assert len(list(opened(path))) == 2
     path.write_bytes(with_thumbnail[: -len(whole) // 2])
-    with pytest.raises(SourceError, match='expected a picture that can be decoded'):
+    with raises(SourceError, 'damaged'):
         list(opened(path))
 
 
@@ -172,12 +173,12 @@ def test_jpeg_with_a_whole_thumbnail_and_half_a_picture_is_cut(tmp_path):
 def test_depth_that_does_not_fit_is_left_out_with_its_picture(tmp_path, depth):
     cv2.imwrite(str(tmp_path / 'a.color.png'), noise())
     cv2.imwrite(str(tmp_path / 'a.depth.png'), depth)
-    with pytest.raises(SourceError, match=r'expected 16-bit depth of \(12, 16\), got .*Register'):
+    with raises(SourceError, 'damaged', match='Register'):
         list(opened(tmp_path))
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(SourceError, match=r'expected pictures in the folder, got none\. Pass a'):
+    with raises(SourceError, 'no_images'):
         opened(tmp_path)
 
 
@@ -187,7 +188,7 @@ def test_bad_intrinsics(tmp_path, text):
     cv2.imwrite(str(tmp_path / 'a.color.png'), noise())
     cv2.imwrite(str(tmp_path / 'a.depth.png'), np.ones((12, 16), np.uint16))
     (tmp_path / 'camera-intrinsics.txt').write_text(text)
-    with pytest.raises(SourceError, match='expected three rows of three numbers'):
+    with raises(SourceError, 'bad_calibration'):
         opened(tmp_path)
 
 
@@ -197,5 +198,5 @@ def test_picture_that_vanishes_is_named(tmp_path):
     cv2.imwrite(str(folder / 'a.png'), noise())
     source = opened(folder)
     shutil.rmtree(folder)
-    with pytest.raises(SourceError, match=r'a\.png: expected a picture that can be decoded'):
+    with raises(SourceError, 'damaged', match='a.png'):
         list(source)

@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import SourceError
 from robot_perception.sources import play, Role, Sample, Source
@@ -172,10 +173,10 @@ def test_source_without_samples_ends():
 
 @pytest.mark.parametrize('rate', [0.0, -1.0, math.nan, math.inf])
 def test_bad_rate(rate):
-    with pytest.raises(SourceError, match=r'rate: expected a number above 0, got .* Pass 1'):
+    with raises(SourceError, 'out_of_range', match='Pass 1'):
         Stage().play(Recording([0]), rate=rate)
 
 
 def test_camera_has_its_own_rate():
-    with pytest.raises(SourceError, match='rate: expected 1 for a camera, got 2'):
+    with raises(SourceError, 'out_of_range'):
         Stage().play(Recording([0], live=True), rate=2.0)

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core.errors import SourceError
 from robot_perception.sources import open_source, Role
@@ -72,7 +73,7 @@ def test_cut_video_gives_its_beginning_and_then_the_error(tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2])
     samples = []
-    with pytest.raises(SourceError, match=r'expected 20 pictures, got \d+\. The file is cut'):
+    with raises(SourceError, 'damaged'):
         samples.extend(open_source(str(path)))
     assert 5 < len(images(samples)) < 15
 
@@ -80,7 +81,7 @@ def test_cut_video_gives_its_beginning_and_then_the_error(tmp_path):
 def test_file_that_is_no_video(tmp_path):
     path = tmp_path / 'a.mp4'
     path.write_bytes(b'no video')
-    with pytest.raises(SourceError, match=r'a\.mp4: expected a video that can be decoded'):
+    with raises(SourceError, 'damaged'):
         open_source(str(path))
 
 
@@ -111,7 +112,7 @@ def test_webcam_gives_frames_until_it_is_unplugged(monkeypatch):
         assert source.live
         assert (source.sample_count, source.duration_ns) == (None, None)
         assert 'webcam 2: 6x4' in source.description
-        with pytest.raises(SourceError, match=r'webcam 2: expected a picture, got none\. '):
+        with raises(SourceError, 'no_camera'):
             samples.extend(source)
     assert camera.released
     # The size is known from the first frame.
@@ -122,5 +123,5 @@ def test_webcam_gives_frames_until_it_is_unplugged(monkeypatch):
 
 
 def test_absent_webcam():
-    with pytest.raises(SourceError, match='webcam 99: expected a camera that gives pictures'):
+    with raises(SourceError, 'no_camera'):
         open_source('99')

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core import MetricDepth, RelativeDepth
 from robot_perception.core.errors import InputError
@@ -130,10 +131,10 @@ def test_relative_depth_has_words_instead_of_numbers():
 
 @pytest.mark.parametrize('range_m', [(2, 1), (1, 1), (-1, 2), (0, np.inf), (np.nan, 1)])
 def test_a_bad_range_is_refused(range_m):
-    with pytest.raises(InputError, match=r'range_m: expected 0 <= near < far in meters, got'):
+    with raises(InputError, 'out_of_range'):
         draw_depth(MetricDepth(ramp(1, 3)), range_m=range_m)
 
 
 def test_a_range_in_meters_is_refused_for_relative_depth():
-    with pytest.raises(InputError, match=r'relative depth, which has no meters, got \(1, 2\)'):
+    with raises(InputError, 'no_unit'):
         draw_depth_with_scale(RelativeDepth(ramp(0, 1)), range_m=(1, 2))

@@ -6,6 +6,7 @@ import numpy as np
 import open3d
 from PIL import Image as PillowImage
 import pytest
+from reasons import raises
 from scenes import example_scene
 
 from robot_perception.core import Image, MetricDepth, Scene
@@ -100,21 +101,21 @@ def test_depth_in_millimeters_is_rounded_and_never_wraps(meters, millimeters):
 
 def test_a_folder_with_something_in_it_is_refused(tmp_path):
     (tmp_path / 'old').touch()
-    with pytest.raises(OutputError, match=r'expected no folder or an empty one, got one with'):
+    with raises(OutputError, 'exists'):
         Exporter(tmp_path, list(Kind))
     assert [path.name for path in tmp_path.iterdir()] == ['old']
 
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / 'file').touch()
-    with pytest.raises(OutputError, match=r'file: expected a folder, got a file. Choose another'):
+    with raises(OutputError, 'exists'):
         Exporter(tmp_path / 'file', list(Kind))
 
 
 def test_a_full_disk_is_reported_and_leaves_only_whole_files(tmp_path, full_disk):
     exporter = Exporter(tmp_path / 'out', list(Kind))
     scene = example_scene(0, (100, 200))
-    with full_disk(50_000), pytest.raises(OutputError, match=r'cannot be written: File too large'):
+    with full_disk(50_000), raises(OutputError, 'cannot_write'):
         exporter.add(scene, 0)
     assert not list((tmp_path / 'out').rglob('.*'))
     for path in (tmp_path / 'out').rglob('*.png'):

@@ -4,6 +4,7 @@ import json
 import numpy as np
 from PIL import Image as PillowImage
 import pytest
+from reasons import raises
 from scenes import example_scene
 
 from robot_perception.core import Image, Scene, SceneFeatures
@@ -77,14 +78,14 @@ def test_writing_again_replaces(tmp_path):
 
 @pytest.mark.parametrize('stem', ['', '.', 'a/b', '/a', '../a'])
 def test_a_stem_that_is_a_path_is_refused(tmp_path, stem):
-    with pytest.raises(OutputError, match=r'stem: expected a plain file name, got .*in folder'):
+    with raises(OutputError, 'bad_name'):
         write_scene(example_scene(0), tmp_path / 'folder', stem)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, full_disk):
     scene = example_scene(0, (60, 80))
-    with full_disk(4000), pytest.raises(OutputError, match=r'png: cannot be written: File too la'):
+    with full_disk(4000), raises(OutputError, 'cannot_write', match='png'):
         write_scene(scene, tmp_path, 'kitchen')
     assert not list(tmp_path.glob('.*'))
     for path in tmp_path.glob('*.png'):
@@ -94,10 +95,10 @@ def test_a_full_disk_is_reported_and_leaves_no_partial_file(tmp_path, full_disk)
 
 def test_a_file_with_the_name_of_the_folder_is_reported(tmp_path):
     (tmp_path / 'file').write_bytes(b'')
-    with pytest.raises(OutputError, match=r'file: cannot be written: File exists'):
+    with raises(OutputError, 'cannot_write'):
         write_scene(example_scene(0), tmp_path / 'file', 'kitchen')
 
 
 def test_a_picture_in_a_missing_folder_is_reported(tmp_path):
-    with pytest.raises(OutputError, match=r'a\.png: cannot be written: No such file'):
+    with raises(OutputError, 'cannot_write'):
         write_picture(np.zeros((2, 2, 3), np.uint8), tmp_path / 'none' / 'a.png')
