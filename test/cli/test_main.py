@@ -139,5 +139,6 @@ def test_flags_are_parsed_without_ros_and_torch(command):
     blocked = command.folder / 'sitecustomize.py'
     names = ('rclpy', 'torch', 'transformers', 'open3d')
     blocked.write_text(f'import sys\nsys.modules.update(dict.fromkeys({names!r}))\n')
-    done = command('--version', PYTHONPATH=str(command.folder))
+    path = os.pathsep.join([str(command.folder), os.environ.get('PYTHONPATH', '')])
+    done = command('--version', PYTHONPATH=path)
     assert (done.returncode, done.stderr) == (0, '')
