@@ -1,4 +1,4 @@
-"""Scenes of recordings: shortcomings are reported, and what could be read comes before an error."""
+"""Scenes of recordings: problems are reported, and scenes come before a later error."""
 
 from bags import generated_frames, write_rgbd_bag
 import pytest
