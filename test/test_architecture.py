@@ -1,6 +1,7 @@
-"""Imports run one way, and each foreign library stays in its room."""
+"""Imports run one way, and each foreign library stays in its packages."""
 
 import ast
+import importlib
 from pathlib import Path
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / 'robot_perception'
 
-# Room -> rooms it may import.
+# Package -> packages it may import.
 ALLOWED = {
     'core': set(),
     'models': {'core'},
@@ -27,8 +28,8 @@ ALLOWED = {
         *('nodes', 'bag', 'world', 'evaluation'),
     },
 }
-# Library -> rooms, or folders of one, that may import it; a library not named here may be imported
-# anywhere but core.
+# Library -> packages, or folders of one, that may import it; a library not named here may be
+# imported anywhere but core.
 HOMES = {
     'rclpy': {'nodes'},
     'torch': {'models', 'world/training'},
@@ -95,7 +96,7 @@ def modules_imported_by(file):
             yield str(node.module)
 
 
-def files_by_room():
+def files_by_package():
     return [
         (file.relative_to(PACKAGE).parts[0], file)
         for file in sorted(PACKAGE.rglob('*.py'))
@@ -103,20 +104,22 @@ def files_by_room():
     ]
 
 
-@pytest.mark.parametrize(('room', 'file'), files_by_room(), ids=lambda value: str(value)[-40:])
-def test_imports_run_one_way(room, file):
-    assert room in ALLOWED, f'{room}: a room that the architecture does not know'
+@pytest.mark.parametrize(
+    ('package', 'file'), files_by_package(), ids=lambda value: str(value)[-40:]
+)
+def test_imports_run_one_way(package, file):
+    assert package in ALLOWED, f'{package}: a package that the architecture does not know'
     for name in imports_of(file):
         parts = name.split('.')
         if parts[0] == 'robot_perception':
             target = parts[1]
             if target == '__version__':
                 continue
-            assert target == room or target in ALLOWED[room], f'{file} imports {name}'
+            assert target == package or target in ALLOWED[package], f'{file} imports {name}'
         else:
             folder = file.parent.relative_to(PACKAGE).as_posix()
-            assert {room, folder} & HOMES.get(parts[0], {room}), f'{file} imports {name}'
-            if room == 'core':
+            assert {package, folder} & HOMES.get(parts[0], {package}), f'{file} imports {name}'
+            if package == 'core':
                 assert parts[0] in CORE_MAY_IMPORT, f'{file} imports {name}'
 
 
@@ -130,31 +133,45 @@ def test_functions_that_import_on_call_do_so():
 
 
 def test_no_package_is_a_drawer():
-    names = {file.stem for _, file in files_by_room()}
+    names = {file.stem for _, file in files_by_package()}
     assert not names & {'utils', 'util', 'helpers', 'common', 'misc'}
 
 
-@pytest.mark.parametrize(('room', 'file'), files_by_room(), ids=lambda value: str(value)[-40:])
-def test_imports_between_packages_go_through_their_init(room, file):
+@pytest.mark.parametrize(
+    ('package', 'file'), files_by_package(), ids=lambda value: str(value)[-40:]
+)
+def test_imports_between_packages_go_through_their_init(package, file):
     for module in modules_imported_by(file):
         parts = module.split('.')
-        if parts[0] == 'robot_perception' and parts[1:] and parts[1] != room:
+        if parts[0] == 'robot_perception' and parts[1:] and parts[1] != package:
             assert PACKAGE.joinpath(*parts[1:], '__init__.py').exists(), (
                 f'{file}: import what it needs from robot_perception.{parts[1]}, not from {module}'
             )
 
 
 @pytest.mark.parametrize(
-    'room', ['core', 'conversions', 'models', 'viewer', 'pipeline', 'bag', 'evaluation']
+    'package', ['core', 'conversions', 'models', 'viewer', 'pipeline', 'bag', 'evaluation']
 )
-def test_rooms_import_without_ros_torch_and_open3d(room):
+def test_packages_import_without_ros_torch_and_open3d(package):
     blocked = ['rclpy', 'sensor_msgs', 'torch', 'transformers', 'open3d']
-    if room == 'core':
+    if package == 'core':
         blocked += ['cv2', 'PIL', 'yaml', 'pandas', 'supervision', 'rosbags']
     code = f"""
 import sys
 for name in {blocked!r}:
     sys.modules[name] = None
-import robot_perception.{room}
+import robot_perception.{package}
 """
     subprocess.run([sys.executable, '-c', code], check=True, cwd=PACKAGE.parent)
+
+
+def test_no_lazy_name_is_that_of_a_submodule():
+    """Importing the submodule would set the attribute to the module, and hide the name."""
+    for init in sorted(PACKAGE.glob('*/__init__.py')):
+        submodules = {file.stem for file in init.parent.glob('*.py')}
+        tree = ast.parse(init.read_text(encoding='utf-8'))
+        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+            if isinstance(call.func, ast.Name) and call.func.id == 'lazy_attributes':
+                names = {item.value for item in ast.walk(call) if isinstance(item, ast.Constant)}
+                offered = importlib.import_module(f'robot_perception.{init.parent.name}').__all__
+                assert not names & set(offered) & submodules, init
