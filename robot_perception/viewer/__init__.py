@@ -10,8 +10,7 @@ from robot_perception.viewer.export import check_new_folder, Exporter, Kind
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.files import encode_png, write_picture, write_scene
 from robot_perception.viewer.gallery import Gallery, scene_figures
-from robot_perception.viewer.masks import draw_instances
-from robot_perception.viewer.overlay import draw_overlay
+from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.page import Figure, render, Step, write_page
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json

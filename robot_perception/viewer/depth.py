@@ -17,8 +17,7 @@ from robot_perception.core import (
     RelativeDepth,
     UInt8Array,
 )
-from robot_perception.viewer.palette import depth_table, hatch
-from robot_perception.viewer.scale import draw_scale, Scale
+from robot_perception.viewer.scale import depth_table, draw_scale, hatch, Scale
 
 # Percentiles, so that a few wild pixels do not take all the colors.
 _LOW_PERCENT, _HIGH_PERCENT = 1, 99

@@ -12,8 +12,7 @@ from robot_perception.core import make_folder, OutputError, Scene, UInt8Array, w
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth_with_scale
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.masks import draw_instances
-from robot_perception.viewer.overlay import draw_overlay
+from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import write_scene_json
 

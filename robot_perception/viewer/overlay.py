@@ -5,13 +5,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from robot_perception.core import BoolArray, class_color, Rgb, Scene, UInt8Array
+from robot_perception.core import (
+    BoolArray,
+    class_color,
+    instance_color,
+    Masks,
+    Rgb,
+    Scene,
+    UInt8Array,
+)
 from robot_perception.viewer.labels import draw_plates, place_plates
 
 _TINT = 0.38
 # The contour is the color of its class, lightened so that it stands out from the tint.
 _CONTOUR_WHITE = 0.45
 _LINE_SHARE = 1 / 300
+_BACKGROUND: Rgb = (24, 26, 31)
 
 PixelBox = tuple[int, int, int, int]
 
@@ -96,3 +105,18 @@ def _draw_box(canvas: UInt8Array, box: PixelBox, color: Rgb, stroke: int) -> Non
     region = canvas[top:bottom, left:right]
     region[:stroke] = region[-stroke:] = color
     region[:, :stroke] = region[:, -stroke:] = color
+
+
+def draw_instances(masks: Masks) -> UInt8Array:
+    """Paint each mask in a color of its own.
+
+    Args:
+        masks: may overlap; the better detection then wins, as in `Masks.instance_map`.
+
+    Returns:
+        (H, W, 3) uint8 rgb, dark gray where there is no object.
+
+    """
+    colors = [_BACKGROUND, *(instance_color(index) for index in range(len(masks)))]
+    picture: UInt8Array = np.array(colors, np.uint8)[masks.instance_map()]
+    return picture

@@ -1,16 +1,19 @@
-"""The legend of a depth picture."""
+"""The colors and the legend of a depth picture."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 import math
 
+import cv2
 import numpy as np
 
 from robot_perception.core import Rgb, UInt8Array
-from robot_perception.viewer.palette import depth_table, hatch
 from robot_perception.viewer.text import draw_text, text_size_px, text_width
 
+# The ends of the map are nearly black; without them the nearest and the farthest stay readable.
+_FIRST_OF_MAP, _LAST_OF_MAP = 14, 242
 _PAPER: Rgb = (24, 26, 31)
 _LETTERS: Rgb = (232, 234, 238)
 _TICK_STEPS = (1, 2, 5, 10)
@@ -111,3 +114,21 @@ def _nice_step(rough: float) -> float:
     """Round up to 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(rough))
     return power * next(step for step in _TICK_STEPS if step * power >= rough * (1 - 1e-9))
+
+
+@cache
+def depth_table() -> UInt8Array:
+    """Colors of depth: (256, 3) uint8 rgb, far = blue first, near = red last; read-only."""
+    steps = np.linspace(_FIRST_OF_MAP, _LAST_OF_MAP, 256).round().astype(np.uint8)
+    table: UInt8Array = cv2.applyColorMap(steps[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1].copy()
+    table.flags.writeable = False
+    return table
+
+
+def hatch(size_hw: tuple[int, int]) -> UInt8Array:
+    """Make the pattern that stands for "unknown": (H, W, 3) uint8, diagonal stripes of grays."""
+    height, width = size_hw
+    stripe = max(4, min(size_hw) // 120)
+    diagonal = np.arange(height)[:, None] + np.arange(width)[None, :]
+    gray = np.where(diagonal // stripe % 2 == 0, np.uint8(42), np.uint8(58))
+    return np.repeat(gray[..., None], 3, axis=2)

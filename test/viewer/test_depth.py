@@ -5,8 +5,7 @@ from reasons import raises
 from robot_perception.core import MetricDepth, RelativeDepth
 from robot_perception.core.errors import InputError
 from robot_perception.viewer import draw_depth, draw_depth_with_scale
-from robot_perception.viewer.palette import depth_table, hatch
-from robot_perception.viewer.scale import _ticks
+from robot_perception.viewer.scale import _ticks, depth_table, hatch
 
 
 def ramp(near, far, size_hw=(60, 80)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from robot_perception.core.colors import class_color, instance_color
-from robot_perception.viewer.palette import depth_table, hatch
+from robot_perception.viewer.scale import depth_table, hatch
 
 NAMES = [f'class {number}' for number in range(500)]
 
