@@ -27,6 +27,8 @@ from robot_perception.sources.typestore import message_store
 from robot_perception.stream import OUTPUTS
 from robot_perception.world import record, sequence
 
+pytestmark = pytest.mark.slow
+
 TYPES = message_store()
 FUSED = PerceptionConfig.from_preset('stub', {'depth.source': 'fused', 'features.every_k': 2})
 STUB = PerceptionConfig.from_preset('stub')

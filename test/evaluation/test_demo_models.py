@@ -7,6 +7,8 @@ from robot_perception.evaluation import Evaluation, EvaluationPipeline, GroundTr
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.world import render
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(910_000, 910_016)
 
 

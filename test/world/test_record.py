@@ -15,6 +15,8 @@ from robot_perception.sources import open_source, Role
 from robot_perception.world import record, sense_depth, sequence
 from robot_perception.world.scene_spec import RandomStream
 
+pytestmark = pytest.mark.slow
+
 SIZE, SEED, COUNT = (60, 80), 60, 3
 TOPICS = {
     '/camera/camera_info': 'sensor_msgs/msg/CameraInfo',

@@ -37,6 +37,8 @@ from robot_perception.world.training.dense_head import dense_loss, elementwise_i
 from robot_perception.world.training.muon import Muon, orthogonalize
 from robot_perception.world.training.trainer import rate_factor, STATE, train
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(40, 60)
 
 
