@@ -37,6 +37,7 @@ check: workspace
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/python workspace/words.py
 	.venv/bin/pytest test/test_architecture.py
 
 words:

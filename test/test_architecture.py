@@ -63,7 +63,7 @@ IMPORTS_ON_CALL = {
 }
 
 
-def imports_of(file):
+def read_imports(file):
     """Yield the modules that a file imports, but for those of its rows in IMPORTS_ON_CALL."""
     on_call = IMPORTS_ON_CALL.get(file.relative_to(PACKAGE).as_posix(), {})
     tree = ast.parse(file.read_text(encoding='utf-8'))
@@ -109,7 +109,7 @@ def files_by_package():
 )
 def test_imports_run_one_way(package, file):
     assert package in ALLOWED, f'{package}: a package that the architecture does not know'
-    for name in imports_of(file):
+    for name in read_imports(file):
         parts = name.split('.')
         if parts[0] == 'robot_perception':
             target = parts[1]

@@ -35,15 +35,14 @@ class PerceptionError(Exception):
 
     """
 
-    def __init__(self, reason: str, message: str = '') -> None:
+    def __init__(self, reason: str, message: str) -> None:
         """Store the reason and the message."""
-        # Until every raise names its reason, a lone argument is the sentence.
-        self.reason, self._message = (reason, message) if message else ('unnamed', reason)
         super().__init__(reason, message)
+        self.reason = reason
 
     def __str__(self) -> str:
         """Return the message."""
-        return self._message
+        return str(self.args[1])
 
 
 class InputError(PerceptionError, ValueError):

@@ -161,7 +161,7 @@ def locate_objects(
     masks: Masks | None,
     depth: Depth | None,
     camera: CameraModel | None,
-    up: Float64Array | None,
+    up_vector: Float64Array | None,
 ) -> tuple[SceneObject, ...]:
     """Join each detection with its 3D position and its visibility, where they are known.
 
@@ -170,14 +170,14 @@ def locate_objects(
         masks: their masks, None without a segmenter.
         depth: depth at the image's size; positions need metric depth.
         camera: calibration; positions need it.
-        up: (3,) unit vector away from the ground in the optical frame, None = unknown.
+        up_vector: (3,) unit vector away from the ground in the optical frame, None = unknown.
 
     """
     if detections is None:
         return ()
     positions: tuple[ObjectPosition | None, ...] = (None,) * len(detections)
     if isinstance(depth, MetricDepth) and camera is not None:
-        positions = lift_objects(detections, masks, depth, camera, up)
+        positions = lift_objects(detections, masks, depth, camera, up_vector)
     visibilities: tuple[Visibility, ...] = (Visibility(),) * len(detections)
     if masks is not None:
         visibilities = measure_visibility(masks, depth)

@@ -259,18 +259,20 @@ class PerceptionPipeline:
             if extracted is not None and not config.parallel:
                 features = extracted()
             # All work that needs neither sensor depth nor pose is done or on the other thread.
-            up = None if gravity_up is None else _up_vector(gravity_up)
+            up_vector = None if gravity_up is None else _up_vector(gravity_up)
             if Stage.DEPTH in due:
                 measured = _value(sensor_depth)
                 _check_size('sensor_depth', measured, frame.image)
                 with watch.stage(Stage.DEPTH):
-                    depth, fit = self._state.scale_depth(depth, measured, camera, up, config)
+                    depth, fit = self._state.scale_depth(
+                        depth, measured, camera, up_vector, config
+                    )
             pose = _value(fixed_from_optical)
             with watch.stage('lifting'):
-                objects = locate_objects(detections, masks, depth, camera, up)
+                objects = locate_objects(detections, masks, depth, camera, up_vector)
                 objects = self._state.add_velocities(objects, frame.image.stamp_ns, pose)
                 ground = (
-                    ground_plane(depth, camera, up, config)
+                    ground_plane(depth, camera, up_vector, config)
                     if config.points.remove_ground
                     else None
                 )

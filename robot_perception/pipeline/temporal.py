@@ -96,7 +96,7 @@ class TemporalState:
         predicted: Depth | None,
         measured: MetricDepth | None,
         camera: CameraModel | None,
-        up: Float64Array | None,
+        up_vector: Float64Array | None,
         config: PerceptionConfig,
     ) -> tuple[Depth | None, DepthFit | None]:
         """Bring predicted depth to the scale of the sensor or of the height of the camera.
@@ -105,7 +105,7 @@ class TemporalState:
             predicted: depth of the network, None without one.
             measured: depth of the sensor, None without one.
             camera: calibration of the image.
-            up: (3,) unit vector away from the ground, None = unknown.
+            up_vector: (3,) unit vector away from the ground, None = unknown.
             config: source of depth, height of the camera.
 
         Returns:
@@ -118,7 +118,7 @@ class TemporalState:
             return self._fusion.fuse(predicted, measured)
         height_m = config.camera.height_m
         if height_m and isinstance(predicted, MetricDepth):
-            ground = ground_plane(predicted, camera, up, config)
+            ground = ground_plane(predicted, camera, up_vector, config)
             return self._fusion.scale_to_ground(predicted, ground, height_m)
         return predicted, None
 
@@ -135,10 +135,10 @@ class TemporalState:
 def ground_plane(
     depth: Depth | None,
     camera: CameraModel | None,
-    up: Float64Array | None,
+    up_vector: Float64Array | None,
     config: PerceptionConfig,
 ) -> Plane | None:
     """Return the ground; None without metric depth or calibration, or when it is not found."""
     if camera is None or not isinstance(depth, MetricDepth):
         return None
-    return find_ground(depth, camera, up, config.camera.height_m or None)
+    return find_ground(depth, camera, up_vector, config.camera.height_m or None)

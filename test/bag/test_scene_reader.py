@@ -18,14 +18,14 @@ def bag(tmp_path):
     return tmp_path / 'bag'
 
 
-def pipeline_of(**parameters):
+def make_pipeline(**parameters):
     named = {name.replace('__', '.'): value for name, value in parameters.items()}
     return PerceptionPipeline.load(PerceptionConfig.from_preset('stub', named))
 
 
 def test_an_unknown_gravity_frame_is_reported(bag):
     notes = []
-    pipeline = pipeline_of(frames__gravity_frame='nowhere')
+    pipeline = make_pipeline(frames__gravity_frame='nowhere')
     scenes = list(iter_scenes(str(bag), lambda: pipeline, note=notes.append))
     assert len(scenes) == COUNT
     assert len(notes) == COUNT
@@ -38,7 +38,7 @@ def test_an_unknown_gravity_frame_is_reported(bag):
 
 def test_a_recording_without_problems_reports_none(bag):
     notes = []
-    pipeline = pipeline_of(depth__source='sensor', frames__gravity_frame='base_link')
+    pipeline = make_pipeline(depth__source='sensor', frames__gravity_frame='base_link')
     scenes = list(iter_scenes(str(bag), lambda: pipeline, note=notes.append))
     assert (len(scenes), notes) == (COUNT, [])
 
@@ -70,5 +70,5 @@ def test_images_that_wait_for_depth_are_processed_before_an_error(bag):
         Broken(open_source(str(bag))) as source,
         raises(SourceError, 'cut_off'),
     ):
-        scenes.extend(process_stream(pipeline_of(depth__source='sensor'), source))
+        scenes.extend(process_stream(make_pipeline(depth__source='sensor'), source))
     assert len(scenes) == 1

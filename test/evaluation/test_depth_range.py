@@ -37,7 +37,7 @@ def test_frames_weigh_as_often_as_they_are_taken():
     assert np.isnan(sums.abs_rel(np.array([0, 0]))).all()
 
 
-def test_what_has_no_metres_is_unknown():
+def test_the_range_of_relative_depth_is_unknown():
     assert depth_error_by_range(None, depth(1)) is None
     assert depth_error_by_range(depth(1), None) is None
     assert depth_error_by_range(RelativeDepth(np.ones((1, 1), np.float32)), depth(1)) is None

@@ -56,7 +56,7 @@ def test_they_are_those_of_tide(seed):
 
 
 @pytest.mark.parametrize('seed', range(3))
-def test_before_anything_is_mended_it_is_ap50(seed):
+def test_before_any_correction_it_is_ap50(seed):
     rng = np.random.default_rng(seed)
     frames = [random_frame(rng) for _ in range(8)]
     costs = ErrorAnalysis(frames, NAMES).costs(np.ones(8, np.int64))
@@ -108,7 +108,7 @@ def cost(frames, reason, names=(CUP,)):
     return dict(zip(ErrorType, costs[1:], strict=True))[reason]
 
 
-def test_what_a_mended_error_gains():
+def test_gain_of_a_corrected_error():
     # One of two found: AP 0.5, of which the recalls up to 0.5 are 51 of 101.
     two = [(0, CUP), (100, CUP)]
     assert cost(

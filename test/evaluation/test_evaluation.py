@@ -98,7 +98,7 @@ def test_mean_and_percentiles_of_places():
     assert metrics['3D', 'centroid error, 90th percentile'] == pytest.approx(7.9)
 
 
-def test_places_by_class_and_by_what_is_to_be_seen():
+def test_positions_by_class_and_visibility():
     def change(truth):
         aside = zip(truth.objects, (0.01, 0.02, 0.03, 0.10), strict=True)
         positions = [position(one.position.centroid_m[0] + x, 0, 1) for one, x in aside]
@@ -227,7 +227,7 @@ def test_depth_that_is_not_there(part):
     assert all(row.value is None for row in report.rows if row.group == 'depth')
 
 
-def test_relative_depth_has_no_metres():
+def test_relative_depth_has_no_meters():
     metrics = figures(
         evaluate_examples(
             lambda truth: {'depth': RelativeDepth(2 / truth.depth.meters + np.float32(1))}
@@ -294,7 +294,7 @@ def test_unlikely_candidates_change_precision_but_not_what_is_above_the_threshol
     assert figures(evaluate([(kept, truth)]))['detector', 'AR'] < 1
 
 
-def test_scene_types_by_the_nearest_neighbour():
+def test_scene_types_by_the_nearest_neighbor():
     evaluation = Evaluation()
     for angle, word in ((0, 'table'), (10, 'table'), (80, 'floor'), (95, 'table'), (200, None)):
         truth = replace(example_truth(count=1), scene_type=word)
@@ -305,7 +305,7 @@ def test_scene_types_by_the_nearest_neighbour():
     assert metrics['features', 'scene type by nearest neighbour'] == 0.5
 
 
-def test_errors_name_what_was_missed_and_invented():
+def test_errors_name_false_negatives_and_false_positives():
     truth = example_truth(0, 3)
     scene = perfect(truth)
     predictions = replace(scene.detections, class_names=('ball', 'dog', 'book'))

@@ -35,7 +35,7 @@ class ManyBoxes:
 
 
 class WholeBoxes:
-    """Fills boxes, and remembers how many it was given."""
+    """Fills boxes, and stores how many it was given."""
 
     def __init__(self):
         self.given = []

@@ -58,7 +58,7 @@ def evaluate_files(paths, **options):
 
 
 def boxed(entries):
-    """Give each entry a polygon as large as its box."""
+    """Return each entry a polygon as large as its box."""
     entries = copy.deepcopy(entries)
     for entry in entries:
         x, y, width, height = entry['bbox']

@@ -47,7 +47,7 @@ def test_none_are_kept_when_none_are_wanted():
     assert worst.cases() == []
 
 
-def test_depth_tells_between_frames_with_the_same_objects():
+def test_depth_ranks_frames_with_the_same_objects():
     near = case('near')
     far = case('far', depth=replace(near.truth.depth, meters=near.truth.depth.meters * 2))
     assert far.errors.error_score - near.errors.error_score == pytest.approx(1)
@@ -69,7 +69,7 @@ def test_the_picture_has_truth_beside_prediction():
 
 
 @pytest.mark.parametrize('depth', [None, RelativeDepth(np.ones((60, 80), np.float32))])
-def test_pictures_without_metres(depth):
+def test_images_without_metric_depth(depth):
     height = len(draw_evaluated_frame(case(depth=depth)))
     assert (height > 2 * 60) == (depth is not None)
 

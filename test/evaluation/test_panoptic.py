@@ -46,7 +46,7 @@ def test_a_perfect_answer():
     )
 
 
-def test_one_found_one_missed_one_invented():
+def test_one_true_positive_one_false_negative_one_false_positive():
     truth = segments(['cup', 'cup'], strips((0, 20), (30, 50)))
     predictions = segments(['cup', 'cup'], strips((5, 20), (70, 90)))
     # One overlap of 15 / 20 over 1 + 1 / 2 + 1 / 2.
@@ -106,7 +106,7 @@ def test_it_is_that_of_torchmetrics(seed):
 
 
 @pytest.mark.parametrize('seed', range(20))
-def test_it_is_what_the_definition_says(seed):
+def test_it_follows_the_definition(seed):
     sides = random_maps(seed)
     predictions, truth = (segments(names, pixels) for names, pixels in sides)
     sets = [

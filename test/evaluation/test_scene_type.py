@@ -24,7 +24,7 @@ def test_only_the_angle_counts():
     assert nearest_agrees([short, 100 * long_, other], ['a', 'a', 'b']) == [True, True, False]
 
 
-def test_a_picture_is_not_its_own_neighbour():
+def test_an_image_is_not_its_own_neighbor():
     assert nearest_agrees(vectors(0, 90), ['a', 'b']) == [False, False]
 
 
@@ -34,6 +34,6 @@ def test_vectors_without_length_are_like_no_other():
     assert answers == [False, True, True]
 
 
-def test_one_picture_has_no_neighbour():
+def test_one_image_has_no_neighbor():
     assert nearest_agrees([], []) == []
     assert nearest_agrees(vectors(0), ['a']) == []

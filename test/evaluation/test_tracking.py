@@ -19,7 +19,7 @@ BY_TRACKEVAL = [
 
 
 def random_tracks(seed):
-    """Draw objects that are missed, renumbered and invented now and then."""
+    """Draw false negatives, changed ids and false positives at random."""
     rng = np.random.default_rng(seed)
     count = int(rng.integers(1, 7))
     frames = []
@@ -98,7 +98,7 @@ def test_a_gap_is_no_switch():
     assert predictions.idf1 == pytest.approx(2 * 2 / 6)
 
 
-def test_numbers_that_nobody_asked_for():
+def test_unused_track_ids():
     nothing = FrameTracks(np.zeros(0, np.int64), np.array([1, 2]), np.zeros((0, 2)))
     predictions = tracking_metrics([*frames(3, 3), nothing])
     assert (predictions.mota, predictions.switches) == (0, 0)

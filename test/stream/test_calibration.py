@@ -19,7 +19,7 @@ DISTORTED = CameraModel(SIZE_HW, 30.0, 31.0, 15.5, 11.5, 'plumb_bob', (0.1, 0.01
 RAW, RECTIFIED = CameraConfig(), CameraConfig(rectified='always')
 
 
-def info_of(camera=DISTORTED, stamp_ns=0, **changes):
+def make_info(camera=DISTORTED, stamp_ns=0, **changes):
     info = camera_info_message(FACTORY, header_message(FACTORY, stamp_ns, 'camera'), camera)
     return replace(info, **changes)
 
@@ -48,8 +48,8 @@ def conversions(monkeypatch):
 
 
 def test_the_given_message_is_used_and_not_an_earlier_one(reader):
-    read(reader, info_of(CameraModel.nominal(SIZE_HW, 60.0)))
-    newest = info_of()
+    read(reader, make_info(CameraModel.nominal(SIZE_HW, 60.0)))
+    newest = make_info()
     result = read(reader, newest)
     assert (result.camera, result.status.reason, result.status.problem) == (DISTORTED, '', '')
     assert result.camera_info is newest
@@ -57,7 +57,7 @@ def test_the_given_message_is_used_and_not_an_earlier_one(reader):
 
 def test_rectified_images_use_p(reader):
     p = np.array([29.0, 0, 15, 0, 0, 29, 11, 0, 0, 0, 1, 0])
-    info = info_of(p=p)
+    info = make_info(p=p)
     rectified = CameraModel(SIZE_HW, 29.0, 29.0, 15.0, 11.0)
     assert read(reader, info, config=RECTIFIED).camera == rectified
     assert read(reader, info).camera == DISTORTED
@@ -96,7 +96,7 @@ def test_without_a_message_the_fallback_field_of_view_is_used(reader):
 )
 def test_an_invalid_message_is_a_problem_even_with_a_fallback(reader, changes, text):
     """The fallback is for cameras without calibration; an invalid one has to be corrected."""
-    result = read(reader, info_of(**changes), config=CameraConfig(fallback_hfov_deg=60.0))
+    result = read(reader, make_info(**changes), config=CameraConfig(fallback_hfov_deg=60.0))
     assert (result.camera, result.camera_info) == (None, None)
     assert result.status.reason
     assert re.search(text, result.status.problem)
@@ -104,7 +104,7 @@ def test_an_invalid_message_is_a_problem_even_with_a_fallback(reader, changes, t
 
 def test_a_message_of_another_frame_is_a_problem(reader):
     image = Image(IMAGE.rgb, 0, 'other')
-    result = read(reader, info_of(), image=image)
+    result = read(reader, make_info(), image=image)
     assert (result.camera, result.camera_info) == (None, None)
     assert result.status.reason == 'other_frame'
     assert "CameraInfo has frame 'camera', the image 'other'" in result.status.problem
@@ -112,15 +112,15 @@ def test_a_message_of_another_frame_is_a_problem(reader):
 
 def test_the_size_is_compared_with_each_image(reader):
     other = Image(np.zeros((48, 64, 3), np.uint8))
-    result = read(reader, info_of(), image=other)
+    result = read(reader, make_info(), image=other)
     assert 'expected the size of the image (48, 64)' in result.status.problem
-    assert read(reader, info_of()).status.problem == ''
+    assert read(reader, make_info()).status.problem == ''
 
 
 def test_an_equal_message_is_not_converted_again(reader, conversions):
     cameras = []
     for stamp_ns in range(5):
-        info = info_of(stamp_ns=stamp_ns)
+        info = make_info(stamp_ns=stamp_ns)
         for _ in range(2):
             result = read(reader, info)
             # Outputs still carry the newest message.
@@ -140,22 +140,22 @@ CHANGES = {
     'p': {'p': np.array([29.0, 0, 15, 0, 0, 29, 11, 0, 0, 0, 1, 0])},
     'binning_x': {'binning_x': 2},
     'binning_y': {'binning_y': 2},
-    'roi': {'roi': replace(info_of().roi, x_offset=3)},
+    'roi': {'roi': replace(make_info().roi, x_offset=3)},
 }
 
 
 @pytest.mark.parametrize('config', [RAW, RECTIFIED], ids=['raw', 'rectified'])
 @pytest.mark.parametrize('changes', CHANGES.values(), ids=CHANGES)
 def test_a_changed_message_is_converted_again(reader, conversions, changes, config):
-    read(reader, info_of(), config=config)
-    changed = info_of(**changes)
+    read(reader, make_info(), config=config)
+    changed = make_info(**changes)
     result = read(reader, changed, config=config)
     assert len(conversions) == 2
     assert read(CalibrationReader(), changed, config=config) == result
 
 
 def test_a_change_of_rectification_converts_the_message_again(reader, conversions):
-    info = info_of()
+    info = make_info()
     for config in (RAW, RAW, RECTIFIED, RECTIFIED, RAW):
         read(reader, info, config=config)
     assert conversions == [False, True, False]
@@ -163,6 +163,6 @@ def test_a_change_of_rectification_converts_the_message_again(reader, conversion
 
 def test_an_invalid_message_is_not_converted_again(reader, conversions):
     for stamp_ns in range(3):
-        assert read(reader, info_of(stamp_ns=stamp_ns, k=np.zeros(9))).camera is None
+        assert read(reader, make_info(stamp_ns=stamp_ns, k=np.zeros(9))).camera is None
     assert conversions == [False]
-    assert read(reader, info_of()).camera == DISTORTED
+    assert read(reader, make_info()).camera == DISTORTED

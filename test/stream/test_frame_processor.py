@@ -69,7 +69,7 @@ class Objects:
         return Masks(pixels, np.ones(len(pixels), np.float32))
 
 
-def frame_set_of(depth=lambda: None, lookup=None, stamp_ns=10**9):
+def make_frame_set(depth=lambda: None, lookup=None, stamp_ns=10**9):
     """Return the noise image of a calibrated camera, whose pose is that of the map by default."""
     header = header_message(FACTORY, stamp_ns, OPTICAL)
     pixels = np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), np.uint8)
@@ -88,7 +88,7 @@ def sensor_depth():
     return image_message(FACTORY, header, Level(floor=True).meters, '32FC1')
 
 
-def processor_of(objects=None, **parameters):
+def make_processor(objects=None, **parameters):
     named = {name.replace('__', '.'): value for name, value in parameters.items()}
     config = PerceptionConfig.from_preset('stub', named)
     objects = objects or Objects()
@@ -110,7 +110,7 @@ def processor_of(objects=None, **parameters):
 def test_a_known_height_that_sets_no_scale_is_a_problem(height_m, floor, needed, problem):
     config = PerceptionConfig.from_preset('stub', {'camera.height_m': height_m})
     processor = FrameProcessor(PerceptionPipeline(config, depth=Level(floor=floor)), FACTORY)
-    status = processor.process(frame_set_of(), OUTPUTS).status
+    status = processor.process(make_frame_set(), OUTPUTS).status
     assert status.calibration == USABLE
     assert status.depth.problem.startswith(problem)
     assert bool(status.depth.problem) == bool(problem)
@@ -130,7 +130,7 @@ def test_depth_and_pose_are_waited_for_after_the_detector_has_run(parallel):
         events.append(f'{target} from {source}')
         return Pose(np.eye(3), np.zeros(3))
 
-    processor = processor_of(
+    processor = make_processor(
         Objects(events),
         parallel=parallel,
         depth__source='sensor',
@@ -138,7 +138,7 @@ def test_depth_and_pose_are_waited_for_after_the_detector_has_run(parallel):
         frames__gravity_frame='odom',
         frames__fixed_frame='odom',
     )
-    frame = processor.process(frame_set_of(depth, lookup), OUTPUTS)
+    frame = processor.process(make_frame_set(depth, lookup), OUTPUTS)
     assert not any(status.problem for status in frame.status)
     assert Counter(events) == Counter(
         [
@@ -158,9 +158,9 @@ def test_outputs_without_3d_wait_for_nothing(topics):
     def unexpected(*_):
         pytest.fail('asked for depth or pose')
 
-    processor = processor_of(depth__source='sensor', frames__target_frame=MAP)
+    processor = make_processor(depth__source='sensor', frames__target_frame=MAP)
     outputs = tuple(BY_TOPIC[topic] for topic in topics)
-    status = processor.process(frame_set_of(unexpected, unexpected), outputs).status
+    status = processor.process(make_frame_set(unexpected, unexpected), outputs).status
     assert (status.depth, status.frames) == (NOT_NEEDED, NOT_NEEDED)
 
 
@@ -188,10 +188,10 @@ def calls(monkeypatch):
     'topics', [*((topic,) for topic in BY_TOPIC), IN_3D, tuple(BY_TOPIC)], ids=' '.join
 )
 def test_each_frame_is_lifted_and_painted_at_most_once(calls, topics, labels):
-    processor = processor_of(points__labels=labels)
+    processor = make_processor(points__labels=labels)
     outputs = tuple(BY_TOPIC[topic] for topic in topics)
     for index in range(2):
-        frame = processor.process(frame_set_of(stamp_ns=10**9 + index), outputs)
+        frame = processor.process(make_frame_set(stamp_ns=10**9 + index), outputs)
         for output in outputs:
             assert output.make(frame.output) is not None or output.topic == 'features'
         assert max(calls.values(), default=0) <= 1 + index
@@ -200,10 +200,12 @@ def test_each_frame_is_lifted_and_painted_at_most_once(calls, topics, labels):
 
 
 @pytest.mark.parametrize('topic', BY_TOPIC)
-def test_making_an_output_twice_gives_equal_messages(topic):
-    processor = processor_of(frames__target_frame=MAP, points__labels=True, tracking__enabled=True)
-    processor.process(frame_set_of(), OUTPUTS)
-    frame = processor.process(frame_set_of(stamp_ns=2 * 10**9), OUTPUTS).output
+def test_an_output_built_twice_gives_equal_messages(topic):
+    processor = make_processor(
+        frames__target_frame=MAP, points__labels=True, tracking__enabled=True
+    )
+    processor.process(make_frame_set(), OUTPUTS)
+    frame = processor.process(make_frame_set(stamp_ns=2 * 10**9), OUTPUTS).output
     shown, left = frame.shown_markers, frame.markers_left
     first, second = (cdr(topic, frame) for _ in range(2))
     for other in OUTPUTS:
@@ -219,15 +221,15 @@ def cdr(topic, frame):
 
 def test_markers_of_objects_that_left_are_deleted_once():
     objects = Objects()
-    processor = processor_of(objects)
-    first = processor.process(frame_set_of(), OUTPUTS).output
+    processor = make_processor(objects)
+    first = processor.process(make_frame_set(), OUTPUTS).output
     assert first.shown_markers == frozenset()
     assert first.markers_left
     objects.windows = ()
     objects.detect = lambda *_, **__: Detections.empty()
-    second = processor.process(frame_set_of(stamp_ns=10**9 + 1), OUTPUTS).output
+    second = processor.process(make_frame_set(stamp_ns=10**9 + 1), OUTPUTS).output
     assert (second.shown_markers, second.markers_left) == (first.markers_left, frozenset())
-    third = processor.process(frame_set_of(stamp_ns=10**9 + 2), OUTPUTS).output
+    third = processor.process(make_frame_set(stamp_ns=10**9 + 2), OUTPUTS).output
     assert third.shown_markers == frozenset()
     deleted = [len(BY_TOPIC['markers'].make(one).markers) for one in (first, second, third)]
     assert deleted == [len(first.markers_left), len(first.markers_left), 0]

@@ -45,7 +45,7 @@ def wall(camera, meters=2.0):
     return np.full(camera.size_hw, meters, np.float32)
 
 
-def info_of(camera, frame_id=DEPTH):
+def make_info(camera, frame_id=DEPTH):
     return conversions.camera_info_message(PlainFactory(), header(frame_id), camera)
 
 
@@ -77,7 +77,7 @@ def test_depth_of_the_frame_and_size_of_the_image_is_taken_as_it_is(frame_id):
 
 def test_depth_of_another_frame_is_registered():
     depth, status = read(
-        depth_message(wall(DEPTH_CAMERA)), info=info_of(DEPTH_CAMERA), buffer=tf()
+        depth_message(wall(DEPTH_CAMERA)), info=make_info(DEPTH_CAMERA), buffer=tf()
     )
     assert (status, depth.size_hw) == (USABLE, CAMERA.size_hw)
     known = np.isfinite(depth.meters)
@@ -87,13 +87,13 @@ def test_depth_of_another_frame_is_registered():
 
 def test_depth_of_another_size_needs_no_tf():
     small = CameraModel.nominal((24, 32), 60.0)
-    depth, status = read(depth_message(wall(small), COLOR), info=info_of(small, COLOR))
+    depth, status = read(depth_message(wall(small), COLOR), info=make_info(small, COLOR))
     assert status == USABLE
     assert np.all(depth.meters[2:-2, 2:-2] == 2.0)
 
 
 FRAMES = f'sensor depth is in frame {DEPTH!r}, the image in {COLOR!r}, and cannot be'
-ZERO = info_of(DEPTH_CAMERA)
+ZERO = make_info(DEPTH_CAMERA)
 ZERO.p = np.zeros(12)
 
 
@@ -101,7 +101,7 @@ ZERO.p = np.zeros(12)
     ('given', 'reason', 'texts'),
     [
         (
-            {'camera': None, 'info': info_of(DEPTH_CAMERA)},
+            {'camera': None, 'info': make_info(DEPTH_CAMERA)},
             'no_camera_info',
             (FRAMES, 'the image has no calib'),
         ),
@@ -110,9 +110,9 @@ ZERO.p = np.zeros(12)
             'no_depth_camera_info',
             (FRAMES, 'no CameraInfo of the depth camera has been received on /depth/camera_info'),
         ),
-        ({'info': info_of(DEPTH_CAMERA, 'other')}, 'other_frame', (FRAMES, "has frame 'other'")),
+        ({'info': make_info(DEPTH_CAMERA, 'other')}, 'other_frame', (FRAMES, "has frame 'other'")),
         (
-            {'info': info_of(CAMERA)},
+            {'info': make_info(CAMERA)},
             'wrong_size',
             (FRAMES, 'for size (48, 64), the depth has (24, 32)'),
         ),
@@ -122,13 +122,13 @@ ZERO.p = np.zeros(12)
             (FRAMES, 'its CameraInfo cannot be used: P: expected a focal length'),
         ),
         (
-            {'info': info_of(DEPTH_CAMERA)},
+            {'info': make_info(DEPTH_CAMERA)},
             'unknown_frame',
             (FRAMES, f'frame {COLOR!r}: expected one of'),
         ),
         (
             {
-                'info': info_of(DEPTH_CAMERA),
+                'info': make_info(DEPTH_CAMERA),
                 'buffer': tf(rotation=(0.0, 1.0, 0.0, 0.0)),
             },
             'outside_image',
@@ -163,7 +163,9 @@ def test_a_color_image_instead_of_depth_is_refused():
 def test_depth_without_a_known_pixel_is_read_and_reported(frame_id):
     size_hw = IMAGE.size_hw if frame_id == COLOR else DEPTH_CAMERA.size_hw
     nothing = np.full(size_hw, np.nan, np.float32)
-    depth, status = read(depth_message(nothing, frame_id), info=info_of(DEPTH_CAMERA), buffer=tf())
+    depth, status = read(
+        depth_message(nothing, frame_id), info=make_info(DEPTH_CAMERA), buffer=tf()
+    )
     assert status.reason == 'empty_depth'
     assert status.problem.startswith('no pixel of the sensor depth is known')
     assert depth.size_hw == IMAGE.size_hw

@@ -29,7 +29,7 @@ TYPES = standard_types()
 ROLES = frozenset({Role.IMAGE, Role.CAMERA_INFO, Role.DEPTH})
 
 
-def config_of(**parameters):
+def make_config(**parameters):
     """Return a configuration with sensor depth; parameters by name with __ for the dot."""
     values = {'depth__source': 'sensor', 'depth__max_offset_s': 0.02, 'depth__max_wait_s': 0.1}
     named = {name.replace('__', '.'): value for name, value in {**values, **parameters}.items()}
@@ -37,7 +37,7 @@ def config_of(**parameters):
 
 
 def depth_promise(synchronizer, stamp_ns, max_offset_s, max_wait_s=0.0):
-    config = config_of(depth__max_offset_s=max_offset_s, depth__max_wait_s=max_wait_s)
+    config = make_config(depth__max_offset_s=max_offset_s, depth__max_wait_s=max_wait_s)
     return synchronizer.frame_set(None, stamp_ns, config, CameraTopics()).depth
 
 
@@ -183,7 +183,7 @@ class TestLiveTransforms:
 
     @staticmethod
     def promise(synchronizer, tf_wait_s):
-        config = config_of(frames__tf_wait_s=tf_wait_s)
+        config = make_config(frames__tf_wait_s=tf_wait_s)
         lookup = synchronizer.frame_set(None, 0, config, CameraTopics()).lookup
         return lambda: lookup('map', 'base_link', 150 * MS)
 
@@ -261,7 +261,7 @@ def tf_sample(received_ms):
 
 
 def recorded(roles=ROLES, synchronizer=None, **parameters):
-    config = config_of(**parameters)
+    config = make_config(**parameters)
     return RecordedSynchronizer(
         roles, config, CameraTopics(), TYPES, synchronizer or Synchronizer()
     )
@@ -437,4 +437,4 @@ def test_a_message_without_a_stamp_has_none(cdr):
 )
 def test_only_messages_that_the_configuration_needs_are_asked_for(parameters, added):
     always = {Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO}
-    assert needed_roles(config_of(**parameters)) == always | added
+    assert needed_roles(make_config(**parameters)) == always | added

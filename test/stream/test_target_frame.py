@@ -64,7 +64,7 @@ def transform(parent, child, pose, stamp_ns=STAMP_NS):
     return StampedTransform(parent, child, stamp_ns, pose.vector, (x, y, z, w))
 
 
-def tf_of(world_from_camera):
+def make_transforms(world_from_camera):
     """A robot that carries the camera: map -> base_link moves, base_link -> camera does not."""
     buffer = TransformBuffer()
     mount = Pose(np.eye(3), np.array([0.1, 0.2, 0.7]))
@@ -84,24 +84,24 @@ def cube_from(pitch, azimuth, roll=0.0, distance=2.0):
     return pose, MetricDepth.from_meters(meters)
 
 
-def scene_of(depth, up):
+def make_scene(depth, up):
     mask = np.isfinite(depth.meters)
     rows, columns = np.nonzero(mask)
     box = np.array([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], np.float32)
     one = np.ones(1, np.float32)
     found = Detections(box, one, np.zeros(1, np.int32), ('cube',))
     masks = Masks(mask[None], one)
-    (place,) = lift_objects(found, masks, depth, CAMERA, None if up is None else np.array(up))
+    (position,) = lift_objects(found, masks, depth, CAMERA, None if up is None else np.array(up))
     image = Image(np.zeros((*CAMERA.size_hw, 3), np.uint8), STAMP_NS, OPTICAL)
-    objects = (SceneObject.from_detections(found, 0, place),)
+    objects = (SceneObject.from_detections(found, 0, position),)
     return Scene(image, CAMERA, depth=depth, detections=found, masks=masks, objects=objects)
 
 
 def placed(depth, pose, **frames):
     config = FramesConfig(**frames)
     image = Image(np.zeros((*CAMERA.size_hw, 3), np.uint8), STAMP_NS, OPTICAL)
-    target = resolve_target_frame(image, config, tf_of(pose).lookup)
-    scene = scene_of(depth, target.gravity_up)
+    target = resolve_target_frame(image, config, make_transforms(pose).lookup)
+    scene = make_scene(depth, target.gravity_up)
     header = SimpleNamespace(stamp=SimpleNamespace(sec=5, nanosec=0), frame_id=OPTICAL)
     published = OutputFrame(
         factory=Plainly(), header=header, scene=scene, camera_info=None, timing=None,
@@ -115,7 +115,7 @@ def message(published, topic):
     return output.make(published)
 
 
-def box_of(published):
+def read_box(published):
     (found,) = message(published, 'detections_3d').detections
     center, size = found.bbox.center, found.bbox.size
     where, turn = center.position, center.orientation
@@ -135,7 +135,7 @@ def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, r
     pose, depth = cube_from(pitch, azimuth, roll)
     target, published = placed(depth, pose, target_frame=MAP, gravity_frame=MAP)
     assert (target.frame_id, target.status) == (MAP, InputStatus())
-    box = box_of(published)
+    box = read_box(published)
     np.testing.assert_allclose(quaternion_to_matrix(box.rotation_xyzw)[:, 2], [0, 0, 1], atol=1e-6)
     assert sorted(box.size_m) == pytest.approx([SIDE] * 3, rel=0.08)
     assert box_iou(box, Box3D(tuple(MIDDLE), (SIDE,) * 3)) > 0.9
@@ -144,11 +144,11 @@ def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, r
 @settings(deadline=None, max_examples=30)
 @given(pitch=PITCHES, azimuth=AZIMUTHS)
 def test_a_box_along_the_cameras_axes_keeps_them_in_the_map(pitch, azimuth):
-    """Without gravity the box is the camera's: the same one, said in the map."""
+    """Without gravity the box is the camera's: the same box, in the frame of the map."""
     pose, depth = cube_from(pitch, azimuth)
     _, here = placed(depth, pose)
     _, there = placed(depth, pose, target_frame=MAP)
-    mine, moved = box_of(here), box_of(there)
+    mine, moved = read_box(here), read_box(there)
     assert moved.size_m == pytest.approx(mine.size_m)
     assert moved.center_m == pytest.approx(pose.apply(np.array(mine.center_m)).tolist())
     np.testing.assert_allclose(quaternion_to_matrix(moved.rotation_xyzw), pose.rotation, atol=1e-9)
@@ -161,7 +161,7 @@ def published():
 
 
 class TestOutputs:
-    def test_placed_outputs_say_their_frame_and_the_stamp_of_the_image(self, published):
+    def test_outputs_in_the_target_frame_have_its_id_and_the_stamp_of_the_image(self, published):
         headers = [message(published, topic).header for topic in (
             'detections_3d', 'points/objects', 'points/background'
         )]  # fmt: skip
@@ -199,8 +199,8 @@ class TestMissing:
     IMAGE = Image(np.zeros((4, 4, 3), np.uint8), STAMP_NS, OPTICAL)
     POSE = look_at(np.array([1.0, 1.0, 1.0]), np.zeros(3), 0.0)
 
-    def place(self, buffer=None, image=IMAGE, **frames):
-        buffer = tf_of(self.POSE) if buffer is None else buffer
+    def position(self, buffer=None, image=IMAGE, **frames):
+        buffer = make_transforms(self.POSE) if buffer is None else buffer
         return resolve_target_frame(image, FramesConfig(**frames), buffer.lookup)
 
     def test_nothing_is_asked_when_nothing_is_wanted(self):
@@ -213,7 +213,7 @@ class TestMissing:
         assert resolve_target_frame(self.IMAGE, own, never) == expected
 
     def test_an_unknown_target_leaves_results_where_they_are(self):
-        target = self.place(target_frame='odom', gravity_frame=MAP)
+        target = self.position(target_frame='odom', gravity_frame=MAP)
         assert (target.frame_id, target.target_from_optical) == (OPTICAL, None)
         assert target.gravity_up == pytest.approx(self.POSE.rotation[2])
         assert target.status.problem.startswith(
@@ -221,7 +221,7 @@ class TestMissing:
         )
 
     def test_unknown_gravity_leaves_boxes_as_they_are(self):
-        target = self.place(target_frame=MAP, gravity_frame='imu')
+        target = self.position(target_frame=MAP, gravity_frame='imu')
         assert (target.frame_id, target.gravity_up) == (MAP, None)
         assert target.status.problem.startswith(
             "Boxes are aligned with the camera's axes instead of upright"
@@ -229,18 +229,18 @@ class TestMissing:
 
     def test_the_stamp_of_the_image_counts(self):
         late = replace(self.IMAGE, stamp_ns=STAMP_NS + 10**9)
-        target = self.place(image=late, target_frame=MAP)
+        target = self.position(image=late, target_frame=MAP)
         assert target.target_from_optical is None
         assert "'map' -> 'base_link'" in target.status.problem
         assert 'frames.tf_wait_s' in target.status.problem
 
     def test_unless_the_latest_is_asked_for(self):
         late = replace(self.IMAGE, stamp_ns=STAMP_NS + 10**9)
-        target = self.place(image=late, target_frame=MAP, tf_policy='latest')
+        target = self.position(image=late, target_frame=MAP, tf_policy='latest')
         np.testing.assert_allclose(target.target_from_optical.translation_m, [1, 1, 1], atol=1e-9)
 
-    def test_an_image_without_a_frame_is_told_so(self):
+    def test_an_image_without_a_frame_id_is_a_problem(self):
         bare = replace(self.IMAGE, frame_id='')
-        target = self.place(image=bare, target_frame=MAP)
+        target = self.position(image=bare, target_frame=MAP)
         assert (target.frame_id, target.target_from_optical) == ('', None)
         assert 'no frame_id' in target.status.problem
