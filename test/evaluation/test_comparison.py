@@ -199,7 +199,7 @@ def test_times_are_asked_for_only_with_a_limit():
 
 
 def test_what_runs_side_by_side_is_timed_as_a_whole():
-    """Results of earlier versions have only the times of the stages, which ran one after the other."""
+    """Results of earlier versions have only stage times, since stages ran in sequence."""
     parts = {'decode': 0.01, 'depth': 0.03, 'detector': 0.05}
     before = [replace(one, timing_s=parts) for one in scenes()]
     after = [replace(one, timing_s={**parts, 'pipeline': 0.05}) for one in scenes()]
