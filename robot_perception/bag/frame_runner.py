@@ -1,4 +1,4 @@
-"""Processing of recorded images as the node processes received ones."""
+"""Process recorded images as the node processes live ones."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class OutgoingMessage:
 
 
 class FrameRunner:
-    """Processes the images of a job in order, and makes their messages.
+    """Processes the images of a job in order, and makes their output messages.
 
-    `process` is for one thread, `messages` and `label_info` for one that may be another.
+    Call `process` from one thread. `messages` and `label_info` may be called from another.
 
     Attributes:
-        counts: images by outcome so far.
+        counts: number of images so far, by outcome.
         busy_s: seconds of conversion and of each stage of the pipeline.
 
     """
@@ -75,7 +75,7 @@ class FrameRunner:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that earlier images left, as JSON values."""
+        """Return the state kept from earlier images, as JSON values."""
         return {'counts': self.counts.values(), 'processor': self._processor.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -86,7 +86,7 @@ class FrameRunner:
     def process(
         self, frame: RecordedFrame, synchronizer: RecordedSynchronizer
     ) -> OutputFrame | None:
-        """Process one image; returns None for one that cannot be read, which is counted.
+        """Process one image; return None, and count it as rejected, if it cannot be read.
 
         Raises:
             ModelError: a network failed.
@@ -121,7 +121,7 @@ class FrameRunner:
             counts.without_frames[first] += 1
 
     def messages(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
-        """Make every output of a frame, recorded when its image was."""
+        """Make every output of a frame, with the recording time of its image."""
         made = []
         for output in self._job.outputs:
             message = output.make(frame)
@@ -131,7 +131,7 @@ class FrameRunner:
         return made
 
     def label_info(self, frame: OutputFrame, received_ns: int) -> OutgoingMessage:
-        """Make the message of the class names, stamped as the frame."""
+        """Make the message of the class names, with the stamp of the frame."""
         message = label_info_message(
             frame.factory,
             header_message(frame.factory, frame.scene.image.stamp_ns, ''),

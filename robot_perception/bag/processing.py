@@ -1,4 +1,4 @@
-"""Processing of recordings into a result bag, by the code of the node."""
+"""Process recordings into a result bag, with the code that the node uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from robot_perception.pipeline import Stopwatch
 from robot_perception.sources import BagMessage, message_store, Sample, Typestore
 from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer, Synchronizer
 
-# Frames between two threads: enough that neither waits for a short pause of the other.
+# Calls queued between two threads: enough to bridge a short pause of either.
 _MAX_PENDING = 3
 # Messages between reading and processing; most are small beside an image.
 _MAX_PENDING_MESSAGES = 8
@@ -32,15 +32,16 @@ def process_bags(
     on_begin: Callable[[int, int], None] = lambda _done, _total: None,
     on_image: Callable[[], None] = lambda: None,
 ) -> BagReport:
-    """Process every image of some recordings and write the results into a new bag.
+    """Process every image of the recordings of a job and write the results into a new bag.
 
-    Reading, processing, making messages and writing run on one thread each. An interrupted run
-    continues when it is called again with the same job, and writes the same bag, byte for byte.
+    Reading, processing, making messages and writing each run on a thread of their own. After an
+    interruption, a call with the same job resumes; the bag is the same, byte for byte.
 
     Args:
-        job: what to do.
+        job: the recordings, the configuration and the output.
         on_note: called with sentences about choices that a user may want to change.
-        on_begin: called with the number of images done already, and the approximate total.
+        on_begin: called with the number of images that an earlier run has done, and the
+            approximate total.
         on_image: called after each image, on another thread.
 
     Raises:
@@ -71,7 +72,7 @@ def process_bags(
 
 
 def _opened(job: BagJob, types: Typestore, stack: ExitStack) -> tuple[list[Recording], list[str]]:
-    """Open the recordings; also returns the errors of those of which nothing is left."""
+    """Open the recordings; also return the errors of those with nothing readable."""
     recordings: list[Recording] = []
     lost: list[DamagedBagError] = []
     for path in job.inputs:
@@ -93,7 +94,11 @@ def _open(path: Path, job: BagJob, types: Typestore) -> Recording | DamagedBagEr
 
 
 class _Run:
-    """One run of a job: reads on the caller's thread; processes, builds and writes on others."""
+    """One run of a job: reads on the caller's thread; processes, builds and writes on others.
+
+    Items are the images to process and the messages to copy. Their order is fixed, so that a
+    resumed run skips as many of them as earlier runs have done.
+    """
 
     def __init__(
         self,
@@ -107,7 +112,7 @@ class _Run:
         self._runner = runner
         self._on_image = on_image
         self._synchronizer = Synchronizer()
-        # Each of the threads submits to the next.
+        # Each thread submits work to the next.
         self._processing_thread = SerialExecutor('processing', _MAX_PENDING_MESSAGES)
         self._building_thread = SerialExecutor('building', _MAX_PENDING)
         self._writing_thread = SerialExecutor('writing', _MAX_PENDING)
@@ -117,18 +122,24 @@ class _Run:
         self.resumed_after = self._images
         if 'runner' in state:
             runner.load_state_dict(state['runner'])
-        # Images and copied messages so far, also those that an earlier run has done.
+        # Items so far, including those that an earlier run has done.
         self._items = 0
-        # Images of the recording so far, also those that are left out by `BagJob.every`.
+        # Images of this recording so far, including those that `BagJob.every` skips.
         self._recorded_images = 0
 
     def close(self) -> None:
-        """End the threads; what was not written is dropped."""
+        """End the threads; drop what is not written yet."""
         for thread in (self._processing_thread, self._building_thread, self._writing_thread):
             thread.close()
 
     def finish(self, recordings: list[Recording], lost: list[str]) -> BagReport:
-        """Read the recordings to their ends and finish the bag; ``lost`` could not be opened."""
+        """Read the recordings to their ends and finish the bag.
+
+        Args:
+            recordings: the recordings, in order.
+            lost: errors of those that could not be opened.
+
+        """
         begin = time.perf_counter()
         damage = [problem for recording in recordings for problem in self._read(recording)] + lost
         self._processing_thread.wait()
@@ -159,10 +170,10 @@ class _Run:
         )
 
     def _read(self, recording: Recording) -> Iterator[str]:
-        """Submit every message of a recording; yields what was wrong with it."""
+        """Submit every message of a recording; yield a description of its damage, if any."""
         synchronizer = recording.synchronizer(self._synchronizer)
         messages, submit = recording.messages(), self._processing_thread.submit
-        # Read here: a bag may be used by one thread only.
+        # The list is read on this thread: only one thread may use a bag.
         submit(self._begin_recording, synchronizer, list(recording.lasting()))
         while True:
             try:
@@ -221,7 +232,7 @@ class _Run:
         self._on_image()
 
     def _is_new_item(self) -> bool:
-        """Count an image or copied message; returns whether no earlier run has done it."""
+        """Count an item; return whether this run has to write it, as no earlier one has."""
         self._items += 1
         return bool(self._items > self._to_skip)
 
@@ -245,7 +256,7 @@ class _Run:
             'images': self._images,
             'runner': self._runner.state_dict(),
         }
-        # By way of both threads, so that everything before it is written first.
+        # Passed through both threads, so that everything before it is written first.
         self._building_thread.submit(self._submit_checkpoint, state)
 
     def _submit_checkpoint(self, state: dict[str, Any]) -> None:

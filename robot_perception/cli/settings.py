@@ -1,4 +1,4 @@
-"""Flags for the parameters, shared by the verbs that run networks."""
+"""Command-line flags for parameters, shared by the commands that run networks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from robot_perception.pipeline import PerceptionConfig, PRESETS, Value
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
-    """Add --preset, --config, --device and --set."""
+    """Add the flags --preset, --config, --device and --set to a parser."""
     group = parser.add_argument_group('parameters')
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
@@ -21,7 +21,7 @@ def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
     choice.add_argument(
         '--config', metavar='FILE', help='ROS parameter file to use instead of a preset'
     )
-    group.add_argument('--device', help='device of the networks: auto, cpu, cuda or cuda:N')
+    group.add_argument('--device', help='device that runs the networks: auto, cpu, cuda or cuda:N')
     group.add_argument(
         '--set',
         metavar='NAME=VALUE',
@@ -35,7 +35,7 @@ def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
     """Build the configuration from the flags.
 
     Raises:
-        ConfigError: an unknown name or a refused value.
+        ConfigError: a parameter is unknown, or its value is invalid.
 
     """
     overrides = dict(_assignment(text) for text in arguments.set)
@@ -47,13 +47,14 @@ def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
 
 
 def _assignment(text: str) -> tuple[str, Value]:
-    name, sign, value = text.partition('=')
-    if not sign:
+    name, separator, value = text.partition('=')
+    if not separator:
         raise ConfigError('wrong_format', f'--set: expected NAME=VALUE, got {text!r}.')
     if name == 'preset':
         raise ConfigError(
             'conflicting_flags',
-            f'preset: expected --preset {value}, got --set, which is applied after the preset.',
+            f'preset: expected --preset {value}, got --set preset={value}. --set changes single '
+            'parameters after the preset has been loaded.',
         )
     kinds = {item.name: item.kind for item in PerceptionConfig().parameters()}
     kind = kinds.get(name, str)
@@ -63,9 +64,9 @@ def _assignment(text: str) -> tuple[str, Value]:
             raise ConfigError('wrong_type', f'{name}: expected true or false, got {value!r}.')
         return name, words[value.lower()]
     try:
-        number: Value = kind(value)
+        converted: Value = kind(value)
     except ValueError:
         raise ConfigError(
             'wrong_type', f'{name}: expected {kind.__name__}, got {value!r}.'
         ) from None
-    return name, number
+    return name, converted

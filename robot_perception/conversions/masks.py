@@ -15,16 +15,16 @@ from robot_perception.core import checked, InputError, Int32Array, Masks, UInt16
 
 BACKGROUND = 'background'
 OTHER = 'other'
-_LAST = 255
+_MAX_VALUE = 255
 
 
 def instances_message(factory: MessageFactory, header: ros.Header, masks: Masks) -> ros.Image:
-    """Build a mono16 image: 0 = background, otherwise the detection's index + 1."""
+    """Build a mono16 image: 0 = background, otherwise the index of the detection + 1."""
     return image_message(factory, header, masks.instance_map(), 'mono16')
 
 
 def to_instances(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> UInt16Array:
-    """Convert an image of instances to (H, W) uint16: 0 = background, otherwise index + 1.
+    """Convert an instance image to (H, W) uint16: 0 = background, otherwise index + 1.
 
     Raises:
         ConversionError: the message is malformed or not mono16; see `validation.check_image`.
@@ -38,8 +38,9 @@ def classes_message(
 ) -> ros.Image:
     """Build a mono8 image: 0 = background, otherwise the class id + 1, at most 255.
 
-    With more than 255 classes the remaining ones share 255, which `label_info_message` names
-    'other'. Use masks/instances and the detections to distinguish them.
+    With more than 255 classes, the value 255 stands for all from the 255th on, and its name in
+    `label_info_message` is 'other'. To distinguish these classes, look up the class of each
+    instance of masks/instances in the detections.
 
     Args:
         factory: makes the message.
@@ -53,7 +54,7 @@ def classes_message(
         raise InputError(
             'out_of_range', f'class_ids: expected ids >= 0, got {ids.min()}. Drop such detections.'
         )
-    values = np.minimum(ids.astype(np.int64) + 1, _LAST).astype(np.uint8)
+    values = np.minimum(ids.astype(np.int64) + 1, _MAX_VALUE).astype(np.uint8)
     return image_message(factory, header, masks.class_map(values), 'mono8')
 
 
@@ -70,8 +71,8 @@ def label_info_message(
 
     """
     names = [BACKGROUND, *class_names]
-    if len(names) > _LAST + 1:
-        names = [*names[:_LAST], OTHER]
+    if len(names) > _MAX_VALUE + 1:
+        names = [*names[:_MAX_VALUE], OTHER]
     return factory(
         ros.LabelInfo,
         header=header,

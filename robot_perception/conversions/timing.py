@@ -17,10 +17,11 @@ class FrameTiming:
     """Durations of the stages in this frame and over a window of frames.
 
     Attributes:
-        stages: names; ``pipeline`` is all from features to lifting, of which some may run at once.
-        last_s: seconds of this frame, one for each stage.
-        p50_s, p95_s, p99_s: percentiles over the window, one for each stage.
-        window: frames in the window.
+        stages: names; ``pipeline`` is the elapsed time from features to lifting, during which
+            stages may run concurrently.
+        last_s: seconds that this frame took, one value for each stage.
+        p50_s, p95_s, p99_s: percentiles over the window in seconds, one value for each stage.
+        window: number of frames in the window.
         age_s: seconds of ROS time from the image's stamp to publishing; NaN = unknown.
 
     """
@@ -38,7 +39,7 @@ class FrameTiming:
             if len(getattr(self, name)) != len(self.stages):
                 raise ShapeError(
                     'count_mismatch',
-                    f'{name}: expected one for each of {len(self.stages)} stages, '
+                    f'{name}: expected one value for each of {len(self.stages)} stages, '
                     f'got {len(getattr(self, name))}.',
                 )
 

@@ -18,9 +18,10 @@ class Box3D:
     """An oriented box: center, side lengths and rotation.
 
     Attributes:
-        center_m: meters.
+        center_m: position of the center, meters.
         size_m: full side lengths along the box's own axes, meters, >= 0.
-        rotation_xyzw: unit quaternion from the box's axes to the frame's.
+        rotation_xyzw: unit quaternion that rotates the box's axes to those of the frame in which
+            the center is given.
 
     """
 
@@ -29,11 +30,11 @@ class Box3D:
     rotation_xyzw: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
     def __post_init__(self) -> None:
-        # RViz and Nav2 check none of this.
+        # Checked here, because RViz and Nav2 accept invalid boxes.
         if not all(map(math.isfinite, (*self.center_m, *self.size_m, *self.rotation_xyzw))):
             raise InputError(
                 'not_finite',
-                f'box: expected finite numbers, got {self}. Leave unknown boxes out.',
+                f'box: expected finite numbers, got {self}. Omit boxes that are unknown.',
             )
         if min(self.size_m) < 0:
             raise InputError(

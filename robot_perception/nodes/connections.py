@@ -1,4 +1,4 @@
-"""Finds publishers and subscribers that cannot connect to a node, and what to change."""
+"""Detect publishers and subscribers that cannot connect to a node, and suggest a remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage'
 
 
 def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[str]:
-    """Describe every publisher that cannot connect to the node's subscription to ``topic``."""
+    """Yield a message for each publisher that cannot connect to the node's subscription."""
     ours = _find_endpoint(node, node.get_subscriptions_info_by_topic(topic))
     for peer in node.get_publishers_info_by_topic(topic):
         if peer.topic_type != type_name:
@@ -23,7 +23,7 @@ def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[st
 
 
 def publisher_problems(node: Node, topic: str) -> Iterator[str]:
-    """Describe every subscriber that cannot connect to the node's publisher of ``topic``."""
+    """Yield a message for each subscriber that cannot connect to the node's publisher."""
     ours = _find_endpoint(node, node.get_publishers_info_by_topic(topic))
     for peer in node.get_subscriptions_info_by_topic(topic):
         if ours is not None and (policy := _conflict(ours.qos_profile, peer.qos_profile)):
@@ -31,23 +31,24 @@ def publisher_problems(node: Node, topic: str) -> Iterator[str]:
 
 
 def _find_endpoint(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
-    """Return the node's own endpoint in the graph, with the QoS that is actually in force."""
+    """Return the node's own endpoint as the graph reports it, with its effective QoS."""
     name = (node.get_name(), node.get_namespace())
     return next((end for end in endpoints if (end.node_name, end.node_namespace) == name), None)
 
 
 def _conflict(offered: QoSProfile, requested: QoSProfile) -> str:
-    """Return the policy in which two endpoints are incompatible, empty if compatible."""
-    verdict, reasons = qos_check_compatible(offered, requested)
-    if verdict != QoSCompatibility.ERROR:
+    """Return the name of a QoS policy that is incompatible, empty if all are compatible."""
+    compatibility, reasons = qos_check_compatible(offered, requested)
+    if compatibility != QoSCompatibility.ERROR:
         return ''
     errors = ' '.join(part for part in reasons.split(';') if 'ERROR' in part).lower()
-    words = {'reliable': 'reliability', 'volatile': 'durability', 'deadline': 'deadline'}
-    return next((policy for word, policy in words.items() if word in errors), 'liveliness')
+    # rclpy names the policy only in the text of its explanation.
+    policies = {'reliable': 'reliability', 'volatile': 'durability', 'deadline': 'deadline'}
+    return next((policy for word, policy in policies.items() if word in errors), 'liveliness')
 
 
 def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
-    remedy = 'Remap the input to a topic of that type.'
+    remedy = f'Remap the input to a topic of type {type_name}.'
     if peer.topic_type in _TRANSPORTS and type_name in _TRANSPORTS:
         remedy = f'Set input.transport to {_TRANSPORTS[peer.topic_type]} and remap the topic.'
     return (
@@ -62,8 +63,8 @@ def _qos_problem(
     if role == 'subscription' and ours.topic_type != _TRANSFORMS:
         remedy = 'Set input.reliability to auto'
     return (
-        f'{topic}: our {role} is {_describe(ours.qos_profile)}, node {peer.node_name} is '
-        f'{_describe(peer.qos_profile)}; they cannot connect. '
+        f'{topic}: the {role} of this node is {_describe(ours.qos_profile)}, node '
+        f'{peer.node_name} is {_describe(peer.qos_profile)}; they cannot connect. '
         f'{remedy}, or change the other side.'
     )
 

@@ -1,4 +1,4 @@
-"""The thread that computes: takes the newest image and publishes every subscribed output."""
+"""Process the newest image on a thread, and publish every output that has subscribers."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class Health:
     """State of the worker after its last frame.
 
     Attributes:
-        inputs: status of the inputs of the last frame that needed them, None before it.
-        depth_fit: of that frame, when its depth was fitted to the sensor.
-        model: error of the last network that failed; None before the first frame, empty after a
-            good one.
-        output: error of the last output that failed, likewise.
+        inputs: status of the inputs of the last frame that needed them, None before the first.
+        depth_fit: fit of that frame's depth to the sensor, None without one.
+        model: error of the last frame if its processing failed, empty if not; None before the
+            first frame.
+        output: error of an output of the last frame if one failed, empty if not; None before the
+            first frame.
         age_s: age of the last image when its outputs were published, by the node's clock; NaN
-            before the first.
+            before the first image.
 
     """
 
@@ -67,12 +68,12 @@ class FrameWorker:
         Args:
             slot: where images arrive.
             synchronize: joins an image with what belongs to it.
-            processor: processes it; must have a timer.
-            publishers: publish its outputs.
+            processor: processes the images; must have a timer.
+            publishers: publish the outputs.
             logger: logs lost frames.
 
         """
-        assert processor.timer is not None  # noqa: S101 - a mistake of the programmer
+        assert processor.timer is not None  # noqa: S101 - a programming error
         self.health = Health()
         self.timing: FrameTimer = processor.timer
         self._slot = slot
@@ -94,7 +95,7 @@ class FrameWorker:
             self._thread.join()
 
     def time_jumped(self) -> None:
-        """Drop the state of earlier frames before the next one is processed."""
+        """Request that the state of earlier frames is dropped before the next frame."""
         self._jumped.set()
 
     def _run(self) -> None:
@@ -102,7 +103,7 @@ class FrameWorker:
             self._process_safely(message)
 
     def _process_safely(self, message: Message) -> None:
-        """Process one frame and count it, whatever happens."""
+        """Process one frame, and count it even if that fails."""
         try:
             self._process(message)
         except PerceptionError as error:
@@ -116,7 +117,7 @@ class FrameWorker:
                 return
             self.health.model = traceback.format_exc(limit=-1)
             self._slot.drop('internal_error')
-            self._warn(f'frame lost to an error of this package:\n{traceback.format_exc()}')
+            self._warn(f'frame lost because of an internal error:\n{traceback.format_exc()}')
 
     def _warn(self, text: str) -> None:
         self._logger.warning(text, throttle_duration_sec=_LOG_PERIOD_S)
@@ -168,4 +169,4 @@ class FrameWorker:
     def _on_output_error(self, output: Output, error: Exception) -> None:
         if self._publishers.can_publish:
             self.health.output = f'{output.topic}: {error!r}'
-            self._warn(f'{output.topic} of a frame lost:\n{traceback.format_exc()}')
+            self._warn(f'{output.topic}: message lost to an error:\n{traceback.format_exc()}')

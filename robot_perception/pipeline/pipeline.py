@@ -42,15 +42,15 @@ from robot_perception.pipeline.upright_box import unit_vector
 _ALL_STAGES = frozenset(Stage)
 
 _Value = TypeVar('_Value')
-# A value, or a function that is called where the value is used and may wait for it.
+# A value, or a function that returns it; called only where the value is used, it may wait.
 Promise: TypeAlias = _Value | Callable[[], _Value]
 
 
 class PerceptionPipeline:
     """Runs the four networks on one frame, whose pixels are uploaded once.
 
-    They run one after the other, or, with the parameter ``parallel``, SAM 2 and DINOv2 on a second
-    thread beside detector, depth and lifting. The scene is the same.
+    The networks run one after another. With the parameter ``parallel``, SAM 2 and DINOv2 run on a
+    second thread while detector, depth and lifting run on the first. The scene is the same.
 
     Call `process` from one thread at a time. `reconfigure` may be called from another thread; it
     takes effect with the next frame.
@@ -69,7 +69,7 @@ class PerceptionPipeline:
         detector: Detector | None = None,
         segmenter: Segmenter | None = None,
     ) -> None:
-        """Join ready networks; `from_preset` and `from_config` load them by name.
+        """Create a pipeline of loaded networks; `from_preset` and `from_config` load them by name.
 
         A stage without a network does not run.
         """
@@ -96,7 +96,7 @@ class PerceptionPipeline:
             device: auto, cpu, cuda or cuda:N; None leaves it to the preset and the overrides.
 
         Raises:
-            ConfigError: no such preset or parameter, or a value is refused.
+            ConfigError: a preset or parameter does not exist, or a value is invalid.
             ModelError: a checkpoint is missing or unusable, or the device is not available.
 
         """
@@ -132,7 +132,8 @@ class PerceptionPipeline:
         """Change live parameters from the next frame on.
 
         Raises:
-            ConfigError: a parameter differs that is fixed once the networks are loaded.
+            ConfigError: a parameter that is fixed once the networks are loaded has changed, or a
+                stage is enabled whose network was not loaded.
 
         """
         current = self._config.to_values()
@@ -171,14 +172,14 @@ class PerceptionPipeline:
         return f'PerceptionPipeline({self._config.preset} on {self._config.device}: {networks})'
 
     def reset(self) -> None:
-        """Drop the state of earlier frames, as after a jump of time."""
+        """Drop the state of earlier frames, as after a time jump."""
         self._state.reset()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that earlier frames left, as JSON values.
+        """Return the state kept from earlier frames, as JSON values.
 
-        Another pipeline of the same configuration that loads it with `load_state_dict` processes
-        the following frames as this one would.
+        A pipeline of the same configuration that loads it with `load_state_dict` processes the
+        following frames exactly as this one would.
         """
         return self._state.state_dict()
 
@@ -189,7 +190,7 @@ class PerceptionPipeline:
     def process_many(
         self, images: Iterable[ImageInput], camera: CameraModel | None = None
     ) -> Iterator[Scene]:
-        """Process images one after the other and yield a scene for each; see `process`."""
+        """Process images one after another and yield a scene for each; see `process`."""
         for image in images:
             yield self.process(image, camera)
 
@@ -205,14 +206,14 @@ class PerceptionPipeline:
     ) -> Scene:
         """Process one frame.
 
-        Depth and pose may be given as functions without arguments. They are called once, where
-        their value is used, so that the detector runs while a late message is on its way.
+        Depth and pose may be functions without arguments. Each is called at most once, where its
+        value is used, so that the detector can run before a late message arrives.
 
         Args:
             image: an `Image` with stamp and frame, an image file, or pixels; see `as_image`.
             camera: calibration at the image's size; without it there is no 3D.
-            sensor_depth: registered depth at the image's size, which replaces the depth network
-                when ``depth.source`` is ``sensor``, and is fused with it when ``fused``.
+            sensor_depth: registered depth at the image's size. It replaces the output of the depth
+                network if ``depth.source`` is ``sensor``, and is fused with it if ``fused``.
             gravity_up: direction away from the ground in the optical frame, of any length, as
                 measured by an IMU or known from the pose of the camera. 3D boxes are then upright
                 with a heading; otherwise they are aligned with the camera's axes.
@@ -224,7 +225,7 @@ class PerceptionPipeline:
             The scene. ``timing_s['pipeline']`` includes the time spent waiting for depth and pose.
 
         Raises:
-            InputError: image, camera or depth do not fit each other, or ``gravity_up`` has no
+            InputError: the sizes of image, camera and depth differ, or ``gravity_up`` has no
                 direction.
             ModelError: a network failed.
 
@@ -258,7 +259,7 @@ class PerceptionPipeline:
                 masks = segmented()
             if extracted is not None and not config.parallel:
                 features = extracted()
-            # All work that needs neither sensor depth nor pose is done or on the other thread.
+            # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
             up_vector = None if gravity_up is None else _up_vector(gravity_up)
             if Stage.DEPTH in due:
                 measured = _value(sensor_depth)
@@ -293,7 +294,7 @@ class PerceptionPipeline:
         )
 
     def due(self, stages: Collection[Stage]) -> frozenset[Stage]:
-        """Return which of ``stages`` the next frame runs: enabled, and due by ``every_k``."""
+        """Return those of ``stages`` that the next frame runs: enabled, and due by ``every_k``."""
         return self._due(stages, self._config)
 
     def _due(self, stages: Collection[Stage], config: PerceptionConfig) -> frozenset[Stage]:
@@ -340,7 +341,7 @@ def _segment(
     detections: Detections,
     watch: Stopwatch,
 ) -> Masks:
-    """Segment the boxes; without any, the embedding is not asked for."""
+    """Segment the boxes; without boxes, do not wait for the embedding."""
     if not len(detections):
         with watch.stage(Stage.SEGMENTER):
             return Masks.empty(frame.size_hw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from robot_perception.core import SourceError
@@ -75,8 +76,10 @@ def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]
     """
     static = [topic for topic, role in roles.items() if role is Role.TF_STATIC]
     if static:
-        for message in bag.messages(static):
-            yield Sample(Role.TF_STATIC, message.stamp_ns, message.data)
+        # Where reading ends early, the pass over all messages reports it.
+        with suppress(SourceError):
+            for message in bag.messages(static):
+                yield Sample(Role.TF_STATIC, message.stamp_ns, message.data)
     for topic in bag.topics():
         role = roles.get(topic.name)
         if role in {Role.CAMERA_INFO, Role.DEPTH_CAMERA_INFO} and topic.first is not None:

@@ -1,4 +1,4 @@
-"""The way of a frame from messages to messages, without rclpy: for node, bag, view and server."""
+"""Process a frame from input messages to output messages, without rclpy."""
 
 from robot_perception.stream.calibration import Calibration, CalibrationReader
 from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame

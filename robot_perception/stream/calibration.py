@@ -1,4 +1,4 @@
-"""Calibration of the camera of an image, from its CameraInfo."""
+"""Read the calibration of an image from its CameraInfo."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ class Calibration:
 
     Attributes:
         camera: None without a valid calibration.
-        camera_info: the message it was read from, None for a nominal camera.
-        status: why there is no calibration.
+        camera_info: the message that the camera was read from; None for a nominal camera, or
+            without a valid calibration.
+        status: whether there is a calibration, and if not, why.
 
     """
 
@@ -27,15 +28,15 @@ class Calibration:
 
     @classmethod
     def failed(cls, reason: str, problem: str) -> Calibration:
-        """Return that an image has no valid calibration."""
+        """Return the result for an image without a valid calibration."""
         return cls(None, None, InputStatus.failed(reason, problem))
 
 
 class CalibrationReader:
-    """Reads CameraInfo messages; the last result is kept, since most messages repeat."""
+    """Reads CameraInfo messages; caches the last result, since most messages are equal."""
 
     def __init__(self) -> None:
-        """Start without a result."""
+        """Start with an empty cache."""
         self._last: tuple[Message, bool, CameraModel | tuple[str, str]] | None = None
 
     def read(
@@ -76,12 +77,12 @@ class CalibrationReader:
         return Calibration(camera, info)
 
     def _camera(self, info: Message, *, rectified: bool) -> CameraModel | tuple[str, str]:
-        """Return the calibration, or the reason and the text of the error."""
+        """Return the camera model, or the reason and the text of the error."""
         if self._last is None or not _is_same(self._last, info, rectified=rectified):
             try:
                 result: CameraModel | tuple[str, str] = to_camera(info, rectified=rectified)
             except CalibrationError as error:
-                # Not the error itself, which would keep its stack frames alive.
+                # The error itself is not stored: it would keep its stack frames alive.
                 result = (error.reason, str(error))
             self._last = (info, rectified, result)
         return self._last[2]

@@ -1,4 +1,4 @@
-"""The last depth messages of a sensor, and the one that belongs to an image."""
+"""Keep the last depth messages of a sensor, and find the one nearest to an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _SIZE = 8
 
 
 class DepthRequest:
-    """The depth of one image; keeps the nearest message however long the image is processed.
+    """A request for the depth of one image.
+
+    It keeps the nearest message even when that has left the history in the meantime.
 
     Attributes:
         is_settled: whether no later message can be nearer.
@@ -20,13 +22,13 @@ class DepthRequest:
     """
 
     def __init__(self, stamp_ns: int) -> None:
-        """Start without a message for the image of a stamp."""
+        """Start without a message; ``stamp_ns`` is the stamp of the image."""
         self.is_settled = False
         self._stamp_ns = stamp_ns
         self._nearest: tuple[int, Message] | None = None
 
     def offer(self, stamp_ns: int, message: Message) -> None:
-        """Take a message if it is nearer; messages come in order of their stamps."""
+        """Keep a message if it is nearer than those before; stamps must not decrease."""
         if self.is_settled:
             return
         offset_ns = abs(stamp_ns - self._stamp_ns)
@@ -35,12 +37,12 @@ class DepthRequest:
         self.is_settled = stamp_ns >= self._stamp_ns
 
     def clear(self) -> None:
-        """Drop a message that a later one might replace."""
+        """Drop the message unless the request is settled."""
         if not self.is_settled:
             self._nearest = None
 
     def nearest(self, max_offset_s: float) -> Message | None:
-        """Return the message nearest so far, None without one within ``max_offset_s``."""
+        """Return the nearest message so far, None if it is not within ``max_offset_s``."""
         if self._nearest is None:
             return None
         offset_ns, message = self._nearest
@@ -48,7 +50,7 @@ class DepthRequest:
 
 
 class DepthHistory:
-    """Keeps the newest messages by their stamps; for one thread at a time."""
+    """Keeps the newest messages with their stamps; for one thread at a time."""
 
     def __init__(self) -> None:
         """Start without messages."""
@@ -64,13 +66,13 @@ class DepthHistory:
             request.offer(stamp_ns, message)
 
     def clear(self) -> None:
-        """Drop all messages, as after a jump of time."""
+        """Drop all messages, as after a time jump."""
         self._messages.clear()
         for request in self._requests:
             request.clear()
 
     def request(self, stamp_ns: int) -> DepthRequest:
-        """Return a request that earlier and later messages are offered to while it is in use."""
+        """Return a request that is offered all messages here, and new ones while referenced."""
         request = DepthRequest(stamp_ns)
         for item in self._messages:
             request.offer(*item)

@@ -1,4 +1,4 @@
-"""Processing of frame sets: conversion, calibration, depth, transforms, pipeline."""
+"""Process frame sets: conversion, calibration, depth, transforms, pipeline."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class FrameProcessor:
         Args:
             pipeline: processes the images.
             factory: makes the messages of the outputs.
-            timer: measures each frame; None leaves times out, so that equal frames give equal
-                messages.
+            timer: keeps the times of each frame; with None messages contain no times, so that
+                equal frames give equal messages.
             remedies: advice on missing inputs.
 
         """
@@ -90,14 +90,17 @@ class FrameProcessor:
         self._markers: frozenset[MarkerKey] = frozenset()
 
     def reset(self) -> None:
-        """Drop the state of earlier frames, as after a time jump; viewers keep their markers."""
+        """Drop the state of earlier frames, as after a time jump.
+
+        The markers that viewers show are not dropped: the next frame has to delete them.
+        """
         self.pipeline.reset()
         if self.timer is not None:
             self.timer.clear()
         self._last_stamp_ns = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state that earlier frames left, as JSON values; times are not part of it."""
+        """Return the state kept from earlier frames, as JSON values, without times."""
         return {
             'last_stamp_ns': self._last_stamp_ns,
             'pipeline': self.pipeline.state_dict(),
@@ -115,7 +118,7 @@ class FrameProcessor:
 
         Args:
             frame_set: the image and what belongs to it.
-            outputs: what will be made; decides which networks run.
+            outputs: the outputs to be made, which determine the networks that run.
 
         Raises:
             ConversionError: the image cannot be read.
@@ -127,7 +130,7 @@ class FrameProcessor:
         image = _read_image(frame_set.image, config.input.max_pixels)
         decode_s = time.perf_counter() - start
         if image.stamp_ns < self._last_stamp_ns:
-            # The only sign of a bag that loops without /clock.
+            # When a bag loops without /clock, only the stamps show it.
             self.reset()
         self._last_stamp_ns = image.stamp_ns
         stages = self.pipeline.due(stages_for(outputs, config))
@@ -175,7 +178,7 @@ class FrameProcessor:
 
 
 class _SpatialInputs:
-    """Sensor depth and pose of one image, each waited for on first use."""
+    """Sensor depth and pose of one image; each is waited for on first use."""
 
     def __init__(
         self,

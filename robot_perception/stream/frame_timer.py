@@ -1,4 +1,4 @@
-"""Timing of each frame, as it is published."""
+"""Measure the timing of each frame that is published."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class FrameTimer:
 
         Args:
             frames: size of the window.
-            now_ns: clock that stamps are compared with; without one ages are NaN.
+            now_ns: clock to compute ages with; without one ages are NaN.
 
         """
         self._window = TimingWindow(frames)
@@ -28,7 +28,7 @@ class FrameTimer:
     def add(
         self, seconds: Mapping[str, float], stamp_ns: int, before: FrameTiming | None = None
     ) -> FrameTiming:
-        """Add stages that have run and return their timing, after that of ``before``."""
+        """Add stages of a frame and return their timing, appended to ``before`` if given."""
         rows = self._window.add(seconds)
         timing = FrameTiming(
             stages=tuple(row.stage for row in rows),
@@ -62,5 +62,5 @@ class FrameTimer:
         return self._window.summary()
 
     def clear(self) -> None:
-        """Drop all frames, as after a jump of time."""
+        """Drop all frames, as after a time jump."""
         self._window.clear()

@@ -23,7 +23,7 @@ from robot_perception.stream.target_frame import TargetFrame
 
 @dataclass(frozen=True)
 class OutputFrame:
-    """One processed frame. What several outputs are made of is computed once.
+    """One processed frame. What several outputs share is computed once.
 
     Attributes:
         factory: makes messages.
@@ -32,9 +32,10 @@ class OutputFrame:
         scene: the results.
         camera_info: the CameraInfo message of the image, None without one.
         timing: how long the frame took.
-        config: what is published, and which points.
-        shown_markers: markers that viewers show from earlier frames.
-        target: frame of objects and their points; None leaves them in the optical frame.
+        config: parameters of the outputs.
+        shown_markers: markers of earlier frames that viewers still show.
+        target: frame of objects and of the points of objects and background; None for the optical
+            frame.
 
     """
 
@@ -82,7 +83,7 @@ class OutputFrame:
 
     @cached_property
     def cloud(self) -> PointCloud | None:
-        """Organized point cloud in the optical frame, None without metric depth or calibration."""
+        """Organized point cloud in the optical frame; None without metric depth or calibration."""
         return self.scene.cloud()
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The table of outputs: topic, type, the stages that it needs, and the function that makes it.
+"""The table of outputs: for each its topic, type, required stages, and the function to make it.
 
 The node, the bag processor and all other writers iterate over this table.
 """
@@ -21,10 +21,10 @@ class Output:
     """One output topic.
 
     Attributes:
-        topic: name below that of the node.
+        topic: name relative to that of the node.
         type_name: 'package/msg/Name'.
-        stages: stages that it needs.
-        make: returns the message, or None when the frame has no such result; changes nothing.
+        stages: stages that must run for it.
+        make: returns the message, or None when the frame has no such result; has no side effects.
 
     """
 
@@ -113,7 +113,7 @@ def _detections_3d(frame: OutputFrame) -> Message | None:
 def _markers(frame: OutputFrame) -> Message | None:
     if frame.scene.detections is None or not (frame.has_positions or frame.shown_markers):
         return None
-    # Without positions only the markers that are still shown are deleted.
+    # Without positions, the message only deletes the markers that are still shown.
     return conversions.markers_message(
         frame.factory, frame.target_header, frame.target_objects, frame.shown_markers
     )
@@ -153,7 +153,7 @@ def _timing(frame: OutputFrame) -> Message | None:
 _MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
 _OBJECTS_3D = _MASKS | {Stage.DEPTH}
 
-# Published last, since it states how long the others took.
+# Published last, since it includes the time to publish the others.
 TIMING = Output('timing', 'robot_perception/msg/Timing', frozenset(), _timing)
 
 OUTPUTS = (

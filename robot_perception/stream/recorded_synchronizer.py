@@ -1,4 +1,4 @@
-"""Synchronization of recorded messages, in recorded time."""
+"""Synchronize recorded messages, in recorded time."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class RecordedFrame:
 
     Attributes:
         sample: the image and when it was recorded.
-        camera_info: the newest CameraInfo before it, None without one.
-        depth_cdr: the serialized depth that belongs to it, None without one.
+        camera_info: the newest CameraInfo recorded before it, None without one.
+        depth_cdr: the serialized depth nearest to it, None without one.
 
     """
 
@@ -37,11 +37,11 @@ class RecordedFrame:
 
 
 class RecordedSynchronizer:
-    """Synchronizes recorded messages as a node would have that received them; for one thread.
+    """Synchronizes recorded messages as a node does that receives them; for one thread.
 
-    An image waits for the depth that follows it, for at most ``depth.max_wait_s`` of recorded
-    time, and until ``frames.tf_wait_s`` later when moving transforms are recorded, so that those
-    of its stamp have arrived.
+    An image waits for depth with an equal or later stamp, for at most ``depth.max_wait_s`` of
+    recorded time. If the recording has moving transforms, the image always waits for
+    ``frames.tf_wait_s``, so that the transforms around its stamp have arrived.
     """
 
     def __init__(
@@ -55,13 +55,13 @@ class RecordedSynchronizer:
         """Start a recording.
 
         Args:
-            roles: of the messages to expect; those that the configuration does not need are
-                ignored.
+            roles: roles of the recorded messages; those that the configuration does not need
+                are ignored.
             config: offsets and waiting times.
             topics: names of the topics.
             types: decodes the messages.
-            synchronizer: keeps the messages; one for all recordings of a camera, so that
-                transforms and calibrations of one part hold for the next.
+            synchronizer: keeps the messages; shared by all recordings of a camera, so that
+                transforms and calibrations of one remain valid in the next.
 
         """
         self._roles = roles & needed_roles(config)
@@ -76,14 +76,17 @@ class RecordedSynchronizer:
         self._waiting: deque[tuple[Sample, Message | None, DepthRequest | None]] = deque()
 
     def prime(self, sample: Sample) -> None:
-        """Add what holds for the whole recording before its messages; see `Source.lasting`."""
+        """Add a message that is valid for the whole recording, before all others.
+
+        See `Source.lasting`.
+        """
         if sample.role in self._roles:
             self._keep(sample)
 
     def add(self, sample: Sample) -> Iterator[RecordedFrame]:
-        """Add a message; yields, in order, the images that need not wait any longer.
+        """Add a message, and yield in order the images that need not wait any longer.
 
-        Messages are in order of recording. Broken ones are left out.
+        Messages must come in order of recording. Those that cannot be decoded are ignored.
         """
         # Images that have timed out must not get the depth or transforms of this message.
         if sample.role not in IMAGES:
@@ -97,12 +100,12 @@ class RecordedSynchronizer:
         yield from self.advance(sample.stamp_ns)
 
     def advance(self, recorded_ns: int) -> Iterator[RecordedFrame]:
-        """Yield the images that need not wait at a time of recording."""
+        """Advance recorded time, and yield the images that need not wait any longer."""
         while self._waiting and self._is_settled(recorded_ns):
             yield self._next()
 
     def flush(self) -> Iterator[RecordedFrame]:
-        """Yield all images that still wait, as at the end of the recording."""
+        """Yield all images that are still waiting, as at the end of the recording."""
         while self._waiting:
             yield self._next()
 
@@ -110,7 +113,7 @@ class RecordedSynchronizer:
         """Decode a frame that was just yielded; its depth is decoded when it is asked for.
 
         Raises:
-            SourceError: the image is broken.
+            SourceError: the image cannot be decoded.
 
         """
         synchronizer = self._synchronizer

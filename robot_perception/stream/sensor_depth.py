@@ -1,4 +1,4 @@
-"""Sensor depth for one image, registered to it where it is of another frame or size."""
+"""Read the sensor depth of an image, and register it to the image where frame or size differ."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def read_sensor_depth(
 ) -> tuple[MetricDepth | None, InputStatus]:
     """Wait for the sensor depth of an image and read it.
 
-    Depth in the frame and the size of the image is taken as registered to it. Any other depth is
-    registered here, which needs both calibrations and, between two frames, TF.
+    Depth that has the frame and the size of the image is assumed to be registered already. Any
+    other depth is registered here, which needs both calibrations and, if the frames differ, TF.
 
     Args:
         frame_set: the image's depth, depth calibration and transforms.
         image: the image.
         camera: calibration of the image.
         max_offset_s: largest difference of stamps, for the message about missing depth.
-        max_pixels: larger depth is refused.
+        max_pixels: depth images with more pixels are rejected.
         remedies: advice on missing inputs.
 
     """
@@ -117,7 +117,7 @@ def _register(
     frame_set: FrameSet,
     remedies: Remedies,
 ) -> MetricDepth:
-    """Register depth to an image; raises CalibrationError with the cause where it cannot."""
+    """Register depth to an image; raise CalibrationError if that is not possible."""
     if camera is None:
         raise CalibrationError('no_camera_info', 'the image has no calibration.')
     topics, info = frame_set.topics, frame_set.depth_camera_info()

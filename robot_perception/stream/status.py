@@ -1,4 +1,4 @@
-"""State of the inputs of a frame, from where a problem is found to where it is reported."""
+"""Status of the inputs of a frame, for diagnostics and reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class InputStatus:
 
     Attributes:
         needed: whether it was asked for.
-        reason: short stable slug of the problem, empty without one.
+        reason: short stable slug that identifies the problem, empty without a problem.
         problem: what is wrong and what to do, empty without a problem.
 
     """
@@ -31,10 +31,10 @@ NOT_NEEDED, USABLE = InputStatus(needed=False), InputStatus()
 
 
 class FrameStatus(NamedTuple):
-    """Status of everything that a 3D result needs beside the image.
+    """Status of everything that 3D results need besides the image.
 
     Attributes:
-        calibration: of the camera.
+        calibration: calibration of the camera.
         depth: metric depth, from the sensor or scaled by the height of the camera.
         frames: the transforms of the target, gravity and fixed frames.
 

@@ -1,4 +1,4 @@
-"""Synchronization of the messages of one camera by their stamps."""
+"""Synchronize the messages of one camera by their stamps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGES = frozenset({Role.IMAGE, Role.COMPRESSED_IMAGE})
 
 @dataclass(frozen=True, slots=True)
 class CameraTopics:
-    """Full names of the topics of a camera; names decide whether images are rectified."""
+    """Full names of the topics of a camera; they may indicate that images are rectified."""
 
     image: str = 'image'
     depth: str = 'depth'
@@ -65,10 +65,10 @@ class FrameSet:
 
 
 def needed_roles(config: PerceptionConfig) -> frozenset[Role]:
-    """Return the roles of the messages that a configuration makes use of."""
+    """Return the roles of the messages that a configuration uses."""
     roles = IMAGES | {Role.CAMERA_INFO}
     if config.depth.source.uses_sensor:
-        # The pose of a depth camera beside a color camera is published on /tf_static.
+        # Drivers publish the pose of the depth camera relative to the color camera on /tf_static.
         roles |= {Role.DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}
     if config.frames.needs_tf:
         roles |= {Role.TF, Role.TF_STATIC}
@@ -78,9 +78,9 @@ def needed_roles(config: PerceptionConfig) -> frozenset[Role]:
 class Synchronizer:
     """Keeps the messages of a camera and finds those that belong to an image; thread-safe.
 
-    Subscriptions, bags and any `Source` feed it with `add`. `frame_set` returns promises that wait
-    on the clock of this machine, which is right for a running camera; `RecordedSynchronizer` waits
-    in recorded time instead.
+    Subscriptions, bags and any `Source` feed it with `add`. What `frame_set` returns waits by
+    the clock of this machine, as a live camera requires; `RecordedSynchronizer` waits in recorded
+    time instead.
     """
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Synchronizer:
         self._closed = False
 
     def add(self, role: Role, message: Message, stamp_ns: int = 0) -> None:
-        """Keep a message that is not an image.
+        """Add a message that is not an image.
 
         Args:
             role: what the message is for.
@@ -119,7 +119,10 @@ class Synchronizer:
     def frame_set(
         self, image: Message, stamp_ns: int, config: PerceptionConfig, topics: CameraTopics
     ) -> FrameSet:
-        """Return an image with promises of what belongs to it; waiting times begin now."""
+        """Return an image with functions that wait for its depth and transforms.
+
+        The waiting times start with this call.
+        """
         now_s = time.monotonic()
         depth, frames = config.depth, config.frames
         return FrameSet(
@@ -153,7 +156,7 @@ class Synchronizer:
         return self.request_depth(stamp_ns).is_settled
 
     def request_depth(self, stamp_ns: int) -> DepthRequest:
-        """Return a request for the depth message nearest to a stamp, which may be on its way."""
+        """Return a request for the depth message nearest to a stamp, which may arrive later."""
         with self._changed:
             return self._depths.request(stamp_ns)
 
@@ -163,13 +166,13 @@ class Synchronizer:
             return self._transforms.lookup(target, source, stamp_ns)
 
     def take_transform_fault(self) -> str:
-        """Return what was wrong with a transform since the last call, empty for nothing."""
+        """Return the last fault of a transform since the previous call, empty without one."""
         with self._changed:
             fault, self._transform_fault = self._transform_fault, ''
             return fault
 
     def reset(self) -> None:
-        """Drop depth and moving transforms, as after a jump of time."""
+        """Drop depth and moving transforms, as after a time jump."""
         self.clear_depth()
         self.clear_transforms()
 
@@ -179,17 +182,17 @@ class Synchronizer:
             self._depths.clear()
 
     def clear_transforms(self) -> None:
-        """Drop moving transforms; static ones are published only once."""
+        """Drop moving transforms; keep static ones, which are published only once."""
         with self._changed:
             self._transforms.clear()
 
     def open(self) -> None:
-        """Let promises wait again after `close`."""
+        """Let the functions of frame sets wait again after `close`."""
         with self._changed:
             self._closed = False
 
     def close(self) -> None:
-        """End every wait; promises then return what is there."""
+        """End every wait; the functions of frame sets then use what has arrived."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The output frame of an image's 3D results, and the direction of gravity in it."""
+"""Resolve the frame of an image's 3D results, and the camera's pose relative to gravity."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ class TransformLookup(Protocol):
         """Return target_from_source at a time, None for the newest.
 
         Raises:
-            TransformError: it is not known.
+            TransformError: the transform is not known.
 
         """
 
 
 @dataclass(frozen=True, slots=True)
 class TargetFrame:
-    """The frame of an image's 3D results, and what else TF knows of the camera's pose.
+    """The frame of an image's 3D results, and the pose of the camera.
 
     Attributes:
         frame_id: frame of 3D results.
         target_from_optical: pose of the camera in that frame; None when it is the optical frame.
         gravity_up: direction away from the ground in the optical frame, None when unknown or not
             needed.
-        fixed_from_optical: pose of the camera in a frame that does not move, None likewise.
-        status: what was needed and is not known.
+        fixed_from_optical: pose of the camera in a frame that does not move, None when unknown
+            or not needed.
+        status: whether transforms were needed, and which could not be looked up.
 
     """
 
@@ -48,7 +49,7 @@ def resolve_target_frame(
 ) -> TargetFrame:
     """Look up the pose of the camera when it took an image.
 
-    Raises nothing: without a transform results stay in the optical frame, boxes are aligned with
+    Does not raise: without a transform, results stay in the optical frame, boxes are aligned with
     the camera's axes, and `TargetFrame.status` states the problem.
 
     Args:

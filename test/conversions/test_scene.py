@@ -158,5 +158,6 @@ def test_unknown_age_is_nan(factory, header, on_the_wire):
 @pytest.mark.parametrize('name', ['last_s', 'p50_s', 'p95_s', 'p99_s'])
 def test_a_missing_time_is_rejected(name):
     times = dict.fromkeys(('last_s', 'p50_s', 'p95_s', 'p99_s'), (1.0, 2.0)) | {name: (1.0,)}
-    with raises(ShapeError, 'count_mismatch', f'{name}: expected one for each of 2 stages, got 1'):
+    expected = f'{name}: expected one value for each of 2 stages, got 1'
+    with raises(ShapeError, 'count_mismatch', expected):
         FrameTiming(('a', 'b'), **times, window=1, age_s=0.0)

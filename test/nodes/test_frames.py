@@ -285,7 +285,7 @@ def test_a_static_transform_that_is_not_latched_is_named(graph):
     graph.spin_until(lambda: graph.node.count_publishers('/tf_static') == 2, 'publisher')
     level, text, _ = graph.statuses()['connections']
     assert level == ERROR
-    assert '/tf_static: our subscription is reliable and transient_local' in text
+    assert '/tf_static: the subscription of this node is reliable and transient_local' in text
     assert 'qos_overrides./tf_static.subscription.durability' in text
 
 
