@@ -127,6 +127,15 @@ def test_mcap_that_lost_only_its_index_gives_everything(tmp_path):
     assert f'breaks off after {len(written)} messages (it has no index)' in message
 
 
+def test_lasting_messages_of_a_damaged_bag_are_given_without_an_error(tmp_path):
+    written = rgbd_messages(tmp_path, 5)
+    file = storage_file(tmp_path / 'other')
+    file.write_bytes(file.read_bytes()[:-8])
+    lasting = given(open_source(str(file)).lasting())
+    assert lasting[0] == expected(written)[0]
+    assert [role for role, *_ in lasting] == [Role.TF_STATIC, Role.CAMERA_INFO]
+
+
 def test_damage_inside_an_indexed_file_ends_the_stream_with_an_error(tmp_path):
     written = rgbd_messages(tmp_path, 8, zstd='message', storage='sqlite3')
     file = storage_file(tmp_path / 'other')
