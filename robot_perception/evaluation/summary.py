@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
-from itertools import compress, pairwise
+from itertools import pairwise
 
 import numpy as np
 
@@ -26,8 +25,9 @@ from robot_perception.evaluation.depth import (
     RangeSums,
 )
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, ErrorType
-from robot_perception.evaluation.frame import FrameErrors, FrameRecord, PositionErrors
+from robot_perception.evaluation.frame import FrameErrors, FrameRecord
 from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCounts
+from robot_perception.evaluation.position_rows import position_rows
 from robot_perception.evaluation.precision import coco_metrics, FrameBoxes, PrecisionCurves
 from robot_perception.evaluation.report import make_row, MetricRow, PrecisionCurve
 from robot_perception.evaluation.tracking import tracking_metrics
@@ -114,7 +114,7 @@ def precision_curves(
 
 
 _MILLISECONDS = 1e3
-_MEDIAN, _NINETIETH = 50, 90
+_MEDIAN = 50
 
 # Field of DepthErrors -> name, unit, whether higher is better.
 _DEPTH = {
@@ -132,16 +132,6 @@ _DEPTH = {
 RANGES = 'AbsRel by distance'
 _PANOPTIC = ('PQ', 'SQ', 'RQ')
 _MIN_SEQUENCE = 2
-# Ranges of visible share for positions: lower end included, upper end not.
-_VISIBLE = {
-    '25 to 50 % visible': (0.25, 0.5),
-    '50 to 75 % visible': (0.5, 0.75),
-    '75 to 95 % visible': (0.75, 0.95),
-    '95 to 100 % visible': (0.95, 2.0),
-}
-# Selects located objects of a frame.
-_Kind = Callable[[PositionErrors], Sequence[bool]]
-_Kinds = dict[str, _Kind]
 
 # Field of TrackingMetrics -> name, whether higher is better.
 _TRACKING = {
@@ -176,7 +166,7 @@ def summarize(
         *_range_rows(bootstrap, [one.depth_range for one in records]),
         *_mask_rows(bootstrap, errors),
         *_panoptic_rows(bootstrap, [one.segments for one in records]),
-        *_position_rows(bootstrap, [one.positions for one in errors], class_names),
+        *position_rows(bootstrap, [one.positions for one in errors], class_names),
         make_row(
             bootstrap,
             'features',
@@ -238,54 +228,6 @@ def _mask_rows(bootstrap: Bootstrap, errors: Sequence[FrameErrors]) -> Iterator[
         yield make_row(bootstrap, 'masks', f'IoU, {boxes}', overlaps)
         overlaps = mean(one.boundary_iou for one in masks)
         yield make_row(bootstrap, 'masks', f'boundary IoU, {boxes}', overlaps)
-
-
-def _position_rows(
-    bootstrap: Bootstrap, positions: Sequence[PositionErrors], class_names: Sequence[str]
-) -> Iterator[MetricRow]:
-    yield make_row(bootstrap, '3D', 'located', mean(one.located for one in positions))
-    distances = FrameValues(one.centroid_cm for one in positions)
-    for name, estimate in (
-        ('median', distances.percentile(_MEDIAN)),
-        ('mean', distances.mean),
-        ('90th percentile', distances.percentile(_NINETIETH)),
-    ):
-        title = f'centroid error, {name}'
-        yield make_row(bootstrap, '3D', title, estimate, unit='cm', higher_is_better=False)
-    overlaps = FrameValues(one.box_iou for one in positions)
-    yield make_row(bootstrap, '3D', 'box IoU', overlaps.mean)
-    yield make_row(bootstrap, '3D', 'box IoU, median', overlaps.percentile(_MEDIAN))
-    by_class: _Kinds = {name: partial(_is_class, name) for name in class_names}
-    by_share: _Kinds = {
-        name: partial(_is_visible_between, *limits) for name, limits in _VISIBLE.items()
-    }
-    for title, kinds in (('by class', by_class), ('by visible share', by_share)):
-        for name, kind in kinds.items():
-            distances = FrameValues(_select(one.centroid_cm, one, kind) for one in positions)
-            yield make_row(
-                bootstrap,
-                f'centroid error {title}',
-                name,
-                distances.percentile(_MEDIAN),
-                unit='cm',
-                higher_is_better=False,
-            )
-        for name, kind in kinds.items():
-            overlaps = FrameValues(_select(one.box_iou, one, kind) for one in positions)
-            yield make_row(bootstrap, f'3D box IoU {title}', name, overlaps.percentile(_MEDIAN))
-
-
-def _is_class(name: str, one: PositionErrors) -> list[bool]:
-    return [name == other for other in one.class_names]
-
-
-def _is_visible_between(low: float, high: float, one: PositionErrors) -> list[bool]:
-    """Return which objects have a visible share of at least ``low`` and less than ``high``."""
-    return [low <= share < high for share in one.visible]
-
-
-def _select(values: Sequence[float], one: PositionErrors, kind: _Kind) -> list[float]:
-    return list(compress(values, kind(one)))
 
 
 def _scene_type_hits(records: Sequence[FrameRecord]) -> list[Values]:
