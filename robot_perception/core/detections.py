@@ -41,8 +41,8 @@ class Detections(ArrayValue):
     >>> detections = Detections(boxes, scores, class_ids, ('cup', 'ball'))
     >>> detections[detections.scores > 0.6]
     Detections(1: cup 0.75)
-    >>> [item.class_name for item in detections]
-    ['cup', 'ball']
+    >>> print(*(item.class_name for item in detections))
+    cup ball
 
     Attributes:
         boxes_xyxy: (N, 4) float32, pixels of the image: left, top, right, bottom, with the
