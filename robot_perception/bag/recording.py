@@ -31,7 +31,6 @@ class Recording:
         topics: full names of the camera's topics.
         image_count: about how many images will be processed.
         duration_s: from the first to the last message.
-        damage: what is known to be lost before reading.
         notes: sentences about choices that a user may want to change.
 
     """
@@ -59,7 +58,6 @@ class Recording:
             if self._bag.damage is None:
                 raise
             raise DamagedBagError(error.reason, f'{error} {self._bag.damage}') from error
-        self.damage = self._bag.damage
         self.notes = [*choice.notes]
         self.topics = CameraTopics.from_roles({role: name for name, role in self._roles.items()})
         self._copied = self._copyable(topics, types) if job.copy_input else frozenset()
