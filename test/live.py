@@ -42,7 +42,7 @@ class Pace:
         elif sample.role is Role.DEPTH and uses_sensor_depth(self.graph.node):
             stamp = decode_sample(sample).header.stamp
             stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-            self._wait(lambda: self.graph.node.synchronizer.is_settled(stamp_ns))
+            self._wait(lambda: self.graph.node.synchronizer.request_depth(stamp_ns).is_settled)
         elif sample.role in READERS:
             self.images += 1
             self._wait(self._done)

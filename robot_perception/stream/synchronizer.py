@@ -151,10 +151,6 @@ class Synchronizer:
         with self._changed:
             return self._depth_camera_info
 
-    def is_settled(self, stamp_ns: int) -> bool:
-        """Return whether no later depth message can be nearer to ``stamp_ns``."""
-        return self.request_depth(stamp_ns).is_settled
-
     def request_depth(self, stamp_ns: int) -> DepthRequest:
         """Return a request for the depth message nearest to a stamp, which may arrive later."""
         with self._changed:

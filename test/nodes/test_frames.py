@@ -321,7 +321,7 @@ class TestSensorDepth:
         stamp = header(SECOND_NS, self.DEPTH_FRAME)
         depth.publish(conversions.depth_message(FACTORY, stamp, MetricDepth(meters)))
         node = graph.node
-        graph.spin_until(lambda: node.synchronizer.is_settled(SECOND_NS), 'depth')
+        graph.spin_until(lambda: node.synchronizer.request_depth(SECOND_NS).is_settled, 'depth')
         graph.spin_until(
             lambda: not info or node.synchronizer.depth_camera_info is not None, 'calibration'
         )
