@@ -47,7 +47,7 @@ def figures():
         ('depth', 'delta1', 0.93),
         ('masks', 'IoU, true boxes', 0.8),
         ('masks', 'IoU, predicted boxes', 0.8),
-        ('features', 'scene type by nearest neighbor', 0.9),
+        ('features', 'scene type by nearest neighbour', 0.9),
     ],
 )
 def test_they_are_good(figures, group, name, floor):

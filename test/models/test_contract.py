@@ -1,5 +1,7 @@
 """The contract that all networks and stubs fulfill."""
 
+from dataclasses import fields
+
 from checkpoints import DETECTORS, sample_image
 import numpy as np
 import pytest
@@ -52,8 +54,8 @@ def network(request, tiny, detector_folder):
 def arrays(result):
     return [
         value
-        for name in type(result).__slots__
-        if isinstance(value := getattr(result, name), np.ndarray)
+        for field in fields(result)
+        if isinstance(value := getattr(result, field.name), np.ndarray)
     ]
 
 

@@ -190,7 +190,9 @@ class Failing:
 
     def fail(self):
         if self.fails:
-            raise ModelError(f'{type(self).__name__}: expected finite numbers, got NaN.')
+            raise ModelError(
+                'not_finite', f'{type(self).__name__}: expected finite numbers, got NaN.'
+            )
 
 
 class FailingDepth(Failing, StubDepthEstimator):

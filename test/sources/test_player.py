@@ -153,7 +153,7 @@ def test_live_source_is_not_paced():
 
 def test_damage_is_reported_once_and_the_rest_is_played():
     stage = Stage(stop_after_ms=45)
-    error = SourceError('cut')
+    error = SourceError('damaged', 'cut')
     reported = []
     source = Recording([0, 10], duration_ms=20, error=error)
     report = stage.play(source, loop=True, on_damage=reported.append)
@@ -164,7 +164,7 @@ def test_damage_is_reported_once_and_the_rest_is_played():
 
 def test_nothing_readable_is_an_error():
     with pytest.raises(SourceError, match='cut'):
-        Stage().play(Recording([], error=SourceError('cut')), loop=True)
+        Stage().play(Recording([], error=SourceError('damaged', 'cut')), loop=True)
 
 
 def test_source_without_samples_ends():
