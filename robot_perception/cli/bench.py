@@ -76,7 +76,7 @@ def run_node(arguments: argparse.Namespace) -> int:
 def run_lift(arguments: argparse.Namespace) -> int:
     """Measure lifting to 3D."""
     _check_frames(arguments)
-    from robot_perception.world import (  # noqa: PLC0415 - needs Open3D
+    from robot_perception.world import (  # noqa: PLC0415 - for this verb
         benchmark_lifting,
     )
 

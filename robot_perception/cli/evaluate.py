@@ -200,7 +200,7 @@ def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
 def _seeds(text: str) -> range:
     """Return the seeds of A:B; raise ConfigError for seeds that networks were trained on."""
     seeds = read_seeds('--world', text, '900000:900200')
-    from robot_perception.world import FIRST_TEST_SEED  # noqa: PLC0415 - needs Open3D
+    from robot_perception.world import FIRST_TEST_SEED  # noqa: PLC0415 - for this verb
 
     if seeds.start < FIRST_TEST_SEED:
         raise ConfigError(
@@ -213,7 +213,7 @@ def _seeds(text: str) -> range:
 
 def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, GroundTruth]]:
     """Render scenes lazily; raise ConfigError at once for an unsupported image size."""
-    from robot_perception.world import render, world_camera  # noqa: PLC0415 - needs Open3D
+    from robot_perception.world import render, world_camera  # noqa: PLC0415 - for this verb
 
     try:
         world_camera(size_hw)

@@ -122,7 +122,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 def run_record(arguments: argparse.Namespace) -> int:
     """Record a sequence and return the exit code."""
-    from robot_perception.world import record  # noqa: PLC0415 - needs Open3D
+    from robot_perception.world import record  # noqa: PLC0415 - for this verb
 
     with tqdm(total=arguments.frames, unit=' frames', disable=None) as bar:
         try:
