@@ -31,7 +31,7 @@ test: workspace
 # From the source tree, because colcon may never have run.
 unit:
 	@$(PYTHON) workspace/create.py --no-build
-	PYTHONPATH='$(CURDIR)' .venv/bin/pytest -m 'not ros and not data and not slow' $(PYTEST_ARGS)
+	PYTHONPATH='$(CURDIR)' .venv/bin/pytest --numprocesses 2 -m 'not ros and not data and not slow' $(PYTEST_ARGS)
 
 check: workspace
 	.venv/bin/ruff check

@@ -64,6 +64,7 @@ setup(
             'pillow>=10.1',
             'pycocotools>=2.0.8',
             'pytest>=8.4',
+            'pytest-xdist>=3.6',
             'ruff>=0.14',
             'scipy>=1.11',
             'types-PyYAML',

@@ -33,9 +33,9 @@ def full_disk():
 
 
 def pytest_collection_modifyitems(items):
-    """Mark tests of commands as slow: each starts a process, whose imports take seconds."""
+    """Mark tests of commands and of the wheel as slow: each starts a process."""
     for item in items:
-        if 'command' in getattr(item, 'fixturenames', ()):
+        if {'command', 'wheel', 'rendered'}.intersection(getattr(item, 'fixturenames', ())):
             item.add_marker(pytest.mark.slow)
 
 

@@ -9,6 +9,8 @@ from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 _TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+# The graph knows an endpoint before the name of its node has arrived.
+_UNNAMED = '_NODE_NAME_UNKNOWN_'
 _TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
 
 
@@ -51,9 +53,7 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
     remedy = f'Remap the input to a topic of type {type_name}.'
     if peer.topic_type in _TRANSPORTS and type_name in _TRANSPORTS:
         remedy = f'Set input.transport to {_TRANSPORTS[peer.topic_type]} and remap the topic.'
-    return (
-        f'{topic}: expected {type_name}, node {peer.node_name} sends {peer.topic_type}. {remedy}'
-    )
+    return f'{topic}: expected {type_name}, {_name(peer)} sends {peer.topic_type}. {remedy}'
 
 
 def _qos_problem(
@@ -63,10 +63,14 @@ def _qos_problem(
     if role == 'subscription' and ours.topic_type != _TRANSFORMS:
         remedy = 'Set input.reliability to auto'
     return (
-        f'{topic}: the {role} of this node is {_describe(ours.qos_profile)}, node '
-        f'{peer.node_name} is {_describe(peer.qos_profile)}; they cannot connect. '
+        f'{topic}: the {role} of this node is {_describe(ours.qos_profile)}, '
+        f'{_name(peer)} is {_describe(peer.qos_profile)}; they cannot connect. '
         f'{remedy}, or change the other side.'
     )
+
+
+def _name(peer: TopicEndpointInfo) -> str:
+    return 'an unnamed node' if peer.node_name == _UNNAMED else f'node {peer.node_name}'
 
 
 def _describe(profile: QoSProfile) -> str:

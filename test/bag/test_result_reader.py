@@ -15,6 +15,8 @@ from robot_perception.core import Image
 from robot_perception.core.errors import SourceError
 from robot_perception.sources.bag_writer import BagWriter
 
+pytestmark = pytest.mark.slow
+
 PERIOD_NS = 33_333_333
 
 

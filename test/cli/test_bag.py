@@ -115,6 +115,7 @@ def test_an_interrupted_run_resumes(command, tmp_path):
     assert len(messages(tmp_path / 'out')['/perception/scene']) == 300
 
 
+@pytest.mark.slow
 def test_kills(tmp_path):
     kill_often(tmp_path, 4)
 

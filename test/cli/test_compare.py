@@ -11,6 +11,8 @@ from scenes import example_scene
 from robot_perception.cli.main import main
 from robot_perception.core import Image, MetricDepth
 
+pytestmark = pytest.mark.slow
+
 
 def scene(seed=0):
     made = example_scene(seed)

@@ -55,6 +55,7 @@ def test_two_scenes(tmp_path, capsys):
     assert results['frames'] == 2
 
 
+@pytest.mark.slow
 def test_the_metrics_equal_those_of_the_library(tmp_path, capsys):
     arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path, '--json')
     assert run(*arguments, '--set', 'detector.threshold=0.7') == 0
@@ -85,6 +86,7 @@ def test_the_metrics_equal_those_of_the_library(tmp_path, capsys):
     assert rows['masks', 'IoU, true boxes'] > 0.5
 
 
+@pytest.mark.slow
 def test_given_stages_are_perfect_and_others_are_not(tmp_path):
     def figures(given):
         out = tmp_path / given

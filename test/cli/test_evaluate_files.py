@@ -19,6 +19,8 @@ from robot_perception.core import Scene, SceneObject
 from robot_perception.evaluation import read_bag_ground_truth
 from robot_perception.world import record
 
+pytestmark = pytest.mark.slow
+
 SIZE_HW = (60, 80)
 
 

@@ -9,6 +9,8 @@ import pytest
 from robot_perception.sources import BagWriter, open_source
 from robot_perception.viewer import write_picture
 
+pytestmark = pytest.mark.slow
+
 BLOCKED = 'import sys; sys.modules["open3d"] = None; '
 MAIN = BLOCKED + 'from robot_perception.cli.main import main; sys.exit(main())'
 

@@ -14,6 +14,8 @@ from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
 from robot_perception.world import record, sequence
 
+pytestmark = pytest.mark.slow
+
 SEED, FRAMES, SIZE_HW = 60, 3, (60, 80)
 
 

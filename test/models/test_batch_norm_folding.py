@@ -30,6 +30,7 @@ def kinds(network):
 
 
 @pytest.mark.parametrize('family', [family for family in DETECTORS if family != 'yolos'])
+@pytest.mark.slow
 def test_outputs_stay(family, detector_folder):
     network = with_statistics(raw_network(detector_folder(family), NETWORKS['detector'][family]))
     folded = copy.deepcopy(network)

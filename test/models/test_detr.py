@@ -57,6 +57,7 @@ def first_of_each_box(boxes):
 
 
 @pytest.mark.parametrize('family', DETECTORS)
+@pytest.mark.slow
 def test_equals_transformers(family, detector_folder):
     folder = detector_folder(family)
     adapter, frame = build(folder), UploadedImage(sample_image(seed=5))
@@ -78,6 +79,7 @@ def test_equals_transformers(family, detector_folder):
 
 
 @pytest.mark.parametrize('family', ['conditional_detr', 'deformable_detr', 'rt_detr', 'd_fine'])
+@pytest.mark.slow
 def test_one_box_has_one_class_where_transformers_returns_several(family, detector_folder):
     folder = detector_folder(family)
     adapter, frame = build(folder), UploadedImage(sample_image(seed=5))
@@ -230,6 +232,7 @@ def test_a_size_in_the_config_that_is_not_a_multiple_is_rejected(detector_folder
 
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
 @pytest.mark.parametrize('family', DETECTORS)
+@pytest.mark.slow
 def test_every_family_runs_in_every_precision(detector_folder, family, precision):
     adapter = build(detector_folder(family), precision=precision)
     found = adapter.detect(UploadedImage(sample_image(seed=5)), threshold=0.0, max_objects=1000)

@@ -7,6 +7,8 @@ import sys
 import pytest
 from reasons import raises
 
+pytestmark = pytest.mark.slow
+
 TORCH_FREE = """
 import sys
 

@@ -61,6 +61,7 @@ def test_weights_that_are_not_finite_are_rejected(checkpoint_copy, bad):
 
 
 @pytest.mark.parametrize('task', BUILD)
+@pytest.mark.slow
 def test_every_missing_weight_is_an_error(task, tiny, checkpoint_copy):
     """Tries every twelfth weight."""
     folder = checkpoint_copy(task)

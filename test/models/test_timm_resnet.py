@@ -27,6 +27,7 @@ def pair(request, tmp_path_factory):
     return write_timm_detr(tmp_path_factory.mktemp(request.param), request.param)
 
 
+@pytest.mark.slow
 def test_the_network_is_the_same_without_timm(pair):
     plain, timm = (build_detector(str(folder), device='cpu') for folder in pair)
     pixels = plain.preprocess(UploadedImage(sample_image()))
@@ -48,6 +49,7 @@ def test_timm_s_names_are_as_published(pair):
     assert f'{prefix}layer2.0.downsample.0.weight' in keys
 
 
+@pytest.mark.slow
 def test_the_newer_form_is_read(pair, tmp_path):
     import shutil
 

@@ -5,6 +5,7 @@ import sys
 
 from checkpoints import sample_image
 import numpy as np
+import pytest
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
 
@@ -31,6 +32,7 @@ def test_the_same_seed_writes_the_same_bytes(tiny, tmp_path):
     assert content(tmp_path / 'again') == content(tiny['features'].parent)
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(tiny, tmp_path):
     code = (
         f'import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); '

@@ -746,8 +746,13 @@ class TestConnections:
         other = Graph()
         try:
             other.publisher('image', 'sensor_msgs/msg/CompressedImage')
+            # The name of the other process's node arrives after its publisher.
             graph.spin_until(
-                lambda: graph.node.get_publishers_info_by_topic('/image'), 'discovery'
+                lambda: (
+                    [peer.node_name for peer in graph.node.get_publishers_info_by_topic('/image')]
+                    == ['camera']
+                ),
+                'discovery',
             )
             _, message, _ = graph.statuses()['connections']
         finally:

@@ -252,6 +252,7 @@ def test_skipped_stages_stay_skipped_beside_others():
     assert [scene.masks is not None for scene in scenes] == [True, False, False, True]
 
 
+@pytest.mark.slow
 def test_what_runs_beside_gives_the_same():
     frame = render(900001, (240, 320))
     one, other = (

@@ -140,6 +140,7 @@ def test_constant_or_inverted_network_depth_is_not_fitted():
     assert DepthFusion().fuse(inverted, sensor) == (sensor, None)
 
 
+@pytest.mark.slow
 def test_holes_are_filled_with_half_the_error_of_the_network_alone():
     """Scenes of the demo world, as its stereo camera measures them, a third of them cut out."""
     network = build_depth_estimator('demo')

@@ -105,6 +105,7 @@ def rendered():
     return floors(4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('sensed', [False, True])
 def test_floors_of_the_demo_world(rendered, sensed):
     for frame in rendered:
@@ -119,6 +120,7 @@ def test_floors_of_the_demo_world(rendered, sensed):
             assert np.dot(ground.normal, frame.world_from_camera.rotation[2]) > np.cos(0.02)
 
 
+@pytest.mark.slow
 def test_removing_the_ground_keeps_the_points_above_it(rendered):
     frame = rendered[0]
     ground = find_ground(frame.depth, frame.camera)

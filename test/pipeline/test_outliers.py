@@ -42,6 +42,7 @@ def test_there_is_always_an_inlier(values):
 
 
 @given(points=arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=NUMBERS))
+@pytest.mark.slow
 def test_any_points_have_an_upright_box(points):
     box = upright_box(points, np.array([0.0, -0.6, -0.8]))
     assert np.isfinite([*box.center_m, *box.size_m]).all()

@@ -167,6 +167,7 @@ def test_window_gives_percentiles_of_the_last_frames():
     assert window.summary() == ()
 
 
+@pytest.mark.slow
 def test_window_may_be_read_while_it_is_written():
     window = TimingWindow(50)
     done = threading.Event()
@@ -192,6 +193,7 @@ def test_window_may_be_read_while_it_is_written():
 
 
 @pytest.mark.parametrize('flip', [np.s_[..., ::-1], np.s_[:, ::-1], np.s_[::-1]])
+@pytest.mark.slow
 def test_a_view_of_a_picture_is_a_picture(flip):
     pipeline = PerceptionPipeline.from_preset('demo')
     first = pipeline.process(RGB[flip])

@@ -49,6 +49,7 @@ def to_camera(pose, points):
 
 
 @pytest.mark.parametrize('source', ['sensor', 'fused'])
+@pytest.mark.slow
 def test_clouds_of_consecutive_frames_agree(kitchen, source):
     """Median distance of points in view of both frames: 6.6 mm when written."""
     off = {f'{stage}.enabled': False for stage in ('features', 'detector', 'segmenter')}
@@ -109,6 +110,7 @@ def centroid(depth, mask, camera):
     return np.array(position.centroid_m)
 
 
+@pytest.mark.slow
 def test_positions_of_static_patches_are_constant(kitchen):
     """Patches are masked in the next frame by projecting their points into it."""
     camera, distances = kitchen.camera, []

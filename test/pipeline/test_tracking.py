@@ -134,6 +134,7 @@ def test_detections_are_otherwise_unchanged():
 
 
 @pytest.mark.parametrize('seed', [900_000, 900_003])
+@pytest.mark.slow
 def test_track_ids_follow_the_ground_truth_while_the_camera_moves(seed):
     tracker, track_ids, switches = Tracker(), {}, 0
     for index, frame in enumerate(sequence(seed, 90, (60, 80))):

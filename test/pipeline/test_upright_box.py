@@ -97,6 +97,7 @@ def test_matrix_and_quaternion_are_one_rotation(axis, angle):
     )
 
 
+@pytest.mark.slow
 def test_upright_boxes_fit_boxes_and_books_of_the_demo_world():
     # On a shelf only the spine of a book is visible, so its depth is unknown.
     upright, aligned = [], []

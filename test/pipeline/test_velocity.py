@@ -101,6 +101,7 @@ def test_velocities_are_rotated_and_not_translated():
     assert transformed.position.velocity_mps == pytest.approx((0.3, 0, 0), abs=1e-9)
 
 
+@pytest.mark.slow
 def test_static_objects_of_the_demo_world_have_no_velocity():
     """Even with exact depth the visible part changes, and moves the centroid by millimeters."""
     estimator, speeds = VelocityEstimator(), []

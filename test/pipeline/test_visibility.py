@@ -103,6 +103,7 @@ def test_only_the_object_behind_is_occluded():
     )
 
 
+@pytest.mark.slow
 def test_occlusion_in_the_demo_world():
     """True positive rate below 95 % visibility at least 0.9, false positive rate at most 0.1."""
     hidden, whole = [], []

@@ -137,6 +137,7 @@ class TestLiveDepth:
         assert depth_promise(synchronizer, 100 * MS, 0.02, 0.05)() == 90 * MS
         assert time.monotonic() - begin >= 0.05
 
+    @pytest.mark.slow
     def test_the_wait_begins_with_the_frame_and_not_with_the_first_use(self):
         depth = depth_promise(Synchronizer(), 100 * MS, 0.02, 1.0)
         time.sleep(1.0)

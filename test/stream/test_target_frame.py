@@ -131,6 +131,7 @@ AZIMUTHS = st.floats(-np.pi, np.pi)
 
 @settings(deadline=None, max_examples=40)
 @given(pitch=PITCHES, azimuth=AZIMUTHS, roll=st.floats(-0.5, 0.5))
+@pytest.mark.slow
 def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, roll):
     pose, depth = cube_from(pitch, azimuth, roll)
     target, published = placed(depth, pose, target_frame=MAP, gravity_frame=MAP)
@@ -143,6 +144,7 @@ def test_a_cube_has_its_size_and_place_in_the_map_at_any_pitch(pitch, azimuth, r
 
 @settings(deadline=None, max_examples=30)
 @given(pitch=PITCHES, azimuth=AZIMUTHS)
+@pytest.mark.slow
 def test_a_box_along_the_cameras_axes_keeps_them_in_the_map(pitch, azimuth):
     """Without gravity the box is the camera's: the same box, in the frame of the map."""
     pose, depth = cube_from(pitch, azimuth)

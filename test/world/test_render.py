@@ -176,6 +176,7 @@ def test_scenery_is_static():
         assert np.median(np.abs(there - local[inside, 2])) < 0.01
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(frames):
     assert digest(render(0, SIZE)) == digest(frames[0])
     code = (
@@ -209,6 +210,7 @@ def test_the_same_scene_at_another_size():
         assert box == large.boxes_3d[tracks.index(track)]
 
 
+@pytest.mark.slow
 def test_every_scene_type_occurs():
     drawn = [sample_scene(seed).scene_type for seed in range(60)]
     assert set(drawn) == set(SCENE_TYPES)
