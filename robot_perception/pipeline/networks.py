@@ -6,12 +6,7 @@ from typing import Any, NamedTuple
 
 from robot_perception import models
 from robot_perception.core import Stage
-from robot_perception.models import (
-    DepthEstimator,
-    Detector,
-    FeatureExtractor,
-    Segmenter,
-)
+from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
 from robot_perception.pipeline.config import PerceptionConfig
 
 
@@ -22,6 +17,11 @@ class Networks(NamedTuple):
     depth: DepthEstimator | None = None
     detector: Detector | None = None
     segmenter: Segmenter | None = None
+
+    @property
+    def loaded(self) -> tuple[Stage, ...]:
+        """Stages that have a network."""
+        return tuple(stage for stage in Stage if getattr(self, stage.value) is not None)
 
 
 def load_networks(config: PerceptionConfig) -> Networks:

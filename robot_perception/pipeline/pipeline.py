@@ -10,7 +10,6 @@ from typing import Any, TypeAlias, TypeVar
 from robot_perception.core import (
     CameraModel,
     ConfigError,
-    Depth,
     Detections,
     Float64Array,
     Image,
@@ -34,7 +33,7 @@ from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import lazy_execution, threaded_execution
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
-from robot_perception.pipeline.networks import load_networks, networks_needed
+from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
 from robot_perception.pipeline.temporal import ground_plane, TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.upright_box import unit_vector
@@ -74,10 +73,7 @@ class PerceptionPipeline:
         A stage without a network does not run.
         """
         self._config = config
-        self._features = features
-        self._depth = depth
-        self._detector = detector
-        self._segmenter = segmenter
+        self._networks = Networks(features, depth, detector, segmenter)
         self._state = TemporalState()
 
     @classmethod
@@ -126,7 +122,8 @@ class PerceptionPipeline:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the detector's classes, by class id; empty without a detector."""
-        return () if self._detector is None else tuple(self._detector.class_names)
+        detector = self._networks.detector
+        return () if detector is None else tuple(detector.class_names)
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Change live parameters from the next frame on.
@@ -145,7 +142,7 @@ class PerceptionPipeline:
                     'Make a new pipeline; a node accepts it after cleanup, before configure.',
                 )
         for stage in networks_needed(config):
-            if stage not in self._loaded():
+            if stage not in self._networks.loaded:
                 raise ConfigError(
                     'network_not_loaded',
                     f'{stage}.enabled: the network was not loaded, because the stage was '
@@ -153,21 +150,9 @@ class PerceptionPipeline:
                 )
         self._config = config
 
-    def _loaded(self) -> set[Stage]:
-        networks = {
-            Stage.FEATURES: self._features,
-            Stage.DEPTH: self._depth,
-            Stage.DETECTOR: self._detector,
-            Stage.SEGMENTER: self._segmenter,
-        }
-        return {stage for stage, network in networks.items() if network is not None}
-
     def __repr__(self) -> str:
         """Name the preset, the device and the networks."""
-        loaded = self._loaded()
-        models = (
-            f'{stage} {self._config.stage(stage).model}' for stage in Stage if stage in loaded
-        )
+        models = [f'{stage} {self._config.stage(stage).model}' for stage in self._networks.loaded]
         networks = ', '.join(models) or 'no networks'
         return f'PerceptionPipeline({self._config.preset} on {self._config.device}: {networks})'
 
@@ -203,6 +188,7 @@ class PerceptionPipeline:
         gravity_up: Promise[Vector3 | None] = None,
         fixed_from_optical: Promise[Pose | None] = None,
         stages: Collection[Stage] = _ALL_STAGES,
+        config: PerceptionConfig | None = None,
     ) -> Scene:
         """Process one frame.
 
@@ -220,6 +206,7 @@ class PerceptionPipeline:
             fixed_from_optical: pose of the optical frame in a frame that does not move, such as
                 odom; tracked objects then have velocities.
             stages: what to compute; a stage that is disabled in the configuration stays off.
+            config: parameters of this frame, if `config` was read before; None for those in force.
 
         Returns:
             The scene. ``timing_s['pipeline']`` includes the time spent waiting for depth and pose.
@@ -232,11 +219,11 @@ class PerceptionPipeline:
         """
         frame = UploadedImage(as_image(image))
         _check_size('camera', camera, frame.image)
-        watch, config = Stopwatch(), self._config
-        due = self._due(stages, config)
-        extractor = self._features if Stage.FEATURES in due else None
-        detector = self._detector if Stage.DETECTOR in due else None
-        segmenter = self._segmenter if Stage.SEGMENTER in due else None
+        watch, config = Stopwatch(), config or self._config
+        due, networks = self.due(stages, config), self._networks
+        extractor = networks.features if Stage.FEATURES in due else None
+        detector = networks.detector if Stage.DETECTOR in due else None
+        segmenter = networks.segmenter if Stage.SEGMENTER in due else None
         features = depth = fit = detections = masks = None
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
@@ -254,7 +241,8 @@ class PerceptionPipeline:
                     )
             if Stage.DEPTH in due:
                 with watch.stage(Stage.DEPTH):
-                    depth = self._predict_depth(frame, config)
+                    estimator = networks.depth if config.depth.source.uses_network else None
+                    depth = None if estimator is None else estimator.estimate(frame)
             if segmented is not None:
                 masks = segmented()
             if extracted is not None and not config.parallel:
@@ -293,22 +281,17 @@ class PerceptionPipeline:
             timing_s=_in_order(watch.seconds),
         )
 
-    def due(self, stages: Collection[Stage]) -> frozenset[Stage]:
+    def due(
+        self, stages: Collection[Stage], config: PerceptionConfig | None = None
+    ) -> frozenset[Stage]:
         """Return those of ``stages`` that the next frame runs: enabled, and due by ``every_k``."""
-        return self._due(stages, self._config)
-
-    def _due(self, stages: Collection[Stage], config: PerceptionConfig) -> frozenset[Stage]:
+        sections = {stage: (config or self._config).stage(stage) for stage in stages}
+        frames = self._state.frames
         return frozenset(
             stage
-            for stage in stages
-            if config.stage(stage).enabled
-            and self._state.frames % config.stage(stage).every_k == 0
+            for stage, section in sections.items()
+            if section.enabled and frames % section.every_k == 0
         )
-
-    def _predict_depth(self, frame: UploadedImage, config: PerceptionConfig) -> Depth | None:
-        if self._depth is None or not config.depth.source.uses_network:
-            return None
-        return self._depth.estimate(frame)
 
 
 def _value(promise: Promise[_Value]) -> _Value:

@@ -125,6 +125,7 @@ class FrameProcessor:
             ModelError: a network failed.
 
         """
+        # Read once: parameters may change while the frame is processed.
         config = self.pipeline.config
         start = time.perf_counter()
         image = _read_image(frame_set.image, config.input.max_pixels)
@@ -133,7 +134,7 @@ class FrameProcessor:
             # When a bag loops without /clock, only the stamps show it.
             self.reset()
         self._last_stamp_ns = image.stamp_ns
-        stages = self.pipeline.due(stages_for(outputs, config))
+        stages = self.pipeline.due(stages_for(outputs, config), config)
         calibration = self._calibrations.read(
             frame_set.camera_info, image, config.camera, frame_set.topics.image, self._remedies
         )
@@ -152,6 +153,7 @@ class FrameProcessor:
             gravity_up=inputs.gravity_up,
             fixed_from_optical=inputs.fixed_from_optical,
             stages=stages,
+            config=config,
         )
         output = OutputFrame(
             factory=self._factory,

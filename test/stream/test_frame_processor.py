@@ -1,6 +1,7 @@
 """Processed frames: status, when inputs are waited for, and what is computed once."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from robot_perception.conversions import (
     image_message,
     RosbagsFactory,
 )
-from robot_perception.core import CameraModel, Detections, Masks, masks, MetricDepth, Pose, scene
+from robot_perception.core import (
+    CameraModel,
+    Detections,
+    Masks,
+    masks,
+    MetricDepth,
+    Pose,
+    scene,
+    Stage,
+)
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.sources import message_store
 from robot_perception.stream import CameraTopics, FrameProcessor, FrameSet, OUTPUTS
@@ -116,6 +126,35 @@ def test_a_known_height_that_sets_no_scale_is_a_problem(height_m, floor, needed,
     assert bool(status.depth.problem) == bool(problem)
     assert (status.depth.reason == 'no_ground') == bool(problem)
     assert height_m == 0.0 or status.depth.needed == needed
+
+
+class ReadLater:
+    """A message that calls ``during`` when its pixels are read."""
+
+    def __init__(self, message, during):
+        self.message, self.during = message, during
+
+    def __getattr__(self, name):
+        if name == 'data':
+            self.during()
+        return getattr(self.message, name)
+
+
+def test_parameters_that_change_during_a_frame_apply_from_the_next():
+    processor = make_processor(camera__height_m=0.6, features__enabled=False)
+    changes = {'camera.height_m': 0.0, 'segmenter.enabled': False}
+    changed = processor.pipeline.config.with_values(changes)
+    frame_set = make_frame_set()
+    message = ReadLater(frame_set.image, lambda: processor.pipeline.reconfigure(changed))
+    first = processor.process(replace(frame_set, image=message), OUTPUTS)
+    assert first.output.config.camera.height_m == 0.6
+    assert first.output.scene.depth_fit.scale == pytest.approx(0.6 / 0.5, rel=0.05)
+    assert first.output.scene.masks is not None
+    assert Stage.SEGMENTER in first.stages
+    second = processor.process(make_frame_set(stamp_ns=10**9 + 1), OUTPUTS)
+    assert second.output.config == changed
+    assert second.output.scene.depth_fit is None
+    assert second.output.scene.masks is None
 
 
 @pytest.mark.parametrize('parallel', [False, True])
