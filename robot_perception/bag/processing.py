@@ -17,7 +17,7 @@ from robot_perception.bag.serial_executor import SerialExecutor
 from robot_perception.core import DamagedBagError, OutputError, SourceError
 from robot_perception.pipeline import Stopwatch
 from robot_perception.sources import BagMessage, message_store, Sample, Typestore
-from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer, Synchronizer
+from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer
 
 # Calls queued between two threads: enough to bridge a short pause of either.
 _MAX_PENDING = 3
@@ -111,7 +111,6 @@ class _Run:
         self._bag = bag
         self._runner = runner
         self._on_image = on_image
-        self._synchronizer = Synchronizer()
         # Each thread submits work to the next.
         self._processing_thread = SerialExecutor('processing', _MAX_PENDING_MESSAGES)
         self._building_thread = SerialExecutor('building', _MAX_PENDING)
@@ -148,6 +147,7 @@ class _Run:
         self._writing_thread.wait()
         counts = self._runner.counts
         if not counts.processed:
+            self._bag.discard()
             raise _no_image(recordings, counts, damage)
         metadata = self._bag.finish()
         return BagReport(
@@ -171,7 +171,7 @@ class _Run:
 
     def _read(self, recording: Recording) -> Iterator[str]:
         """Submit every message of a recording; yield a description of its damage, if any."""
-        synchronizer = recording.synchronizer(self._synchronizer)
+        synchronizer = recording.synchronizer()
         messages, submit = recording.messages(), self._processing_thread.submit
         # The list is read on this thread: only one thread may use a bag.
         submit(self._begin_recording, synchronizer, list(recording.lasting()))
@@ -189,7 +189,6 @@ class _Run:
 
     def _begin_recording(self, synchronizer: RecordedSynchronizer, lasting: list[Sample]) -> None:
         self._recorded_images = 0
-        self._synchronizer.clear_depth()
         for sample in lasting:
             synchronizer.prime(sample)
 

@@ -20,7 +20,7 @@ from robot_perception.sources import (
     Sample,
     Typestore,
 )
-from robot_perception.stream import CameraTopics, needed_roles, RecordedSynchronizer, Synchronizer
+from robot_perception.stream import CameraTopics, needed_roles, RecordedSynchronizer
 
 
 class Recording:
@@ -110,10 +110,10 @@ class Recording:
         """Yield what holds for the whole recording; see `Source.lasting`."""
         return lasting_samples(self._bag, self._roles)
 
-    def synchronizer(self, keeper: Synchronizer) -> RecordedSynchronizer:
-        """Return a synchronizer of this recording that keeps its messages in ``keeper``."""
+    def synchronizer(self) -> RecordedSynchronizer:
+        """Return a synchronizer of this recording, without messages."""
         roles = frozenset(self._roles.values())
-        return RecordedSynchronizer(roles, self._job.config, self.topics, self._types, keeper)
+        return RecordedSynchronizer(roles, self._job.config, self.topics, self._types)
 
     def messages(self) -> Iterator[BagMessage]:
         """Yield the messages of the camera and those to copy, in order of recording.

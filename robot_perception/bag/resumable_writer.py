@@ -127,6 +127,10 @@ class ResumableBagWriter:
             raise self._write_error(error) from error
         return read_metadata(self._output)
 
+    def discard(self) -> None:
+        """Let `close` drop complete files too: a later run has nothing to resume."""
+        self.progress = Progress(self.progress.identity)
+
     def close(self) -> None:
         """Drop the file being written; keep complete ones, if any, for a later run."""
         if self._writer is not None:

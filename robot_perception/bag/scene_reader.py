@@ -26,7 +26,6 @@ from robot_perception.stream import (
     RECORDED,
     RecordedFrame,
     RecordedSynchronizer,
-    Synchronizer,
 )
 
 # Called with every shortcoming of a frame; the same text for the same cause.
@@ -111,7 +110,6 @@ def process_stream(
         pipeline.config,
         CameraTopics.from_roles(source.topics),
         types,
-        Synchronizer(),
     )
     processor = FrameProcessor(pipeline, RosbagsFactory(types), remedies=RECORDED)
     processor.reset()

@@ -50,7 +50,6 @@ class RecordedSynchronizer:
         config: PerceptionConfig,
         topics: CameraTopics,
         types: Typestore,
-        synchronizer: Synchronizer,
     ) -> None:
         """Start a recording.
 
@@ -60,15 +59,13 @@ class RecordedSynchronizer:
             config: offsets and waiting times.
             topics: names of the topics.
             types: decodes the messages.
-            synchronizer: keeps the messages; shared by all recordings of a camera, so that
-                transforms and calibrations of one remain valid in the next.
 
         """
         self._roles = roles & needed_roles(config)
         self._config = config
         self._topics = topics
         self._types = types
-        self._synchronizer = synchronizer
+        self._synchronizer = Synchronizer()
         self._max_wait_ns = round(config.depth.max_wait_s * NANOSECONDS_PER_SECOND)
         self._tf_wait_ns = -1
         if Role.TF in self._roles:

@@ -190,6 +190,22 @@ def test_a_resumed_run_has_the_earlier_transforms(world, tmp_path):
     assert digest(job.output) == expected
 
 
+@pytest.mark.parametrize(
+    ('source', 'topic', 'target'),
+    [('world', '/tf', 'world'), ('recording', '/tf_static', 'base_link')],
+)
+def test_recordings_do_not_share_transforms(request, tmp_path, source, topic, target):
+    whole = request.getfixturevalue(source)
+    with Reader(whole) as reader, BagWriter(tmp_path / 'bare', types=TYPES) as bare:
+        for connection, stamp_ns, data in reader.messages():
+            if connection.topic != topic:
+                bare.write(connection.topic, connection.msgtype, data, stamp_ns)
+    config = PerceptionConfig.from_preset('stub', {'frames.target_frame': target})
+    job = BagJob((whole, tmp_path / 'bare'), tmp_path / 'out', config)
+    counts = process_bags(job).counts
+    assert counts.without_frames.total() == counts.processed / 2
+
+
 def test_without_transforms_results_stay_and_the_report_states_why(recording, tmp_path):
     config = PerceptionConfig.from_preset('stub', {'frames.target_frame': 'map'})
     job = BagJob((recording,), tmp_path / 'out', config)
@@ -363,6 +379,16 @@ def test_no_image_is_an_error_and_leaves_no_file(job, tmp_path):
     with raises(SourceError, 'no_image', match='from --start to --end, of 0.3 s'):
         process_bags(replace(job, start_s=100.0))
     assert sorted(path.name for path in tmp_path.iterdir()) == ['bag']
+
+
+def test_input_without_a_readable_image_is_not_copied(tmp_path, job):
+    with BagWriter(tmp_path / 'bag2') as bag:
+        for one in write_rgbd_bag(tmp_path / 'whole', generated_frames(3)):
+            bag.write(one.topic, one.type_name, one.cdr.replace(b'bgr8', b'what'), one.stamp_ns)
+    before = sorted(tmp_path.iterdir())
+    with raises(SourceError, 'no_image', match=r'all of them were rejected \(3 encoding\)'):
+        process_bags(replace(job, inputs=(tmp_path / 'bag2',), copy_input=True, split=1))
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_without_calibration_results_are_2d_with_a_note(job, tmp_path):

@@ -261,11 +261,9 @@ def tf_sample(received_ms):
     return Sample(Role.TF, received_ms * MS, cdr)
 
 
-def recorded(roles=ROLES, synchronizer=None, **parameters):
+def recorded(roles=ROLES, **parameters):
     config = make_config(**parameters)
-    return RecordedSynchronizer(
-        roles, config, CameraTopics(), TYPES, synchronizer or Synchronizer()
-    )
+    return RecordedSynchronizer(roles, config, CameraTopics(), TYPES)
 
 
 def join(samples, roles=ROLES, **parameters):
@@ -395,10 +393,8 @@ class TestRecorded:
 
     @pytest.mark.parametrize(('tf_wait_s', 'expected'), [(0.0, 95), (0.05, 140), (0.2, 190)])
     def test_an_image_waits_for_its_transforms(self, tf_wait_s, expected):
-        live = Synchronizer()
         synchronizer = recorded(
             frozenset({Role.IMAGE, Role.TF}),
-            live,
             frames__fixed_frame='map',
             frames__tf_wait_s=tf_wait_s,
         )
