@@ -1,5 +1,6 @@
 """ROS graph for tests: the real node, a camera that publishes, and a node that subscribes."""
 
+import threading
 import time
 
 import numpy as np
@@ -48,6 +49,15 @@ def to_image_message(rgb, stamp_ns=SECOND_NS, frame_id=FRAME_ID):
 
 def to_camera_info(camera=CAMERA, stamp_ns=SECOND_NS):
     return conversions.camera_info_message(FACTORY, header(stamp_ns), camera)
+
+
+def wait_until(done):
+    """Wait until ``done()`` is true, on a thread that the executor does not need."""
+    never = threading.Event()
+    for _ in range(int(TIMEOUT_S / 0.005)):
+        if done():
+            return
+        never.wait(0.005)
 
 
 class Graph:

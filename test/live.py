@@ -1,8 +1,6 @@
 """Plays a recording to the real node, slowly enough that it drops no frame."""
 
-import threading
-
-from graph import TIMEOUT_S, TYPES
+from graph import TYPES, wait_until
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 
@@ -32,20 +30,19 @@ class Pace:
         self.graph = graph
         self.samples = []
         self.images = 0
-        self._tick = threading.Event()
 
     def __call__(self, sample):
         self.samples.append(sample)
         if sample.role is Role.CAMERA_INFO:
             stamp = decode_sample(sample).header.stamp
-            self._wait(lambda: self._calibrated(stamp))
+            wait_until(lambda: self._calibrated(stamp))
         elif sample.role is Role.DEPTH and uses_sensor_depth(self.graph.node):
             stamp = decode_sample(sample).header.stamp
             stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-            self._wait(lambda: self.graph.node.synchronizer.request_depth(stamp_ns).is_settled)
+            wait_until(lambda: self.graph.node.synchronizer.request_depth(stamp_ns).is_settled)
         elif sample.role in READERS:
             self.images += 1
-            self._wait(self._done)
+            wait_until(self._done)
 
     def _calibrated(self, stamp):
         info = self.graph.node.synchronizer.camera_info
@@ -55,12 +52,6 @@ class Pace:
         counts = self.graph.node.slot.counts()
         is_complete = all(len(self.graph.received[topic]) >= self.images for topic in TYPES)
         return counts.received == self.images and counts.waiting == 0 and is_complete
-
-    def _wait(self, done):
-        for _ in range(int(TIMEOUT_S / 0.005)):
-            if done():
-                return
-            self._tick.wait(0.005)
 
 
 def play(graph, bag, **parameters):

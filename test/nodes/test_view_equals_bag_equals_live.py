@@ -1,14 +1,12 @@
 """One recording gives equal scenes through view and export, through a bag, and live over DDS."""
 
-import threading
-
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy')
 pytest.importorskip('tf2_msgs.msg')
 
-from graph import TIMEOUT_S
+from graph import wait_until
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import Reader
@@ -156,25 +154,18 @@ class Pace:
         self._synchronizer = graph.node.synchronizer
         self._scenes = scenes
         self._images = self._depths = 0
-        self._tick = threading.Event()
 
     def __call__(self, sample):
         self._images += sample.role is Role.IMAGE
         self._depths += sample.role is Role.DEPTH
         if sample.role is Role.CAMERA_INFO:
-            self._wait(lambda: self._synchronizer.camera_info is not None)
+            wait_until(lambda: self._synchronizer.camera_info is not None)
         elif sample.role is Role.DEPTH_CAMERA_INFO:
-            self._wait(lambda: self._synchronizer.depth_camera_info is not None)
+            wait_until(lambda: self._synchronizer.depth_camera_info is not None)
         elif sample.role is Role.TF and self._depths == self._images:
             newest_ns = BEGIN_NS + (self._images - 1) * PERIOD_MS * MS
             if sample.stamp_ns > newest_ns + 25 * MS:
-                self._wait(lambda: len(self._scenes) >= self._images)
-
-    def _wait(self, done):
-        for _ in range(int(TIMEOUT_S / 0.005)):
-            if done():
-                return
-            self._tick.wait(0.005)
+                wait_until(lambda: len(self._scenes) >= self._images)
 
 
 def published(graph, bag):
