@@ -1,5 +1,7 @@
 """Recordings in, as streams of serialized ROS messages. Needs no ROS and no torch."""
 
+from rosbags.typesys.store import Typestore
+
 from robot_perception.sources.bag_file import BAG_SUFFIXES, BagFile, BagTopic, Definition, open_bag
 from robot_perception.sources.bag_salvage import BagMessage
 from robot_perception.sources.bag_source import inspect_topic, lasting_samples
@@ -15,7 +17,7 @@ from robot_perception.sources.opener import (
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import Role, Sample, Source
-from robot_perception.sources.typestore import decode, message_stamp_ns, message_store, Typestore
+from robot_perception.sources.typestore import decode, message_stamp_ns, message_store
 
 __all__ = [
     'BAG_SUFFIXES',

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 import re
 import sys
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rosbags.interfaces import Connection, Qos
 from rosbags.interfaces import ConnectionExtRosbag2 as Rosbag2
@@ -46,43 +47,6 @@ class Definition(NamedTuple):
     text: str
     digest: str
     qos: tuple[Qos, ...]
-
-
-class BagFile(Protocol):
-    """A recording, opened."""
-
-    @property
-    def duration_ns(self) -> int:
-        """Time from the first to the last message."""
-
-    @property
-    def damage(self) -> SourceError | None:
-        """What is known to be lost before reading."""
-
-    @property
-    def begin_ns(self) -> int:
-        """Time of the first message; 0 without any."""
-
-    def topics(self) -> list[BagTopic]:
-        """Return the topics that hold messages."""
-
-    def definition(self, topic: str) -> Definition | None:
-        """Return the definition of a topic's messages; None if the bag has none."""
-
-    def messages(
-        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
-    ) -> Iterator[BagMessage]:
-        """Yield the messages of some topics in order; raise SourceError where reading ends.
-
-        Args:
-            topics: full names.
-            begin_ns: time of recording of the first; None from the beginning.
-            end_ns: time of recording that is not given any more; None to the end.
-
-        """
-
-    def close(self) -> None:
-        """Close the files."""
 
 
 def open_bag(path: Path) -> BagFile:
@@ -129,7 +93,12 @@ def open_bag(path: Path) -> BagFile:
 
 
 class IndexedBag:
-    """A whole recording, read with its index."""
+    """A whole recording, read with its index.
+
+    Attributes:
+        damage: nothing is known to be lost before reading.
+
+    """
 
     damage: SourceError | None = None
 
@@ -158,10 +127,10 @@ class IndexedBag:
         """Return the topics that hold messages."""
         topics = []
         for connection in self._reader.connections:
-            for message in self._read([connection]):
-                name, type_name = connection.topic, connection.msgtype
-                topics.append(BagTopic(name, type_name, connection.msgcount, message.data))
-                break
+            first = next(self._read([connection]), None)
+            if first is not None:
+                name, type_name, _, data = first
+                topics.append(BagTopic(name, type_name, connection.msgcount, data))
         return topics
 
     def definition(self, topic: str) -> Definition | None:
@@ -174,7 +143,14 @@ class IndexedBag:
     def messages(
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Yield the messages of some topics in order of recording."""
+        """Yield the messages of some topics in order; raise SourceError where reading ends.
+
+        Args:
+            topics: full names.
+            begin_ns: time of recording of the first; None from the beginning.
+            end_ns: time of recording that is not given any more; None to the end.
+
+        """
         chosen = [one for one in self._reader.connections if one.topic in topics]
         # To rosbags no connections are all of them.
         return self._read(chosen, begin_ns, end_ns) if chosen else iter(())
@@ -200,35 +176,41 @@ class IndexedBag:
 
 
 class ScannedBag:
-    """A recording whose index or metadata is lost, such as one that was cut short."""
+    """A recording whose index or metadata is lost, such as one that was cut short.
+
+    Attributes:
+        damage: what is known to be lost before reading.
+        begin_ns: time of the first message; 0 without any.
+        duration_ns: time from the first to the last message.
+
+    """
 
     def __init__(self, files: list[Path]) -> None:
         """Read all that is left once, to know what there is."""
         self._files = files
         self.damage: SourceError | None = None
-        self._topics: dict[str, BagTopic] = {}
         self._definitions: dict[str, Definition] = {}
+        first: dict[str, BagMessage] = {}
+        counts: Counter[str] = Counter()
         stamps_ns = []
         try:
             for message in self._all():
-                known = self._topics.get(message.topic)
-                self._topics[message.topic] = BagTopic(
-                    message.topic,
-                    message.type_name,
-                    1 if known is None else known.message_count + 1,
-                    message.data if known is None else known.first,
-                )
+                first.setdefault(message.topic, message)
+                counts[message.topic] += 1
                 stamps_ns.append(message.stamp_ns)
         except SourceError as error:
             if not stamps_ns:
                 raise
             self.damage = error
+        self._topics = [
+            BagTopic(name, one.type_name, counts[name], one.data) for name, one in first.items()
+        ]
         self.begin_ns = min(stamps_ns, default=0)
         self.duration_ns = max(stamps_ns, default=0) - self.begin_ns
 
     def topics(self) -> list[BagTopic]:
         """Return the topics that hold messages."""
-        return list(self._topics.values())
+        return self._topics
 
     def definition(self, topic: str) -> Definition | None:
         """Return the definition of a topic's messages; None if the files have none."""
@@ -250,15 +232,12 @@ class ScannedBag:
     def _all(self) -> Iterator[BagMessage]:
         problems: list[SourceError] = []
         for path in self._files:
-            yield from self._readable(path, problems)
+            try:
+                yield from self._of_file(path)
+            except SourceError as error:  # noqa: PERF203 - the other files are read all the same
+                problems.append(error)
         if problems:
             raise problems[-1]
-
-    def _readable(self, path: Path, problems: list[SourceError]) -> Iterator[BagMessage]:
-        try:
-            yield from self._of_file(path)
-        except SourceError as error:
-            problems.append(error)
 
     def _of_file(self, path: Path) -> Iterator[BagMessage]:
         try:
@@ -280,6 +259,9 @@ class ScannedBag:
             yield from whole.messages(names)
         finally:
             whole.close()
+
+
+BagFile = IndexedBag | ScannedBag
 
 
 def _storage_files(path: Path) -> list[Path]:

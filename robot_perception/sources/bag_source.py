@@ -8,7 +8,7 @@ from pathlib import Path
 
 from robot_perception.core import SourceError
 from robot_perception.sources.bag_file import BagFile, BagTopic, open_bag
-from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
+from robot_perception.sources.bag_topics import choose_topics, PICTURE_TYPES, Topic, TopicWish
 from robot_perception.sources.messages import standard_types
 from robot_perception.sources.sample import Role, Sample, Source
 from robot_perception.sources.typestore import decode
@@ -33,9 +33,8 @@ class BagSource(Source):
         self._bag = open_bag(path)
         try:
             topics = self._bag.topics()
-            choice = choose_topics(
-                list(map(inspect_topic, topics)), wish or TopicWish(), path.name
-            )
+            inspected = [inspect_topic(topic) for topic in topics]
+            choice = choose_topics(inspected, wish or TopicWish(), path.name)
         except SourceError as error:
             self.close()
             if self._bag.damage is None:
@@ -69,10 +68,7 @@ class BagSource(Source):
 def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]:
     """Yield what holds for a whole bag: static transforms and the first calibrations.
 
-    Args:
-        bag: an opened bag.
-        roles: topic -> role.
-
+    Of the bag's topics those in ``roles`` are read.
     """
     static = [topic for topic, role in roles.items() if role is Role.TF_STATIC]
     if static:
@@ -82,7 +78,7 @@ def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]
                 yield Sample(Role.TF_STATIC, message.stamp_ns, message.data)
     for topic in bag.topics():
         role = roles.get(topic.name)
-        if role in {Role.CAMERA_INFO, Role.DEPTH_CAMERA_INFO} and topic.first is not None:
+        if role in {Role.CAMERA_INFO, Role.DEPTH_CAMERA_INFO}:
             yield Sample(role, bag.begin_ns, topic.first)
 
 
@@ -93,9 +89,8 @@ def inspect_topic(topic: BagTopic) -> Topic:
         SourceError: it cannot be read.
 
     """
-    if topic.type_name not in (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name):
+    if topic.type_name not in PICTURE_TYPES:
         return Topic(topic.name, topic.type_name)
     message = decode(standard_types(), topic.first, topic.type_name, topic.name)
-    compressed = topic.type_name == Role.COMPRESSED_IMAGE.type_name
-    field = 'format' if compressed else 'encoding'
-    return Topic(topic.name, topic.type_name, str(getattr(message, field)))
+    raw = topic.type_name == Role.IMAGE.type_name
+    return Topic(topic.name, topic.type_name, message.encoding if raw else message.format)

@@ -11,7 +11,7 @@ from robot_perception.sources.sample import Role
 DEPTH_ENCODINGS = ('16UC1', '32FC1')
 _DEPTH_WORDS = ('depth', 'disparity')
 _REGISTERED_WORDS = ('aligned', 'registered')
-_TRANSPORTS = ('compressed',)
+PICTURE_TYPES = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Topic:
     def base(self) -> str:
         """Name without the transport: camera_info stands beside this one."""
         head, _, tail = self.name.rpartition('/')
-        return head if tail in _TRANSPORTS else self.name
+        return head if tail == 'compressed' else self.name
 
     @property
     def namespace(self) -> str:
@@ -49,10 +49,9 @@ class Topic:
     @property
     def is_picture(self) -> bool:
         """Whether it holds pictures that are not made of depth."""
-        carries = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
         named_depth = any(word in self.name.lower() for word in _DEPTH_WORDS)
         coded_depth = self.encoding.startswith(DEPTH_ENCODINGS) or 'Depth' in self.encoding
-        return self.type_name in carries and not named_depth and not coded_depth
+        return self.type_name in PICTURE_TYPES and not named_depth and not coded_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,7 @@ class TopicChoice:
 
 
 def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicChoice:
-    """Pick the one camera of a bag, its calibration and its depth.
-
-    Args:
-        topics: the topics that hold messages.
-        wish: what the user named.
-        bag: name of the bag, for messages.
+    """Pick the one camera of ``bag``, its calibration and its depth from topics with messages.
 
     Raises:
         SourceError: no camera, several cameras and none named, or a named topic that is absent
@@ -88,29 +82,24 @@ def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicCh
     image = _choose_image(topics, wish.image, bag)
     info, info_notes = _choose_camera_info(topics, image, wish.camera_info, bag)
     depth, depth_notes = _choose_depth(topics, image, wish.depth, bag)
-    compressed = image.type_name == Role.COMPRESSED_IMAGE.type_name
-    roles = {image.name: Role.COMPRESSED_IMAGE if compressed else Role.IMAGE}
+    raw = image.type_name == Role.IMAGE.type_name
+    roles = {image.name: Role.IMAGE if raw else Role.COMPRESSED_IMAGE}
     if info is not None:
         roles[info.name] = Role.CAMERA_INFO
+    others = [(Role.TF, '/tf'), (Role.TF_STATIC, '/tf_static')]
     if depth is not None:
         roles[depth.name] = Role.DEPTH
-        depth_info = f'{depth.namespace}/camera_info'
-        if depth_info not in roles and any(
-            topic.name == depth_info and topic.type_name == Role.DEPTH_CAMERA_INFO.type_name
-            for topic in topics
-        ):
-            roles[depth_info] = Role.DEPTH_CAMERA_INFO
-    for role in (Role.TF, Role.TF_STATIC):
-        name = f'/{role.value}'
-        if any(topic.name == name and topic.type_name == role.type_name for topic in topics):
+        others.insert(0, (Role.DEPTH_CAMERA_INFO, f'{depth.namespace}/camera_info'))
+    recorded = {(topic.name, topic.type_name) for topic in topics}
+    for role, name in others:
+        if name not in roles and (name, role.type_name) in recorded:
             roles[name] = role
     return TopicChoice(roles, info_notes + depth_notes)
 
 
 def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
-    carriers = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
     if wish is not None:
-        named = [topic for topic in topics if topic.type_name in carriers]
+        named = [topic for topic in topics if topic.type_name in PICTURE_TYPES]
         return _named(named, wish, 'image_topic (--image-topic)', bag)
     pictures = [topic for topic in topics if topic.is_picture]
     raw = {topic.base for topic in pictures if topic.type_name == Role.IMAGE.type_name}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 import sqlite3
-from types import TracebackType
 from typing import Literal, TYPE_CHECKING
 
 from rosbags.interfaces import (
@@ -98,14 +97,9 @@ class BagWriter:
             ) from error
 
     def write(self, topic: str, type_name: str, message: object, stamp_ns: int) -> None:
-        """Append a message.
+        """Append a message: serialized bytes, or an object with the fields of the type.
 
-        Args:
-            topic: full name.
-            type_name: ROS type, the same for all messages of the topic.
-            message: serialized bytes, or an object with the fields of the type.
-            stamp_ns: time of recording, nanoseconds.
-
+        All messages of a topic have one type. ``stamp_ns`` is the time of recording, nanoseconds.
         """
         if topic not in self._connections:
             self.declare(topic, type_name)
@@ -194,12 +188,7 @@ class BagWriter:
         """Use the bag in a with statement."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Finish the bag, or leave it without an index after an error."""
         if kind is None:
             self.close()

@@ -11,12 +11,7 @@ from robot_perception.core import CalibrationError, CameraModel, SourceError
 from robot_perception.sources.bag_file import BAG_SUFFIXES
 from robot_perception.sources.bag_source import BagSource
 from robot_perception.sources.bag_topics import TopicWish
-from robot_perception.sources.pictures import (
-    is_picture,
-    PICTURE_SUFFIXES,
-    PICTURES_PER_SECOND,
-    PictureSource,
-)
+from robot_perception.sources.pictures import is_picture, PICTURE_SUFFIXES, PictureSource
 from robot_perception.sources.sample import Source
 from robot_perception.sources.video import VIDEO_SUFFIXES, VideoSource, WebcamSource
 
@@ -70,16 +65,12 @@ def open_source(
     if is_bag(path):
         return BagSource(path, topics)
     if path.is_dir() or is_picture(path):
-        return PictureSource(
-            path,
-            hfov_deg=hfov_deg,
-            frame_id=frame_id,
-            start_ns=begin_ns,
-            fps=fps or PICTURES_PER_SECOND,
-        )
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return VideoSource(path, hfov_deg=hfov_deg, frame_id=frame_id, start_ns=begin_ns, fps=fps)
-    raise _unknown(path)
+        kind: type[PictureSource | VideoSource] = PictureSource
+    elif path.suffix.lower() in VIDEO_SUFFIXES:
+        kind = VideoSource
+    else:
+        raise _unknown(path)
+    return kind(path, hfov_deg=hfov_deg, frame_id=frame_id, start_ns=begin_ns, fps=fps)
 
 
 def _check(hfov_deg: float, fps: float | None) -> None:

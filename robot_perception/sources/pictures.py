@@ -15,7 +15,6 @@ from robot_perception.core import (
     CameraModel,
     NANOSECONDS_PER_SECOND,
     SourceError,
-    UInt8Array,
     UInt16Array,
 )
 from robot_perception.sources.messages import camera_info, color_image, depth_image
@@ -26,7 +25,7 @@ PICTURE_SUFFIXES = (
     *('.tif', '.tiff', '.ppm', '.pgm'),
 )
 INTRINSICS_NAME = 'camera-intrinsics.txt'
-PICTURES_PER_SECOND = 30.0
+_PICTURES_PER_SECOND = 30.0
 _COLOR_MARK, _DEPTH_MARK = '.color', '.depth'
 # The 7-Scenes recordings write it where there is no depth; it is also where 16 bits end.
 _NO_DEPTH = np.iinfo(np.uint16).max
@@ -43,22 +42,9 @@ class PictureSource(Source):
     """
 
     def __init__(
-        self,
-        path: Path,
-        *,
-        hfov_deg: float,
-        frame_id: str,
-        start_ns: int,
-        fps: float = PICTURES_PER_SECOND,
+        self, path: Path, *, hfov_deg: float, frame_id: str, start_ns: int, fps: float | None
     ) -> None:
-        """Find the pictures.
-
-        Args:
-            path: one picture, or a folder of them.
-            hfov_deg: assumed horizontal field of view, degrees.
-            frame_id: coordinate frame of the camera.
-            start_ns: stamp of the first picture, nanoseconds.
-            fps: pictures per second.
+        """Find one picture, or those of a folder; arguments as in `open_source`.
 
         Raises:
             SourceError: no pictures there, or a bad intrinsics file.
@@ -67,7 +53,7 @@ class PictureSource(Source):
         self._hfov_deg = hfov_deg
         self._frame_id = frame_id
         self._start_ns = start_ns
-        self._fps = fps
+        self._fps = fps or _PICTURES_PER_SECOND
         self._pictures = [path] if path.is_file() else _pictures(path)
         if not self._pictures:
             raise SourceError(
@@ -82,10 +68,10 @@ class PictureSource(Source):
         if self._depths:
             self.roles |= {Role.DEPTH}
         self.sample_count = 2 * count + len(self._depths)
-        self.duration_ns = round(count * NANOSECONDS_PER_SECOND / fps)
+        self.duration_ns = round(count * NANOSECONDS_PER_SECOND / self._fps)
         self.description = (
             f'{path.name}: {count} picture{"s" if count > 1 else ""}, {len(self._depths)} with '
-            f'depth, {fps:g} per second, '
+            f'depth, {self._fps:g} per second, '
             + (f'nominal camera of {hfov_deg:g} degrees' if self._matrix is None else 'calibrated')
         )
 
@@ -115,7 +101,8 @@ class PictureSource(Source):
     def _frame(self, path: Path, stamp_ns: int) -> Iterator[Sample]:
         # A registered pair must not be turned by the orientation that the camera recorded.
         paired = path in self._depths
-        bgr = _read_color(path, turned=not paired)
+        orientation = cv2.IMREAD_IGNORE_ORIENTATION if paired else 0
+        bgr = _decoded(path, cv2.IMREAD_COLOR | orientation)
         camera = self._camera((bgr.shape[0], bgr.shape[1]))
         # The calibration and the depth go first, so that they are there when the picture arrives.
         yield Sample(Role.CAMERA_INFO, stamp_ns, camera_info(camera, stamp_ns, self._frame_id))
@@ -162,8 +149,7 @@ def _read_intrinsics(path: Path) -> tuple[float, float, float, float] | None:
     if not path.exists():
         return None
     try:
-        matrix = np.loadtxt(path, dtype=np.float64).reshape(3, 3)
-        fx, fy, cx, cy = map(float, (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]))
+        (fx, _, cx), (_, fy, cy), _ = np.loadtxt(path).reshape(3, 3).tolist()
         CameraModel((1, 1), fx, fy, cx, cy)
     except (OSError, ValueError, CalibrationError) as error:
         raise SourceError(
@@ -172,12 +158,6 @@ def _read_intrinsics(path: Path) -> tuple[float, float, float, float] | None:
             f'got something else ({error}). Write the camera matrix there, or take the file away.',
         ) from error
     return fx, fy, cx, cy
-
-
-def _read_color(path: Path, *, turned: bool) -> UInt8Array:
-    flags = cv2.IMREAD_COLOR if turned else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    bgr: UInt8Array = _decoded(path, flags)
-    return bgr
 
 
 def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
@@ -193,21 +173,18 @@ def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
 
 
 def _decoded(path: Path, flags: int) -> AnyArray:
+    pixels: AnyArray | None = None
+    problem: Exception | None = None
     try:
         data = path.read_bytes()
         # Unlike imread, imdecode does not fill up a cut JPEG with gray.
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except (OSError, cv2.error) as error:
-        raise SourceError(
-            'damaged',
-            f'{path}: expected a picture that can be decoded, got none ({error}). '
-            'Copy it again or take it away.',
-        ) from error
+        problem = error
     if pixels is None:
         raise SourceError(
             'damaged',
-            f'{path}: expected a picture that can be decoded, got none. '
+            f'{path}: expected a picture that can be decoded, got {problem or "none"}. '
             'Copy it again or take it away.',
-        )
-    decoded: AnyArray = pixels
-    return decoded
+        ) from problem
+    return pixels

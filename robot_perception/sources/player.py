@@ -77,16 +77,17 @@ def play(
 
     """
     check_rate(rate, live=source.live)
-    pacer = _Pacer(rate, clock, timekeeper or Timekeeper(), live=source.live)
+    timekeeper = timekeeper or Timekeeper()
+    pacer = _Pacer(rate, clock, timekeeper, source.live)
     samples = passes = 0
     error = None
-    while not pacer.stopped() and (loop or passes == 0):
+    while not timekeeper.stopped() and (loop or passes == 0):
         passes += 1
         count = 0
         try:
             for sample in source:
                 pacer.wait_for(sample.stamp_ns)
-                if pacer.stopped():
+                if timekeeper.stopped():
                     break
                 publish(sample)
                 count += 1
@@ -123,39 +124,29 @@ def check_rate(rate: float, *, live: bool = False) -> None:
         )
 
 
+@dataclass(slots=True)
 class _Pacer:
     """Maps recorded time to now, one pass after the other."""
 
-    def __init__(
-        self,
-        rate: float,
-        clock: Callable[[int], None] | None,
-        timekeeper: Timekeeper,
-        *,
-        live: bool,
-    ) -> None:
-        self._rate = rate
-        self._clock = clock
-        self._time = timekeeper
-        self._live = live
-        self._begin_ns: int | None = None
-        self._first_stamp_ns: int | None = None
-        self._last_stamp_ns = 0
-
-    def stopped(self) -> bool:
-        return self._time.stopped()
+    rate: float
+    clock: Callable[[int], None] | None
+    time: Timekeeper
+    live: bool
+    _begin_ns: int | None = None
+    _first_stamp_ns: int | None = None
+    _last_stamp_ns: int = 0
 
     def wait_for(self, stamp_ns: int) -> None:
         if self._first_stamp_ns is None:
             self._first_stamp_ns = self._last_stamp_ns = stamp_ns
             if self._begin_ns is None:
-                self._begin_ns = self._time.now_ns()
+                self._begin_ns = self.time.now_ns()
         # A recording may hold samples out of order; its clock must not run backwards.
         self._last_stamp_ns = max(self._last_stamp_ns, stamp_ns)
-        if not self._live:
+        if not self.live:
             self._wait_until(self._due_ns(stamp_ns))
-        if self._clock is not None and not self.stopped():
-            self._clock(self._last_stamp_ns)
+        if self.clock is not None and not self.time.stopped():
+            self.clock(self._last_stamp_ns)
 
     def end_pass(self, duration_ns: int | None) -> None:
         """Wait until the recording is over; the next sample begins it again."""
@@ -165,18 +156,18 @@ class _Pacer:
         self._last_stamp_ns = max(self._last_stamp_ns, first_ns + length_ns)
         due_ns = self._due_ns(first_ns + length_ns)
         self._wait_until(due_ns)
-        self._begin_ns = max(due_ns, self._time.now_ns())
+        self._begin_ns = max(due_ns, self.time.now_ns())
         self._first_stamp_ns = None
 
     def _due_ns(self, stamp_ns: int) -> int:
-        return (self._begin_ns or 0) + round((stamp_ns - (self._first_stamp_ns or 0)) / self._rate)
+        return (self._begin_ns or 0) + round((stamp_ns - (self._first_stamp_ns or 0)) / self.rate)
 
     def _wait_until(self, due_ns: int) -> None:
-        while not self.stopped() and (left_ns := due_ns - self._time.now_ns()) > 0:
-            if self._clock is None:
-                self._time.sleep(left_ns / NANOSECONDS_PER_SECOND)
+        while not self.time.stopped() and (left_ns := due_ns - self.time.now_ns()) > 0:
+            if self.clock is None:
+                self.time.sleep(left_ns / NANOSECONDS_PER_SECOND)
                 continue
-            self._time.sleep(min(left_ns, CLOCK_PERIOD_NS) / NANOSECONDS_PER_SECOND)
-            passed_ns = self._time.now_ns() - (self._begin_ns or 0)
-            recorded_ns = (self._first_stamp_ns or 0) + round(passed_ns * self._rate)
-            self._clock(min(recorded_ns, self._last_stamp_ns))
+            self.time.sleep(min(left_ns, CLOCK_PERIOD_NS) / NANOSECONDS_PER_SECOND)
+            passed_ns = self.time.now_ns() - (self._begin_ns or 0)
+            recorded_ns = (self._first_stamp_ns or 0) + round(passed_ns * self.rate)
+            self.clock(min(recorded_ns, self._last_stamp_ns))

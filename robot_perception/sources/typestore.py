@@ -14,15 +14,6 @@ from rosbags.typesys.store import Typestore
 
 from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
 
-__all__ = [
-    'PACKAGE',
-    'Typestore',
-    'decode',
-    'definitions_folder',
-    'message_stamp_ns',
-    'message_store',
-]
-
 PACKAGE = 'robot_perception'
 _HERE = Path(__file__).resolve().parents[1]
 # Byte order of a CDR message by the second byte of its encapsulation header.
@@ -48,13 +39,9 @@ def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typesto
 
 
 def decode(types: Typestore, cdr: bytes, type_name: str, origin: str = '') -> Any:  # noqa: ANN401
-    """Deserialize a message.
+    """Deserialize ``cdr``, a message of ``type_name`` with its encapsulation header.
 
-    Args:
-        types: definitions of messages.
-        cdr: the serialized message with its encapsulation header.
-        type_name: such as ``sensor_msgs/msg/Image``.
-        origin: where it comes from, such as a topic; the error begins with it.
+    The error begins with ``origin``, where the message comes from, such as a topic.
 
     Raises:
         SourceError: with reason ``'broken_message'``: the bytes are no such message.

@@ -28,14 +28,7 @@ class VideoSource(Source):
     def __init__(
         self, path: Path, *, hfov_deg: float, frame_id: str, start_ns: int, fps: float | None
     ) -> None:
-        """Open a video.
-
-        Args:
-            path: the file.
-            hfov_deg: assumed horizontal field of view, degrees.
-            frame_id: coordinate frame of the camera.
-            start_ns: stamp of the first picture, nanoseconds.
-            fps: pictures per second; None takes the times of the video.
+        """Open a video; arguments as in `open_source`.
 
         Raises:
             SourceError: the file holds no video that can be decoded.
@@ -46,17 +39,17 @@ class VideoSource(Source):
         self._fps = fps
         self._frame_id = frame_id
         capture = cv2.VideoCapture(str(path))
-        readable, bgr = capture.read() if capture.isOpened() else (False, None)
+        readable, bgr = capture.read()
         recorded_fps = capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
         self._frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         capture.release()
-        if not readable or bgr is None:
+        if not readable:
             raise SourceError(
                 'damaged',
                 f'{path}: expected a video that can be decoded, got none. '
                 'The file is damaged or of an unknown codec; convert it to mp4 with H.264.',
             )
-        size_hw = (bgr.shape[0], bgr.shape[1])
+        size_hw = bgr.shape[:2]
         self._camera = CameraModel.nominal(size_hw, hfov_deg)
         played_fps = fps or recorded_fps
         self._period_ns = round(NANOSECONDS_PER_SECOND / played_fps)
@@ -106,12 +99,7 @@ class WebcamSource(Source):
     live = True
 
     def __init__(self, index: int, *, hfov_deg: float, frame_id: str) -> None:
-        """Open a camera.
-
-        Args:
-            index: number of the camera, as in /dev/video0.
-            hfov_deg: assumed horizontal field of view, degrees.
-            frame_id: coordinate frame of the camera.
+        """Open camera ``/dev/videoINDEX``; other arguments as in `open_source`.
 
         Raises:
             SourceError: there is no such camera, or it gives no picture.
@@ -120,8 +108,8 @@ class WebcamSource(Source):
         self._index = index
         self._frame_id = frame_id
         self._capture = cv2.VideoCapture(index)
-        readable, bgr = self._capture.read() if self._capture.isOpened() else (False, None)
-        if not readable or bgr is None:
+        readable, bgr = self._capture.read()
+        if not readable:
             self._capture.release()
             raise SourceError(
                 'no_camera',
@@ -129,7 +117,7 @@ class WebcamSource(Source):
                 'Check that it is plugged in, that no other program holds it and that you may '
                 'read /dev/video*; the first camera is 0.',
             )
-        size_hw = (bgr.shape[0], bgr.shape[1])
+        size_hw = bgr.shape[:2]
         self._camera = CameraModel.nominal(size_hw, hfov_deg)
         self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
         self.description = (
