@@ -75,13 +75,8 @@ def _known_points(cloud: PointCloud, size_hw: tuple[int, int]) -> tuple[Float32A
 
 def _turn(xyz: Float32Array) -> Float32Array:
     """Points about their middle, in the axes of the viewer: x right, y down, z away."""
-    yaw, pitch = math.radians(_YAW_DEG), math.radians(_PITCH_DEG)
-    about_y = np.array(
-        [[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]]
-    )
-    about_x = np.array(
-        [[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]]
-    )
+    about_y, _ = cv2.Rodrigues(np.radians([0.0, _YAW_DEG, 0.0]))
+    about_x, _ = cv2.Rodrigues(np.radians([_PITCH_DEG, 0.0, 0.0]))
     turned: Float32Array = xyz @ (about_x @ about_y).T.astype(np.float32)
     middle = np.percentile(_sample(turned), _ENDS, axis=0)
     turned -= middle.mean(axis=0).astype(np.float32)

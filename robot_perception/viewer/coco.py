@@ -108,8 +108,5 @@ def _annotation(
         annotation['track_id'] = item.track_id
     if mask is not None:
         annotation['area'] = int(mask.sum())
-        annotation['segmentation'] = {
-            'size': list(size_hw),
-            'counts': encode_rle(mask),
-        }
+        annotation['segmentation'] = {'size': list(size_hw), 'counts': encode_rle(mask)}
     return annotation

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import math
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -25,12 +25,8 @@ _MAX_SAMPLES = 1 << 16
 _LAST_COLOR = 255
 
 
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """Values of the ends of the colors; `near` may be the larger one."""
-
-    near: float
-    far: float
+# Values at the near and the far end of the colors; either may be the larger one.
+_Ends: TypeAlias = tuple[float, float]
 
 
 def draw_depth(depth: Depth, *, range_m: tuple[float, float] | None = None) -> UInt8Array:
@@ -88,7 +84,7 @@ def _range(
     values: Float32Array,
     unknown: BoolArray,
     range_m: tuple[float, float] | None,
-) -> _Range | None:
+) -> _Ends | None:
     """Ends of the colors, None when nothing is known."""
     if range_m is not None:
         return _given_range(depth, range_m)
@@ -101,10 +97,10 @@ def _range(
         # One depth everywhere: put it in the middle of the colors.
         margin = 0.05 * abs(high) or 1.0
         low, high = low - margin, high + margin
-    return _Range(low, high) if isinstance(depth, MetricDepth) else _Range(high, low)
+    return (low, high) if isinstance(depth, MetricDepth) else (high, low)
 
 
-def _given_range(depth: Depth, range_m: tuple[float, float]) -> _Range:
+def _given_range(depth: Depth, range_m: tuple[float, float]) -> _Ends:
     if isinstance(depth, RelativeDepth):
         raise InputError(
             'no_unit',
@@ -116,15 +112,16 @@ def _given_range(depth: Depth, range_m: tuple[float, float]) -> _Range:
         raise InputError(
             'out_of_range', f'range_m: expected 0 <= near < far in meters, got {range_m}.'
         )
-    return _Range(near, far)
+    return near, far
 
 
-def _color(values: Float32Array, unknown: BoolArray, ends: _Range | None) -> UInt8Array:
+def _color(values: Float32Array, unknown: BoolArray, ends: _Ends | None) -> UInt8Array:
     background = hatch((values.shape[0], values.shape[1]))
     if ends is None or values.size == 0:
         return background
-    slope = _LAST_COLOR / (ends.near - ends.far)
-    scaled = np.clip((values - np.float32(ends.far)) * np.float32(slope), 0, _LAST_COLOR)
+    near, far = ends
+    slope = _LAST_COLOR / (near - far)
+    scaled = np.clip((values - np.float32(far)) * np.float32(slope), 0, _LAST_COLOR)
     scaled[unknown] = 0
     # The table is rgb, so the picture is.
     picture: UInt8Array = cv2.applyColorMap(
@@ -134,8 +131,7 @@ def _color(values: Float32Array, unknown: BoolArray, ends: _Range | None) -> UIn
     return picture
 
 
-def _scale(depth: Depth, unknown: BoolArray, ends: _Range | None) -> Scale:
+def _scale(depth: Depth, unknown: BoolArray, ends: _Ends | None) -> Scale:
     if isinstance(depth, RelativeDepth):
         return Scale(('relative,', 'no unit'), None, holes=False)
-    span = None if ends is None else (ends.near, ends.far)
-    return Scale(('meters',), span, holes=bool(unknown.any()))
+    return Scale(('meters',), ends, holes=bool(unknown.any()))

@@ -7,14 +7,27 @@ from enum import Enum
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from robot_perception.core import make_folder, MetricDepth, OutputError, Scene, write_bytes
+import numpy as np
+
+from robot_perception.core import (
+    Float32Array,
+    make_folder,
+    MetricDepth,
+    OutputError,
+    replacing_file,
+    Scene,
+    UInt16Array,
+    write_bytes,
+)
 from robot_perception.viewer.coco import CocoFile
 from robot_perception.viewer.files import write_picture
 from robot_perception.viewer.ply import write_ply
-from robot_perception.viewer.rasters import to_millimeters, write_array, write_raster
 
 CLASSES_NAME = 'classes.json'
+_MILLIMETERS_PER_METER = 1000
+_FARTHEST_MM = np.iinfo(np.uint16).max
 
 
 class Kind(Enum):
@@ -76,12 +89,16 @@ class Exporter:
         self._class_names |= {item.class_id + 1: item.class_name for item in scene.objects}
         for kind in self._kinds:
             if kind is Kind.COCO:
-                lacks = scene.detections is None
                 self._coco.add(scene, frame, f'{stem}.png')
+                self.lacking[kind] += scene.detections is None
+                continue
+            content, write, suffix = _FILES[kind]
+            value = content(scene)
+            if value is None:
+                self.lacking[kind] += 1
             else:
-                lacks = not _WRITERS[kind](scene, self._folder / kind.value / stem)
-                self.written[kind] += not lacks
-            self.lacking[kind] += lacks
+                write(value, self._folder / kind.value / f'{stem}{suffix}')
+                self.written[kind] += 1
 
     def finish(self) -> None:
         """Write the JSON files of COCO, and which value of the class pictures is which class.
@@ -137,54 +154,47 @@ def frame_stem(scene: Scene, frame: int) -> str:
     return f'{frame:06d}_{stamp_ns}' if stamp_ns else f'{frame:06d}'
 
 
-def _image(scene: Scene, stem: Path) -> bool:
-    write_picture(scene.image.rgb, stem.with_name(f'{stem.name}.png'))
-    return True
+def to_millimeters(depth: MetricDepth) -> UInt16Array:
+    """Depth as a 16UC1 picture (REP 118).
+
+    Returns:
+        (H, W) uint16 millimeters, rounded; 0 where the depth is unknown, and where 16 bits have
+        no number for it: beyond 65.535 m, and nearer than half a millimeter.
+
+    """
+    scaled = np.rint(depth.meters.astype(np.float64) * _MILLIMETERS_PER_METER)
+    known = np.isfinite(scaled) & (scaled <= _FARTHEST_MM)
+    return np.where(known, scaled, 0).astype(np.uint16)
 
 
-def _depth_png(scene: Scene, stem: Path) -> bool:
-    if not isinstance(scene.depth, MetricDepth):
-        return False
-    write_raster(to_millimeters(scene.depth), stem.with_name(f'{stem.name}.png'))
-    return True
+def _millimeters(scene: Scene) -> UInt16Array | None:
+    return to_millimeters(scene.depth) if isinstance(scene.depth, MetricDepth) else None
 
 
-def _depth_npy(scene: Scene, stem: Path) -> bool:
-    if not isinstance(scene.depth, MetricDepth):
-        return False
-    write_array(scene.depth.meters, stem.with_name(f'{stem.name}.npy'))
-    return True
+def _meters(scene: Scene) -> Float32Array | None:
+    return scene.depth.meters if isinstance(scene.depth, MetricDepth) else None
 
 
-def _instances(scene: Scene, stem: Path) -> bool:
-    if scene.masks is None:
-        return False
-    write_raster(scene.masks.instance_map(), stem.with_name(f'{stem.name}.png'))
-    return True
+def _instances(scene: Scene) -> UInt16Array | None:
+    return None if scene.masks is None else scene.masks.instance_map()
 
 
-def _classes(scene: Scene, stem: Path) -> bool:
+def _classes(scene: Scene) -> UInt16Array | None:
     labels = scene.labels()
-    if labels is None:
-        return False
-    write_raster(labels[0].astype('u2'), stem.with_name(f'{stem.name}.png'))
-    return True
+    return None if labels is None else labels[0].astype(np.uint16)
 
 
-def _cloud(scene: Scene, stem: Path) -> bool:
-    cloud = scene.cloud()
-    if cloud is None:
-        return False
-    write_ply(cloud, stem.with_name(f'{stem.name}.ply'))
-    return True
+def _write_array(values: Float32Array, path: Path) -> None:
+    with replacing_file(path) as part:
+        np.save(part, values, allow_pickle=False)
 
 
-# Each gives whether the scene has such a result.
-_WRITERS: Mapping[Kind, Callable[[Scene, Path], bool]] = {
-    Kind.IMAGES: _image,
-    Kind.DEPTH_PNG: _depth_png,
-    Kind.DEPTH_NPY: _depth_npy,
-    Kind.INSTANCES: _instances,
-    Kind.CLASSES: _classes,
-    Kind.CLOUDS: _cloud,
+# What a file holds of a scene, None when the scene lacks it; how it is written; its suffix.
+_FILES: Mapping[Kind, tuple[Callable[[Scene], Any], Callable[[Any, Path], None], str]] = {
+    Kind.IMAGES: (lambda scene: scene.image.rgb, write_picture, '.png'),
+    Kind.DEPTH_PNG: (_millimeters, write_picture, '.png'),
+    Kind.DEPTH_NPY: (_meters, _write_array, '.npy'),
+    Kind.INSTANCES: (_instances, write_picture, '.png'),
+    Kind.CLASSES: (_classes, write_picture, '.png'),
+    Kind.CLOUDS: (Scene.cloud, write_ply, '.ply'),
 }

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import cv2
 
-from robot_perception.core import make_folder, OutputError, Scene, UInt8Array, write_bytes
+from robot_perception.core import (
+    make_folder,
+    OutputError,
+    Scene,
+    UInt8Array,
+    UInt16Array,
+    write_bytes,
+)
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth_with_scale
 from robot_perception.viewer.features import draw_features
@@ -67,23 +74,21 @@ def write_pictures(scene: Scene, folder: str | os.PathLike[str], stem: str) -> l
     return written
 
 
-def write_picture(rgb: UInt8Array, path: str | os.PathLike[str]) -> None:
-    """Write a picture as PNG, exact in every pixel.
-
-    Args:
-        rgb: (H, W, 3) uint8.
-        path: file to make or replace; its folder must exist.
+def write_picture(picture: UInt8Array | UInt16Array, path: str | os.PathLike[str]) -> None:
+    """Write what `encode_png` takes into a file, made or replaced in a folder that exists.
 
     Raises:
         OutputError: the file cannot be written; no half-written file is left.
 
     """
-    write_bytes(Path(path), encode_png(rgb))
+    write_bytes(Path(path), encode_png(picture))
 
 
-def encode_png(rgb: UInt8Array) -> bytes:
-    """Return an image, (H, W, 3) uint8, as PNG."""
-    _, encoded = cv2.imencode('.png', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+def encode_png(picture: UInt8Array | UInt16Array) -> bytes:
+    """Return a picture as PNG, exact: (H, W, 3) uint8 rgb, or (H, W) uint8 or uint16."""
+    is_color = picture.ndim > 2  # noqa: PLR2004 - rows and columns
+    pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if is_color else picture
+    _, encoded = cv2.imencode('.png', pixels)
     return bytes(encoded)
 
 

@@ -27,12 +27,9 @@ class Gallery:
     """Writes a page for each scene into a new folder; `finish` writes the one that lists them."""
 
     def __init__(self, folder: Path, title: str, notes: Sequence[str]) -> None:
-        """Make the folder.
+        """Make the folder, which must not exist, or be empty.
 
-        Args:
-            folder: must not exist, or be empty.
-            title: of the pages, plain text.
-            notes: paragraphs below the title, plain text.
+        The title of the pages and the notes, paragraphs below it, are plain text.
 
         Raises:
             OutputError: something is in the folder, or it cannot be made.

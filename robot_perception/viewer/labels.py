@@ -91,7 +91,8 @@ def draw_plates(canvas: UInt8Array, plates: Iterable[Plate]) -> None:
     for plate in plates:
         bottom, right = plate.top + plate.height, plate.left + plate.width
         region = canvas[plate.top : bottom, plate.left : right]
-        cv2.addWeighted(region, 1 - _PLATE_OPACITY, _filled(region), _PLATE_OPACITY, 0, region)
+        filled = np.full_like(region, _PLATE)
+        cv2.addWeighted(region, 1 - _PLATE_OPACITY, filled, _PLATE_OPACITY, 0, region)
         region[:, : _bar(size_px)] = plate.color
         left = plate.left + _bar(size_px) + _padding(size_px)
         middle = plate.top + plate.height // 2
@@ -116,10 +117,6 @@ def _corners(
     fitting = [(column, row) for column, row in wanted if 0 <= row <= last_top]
     for column, row in fitting or [(left, top)]:
         yield min(max(column, 0), last_left), min(max(row, 0), last_top)
-
-
-def _filled(region: UInt8Array) -> UInt8Array:
-    return np.full(region.shape, _PLATE, np.uint8)
 
 
 def _meters(depth_m: float) -> str:

@@ -60,15 +60,9 @@ def _to_pixel_box(
     left, top, right, bottom = box_xyxy
     if left >= width or top >= height or right <= 0 or bottom <= 0:
         return None
-    first_column, first_row = round(max(left, 0)), round(max(top, 0))
+    column, row = min(round(max(left, 0)), width - 1), min(round(max(top, 0)), height - 1)
     last_column, last_row = round(min(right, width)), round(min(bottom, height))
-    first_column, first_row = min(first_column, width - 1), min(first_row, height - 1)
-    return (
-        first_column,
-        first_row,
-        max(last_column, first_column + 1),
-        max(last_row, first_row + 1),
-    )
+    return column, row, max(last_column, column + 1), max(last_row, row + 1)
 
 
 def _area(box: PixelBox) -> int:
@@ -82,20 +76,15 @@ def _tint(canvas: UInt8Array, mask: BoolArray, color: Rgb, stroke: int) -> None:
         return
     window = np.s_[top : top + height, left : left + width]
     region, stencil = canvas[window], pixels[window]
-    cv2.copyTo(cv2.LUT(region, _tint_table(color)), stencil, region)
+    tinted = np.arange(256)[:, None] * (1 - _TINT) + np.array(color) * _TINT
+    cv2.copyTo(cv2.LUT(region, tinted.round().astype(np.uint8)[None]), stencil, region)
     # An inner edge by erosion: its cost does not depend on how ragged the mask is.
     reach = 2 * max(1, stroke // 2) + 1
     inner = cv2.erode(
         stencil, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
     light = np.array(color) * (1 - _CONTOUR_WHITE) + 255 * _CONTOUR_WHITE
-    region[(stencil != inner)] = light.astype(np.uint8)
-
-
-def _tint_table(color: Rgb) -> UInt8Array:
-    values = np.arange(256)[:, None] * (1 - _TINT) + np.array(color) * _TINT
-    table: UInt8Array = values.round().astype(np.uint8)[None]
-    return table
+    region[stencil != inner] = light.astype(np.uint8)
 
 
 def _draw_box(canvas: UInt8Array, box: PixelBox, color: Rgb, stroke: int) -> None:

@@ -11,6 +11,7 @@ import json
 import math
 import os
 from pathlib import Path
+from typing import SupportsFloat
 
 import numpy as np
 
@@ -111,21 +112,17 @@ def _features(features: SceneFeatures) -> JsonValue:
 
 
 def _depth(depth: Depth) -> JsonValue:
-    metric = isinstance(depth, MetricDepth)
-    values = depth.meters if isinstance(depth, MetricDepth) else depth.inverse
+    if isinstance(depth, MetricDepth):
+        kind, unit, digits, values = 'metric', 'm', _METER_DIGITS, depth.meters
+    else:
+        kind, unit, digits, values = 'relative', None, _SIGNIFICANT, depth.inverse
     known = values[np.isfinite(values)]
-    digits = _METER_DIGITS if metric else _SIGNIFICANT
-    low, middle, high = (
-        (float(known.min()), float(np.median(known)), float(known.max()))
-        if known.size
-        else (math.nan, math.nan, math.nan)
-    )
     return {
-        'kind': 'metric' if metric else 'relative',
-        'unit': 'm' if metric else None,
-        'min': _rounded(low, digits),
-        'median': _rounded(middle, digits),
-        'max': _rounded(high, digits),
+        'kind': kind,
+        'unit': unit,
+        'min': _rounded(known.min(), digits) if known.size else None,
+        'median': _rounded(np.median(known), digits) if known.size else None,
+        'max': _rounded(known.max(), digits) if known.size else None,
         'known_share': _rounded(known.size / values.size, _SCORE_DIGITS) if values.size else 0.0,
     }
 
@@ -141,8 +138,8 @@ def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:
         'mask': None if mask is None else _mask(mask),
         'truncated': item.truncated,
         'occluded': item.occluded,
-        'depth_m': None if item.depth_m is None else _rounded(item.depth_m, _METER_DIGITS),
-        'centroid_m': None if item.centroid_m is None else _list(item.centroid_m, _METER_DIGITS),
+        'depth_m': _rounded(item.depth_m, _METER_DIGITS),
+        'centroid_m': _list(item.centroid_m, _METER_DIGITS),
         **_position(item.position),
     }
 
@@ -161,9 +158,7 @@ def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
         'covariance_m2': [
             [_significant(value) for value in row] for row in position.covariance_m2.tolist()
         ],
-        'velocity_mps': None
-        if position.velocity_mps is None
-        else _list(position.velocity_mps, _METER_DIGITS),
+        'velocity_mps': _list(position.velocity_mps, _METER_DIGITS),
         'box_3d': {
             'center_m': _list(position.box.center_m, _METER_DIGITS),
             'size_m': _list(position.box.size_m, _METER_DIGITS),
@@ -172,12 +167,12 @@ def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
     }
 
 
-def _list(values: Iterable[float], digits: int) -> list[JsonValue]:
-    return [_rounded(value, digits) for value in values]
+def _list(values: Iterable[float] | None, digits: int) -> list[JsonValue] | None:
+    return None if values is None else [_rounded(value, digits) for value in values]
 
 
-def _rounded(value: float, digits: int) -> float | None:
-    return round(float(value), digits) if math.isfinite(value) else None
+def _rounded(value: SupportsFloat | None, digits: int) -> float | None:
+    return round(float(value), digits) if value is not None and math.isfinite(value) else None
 
 
 def _significant(value: float) -> float | None:

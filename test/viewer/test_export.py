@@ -12,7 +12,7 @@ from scenes import example_scene
 from robot_perception.core import Image, MetricDepth, Scene
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import Exporter, Kind
-from robot_perception.viewer.rasters import to_millimeters
+from robot_perception.viewer.export import to_millimeters
 
 STEM = '000007_1700000000123456789'
 
