@@ -66,9 +66,12 @@ from robot_perception.core.rle import decode_rle, encode_rle, run_lengths
 from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.core.scene import Scene
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
-from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
 from robot_perception.core.transform_buffer import TransformBuffer
-from robot_perception.core.transforms import normalize_frame_id, StampedTransform
+from robot_perception.core.transforms import (
+    NANOSECONDS_PER_SECOND,
+    normalize_frame_id,
+    StampedTransform,
+)
 
 __all__ = [
     'NANOSECONDS_PER_SECOND',
@@ -130,7 +133,6 @@ __all__ = [
     'decode_rle',
     'encode_rle',
     'flush',
-    'format_stamp',
     'instance_color',
     'iou_xyxy',
     'lazy_attributes',

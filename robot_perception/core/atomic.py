@@ -50,10 +50,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     """Yield the name of a folder to make, and move it to ``path`` at the end.
 
     That name lies in a temporary folder beside ``path`` and ends like it. When the block raises,
-    it is removed, and a folder that was at ``path`` before stays as it was.
-
-    Args:
-        path: folder to make or replace; the one above it must exist.
+    it is removed, and a folder that was at ``path`` before stays as it was. The folder above
+    ``path`` must exist.
 
     Raises:
         OutputError: the operating system refused.
@@ -72,12 +70,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
-    """Write a file atomically.
-
-    Args:
-        path: file to make or replace; its folder must exist.
-        data: content.
-        durable: as in `replacing_file`.
+    """Write a file atomically; see `replacing_file`.
 
     Raises:
         OutputError: the operating system refused.

@@ -8,14 +8,9 @@ from robot_perception.core.arrays import checked, Float32Array, Float64Array, In
 
 
 def clip_xyxy(boxes_xyxy: Float32Array, size_hw: tuple[int, int]) -> Float32Array:
-    """Clip boxes to an image of ``size_hw`` rows and columns.
+    """Clip (N, 4) float32 boxes to an image of ``size_hw`` rows and columns.
 
-    Args:
-        boxes_xyxy: (N, 4) float32, pixels.
-        size_hw: rows and columns of the image.
-
-    Returns:
-        (N, 4) float32; a box outside the image becomes one of zero area on its border.
+    A box outside the image becomes one of zero area on its border.
 
     >>> clip_xyxy(np.array([[-5, 2, 30, 9]], np.float32), (8, 20)).tolist()
     [[0.0, 2.0, 20.0, 8.0]]
@@ -40,11 +35,7 @@ def area_xyxy(boxes_xyxy: Float32Array) -> Float64Array:
 
 
 def iou_xyxy(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Array:
-    """Compute the intersection over union of every pair of boxes.
-
-    Args:
-        first_xyxy: (N, 4) float32, pixels.
-        second_xyxy: (M, 4) float32, pixels.
+    """Compute the intersection over union of every pair of (N, 4) and (M, 4) float32 boxes.
 
     Returns:
         (N, M) float64 in [0, 1]; 0 where the union has zero area.

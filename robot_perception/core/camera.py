@@ -58,13 +58,7 @@ class CameraModel:
 
     @classmethod
     def nominal(cls, size_hw: tuple[int, int], hfov_deg: float) -> CameraModel:
-        """Return a pinhole camera of the given horizontal field of view, centered, undistorted.
-
-        Args:
-            size_hw: rows and columns.
-            hfov_deg: horizontal field of view in degrees, above 0 and below 180.
-
-        """
+        """Return a pinhole camera of the given horizontal field of view, centered, undistorted."""
         if not 0 < hfov_deg < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
             raise CalibrationError(
                 'hfov', f'hfov_deg: expected above 0 and below 180 degrees, got {hfov_deg}.'
@@ -85,14 +79,9 @@ class CameraModel:
         return _has_blind_pixels(self)
 
     def project(self, points_m: Float64Array) -> Float64Array:
-        """Project points in the optical frame to pixels.
+        """Project points in the optical frame to pixels: (..., 3) meters -> (..., 2) float64.
 
-        Args:
-            points_m: (..., 3) meters.
-
-        Returns:
-            (..., 2) float64, columns and rows; NaN for points not in front of the camera.
-
+        Columns and rows; NaN for points not in front of the camera.
         """
         z = np.where(points_m[..., 2] > 0, points_m[..., 2], np.nan)
         plane = np.asarray(points_m[..., :2] / z[..., None], np.float64)

@@ -10,13 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import (
-    AnyArray,
-    checked,
-    Float32Array,
-    UInt8Array,
-    UInt16Array,
-)
+from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt8Array, UInt16Array
 from robot_perception.core.errors import InputError, requires
 from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
@@ -38,26 +32,18 @@ class MetricDepth(ArrayValue, NotebookImage):
     meters: Float32Array
 
     def __post_init__(self) -> None:
-        meters = checked(
-            'meters', self.meters, (None, None), np.float32, 'Use MetricDepth.from_meters().'
-        )
+        remedy = 'Use MetricDepth.from_meters().'
+        meters = self._check_array('meters', (None, None), np.float32, remedy)
         if np.any(meters < NEAREST_M) or np.any(meters > FARTHEST_M):
             raise InputError(
                 'out_of_range',
-                f'meters: expected values from {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for '
-                'unknown; got values outside. '
-                'Use MetricDepth.from_meters(), which turns them into NaN.',
+                f'meters: expected {NEAREST_M:g} to {FARTHEST_M:g}, or NaN for unknown; got '
+                'values outside. Use MetricDepth.from_meters(), which turns them into NaN.',
             )
-        object.__setattr__(self, 'meters', meters)
 
     @classmethod
     def from_meters(cls, raw: AnyArray) -> MetricDepth:
-        """Convert raw meters; values outside 0.1 mm to 10 km become NaN.
-
-        Args:
-            raw: (H, W) floating point, meters.
-
-        """
+        """Convert (H, W) floating-point meters; values outside 0.1 mm to 10 km become NaN."""
         # Values beyond float32 become infinity or 0, then NaN.
         with np.errstate(over='ignore', under='ignore'):
             meters = raw.astype(np.float32)
@@ -108,16 +94,14 @@ class RelativeDepth(ArrayValue, NotebookImage):
     inverse: Float32Array
 
     def __post_init__(self) -> None:
-        inverse = checked(
-            'inverse', self.inverse, (None, None), np.float32, 'Pass inverse depth as float32.'
-        )
+        remedy = 'Pass inverse depth as float32.'
+        inverse = self._check_array('inverse', (None, None), np.float32, remedy)
         if not np.all(np.isfinite(inverse)):
             raise InputError(
                 'not_finite',
                 'inverse: expected finite values, got NaN or infinity. '
                 'The network overflowed: use precision fp32.',
             )
-        object.__setattr__(self, 'inverse', inverse)
 
     def __repr__(self) -> str:
         """Return one line with size and range.

@@ -8,13 +8,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from robot_perception.core.arrays import (
-    AnyArray,
-    checked,
-    Float32Array,
-    Int32Array,
-    Int64Array,
-)
+from robot_perception.core.arrays import AnyArray, Float32Array, Int32Array, Int64Array
 from robot_perception.core.errors import InputError, requires, ShapeError
 from robot_perception.core.masks import Masks
 from robot_perception.core.value import ArrayValue
@@ -61,26 +55,18 @@ class Detections(ArrayValue):
     track_ids: Int64Array | None = None
 
     def __post_init__(self) -> None:
-        boxes = checked(
-            'boxes_xyxy', self.boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.'
-        )
+        boxes = self._check_array('boxes_xyxy', (None, 4), np.float32, 'Pass one row per box.')
         count = len(boxes)
         remedy = f'Pass one value for each of the {count} boxes.'
-        object.__setattr__(self, 'boxes_xyxy', boxes)
-        object.__setattr__(
-            self, 'scores', checked('scores', self.scores, (count,), np.float32, remedy)
-        )
-        object.__setattr__(
-            self, 'class_ids', checked('class_ids', self.class_ids, (count,), np.int32, remedy)
-        )
+        self._check_array('scores', (count,), np.float32, remedy)
+        self._check_array('class_ids', (count,), np.int32, remedy)
         if len(self.class_names) != count:
             raise ShapeError(
                 'wrong_shape',
                 f'class_names: expected {count} names, got {len(self.class_names)}. {remedy}',
             )
         if self.track_ids is not None:
-            tracks = checked('track_ids', self.track_ids, (count,), np.int64, remedy)
-            object.__setattr__(self, 'track_ids', tracks)
+            self._check_array('track_ids', (count,), np.int64, remedy)
         if not np.all(np.isfinite(boxes)):
             raise InputError(
                 'not_finite', 'boxes_xyxy: expected finite pixels, got NaN or infinity. Drop them.'
@@ -130,12 +116,9 @@ class Detections(ArrayValue):
     def __getitem__(self, index: slice | AnyArray | Sequence[int]) -> Detections: ...
 
     def __getitem__(self, index: int | slice | AnyArray | Sequence[int]) -> Detection | Detections:
-        """Return one object, or those selected as in an array of numpy.
+        """Return one object for an int, or those selected as in an array of numpy.
 
-        Args:
-            index: an int for one `Detection`; a slice, an (N,) bool mask or (M,) int indices for
-                `Detections`.
-
+        Slices, (N,) bool masks and (M,) int indices select `Detections`.
         """
         if isinstance(index, int | np.integer):
             left, top, right, bottom = self.boxes_xyxy[index].tolist()
@@ -156,12 +139,7 @@ class Detections(ArrayValue):
         )
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:
-        """Return the objects as COCO results, a list that ``COCO.loadRes`` of pycocotools reads.
-
-        Args:
-            image_id: id of the image in the COCO dataset.
-
-        """
+        """Return the objects as COCO results, as ``COCO.loadRes`` of pycocotools reads them."""
         return [
             {
                 'image_id': image_id,
@@ -191,12 +169,7 @@ class Detections(ArrayValue):
         )
 
     def to_supervision(self, masks: Masks | None = None) -> Any:  # noqa: ANN401 - imported on call
-        """Return `supervision.Detections`, for its annotators and metrics.
-
-        Args:
-            masks: masks of the same objects.
-
-        """
+        """Return `supervision.Detections` with masks of the objects, if there are any."""
         with requires('supervision'):
             import supervision
         return supervision.Detections(

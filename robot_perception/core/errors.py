@@ -118,10 +118,7 @@ class MissingLibraryError(PerceptionError, ImportError):
 
 @contextmanager
 def requires(package: str) -> Iterator[None]:
-    """Replace the error of a missing import in the block by one that names what to install.
-
-    Args:
-        package: what ``pip install`` takes.
+    """Replace the error of a missing import in the block: ``pip install package`` resolves it.
 
     Raises:
         MissingLibraryError: reason ``'missing_library'``.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import checked, Float32Array
+from robot_perception.core.arrays import Float32Array
 from robot_perception.core.errors import InputError
 from robot_perception.core.value import ArrayValue
 
@@ -27,22 +27,16 @@ class SceneFeatures(ArrayValue):
     patches: Float32Array
 
     def __post_init__(self) -> None:
-        vector = checked('vector', self.vector, (None,), np.float32, 'Pass one flat vector.')
-        patches = checked(
-            'patches',
-            self.patches,
-            (None, None, len(vector)),
-            np.float32,
-            'Pass one vector for each patch, of the same length as the global one.',
-        )
+        vector = self._check_array('vector', (None,), np.float32, 'Pass one flat vector.')
+        remedy = 'Pass one vector for each patch, of the same length as the global one.'
+        shape = (None, None, len(vector))
+        patches = self._check_array('patches', shape, np.float32, remedy)
         if not (np.all(np.isfinite(vector)) and np.all(np.isfinite(patches))):
             raise InputError(
                 'not_finite',
                 'features: expected finite values, got NaN or infinity. '
                 'The network overflowed: use precision fp32.',
             )
-        object.__setattr__(self, 'vector', vector)
-        object.__setattr__(self, 'patches', patches)
 
     def __repr__(self) -> str:
         """Return one line with encoder and sizes.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import checked, UInt8Array
+from robot_perception.core.arrays import UInt8Array
 from robot_perception.core.errors import ShapeError
 from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
@@ -28,15 +28,10 @@ class Image(ArrayValue, NotebookImage):
     frame_id: str = ''
 
     def __post_init__(self) -> None:
-        rgb = checked(
-            'rgb', self.rgb, (None, None, 3), np.uint8, 'Pass an image as RGB bytes, row-major.'
-        )
+        remedy = 'Pass an image as RGB bytes, row-major.'
+        rgb = self._check_array('rgb', (None, None, 3), np.uint8, remedy)
         if 0 in rgb.shape:
-            raise ShapeError(
-                'empty',
-                f'rgb: expected at least one pixel, got {rgb.shape}. Pass an image with pixels.',
-            )
-        object.__setattr__(self, 'rgb', rgb)
+            raise ShapeError('empty', f'rgb: expected at least one pixel, got {rgb.shape}.')
 
     def __repr__(self) -> str:
         """Return one line with size, stamp and frame.

@@ -6,14 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import (
-    AnyArray,
-    BoolArray,
-    checked,
-    Float32Array,
-    UInt8Array,
-    UInt32Array,
-)
+from robot_perception.core.arrays import AnyArray, Float32Array, UInt8Array, UInt32Array
 from robot_perception.core.errors import InputError
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
@@ -41,17 +34,11 @@ class LabeledPoints(ArrayValue):
     instances: UInt32Array
 
     def __post_init__(self) -> None:
-        xyz = checked('xyz_m', self.xyz_m, (None, 3), np.float32, 'Pass one row per point.')
+        xyz = self._check_array('xyz_m', (None, 3), np.float32, 'Pass one row per point.')
         remedy = f'Pass one for each of the {len(xyz)} points.'
-        object.__setattr__(self, 'xyz_m', xyz)
-        for name, shape, dtype in (
-            ('rgb', xyz.shape, np.uint8),
-            ('labels', xyz.shape[:1], np.uint32),
-            ('instances', xyz.shape[:1], np.uint32),
-        ):
-            object.__setattr__(
-                self, name, checked(name, getattr(self, name), shape, dtype, remedy)
-            )
+        self._check_array('rgb', xyz.shape, np.uint8, remedy)
+        self._check_array('labels', xyz.shape[:1], np.uint32, remedy)
+        self._check_array('instances', xyz.shape[:1], np.uint32, remedy)
         if not np.isfinite(xyz).all():
             raise InputError(
                 'not_finite', 'xyz_m: expected finite meters, got NaN or infinity. Drop them.'
@@ -59,18 +46,11 @@ class LabeledPoints(ArrayValue):
 
     @classmethod
     def from_cloud(
-        cls, cloud: PointCloud, labels: UInt32Array, instances: UInt32Array, where: BoolArray
+        cls, cloud: PointCloud, labels: UInt32Array, instances: UInt32Array, *, of_objects: bool
     ) -> LabeledPoints:
-        """Select the valid points of a cloud at some pixels.
-
-        Args:
-            cloud: one point for each pixel.
-            labels: (H, W) uint32, as above.
-            instances: (H, W) uint32, as above.
-            where: (H, W) bool, pixels to select.
-
-        """
-        indices = np.flatnonzero(np.isfinite(cloud.xyz_m[..., 2]) & where)
+        """Select the valid points on instances or on the background; labels are (H, W) uint32."""
+        is_selected = (instances > 0) == of_objects
+        indices = np.flatnonzero(np.isfinite(cloud.xyz_m[..., 2]) & is_selected)
         return cls(
             cloud.xyz_m.reshape(-1, 3)[indices],
             cloud.rgb.reshape(-1, 3)[indices],

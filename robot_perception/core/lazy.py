@@ -9,10 +9,7 @@ from importlib import import_module
 def lazy_attributes(package: str, modules: Mapping[str, str]) -> Callable[[str], object]:
     """Return a module ``__getattr__`` (PEP 562) that imports names from submodules on first use.
 
-    Args:
-        package: ``__name__`` of the package.
-        modules: name -> the submodule of ``package`` that defines it.
-
+    ``modules`` maps each name to the submodule of ``package`` that defines it.
     """
 
     def get(name: str) -> object:

@@ -7,13 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from robot_perception.core.arrays import (
-    BoolArray,
-    checked,
-    Float32Array,
-    UInt8Array,
-    UInt16Array,
-)
+from robot_perception.core.arrays import BoolArray, checked, Float32Array, UInt8Array, UInt16Array
 from robot_perception.core.errors import InputError, requires
 from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
@@ -34,12 +28,10 @@ class Masks(ArrayValue, NotebookImage):
     scores: Float32Array
 
     def __post_init__(self) -> None:
-        pixels = checked(
-            'pixels', self.pixels, (None, None, None), np.bool_, 'Threshold the logits first.'
-        )
-        scores = checked(
-            'scores', self.scores, (len(pixels),), np.float32, 'Pass one score for each mask.'
-        )
+        remedy = 'Threshold the logits first.'
+        pixels = self._check_array('pixels', (None, None, None), np.bool_, remedy)
+        remedy = 'Pass one score for each mask.'
+        scores = self._check_array('scores', (len(pixels),), np.float32, remedy)
         if len(pixels) > MAX_INSTANCES:
             raise InputError(
                 'out_of_range',
@@ -50,8 +42,6 @@ class Masks(ArrayValue, NotebookImage):
             raise InputError(
                 'out_of_range', 'scores: expected values in [0, 1], got values outside.'
             )
-        object.__setattr__(self, 'pixels', pixels)
-        object.__setattr__(self, 'scores', scores)
 
     @classmethod
     def empty(cls, size_hw: tuple[int, int]) -> Masks:
@@ -69,10 +59,10 @@ class Masks(ArrayValue, NotebookImage):
         Masks(2 of 640x480, scores 0.50 to 0.75)
 
         """
-        scores = (
-            f', scores {self.scores.min():.2f} to {self.scores.max():.2f}' if len(self) else ''
-        )
-        return f'Masks({len(self)} of {format_size(self.size_hw)}{scores})'
+        summary = f'{len(self)} of {format_size(self.size_hw)}'
+        if len(self):
+            summary += f', scores {self.scores.min():.2f} to {self.scores.max():.2f}'
+        return f'Masks({summary})'
 
     def _draw(self) -> UInt8Array:
         with requires('opencv-python-headless'):
@@ -99,10 +89,8 @@ class Masks(ArrayValue, NotebookImage):
     def instance_map(self) -> UInt16Array:
         """Return the masks as one label image, painted on the first call.
 
-        Returns:
-            (H, W) uint16, read-only: 0 = background, otherwise index + 1. Where masks overlap, the
-            lower index wins: detections come best score first.
-
+        It is (H, W) uint16, read-only: 0 = background, otherwise index + 1. Where masks overlap,
+        the lower index wins: detections come best score first.
         """
         return self._instance_map
 

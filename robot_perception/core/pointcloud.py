@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.core.arrays import checked, Float32Array, UInt8Array
+from robot_perception.core.arrays import Float32Array, UInt8Array
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import MetricDepth
 from robot_perception.core.errors import requires, ShapeError
@@ -29,10 +29,8 @@ class PointCloud(ArrayValue):
     rgb: UInt8Array
 
     def __post_init__(self) -> None:
-        xyz = checked('xyz_m', self.xyz_m, (None, None, 3), np.float32, 'Pass rows of points.')
-        rgb = checked('rgb', self.rgb, xyz.shape, np.uint8, 'Pass one color for each point.')
-        object.__setattr__(self, 'xyz_m', xyz)
-        object.__setattr__(self, 'rgb', rgb)
+        xyz = self._check_array('xyz_m', (None, None, 3), np.float32, 'Pass rows of points.')
+        self._check_array('rgb', xyz.shape, np.uint8, 'Pass one color for each point.')
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -62,11 +60,6 @@ class PointCloud(ArrayValue):
 
 def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCloud:
     """Lift every pixel to 3D along its ray.
-
-    Args:
-        image: colors.
-        depth: meters along the optical axis, at the image's size.
-        camera: calibration of that size.
 
     Raises:
         ShapeError: reason ``'size_mismatch'``: the three differ in size.

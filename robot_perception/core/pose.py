@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core.arrays import checked, Float64Array
+from robot_perception.core.arrays import Float64Array
 from robot_perception.core.box3d import Quaternion, Vector3
 from robot_perception.core.rotation import matrix_to_quaternion
 from robot_perception.core.value import ArrayValue
@@ -27,10 +27,8 @@ class Pose(ArrayValue):
 
     def __post_init__(self) -> None:
         remedy = 'Pass float64.'
-        rotation = checked('rotation', self.rotation, (3, 3), np.float64, remedy)
-        translation = checked('translation_m', self.translation_m, (3,), np.float64, remedy)
-        object.__setattr__(self, 'rotation', rotation)
-        object.__setattr__(self, 'translation_m', translation)
+        self._check_array('rotation', (3, 3), np.float64, remedy)
+        self._check_array('translation_m', (3,), np.float64, remedy)
 
     def __repr__(self) -> str:
         """Return one line with translation and quaternion.

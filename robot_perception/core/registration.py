@@ -38,12 +38,6 @@ def register_depth(
     on planes. Four neighbors are on one surface if its slope is at most 80 degrees. Pixels that
     the depth camera did not measure stay unknown.
 
-    Args:
-        depth: measured depth.
-        depth_camera: calibration of its image.
-        camera: calibration of the image to register to.
-        camera_from_depth: transform between their optical frames.
-
     Returns:
         Depth at the size of ``camera``, NaN where nothing was measured.
 
@@ -83,9 +77,8 @@ def _project(
     points = camera_from_depth.apply(points)
     with np.errstate(all='ignore'):
         pixels = camera.project(points)
-        projected = np.stack([pixels[..., 0], pixels[..., 1], 1 / points[..., 2]]).astype(
-            np.float32
-        )
+        parts = pixels[..., 0], pixels[..., 1], 1 / points[..., 2]
+        projected: Float32Array = np.stack(parts).astype(np.float32)
     height, width = camera.size_hw
     outside = ~((projected[0] > -_MAX_STEPS) & (projected[0] < width + _MAX_STEPS))
     outside |= ~((projected[1] > -_MAX_STEPS) & (projected[1] < height + _MAX_STEPS))

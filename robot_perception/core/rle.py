@@ -25,10 +25,7 @@ _FIRST_DIFFERENCE = 3
 
 
 def run_lengths(mask: BoolArray) -> list[int]:
-    """Count the runs of equal pixels down the columns.
-
-    Args:
-        mask: (H, W) bool.
+    """Count the runs of equal pixels down the columns of an (H, W) bool mask.
 
     Returns:
         Lengths of runs, in turn outside and inside the mask; the first is outside and may be 0.
@@ -45,10 +42,7 @@ def run_lengths(mask: BoolArray) -> list[int]:
 
 
 def encode_rle(mask: BoolArray) -> str:
-    """Encode a mask as the text that COCO calls compressed RLE.
-
-    Args:
-        mask: (H, W) bool.
+    """Encode an (H, W) bool mask as the text that COCO calls compressed RLE.
 
     >>> encode_rle(np.array([[True, False], [True, True]]))
     '021O'
@@ -69,14 +63,7 @@ def encode_rle(mask: BoolArray) -> str:
 
 
 def decode_rle(counts: str | Sequence[int], size_hw: tuple[int, int]) -> BoolArray:
-    """Decode a mask from run lengths.
-
-    Args:
-        counts: COCO's compressed text, or the lengths themselves.
-        size_hw: rows and columns of the mask.
-
-    Returns:
-        (H, W) bool.
+    """Decode an (H, W) bool mask from COCO's compressed text, or from the run lengths themselves.
 
     Raises:
         InputError: ``'broken_rle'``, the text is not RLE; ``'wrong_size'``, the lengths do not
@@ -100,23 +87,21 @@ def decode_rle(counts: str | Sequence[int], size_hw: tuple[int, int]) -> BoolArr
 def _decode_text(text: str) -> Int64Array:
     codes = np.frombuffer(text.encode('utf-32-le'), '<u4').astype(np.int64) - _FIRST_CHARACTER
     if (bad := np.flatnonzero((codes < 0) | (codes >= 2 * _MORE))).size:
-        raise InputError(
-            'broken_rle', f'expected run lengths as text, got the character {text[bad[0]]!r}.'
-        )
+        raise _broken(f'the character {text[bad[0]]!r}')
     ends = np.flatnonzero(codes < _MORE)
     if len(codes) and (len(ends) == 0 or ends[-1] != len(codes) - 1):
-        raise InputError(
-            'broken_rle', 'expected run lengths as text, got text that was cut short.'
-        )
+        raise _broken('text that was cut short')
     starts = np.concatenate([[0], ends[:-1] + 1])[: len(ends)]
     groups = ends - starts + 1
     if np.any(groups > _MAX_GROUPS):
-        raise InputError(
-            'broken_rle', 'expected run lengths as text, got one larger than any image.'
-        )
+        raise _broken('one larger than any image')
     shifts = _BITS * (np.arange(len(codes)) - np.repeat(starts, groups))
     values: Int64Array = np.add.reduceat((codes & _GROUP) << shifts, starts, dtype=np.int64)
     values -= np.where(codes[ends] & _SIGN, np.int64(1) << _BITS * groups, 0)
     for parity in (1, 2):
         values[parity::2] = np.cumsum(values[parity::2])
     return values
+
+
+def _broken(got: str) -> InputError:
+    return InputError('broken_rle', f'expected run lengths as text, got {got}.')

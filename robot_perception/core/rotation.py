@@ -51,13 +51,7 @@ def quaternion_to_matrix(rotation_xyzw: Quaternion) -> Float64Array:
 def slerp(first: Quaternion, second: Quaternion, share: float) -> Quaternion:
     """Interpolate between two unit quaternions at constant angular velocity, the shorter way.
 
-    Shoemake (1985), as in tf2.
-
-    Args:
-        first: start.
-        second: end.
-        share: 0 = first, 1 = second.
-
+    Shoemake (1985), as in tf2. A ``share`` of 0 gives the first, of 1 the second.
     """
     pairs = tuple(zip(first, second, strict=True))
     sign = -1.0 if sum(a * b for a, b in pairs) < 0 else 1.0

@@ -89,16 +89,12 @@ class Scene(ArrayValue, NotebookImage):
                     f'got {part.size_hw} (rows, columns).',
                 )
         count = 0 if self.detections is None else len(self.detections)
-        if self.masks is not None and len(self.masks) != count:
-            raise ShapeError(
-                'count_mismatch',
-                f'masks: expected one for each of {count}, got {len(self.masks)}.',
-            )
-        if len(self.objects) != count:
-            raise ShapeError(
-                'count_mismatch',
-                f'objects: expected one for each of {count}, got {len(self.objects)}.',
-            )
+        for name, parts in (('masks', self.masks), ('objects', self.objects)):
+            if parts is not None and len(parts) != count:
+                raise ShapeError(
+                    'count_mismatch',
+                    f'{name}: expected one for each of {count} detections, got {len(parts)}.',
+                )
         object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
 
     def __repr__(self) -> str:
@@ -110,9 +106,8 @@ class Scene(ArrayValue, NotebookImage):
             f'frame_id={image.frame_id!r}' if image.frame_id else None,
             None if self.camera is None else 'camera',
             None if self.features is None else 'features',
-            None
-            if self.depth is None
-            else f'{"metric" if isinstance(self.depth, MetricDepth) else "relative"} depth',
+            'metric depth' if isinstance(self.depth, MetricDepth) else None,
+            'relative depth' if isinstance(self.depth, RelativeDepth) else None,
             None if self.detections is None else repr(self.detections),
             None if self.masks is None else 'masks',
             None if self.ground is None else 'ground',
@@ -193,7 +188,7 @@ class Scene(ArrayValue, NotebookImage):
         cloud, labels = self.cloud(), self.labels()
         if cloud is None or labels is None:
             return None
-        return LabeledPoints.from_cloud(cloud, *labels, (labels[1] > 0) == of_objects)
+        return LabeledPoints.from_cloud(cloud, *labels, of_objects=of_objects)
 
     def cloud(self) -> PointCloud | None:
         """Return the organized point cloud; None without metric depth or calibration."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 import math
 
-from robot_perception.core.arrays import checked, Float64Array
+from robot_perception.core.arrays import Float64Array
 from robot_perception.core.box3d import Box3D, Vector3
 from robot_perception.core.detections import Detections
 from robot_perception.core.value import ArrayValue
@@ -32,10 +32,7 @@ class ObjectPosition(ArrayValue):
     velocity_mps: Vector3 | None = None
 
     def __post_init__(self) -> None:
-        covariance = checked(
-            'covariance_m2', self.covariance_m2, (3, 3), 'float64', 'Pass the points covariance.'
-        )
-        object.__setattr__(self, 'covariance_m2', covariance)
+        self._check_array('covariance_m2', (3, 3), 'float64', 'Pass the points covariance.')
 
     def __repr__(self) -> str:
         """Return one line with depth, centroid, size and speed."""
@@ -43,15 +40,10 @@ class ObjectPosition(ArrayValue):
             ', '.join(f'{value:.3f}' for value in values)
             for values in (self.centroid_m, self.box.size_m)
         )
-        speed = (
-            ''
-            if self.velocity_mps is None
-            else f', speed_mps={math.hypot(*self.velocity_mps):.3f}'
-        )
-        return (
-            f'ObjectPosition(depth_m={self.depth_m:.3f}, centroid_m=({centroid}), '
-            f'size_m=({size}){speed})'
-        )
+        text = f'depth_m={self.depth_m:.3f}, centroid_m=({centroid}), size_m=({size})'
+        if self.velocity_mps is not None:
+            text += f', speed_mps={math.hypot(*self.velocity_mps):.3f}'
+        return f'ObjectPosition({text})'
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +85,9 @@ class SceneObject:
         occluded: bool | None = None,
     ) -> SceneObject:
         """Return the object at ``index`` of the detections, with the further attributes given."""
-        item = detections[index]
         return cls(
             index=index,
-            class_id=item.class_id,
-            class_name=item.class_name,
-            score=item.score,
-            box_xyxy=item.box_xyxy,
-            track_id=item.track_id,
+            **detections[index]._asdict(),
             position=position,
             truncated=truncated,
             occluded=occluded,

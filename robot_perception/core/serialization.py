@@ -30,12 +30,7 @@ def encode_values(value: object) -> bytes:
 
 
 def read_values(path: Path, expected: type[_Value], types: Mapping[str, type]) -> _Value:
-    """Read a file with the content of `encode_values`.
-
-    Args:
-        path: the file.
-        expected: type of the value.
-        types: dataclasses that may occur in it, by name.
+    """Read a value that `encode_values` encoded; ``types`` are the dataclasses in it, by name.
 
     Raises:
         SourceError: reason ``'missing_file'``, or ``'damaged'`` for any other content.

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 
 from robot_perception.core.errors import InputError, TransformError
 from robot_perception.core.pose import Pose
-from robot_perception.core.stamps import NANOSECONDS_PER_SECOND
-from robot_perception.core.transforms import History, normalize_frame_id, StampedTransform
+from robot_perception.core.transforms import (
+    History,
+    NANOSECONDS_PER_SECOND,
+    normalize_frame_id,
+    StampedTransform,
+)
 
 # The default of tf2.
 CACHE_S = 10.0
@@ -21,10 +25,7 @@ class TransformBuffer:
     """
 
     def __init__(self, cache_s: float = CACHE_S) -> None:
-        """Create an empty buffer.
-
-        Args:
-            cache_s: how long transforms of moving frames are kept, seconds, above 0.
+        """Create an empty buffer that keeps transforms of moving frames for ``cache_s`` seconds.
 
         Raises:
             InputError: reason ``'out_of_range'``.
@@ -38,15 +39,10 @@ class TransformBuffer:
         self._rigid: dict[tuple[str, str], Pose] = {}
 
     def insert(self, transform: StampedTransform, *, static: bool = False) -> None:
-        """Add a transform.
+        """Add a transform; a static one is valid at all times, as on /tf_static.
 
         A child has one parent at a time: a transform with another parent replaces the parent from
         its stamp on. A child that changes between static and moving loses its history.
-
-        Args:
-            transform: pose of a child in its parent.
-            static: whether it is valid at all times, as on /tf_static.
-
         """
         history = self._histories.get(transform.child)
         if history is None or history.is_static != static:
@@ -64,12 +60,7 @@ class TransformBuffer:
         }
 
     def lookup(self, target: str, source: str, stamp_ns: int | None) -> Pose:
-        """Return target_from_source.
-
-        Args:
-            target: frame to transform to.
-            source: frame to transform from.
-            stamp_ns: time, nanoseconds; None for the latest common time.
+        """Return target_from_source at a time in nanoseconds; None for the latest common time.
 
         Raises:
             TransformError: a frame is unknown, the two are not connected, a transform between
@@ -86,11 +77,9 @@ class TransformBuffer:
         moving = [history for history in moving if not history.is_static]
         if stamp_ns is None:
             stamp_ns = min((history.newest_ns for history in moving), default=0)
-        pose = (
-            self._chain(from_target, stamp_ns)
-            .inverse()
-            .compose(self._chain(from_source, stamp_ns))
-        )
+        ancestor_from_target = self._chain(from_target, stamp_ns)
+        ancestor_from_source = self._chain(from_source, stamp_ns)
+        pose = ancestor_from_target.inverse().compose(ancestor_from_source)
         if not moving:
             self._rigid[target, source] = pose
         return pose

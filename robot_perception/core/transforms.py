@@ -12,8 +12,8 @@ from robot_perception.core.box3d import Quaternion, Vector3
 from robot_perception.core.errors import InputError, TransformError
 from robot_perception.core.pose import Pose
 from robot_perception.core.rotation import quaternion_to_matrix, slerp
-from robot_perception.core.stamps import format_stamp, NANOSECONDS_PER_SECOND
 
+NANOSECONDS_PER_SECOND = 1_000_000_000
 # Of the squared length of a quaternion, as in tf2.
 _UNIT_TOLERANCE = 0.01
 # Beyond any robot, and still exact enough in sums and float32.
@@ -165,20 +165,34 @@ class History:
     def _outside(self, stamp_ns: int) -> TransformError:
         first, last = self._stamps[0], self.newest_ns
         edge = f'{self._samples[-1].parent!r} -> {self._samples[-1].child!r}'
-        span = f'the history is from {format_stamp(first)} to {format_stamp(last)}'
         if stamp_ns > last:
-            return TransformError(
-                'too_new',
-                f'transform {edge}: requested at {format_stamp(stamp_ns)}, '
-                f'{(stamp_ns - last) / NANOSECONDS_PER_SECOND:.3f} s after the newest; {span}. '
+            reason, seconds = 'too_new', (stamp_ns - last) / NANOSECONDS_PER_SECOND
+            outside = f'{seconds:.3f} s after the newest'
+            remedy = (
                 'Raise frames.tf_wait_s, publish it more often, or set frames.tf_policy: latest; '
-                'if the difference is large, clocks differ: set use_sim_time or synchronize them.',
+                'if the difference is large, clocks differ: set use_sim_time or synchronize them.'
+            )
+        else:
+            reason, seconds = 'too_old', (first - stamp_ns) / NANOSECONDS_PER_SECOND
+            outside = f'{seconds:.3f} s before the oldest'
+            remedy = (
+                'Shortly after the start this resolves itself; otherwise the image is late or of '
+                'another clock: set use_sim_time, synchronize clocks, or set frames.tf_policy: '
+                'latest.'
             )
         return TransformError(
-            'too_old',
-            f'transform {edge}: requested at {format_stamp(stamp_ns)}, '
-            f'{(first - stamp_ns) / NANOSECONDS_PER_SECOND:.3f} s before the oldest; {span}. '
-            'Shortly after the start this resolves itself; otherwise the image is late or of '
-            'another clock: set use_sim_time, synchronize clocks, or set frames.tf_policy: '
-            'latest.',
+            reason,
+            f'transform {edge}: requested at {_format(stamp_ns)}, {outside}; the history is from '
+            f'{_format(first)} to {_format(last)}. {remedy}',
         )
+
+
+def _format(stamp_ns: int) -> str:
+    """Return a stamp in seconds, exact to the microsecond.
+
+    >>> _format(1_700_000_000_123_456_789)
+    '1700000000.123456 s'
+
+    """
+    sign, microseconds = ('-' if stamp_ns < 0 else ''), abs(stamp_ns) // 1000
+    return f'{sign}{microseconds // 1_000_000}.{microseconds % 1_000_000:06d} s'

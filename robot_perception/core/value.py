@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from robot_perception.core.arrays import UInt8Array
+from robot_perception.core.arrays import AnyArray, checked, UInt8Array
 from robot_perception.core.errors import requires
 
 
@@ -29,6 +30,14 @@ class ArrayValue:
         if type(other) is not type(self):
             return NotImplemented
         return all(map(_equal, _values(self), _values(other)))
+
+    def _check_array(
+        self, name: str, shape: tuple[int | None, ...], dtype: npt.DTypeLike, remedy: str
+    ) -> AnyArray:
+        """Replace a field by its read-only view and return it; raises as `checked`."""
+        array = checked(name, getattr(self, name), shape, dtype, remedy)
+        object.__setattr__(self, name, array)
+        return array
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         """Pickle as a call of the constructor."""

@@ -95,5 +95,4 @@ class OutputFrame:
         """Return the points of the objects or of the background, in the optical frame."""
         if self.cloud is None or self.labels is None:
             return None
-        instances = self.labels[1]
-        return LabeledPoints.from_cloud(self.cloud, *self.labels, (instances > 0) == of_objects)
+        return LabeledPoints.from_cloud(self.cloud, *self.labels, of_objects=of_objects)
