@@ -48,6 +48,7 @@ from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
     from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+    from robot_perception.models.device import limit_cpu_threads
     from robot_perception.models.download import pull
     from robot_perception.models.network import load_network, write_checkpoint
     from robot_perception.models.preprocess import Preprocessor
@@ -108,13 +109,6 @@ def _checkpoint(model: str, task: Stage) -> Checkpoint:
     return find_checkpoint(model, task)
 
 
-def limit_cpu_threads(count: int) -> None:
-    """Limit the networks to ``count`` CPU threads (parameter ``cpu_threads``)."""
-    from robot_perception.models import device  # noqa: PLC0415 - imports torch
-
-    device.limit_cpu_threads(count)
-
-
 __all__ = [
     'CATALOGUE',
     'DEMO',
@@ -147,6 +141,7 @@ __getattr__ = lazy_attributes(
     {
         'find_checkpoint': 'checkpoint',
         'read_checkpoint': 'checkpoint',
+        'limit_cpu_threads': 'device',
         'write_checkpoint': 'network',
         'load_network': 'network',
         'Preprocessor': 'preprocess',

@@ -16,13 +16,7 @@ from robot_perception.core import (
     WeightsInvalidError,
     WeightsMissingError,
 )
-from robot_perception.models.catalogue import (
-    CatalogueRow,
-    DEMO,
-    find_row,
-    known_models,
-    STUB,
-)
+from robot_perception.models.catalogue import CatalogueRow, DEMO, find_row, known_models, STUB
 from robot_perception.models.installation import check_installation
 
 # Task -> model_type of config.json -> class of transformers.

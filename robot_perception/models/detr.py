@@ -18,13 +18,7 @@ from robot_perception.models.batch_norm_folding import fold_batch_norm
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
-from robot_perception.models.resize import (
-    check_input_size,
-    Exactly,
-    ResizeRule,
-    ShortSide,
-    SizeHW,
-)
+from robot_perception.models.resize import check_input_size, Exactly, ResizeRule, ShortSide, SizeHW
 from robot_perception.models.uploaded_image import UploadedImage
 
 _SQUARE = ('rt_detr', 'rt_detr_v2', 'd_fine')
@@ -54,8 +48,7 @@ class Detr:
         rule = _resize_rule(checkpoint, input_size)
         self.network = load_network(checkpoint, device=device, precision=precision)
         fold_batch_norm(self.network.module)
-        labels = self.network.module.config.id2label
-        self._class_names = _class_names(labels, checkpoint)
+        self._class_names = _class_names(self.network.module.config.id2label, checkpoint)
         self._preprocessor = read_preprocessor(
             checkpoint, rule, resample=BILINEAR, normalize=checkpoint.family not in _SQUARE
         )

@@ -38,12 +38,7 @@ class DeviceSpec:
 
 
 def choose_device(device: str, precision: str) -> DeviceSpec:
-    """Return the device and precision to run on.
-
-    Args:
-        device: ``'auto'`` (the first GPU, or the CPU where there is none), ``'cpu'``, ``'cuda'``
-            or ``'cuda:N'``.
-        precision: ``'auto'`` (fp32 on a CPU, fp16 on a GPU), ``'fp32'``, ``'bf16'``, ``'fp16'``.
+    """Return the device and precision to run on; `robot_perception.models` lists the values.
 
     Raises:
         ConfigError: a value other than these.
@@ -83,7 +78,7 @@ def _device(name: str) -> torch.device:
 
 
 def limit_cpu_threads(count: int) -> None:
-    """Limit all networks of this process to ``count`` CPU threads, at least 1.
+    """Limit all networks of this process to ``count`` CPU threads (parameter ``cpu_threads``).
 
     torch synchronizes its threads at every layer. If other programs keep the cores busy, small
     networks run many times slower with one thread per core than with a single thread.

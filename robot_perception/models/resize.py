@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from robot_perception.core import ConfigError
 
 SizeHW = tuple[int, int]
-
-
-class ResizeRule(Protocol):
-    """Maps the size of an image to the size of a network's input."""
-
-    def __call__(self, size_hw: SizeHW) -> SizeHW:
-        """Return rows and columns of the input for rows and columns of the image."""
+# Maps rows and columns of an image to rows and columns of a network's input.
+ResizeRule = Callable[[SizeHW], SizeHW]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +92,10 @@ class WholePatches:
 
 
 def check_input_size(parameter: str, input_size: int, multiple: int) -> None:
-    """Raise unless the network accepts an input size; 0 stands for the checkpoint's own.
-
-    Args:
-        parameter: name of the parameter, for the message.
-        input_size: side in pixels.
-        multiple: the network accepts multiples of this many pixels.
+    """Raise unless the network accepts an input size in pixels; 0 is the checkpoint's own.
 
     Raises:
-        ConfigError: the size is negative, or not a multiple.
+        ConfigError: the value of ``parameter`` is negative, or not a multiple.
 
     """
     if input_size < 0 or input_size % multiple:

@@ -58,10 +58,7 @@ def _cache_by_size(method: Callable[[Any], torch.Tensor]) -> Callable[[Any], tor
 def _attend(layer: Any, hidden_states: torch.Tensor, **_: object) -> torch.Tensor:  # noqa: ANN401
     """Compute attention within a window as in Hiera; queries may be pooled (Ryali et al. 2023).
 
-    Args:
-        layer: holds the weights.
-        hidden_states: (B, H, W, C).
-
+    ``hidden_states`` is (B, H, W, C).
     """
     batch, height, width, _channels = hidden_states.shape
     heads = layer.num_attention_heads

@@ -35,12 +35,7 @@ _KEY = re.compile(
     r'(?:(?P<part>conv|bn)(?P<number>\d)|downsample\.(?P<down>[01])))'
     r'\.(?P<tail>\w+)'
 )
-_NAMES = {
-    'conv': 'convolution',
-    'bn': 'normalization',
-    '0': 'convolution',
-    '1': 'normalization',
-}
+_NAMES = {'conv': 'convolution', 'bn': 'normalization', '0': 'convolution', '1': 'normalization'}
 
 
 def uses_timm(config: Mapping[str, Any]) -> bool:
@@ -54,11 +49,9 @@ def uses_timm(config: Mapping[str, Any]) -> bool:
 
 
 def replace_timm_backbone(config: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return a config.json with the ResNet of transformers in place of that of timm.
+    """Return a config.json for which `uses_timm` holds with the ResNet of transformers instead.
 
-    Args:
-        config: of a checkpoint for which `uses_timm` holds.
-        where: name of the checkpoint in a message.
+    ``where`` names the checkpoint in a message.
 
     Raises:
         WeightsInvalidError: the backbone is not a ResNet, or it is dilated.

@@ -8,12 +8,7 @@ from robot_perception.sources.bag_source import inspect_topic, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
 from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
 from robot_perception.sources.messages import standard_types
-from robot_perception.sources.opener import (
-    is_bag,
-    NOMINAL_HFOV_DEG,
-    open_source,
-    OPTICAL_FRAME,
-)
+from robot_perception.sources.opener import is_bag, NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import Role, Sample, Source

@@ -22,10 +22,7 @@ _ENCAPSULATION_BYTES = 4
 
 
 def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typestore:
-    """Types of a ROS 2 distribution and of some packages beside it.
-
-    Args:
-        packages: packages whose .msg files are registered, those they depend on first.
+    """Types of a ROS 2 distribution and of .msg files of packages, those they depend on first.
 
     Raises:
         SourceError: the definitions of a package are nowhere.

@@ -61,14 +61,9 @@ class Bar:
 def line_chart(
     lines: Sequence[Line], x_title: str, y_title: str, *, y_top: float | None = None
 ) -> str:
-    """Draw lines over axes that begin at 0.
+    """Draw at least one line over axes that begin at 0, strong ones last.
 
-    Args:
-        lines: at least one; strong ones are drawn last.
-        x_title: of the axis below.
-        y_title: of the axis on the left.
-        y_top: end of that axis; None takes the largest value.
-
+    ``y_top`` is the end of the axis on the left; None takes the largest value.
     """
     x_end, x_ticks = _axis(max(value for line in lines for value in line.x))
     largest = max(value for line in lines for value in (*line.y, *line.high))
@@ -78,24 +73,14 @@ def line_chart(
     def to_pixels(x: float, y: float) -> tuple[float, float]:
         return _LEFT + across * x / x_end, _TOP + up * (1 - min(y, y_end) / y_end)
 
-    parts = [
-        (
-            f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-            f'aria-label="{escape(f"{y_title} over {x_title}")}">'
-        )
-    ]
+    parts = []
     for tick in y_ticks:
         _, y = to_pixels(0, tick)
-        parts.append(
-            f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>'
-            f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-            f'{tick:g}</text>'
-        )
+        parts.append(f'<path class="grid" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
+        parts.append(_text('tick', f'{_LEFT - 8}', f'{y + 4:.1f}', 'end', f'{tick:g}'))
     for tick in x_ticks:
         x, y = to_pixels(tick, 0)
-        parts.append(
-            f'<text class="tick" x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{tick:g}</text>'
-        )
+        parts.append(_text('tick', f'{x:.1f}', f'{y + 18:.1f}', 'middle', f'{tick:g}'))
     shade = 0
     for line in sorted(lines, key=lambda one: one.strong):
         kind = f'line strong tone{shade}' if line.strong else 'line'
@@ -113,11 +98,8 @@ def line_chart(
                 f'{escape(line.name)}: {value:.3g} at {at:g}</title></circle>'
                 for (x, y), at, value in zip(points, line.x, line.y, strict=True)
             ]
-    parts.append(
-        f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 4}" text-anchor="end">'
-        f'{escape(x_title)}</text></svg>'
-    )
-    return ''.join(parts)
+    parts.append(_text('tick', f'{_WIDTH - _RIGHT}', f'{_HEIGHT - 4}', 'end', x_title))
+    return _svg(_HEIGHT, f'{y_title} over {x_title}', parts)
 
 
 def bar_chart(bars: Sequence[Bar], title: str) -> str:
@@ -130,18 +112,15 @@ def bar_chart(bars: Sequence[Bar], title: str) -> str:
     def to_pixels(value: float) -> float:
         return _NAMES + across * min(value, end) / end
 
-    parts = [f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">']
+    parts = []
     for tick in ticks:
-        x = to_pixels(tick)
-        parts.append(
-            f'<path class="grid" d="M{x:.1f} 0V{height - 20}"/>'
-            f'<text class="tick" x="{x:.1f}" y="{height - 5}" text-anchor="middle">{tick:g}</text>'
-        )
+        x = f'{to_pixels(tick):.1f}'
+        parts.append(f'<path class="grid" d="M{x} 0V{height - 20}"/>')
+        parts.append(_text('tick', x, f'{height - 5}', 'middle', f'{tick:g}'))
     for row, bar in enumerate(bars):
         middle = _ROW * row + _ROW / 2
+        parts.append(_text('name', f'{_NAMES - 12}', f'{middle + 5:.1f}', 'end', bar.name))
         parts.append(
-            f'<text class="name" x="{_NAMES - 12}" y="{middle + 5:.1f}" text-anchor="end">'
-            f'{escape(bar.name)}</text>'
             f'<rect class="bar" x="{_NAMES}" y="{middle - _BAR / 2:.1f}" rx="2" '
             f'width="{max(to_pixels(bar.value) - _NAMES, 0.5):.1f}" height="{_BAR}"/>'
         )
@@ -151,11 +130,17 @@ def bar_chart(bars: Sequence[Bar], title: str) -> str:
                 f'<path class="whisker" d="M{low:.1f} {middle:.1f}H{high:.1f}'
                 f'M{low:.1f} {middle - 4:.1f}v8M{high:.1f} {middle - 4:.1f}v8"/>'
             )
-        parts.append(
-            f'<text class="tick" x="{_WIDTH - _RIGHT}" y="{middle + 4:.1f}" text-anchor="end">'
-            f'{escape(bar.note)}</text>'
-        )
-    return ''.join([*parts, '</svg>'])
+        parts.append(_text('tick', f'{_WIDTH - _RIGHT}', f'{middle + 4:.1f}', 'end', bar.note))
+    return _svg(height, title, parts)
+
+
+def _svg(height: int, title: str, parts: Sequence[str]) -> str:
+    head = f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{escape(title)}">'
+    return ''.join([head, *parts, '</svg>'])
+
+
+def _text(kind: str, x: str, y: str, anchor: str, text: str) -> str:
+    return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _axis(largest: float) -> tuple[float, list[float]]:

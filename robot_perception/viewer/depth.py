@@ -51,11 +51,7 @@ def draw_depth(depth: Depth, *, range_m: tuple[float, float] | None = None) -> U
 def draw_depth_with_scale(
     depth: Depth, *, range_m: tuple[float, float] | None = None
 ) -> UInt8Array:
-    """Color each pixel by its depth and add a legend.
-
-    Args:
-        depth: metric or relative.
-        range_m: as in `draw_depth`.
+    """Color each pixel by its depth and add a legend; arguments as in `draw_depth`.
 
     Returns:
         (H, W + legend, 3) uint8 rgb: the picture of `draw_depth` with a legend to its right, in

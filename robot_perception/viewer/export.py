@@ -75,11 +75,7 @@ class Exporter:
             make_folder(folder / kind.value)
 
     def add(self, scene: Scene, frame: int) -> None:
-        """Write a frame.
-
-        Args:
-            scene: the result.
-            frame: its number; names begin with it, and with its stamp unless that is 0.
+        """Write a frame; names begin with its number, and with its stamp unless that is 0.
 
         Raises:
             OutputError: a file cannot be written. Those before it stay.

@@ -29,9 +29,7 @@ def draw_overlay(scene: Scene) -> UInt8Array:
     """Draw masks, boxes and labels of a scene on its image.
 
     Objects that lie outside the image are left out. Smaller boxes are drawn over larger ones.
-
-    Args:
-        scene: masks and objects may be missing; the picture then shows what there is.
+    Masks and objects may be missing; the picture then shows what there is.
 
     Returns:
         (H, W, 3) uint8 rgb, a new picture of the image's size.
@@ -97,10 +95,7 @@ def _draw_box(canvas: UInt8Array, box: PixelBox, color: Rgb, stroke: int) -> Non
 
 
 def draw_instances(masks: Masks) -> UInt8Array:
-    """Paint each mask in a color of its own.
-
-    Args:
-        masks: may overlap; the better detection then wins, as in `Masks.instance_map`.
+    """Paint each mask in a color of its own, where they overlap as in `Masks.instance_map`.
 
     Returns:
         (H, W, 3) uint8 rgb, dark gray where there is no object.

@@ -85,12 +85,12 @@ def save_recording(path: Path) -> Iterator[Add]:
 
     """
     log = _RerunLog()
-    with rerun_file(log.stream, path, _blueprint()) as file:
+    with rerun_file(log.stream, path, _blueprint()) as check:
 
         def add(scene: Scene, frame: int) -> None:
             log.add(scene, frame)
             log.stream.flush()
-            file.check()
+            check()
 
         yield add
 

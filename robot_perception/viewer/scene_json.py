@@ -77,11 +77,7 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
 
 
 def write_scene_json(scene: Scene, path: str | os.PathLike[str]) -> None:
-    """Write `scene_to_dict` of a scene as a UTF-8 JSON file.
-
-    Args:
-        scene: what to write.
-        path: file to make or replace; its folder must exist.
+    """Write `scene_to_dict` of a scene as a UTF-8 JSON file into a folder that exists.
 
     Raises:
         OutputError: the file cannot be written; no half-written file is left.
