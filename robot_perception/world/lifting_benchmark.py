@@ -48,13 +48,7 @@ def benchmark_lifting(frames: int = 100) -> LiftingBenchmark:
     under the same load.
     """
     frame = _frame_with_objects()
-    detections = replace(
-        frame.detections,
-        **{
-            name: getattr(frame.detections, name)[:OBJECTS]
-            for name in ('boxes_xyxy', 'scores', 'class_ids', 'class_names', 'track_ids')
-        },
-    )
+    detections = frame.detections[:OBJECTS]
     masks = Masks(frame.masks().pixels[:OBJECTS], np.ones(OBJECTS, np.float32))
     up: Float64Array = frame.world_from_camera.rotation[2]
     camera = frame.camera

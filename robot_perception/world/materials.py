@@ -1,7 +1,6 @@
 """Materials: the color of a surface at a point.
 
-Colors are linear albedos, (3,) float32 in [0, 1]. Points and normals are (3, N), components first,
-in the frame of the body.
+Colors are linear albedos, (3,) float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -15,10 +14,27 @@ import numpy as np
 from robot_perception.core import Float32Array, Vector3
 from robot_perception.world.textures import Texture
 
-# Points (3, N) meters, normals (3, N), footprint of the pixel (N,) meters -> (3, N).
-Material = Callable[[Float32Array, Float32Array, Float32Array], Float32Array]
-
 _FACING_COSINE = np.float32(0.7)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """N points on a body, in its frame.
+
+    Attributes:
+        points: (3, N) float32, meters.
+        normals: (3, N) float32, unit length.
+        footprint: (N,) float32, width of the pixel at each point, meters.
+
+    """
+
+    points: Float32Array
+    normals: Float32Array
+    footprint: Float32Array
+
+
+# Returns the color of each point, (3, N) float32.
+Material = Callable[[Surface], Float32Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,18 +52,16 @@ class Textured:
     colors: Float32Array
     swap: bool = False
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
-        x, y, z = points
-        steep = np.abs(normals)
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        x, y, z = surface.points
+        steep = np.abs(surface.normals)
         level = (steep[2] >= steep[0]) & (steep[2] >= steep[1])
         facing_x = ~level & (steep[0] >= steep[1])
         first, second = (y, x) if self.swap else (x, y)
         u = np.where(facing_x, y, np.where(level, first, x))
         v = np.where(level, second, z)
-        blend, tone = self.texture.sample(u, v, footprint)
+        blend, tone = self.texture.sample(u, v, surface.footprint)
         start, step = self.colors[0][:, None], (self.colors[1] - self.colors[0])[:, None]
         colored: Float32Array = (start + step * blend) * tone
         return colored
@@ -59,12 +73,9 @@ class Plain:
 
     color: Float32Array
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
-        del normals, footprint
-        return _uniform(self.color, points)
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        return _uniform(self.color, surface)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,12 +96,10 @@ class Printed:
     low_m: Vector3
     high_m: Vector3
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
-        del footprint
-        colored = _uniform(self.color, points)
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        points, normals = surface.points, surface.normals
+        colored = _uniform(self.color, surface)
         broad = np.abs(normals[self.axis]) > _FACING_COSINE
         across, along = (0, 1) if self.axis == 2 else (1 - self.axis, 2)
         u, v = (
@@ -121,17 +130,14 @@ class Wrapped:
     label: Float32Array | None = None
     label_m: tuple[float, float] = (0.0, 1.0)
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
-        del footprint
-        x, y, z = points
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        x, y, z = surface.points
         colored: Float32Array = self.colors.T[:, np.searchsorted(self.heights_m, z)]
         if self.label is None:
             return colored
         low, high = map(np.float32, self.label_m)
-        inside = (z > low) & (z < high) & (np.abs(normals[2]) < _FACING_COSINE)
+        inside = (z > low) & (z < high) & (np.abs(surface.normals[2]) < _FACING_COSINE)
         u = np.arctan2(y, x) * np.float32(0.5 / math.pi) + np.float32(0.5)
         image = _sample_image(self.label, u, (high - z) / (high - low))
         return np.where(inside, image, colored)
@@ -156,17 +162,15 @@ class Vessel:
     wall_rz: Float32Array
     radius_m: float
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
-        del footprint, normals
-        radius = np.sqrt(points[0] ** 2 + points[1] ** 2)
-        wall = np.interp(points[2], self.wall_rz[:, 1], self.wall_rz[:, 0])
-        within = (radius < wall) & (radius < self.radius_m) & (points[2] > self.wall_rz[0, 1])
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        x, y, z = surface.points
+        radius = np.sqrt(x**2 + y**2)
+        wall = np.interp(z, self.wall_rz[:, 1], self.wall_rz[:, 0])
+        within = (radius < wall) & (radius < self.radius_m) & (z > self.wall_rz[0, 1])
         low, high = self.ring_m
-        ringed = (points[2] > low) & (points[2] < high) & ~within
-        colored = _uniform(self.outside, points)
+        ringed = (z > low) & (z < high) & ~within
+        colored = _uniform(self.outside, surface)
         colored = np.where(ringed, self.ring[:, None], colored)
         return np.where(within, self.inside[:, None], colored)
 
@@ -185,11 +189,9 @@ class Sectors:
     colors: Float32Array
     cap: float
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
-        del points, footprint
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        normals = surface.normals
         count = len(self.colors)
         turn = np.arctan2(normals[1], normals[0]) * np.float32(count / (2 * math.pi)) + count
         sector = np.floor(turn).astype(np.int32) % count
@@ -213,22 +215,21 @@ class BookCover:
     pages: Float32Array
     inset_m: float
 
-    def __call__(
-        self, points: Float32Array, normals: Float32Array, footprint: Float32Array
-    ) -> Float32Array:
-        """Return the colors of the points."""
+    def __call__(self, surface: Surface) -> Float32Array:
+        """Return the color of each point."""
+        x, _, z = surface.points
         low, high = self.cover.low_m, self.cover.high_m
         board = np.float32(self.inset_m)
-        between = (points[2] > low[2] + board) & (points[2] < high[2] - board)
-        paper = between & (points[0] > low[0] + board)
+        between = (z > low[2] + board) & (z < high[2] - board)
+        paper = between & (x > low[0] + board)
         # Sheets are too fine to resolve: a coarse sine stands for them.
-        leaves = 1 + 0.08 * np.sin(points[2] * np.float32(2200))
-        covered = self.cover(points, normals, footprint)
+        leaves = 1 + 0.08 * np.sin(z * np.float32(2200))
+        covered = self.cover(surface)
         return np.where(paper, self.pages[:, None] * leaves, covered).astype(np.float32)
 
 
-def _uniform(color: Float32Array, points: Float32Array) -> Float32Array:
-    return np.repeat(color[:, None], points.shape[1], axis=1)
+def _uniform(color: Float32Array, surface: Surface) -> Float32Array:
+    return np.repeat(color[:, None], surface.points.shape[1], axis=1)
 
 
 def _sample_image(label: Float32Array, u: Float32Array, v: Float32Array) -> Float32Array:

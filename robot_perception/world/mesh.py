@@ -64,7 +64,7 @@ def merge(meshes: Sequence[Mesh]) -> Mesh:
 def cuboid(low_m: Vector3, high_m: Vector3) -> Mesh:
     """Make a box between two corners, with flat faces."""
     low, high = np.array(low_m, np.float32), np.array(high_m, np.float32)
-    return Mesh(low + _UNIT_CORNERS * (high - low), _UNIT_TRIANGLES, _UNIT_NORMALS)
+    return Mesh(low + _CUBE.vertices_m * (high - low), _CUBE.triangles, _CUBE.normals)
 
 
 def sheet(corners_m: AnyArray, normal: Vector3) -> Mesh:
@@ -176,8 +176,4 @@ def _unit_cube() -> Mesh:
     return merge(faces)
 
 
-_UNIT_CORNERS, _UNIT_TRIANGLES, _UNIT_NORMALS = (
-    _unit_cube().vertices_m,
-    _unit_cube().triangles,
-    _unit_cube().normals,
-)
+_CUBE = _unit_cube()

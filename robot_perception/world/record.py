@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 import os
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
-from robot_perception.core import OutputError, replacing_folder, UInt16Array
+from robot_perception.core import Image, OutputError, replacing_folder, UInt16Array
 from robot_perception.sources import BagWriter, message_store
 from robot_perception.world.depth_sensor import sense_depth
 from robot_perception.world.frame import WorldFrame
@@ -25,24 +25,6 @@ COMPRESSED_TOPIC = f'{IMAGE_TOPIC}/compressed'
 DEPTH_TOPIC = '/camera/depth_registered/image_raw'
 
 _JPEG_QUALITY = 92
-
-
-@dataclass(frozen=True, slots=True)
-class _RecordItem:
-    """One frame to be written.
-
-    Attributes:
-        factory: builds messages.
-        header: of all messages but the transform.
-        frame: image and ground truth.
-        depth_mm: (H, W) uint16, measured by the depth sensor.
-
-    """
-
-    factory: MessageFactory
-    header: ros.Header
-    frame: WorldFrame
-    depth_mm: UInt16Array
 
 
 def record(
@@ -75,7 +57,6 @@ def record(
     rendered = sequence(seed, frames, size_hw)
     types = message_store()
     factory = RosbagsFactory(types)
-    topics = (_COMPRESSED if compressed else _RAW) + _TOPICS
     # Ground truth is mostly uniform: compression saves two thirds of the size.
     with (
         replacing_folder(path) as part,
@@ -83,15 +64,9 @@ def record(
     ):
         for index, frame in enumerate(rendered):
             rng = np.random.default_rng([seed, RandomStream.DEPTH, index])
-            stamp_ns = frame.image.stamp_ns
-            item = _RecordItem(
-                factory,
-                conversions.header_message(factory, stamp_ns, frame.image.frame_id),
-                frame,
-                sense_depth(frame.depth, frame.camera, rng),
-            )
-            for topic, type_name, build in topics:
-                bag.write(topic, type_name, build(item), stamp_ns)
+            depth_mm = sense_depth(frame.depth, frame.camera, rng)
+            for message in _messages(factory, frame, depth_mm, compressed=compressed):
+                bag.write(*message, frame.image.stamp_ns)
             on_frame()
 
 
@@ -110,12 +85,53 @@ def _check_new(path: Path) -> None:
         )
 
 
-def _transform(item: _RecordItem) -> Message:
+def _messages(
+    factory: MessageFactory, frame: WorldFrame, depth_mm: UInt16Array, *, compressed: bool
+) -> Iterator[tuple[str, str, Message]]:
+    """Yield topic, type and message of all that is recorded of one frame.
+
+    Args:
+        factory: makes the messages.
+        frame: image and ground truth.
+        depth_mm: (H, W) uint16, measured by the depth sensor.
+        compressed: whether the image is a JPEG.
+
+    """
+    header = conversions.header_message(factory, frame.image.stamp_ns, frame.image.frame_id)
+    raw_image = partial(conversions.image_message, factory, header)
+    image_type = 'sensor_msgs/msg/Image'
+    if compressed:
+        jpeg = _jpeg(factory, header, frame.image)
+        yield COMPRESSED_TOPIC, 'sensor_msgs/msg/CompressedImage', jpeg
+    else:
+        yield IMAGE_TOPIC, image_type, raw_image(frame.image.rgb, 'rgb8')
+    camera_info = conversions.camera_info_message(factory, header, frame.camera)
+    yield '/camera/camera_info', 'sensor_msgs/msg/CameraInfo', camera_info
+    yield DEPTH_TOPIC, image_type, raw_image(depth_mm, '16UC1')
+    yield '/tf', 'tf2_msgs/msg/TFMessage', _transform(factory, frame)
+    boxes = conversions.detections_2d_message(factory, header, frame.detections)
+    yield '/truth/detections', 'vision_msgs/msg/Detection2DArray', boxes
+    boxes_3d = conversions.detections_3d_message(factory, header, frame.objects())
+    yield '/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', boxes_3d
+    yield '/truth/instances', image_type, raw_image(frame.instances, 'mono16')
+    yield '/truth/depth', image_type, conversions.depth_message(factory, header, frame.depth)
+
+
+def _jpeg(factory: MessageFactory, header: ros.Header, image: Image) -> Message:
+    bgr = np.ascontiguousarray(image.rgb[..., ::-1])
+    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return factory(
+        ros.CompressedImage,
+        header=header,
+        format='rgb8; jpeg compressed bgr8',
+        data=factory.sequence(data.reshape(-1)),
+    )
+
+
+def _transform(factory: MessageFactory, frame: WorldFrame) -> Message:
     """Build the transform: pose of the optical frame (child) in the world (parent)."""
-    factory, pose = item.factory, item.frame.world_from_camera
-    x, y, z, w = pose.quaternion_xyzw
-    header = conversions.header_message(factory, item.frame.image.stamp_ns, WORLD_FRAME)
-    tx, ty, tz = pose.vector
+    x, y, z, w = frame.world_from_camera.quaternion_xyzw
+    tx, ty, tz = frame.world_from_camera.vector
     transform = factory(
         ros.Transform,
         translation=factory(ros.Vector3, x=tx, y=ty, z=tz),
@@ -123,63 +139,8 @@ def _transform(item: _RecordItem) -> Message:
     )
     stamped = factory(
         ros.TransformStamped,
-        header=header,
-        child_frame_id=item.frame.image.frame_id,
+        header=conversions.header_message(factory, frame.image.stamp_ns, WORLD_FRAME),
+        child_frame_id=frame.image.frame_id,
         transform=transform,
     )
     return factory(ros.TFMessage, transforms=[stamped])
-
-
-def _camera_info(item: _RecordItem) -> Message:
-    return conversions.camera_info_message(item.factory, item.header, item.frame.camera)
-
-
-def _image(item: _RecordItem) -> Message:
-    return conversions.image_message(item.factory, item.header, item.frame.image.rgb, 'rgb8')
-
-
-def _jpeg(item: _RecordItem) -> Message:
-    bgr = np.ascontiguousarray(item.frame.image.rgb[..., ::-1])
-    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
-    return item.factory(
-        ros.CompressedImage,
-        header=item.header,
-        format='rgb8; jpeg compressed bgr8',
-        data=item.factory.sequence(data.reshape(-1)),
-    )
-
-
-def _sensor_depth(item: _RecordItem) -> Message:
-    return conversions.image_message(item.factory, item.header, item.depth_mm, '16UC1')
-
-
-def _detections(item: _RecordItem) -> Message:
-    return conversions.detections_2d_message(item.factory, item.header, item.frame.detections)
-
-
-def _detections_3d(item: _RecordItem) -> Message:
-    objects = item.frame.objects()
-    return conversions.detections_3d_message(item.factory, item.header, objects)
-
-
-def _instances(item: _RecordItem) -> Message:
-    return conversions.image_message(item.factory, item.header, item.frame.instances, 'mono16')
-
-
-def _true_depth(item: _RecordItem) -> Message:
-    return conversions.depth_message(item.factory, item.header, item.frame.depth)
-
-
-# Topic, type, message builder.
-_Topics = tuple[tuple[str, str, Callable[[_RecordItem], Message]], ...]
-_RAW: _Topics = ((IMAGE_TOPIC, 'sensor_msgs/msg/Image', _image),)
-_COMPRESSED: _Topics = ((COMPRESSED_TOPIC, 'sensor_msgs/msg/CompressedImage', _jpeg),)
-_TOPICS: _Topics = (
-    ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo', _camera_info),
-    (DEPTH_TOPIC, 'sensor_msgs/msg/Image', _sensor_depth),
-    ('/tf', 'tf2_msgs/msg/TFMessage', _transform),
-    ('/truth/detections', 'vision_msgs/msg/Detection2DArray', _detections),
-    ('/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', _detections_3d),
-    ('/truth/instances', 'sensor_msgs/msg/Image', _instances),
-    ('/truth/depth', 'sensor_msgs/msg/Image', _true_depth),
-)

@@ -6,6 +6,7 @@ import numpy as np
 
 from robot_perception.core import Float32Array
 from robot_perception.world.light_visibility import LightVisibility
+from robot_perception.world.materials import Surface
 from robot_perception.world.raycast import Hits, NO_HIT
 from robot_perception.world.scene_spec import SceneSpec
 
@@ -71,9 +72,12 @@ def _materials(scene: SceneSpec, hits: Hits, pixel: float) -> tuple[Float32Array
             continue
         rotation = prop.pose.rotation.astype(np.float32)
         shift = prop.pose.translation_m.astype(np.float32)[:, None]
-        local = _rotate_back(rotation, hits.points_m[:, at] - shift)
-        normals = _rotate_back(rotation, hits.normals[:, at])
-        colors[:, at] = prop.body.material(local, normals, hits.t_hit[at] * np.float32(pixel))
+        surface = Surface(
+            _rotate_back(rotation, hits.points_m[:, at] - shift),
+            _rotate_back(rotation, hits.normals[:, at]),
+            hits.t_hit[at] * np.float32(pixel),
+        )
+        colors[:, at] = prop.body.material(surface)
         gloss[at] = prop.body.gloss
     return colors, gloss
 

@@ -1,19 +1,43 @@
-"""Deterministic batches of tensors from a dataset of scenes."""
+"""Deterministic batches of tensors from a dataset of scenes, and their preprocessing."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 
 from robot_perception.core import AnyArray, Int64Array
+from robot_perception.models import Exactly, Preprocessor
 from robot_perception.world.training.dataset import Dataset
 
 _MAX_VALIDATION, _VALIDATION_FRACTION = 240, 0.1
 # Objects with a smaller visible fraction are ignored.
 MIN_VISIBLE_FRACTION = 0.25
 _GAIN, _TINT = 0.2, 0.06
+_MEAN, _STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+# The part of a preprocessor_config.json that the networks share, and that of `preprocessor`.
+SCALING: Mapping[str, Any] = {
+    'do_resize': True,
+    'resample': 2,
+    'do_rescale': True,
+    'rescale_factor': 1 / 255,
+    'do_normalize': False,
+}
+NORMALIZATION: Mapping[str, Any] = {
+    **SCALING,
+    'do_normalize': True,
+    'image_mean': _MEAN,
+    'image_std': _STD,
+}
+
+
+def preprocessor(height: int, width: int, *, normalize: bool) -> Preprocessor:
+    """Return the preprocessing of the adapters, by `NORMALIZATION` or by `SCALING` alone."""
+    mean, std = (tuple(_MEAN), tuple(_STD)) if normalize else (None, None)
+    return Preprocessor(Exactly(height, width), 'bilinear', 1 / 255, mean, std)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import as_completed, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 import json
 import multiprocessing
@@ -119,10 +119,9 @@ def open_dataset(folder: Path) -> Dataset:
         OutputError: the folder has other content.
 
     """
-    about = _about(folder)
-    seeds = range(*about['seeds'])
-    names = ('images', 'depth_m', 'instances', 'objects', 'scene_types', 'rendered')
-    return Dataset(seeds, *(np.load(folder / f'{name}.npy', mmap_mode='r+') for name in names))
+    _, *arrays = (field.name for field in fields(Dataset))
+    seeds = range(*_about(folder)['seeds'])
+    return Dataset(seeds, *(np.load(folder / f'{name}.npy', mmap_mode='r+') for name in arrays))
 
 
 def _make_files(folder: Path, seeds: range) -> None:

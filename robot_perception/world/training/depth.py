@@ -11,8 +11,7 @@ from torch.nn import functional
 import transformers
 
 from robot_perception.core import Stage
-from robot_perception.models import Exactly, Preprocessor
-from robot_perception.world.training.batches import Batch
+from robot_perception.world.training.batches import Batch, NORMALIZATION, preprocessor
 from robot_perception.world.training.trainer import reset_parameters, TrainedNetwork
 from robot_perception.world.vocabulary import CLASS_NAMES, SCENE_TYPES
 
@@ -31,37 +30,21 @@ _OBJECT_WEIGHT = 5.0
 _KEPT_PATCHES, _WHOLE_BATCH = 48, 8
 # The auxiliary heads predict a grid of 7 x 7 points per patch.
 _POINTS = 7
-_IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
-_PIXELS: Mapping[str, Any] = {
-    **_IMAGENET,
-    'do_resize': True,
-    'resample': 2,
-    'do_rescale': True,
-    'rescale_factor': 1 / 255,
-    'do_normalize': True,
-}
 _DEPTH_PREPROCESSOR: Mapping[str, Any] = {
-    **_PIXELS,
+    **NORMALIZATION,
     'image_processor_type': 'DPTImageProcessor',
     'size': {'height': _HEIGHT, 'width': _WIDTH},
     'keep_aspect_ratio': True,
     'ensure_multiple_of': _PATCH,
 }
 _FEATURES_PREPROCESSOR: Mapping[str, Any] = {
-    **_PIXELS,
+    **NORMALIZATION,
     'image_processor_type': 'BitImageProcessor',
     'size': {'shortest_edge': _FEATURES_HEIGHT},
     'do_center_crop': True,
     'crop_size': {'height': _FEATURES_HEIGHT, 'width': _FEATURES_WIDTH},
 }
-# The preprocessing of the adapter.
-_preprocess = Preprocessor(
-    Exactly(_HEIGHT, _WIDTH),
-    'bilinear',
-    1 / 255,
-    tuple(_IMAGENET['image_mean']),
-    tuple(_IMAGENET['image_std']),
-)
+_preprocess = preprocessor(_HEIGHT, _WIDTH, normalize=True)
 
 
 class DepthRecipe:

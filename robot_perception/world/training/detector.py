@@ -10,8 +10,7 @@ from torch import nn
 import transformers
 
 from robot_perception.core import Stage
-from robot_perception.models import Exactly, Preprocessor
-from robot_perception.world.training.batches import Batch
+from robot_perception.world.training.batches import Batch, preprocessor, SCALING
 from robot_perception.world.training.dense_head import DenseHeads, elementwise_iou
 from robot_perception.world.training.trainer import TrainedNetwork
 from robot_perception.world.vocabulary import CLASS_NAMES
@@ -23,16 +22,11 @@ _HIDDEN = 64
 _LEVELS = 2
 _MIN_SCORE = 0.3
 _PREPROCESSOR: Mapping[str, Any] = {
+    **SCALING,
     'image_processor_type': 'RTDetrImageProcessor',
-    'do_resize': True,
     'size': {'height': _HEIGHT, 'width': _WIDTH},
-    'resample': 2,
-    'do_rescale': True,
-    'rescale_factor': 1 / 255,
-    'do_normalize': False,
 }
-# The preprocessing of the adapter.
-_preprocess = Preprocessor(Exactly(_HEIGHT, _WIDTH), 'bilinear', 1 / 255, None, None)
+_preprocess = preprocessor(_HEIGHT, _WIDTH, normalize=False)
 
 
 class DetectorRecipe:

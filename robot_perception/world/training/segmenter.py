@@ -11,8 +11,7 @@ from torch.nn import functional
 import transformers
 
 from robot_perception.core import Stage
-from robot_perception.models import Exactly, Preprocessor
-from robot_perception.world.training.batches import Batch
+from robot_perception.world.training.batches import Batch, NORMALIZATION, preprocessor
 from robot_perception.world.training.dense_head import DenseHeads
 from robot_perception.world.training.trainer import reset_parameters, TrainedNetwork
 
@@ -27,25 +26,12 @@ _FINE = 160
 _JITTER = 0.04
 _MARGIN = 0.25
 _POSITION_STD, _ATTENTION_GAIN = 0.5, 1.7
-_IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
 _PREPROCESSOR: Mapping[str, Any] = {
-    **_IMAGENET,
+    **NORMALIZATION,
     'image_processor_type': 'Sam2ImageProcessorFast',
-    'do_resize': True,
     'size': {'height': _SIDE, 'width': _SIDE},
-    'resample': 2,
-    'do_rescale': True,
-    'rescale_factor': 1 / 255,
-    'do_normalize': True,
 }
-# The preprocessing of the adapter.
-_preprocess = Preprocessor(
-    Exactly(_SIDE, _SIDE),
-    'bilinear',
-    1 / 255,
-    tuple(_IMAGENET['image_mean']),
-    tuple(_IMAGENET['image_std']),
-)
+_preprocess = preprocessor(_SIDE, _SIDE, normalize=True)
 
 
 class SegmenterRecipe:
