@@ -12,14 +12,14 @@ from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
-from robot_perception.cli.evaluate_files import add_files, EvaluationItem, Job, read_files
+from robot_perception.cli.evaluate_files import add_files, Job, read_files
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.cli.world import read_seeds, read_size_hw
 from robot_perception.core import ConfigError, InputError, make_folder, Stage, write_error
 from robot_perception.pipeline import keep_freed_memory
 
 if TYPE_CHECKING:
-    from robot_perception.evaluation import EvaluationPipeline, GroundTruth
+    from robot_perception.evaluation import EvaluationPipeline, GroundTruth, PredictedFrame
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.world import WorldFrame
 
@@ -175,12 +175,14 @@ def _world(arguments: argparse.Namespace) -> Job:
 
 def _process(
     pipeline: EvaluationPipeline, truths: Iterator[tuple[int, GroundTruth]]
-) -> Iterator[EvaluationItem]:
+) -> Iterator[PredictedFrame]:
+    from robot_perception.evaluation import PredictedFrame  # noqa: PLC0415 - for this verb
+
     known: set[str] = set()
     for seed, truth in truths:
         result = pipeline.process(truth)
         known.update(truth.detections.class_names)
-        yield EvaluationItem(
+        yield PredictedFrame(
             f'seed {seed}', result.scene, truth, result.candidates, result.true_box_masks
         )
     if pipeline.class_names and not set(pipeline.class_names) & known:

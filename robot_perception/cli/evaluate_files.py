@@ -12,23 +12,11 @@ from typing import TYPE_CHECKING
 from robot_perception.core import ConfigError, SourceError
 
 if TYPE_CHECKING:
-    from robot_perception.core import Detections, Masks, Scene
-    from robot_perception.evaluation import FileFrame, GroundTruth
+    from robot_perception.evaluation import PredictedFrame
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.viewer import JsonValue
 
 _COCO, _DEPTH, _BAG = 'COCO JSON', 'depth images', 'bag'
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EvaluationItem:
-    """One frame and its ground truth, the arguments of `Evaluation.add`."""
-
-    name: str
-    scene: Scene
-    truth: GroundTruth
-    candidates: Detections | None = None
-    true_box_masks: Masks | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +32,7 @@ class Job:
 
     """
 
-    frames: Iterator[EvaluationItem]
+    frames: Iterator[PredictedFrame]
     count: int | None
     source: Mapping[str, JsonValue]
     about: Mapping[str, str]
@@ -150,31 +138,29 @@ def _kind(path: Path) -> str:
 
 def _frames(
     arguments: argparse.Namespace, kind: str
-) -> tuple[int | None, Iterator[EvaluationItem]]:
+) -> tuple[int | None, Iterator[PredictedFrame]]:
     from robot_perception import evaluation  # noqa: PLC0415 - for this verb
 
     if kind == _COCO:
-        count, frames = evaluation.coco_frames(
+        return evaluation.coco_frames(
             arguments.predictions,
             arguments.truth,
             threshold=arguments.threshold,
             images=arguments.images,
         )
-        return count, map(_item, frames)
     if kind == _DEPTH:
-        count, frames = evaluation.depth_frames(arguments.predictions, arguments.truth)
-        return count, map(_item, frames)
+        return evaluation.depth_frames(arguments.predictions, arguments.truth)
     return None, _bag_frames(arguments)
 
 
-def _item(one: FileFrame) -> EvaluationItem:
-    return EvaluationItem(one.name, one.scene, one.truth, one.candidates)
-
-
-def _bag_frames(arguments: argparse.Namespace) -> Iterator[EvaluationItem]:
+def _bag_frames(arguments: argparse.Namespace) -> Iterator[PredictedFrame]:
     """Pair results and ground truth by time stamp; print a note on unpaired frames at the end."""
     from robot_perception.bag import read_results  # noqa: PLC0415 - loads rosbags
-    from robot_perception.evaluation import pair_by_stamp, read_bag_ground_truth  # noqa: PLC0415
+    from robot_perception.evaluation import (  # noqa: PLC0415 - for this verb
+        pair_by_stamp,
+        PredictedFrame,
+        read_bag_ground_truth,
+    )
 
     scenes = (one.scene for one in read_results(arguments.predictions, arguments.node))
     paired = only_results = only_truth = 0
@@ -184,7 +170,7 @@ def _bag_frames(arguments: argparse.Namespace) -> Iterator[EvaluationItem]:
             if scene.image.size_hw == truth.image.size_hw:
                 # Results are recorded without their image.
                 scene = replace(scene, image=truth.image)  # noqa: PLW2901
-            yield EvaluationItem(f'stamp {scene.image.stamp_ns}', scene, truth)
+            yield PredictedFrame(f'stamp {scene.image.stamp_ns}', scene, truth)
         else:
             only_results += scene is not None
             only_truth += truth is not None

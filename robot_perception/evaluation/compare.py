@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from robot_perception.core import Image, Scene
-from robot_perception.evaluation.comparison import (
-    Check,
-    CHECKS,
-    ComparedRow,
-    Comparison,
-    Limits,
-)
+from robot_perception.evaluation.comparison import Check, CHECKS, ComparedRow, Comparison, Limits
 from robot_perception.evaluation.frame_difference import frame_difference, FrameDifference
 from robot_perception.pipeline import PIPELINE, pipeline_seconds, STAGES
 
@@ -38,10 +33,7 @@ def pair_by_stamp(
 ) -> Iterator[tuple[First | None, Second | None]]:
     """Pair frames of equal stamps; one without a partner comes with None.
 
-    Args:
-        first: with stamps that increase.
-        second: likewise; of each stream one frame is held at a time.
-
+    In both streams stamps increase; of each one frame is held at a time.
     """
     ones, others = iter(first), iter(second)
     one, other = next(ones, None), next(others, None)
@@ -63,12 +55,7 @@ _MILLISECONDS = 1e3
 def compare(
     first: Iterable[Scene], second: Iterable[Scene], limits: Limits | None = None
 ) -> Comparison:
-    """Compare two results for one recording; frames are paired by their stamps.
-
-    Args:
-        first: in order of stamps.
-        second: likewise.
-        limits: tolerances within which results count as the same.
+    """Compare two results for one recording, both in order of stamps, by which they are paired.
 
     Raises:
         InputError: the images of a frame differ in size.
@@ -91,12 +78,13 @@ def compare(
     }
     if times_ms['frame'] == (None, None):
         times_ms = {}
+    checks = [replace(one, limit=limits.means.get(one.key, one.limit)) for one in CHECKS]
     parts = Counter(part for one in differences for part in one.one_sided)
     return Comparison(
         rows=(
             _unpaired_row(len(differences), sum(alone), limits.unpaired),
-            *(_row(check, differences, limits) for check in CHECKS),
-            *_slowdown_rows(times_ms.get('frame', (None, None)), len(differences), limits),
+            *(_row(check, differences) for check in checks),
+            _slowdown_row(times_ms.get('frame', (None, None)), len(differences), limits.slowdown),
         ),
         frames=len(differences),
         only_first=alone[0],
@@ -107,8 +95,7 @@ def compare(
     )
 
 
-def _row(check: Check, differences: list[FrameDifference], limits: Limits) -> ComparedRow:
-    limit = limits.means.get(check.key, check.limit)
+def _row(check: Check, differences: list[FrameDifference]) -> ComparedRow:
     frames = [
         (float(np.mean(numbers)), one.stamp_ns)
         for one in differences
@@ -119,18 +106,8 @@ def _row(check: Check, differences: list[FrameDifference], limits: Limits) -> Co
     choose = min if check.higher_is_alike else max
     worst, stamp_ns = choose(frames, key=lambda frame: frame[0]) if frames else (None, None)
     alike = len({value for value, _ in frames}) == 1
-    return ComparedRow(
-        key=check.key,
-        title=check.title,
-        mean=mean,
-        worst=worst,
-        worst_stamp_ns=None if alike else stamp_ns,
-        count=len(every),
-        limit=limit,
-        higher_is_alike=check.higher_is_alike,
-        unit=check.unit,
-        same=None if mean is None else check.holds(mean, limit),
-    )
+    same = check.holds(mean)
+    return ComparedRow(check, mean, same, len(every), worst, None if alike else stamp_ns)
 
 
 def _unpaired_row(paired: int, alone: int, limit: float) -> ComparedRow:
@@ -138,43 +115,17 @@ def _unpaired_row(paired: int, alone: int, limit: float) -> ComparedRow:
     share = alone / total if total else None
     # Without a common frame there is no evidence that results are the same.
     same = share is not None and paired > 0 and share <= limit
-    title = 'frames that one has'
-    return _ratio_row('unpaired', title, share, total, limit, same=same)
+    check = Check('unpaired', '', 'frames that one has', limit, higher_is_alike=False)
+    return ComparedRow(check, share, same, total)
 
 
-def _slowdown_rows(
-    frame_ms: tuple[float | None, float | None], frames: int, limits: Limits
-) -> Iterator[ComparedRow]:
+def _slowdown_row(
+    frame_ms: tuple[float | None, float | None], frames: int, limit: float | None
+) -> ComparedRow:
     first, second = frame_ms
     ratio = second / first if first and second is not None else None
-    limit = limits.slowdown
-    same = None if limit is None or ratio is None else ratio <= limit
-    count = 0 if ratio is None else frames
-    yield _ratio_row('slowdown', 'time, second to first', ratio, count, limit, same=same)
-
-
-def _ratio_row(
-    key: str,
-    title: str,
-    value: float | None,
-    count: int,
-    limit: float | None,
-    *,
-    same: bool | None,
-) -> ComparedRow:
-    """Return the row of a metric that is not computed by frame."""
-    return ComparedRow(
-        key=key,
-        title=title,
-        mean=value,
-        worst=None,
-        worst_stamp_ns=None,
-        count=count,
-        limit=limit,
-        higher_is_alike=False,
-        unit='',
-        same=same,
-    )
+    check = Check('slowdown', '', 'time, second to first', limit, higher_is_alike=False)
+    return ComparedRow(check, ratio, check.holds(ratio), 0 if ratio is None else frames)
 
 
 def _median_ms(frames: Iterable[Mapping[str, float]], stage: str) -> float | None:

@@ -17,9 +17,9 @@ class Check:
 
     Attributes:
         key: stable name, such as 'box_iou'.
-        figure: name in `FrameDifference.values`.
+        figure: name in `FrameDifference.values`; empty for a metric that has no values by frame.
         title: for people.
-        limit: worst mean that still counts as the same.
+        limit: worst mean that still counts as the same; None does not check it.
         higher_is_alike: whether 1 is the best rather than 0.
         unit: empty for a bare number.
 
@@ -28,7 +28,7 @@ class Check:
     key: str
     figure: str
     title: str
-    limit: float
+    limit: float | None
     higher_is_alike: bool
     unit: str = ''
 
@@ -37,9 +37,18 @@ class Check:
         """Name of the limit on the command line."""
         return f'--{"min" if self.higher_is_alike else "max"}-{self.key.replace("_", "-")}'
 
-    def holds(self, mean: float, limit: float) -> bool:
-        """Return whether a mean is within a limit."""
-        return mean >= limit if self.higher_is_alike else mean <= limit
+    @property
+    def limit_text(self) -> str | None:
+        """The limit as text."""
+        if self.limit is None:
+            return None
+        return f'at {"least" if self.higher_is_alike else "most"} {self.limit:g}'
+
+    def holds(self, mean: float | None) -> bool | None:
+        """Return whether a mean is within the limit; None without one of them."""
+        if mean is None or self.limit is None:
+            return None
+        return mean >= self.limit if self.higher_is_alike else mean <= self.limit
 
 
 CHECKS = (
@@ -79,37 +88,22 @@ class ComparedRow:
     """One metric over all frames; None is unknown.
 
     Attributes:
-        key: stable name.
-        title: for people.
+        check: the metric, with the limit in use.
         mean: over everything compared.
-        worst: the mean of the worst frame.
-        worst_stamp_ns: which frame that is, None when all are alike.
-        count: how much was compared.
-        limit: worst mean that counts as the same, None for none.
-        higher_is_alike: whether the limit is the least mean rather than the largest.
-        unit: empty for a bare number.
         same: whether the mean is within the limit; None when there was nothing to compare, or
             no limit.
+        count: how much was compared.
+        worst: the mean of the worst frame.
+        worst_stamp_ns: which frame that is, None when all are alike.
 
     """
 
-    key: str
-    title: str
+    check: Check
     mean: float | None
-    worst: float | None
-    worst_stamp_ns: int | None
-    count: int
-    limit: float | None
-    higher_is_alike: bool
-    unit: str
     same: bool | None
-
-    @property
-    def limit_text(self) -> str | None:
-        """The limit as text."""
-        if self.limit is None:
-            return None
-        return f'at {"least" if self.higher_is_alike else "most"} {self.limit:g}'
+    count: int
+    worst: float | None = None
+    worst_stamp_ns: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -163,13 +157,13 @@ class Comparison:
             'renamed_objects': self.renamed,
             'rows': [
                 {
-                    'name': row.key,
+                    'name': row.check.key,
                     'mean': row.mean,
                     'worst': row.worst,
                     'worst_stamp_ns': row.worst_stamp_ns,
                     'count': row.count,
-                    'limit': row.limit,
-                    'unit': row.unit,
+                    'limit': row.check.limit,
+                    'unit': row.check.unit,
                     'same': row.same,
                 }
                 for row in self.rows
@@ -181,12 +175,12 @@ class Comparison:
         """Return tables for a terminal, without a line break at the end."""
         figures: list[tuple[Cell, ...]] = [
             (
-                row.title,
+                row.check.title,
                 _text(row.mean),
                 _text(row.worst),
                 row.worst_stamp_ns,
-                row.limit_text,
-                row.unit,
+                row.check.limit_text,
+                row.check.unit,
                 row.count,
                 row.verdict,
             )

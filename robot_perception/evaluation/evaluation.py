@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,6 +37,26 @@ def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]], *, resamples: int = RES
     return evaluation.report()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictedFrame:
+    """One frame and its ground truth: a name and the arguments of `Evaluation.add`.
+
+    Attributes:
+        name: for messages and titles.
+        scene: the predictions, above the threshold where there is one.
+        truth: the ground truth.
+        candidates: predictions of any score, None without boxes.
+        true_box_masks: masks predicted for the true boxes.
+
+    """
+
+    name: str
+    scene: Scene
+    truth: GroundTruth
+    candidates: Detections | None = None
+    true_box_masks: Masks | None = None
+
+
 class Evaluation:
     """Accumulates frames, then reports.
 
@@ -43,15 +64,7 @@ class Evaluation:
     """
 
     def __init__(self, *, resamples: int = RESAMPLES) -> None:
-        """Start without frames.
-
-        Args:
-            resamples: count of resamples of frames for the confidence intervals.
-
-        Raises:
-            MissingLibraryError: faster-coco-eval is not installed.
-
-        """
+        """Start without frames; raise MissingLibraryError without faster-coco-eval."""
         check_installation()
         self._records: list[FrameRecord] = []
         self._objects: Counter[str] = Counter()

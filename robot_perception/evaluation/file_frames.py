@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -23,38 +23,20 @@ from robot_perception.core import (
 from robot_perception.evaluation.coco_json import (
     CocoImage,
     CocoObject,
-    CocoTruth,
     read_predictions,
     read_truth,
 )
 from robot_perception.evaluation.coco_masks import segmentation_mask
+from robot_perception.evaluation.evaluation import PredictedFrame
 from robot_perception.evaluation.ground_truth import GroundTruth
 
 _GRAY = 128
 _PNG = '.png'
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FileFrame:
-    """One frame.
-
-    Attributes:
-        name: for messages and titles.
-        scene: the predictions, above the threshold where there is one.
-        candidates: all predictions, None without boxes.
-        truth: the ground truth.
-
-    """
-
-    name: str
-    scene: Scene
-    candidates: Detections | None
-    truth: GroundTruth
-
-
 def coco_frames(
     predictions: Path, truth: Path, *, threshold: float, images: Path | None = None
-) -> tuple[int, Iterator[FileFrame]]:
+) -> tuple[int, Iterator[PredictedFrame]]:
     """Read COCO results and the COCO annotations of their images.
 
     Args:
@@ -74,20 +56,37 @@ def coco_frames(
     predicted = read_predictions(predictions, annotations)
     if not annotations.images:
         raise SourceError('empty', f'{truth}: expected images, got none.')
-    files = _CocoFiles(
-        annotations,
-        predicted,
-        threshold,
-        images,
-        true_masks=_have_masks(
-            [one for image in annotations.images.values() for one in image.objects]
-        ),
-        predicted_masks=_have_masks([one for objects in predicted.values() for one in objects]),
+    true_masks = _have_masks(
+        [one for image in annotations.images.values() for one in image.objects]
     )
-    return len(annotations.images), map(files.frame, annotations.images)
+    predicted_masks = _have_masks([one for objects in predicted.values() for one in objects])
+
+    def frame(number: int) -> PredictedFrame:
+        entry = annotations.images[number]
+        picture, size_hw = _picture(entry, images), entry.size_hw
+        best = sorted(predicted.get(number, ()), key=lambda one: -one.score)
+        kept = [one for one in best if one.score >= threshold]
+        detections = _detections(kept, annotations.categories)
+        true = _detections(entry.objects, annotations.categories)
+        visible = np.array([0.0 if one.crowd else 1.0 for one in entry.objects], np.float32)
+        true = replace(true, scores=visible)
+        true_pixels = _masks(entry.objects, size_hw) if true_masks else None
+        return PredictedFrame(
+            entry.file_name or f'image {number}',
+            Scene(
+                picture,
+                detections=detections,
+                masks=_masks(kept, size_hw) if predicted_masks else None,
+                objects=_objects(detections),
+            ),
+            GroundTruth(picture, None, None, true, true_pixels, _objects(true)),
+            _detections(best, annotations.categories),
+        )
+
+    return len(annotations.images), map(frame, annotations.images)
 
 
-def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[FileFrame]]:
+def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[PredictedFrame]]:
     """Read two folders of depth images of the same names: 16 bit PNG, millimeters, 0 unknown.
 
     Returns:
@@ -112,60 +111,15 @@ def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[FileFram
     return len(true_names), frames
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _CocoFiles:
-    """The contents of both files.
-
-    Attributes:
-        truth: annotations.
-        predicted: image id -> predictions.
-        threshold: lowest score of a prediction that counts.
-        images: folder of the images.
-        true_masks: whether the annotations have masks.
-        predicted_masks: whether the predictions have masks.
-
-    """
-
-    truth: CocoTruth
-    predicted: Mapping[int, tuple[CocoObject, ...]]
-    threshold: float
-    images: Path | None
-    true_masks: bool
-    predicted_masks: bool
-
-    def frame(self, number: int) -> FileFrame:
-        """Return the frame of an image."""
-        entry = self.truth.images[number]
-        picture, true = _picture(entry, self.images), entry.objects
-        best = sorted(self.predicted.get(number, ()), key=lambda one: -one.score)
-        kept = [one for one in best if one.score >= self.threshold]
-        truth = self._detections(true, [0.0 if one.crowd else 1.0 for one in true])
-        candidates, detections = (
-            self._detections(some, [one.score for one in some]) for some in (best, kept)
-        )
-        scene = Scene(
-            picture,
-            detections=detections,
-            masks=_masks(kept, entry.size_hw) if self.predicted_masks else None,
-            objects=_objects(detections),
-        )
-        masks = _masks(true, entry.size_hw) if self.true_masks else None
-        return FileFrame(
-            entry.file_name or f'image {number}',
-            scene,
-            candidates,
-            GroundTruth(picture, None, None, truth, masks, _objects(truth)),
-        )
-
-    def _detections(self, objects: Sequence[CocoObject], scores: Sequence[float]) -> Detections:
-        boxes = np.array([one.box_xywh for one in objects], np.float64).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        return Detections(
-            boxes.astype(np.float32),
-            np.array(scores, np.float32),
-            np.array([one.category_id for one in objects], np.int32),
-            tuple(self.truth.categories[one.category_id] for one in objects),
-        )
+def _detections(objects: Sequence[CocoObject], categories: Mapping[int, str]) -> Detections:
+    boxes = np.array([one.box_xywh for one in objects], np.float64).reshape(-1, 4)
+    boxes[:, 2:] += boxes[:, :2]
+    return Detections(
+        boxes.astype(np.float32),
+        np.array([one.score for one in objects], np.float32),
+        np.array([one.category_id for one in objects], np.int32),
+        tuple(categories[one.category_id] for one in objects),
+    )
 
 
 def _have_masks(objects: Sequence[CocoObject]) -> bool:
@@ -219,7 +173,7 @@ def _gray(size_hw: tuple[int, int]) -> Image:
     return Image(np.full((*size_hw, 3), _GRAY, np.uint8))
 
 
-def _depth_frame(predicted_path: Path, true_path: Path) -> FileFrame:
+def _depth_frame(predicted_path: Path, true_path: Path) -> PredictedFrame:
     predicted, truth = (_depth(path) for path in (predicted_path, true_path))
     if predicted.size_hw != truth.size_hw:
         raise SourceError(
@@ -228,12 +182,8 @@ def _depth_frame(predicted_path: Path, true_path: Path) -> FileFrame:
             f'got {predicted.size_hw} (rows, columns).',
         )
     picture = _gray(truth.size_hw)
-    return FileFrame(
-        true_path.stem,
-        Scene(picture, depth=predicted),
-        None,
-        GroundTruth(picture, None, truth, Detections.empty(), None, ()),
-    )
+    true = GroundTruth(picture, None, truth, Detections.empty(), None, ())
+    return PredictedFrame(true_path.stem, Scene(picture, depth=predicted), true)
 
 
 def _depth(path: Path) -> MetricDepth:

@@ -23,11 +23,11 @@ def scenes(count=3, first=0, **truth):
 
 
 def means(comparison):
-    return {row.key: row.mean for row in comparison.rows}
+    return {row.check.key: row.mean for row in comparison.rows}
 
 
 def find_row(comparison, key):
-    (row,) = (row for row in comparison.rows if row.key == key)
+    (row,) = (row for row in comparison.rows if row.check.key == key)
     return row
 
 
@@ -79,7 +79,7 @@ def test_boxes_pushed_aside(swap):
     comparison = compare(second, first) if swap else compare(first, second)
     assert SIDE == 12
     assert means(comparison)['box_iou'] == pytest.approx(9 / 15)
-    assert [row.key for row in comparison.rows if row.same is False] == ['box_iou']
+    assert [row.check.key for row in comparison.rows if row.same is False] == ['box_iou']
     assert compare(first, second, Limits({'box_iou': 0.59})).same
 
 
