@@ -33,13 +33,10 @@ _NO_CLASS_ID = -1
 
 
 def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
-    """Read the frames of a bag with their ground truth.
+    """Read the frames of a rosbag2, a folder or a single file, with their ground truth.
 
     A frame consists of the messages of one stamp; incomplete frames are skipped. The type of the
     scene is not recorded.
-
-    Args:
-        path: folder of a rosbag2 or a single bag file.
 
     Raises:
         SourceError: not a bag; ``'missing_topic'``; ``'damaged'``, a message cannot be decoded or
@@ -62,18 +59,14 @@ def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
                 try:
                     truth = _make_ground_truth(frame, image_topic)
                 except ValueError as error:
-                    raise _unreadable_error(path, f'frame {stamp_ns}', error) from error
+                    raise SourceError(
+                        'damaged',
+                        f'{path}: frame {stamp_ns}: expected readable ground truth, got {error} '
+                        'Record it again: robot-perception world record.',
+                    ) from error
                 yield truth
                 # Older frames will not be completed any more.
                 waiting = {stamp: one for stamp, one in waiting.items() if stamp > stamp_ns}
-
-
-def _unreadable_error(path: Path, what: str, error: Exception) -> SourceError:
-    return SourceError(
-        'damaged',
-        f'{path}: {what}: expected readable ground truth, got {error} '
-        'Record it again: robot-perception world record.',
-    )
 
 
 def _check_topics(bag: BagFile, path: Path) -> str:
@@ -93,7 +86,7 @@ def _check_topics(bag: BagFile, path: Path) -> str:
 
 
 def _make_ground_truth(messages: Mapping[str, Message], image_topic: str) -> GroundTruth:
-    picture = messages[image_topic]
+    to_image = conversions.compressed_to_image if image_topic == _JPEG else conversions.to_image
     items = messages[_DETECTIONS].detections
     detections = _detections(items)
     depth = conversions.to_depth(messages[_DEPTH])
@@ -107,9 +100,7 @@ def _make_ground_truth(messages: Mapping[str, Message], image_topic: str) -> Gro
         )
     detections_3d = {item.id: item for item in messages[_DETECTIONS_3D].detections}
     return GroundTruth(
-        image=conversions.compressed_to_image(picture)
-        if image_topic == _JPEG
-        else conversions.to_image(picture),
+        image=to_image(messages[image_topic]),
         camera=conversions.to_camera(messages[_CAMERA_INFO], rectified=False),
         depth=depth,
         detections=detections,

@@ -61,9 +61,9 @@ class Bootstrap:
 class FrameValues:
     """Values grouped by frame, any number of them in each."""
 
-    def __init__(self, frames: Iterable[Sequence[float]]) -> None:
+    def __init__(self, frames: Iterable[Iterable[float]]) -> None:
         """Store the values of each frame."""
-        numbers = [np.array(one, np.float64) for one in frames]
+        numbers = [np.array(tuple(one), np.float64) for one in frames]
         self._values = np.concatenate([np.zeros(0), *numbers])
         self._counts = np.array([len(one) for one in numbers], np.int64)
         self._sums = np.array([one.sum() for one in numbers], np.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 import json
 import math
@@ -84,28 +84,17 @@ def read_truth(path: Path) -> CocoTruth:
             f'{path}: expected COCO annotations, an object with images, annotations and '
             f'categories, got {_kind(root)}. Are predictions and truth swapped?',
         )
-    categories: dict[int, str] = {}
-    for index, entry in enumerate(_list(path, root, 'categories')):
-        where = f'{path}: categories[{index}]'
-        number = _integer(where, entry, 'id')
-        if number in categories:
-            raise SourceError(
-                'duplicate_id', f'{where}: expected a unique id, got {number} again.'
-            )
-        categories[number] = str(_value(where, entry, 'name'))
+    categories = {
+        number: str(_value(where, entry, 'name'))
+        for where, number, entry in _identified(path, root, 'categories')
+    }
     if len(set(categories.values())) < len(categories):
         raise SourceError(
             'duplicate_name',
             f'{path}: expected categories of different names, got one name twice.',
         )
     sizes: dict[int, tuple[str, tuple[int, int]]] = {}
-    for index, entry in enumerate(_list(path, root, 'images')):
-        where = f'{path}: images[{index}]'
-        number = _integer(where, entry, 'id')
-        if number in sizes:
-            raise SourceError(
-                'duplicate_id', f'{where}: expected a unique id, got {number} again.'
-            )
+    for where, number, entry in _identified(path, root, 'images'):
         size_hw = _integer(where, entry, 'height'), _integer(where, entry, 'width')
         if min(size_hw) < 1:
             raise SourceError(
@@ -160,6 +149,20 @@ def _load(path: Path) -> Json:
         ) from error
 
 
+def _identified(path: Path, root: dict[str, Json], key: str) -> Iterator[tuple[str, int, Json]]:
+    """Yield the position of each entry of a list, its unique id, and the entry."""
+    found: set[int] = set()
+    for index, entry in enumerate(_list(path, root, key)):
+        where = f'{path}: {key}[{index}]'
+        number = _integer(where, entry, 'id')
+        if number in found:
+            raise SourceError(
+                'duplicate_id', f'{where}: expected a unique id, got {number} again.'
+            )
+        found.add(number)
+        yield where, number, entry
+
+
 def _objects(
     path: Path,
     entries: list[Json],
@@ -207,7 +210,8 @@ def _check_images(
 def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
     box = _value(where, entry, 'bbox')
     numbers = box if isinstance(box, list) and len(box) == _BOX_NUMBERS else ()
-    if not numbers or not all(_is_coordinate(one) for one in numbers) or min(numbers[2:]) < 0:
+    known = all(is_number(one) and abs(one) <= _FARTHEST_PX for one in numbers)
+    if not numbers or not known or min(numbers[2:]) < 0:
         raise SourceError(
             'wrong_format',
             f'{where}: expected bbox as [left, top, width, height] in pixels, got {box}.',
@@ -218,16 +222,13 @@ def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
 
 def _score(where: str, entry: Json) -> float:
     score = _value(where, entry, 'score')
-    if not (_is_number(score) and 0 <= score <= 1):
+    if not (is_number(score) and 0 <= score <= 1):
         raise SourceError('out_of_range', f'{where}: expected score in [0, 1], got {score}.')
     return float(score)
 
 
-def _is_coordinate(value: Json) -> bool:
-    return _is_number(value) and abs(value) <= _FARTHEST_PX
-
-
-def _is_number(value: Json) -> bool:
+def is_number(value: Json) -> bool:
+    """Return whether a JSON value is a finite number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import numpy as np
 
 from robot_perception.core import BoolArray, decode_rle, InputError
+from robot_perception.evaluation.coco_json import is_number, Json
 
 # Corners farther outside than this many image sides are errors.
 _REACH = 2
 _LEAST_NUMBERS = 6
 
 
-def segmentation_mask(
-    segmentation: Any,  # noqa: ANN401 - of JSON
-    size_hw: tuple[int, int],
-) -> BoolArray:
+def segmentation_mask(segmentation: Json, size_hw: tuple[int, int]) -> BoolArray:
     """Decode a ``segmentation`` of a COCO file.
 
     Args:
@@ -49,7 +44,7 @@ def segmentation_mask(
     return decode_rle(_counts(segmentation['counts']), size_hw)
 
 
-def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
+def _filled(polygons: list[Json], size_hw: tuple[int, int]) -> BoolArray:
     from faster_coco_eval.core import mask as codec  # noqa: PLC0415 - takes 0.3 s to import
 
     limit = _REACH * max(size_hw)
@@ -58,7 +53,7 @@ def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
         if (
             len(numbers) < _LEAST_NUMBERS
             or len(numbers) % 2
-            or not all(_is_number(one) and abs(one) <= limit for one in numbers)
+            or not all(is_number(one) and abs(one) <= limit for one in numbers)
         ):
             raise InputError(
                 'wrong_format',
@@ -72,7 +67,7 @@ def _filled(polygons: list[Any], size_hw: tuple[int, int]) -> BoolArray:
     return filled
 
 
-def _counts(coded: Any) -> str | list[int]:  # noqa: ANN401 - of JSON
+def _counts(coded: Json) -> str | list[int]:
     if isinstance(coded, str):
         return coded
     if not isinstance(coded, list) or not all(type(one) is int for one in coded):
@@ -80,7 +75,3 @@ def _counts(coded: Any) -> str | list[int]:  # noqa: ANN401 - of JSON
             'wrong_type', f'expected counts as whole numbers or text, got {str(coded)[:60]}.'
         )
     return coded
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

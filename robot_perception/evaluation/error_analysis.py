@@ -89,18 +89,9 @@ class ErrorAnalysis:
         objects = np.zeros((len(frames), len(class_names)))
         np.add.at(objects, (outcomes.object_frame, outcomes.object_name), 1)
         left = objects.copy()
-        np.subtract.at(
-            left,
-            (
-                outcomes.object_frame[outcomes.false_negative],
-                outcomes.object_name[outcomes.false_negative],
-            ),
-            1,
-        )
-        prediction_errors: list[ErrorType | None] = [
-            error for error in ErrorType if error is not ErrorType.MISS
-        ]
-        fixed = [_fix(outcomes, error) for error in prediction_errors]
+        missed = outcomes.false_negative
+        np.subtract.at(left, (outcomes.object_frame[missed], outcomes.object_name[missed]), 1)
+        fixed = [_fix(outcomes, error) for error in ErrorType if error is not ErrorType.MISS]
         self._variants = [
             _Curves(_unchanged(outcomes), objects, recalls),
             *(_Curves(points, objects, recalls) for points in fixed),
@@ -177,7 +168,7 @@ def _unchanged(outcomes: _Outcomes) -> _Points:
     return _Points(outcomes.frame, outcomes.name, outcomes.score, outcomes.true_positive)
 
 
-def _fix(outcomes: _Outcomes, error: ErrorType | None) -> _Points:
+def _fix(outcomes: _Outcomes, error: ErrorType) -> _Points:
     """Correct the errors of one type that can be corrected, and remove the others."""
     errors = np.array([one is error for one in outcomes.error], np.bool_)
     repaired = errors & _best_for_object(outcomes)

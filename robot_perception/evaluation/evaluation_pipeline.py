@@ -16,12 +16,7 @@ from robot_perception.evaluation.ground_truth_stages import (
 )
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.models import Detector, Segmenter, UploadedImage
-from robot_perception.pipeline import (
-    load_networks,
-    Networks,
-    PerceptionConfig,
-    PerceptionPipeline,
-)
+from robot_perception.pipeline import load_networks, Networks, PerceptionConfig, PerceptionPipeline
 
 # Average precision uses all predictions; lower scores hardly change it.
 MIN_SCORE = 0.01
@@ -158,9 +153,7 @@ class _RecordingDetector:
 
     def detect(self, frame: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         self.last = self._detector.detect(
-            frame,
-            threshold=min(threshold, MIN_SCORE),
-            max_objects=max(max_objects, _CANDIDATES),
+            frame, threshold=min(threshold, MIN_SCORE), max_objects=max(max_objects, _CANDIDATES)
         )
         # Best first, so that these equal what the detector returns for this threshold.
         return self.last[np.flatnonzero(self.last.scores > threshold)[:max_objects]]

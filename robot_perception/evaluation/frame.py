@@ -91,13 +91,9 @@ class FrameErrors:
 
 
 def frame_errors(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> FrameErrors:
-    """Compare one frame with its ground truth.
+    """Compare the predictions of one frame with its ground truth.
 
-    Args:
-        scene: the predictions.
-        truth: M objects.
-        true_box_masks: M masks predicted for the true boxes, None where there are none.
-
+    ``true_box_masks`` are the masks predicted for the true boxes, one for each.
     """
     counted = truth.counted
     every = np.flatnonzero(counted)

@@ -72,20 +72,17 @@ class HardestFrames:
 def write_hardest_frames(cases: Sequence[EvaluatedFrame], folder: Path) -> list[Path]:
     """Write ``worst_1.png``, ``worst_2.png`` ... and remove those of an earlier evaluation.
 
-    Args:
-        cases: worst first.
-        folder: must exist.
-
-    Raises:
-        OutputError: ``'cannot_write'``, an image cannot be written.
-
+    The folder must exist; OutputError is raised when an image cannot be written.
     """
     written = [folder / f'worst_{index}.png' for index in range(1, len(cases) + 1)]
     for case, path in zip(cases, written, strict=True):
         write_picture(draw_evaluated_frame(case), path)
     for path in folder.glob('worst_*.png'):
         if path not in written and path.stem.removeprefix('worst_').isdecimal():
-            _remove(path)
+            try:
+                path.unlink()
+            except OSError as error:
+                raise write_error(path, error) from error
     return written
 
 
@@ -99,16 +96,10 @@ def draw_evaluated_frame(case: EvaluatedFrame) -> UInt8Array:
 
     """
     truth, errors = case.truth.as_scene(), case.errors
-    false_negatives, false_positives = (
-        _count_names(errors.false_negatives),
-        _count_names(errors.false_positives),
-    )
-    truth_column = [
-        _add_title(draw_overlay(truth), f'{case.name}, ground truth; missed: {false_negatives}')
-    ]
-    prediction_column = [
-        _add_title(draw_overlay(case.scene), f'prediction; false positives: {false_positives}')
-    ]
+    title = f'{case.name}, ground truth; missed: {_count_names(errors.false_negatives)}'
+    truth_column = [_add_title(draw_overlay(truth), title)]
+    title = f'prediction; false positives: {_count_names(errors.false_positives)}'
+    prediction_column = [_add_title(draw_overlay(case.scene), title)]
     if case.truth.depth is not None and case.scene.depth is not None:
         low, high = range_m = _range_m(case.truth.depth)
         picture = draw_depth(case.truth.depth, range_m=range_m)
@@ -148,19 +139,6 @@ def _add_title(picture: UInt8Array, text: str) -> UInt8Array:
     height, width = picture.shape[:2]
     size_px = text_size_px((height, width))
     band = np.full((round(size_px * _BAND_LINES), width, 3), _BACKGROUND, np.uint8)
-    max_width_px = width - size_px
-    draw_text(
-        band,
-        fit_text(text, size_px, max_width_px),
-        (size_px // 2, len(band) // 2),
-        size_px,
-        _TEXT_COLOR,
-    )
+    fitted = fit_text(text, size_px, width - size_px)
+    draw_text(band, fitted, (size_px // 2, len(band) // 2), size_px, _TEXT_COLOR)
     return np.concatenate([band, picture], axis=0)
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError as error:
-        raise write_error(path, error) from error

@@ -14,11 +14,7 @@ BOUNDARY_SHARE = 0.02
 
 
 def mask_iou(predicted: BoolArray, true: BoolArray) -> float:
-    """Compute the IoU of two masks, in [0, 1]; 0 where both are empty.
-
-    Args:
-        predicted: (H, W) bool.
-        true: (H, W) bool.
+    """Compute the IoU of two (H, W) masks, in [0, 1]; 0 where both are empty.
 
     >>> mask_iou(np.array([[True, True]]), np.array([[True, False]]))
     0.5
@@ -29,16 +25,11 @@ def mask_iou(predicted: BoolArray, true: BoolArray) -> float:
 
 
 def boundary_iou(predicted: BoolArray, true: BoolArray) -> float:
-    """Compute the boundary IoU of two masks: the IoU of the pixels near their outlines.
+    """Compute the boundary IoU of two (H, W) masks: the IoU of the pixels near their outlines.
 
     These are the pixels of each mask within a distance of its own outline, 2 % of the image's
     diagonal and at least one pixel (Cheng et al. 2021, Boundary IoU: Improving Object-Centric
     Image Segmentation Evaluation). The border of the image is an outline, as in their code.
-
-    Args:
-        predicted: (H, W) bool, of the whole image.
-        true: (H, W) bool.
-
     """
     reach = max(1, round(BOUNDARY_SHARE * math.hypot(*true.shape)))
     left, top, width, height = cv2.boundingRect((predicted | true).view(np.uint8))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 import math
@@ -71,17 +71,10 @@ class _Chart:
 def write_page(
     report: Report, cases: Sequence[EvaluatedFrame], about: Mapping[str, str], path: Path
 ) -> None:
-    """Write a page that contains its images.
+    """Write a page that contains its images, atomically; raise OutputError if that is impossible.
 
-    Args:
-        report: metrics.
-        cases: worst frames, worst first.
-        about: what was evaluated, such as {'predictions': 'results.json'}.
-        path: file to write.
-
-    Raises:
-        OutputError: ``'cannot_write'``. The write is atomic.
-
+    The cases are the worst frames, worst first; ``about`` says what was evaluated, such as
+    {'predictions': 'results.json'}.
     """
     text = render(
         'report.html.j2',
@@ -126,12 +119,10 @@ def _charts(report: Report) -> Iterator[_Chart]:
         yield _Chart(
             'Detection errors',
             'AP50 that would be gained if all errors of a type were fixed.',
-            bar_chart(
-                [
-                    _bar(row, f'{value_text(row.value)}  ({counts.get(row.name, 0):.0f} times)')
-                    for row in by_group[LOSSES]
-                ],
+            _bars(
+                by_group[LOSSES],
                 'AP50 lost by error type',
+                lambda row: f'{counts.get(row.name, 0):.0f} times',
             ),
         )
     if by_group.get(BY_CLASS):
@@ -153,14 +144,8 @@ def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> _Char
     else:
         worst = list(rows)
         text = 'COCO average precision, and the count of true objects.'
-    return _Chart(
-        'AP by class',
-        text,
-        bar_chart(
-            [_bar(row, f'{value_text(row.value)}  (of {objects[row.name]})') for row in worst],
-            'AP by class',
-        ),
-    )
+    bars = _bars(worst, 'AP by class', lambda row: f'of {objects[row.name]}')
+    return _Chart('AP by class', text, bars)
 
 
 def _curve(curve: PrecisionCurve) -> Line:
@@ -173,8 +158,19 @@ def _curve(curve: PrecisionCurve) -> Line:
     )
 
 
-def _bar(row: MetricRow, note: str) -> Bar:
-    return Bar(row.name, row.value or 0.0, row.low, row.high, note)
+def _bars(rows: Sequence[MetricRow], title: str, note: Callable[[MetricRow], str]) -> str:
+    """Draw a bar for each row, with its value and a note beside it."""
+    bars = [
+        Bar(
+            row.name,
+            row.value or 0.0,
+            row.low,
+            row.high,
+            f'{value_text(row.value)}  ({note(row)})',
+        )
+        for row in rows
+    ]
+    return bar_chart(bars, title)
 
 
 def _range_line(rows: Sequence[MetricRow]) -> Line:

@@ -55,13 +55,8 @@ def panoptic_counts(
 
     Where masks overlap, the pixel belongs to the object of the higher score. Pixels of objects
     that do not count are left out of every IoU, and a prediction that lies mostly on them is
-    ignored. Segments without pixels are ignored too.
-
-    Args:
-        predictions: of the same image.
-        truth: M objects; masks of the same size.
-        counted: (M,) bool, objects that have to be detected.
-
+    ignored. Segments without pixels are ignored too. All masks have one size; ``counted``, (M,)
+    bool for M true objects, marks those that have to be detected.
     """
     own, other = predictions.masks.instance_map(), truth.masks.instance_map()
     shared = _shared(other, own, len(truth.masks), len(predictions.masks))

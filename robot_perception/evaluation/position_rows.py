@@ -45,17 +45,11 @@ def position_rows(
     }
     for title, kinds in (('by class', by_class), ('by visible share', by_share)):
         for name, kind in kinds.items():
-            distances = FrameValues(_select(one.centroid_cm, one, kind) for one in positions)
-            yield make_row(
-                bootstrap,
-                f'centroid error {title}',
-                name,
-                distances.percentile(_MEDIAN),
-                unit='cm',
-                higher_is_better=False,
-            )
+            distances = FrameValues(compress(one.centroid_cm, kind(one)) for one in positions)
+            median, group = distances.percentile(_MEDIAN), f'centroid error {title}'
+            yield make_row(bootstrap, group, name, median, unit='cm', higher_is_better=False)
         for name, kind in kinds.items():
-            overlaps = FrameValues(_select(one.box_iou, one, kind) for one in positions)
+            overlaps = FrameValues(compress(one.box_iou, kind(one)) for one in positions)
             yield make_row(bootstrap, f'3D box IoU {title}', name, overlaps.percentile(_MEDIAN))
 
 
@@ -66,7 +60,3 @@ def _is_class(name: str, one: PositionErrors) -> list[bool]:
 def _is_visible_between(low: float, high: float, one: PositionErrors) -> list[bool]:
     """Return which objects have a visible share of at least ``low`` and less than ``high``."""
     return [low <= share < high for share in one.visible]
-
-
-def _select(values: Sequence[float], one: PositionErrors, kind: _Kind) -> list[float]:
-    return list(compress(values, kind(one)))

@@ -68,12 +68,9 @@ class DetectionMetrics:
 
     @classmethod
     def of(cls, precision: Float64Array, recall: Float64Array) -> DetectionMetrics:
-        """Average over the known values.
+        """Average precision (T, R, K) at IoU thresholds, recalls and classes, and recall (T, K).
 
-        Args:
-            precision: (T, R, K) precision at IoU thresholds, recalls and classes, NaN unknown.
-            recall: (T, K), NaN unknown.
-
+        NaN is unknown and left out.
         """
         by_class = precision.mean(axis=(0, 1))
         return cls(
@@ -139,25 +136,20 @@ class PrecisionCurves:
     """Predictions of all frames, matched once."""
 
     def __init__(self, frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> None:
-        """Match each frame.
-
-        Args:
-            frames: F frames.
-            class_names: K classes; predictions of others are ignored, as in COCO.
-
-        """
+        """Match F frames; predictions of classes not among the K are ignored, as in COCO."""
         matches = [match(one.predictions, one.truth, one.counted, IOU_LIMITS) for one in frames]
         counts = [len(one.predictions) for one in frames]
         frame = np.repeat(np.arange(len(frames)), counts)
         scores = np.concatenate([np.zeros(0), *(one.predictions.scores for one in frames)])
         order = np.argsort(-scores.astype(np.float64), kind='stable')
         empty = np.zeros((len(IOU_LIMITS), 0), np.bool_)
-        true_positives = np.concatenate([empty, *(one.true_positives for one in matches)], axis=1)[
-            :, order
-        ]
-        false_positives = np.concatenate(
-            [empty, *(one.false_positives for one in matches)], axis=1
-        )[:, order]
+        true_positives, false_positives = (
+            np.concatenate([empty, *parts], axis=1)[:, order]
+            for parts in (
+                [one.true_positives for one in matches],
+                [one.false_positives for one in matches],
+            )
+        )
         names = np.array([name for one in frames for name in one.predictions.class_names], np.str_)
         self._classes = []
         for name in class_names:
@@ -240,12 +232,9 @@ def check_installation() -> None:
 
 
 def coco_metrics(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> DetectionMetrics:
-    """Compute the metrics by COCO's evaluation; objects that do not count are its crowds.
+    """Compute the metrics by COCO's evaluation, of one frame and one class at least.
 
-    Args:
-        frames: at least one.
-        class_names: classes to evaluate, at least one.
-
+    Objects that do not count are its crowds.
     """
     from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - takes 0.3 s to import
 
@@ -259,11 +248,8 @@ def coco_metrics(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> De
         crowds = (~one.counted).astype(int).tolist()
         for item, crowd in zip(_annotations(one.truth, number, ids), crowds, strict=True):
             truth.append({**item, 'id': len(truth) + 1, 'iscrowd': crowd})
-        for item, score in zip(
-            _annotations(one.predictions, number, ids),
-            one.predictions.scores.tolist(),
-            strict=True,
-        ):
+        scores = one.predictions.scores.tolist()
+        for item, score in zip(_annotations(one.predictions, number, ids), scores, strict=True):
             if item['category_id'] >= 0:
                 predictions.append(
                     {**item, 'id': len(predictions) + 1, 'iscrowd': 0, 'score': score}
@@ -286,12 +272,7 @@ def _annotations(objects: Detections, image: int, ids: dict[str, int]) -> list[d
     sides = corners[:, 2:] - corners[:, :2]
     boxes = np.concatenate([corners[:, :2], sides], axis=1)
     return [
-        {
-            'image_id': image,
-            'category_id': ids.get(name, -1),
-            'bbox': box,
-            'area': box[2] * box[3],
-        }
+        {'image_id': image, 'category_id': ids.get(name, -1), 'bbox': box, 'area': box[2] * box[3]}
         for name, box in zip(objects.class_names, boxes.tolist(), strict=True)
     ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 import json
@@ -104,7 +104,10 @@ class Report:
             'objects': dict(self.objects),
             'ignored_objects': self.ignored,
             'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': self.resamples},
-            'rows': [_row(row) for row in self.rows],
+            'rows': [
+                {name: _significant(value) for name, value in asdict(row).items()}
+                for row in self.rows
+            ],
             'precision_over_recall': [
                 {
                     'class': curve.name or None,
@@ -145,18 +148,6 @@ class Report:
         return '\n'.join(text)
 
 
-def _row(row: MetricRow) -> JsonValue:
-    return {
-        'group': row.group,
-        'name': row.name,
-        'value': _significant(row.value),
-        'low': _significant(row.low),
-        'high': _significant(row.high),
-        'unit': row.unit,
-        'higher_is_better': row.higher_is_better,
-    }
-
-
 def _line(row: MetricRow) -> tuple[str, str, str, str, str]:
     value, low, high = (value_text(number) for number in (row.value, row.low, row.high))
     interval = _ABSENT if row.low is None or row.high is None else f'{low} to {high}'
@@ -179,10 +170,9 @@ def value_text(value: float | None) -> str:
     return f'{value:.{3 if size < _TEN else 2 if size < _HUNDRED else 1}f}'
 
 
-def _significant(value: float | None) -> float | None:
-    if value is None or isinstance(value, int):
-        return value
-    return float(f'{value:.{_SIGNIFICANT}g}')
+def _significant(value: JsonValue) -> JsonValue:
+    """Round a float; return anything else as it is."""
+    return float(f'{value:.{_SIGNIFICANT}g}') if isinstance(value, float) else value
 
 
 SCHEMA = 'robot_perception/evaluation'
@@ -197,13 +187,8 @@ def results_to_dict(
 ) -> dict[str, JsonValue]:
     """Convert an evaluation to JSON values, with what is needed to repeat and compare it.
 
-    Args:
-        report: the metrics.
-        source: what was evaluated, such as {'world': {...}}; its keys stand beside the others.
-        config: parameters of the pipeline, with the names of its models; None for predictions
-            from a file.
-        cases: names of the worst frames, worst first.
-
+    The keys of ``source``, what was evaluated, such as {'world': {...}}, stand beside the others.
+    ``config`` is None for predictions from a file; ``cases`` names the worst frames, worst first.
     """
     return {
         'schema': SCHEMA,

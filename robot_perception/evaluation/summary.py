@@ -149,16 +149,13 @@ def summarize(
 ) -> tuple[tuple[MetricRow, ...], tuple[PrecisionCurve, ...]]:
     """Compute all metrics with their intervals, None where unknown, and the curves.
 
-    Args:
-        records: one for each frame.
-        class_names: of the objects that count.
-        resamples: count of resamples for the intervals.
-
+    The class names are those of the objects that count.
     """
     bootstrap = Bootstrap(len(records), resamples)
     errors = [one.errors for one in records]
     boxes = [one.boxes for one in records]
     has_detector = bool(class_names) and any(one.has_detector for one in records)
+    scene_type = mean(_scene_type_hits(records))
     rows = (
         *detector_rows(bootstrap, records, class_names),
         *(error_rows(bootstrap, boxes, class_names) if has_detector else ()),
@@ -167,12 +164,7 @@ def summarize(
         *_mask_rows(bootstrap, errors),
         *_panoptic_rows(bootstrap, [one.segments for one in records]),
         *position_rows(bootstrap, [one.positions for one in errors], class_names),
-        make_row(
-            bootstrap,
-            'features',
-            'scene type by nearest neighbour',
-            mean(_scene_type_hits(records)),
-        ),
+        make_row(bootstrap, 'features', 'scene type by nearest neighbour', scene_type),
         *_tracking_rows(records),
         *_timing_rows(bootstrap, [one.timing_s for one in records]),
     )
@@ -251,14 +243,9 @@ def _timing_rows(
         values = FrameValues(
             (one[stage] * _MILLISECONDS,) if stage in one else () for one in timings_s
         )
-        yield make_row(
-            bootstrap,
-            'time',
-            f'{stage}, median',
-            values.percentile(_MEDIAN),
-            unit='ms',
-            higher_is_better=False,
-        )
+        median = values.percentile(_MEDIAN)
+        name = f'{stage}, median'
+        yield make_row(bootstrap, 'time', name, median, unit='ms', higher_is_better=False)
     median_s = FrameValues(
         (pipeline_seconds(one),) if one else () for one in timings_s
     ).percentile(_MEDIAN)
@@ -275,15 +262,8 @@ _MIN_IMAGES = 2
 def nearest_agrees(vectors: Sequence[Float32Array], labels: Sequence[str]) -> list[bool]:
     """Return for each image whether the most similar other image has the same label.
 
-    This is leave-one-out classification by the nearest neighbor, by cosine similarity.
-
-    Args:
-        vectors: N vectors of one length, of one encoder.
-        labels: N labels.
-
-    Returns:
-        N answers; none for fewer than two images.
-
+    This is leave-one-out classification by the nearest neighbor, by cosine similarity, of N
+    vectors of one encoder. There are N answers; none for fewer than two images.
     """
     if len(vectors) < _MIN_IMAGES:
         return []
