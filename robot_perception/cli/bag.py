@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 
 from robot_perception.bag import BagJob, BagReport, process_bags, REPRODUCIBLE
-from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.settings import add_settings, print_caveat, read_settings
 from robot_perception.pipeline import keep_freed_memory
 from robot_perception.sources import TopicWish
 
@@ -135,8 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
     )
     keep_freed_memory()
-    if config.caveat:
-        _note(config.caveat)
+    print_caveat(config)
     with tqdm(unit='frame', disable=None) as bar:
 
         def begin(done: int, total: int) -> None:
@@ -154,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
         bar.total = bar.n
         bar.refresh()
     if arguments.json:
-        print(json.dumps(_json(report)))
+        print(json.dumps({**asdict(report), 'counts': report.counts.values()}))
     else:
         print('\n'.join(_lines(report)))
     return 0 if report.is_whole else _EXIT_PARTLY
@@ -162,10 +161,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _note(text: str) -> None:
     tqdm.write(f'note: {text}', file=sys.stderr)
-
-
-def _json(report: BagReport) -> dict[str, Any]:
-    return {**asdict(report), 'counts': report.counts.values()}
 
 
 def _lines(report: BagReport) -> list[str]:

@@ -26,10 +26,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         description='Runs the node on 640x480 images with all topics subscribed and measures the '
         'time around the networks.',
     )
-    node.add_argument(
-        '--frames', type=int, default=100, help='number of frames (default: %(default)s)'
-    )
-    node.add_argument('--json', action='store_true', help='print JSON')
     add_settings(node, preset='stub')
     node.set_defaults(run=run_node)
     lift = subjects.add_parser(
@@ -37,10 +33,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='time from depth and masks to points and 3D boxes, compared with Open3D',
         description='Lifts eight objects of a rendered 640x480 scene to 3D on one core.',
     )
-    lift.add_argument(
-        '--frames', type=int, default=100, help='number of frames (default: %(default)s)'
-    )
-    lift.add_argument('--json', action='store_true', help='print JSON')
+    for subject in (node, lift):
+        subject.add_argument(
+            '--frames', type=int, default=100, help='number of frames (default: %(default)s)'
+        )
+        subject.add_argument('--json', action='store_true', help='print JSON')
     lift.set_defaults(run=run_lift)
 
 
@@ -76,9 +73,7 @@ def run_node(arguments: argparse.Namespace) -> int:
 def run_lift(arguments: argparse.Namespace) -> int:
     """Measure lifting to 3D."""
     _check_frames(arguments)
-    from robot_perception.world import (  # noqa: PLC0415 - for this verb
-        benchmark_lifting,
-    )
+    from robot_perception.world import benchmark_lifting  # noqa: PLC0415 - for this verb
 
     result = benchmark_lifting(arguments.frames)
     if arguments.json:

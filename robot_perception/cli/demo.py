@@ -6,12 +6,10 @@ import argparse
 from functools import partial
 from importlib.util import find_spec
 import math
-from pathlib import Path
-import sys
 from typing import Any
 
 from robot_perception.cli.next_steps import next_steps, steps_as_text
-from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
 from robot_perception.core import ConfigError, PerceptionError
 from robot_perception.nodes import DemoReport, headline_tables
 
@@ -31,13 +29,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='bag, video, image, folder of images or webcam index; default: render the demo world '
         'and compare the results with its ground truth',
     )
-    parser.add_argument(
-        '-o',
-        '--output',
-        default='demo_output',
-        metavar='FOLDER',
-        help='folder for the results (default: %(default)s)',
-    )
+    add_output(parser, 'demo_output')
     parser.add_argument(
         '--seconds',
         type=float,
@@ -62,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
             '"make demo" in the source tree, which needs none, or use "robot-perception image", '
             'which works without ROS.',
         )
-    output = Path(arguments.output)
+    output = arguments.output
     log = partial(print, flush=True)
     first = arguments.source is None
     if first:
@@ -76,8 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
             config, output, source=arguments.source, seconds=arguments.seconds, log=log
         )
     _print(report)
-    if config.caveat:
-        print(f'note: {config.caveat}', file=sys.stderr)
+    print_caveat(config)
     print(f'\nwrote {output.resolve() / "index.html"}')
     if first:
         print(f'\nWhat to try next\n\n{steps_as_text(next_steps())}')

@@ -13,8 +13,8 @@ from typing import Any, TYPE_CHECKING
 from tqdm import tqdm
 
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
-from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.cli.world import read_seeds, read_size_hw
+from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
+from robot_perception.cli.world import add_size, read_seeds, read_size_hw
 from robot_perception.core import ConfigError, InputError, make_folder, Stage, write_error
 from robot_perception.pipeline import keep_freed_memory
 
@@ -49,25 +49,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '--world',
-        metavar='A:B',
-        help='seeds of the scenes: A to B-1',
-    )
-    parser.add_argument(
-        '-o',
-        '--output',
-        type=Path,
-        default='evaluation_output',
-        metavar='FOLDER',
-        help='folder for the results (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--size',
-        default='640x480',
-        metavar='WxH',
-        help='image size in pixels (default: %(default)s)',
-    )
+    parser.add_argument('--world', metavar='A:B', help='seeds of the scenes: A to B-1')
+    add_output(parser, 'evaluation_output')
+    add_size(parser)
     parser.add_argument(
         '--worst',
         type=int,
@@ -150,8 +134,7 @@ def _world(arguments: argparse.Namespace) -> Job:
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
     pipeline = evaluation.EvaluationPipeline.load(config, given)
-    if config.caveat:
-        print(f'note: {config.caveat}', file=sys.stderr)
+    print_caveat(config)
     return Job(
         _process(pipeline, truths),
         len(seeds),

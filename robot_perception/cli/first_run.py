@@ -88,12 +88,7 @@ def first_run(
 
 
 def evaluate_scenes(evaluation: Evaluation, bag: Path, scenes: Iterable[Scene]) -> AccuracyReport:
-    """Compare scenes with the ground truth of a bag.
-
-    Args:
-        evaluation: accumulates the frames.
-        bag: a recording of the demo world.
-        scenes: results for some of its frames, ordered by time stamp.
+    """Compare scenes, ordered by time stamp, with the ground truth of a recorded demo world.
 
     Raises:
         PerceptionError: the bag has no frame for a scene, or cannot be read.

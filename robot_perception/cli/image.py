@@ -12,8 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core import CameraModel, ConfigError, PerceptionError, Scene
+from robot_perception.cli.input_loop import check_hfov
+from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
+from robot_perception.core import CameraModel, PerceptionError, Scene
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_image
 from robot_perception.viewer import scene_to_dict, write_scene
 
@@ -38,13 +39,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('files', nargs='+', metavar='FILE', help='image file, such as JPEG or PNG')
-    parser.add_argument(
-        '-o',
-        '--output',
-        default='perception_output',
-        metavar='FOLDER',
-        help='folder for the results (default: %(default)s)',
-    )
+    add_output(parser, 'perception_output')
     parser.add_argument(
         '--hfov',
         type=float,
@@ -60,15 +55,10 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run(arguments: argparse.Namespace) -> int:
     """Process every image and return the exit code."""
     config = read_settings(arguments)
-    if not 0 < arguments.hfov < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
-        raise ConfigError(
-            'out_of_range',
-            f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.',
-        )
+    check_hfov(arguments.hfov)
     keep_freed_memory()
     pipeline = PerceptionPipeline.load(config)
-    if config.caveat:
-        print(f'note: {config.caveat}', file=sys.stderr)
+    print_caveat(config)
     stems = _stems(arguments.files)
     failed = 0
     for file, stem in tqdm(
@@ -77,23 +67,21 @@ def run(arguments: argparse.Namespace) -> int:
         disable=None if len(stems) > 1 else True,
     ):
         try:
-            scene = _process(pipeline, file, arguments.hfov)
+            image = read_image(file)
+            camera = CameraModel.nominal(image.size_hw, arguments.hfov)
+            scene = pipeline.process(image, camera)
             written = write_scene(scene, arguments.output, stem)
         except PerceptionError as error:
             failed += 1
             tqdm.write(f'robot-perception image: {error}', file=sys.stderr)
             continue
-        lines = _json_lines(file, scene) if arguments.json else _text_lines(file, scene, written)
-        for line in lines:
-            tqdm.write(line)
+        if arguments.json:
+            tqdm.write(json.dumps({'file': file, **scene_to_dict(scene)}))
+        else:
+            tqdm.write('\n'.join(_lines(file, scene, written)))
     if failed == len(stems):
         return 1
     return _EXIT_PARTLY if failed else 0
-
-
-def _process(pipeline: PerceptionPipeline, file: str, hfov_deg: float) -> Scene:
-    image = read_image(file)
-    return pipeline.process(image, CameraModel.nominal(image.size_hw, hfov_deg))
 
 
 def _stems(files: Sequence[str]) -> list[str]:
@@ -106,11 +94,7 @@ def _stems(files: Sequence[str]) -> list[str]:
     return stems
 
 
-def _json_lines(file: str, scene: Scene) -> Iterator[str]:
-    yield json.dumps({'file': file, **scene_to_dict(scene)})
-
-
-def _text_lines(file: str, scene: Scene, written: Sequence[Path]) -> Iterator[str]:
+def _lines(file: str, scene: Scene, written: Sequence[Path]) -> Iterator[str]:
     height, width = scene.image.size_hw
     yield f'{file}: {width}x{height}, {len(scene.objects)} objects'
     for stage, seconds in scene.timing_s.items():

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
+from itertools import chain
 import sys
 
 from tqdm import tqdm
@@ -49,6 +50,14 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, preset='demo')
 
 
+def check_hfov(degrees: float) -> None:
+    """Raise ConfigError unless a pinhole camera can have the field of view."""
+    if not 0 < degrees < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
+        raise ConfigError(
+            'out_of_range', f'--hfov: expected above 0 and below 180 degrees, got {degrees}.'
+        )
+
+
 class InputLoop:
     """Processes the frames of all inputs in order, numbered from 0.
 
@@ -68,11 +77,7 @@ class InputLoop:
         self._inputs = arguments.inputs
         self._node = arguments.node
         self._hfov_deg = arguments.hfov
-        if not 0 < self._hfov_deg < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
-            raise ConfigError(
-                'out_of_range',
-                f'--hfov: expected above 0 and below 180 degrees, got {arguments.hfov}.',
-            )
+        check_hfov(self._hfov_deg)
         self._config = read_settings(arguments)
         self._pipeline: PerceptionPipeline | None = None
         self._notes: Counter[str] = Counter()
@@ -102,17 +107,13 @@ class InputLoop:
         with tqdm(unit=' frames', disable=None) as bar:
             add: Add | None = None
             try:
-                for scene in self._scenes():
+                for scene in chain.from_iterable(map(self._readable_scenes, self._inputs)):
                     add = add or begin()
                     add(scene, self.frames)
                     self.frames += 1
                     bar.update()
             except KeyboardInterrupt:
                 self._code = _EXIT_INTERRUPTED
-
-    def _scenes(self) -> Iterator[Scene]:
-        for spec in self._inputs:
-            yield from self._readable_scenes(spec)
 
     def _readable_scenes(self, spec: str) -> Iterator[Scene]:
         """Yield the scenes of an input until an error, which is printed."""

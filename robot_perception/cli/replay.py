@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import fields
 from importlib.util import find_spec
-import sys
 from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
-from robot_perception.core import ConfigError
+from robot_perception.core import PerceptionError
 from robot_perception.nodes import ReplayConfig
 from robot_perception.pipeline import Parameter
 
 if TYPE_CHECKING:
     from robot_perception.sources import Sample, Source
-
-EXIT_FAILED, EXIT_BAD_ARGUMENTS = 1, 2
 
 _EPILOG = """\
 exit codes: 0 played or interrupted, 1 failed, 2 bad arguments, 3 played what is readable of a
@@ -53,19 +50,15 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run(arguments: argparse.Namespace) -> int:
     """Play the source and return the exit code."""
     values = {item.name: getattr(arguments, item.name) for item in fields(ReplayConfig)}
-    try:
-        ReplayConfig(**values)
-    except ConfigError as error:
-        print(f'robot-perception replay: {error}', file=sys.stderr)
-        return EXIT_BAD_ARGUMENTS
+    # Refuses bad values before ROS is needed.
+    ReplayConfig(**values)
     if find_spec('rclpy') is None:
-        print(
-            'robot-perception replay: expected ROS 2 for publishing, got a Python without rclpy. '
-            'Source your ROS installation (. /opt/ros/<distro>/setup.bash), or run "make demo" in '
-            'the source tree, which builds a workspace without one.',
-            file=sys.stderr,
+        raise PerceptionError(
+            'missing_library',
+            'expected ROS 2 for publishing, got a Python without rclpy. Source your ROS '
+            'installation (. /opt/ros/<distro>/setup.bash), or run "make demo" in the source '
+            'tree, which builds a workspace without one.',
         )
-        return EXIT_FAILED
     from robot_perception.nodes import replay  # noqa: PLC0415 - needs ROS
 
     ros_args = ['--ros-args', *arguments.ros_args] if arguments.ros_args else []

@@ -1,11 +1,25 @@
-"""Command-line flags for parameters, shared by the commands that run networks."""
+"""Command-line flags that several commands have, above all those for parameters."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+import sys
 
 from robot_perception.core import ConfigError
 from robot_perception.pipeline import PerceptionConfig, PRESETS, Value
+
+
+def add_output(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the flag --output, a folder."""
+    parser.add_argument(
+        '-o',
+        '--output',
+        type=Path,
+        default=default,
+        metavar='FOLDER',
+        help='folder for the results (default: %(default)s)',
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
@@ -44,6 +58,12 @@ def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
     if arguments.config is not None:
         return PerceptionConfig.from_file(arguments.config, overrides)
     return PerceptionConfig.from_preset(arguments.preset, overrides)
+
+
+def print_caveat(config: PerceptionConfig) -> None:
+    """Print what limits the networks of a configuration, if anything does."""
+    if config.caveat:
+        print(f'note: {config.caveat}', file=sys.stderr)
 
 
 def _assignment(text: str) -> tuple[str, Value]:

@@ -57,12 +57,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=150,
         help='number of frames, 30 per second (default: %(default)s)',
     )
-    recording.add_argument(
-        '--size',
-        default='640x480',
-        metavar='WxH',
-        help='image size in pixels (default: %(default)s)',
-    )
+    add_size(recording)
     transport = recording.add_mutually_exclusive_group()
     transport.add_argument(
         '--raw', dest='compressed', action='store_false', help='write sensor_msgs/Image (default)'
@@ -191,6 +186,16 @@ def run_train(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def add_size(parser: argparse.ArgumentParser) -> None:
+    """Add the flag --size, for `read_size_hw`."""
+    parser.add_argument(
+        '--size',
+        default='640x480',
+        metavar='WxH',
+        help='image size in pixels (default: %(default)s)',
+    )
+
+
 def read_size_hw(text: str) -> tuple[int, int]:
     """Return (height, width) from WIDTHxHEIGHT; raise ConfigError for anything else."""
     match = re.fullmatch(r'(\d{1,5})x(\d{1,5})', text)
@@ -202,16 +207,9 @@ def read_size_hw(text: str) -> tuple[int, int]:
 
 
 def read_seeds(flag: str, text: str, example: str) -> range:
-    """Return the half-open range of seeds from text such as ``0:12000``.
+    """Return the half-open range of seeds from text such as ``0:12000``; an empty one raises.
 
-    Args:
-        flag: for messages.
-        text: first seed, colon, the seed after the last.
-        example: for messages.
-
-    Raises:
-        ConfigError: the text is not a range, or an empty one.
-
+    The flag and the example are for messages of ConfigError.
     """
     match = re.fullmatch(r'(\d{1,18}):(\d{1,18})', text)
     if match is None:

@@ -4,6 +4,7 @@ from reasons import raises
 
 from robot_perception.core.errors import InputError
 from robot_perception.world import CLASSES, render, sequence, world_camera
+from robot_perception.world.materials import Surface
 from robot_perception.world.mesh import cuboid, lathe, sphere
 from robot_perception.world.objects import make_clutter, make_object
 from robot_perception.world.textures import texture, TEXTURES
@@ -25,7 +26,8 @@ def test_colors_are_valid_albedos():
     bodies = [make_object(at % len(CLASSES), rng) for at in range(40)]
     for body in [*bodies, *(make_clutter(rng) for _ in range(10))]:
         corners = body.mesh.vertices_m.T
-        colors = body.material(corners, body.mesh.normals.T, np.full(corners.shape[1], 1e-3))
+        footprint = np.full(corners.shape[1], 1e-3, np.float32)
+        colors = body.material(Surface(corners, body.mesh.normals.T, footprint))
         assert colors.shape == corners.shape
         assert np.all((colors >= 0) & (colors <= 1.3))
         assert 0 <= body.gloss <= 1
