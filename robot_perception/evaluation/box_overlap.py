@@ -26,13 +26,7 @@ class _HalfSpace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Face:
-    """A face of a box.
-
-    Attributes:
-        inside: the half space it bounds.
-        corners: (4, 3) float64, counterclockwise seen from outside.
-
-    """
+    """A face: the half space it bounds; (4, 3) corners, counterclockwise seen from outside."""
 
     inside: _HalfSpace
     corners: Float64Array

@@ -70,13 +70,9 @@ class ErrorAnalysis:
         class_names: Sequence[str],
         recalls: Float64Array = RECALLS,
     ) -> None:
-        """Classify the predictions of each frame.
+        """Classify the predictions of F frames, with the classes of the objects that count.
 
-        Args:
-            frames: F frames.
-            class_names: K classes of the objects that count.
-            recalls: (R,) float64, recalls over which precision is averaged.
-
+        Precision is averaged over the recalls.
         """
         self._outcomes = _classify(frames, {name: index for index, name in enumerate(class_names)})
         outcomes = self._outcomes
@@ -105,8 +101,7 @@ class ErrorAnalysis:
         prediction is corrected to it, and removed otherwise; other false positives are removed;
         missed objects no longer count.
 
-        Args:
-            weights: (F,) int64, how often each frame is drawn.
+        The weights, (F,) int64, are how often each frame is drawn.
 
         Returns:
             (7,) float64: AP, then the gain (>= 0) of each `ErrorType`, or NaN without objects.

@@ -23,20 +23,11 @@ _BLOB_WIDTHS = 35
 
 
 def sense_depth(depth: MetricDepth, camera: CameraModel, rng: np.random.Generator) -> UInt16Array:
-    """Simulate the measurement of exact depth.
+    """Simulate the measurement of exact depth, (H, W) uint16 in millimeters, 0 = unknown.
 
     Holes are pixels without a surface, too near or too far, occluded in the second image beside a
     nearer edge, most pixels at depth edges, surfaces at a grazing angle, and random blobs, such as
-    specular reflections cause.
-
-    Args:
-        depth: (H, W), exact.
-        camera: of the same size.
-        rng: for noise and blobs.
-
-    Returns:
-        (H, W) uint16, millimeters, 0 = unknown.
-
+    specular reflections cause. The camera has the size of the depth.
     """
     meters = np.nan_to_num(depth.meters, nan=_FAR_M)
     noise = rng.standard_normal(meters.shape, np.float32) * np.float32(_NOISE_M)

@@ -29,12 +29,7 @@ _NEAR_M = 0.02
 def label_instances(
     scene: SceneSpec, prop_ids: Int64Array, size_hw: tuple[int, int]
 ) -> tuple[UInt16Array, Int64Array]:
-    """Label every pixel with the visible object that it shows.
-
-    Args:
-        scene: props.
-        prop_ids: (N,) int64, the prop that each pixel shows.
-        size_hw: rows and columns.
+    """Label every pixel with the visible object that it shows, from the props (N,) of all pixels.
 
     Returns:
         (H, W) uint16: 0 = background, otherwise index in the second result + 1; and (M,) int64,

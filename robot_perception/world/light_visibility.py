@@ -54,12 +54,9 @@ class VisibilityMap:
     visibility: LightVisibility
 
     def sample(self, prop_ids: Int64Array, pixels: Int64Array) -> LightVisibility:
-        """Return the visibility of points, each from the nearest pixel that shows the same prop.
+        """Return the visibility of M points, each from the nearest pixel that shows its prop.
 
-        Args:
-            prop_ids: (M,) int64, the props that the points belong to.
-            pixels: (M,) int64, the pixels they are in, row-major.
-
+        ``pixels`` are those the points are in, (M,) int64, row-major.
         """
         source = pixels.copy()
         missing = np.arange(len(pixels))

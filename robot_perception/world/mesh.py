@@ -107,13 +107,9 @@ def sphere(radius_m: float, rings: int = 24) -> Mesh:
 
 
 def bent_tube(path_m: Float64Array, radius_m: float, sides: int = 12) -> Mesh:
-    """Make a tube along a path in the plane y = 0, open at both ends.
+    """Make a tube along a path (N, 3) in the plane y = 0, open at both ends.
 
-    Args:
-        path_m: (N, 3) float64, points with y = 0, meters.
-        radius_m: radius of the tube.
-        sides: sides of its cross-section.
-
+    Its cross-section is a polygon of so many sides.
     """
     along = np.gradient(path_m, axis=0)
     along /= np.sqrt(np.sum(along * along, axis=1))[:, None]

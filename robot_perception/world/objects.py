@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core import Float32Array, Float64Array, Pose, Vector3
+from robot_perception.core import Float32Array, Pose, Vector3
 from robot_perception.world import colors
 from robot_perception.world.materials import (
     BookCover,
@@ -163,14 +163,8 @@ def _cup(size: Vector3, rng: np.random.Generator) -> Body:
     reach = size[0] - size[1] - _HANDLE_TUBE_M
     half = 0.31 * h
     angles = np.linspace(-math.pi / 2, math.pi / 2, 15)
-    path: Float64Array = np.stack(
-        [
-            r - 0.001 + (reach + 0.001) * np.cos(angles),
-            np.zeros(15),
-            0.52 * h + half * np.sin(angles),
-        ],
-        axis=1,
-    )
+    across, up = r - 0.001 + (reach + 0.001) * np.cos(angles), 0.52 * h + half * np.sin(angles)
+    path = np.stack([across, np.zeros(15), up], axis=1)
     mesh = merge([lathe(profile), bent_tube(path, _HANDLE_TUBE_M)])
     half_wall = wall / 2
     wall_rz = np.array([(0.8 * r, wall), (r - half_wall, 0.15 * h), (r - half_wall, h)])

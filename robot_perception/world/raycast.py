@@ -44,12 +44,9 @@ class RayCaster:
     """The props of a scene as a target of rays."""
 
     def __init__(self, props: Sequence[Prop], smooth: int) -> None:
-        """Build the acceleration structure.
+        """Build the acceleration structure for props in the order of `Hits.prop_ids`.
 
-        Args:
-            props: in the order of `Hits.prop_ids`.
-            smooth: count of leading props that are shaded with interpolated vertex normals.
-
+        The first ``smooth`` of them are shaded with interpolated vertex normals.
         """
         import open3d as o3d  # noqa: PLC0415 - large: only where rays are cast
 
@@ -90,13 +87,7 @@ class RayCaster:
     def unoccluded(self, points_m: Float32Array, directions: Float32Array) -> Float32Array:
         """Return whether the segment from each point to point + direction is free.
 
-        Args:
-            points_m: (3, N) float32, ray origins, meters.
-            directions: (3, N) float32, meters.
-
-        Returns:
-            (N,) float32, 1 = free, 0 = occluded.
-
+        Both are (3, N) float32, meters; the result is (N,) float32, 1 = free, 0 = occluded.
         """
         rays = _rays(points_m, directions)
         blocked = self._scene.test_occlusions(rays, tnear=0.0, tfar=1.0, nthreads=1)

@@ -90,12 +90,7 @@ def _messages(
 ) -> Iterator[tuple[str, str, Message]]:
     """Yield topic, type and message of all that is recorded of one frame.
 
-    Args:
-        factory: makes the messages.
-        frame: image and ground truth.
-        depth_mm: (H, W) uint16, measured by the depth sensor.
-        compressed: whether the image is a JPEG.
-
+    ``depth_mm`` is what the depth sensor measured, (H, W) uint16.
     """
     header = conversions.header_message(factory, frame.image.stamp_ns, frame.image.frame_id)
     raw_image = partial(conversions.image_message, factory, header)

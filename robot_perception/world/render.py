@@ -17,16 +17,7 @@ START_NS = NANOSECONDS_PER_SECOND
 
 
 def render(seed: int, size_hw: tuple[int, int]) -> WorldFrame:
-    """Render the scene of a seed: the first frame of its sequence.
-
-    Args:
-        seed: an integer in [0, 2^63).
-        size_hw: rows and columns; the horizontal field of view is the same for all.
-
-    Raises:
-        InputError: a seed or a size out of range.
-
-    """
+    """Render the scene of a seed: the first frame of its `sequence`, which has the arguments."""
     return next(sequence(seed, 1, size_hw))
 
 
@@ -35,11 +26,8 @@ def sequence(seed: int, frames: int, size_hw: tuple[int, int]) -> Iterator[World
 
     Args:
         seed: an integer in [0, 2^63).
-        frames: count, at least 1.
-        size_hw: rows and columns.
-
-    Returns:
-        An iterator that renders each frame on demand.
+        frames: count, at least 1; each is rendered on demand.
+        size_hw: rows and columns; the horizontal field of view is the same for all.
 
     Raises:
         InputError: a seed, a count or a size out of range.
@@ -47,7 +35,7 @@ def sequence(seed: int, frames: int, size_hw: tuple[int, int]) -> Iterator[World
     """
     if frames < 1:
         raise InputError('out_of_range', f'frames: expected 1 or more, got {frames}.')
-    return _Renderer(sample_scene(seed), size_hw).frames(frames)
+    return map(_Renderer(sample_scene(seed), size_hw).frame, range(frames))
 
 
 class _Renderer:
@@ -61,11 +49,7 @@ class _Renderer:
             RayCaster([prop], smooth=0) for prop in scene.props[: scene.object_count]
         )
 
-    def frames(self, count: int) -> Iterator[WorldFrame]:
-        for index in range(count):
-            yield self._frame(index)
-
-    def _frame(self, index: int) -> WorldFrame:
+    def frame(self, index: int) -> WorldFrame:
         scene = self._stage
         view = View(self._camera, scene.trajectory.pose(index / FRAMES_PER_SECOND))
         hits, directions = cast_camera_rays(self._caster, view)

@@ -5,12 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from robot_perception.core import (
-    BoolArray,
-    Float32Array,
-    Int64Array,
-    UInt8Array,
-)
+from robot_perception.core import BoolArray, Float32Array, Int64Array, UInt8Array
 from robot_perception.world.light_visibility import estimate_visibility, VisibilityMap
 from robot_perception.world.raycast import Hits, RayCaster
 from robot_perception.world.scene_spec import SceneSpec, SensorModel
@@ -24,12 +19,7 @@ _REFERENCE_WIDTH = 640
 
 
 def cast_camera_rays(caster: RayCaster, view: View) -> tuple[Hits, Float32Array]:
-    """Cast the ray of every pixel center.
-
-    Returns:
-        Hits of N = H W rays, row-major, and the directions (3, N) float32.
-
-    """
+    """Cast the ray of every pixel center: N = H W hits, row-major, and directions (3, N)."""
     rays = view.camera.rays().astype(np.float64)
     directions = view.directions(rays.reshape(-1, 2).T)
     return caster.cast(view.origin_m, directions), directions

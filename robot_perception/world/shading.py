@@ -23,19 +23,11 @@ def compute_radiance(
     *,
     pixel: float,
 ) -> Float32Array:
-    """Compute the radiance along each ray.
+    """Compute the radiance along each ray, (3, N) float32, 1 = white.
 
-    Args:
-        scene: props and light.
-        origin_m: (3,) float32, origin of the rays.
-        directions: (3, N) float32.
-        hits: first hits of the rays.
-        visibility: of the light sources at the hits.
-        pixel: width of a pixel at a distance of 1; selects the texture level.
-
-    Returns:
-        (3, N) float32, 1 = white.
-
+    The rays go from one origin, (3,), in directions (3, N); the visibility is that of the light
+    sources at their hits. ``pixel``, the width of a pixel at a distance of 1, selects the texture
+    level.
     """
     colors, gloss = _materials(scene, hits, pixel)
     light, normals = scene.light, hits.normals

@@ -41,16 +41,9 @@ class Texture:
     def sample(
         self, u_m: Float32Array, v_m: Float32Array, footprint_m: Float32Array
     ) -> tuple[Float32Array, Float32Array]:
-        """Look up blend and tone of points.
+        """Look up blend and tone, (N,) float32 each, at coordinates u and v of the plane.
 
-        Args:
-            u_m: (N,) float32, coordinate along the first axis of the plane, meters.
-            v_m: (N,) float32, along the second.
-            footprint_m: (N,) float32, width of the pixel at the point, meters.
-
-        Returns:
-            Two (N,) float32.
-
+        The footprint is the width of the pixel at each point.
         """
         finest_m = self.tile_m / self.texels
         level = np.zeros(u_m.shape, np.int32)
@@ -150,10 +143,8 @@ def _stripes(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Pa
 
 def _plaster(u_m: Float64Array, _: Float64Array, rng: np.random.Generator) -> Pattern:
     """Make nearly uniform paint, as on a wall or a board."""
-    coarse, fine = (
-        _smooth_noise(rng, u_m.shape, 30.0, 30.0),
-        _smooth_noise(rng, u_m.shape, 1.5, 1.5),
-    )
+    coarse = _smooth_noise(rng, u_m.shape, 30.0, 30.0)
+    fine = _smooth_noise(rng, u_m.shape, 1.5, 1.5)
     return np.clip(0.5 + 0.25 * coarse, 0, 1), 1 + 0.03 * fine
 
 

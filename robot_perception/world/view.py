@@ -46,13 +46,9 @@ def rotation_about(axis: int, angle_rad: float) -> Float64Array:
 
 
 def look_at(eye_m: Float64Array, target_m: Float64Array, roll_rad: float) -> Pose:
-    """Compute world_from_optical for a camera that is aimed at a point.
+    """Compute world_from_optical for a camera that is aimed at a target and rolled about its axis.
 
-    Args:
-        eye_m: (3,) float64, the optical center; not straight above or below the target.
-        target_m: (3,) float64, the point on the optical axis.
-        roll_rad: rotation about the optical axis.
-
+    The eye is the optical center; it must not be straight above or below the target.
     """
     forward = target_m - eye_m
     forward = forward / math.sqrt(float(np.sum(forward * forward)))

@@ -20,13 +20,7 @@ class DenseHeads(nn.ModuleList):
     """One head per feature map that predicts class and box of the object at each cell."""
 
     def __init__(self, levels: int, channels: int) -> None:
-        """Create the heads.
-
-        Args:
-            levels: count of feature maps.
-            channels: of each map.
-
-        """
+        """Create the heads of so many feature maps, each of so many channels."""
         super().__init__(nn.Conv2d(channels, _CLASS_COUNT + _EDGES, 1) for _ in range(levels))
 
     def forward(self, maps: Sequence[torch.Tensor], batch: Batch) -> torch.Tensor:
@@ -38,10 +32,7 @@ class DenseHeads(nn.ModuleList):
 def dense_loss(predictions: torch.Tensor, batch: Batch) -> torch.Tensor:
     """Compute cross entropy of the class at each cell center plus 1 - IoU of its box.
 
-    Args:
-        predictions: (B, K + 4, h, w): class logits, distances to the box edges before softplus.
-        batch: the images.
-
+    Predictions (B, K + 4, h, w) are class logits, then distances to the box edges before softplus.
     """
     height, width = predictions.shape[-2:]
     rows = (torch.arange(height) + 0.5) / height

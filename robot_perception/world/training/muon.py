@@ -28,14 +28,7 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(self, matrices: Iterable[torch.Tensor], lr: float, weight_decay: float) -> None:
-        """Create the optimizer.
-
-        Args:
-            matrices: weights (n, m).
-            lr: learning rate.
-            weight_decay: decoupled, multiplied by the learning rate.
-
-        """
+        """Create the optimizer of weights (n, m); the decay is multiplied by the learning rate."""
         super().__init__(matrices, {'lr': lr, 'weight_decay': weight_decay})
 
     @torch.no_grad()

@@ -103,12 +103,24 @@ def train_demo_model(
         on_step=on_step,
         on_report=on_report,
     )
-    written = tuple(
-        _write(trained, folder, _card(trained, recipe, steps, dataset, origin))
-        for trained in recipe.export(network)
-    )
+    written = []
+    for trained in recipe.export(network):
+        card = _CARD.format(
+            name=trained.name,
+            purpose=trained.purpose,
+            origin=origin,
+            steps=steps,
+            batch=recipe.batch_size,
+            seeds=dataset.seeds,
+            validation=count_validation(dataset),
+        )
+        # Training uses another memory format.
+        module = trained.network.to(memory_format=torch.contiguous_format)
+        with replacing_folder(folder / trained.name) as part:
+            write_checkpoint(module, part, trained.preprocessor, card)
+        written.append(folder / trained.name)
     (folder / STATE).unlink()
-    return written
+    return tuple(written)
 
 
 def _weights(fresh: TrainedNetwork, task: Stage, start: Path) -> Mapping[str, torch.Tensor]:
@@ -123,25 +135,3 @@ def _weights(fresh: TrainedNetwork, task: Stage, start: Path) -> Mapping[str, to
             'trained, got another. Start from what this version has trained.',
         )
     return found
-
-
-def _card(
-    trained: TrainedNetwork, recipe: Recipe, steps: int, dataset: Dataset, origin: str
-) -> str:
-    return _CARD.format(
-        name=trained.name,
-        purpose=trained.purpose,
-        origin=origin,
-        steps=steps,
-        batch=recipe.batch_size,
-        seeds=dataset.seeds,
-        validation=count_validation(dataset),
-    )
-
-
-def _write(trained: TrainedNetwork, folder: Path, card: str) -> Path:
-    # Training uses another memory format.
-    network = trained.network.to(memory_format=torch.contiguous_format)
-    with replacing_folder(folder / trained.name) as part:
-        write_checkpoint(network, part, trained.preprocessor, card)
-    return folder / trained.name

@@ -193,12 +193,11 @@ def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.op
         linear = [layer.weight for layer in layers if isinstance(layer, nn.Linear)]
     taken = {id(weight) for weight in linear}
     rest = [weight for weight in modules.parameters() if id(weight) not in taken]
+    matrices = [weight for weight in rest if weight.ndim > 1]
+    vectors = [weight for weight in rest if weight.ndim <= 1]
     groups = [
-        {
-            'params': [weight for weight in rest if weight.ndim > 1],
-            'weight_decay': recipe.weight_decay,
-        },
-        {'params': [weight for weight in rest if weight.ndim <= 1], 'weight_decay': 0.0},
+        {'params': matrices, 'weight_decay': recipe.weight_decay},
+        {'params': vectors, 'weight_decay': 0.0},
     ]
     optimizers: dict[str, torch.optim.Optimizer] = {
         'adamw': torch.optim.AdamW(groups, lr=recipe.learning_rate)
@@ -212,14 +211,9 @@ def _optimizers(recipe: Recipe, modules: nn.ModuleDict) -> Mapping[str, torch.op
 
 
 def rate_factor(step: int, steps: int, constant: float, warm_up: int) -> float:
-    """Compute the factor on the highest learning rate.
+    """Compute the factor on the highest learning rate for a step, from 0, of all steps.
 
-    Args:
-        step: from 0.
-        steps: of the whole training.
-        constant: fraction of the steps before the cosine.
-        warm_up: steps of linear increase.
-
+    It rises over ``warm_up`` steps and is constant for a fraction of all, before the cosine.
     """
     falling = max(0.0, step / steps - constant)
     cosine = math.cos(math.pi * falling / (1 - constant))
@@ -230,9 +224,8 @@ def _update_average(average: nn.ModuleDict, modules: nn.ModuleDict, step: int, s
     """Update the exponential average of the weights; its time constant grows at the start."""
     decay = min(1 - 1 / max(1, _AVERAGE_FRACTION * steps), (step + 1) / (step + 10))
     with torch.no_grad():
-        for mean, now in zip(
-            average.state_dict().values(), modules.state_dict().values(), strict=True
-        ):
+        means, weights = average.state_dict().values(), modules.state_dict().values()
+        for mean, now in zip(means, weights, strict=True):
             if mean.is_floating_point():
                 mean.lerp_(now, 1 - decay)
             else:
