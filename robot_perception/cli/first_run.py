@@ -56,13 +56,8 @@ def first_run(
 ) -> DemoReport:
     """Record the demo world, replay it into the node, and compare the results with ground truth.
 
-    Args:
-        config: parameters of the node.
-        output: folder for all files, including the recording ``world_bag``.
-        seconds: maximum duration of the replay.
-        frames: length of the recording.
-        size_hw: size of its images.
-        log: receives progress messages.
+    All files, including the recording ``world_bag`` of so many frames, are written to ``output``.
+    The replay ends after ``seconds`` at the latest; ``log`` receives progress messages.
 
     Raises:
         PerceptionError: the recording cannot be written, or what `run_demo` raises.
@@ -123,9 +118,10 @@ def _value_and_interval(row: MetricRow) -> tuple[str | None, str | None]:
     unit = f' {row.unit}' if row.unit else ''
     if row.value is None:
         return None, None
+    value = f'{_short(row.value)}{unit}'
     if row.low is None or row.high is None:
-        return f'{_short(row.value)}{unit}', None
-    return f'{_short(row.value)}{unit}', f'{_short(row.low)} to {_short(row.high)}{unit}'
+        return value, None
+    return value, f'{_short(row.low)} to {_short(row.high)}{unit}'
 
 
 def _short(value: float) -> str:

@@ -67,17 +67,9 @@ class InputLoop:
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        """Check the flags without reading any input.
-
-        Raises:
-            ConfigError: a bad parameter or field of view.
-
-        """
-        self._verb = arguments.verb
-        self._inputs = arguments.inputs
-        self._node = arguments.node
-        self._hfov_deg = arguments.hfov
-        check_hfov(self._hfov_deg)
+        """Check the flags without reading any input; raise ConfigError for a bad one."""
+        check_hfov(arguments.hfov)
+        self._arguments = arguments
         self._config = read_settings(arguments)
         self._pipeline: PerceptionPipeline | None = None
         self._notes: Counter[str] = Counter()
@@ -106,8 +98,9 @@ class InputLoop:
     def _loop(self, begin: Callable[[], Add]) -> None:
         with tqdm(unit=' frames', disable=None) as bar:
             add: Add | None = None
+            scenes = map(self._readable_scenes, self._arguments.inputs)
             try:
-                for scene in chain.from_iterable(map(self._readable_scenes, self._inputs)):
+                for scene in chain.from_iterable(scenes):
                     add = add or begin()
                     add(scene, self.frames)
                     self.frames += 1
@@ -117,13 +110,14 @@ class InputLoop:
 
     def _readable_scenes(self, spec: str) -> Iterator[Scene]:
         """Yield the scenes of an input until an error, which is printed."""
+        flags = self._arguments
         try:
             yield from iter_scenes(
-                spec, self._networks, note=self._note, node=self._node, hfov_deg=self._hfov_deg
+                spec, self._networks, note=self._note, node=flags.node, hfov_deg=flags.hfov
             )
         except (SourceError, InputError) as error:
             self._code = _EXIT_PARTLY
-            tqdm.write(f'robot-perception {self._verb}: {error}', file=sys.stderr)
+            tqdm.write(f'robot-perception {flags.verb}: {error}', file=sys.stderr)
 
     def _networks(self) -> PerceptionPipeline:
         if self._pipeline is None:

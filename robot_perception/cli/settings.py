@@ -46,12 +46,7 @@ def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
 
 
 def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
-    """Build the configuration from the flags.
-
-    Raises:
-        ConfigError: a parameter is unknown, or its value is invalid.
-
-    """
+    """Build the configuration; raise ConfigError for an unknown parameter or a bad value."""
     overrides = dict(_assignment(text) for text in arguments.set)
     if arguments.device is not None:
         overrides['device'] = arguments.device

@@ -19,8 +19,6 @@ examples:
   robot-perception world record scene/ --seed 7
   robot-perception world record scene/ --compressed --frames 600
 """
-
-
 _TRAIN_EPILOG = """\
 exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; run the same command again to
 resume

@@ -2,15 +2,11 @@
 
 from robot_perception.evaluation.bag_ground_truth import read_bag_ground_truth
 from robot_perception.evaluation.compare import compare, pair_by_stamp
-from robot_perception.evaluation.comparison import CHECKS, Comparison, Limits
+from robot_perception.evaluation.comparison import CHECKS, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation, PredictedFrame
-from robot_perception.evaluation.evaluation_pipeline import (
-    check_config,
-    EvaluationOutput,
-    EvaluationPipeline,
-)
+from robot_perception.evaluation.evaluation_pipeline import check_config, EvaluationPipeline
 from robot_perception.evaluation.file_frames import coco_frames, depth_frames
-from robot_perception.evaluation.ground_truth import GroundTruth, MIN_VISIBILITY
+from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.ground_truth_stages import check_given, GIVEN_STAGES
 from robot_perception.evaluation.hardest_frames import (
     EvaluatedFrame,
@@ -23,11 +19,8 @@ from robot_perception.evaluation.report import MetricRow, Report, results_to_dic
 __all__ = [
     'CHECKS',
     'GIVEN_STAGES',
-    'MIN_VISIBILITY',
-    'Comparison',
     'EvaluatedFrame',
     'Evaluation',
-    'EvaluationOutput',
     'EvaluationPipeline',
     'GroundTruth',
     'HardestFrames',

@@ -8,13 +8,10 @@ from robot_perception.core import Float64Array, Int64Array
 
 
 def best_assignment(scores: Float64Array) -> tuple[Int64Array, Int64Array]:
-    """Pair rows with columns, each at most once, so that the sum of the scores is largest.
+    """Pair rows with columns so that the sum of their scores, (N, M) and finite, is largest.
 
-    The smaller side is paired completely. Shortest augmenting paths over potentials, in cubic
-    time (Kuhn 1955; Edmonds and Karp 1972).
-
-    Args:
-        scores: (N, M) float64, finite.
+    Each is paired at most once, and the smaller side completely. Shortest augmenting paths over
+    potentials, in cubic time (Kuhn 1955; Edmonds and Karp 1972).
 
     Returns:
         Rows in ascending order and the column of each: (K,) int64 with K = min(N, M).

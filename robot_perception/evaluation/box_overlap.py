@@ -17,18 +17,18 @@ _LEAST_CORNERS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _HalfSpace:
-    """Points x with normal . x <= reach; (3,) unit normal."""
+class _Face:
+    """A face of a box, which lies where normal . x <= reach.
+
+    Attributes:
+        normal: (3,) float64, unit length, outward.
+        reach: distance of the face from the origin along the normal.
+        corners: (4, 3) float64, counterclockwise seen from outside.
+
+    """
 
     normal: Float64Array
     reach: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Face:
-    """A face: the half space it bounds; (4, 3) corners, counterclockwise seen from outside."""
-
-    inside: _HalfSpace
     corners: Float64Array
 
 
@@ -73,26 +73,26 @@ def _faces(box: Box3D, origin: Float64Array) -> Iterator[_Face]:
         corners = face + np.array(
             [-along - across, along - across, along + across, across - along]
         )
-        yield _Face(_HalfSpace(normal, float(normal @ face)), corners)
+        yield _Face(normal, float(normal @ face), corners)
 
 
 def _same_plane(face: _Face, other: _Face, tolerance: float) -> bool:
-    within = np.abs(face.corners @ other.inside.normal - other.inside.reach) <= tolerance
-    return bool(within.all()) and float(face.inside.normal @ other.inside.normal) > 0
+    within = np.abs(face.corners @ other.normal - other.reach) <= tolerance
+    return bool(within.all()) and float(face.normal @ other.normal) > 0
 
 
 def _cut(face: _Face, others: list[_Face], tolerance: float) -> Float64Array:
     """Return the part of a face inside another box, (N, 3); N may be 0."""
     corners = face.corners
     for other in others:
-        corners = _clip(corners, other.inside, tolerance)
+        corners = _clip(corners, other, tolerance)
         if len(corners) < _LEAST_CORNERS:
             return corners[:0]
     return corners
 
 
-def _clip(corners: Float64Array, keep: _HalfSpace, tolerance: float) -> Float64Array:
-    """Clip a convex polygon at a plane (Sutherland and Hodgman 1974)."""
+def _clip(corners: Float64Array, keep: _Face, tolerance: float) -> Float64Array:
+    """Clip a convex polygon at the plane of a face (Sutherland and Hodgman 1974)."""
     beyond = corners @ keep.normal - keep.reach
     # Corners on the plane stay, so that a face in it is kept whole.
     beyond[np.abs(beyond) <= tolerance] = 0.0

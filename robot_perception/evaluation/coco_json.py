@@ -42,14 +42,7 @@ class CocoObject:
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """An image with its objects.
-
-    Attributes:
-        file_name: empty when the file has none.
-        size_hw: rows and columns.
-        objects: in order of the file.
-
-    """
+    """An image with its objects in order of the file; its name is empty when the file has none."""
 
     file_name: str
     size_hw: tuple[int, int]
@@ -58,13 +51,7 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoTruth:
-    """Annotations of images.
-
-    Attributes:
-        categories: id -> name.
-        images: id -> image, in order of the file.
-
-    """
+    """Annotations: id -> name of each category, and id -> image in order of the file."""
 
     categories: Mapping[int, str]
     images: Mapping[int, CocoImage]
@@ -151,15 +138,15 @@ def _load(path: Path) -> Json:
 
 def _identified(path: Path, root: dict[str, Json], key: str) -> Iterator[tuple[str, int, Json]]:
     """Yield the position of each entry of a list, its unique id, and the entry."""
-    found: set[int] = set()
+    known: set[int] = set()
     for index, entry in enumerate(_list(path, root, key)):
         where = f'{path}: {key}[{index}]'
         number = _integer(where, entry, 'id')
-        if number in found:
+        if number in known:
             raise SourceError(
                 'duplicate_id', f'{where}: expected a unique id, got {number} again.'
             )
-        found.add(number)
+        known.add(number)
         yield where, number, entry
 
 

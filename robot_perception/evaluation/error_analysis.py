@@ -85,8 +85,9 @@ class ErrorAnalysis:
         objects = np.zeros((len(frames), len(class_names)))
         np.add.at(objects, (outcomes.object_frame, outcomes.object_name), 1)
         left = objects.copy()
-        missed = outcomes.false_negative
-        np.subtract.at(left, (outcomes.object_frame[missed], outcomes.object_name[missed]), 1)
+        false_negative = outcomes.false_negative
+        frame, name = outcomes.object_frame, outcomes.object_name
+        np.subtract.at(left, (frame[false_negative], name[false_negative]), 1)
         fixed = [_fix(outcomes, error) for error in ErrorType if error is not ErrorType.MISS]
         self._variants = [
             _Curves(_unchanged(outcomes), objects, recalls),

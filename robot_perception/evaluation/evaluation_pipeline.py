@@ -55,13 +55,8 @@ class EvaluationPipeline:
         """Use loaded networks; `load` loads them by name.
 
         Every stage runs on every frame, whatever its ``every_k``: frames of a test need not be
-        consecutive.
-
-        Args:
-            config: parameters of the pipeline.
-            networks: those of its stages.
-            given: what is taken from the ground truth instead: 'depth', or 'objects' with their
-                boxes, names and masks.
+        consecutive. What is given, 'depth' or 'objects' with their boxes, names and masks, is
+        taken from the ground truth.
 
         Raises:
             ConfigError: ``'unsupported_source'``, depth comes from a sensor, so that no network is
@@ -113,9 +108,7 @@ class EvaluationPipeline:
         """Process the image of a frame, with the direction of gravity where it is known."""
         self._ground_truth_stages.truth = truth
         scene = self._pipeline.process(truth.image, truth.camera, gravity_up=truth.up)
-        masks = None
-        if self._segmenter is not None:
-            masks = _segment_true_boxes(self._segmenter, truth)
+        masks = None if self._segmenter is None else _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
         candidates = self._detector.last

@@ -58,8 +58,7 @@ class GroundTruth:
         The others are ignored as COCO ignores crowds: detecting one is neither a true nor a false
         positive.
         """
-        counted: BoolArray = self.detections.scores >= MIN_VISIBILITY
-        return counted
+        return self.detections.scores >= MIN_VISIBILITY
 
     def as_scene(self) -> Scene:
         """Return the ground truth as the scene that perfect networks would predict."""

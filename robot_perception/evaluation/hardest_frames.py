@@ -31,15 +31,7 @@ _MIN_RANGE_M = 0.01
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EvaluatedFrame:
-    """One frame with its ground truth.
-
-    Attributes:
-        name: of the frame, such as 'seed 900000'.
-        scene: the predictions.
-        truth: the ground truth.
-        errors: of the predictions.
-
-    """
+    """One frame, named such as 'seed 900000': predictions, ground truth and their errors."""
 
     name: str
     scene: Scene

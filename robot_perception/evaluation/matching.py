@@ -32,14 +32,12 @@ class Matches:
     @property
     def true_positives(self) -> BoolArray:
         """(T, N) bool, predictions that match an object that counts."""
-        true_positives: BoolArray = (self.truth >= 0) & ~self.ignored
-        return true_positives
+        return (self.truth >= 0) & ~self.ignored
 
     @property
     def false_positives(self) -> BoolArray:
         """(T, N) bool, predictions without an object: background, wrong classes, duplicates."""
-        false_positives: BoolArray = (self.truth < 0) & ~self.ignored
-        return false_positives
+        return (self.truth < 0) & ~self.ignored
 
 
 def match(
@@ -95,5 +93,4 @@ def _overlaps(predictions: Detections, truth: Detections, counted: BoolArray) ->
     whole = np.where(counted, union, own)
     share = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
     same = np.array(predictions.class_names)[:, None] == np.array(truth.class_names)[None]
-    overlaps: Float64Array = np.where(same, share, _NO_OVERLAP)
-    return overlaps
+    return np.where(same, share, _NO_OVERLAP)

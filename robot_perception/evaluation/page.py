@@ -73,7 +73,7 @@ def write_page(
 ) -> None:
     """Write a page that contains its images, atomically; raise OutputError if that is impossible.
 
-    The cases are the worst frames, worst first; ``about`` says what was evaluated, such as
+    The cases are the worst frames, worst first; ``about`` names what was evaluated, such as
     {'predictions': 'results.json'}.
     """
     text = render(

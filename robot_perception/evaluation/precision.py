@@ -111,26 +111,6 @@ class _RankedPredictions:
     false_positives: BoolArray
     objects: Int64Array
 
-    @classmethod
-    def of(
-        cls,
-        frame: Int64Array,
-        true_positives: BoolArray,
-        false_positives: BoolArray,
-        objects: Int64Array,
-    ) -> _RankedPredictions:
-        """Separate those that are always false positives from the others."""
-        always: BoolArray = np.asarray(false_positives.all(axis=0))
-        indices = np.flatnonzero(~always)
-        return cls(
-            frame,
-            always,
-            indices,
-            true_positives[:, indices],
-            false_positives[:, indices],
-            objects,
-        )
-
 
 class PrecisionCurves:
     """Predictions of all frames, matched once."""
@@ -153,12 +133,16 @@ class PrecisionCurves:
         names = np.array([name for one in frames for name in one.predictions.class_names], np.str_)
         self._classes = []
         for name in class_names:
-            own = names[order] == name
+            own = np.flatnonzero(names[order] == name)
+            always_false: BoolArray = np.asarray(false_positives[:, own].all(axis=0))
+            others = own[~always_false]
             self._classes.append(
-                _RankedPredictions.of(
+                _RankedPredictions(
                     frame[order][own],
-                    true_positives[:, own],
-                    false_positives[:, own],
+                    always_false,
+                    np.flatnonzero(~always_false),
+                    true_positives[:, others],
+                    false_positives[:, others],
                     _objects(frames, name),
                 )
             )
@@ -184,13 +168,9 @@ class PrecisionCurves:
 
 
 def _objects(frames: Sequence[FrameBoxes], name: str) -> Int64Array:
-    counts = [
-        sum(
-            counted and own == name
-            for own, counted in zip(one.truth.class_names, one.counted.tolist(), strict=True)
-        )
-        for one in frames
-    ]
+    """Count the true objects of a class that count in each frame, (F,)."""
+    own = [np.array(one.truth.class_names, np.str_) == name for one in frames]
+    counts = [np.sum(same & one.counted) for same, one in zip(own, frames, strict=True)]
     return np.array(counts, np.int64)
 
 
@@ -279,5 +259,4 @@ def _annotations(objects: Detections, image: int, ids: dict[str, int]) -> list[d
 
 def _missing_to_nan(values: Float64Array) -> Float64Array:
     """Replace COCO's -1 by NaN."""
-    known: Float64Array = np.where(values < 0, np.nan, values)
-    return known
+    return np.where(values < 0, np.nan, values)

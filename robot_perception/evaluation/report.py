@@ -203,12 +203,7 @@ def results_to_dict(
 
 
 def write_results(results: dict[str, JsonValue], path: Path) -> None:
-    """Write `results_to_dict` as a UTF-8 JSON file.
-
-    Raises:
-        OutputError: the file cannot be written; no half-written file is left.
-
-    """
+    """Write `results_to_dict` as UTF-8 JSON, atomically; raise OutputError if that fails."""
     text = json.dumps(results, ensure_ascii=False, allow_nan=False, indent=2)
     write_bytes(path, (text + '\n').encode())
 

@@ -11,7 +11,6 @@ from robot_perception.world.vocabulary import (
     CLASS_NAMES,
     CLASSES,
     FIRST_TEST_SEED,
-    ObjectClass,
     SCENE_TYPES,
     world_camera,
 )
@@ -24,7 +23,6 @@ __all__ = [
     'CLASS_NAMES',
     'FIRST_TEST_SEED',
     'SCENE_TYPES',
-    'ObjectClass',
     'WorldFrame',
     'benchmark_lifting',
     'record',

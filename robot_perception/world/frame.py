@@ -76,7 +76,8 @@ class WorldFrame:
         can measure; the box is that of the whole object.
         """
         detections = self.detections
-        points = self._points()
+        depth = self.depth.meters.astype(np.float64)[..., None]
+        points = np.concatenate([self.camera.rays().astype(np.float64) * depth, depth], axis=-1)
         return tuple(
             SceneObject.from_detections(
                 detections,
@@ -85,12 +86,6 @@ class WorldFrame:
             )
             for index in range(len(detections))
         )
-
-    def _points(self) -> Float64Array:
-        """Compute (H, W, 3) float64 points in the optical frame, meters."""
-        depth = self.depth.meters.astype(np.float64)[..., None]
-        rays = self.camera.rays().astype(np.float64)
-        return np.concatenate([rays * depth, depth], axis=-1)
 
 
 def _position(points_m: Float64Array, box: Box3D) -> ObjectPosition:

@@ -27,12 +27,7 @@ _WINDOW = [(row, column) for row in range(-2, 2) for column in range(-2, 2)]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LightVisibility:
-    """Visible fraction of the light sources at N points.
-
-    Attributes:
-        lamp, sky: (N,) float32 in [0, 1], 0 = in full shadow.
-
-    """
+    """Visible fraction of lamp and sky at N points: (N,) float32, 0 (full shadow) to 1."""
 
     lamp: Float32Array
     sky: Float32Array

@@ -111,7 +111,6 @@ class SceneSpec:
     """Everything that determines a scene, except the noise of its frames.
 
     Attributes:
-        seed: the seed it was drawn from.
         scene_type: one of `vocabulary.SCENE_TYPES`.
         props: objects first, then clutter and scenery, which have no class.
         object_count: how many of them are objects.
@@ -132,12 +131,7 @@ class SceneSpec:
 
 
 def sample_scene(seed: int) -> SceneSpec:
-    """Sample the scene of a seed.
-
-    Raises:
-        InputError: the seed is not an integer in [0, 2^63).
-
-    """
+    """Sample the scene of a seed; raise InputError unless it is an integer in [0, 2^63)."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < _MAX_SEED:
         raise InputError(
             'out_of_range', f'seed: expected a whole number in [0, 2^63), got {seed!r}.'

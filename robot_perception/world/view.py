@@ -12,13 +12,7 @@ from robot_perception.core import CameraModel, Float32Array, Float64Array, Pose
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A calibrated camera at a pose.
-
-    Attributes:
-        camera: calibration.
-        world_from_optical: pose of the optical frame.
-
-    """
+    """A calibrated camera and the pose of its optical frame."""
 
     camera: CameraModel
     world_from_optical: Pose

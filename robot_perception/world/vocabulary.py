@@ -52,12 +52,7 @@ CLASS_NAMES = tuple(item.name for item in CLASSES)
 
 
 def world_camera(size_hw: tuple[int, int]) -> CameraModel:
-    """Return the calibration of the camera of the demo world for images of ``size_hw``.
-
-    Raises:
-        InputError: a side outside 16 to 4096 pixels.
-
-    """
+    """Return the calibration for sides of 16 to 4096 pixels; others raise InputError."""
     if not all(_MIN_SIDE <= side <= _MAX_SIDE for side in size_hw):
         raise InputError(
             'out_of_range',

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from robot_perception.cli import replay
+from robot_perception.cli.main import main
 from robot_perception.nodes.replay_config import ReplayConfig
 
 
@@ -52,9 +53,8 @@ def test_help_lists_the_exit_codes(capsys):
 
 
 def test_bad_value(capsys):
-    arguments = parsed('bag', '--rate', '0')
-    assert arguments.run(arguments) == 2
-    assert 'rate: expected 0.001 to 1000, got 0.0' in capsys.readouterr().err
+    assert main(['replay', 'bag', '--rate', '0']) == 2
+    assert 'replay: rate: expected 0.001 to 1000, got 0.0' in capsys.readouterr().err
 
 
 def test_bad_flag():
@@ -64,10 +64,9 @@ def test_bad_flag():
 
 def test_without_ros(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'rclpy', None)
-    arguments = parsed('bag')
-    assert arguments.run(arguments) == 1
+    assert main(['replay', 'bag']) == 1
     errors = capsys.readouterr().err
-    assert 'expected ROS 2 for publishing, got a Python without rclpy' in errors
+    assert 'replay: expected ROS 2 for publishing, got a Python without rclpy' in errors
     assert 'Source your ROS installation' in errors
 
 

@@ -97,8 +97,7 @@ def validation_batches(dataset: Dataset, size: int) -> list[Batch]:
 
 
 def _order(epoch: int, count: int) -> Int64Array:
-    order: Int64Array = np.random.default_rng([0, epoch]).permutation(count)
-    return order
+    return np.random.default_rng([0, epoch]).permutation(count)
 
 
 def _load(dataset: Dataset, indices: Int64Array, rng: np.random.Generator | None) -> Batch:

@@ -113,12 +113,7 @@ def render_dataset(
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Open the arrays of a folder, readable and writable.
-
-    Raises:
-        OutputError: the folder has other content.
-
-    """
+    """Open the arrays of a folder for writing; raise OutputError if it has other content."""
     _, *arrays = (field.name for field in fields(Dataset))
     seeds = range(*_about(folder)['seeds'])
     return Dataset(seeds, *(np.load(folder / f'{name}.npy', mmap_mode='r+') for name in arrays))

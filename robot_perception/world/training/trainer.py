@@ -157,14 +157,7 @@ def train(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _State:
-    """Everything that changes during a training.
-
-    Attributes:
-        modules: the modules under training.
-        average: copy of the modules with averaged weights.
-        optimizers: by name; each weight belongs to one.
-
-    """
+    """Everything that changes during a training: modules, their average weights, optimizers."""
 
     modules: nn.ModuleDict
     average: nn.ModuleDict
