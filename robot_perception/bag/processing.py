@@ -132,13 +132,7 @@ class _Run:
             thread.close()
 
     def finish(self, recordings: list[Recording], lost: list[str]) -> BagReport:
-        """Read the recordings to their ends and finish the bag.
-
-        Args:
-            recordings: the recordings, in order.
-            lost: errors of those that could not be opened.
-
-        """
+        """Read the recordings to their ends; ``lost`` are the errors of those not opened."""
         begin = time.perf_counter()
         damage = [problem for recording in recordings for problem in self._read(recording)] + lost
         self._processing_thread.wait()
@@ -196,11 +190,8 @@ class _Run:
         self, recording: Recording, synchronizer: RecordedSynchronizer, message: BagMessage
     ) -> None:
         sample = recording.sample(message)
-        if sample is None:
-            frames = synchronizer.advance(message.stamp_ns)
-        else:
-            frames = synchronizer.add(sample)
-        for frame in frames:
+        due = synchronizer.add(sample) if sample else synchronizer.advance(message.stamp_ns)
+        for frame in due:
             self._take_frame(frame, synchronizer)
         if recording.is_copied(message.topic) and self._is_new_item():
             copied = OutgoingMessage(
@@ -250,11 +241,8 @@ class _Run:
                 self._bag.write(message)
 
     def _checkpoint(self) -> None:
-        state = {
-            'items': self._items,
-            'images': self._images,
-            'runner': self._runner.state_dict(),
-        }
+        runner = self._runner.state_dict()
+        state = {'items': self._items, 'images': self._images, 'runner': runner}
         # Passed through both threads, so that everything before it is written first.
         self._building_thread.submit(self._submit_checkpoint, state)
 

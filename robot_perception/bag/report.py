@@ -41,13 +41,8 @@ class Counts:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Counts:
         """Return the counts of what `values` returned."""
-        return cls(
-            values['seen'],
-            Counter(values['rejected']),
-            Counter(values['without_calibration']),
-            Counter(values['without_depth']),
-            Counter(values['without_frames']),
-        )
+        reasons = {name: Counter(counts) for name, counts in values.items() if name != 'seen'}
+        return cls(values['seen'], **reasons)
 
 
 @dataclass(frozen=True, slots=True)

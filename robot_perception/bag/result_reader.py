@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ from robot_perception.stream import OUTPUTS
 NODE = '/perception'
 _SCENE, _FEATURES = 'scene', 'features'
 _GRAY = 128
+# Later than every stamp.
+_END_NS = 2**63
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +114,7 @@ def _check(topics: dict[str, BagTopic], prefix: str, path: Path) -> None:
     if prefix + _SCENE in topics:
         return
     results = [topic for topic in topics if topic in {prefix + one.topic for one in OUTPUTS}]
-    others = [topic.removesuffix(f'/{_SCENE}') for topic in _scene_topics(topics)]
+    others = sorted(one.removesuffix(f'/{_SCENE}') for one in scene_topics(topics.values()))
     if others:
         remedy = f'The bag holds results of {", ".join(others)}: name that node.'
     elif results:
@@ -126,9 +128,10 @@ def _check(topics: dict[str, BagTopic], prefix: str, path: Path) -> None:
     )
 
 
-def _scene_topics(topics: dict[str, BagTopic]) -> list[str]:
+def scene_topics(topics: Iterable[BagTopic]) -> list[str]:
+    """Return the names of the topics that hold scenes."""
     (type_name,) = (one.type_name for one in OUTPUTS if one.topic == _SCENE)
-    return sorted(name for name, topic in topics.items() if topic.type_name == type_name)
+    return [topic.name for topic in topics if topic.type_name == type_name]
 
 
 def _image_topic(
@@ -166,9 +169,11 @@ def _gray(message: conversions.Message, stamp_ns: int) -> Image:
 
 
 def _stamped_messages(
-    path: Path, topic: str, types: Typestore
+    path: Path, topic: str | None, types: Typestore
 ) -> Generator[tuple[int, conversions.Message]]:
-    """Yield the messages of a topic with their stamps in nanoseconds, in order of recording."""
+    """Yield the messages of a topic, if any, with their stamps in nanoseconds, as recorded."""
+    if topic is None:
+        return
     with closing(open_bag(path)) as bag:
         for message in bag.messages([topic]):
             try:
@@ -183,20 +188,16 @@ class _StampIndex:
     """Finds messages of one topic by increasing stamps; keeps one message in memory."""
 
     def __init__(self, path: Path, topic: str | None, types: Typestore) -> None:
-        self._messages = None if topic is None else _stamped_messages(path, topic, types)
-        self._next: tuple[int, conversions.Message] | None = None
-        self._ended = topic is None
+        self._messages = _stamped_messages(path, topic, types)
+        self._newest: conversions.Message | None = None
+        self._newest_ns = -1
 
     def at(self, stamp_ns: int) -> conversions.Message | None:
         """Return the message of a stamp, None without one; skips earlier messages."""
-        while not self._ended and (self._next is None or self._next[0] < stamp_ns):
-            self._next = None if self._messages is None else next(self._messages, None)
-            self._ended = self._next is None
-        if self._next is None or self._next[0] != stamp_ns:
-            return None
-        return self._next[1]
+        while self._newest_ns < stamp_ns:
+            self._newest_ns, self._newest = next(self._messages, (_END_NS, None))
+        return self._newest if self._newest_ns == stamp_ns else None
 
     def close(self) -> None:
         """Close the bag."""
-        if self._messages is not None:
-            self._messages.close()
+        self._messages.close()

@@ -8,6 +8,7 @@ the others are deleted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 import fcntl
 import json
@@ -16,11 +17,14 @@ from pathlib import Path
 import shutil
 from typing import Any
 
+import yaml
+
 from robot_perception.bag.frame_runner import OutgoingMessage
 from robot_perception.bag.job import BagJob
-from robot_perception.bag.metadata import joined_metadata, NAME, read_metadata
-from robot_perception.core import flush, OutputError, replace_folder, write_bytes
+from robot_perception.core import flush, OutputError, replace_folder, write_bytes, write_error
 from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Typestore
+
+_METADATA, _ROOT = 'metadata.yaml', 'rosbag2_bagfile_information'
 
 
 @dataclass(slots=True)
@@ -63,7 +67,7 @@ class ResumableBagWriter:
             self._lock = self._acquire_lock()
             self.progress = self._resume()
         except OSError as error:
-            raise self._write_error(error) from error
+            raise write_error(self._job.output, error) from error
 
     def write(self, message: OutgoingMessage) -> None:
         """Append a message.
@@ -99,7 +103,7 @@ class ResumableBagWriter:
             self._writer.close()
             self._writer = None
             (made,) = self._writing.iterdir()
-            part = read_metadata(made)
+            part = _read_metadata(made)
             for name in part['relative_file_paths']:
                 flush(made / name)
                 (made / name).rename(self._bag / name)
@@ -109,7 +113,7 @@ class ResumableBagWriter:
             self._write('progress.json', json.dumps(asdict(self.progress)))
             shutil.rmtree(self._writing)
         except OSError as error:
-            raise self._write_error(error) from error
+            raise write_error(self._job.output, error) from error
 
     @property
     def kept_images(self) -> int:
@@ -118,14 +122,14 @@ class ResumableBagWriter:
 
     def finish(self) -> dict[str, Any]:
         """Move the bag to its output folder and return its metadata."""
-        text = joined_metadata(self.progress.parts)
+        text = _joined_metadata(self.progress.parts)
         try:
-            self._write(f'bag/{NAME}', text)
+            self._write(f'bag/{_METADATA}', text)
             replace_folder(self._bag, self._output)
             shutil.rmtree(self.folder)
         except OSError as error:
-            raise self._write_error(error) from error
-        return read_metadata(self._output)
+            raise write_error(self._job.output, error) from error
+        return _read_metadata(self._output)
 
     def discard(self) -> None:
         """Let `close` drop complete files too: a later run has nothing to resume."""
@@ -205,17 +209,45 @@ class ResumableBagWriter:
     def _write(self, name: str, text: str) -> None:
         write_bytes(self.folder / name, text.encode(), durable=True)
 
-    def _write_error(self, error: OSError) -> OutputError:
-        return OutputError(
-            'cannot_write',
-            f'{self._job.output}: cannot be written: {error.strerror or error}. '
-            'Check the free space and the permissions.',
-        )
-
 
 def _entries(path: Path) -> list[Path]:
     return sorted(path.iterdir()) if path.is_dir() else [path]
 
 
 def _is_of_bag(path: Path) -> bool:
-    return path.is_file() and (path.name == NAME or bool(set(path.suffixes) & set(BAG_SUFFIXES)))
+    return path.is_file() and (
+        path.name == _METADATA or bool(set(path.suffixes) & set(BAG_SUFFIXES))
+    )
+
+
+def _read_metadata(folder: Path) -> dict[str, Any]:
+    """Read the metadata of a bag of one file."""
+    text = (folder / _METADATA).read_text(encoding='utf-8')
+    found: dict[str, Any] = yaml.safe_load(text)[_ROOT]
+    return found
+
+
+def _joined_metadata(parts: Sequence[dict[str, Any]]) -> str:
+    """Return the metadata.yaml of all files together, in their order."""
+    begins = [_begin_ns(part) for part in parts]
+    ends = [_begin_ns(part) + part['duration']['nanoseconds'] for part in parts]
+    topics: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        for row in part['topics_with_message_count']:
+            name = row['topic_metadata']['name']
+            known = topics.setdefault(name, {**row, 'message_count': 0})
+            known['message_count'] += row['message_count']
+    whole = {
+        **parts[0],
+        'relative_file_paths': [path for part in parts for path in part['relative_file_paths']],
+        'duration': {'nanoseconds': max(ends) - min(begins)},
+        'starting_time': {'nanoseconds_since_epoch': min(begins)},
+        'message_count': sum(part['message_count'] for part in parts),
+        'topics_with_message_count': list(topics.values()),
+        'files': [file for part in parts for file in part['files']],
+    }
+    return yaml.safe_dump({_ROOT: whole}, sort_keys=False)
+
+
+def _begin_ns(part: dict[str, Any]) -> int:
+    return int(part['starting_time']['nanoseconds_since_epoch'])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from robot_perception.bag.result_reader import NODE, read_results
+from robot_perception.bag.result_reader import NODE, read_results, scene_topics
 from robot_perception.conversions import RosbagsFactory
 from robot_perception.core import CameraModel, ConversionError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline, read_image
@@ -140,6 +140,5 @@ def _synchronized(source: Source, synchronizer: RecordedSynchronizer) -> Iterato
 
 
 def _has_results(path: Path) -> bool:
-    (type_name,) = (output.type_name for output in OUTPUTS if output.topic == 'scene')
     with closing(open_bag(path)) as bag:
-        return any(topic.type_name == type_name for topic in bag.topics())
+        return bool(scene_topics(bag.topics()))

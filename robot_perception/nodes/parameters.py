@@ -53,14 +53,15 @@ def declare(node: Node, item: Parameter, *, read_only: bool = False) -> object:
         additional_constraints=constraint.range_text(),
         read_only=read_only or constraint.startup,
     )
-    if constraint.low is not None and constraint.high is not None:
+    if constraint.limits is not None:
+        low, high = constraint.limits
         if item.kind is int:
             descriptor.integer_range = [
-                IntegerRange(from_value=int(constraint.low), to_value=int(constraint.high), step=1)
+                IntegerRange(from_value=int(low), to_value=int(high), step=1)
             ]
         else:
             descriptor.floating_point_range = [
-                FloatingPointRange(from_value=constraint.low, to_value=constraint.high, step=0.0)
+                FloatingPointRange(from_value=low, to_value=high, step=0.0)
             ]
     try:
         return node.declare_parameter(item.name, item.default, descriptor).value

@@ -25,8 +25,7 @@ class ReplayConfig(Section):
     rate: float = parameter(
         1.0,
         'Playback speed; 2 is twice as fast as recorded.',
-        low=0.001,
-        high=1000.0,
+        limits=(0.001, 1000.0),
     )
     loop: bool = parameter(
         False,  # noqa: FBT003 - the default of a parameter
@@ -40,16 +39,14 @@ class ReplayConfig(Section):
         0.0,
         'Frames per second of images and videos; 0 is the recorded rate, or 30 for images.',
         unit='1/s',
-        low=0.0,
-        high=1000.0,
+        limits=(0.0, 1000.0),
     )
     hfov_deg: float = parameter(
         NOMINAL_HFOV_DEG,
         'Horizontal field of view to assume where no calibration is recorded. It makes a nominal '
         'pinhole camera: distances derived from it are only as good as this value.',
         unit='degrees',
-        low=1.0,
-        high=179.0,
+        limits=(1.0, 179.0),
     )
     frame_id: str = parameter(
         OPTICAL_FRAME,
@@ -64,8 +61,7 @@ class ReplayConfig(Section):
         0.0,
         'Longest wait for a subscriber of the images before the first image is published.',
         unit='s',
-        low=0.0,
-        high=3600.0,
+        limits=(0.0, 3600.0),
     )
 
     def open(self) -> Source:

@@ -1,16 +1,8 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
-from robot_perception.pipeline.choices import (
-    DepthSource,
-    Precision,
-    Preset,
-    Rectification,
-    Reliability,
-    TfPolicy,
-    Transport,
-)
+from robot_perception.pipeline.choices import Rectification, Reliability, Transport
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
-from robot_perception.pipeline.config_sections import CameraConfig, DepthConfig, FramesConfig
+from robot_perception.pipeline.config_sections import CameraConfig, FramesConfig
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.malloc import keep_freed_memory
@@ -32,21 +24,16 @@ __all__ = [
     'PRESETS',
     'STAGES',
     'CameraConfig',
-    'DepthConfig',
-    'DepthSource',
     'FramesConfig',
     'Networks',
     'Parameter',
     'PerceptionConfig',
     'PerceptionPipeline',
-    'Precision',
-    'Preset',
     'Rectification',
     'Reliability',
     'Section',
     'StageTiming',
     'Stopwatch',
-    'TfPolicy',
     'TimingWindow',
     'Transport',
     'Value',

@@ -30,9 +30,7 @@ class PerceptionConfig(Section):
     """All parameters."""
 
     preset: Preset = parameter(
-        Preset.ROBOT,
-        'Set of defaults of the other parameters.',
-        startup=True,
+        Preset.ROBOT, 'Set of defaults of the other parameters.', startup=True
     )
     device: str = parameter('auto', 'Device of the networks: auto, cpu, cuda or cuda:N.')
     precision: Precision = parameter(
@@ -43,8 +41,7 @@ class PerceptionConfig(Section):
         0,
         "CPU threads of the networks; 0 = torch's default, one for each core. Leave cores to "
         'other processes of the robot, since torch waits for its slowest thread.',
-        low=0,
-        high=1024,
+        limits=(0, 1024),
     )
     parallel: bool = parameter(
         False,
@@ -55,7 +52,7 @@ class PerceptionConfig(Section):
     )
     autostart: bool = parameter(True, 'Configure and activate the node on startup.', startup=True)
     timing_window: int = parameter(
-        200, 'Number of frames in the percentiles of timings.', unit='frames', low=1, high=100000
+        200, 'Number of frames in the percentiles of timings.', unit='frames', limits=(1, 100000)
     )
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     depth: DepthConfig = field(default_factory=DepthConfig)
@@ -87,11 +84,7 @@ class PerceptionConfig(Section):
     def from_preset(
         cls, name: str, overrides: Mapping[str, object] | None = None
     ) -> PerceptionConfig:
-        """Create the configuration of a preset.
-
-        Args:
-            name: robot, cpu, demo or stub; see `PRESETS`.
-            overrides: dotted name -> value, on top of the preset.
+        """Create the configuration of a preset, with overrides: dotted name -> value.
 
         Raises:
             ConfigError: the preset is unknown, or an override is invalid.
@@ -108,11 +101,7 @@ class PerceptionConfig(Section):
     def from_file(
         cls, path: str | os.PathLike[str], overrides: Mapping[str, object] | None = None
     ) -> PerceptionConfig:
-        """Read a ROS parameter file, as the node does.
-
-        Args:
-            path: YAML with ``ros__parameters`` under one node name, for example ``/**``.
-            overrides: dotted name -> value, on top of the file.
+        """Read a ROS parameter file, as the node does, with overrides as in `from_preset`.
 
         Raises:
             ConfigError: the file is missing or no parameter file, or a value is invalid.

@@ -32,15 +32,13 @@ class StageSection(Section):
         'Side of the network input: the short side if the aspect ratio is kept, the side of the '
         'square otherwise; 0 = as in the checkpoint.',
         unit='pixels',
-        low=0,
-        high=4096,
+        limits=(0, 4096),
     )
     every_k: int = parameter(
         1,
         'Run on every k-th frame; the frames between have no result of this stage.',
         unit='frames',
-        low=1,
-        high=10000,
+        limits=(1, 10000),
         live=True,
     )
 
@@ -69,8 +67,7 @@ class DepthConfig(StageSection, name='depth'):
         0.02,
         'Maximum difference between the stamps of an image and of the sensor depth used for it.',
         unit='seconds',
-        low=0.0,
-        high=10.0,
+        limits=(0.0, 10.0),
         live=True,
     )
     max_wait_s: float = parameter(
@@ -78,8 +75,7 @@ class DepthConfig(StageSection, name='depth'):
         'Maximum time to wait for the sensor depth of an image; after that it is processed '
         'without 3D.',
         unit='seconds',
-        low=0.0,
-        high=10.0,
+        limits=(0.0, 10.0),
         live=True,
     )
 
@@ -89,20 +85,18 @@ class DetectorConfig(StageSection, name='detector'):
     """Object detection."""
 
     model: str = parameter(_ROBOT_DETECTOR, _MODEL)
-    threshold: float = parameter(0.5, 'Minimum score of an object.', low=0.0, high=1.0, live=True)
+    threshold: float = parameter(0.5, 'Minimum score of an object.', limits=(0.0, 1.0), live=True)
     max_objects: int = parameter(
         20,
         'Maximum number of objects in a frame; those with the highest scores are kept.',
-        low=1,
-        high=1000,
+        limits=(1, 1000),
         live=True,
     )
     max_overlap: float = parameter(
         0.85,
         'Maximum overlap (IoU) of two boxes of any class; of boxes that overlap more, the one '
         'with the lower score is dropped. 1 = keep all.',
-        low=0.0,
-        high=1.0,
+        limits=(0.0, 1.0),
         live=True,
     )
 
@@ -125,8 +119,7 @@ class TrackingConfig(Section, name='tracking'):
         1.0,
         'Maximum time for which an object may go undetected and keep its track id.',
         unit='seconds',
-        low=0.0,
-        high=3600.0,
+        limits=(0.0, 3600.0),
         live=True,
     )
 
@@ -146,8 +139,7 @@ class PointsConfig(Section, name='points'):
         'Maximum distance from the camera of the points in points/objects and points/background; '
         '0 = unlimited.',
         unit='meters',
-        low=0.0,
-        high=1000.0,
+        limits=(0.0, 1000.0),
         live=True,
     )
     voxel_m: float = parameter(
@@ -155,8 +147,7 @@ class PointsConfig(Section, name='points'):
         'Voxel size: points/objects and points/background have at most one point of each object '
         'in a voxel; 0 = all points.',
         unit='meters',
-        low=0.0,
-        high=10.0,
+        limits=(0.0, 10.0),
         live=True,
     )
     remove_ground: bool = parameter(
@@ -169,8 +160,7 @@ class PointsConfig(Section, name='points'):
         0.03,
         'Maximum height above the ground plane of points that are removed as ground.',
         unit='meters',
-        low=0.0,
-        high=10.0,
+        limits=(0.0, 10.0),
         live=True,
     )
 
@@ -208,8 +198,7 @@ class FramesConfig(Section, name='frames'):
         'Maximum time to wait for the transforms of an image; after that it is processed without '
         'them.',
         unit='seconds',
-        low=0.0,
-        high=10.0,
+        limits=(0.0, 10.0),
         live=True,
     )
 
@@ -233,8 +222,7 @@ class CameraConfig(Section, name='camera'):
         0.0,
         'Horizontal field of view to assume without any CameraInfo; 0 = no 3D in that case.',
         unit='degrees',
-        low=0.0,
-        high=179.0,
+        limits=(0.0, 179.0),
         live=True,
     )
     height_m: float = parameter(
@@ -242,8 +230,7 @@ class CameraConfig(Section, name='camera'):
         'Height of the camera above the ground: sets the scale of a metric network if '
         'depth.source is model, and distinguishes the ground from tables; 0 = unknown.',
         unit='meters',
-        low=0.0,
-        high=100.0,
+        limits=(0.0, 100.0),
         live=True,
     )
 
@@ -266,7 +253,6 @@ class InputConfig(Section, name='input'):
         2**25,
         'Maximum size of an image; larger ones are rejected.',
         unit='pixels',
-        low=1,
-        high=2**30,
+        limits=(1, 2**30),
         live=True,
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 import math
-from typing import Any
+from typing import Any, get_args, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,7 +16,6 @@ from robot_perception.core import (
     Float64Array,
     MetricDepth,
     Plane,
-    RelativeDepth,
     scale_to_meters,
 )
 
@@ -38,8 +36,7 @@ _CELL = 8
 _KERNEL_SIGMAS = (1.5, 4.0, 12.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     """Scale and shift, as in `DepthFit`."""
 
     scale: float
@@ -67,24 +64,18 @@ class DepthFusion:
     def state_dict(self) -> dict[str, Any]:
         """Return the state as JSON values."""
         return {
-            'line': None if self._line is None else [self._line.scale, self._line.shift],
+            'line': None if self._line is None else list(self._line),
             'kind': None if self._kind is None else self._kind.__name__,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
-        kinds: dict[str, type[Depth]] = {
-            kind.__name__: kind for kind in (MetricDepth, RelativeDepth)
-        }
+        kinds = {kind.__name__: kind for kind in get_args(Depth)}
         self._line = None if state['line'] is None else _Line(*state['line'])
         self._kind = None if state['kind'] is None else kinds[state['kind']]
 
     def fuse(self, predicted: Depth, sensor: MetricDepth | None) -> tuple[Depth, DepthFit | None]:
-        """Merge the depths of one frame.
-
-        Args:
-            predicted: of the network, (H, W).
-            sensor: of the sensor at the same size, None if it is missing for this frame.
+        """Merge the depths of network and sensor, which are of one size, for one frame.
 
         Returns:
             The sensor's depth where it is known, elsewhere the scaled depth of the network; and
@@ -97,18 +88,15 @@ class DepthFusion:
         if line is not None:
             self._average(line)
         if self._line is None:
-            return (predicted, None) if sensor is None or not _has_any(sensor) else (sensor, None)
+            if sensor is not None and np.isfinite(sensor.meters).any():
+                return sensor, None
+            return predicted, None
         return _merge(predicted, sensor, self._line, fitted=line is not None)
 
     def scale_to_ground(
         self, predicted: MetricDepth, ground: Plane | None, height_m: float
     ) -> tuple[MetricDepth, DepthFit | None]:
-        """Scale depth so that the ground has a known distance below the camera.
-
-        Args:
-            predicted: of the network.
-            ground: found in ``predicted``, None if it is not visible.
-            height_m: of the camera above the ground, meters.
+        """Scale depth so that the ground found in it is ``height_m`` below the camera.
 
         Returns:
             Scaled depth and the fit, which is kept while no ground is visible; without a fit of
@@ -121,9 +109,8 @@ class DepthFusion:
         if self._line is None:
             return predicted, None
         scale = self._line.scale
-        return MetricDepth.from_meters(scale_to_meters(predicted, scale)), DepthFit(
-            scale, 0.0, None, 0.0
-        )
+        scaled = MetricDepth.from_meters(scale_to_meters(predicted, scale))
+        return scaled, DepthFit(scale, 0.0, None, 0.0)
 
     def _require_kind(self, kind: type[Depth]) -> None:
         """Drop the fit if it is of another kind of depth."""
@@ -228,7 +215,3 @@ def _interpolate_ratio(ratio: Float32Array) -> Float32Array:
         remaining -= share
     full: Float32Array = np.exp(cv2.resize(interpolated, (width, height)))
     return full
-
-
-def _has_any(sensor: MetricDepth) -> bool:
-    return bool(np.isfinite(sensor.meters).any())

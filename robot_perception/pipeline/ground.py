@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core import CameraModel, Float64Array, MetricDepth, Plane
+from robot_perception.core import CameraModel, Depth, Float64Array, MetricDepth, Plane
 
 # Points are sampled on a grid of about this many columns, since the ground is large.
 _COLUMNS = 80
@@ -28,8 +28,8 @@ _TOLERANCE_M = 0.04
 
 
 def find_ground(
-    depth: MetricDepth,
-    camera: CameraModel,
+    depth: Depth | None,
+    camera: CameraModel | None,
     gravity_up: Float64Array | None = None,
     height_m: float | None = None,
 ) -> Plane | None:
@@ -42,8 +42,8 @@ def find_ground(
     it is taken for the ground unless the height of the camera is known.
 
     Args:
-        depth: meters.
-        camera: calibration of the same size.
+        depth: metric depth; without it there is no plane.
+        camera: calibration of the same size; without it there is no plane.
         gravity_up: (3,) float64 of length 1, away from the ground in the optical frame.
         height_m: rough height of the camera above the ground, whose distance must be between 0.6
             and 1.7 times as large.
@@ -52,6 +52,8 @@ def find_ground(
         The plane, its normal away from the ground; None if too few points are horizontal.
 
     """
+    if camera is None or not isinstance(depth, MetricDepth):
+        return None
     points, normals = _surface(depth, camera)
     if gravity_up is None:
         gravity_up = _dominant_up(normals)

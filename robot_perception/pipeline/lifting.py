@@ -165,13 +165,7 @@ def locate_objects(
 ) -> tuple[SceneObject, ...]:
     """Join each detection with its 3D position and its visibility, where they are known.
 
-    Args:
-        detections: N objects, None without a detector.
-        masks: their masks, None without a segmenter.
-        depth: depth at the image's size; positions need metric depth.
-        camera: calibration; positions need it.
-        up_vector: (3,) unit vector away from the ground in the optical frame, None = unknown.
-
+    Positions need metric depth and the calibration; ``up_vector`` is that of `lift_objects`.
     """
     if detections is None:
         return ()

@@ -17,9 +17,6 @@ _NODE_NAMES = ('perception', '**', '*')
 def read_parameter_file(path: Path) -> dict[str, object]:
     """Read the values of a ROS parameter file for this node: dotted name -> value.
 
-    Args:
-        path: YAML with ``ros__parameters`` under one or more node names.
-
     Raises:
         ConfigError: the file is missing or is not such a file.
 

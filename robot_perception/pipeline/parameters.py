@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, Field, field, fields, replace
 from enum import Enum
-import math
 from typing import Any, ClassVar, TYPE_CHECKING, TypeVar
 
 from robot_perception.core import ConfigError
@@ -29,7 +28,7 @@ class Constraint:
     Attributes:
         description: one or more sentences for users.
         unit: unit of the value, empty for none.
-        low, high: closed range of a number; every number has one.
+        limits: closed range of a number; every number has one.
         choices: values of the enum that the parameter is; empty for other types.
         live: may change while the node runs.
         startup: read once, when the node starts. A parameter that is neither live nor startup may
@@ -39,8 +38,7 @@ class Constraint:
 
     description: str
     unit: str = ''
-    low: float | None = None
-    high: float | None = None
+    limits: tuple[float, float] | None = None
     choices: tuple[str, ...] = ()
     live: bool = False
     startup: bool = False
@@ -65,25 +63,23 @@ class Constraint:
                 'unknown_value', f'{name}: expected one of {list(self.choices)}, got {value!r}.'
             )
         checked = kind(value)
-        if isinstance(checked, int | float) and not isinstance(checked, bool):
-            self._check_range(name, checked)
+        if isinstance(checked, int | float) and not self._is_within_limits(checked):
+            raise ConfigError(
+                'out_of_range', f'{name}: expected {self.range_text()}, got {checked!r}.'
+            )
         return checked
 
-    def _check_range(self, name: str, value: float) -> None:
-        if self.low is None or self.high is None:
-            return
-        if not (math.isfinite(value) and self.low <= value <= self.high):
-            raise ConfigError(
-                'out_of_range', f'{name}: expected {self.range_text()}, got {value!r}.'
-            )
+    def _is_within_limits(self, value: float) -> bool:
+        return self.limits is None or self.limits[0] <= value <= self.limits[1]
 
     def range_text(self) -> str:
         """Return the allowed values as text, empty if there is no limit."""
         unit = f' {self.unit}' if self.unit else ''
         if self.choices:
             return ', '.join(self.choices)
-        if self.low is not None and self.high is not None:
-            return f'{_plain(self.low)} to {_plain(self.high)}{unit}'
+        if self.limits is not None:
+            low, high = map(_plain, self.limits)
+            return f'{low} to {high}{unit}'
         return ''
 
 

@@ -31,10 +31,11 @@ from robot_perception.models import (
 )
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import lazy_execution, threaded_execution
+from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
-from robot_perception.pipeline.temporal import ground_plane, TemporalState
+from robot_perception.pipeline.temporal import TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.upright_box import unit_vector
 
@@ -248,7 +249,7 @@ class PerceptionPipeline:
             if extracted is not None and not config.parallel:
                 features = extracted()
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
-            up_vector = None if gravity_up is None else _up_vector(gravity_up)
+            up_vector = _up_vector(gravity_up)
             if Stage.DEPTH in due:
                 measured = _value(sensor_depth)
                 _check_size('sensor_depth', measured, frame.image)
@@ -259,9 +260,10 @@ class PerceptionPipeline:
             pose = _value(fixed_from_optical)
             with watch.stage('lifting'):
                 objects = locate_objects(detections, masks, depth, camera, up_vector)
-                objects = self._state.add_velocities(objects, frame.image.stamp_ns, pose)
+                objects = self._state.velocities.update(objects, frame.image.stamp_ns, pose)
+                height_m = config.camera.height_m or None
                 ground = (
-                    ground_plane(depth, camera, up_vector, config)
+                    find_ground(depth, camera, up_vector, height_m)
                     if config.points.remove_ground
                     else None
                 )

@@ -15,9 +15,6 @@ from robot_perception.core import (
     Float64Array,
     MetricDepth,
     non_max_suppression,
-    Plane,
-    Pose,
-    SceneObject,
 )
 from robot_perception.models import Detector, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
@@ -37,6 +34,7 @@ class TemporalState:
 
     Attributes:
         frames: number of frames processed.
+        velocities: of the tracked objects.
 
     """
 
@@ -45,14 +43,14 @@ class TemporalState:
         self.frames = 0
         self._fusion = DepthFusion()
         self._tracker = Tracker()
-        self._velocities = VelocityEstimator()
+        self.velocities = VelocityEstimator()
 
     def reset(self) -> None:
         """Drop all frames."""
         self.frames = 0
         self._fusion.reset()
         self._tracker.reset()
-        self._velocities.reset()
+        self.velocities.reset()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -60,7 +58,7 @@ class TemporalState:
             'frames': self.frames,
             'fusion': self._fusion.state_dict(),
             'tracker': self._tracker.state_dict(),
-            'velocities': self._velocities.state_dict(),
+            'velocities': self.velocities.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -68,7 +66,7 @@ class TemporalState:
         self.frames = state['frames']
         self._fusion.load_state_dict(state['fusion'])
         self._tracker.load_state_dict(state['tracker'])
-        self._velocities.load_state_dict(state['velocities'])
+        self.velocities.load_state_dict(state['velocities'])
 
     def detect(
         self, detector: Detector, frame: UploadedImage, config: PerceptionConfig
@@ -99,14 +97,9 @@ class TemporalState:
         up_vector: Float64Array | None,
         config: PerceptionConfig,
     ) -> tuple[Depth | None, DepthFit | None]:
-        """Bring predicted depth to the scale of the sensor or of the height of the camera.
+        """Bring predicted depth to the scale of the measured one or of the height of the camera.
 
-        Args:
-            predicted: depth of the network, None without one.
-            measured: depth of the sensor, None without one.
-            camera: calibration of the image.
-            up_vector: (3,) unit vector away from the ground, None = unknown.
-            config: source of depth, height of the camera.
+        ``up_vector`` has length 1 and points away from the ground, None = unknown.
 
         Returns:
             The depth of the frame, and how the network's depth was fitted, None when it was not.
@@ -118,27 +111,6 @@ class TemporalState:
             return self._fusion.fuse(predicted, measured)
         height_m = config.camera.height_m
         if height_m and isinstance(predicted, MetricDepth):
-            ground = ground_plane(predicted, camera, up_vector, config)
+            ground = find_ground(predicted, camera, up_vector, height_m)
             return self._fusion.scale_to_ground(predicted, ground, height_m)
         return predicted, None
-
-    def add_velocities(
-        self,
-        objects: tuple[SceneObject, ...],
-        stamp_ns: int,
-        fixed_from_optical: Pose | None,
-    ) -> tuple[SceneObject, ...]:
-        """Return tracked objects with their velocities, where the pose of the camera is known."""
-        return self._velocities.update(objects, stamp_ns, fixed_from_optical)
-
-
-def ground_plane(
-    depth: Depth | None,
-    camera: CameraModel | None,
-    up_vector: Float64Array | None,
-    config: PerceptionConfig,
-) -> Plane | None:
-    """Return the ground; None without metric depth or calibration, or when it is not found."""
-    if camera is None or not isinstance(depth, MetricDepth):
-        return None
-    return find_ground(depth, camera, up_vector, config.camera.height_m or None)

@@ -54,9 +54,8 @@ class _Track:
         """Predict its box, at constant velocity unless it is lost."""
         if self.lost:
             return self.box_xyxy
-        return self.box_xyxy + self.velocity * (
-            (stamp_ns - self.stamp_ns) / NANOSECONDS_PER_SECOND
-        )
+        seconds = (stamp_ns - self.stamp_ns) / NANOSECONDS_PER_SECOND
+        return self.box_xyxy + self.velocity * seconds
 
     def update(self, box_xyxy: Float64Array, class_name: str, stamp_ns: int) -> _Track:
         """Return the track after another detection."""
@@ -76,12 +75,7 @@ class _Track:
         )
 
     def mark_lost(self, shift: Float64Array) -> _Track:
-        """Return the track after a frame without a detection of it.
-
-        Args:
-            shift: (4,) pixels by which the image content moved.
-
-        """
+        """Return the track after a frame without it, whose content moved by (4,) pixels."""
         return replace(self, box_xyxy=self.box_xyxy + shift, lost=True)
 
 
@@ -158,9 +152,8 @@ class Tracker:
         self._stamp_ns = stamp_ns
         oldest_ns = stamp_ns - max_lost_s * NANOSECONDS_PER_SECOND
         tracks = [track for track in self._tracks if track.stamp_ns >= oldest_ns]
-        boxes = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy]).astype(
-            np.float64
-        )
+        every_box = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy])
+        boxes = every_box.astype(np.float64)
         class_names = (*detections.class_names, *low_confidence.class_names)
         matches = self._match(tracks, detections, low_confidence)
         shift = _image_shift(tracks, boxes, matches)
@@ -189,9 +182,8 @@ class Tracker:
         matches: dict[int, int] = {}
         if not tracks:
             return matches
-        predicted = np.stack([track.predict(self._stamp_ns) for track in tracks]).astype(
-            np.float32
-        )
+        boxes_now = np.stack([track.predict(self._stamp_ns) for track in tracks])
+        predicted = boxes_now.astype(np.float32)
         class_names = np.array([track.class_name for track in tracks])
         detected = np.array(detections.class_names + low_confidence.class_names)
         same_class = class_names[:, None] == detected[None]

@@ -50,12 +50,7 @@ class VelocityEstimator:
     ) -> tuple[SceneObject, ...]:
         """Add velocities to the objects of the next frame, where they are known.
 
-        Args:
-            objects: with positions in the optical frame.
-            stamp_ns: of their frame.
-            fixed_from_optical: pose of the camera in a frame that does not move; without it
-                nothing is measured.
-
+        Without the pose of the camera in a frame that does not move nothing is measured.
         """
         oldest_ns = stamp_ns - int(_WINDOW_S * NANOSECONDS_PER_SECOND)
         self._centroids = {

@@ -485,10 +485,8 @@ class TestParameters:
             assert described.read_only is item.constraint.startup
             ranges = [*described.integer_range, *described.floating_point_range]
             if item.kind in {int, float}:
-                assert (ranges[0].from_value, ranges[0].to_value) == (
-                    item.constraint.low,
-                    item.constraint.high,
-                )
+                limits = ranges[0].from_value, ranges[0].to_value
+                assert limits == item.constraint.limits
         assert node.get_parameter('detector.model').value == 'stub'
 
     def test_a_live_parameter_takes_effect_on_the_next_frame(self, graph):

@@ -21,7 +21,7 @@ def test_every_parameter_has_a_description_and_every_number_a_range():
     for item in PerceptionConfig().parameters():
         assert item.constraint.description.endswith('.'), item.name
         assert item.kind in {bool, int, float, str}, item.name
-        bounded = item.constraint.low is not None and item.constraint.high is not None
+        bounded = item.constraint.limits is not None
         assert bounded == (item.kind in {int, float}), f'{item.name}: a number has a range'
 
 
