@@ -105,12 +105,8 @@ def process_stream(
             yield from process_stream(pipeline, opened, note=note)
         return
     types = standard_types()
-    synchronizer = RecordedSynchronizer(
-        source.roles,
-        pipeline.config,
-        CameraTopics.from_roles(source.topics),
-        types,
-    )
+    topics = CameraTopics.from_roles(source.topics)
+    synchronizer = RecordedSynchronizer(source.roles, pipeline.config, topics, types)
     processor = FrameProcessor(pipeline, RosbagsFactory(types), remedies=RECORDED)
     processor.reset()
     first_texts: dict[str, str] = {}

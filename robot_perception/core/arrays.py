@@ -23,14 +23,10 @@ AnyArray = npt.NDArray[Any]
 def checked(
     name: str, value: object, shape: tuple[int | None, ...], dtype: npt.DTypeLike, remedy: str
 ) -> AnyArray:
-    """Return a read-only view of ``value`` after checking its shape and dtype.
+    """Return a read-only view of an array after checking its shape and dtype.
 
-    Args:
-        name: name of the array in the message.
-        value: a numpy array; other types are rejected rather than converted.
-        shape: expected lengths; ``None`` accepts any length.
-        dtype: expected dtype, compared exactly.
-        remedy: one sentence of advice for the caller.
+    Other types are rejected rather than converted, and dtypes compared exactly; None in ``shape``
+    accepts any length. ``remedy`` is one sentence of advice for the caller.
 
     Raises:
         ShapeError: reason ``'wrong_type'`` for anything but an array, ``'wrong_shape'`` or

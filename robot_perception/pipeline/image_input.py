@@ -27,8 +27,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
         data = np.frombuffer(file.read_bytes(), np.uint8)
     except OSError as error:
         raise SourceError(
-            'missing_file',
-            f'{file}: cannot be read ({error.strerror}). Name an image file.',
+            'missing_file', f'{file}: cannot be read ({error.strerror}). Name an image file.'
         ) from None
     try:
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None

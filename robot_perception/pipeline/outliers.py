@@ -15,14 +15,10 @@ _LOW_MEDIAN_HIGH = np.array([0.01, 0.5, 0.99])
 
 
 def inlier_mask(values: AnyArray, min_gap: float) -> BoolArray:
-    """Return which values connect to their median without a gap.
+    """Return which of (N,) values, N >= 1, connect to their median without a gap of ``min_gap``.
 
     Sides of an object that are seen at a grazing angle hold few points, far from the median of the
     many on its top or front, but without a gap between. Outliers lie beyond a gap, or are sparse.
-
-    Args:
-        values: (N,) floating point, N >= 1.
-        min_gap: narrowest gap that counts.
 
     Returns:
         (N,) bool, at least one of them true.

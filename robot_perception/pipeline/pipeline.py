@@ -270,6 +270,7 @@ class PerceptionPipeline:
             if extracted is not None and config.parallel:
                 features = extracted()
         self._state.frames += 1
+        seconds = watch.seconds
         return Scene(
             image=frame.image,
             camera=camera,
@@ -280,7 +281,7 @@ class PerceptionPipeline:
             objects=objects,
             depth_fit=fit,
             ground=ground,
-            timing_s=_in_order(watch.seconds),
+            timing_s={name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds},
         )
 
     def due(
@@ -303,11 +304,6 @@ def _value(promise: Promise[_Value]) -> _Value:
 def _up_vector(promise: Promise[Vector3 | None]) -> Float64Array | None:
     direction = _value(promise)
     return None if direction is None else unit_vector('gravity_up', direction)
-
-
-def _in_order(seconds: Mapping[str, float]) -> dict[str, float]:
-    """Return timings in pipeline order."""
-    return {name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds}
 
 
 def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image) -> None:
