@@ -15,9 +15,10 @@ ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
 PINNED = re.compile(r"^[\w.-]+(\[\w+\])?==[\w.+]+( ; python_version (<|>=) '3\.\d+')?( +#.*)?$")
 
-# Type hashes of release 4.1.1 of vision_msgs, and of tf2_msgs in every ROS 2 that has hashes: what
-# other programs expect on the wire.
+# Type hashes of release 4.1.1 of vision_msgs, and of bond and tf2_msgs in every ROS 2 that has
+# hashes: what other programs expect on the wire.
 HASHES = {
+    ('bond', 'Status'): '87eaccffa254ffffadc0b61600452e8251740f06c25659a2dbda4927fdb1f70a',
     ('tf2_msgs', 'TFMessage'): 'e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087',
     (
         'vision_msgs',

@@ -37,7 +37,7 @@ from system_packages import install_system_packages
 
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
 # Message packages that the ROS wheels lack.
-LACKING = ('tf2_msgs', 'vision_msgs')
+LACKING = ('bond', 'tf2_msgs', 'vision_msgs')
 PACKAGES = {
     **{name: ROOT / 'workspace' / name for name in LACKING},
     'robot_perception': ROOT,
@@ -231,7 +231,14 @@ def _build() -> str:
 
 def _build_inputs() -> Iterator[str]:
     """Yield the texts of the compiled files and the names of the linked ones."""
-    compiled = ['CMakeLists.txt', 'package.xml', 'msg/*', 'resource/*', 'workspace/requirements/*']
+    compiled = [
+        'CMakeLists.txt',
+        'package.xml',
+        'msg/*',
+        'srv/*',
+        'resource/*',
+        'workspace/requirements/*',
+    ]
     compiled += [f'workspace/{name}/{part}' for name in LACKING for part in ('*', 'msg/*')]
     for pattern in compiled:
         for path in sorted(ROOT.glob(pattern)):

@@ -224,7 +224,8 @@ def tracked_files() -> list[str]:
     listing = subprocess.run(  # noqa: S603 - fixed
         command, cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    skipped = ('workspace/words.txt', 'workspace/vision_msgs/', 'workspace/tf2_msgs/')
+    packages = ('workspace/bond/', 'workspace/tf2_msgs/', 'workspace/vision_msgs/')
+    skipped = ('workspace/words.txt', *packages)
     return [
         name
         for name in listing.splitlines()

@@ -18,6 +18,7 @@ from robot_perception.sources import (
     inspect_topic,
     message_store,
     open_bag,
+    recorded_store,
     Role,
     TopicWish,
     Typestore,
@@ -77,13 +78,12 @@ def read_results(
     _check(topics, prefix, path)
     images_topic = _image_topic(topics, prefix, image_topic, path)
     types = message_store()
-    patches = features_topic if features_topic in topics else None
     with (
-        closing(_StampIndex(path, images_topic, types)) as images,
-        closing(_StampIndex(path, patches, types)) as features_messages,
+        closing(_StampIndex(path, topics.get(images_topic or ''), types)) as images,
+        closing(_StampIndex(path, topics.get(features_topic), types)) as features_messages,
     ):
         last_ns = -1
-        for stamp_ns, message in _stamped_messages(path, scene_topic, types):
+        for stamp_ns, message in _stamped_messages(path, topics[scene_topic], types):
             if stamp_ns <= last_ns:
                 raise SourceError(
                     'decreasing_stamps',
@@ -169,25 +169,32 @@ def _gray(message: conversions.Message, stamp_ns: int) -> Image:
 
 
 def _stamped_messages(
-    path: Path, topic: str | None, types: Typestore
+    path: Path, topic: BagTopic | None, types: Typestore
 ) -> Generator[tuple[int, conversions.Message]]:
-    """Yield the messages of a topic, if any, with their stamps in nanoseconds, as recorded."""
+    """Yield the messages of a topic, if any, with their stamps in nanoseconds, as recorded.
+
+    Messages are read as the bag defines them, which may be of an earlier version of this package;
+    ``types`` serves bags without definitions.
+    """
     if topic is None:
         return
     with closing(open_bag(path)) as bag:
-        for message in bag.messages([topic]):
+        definition = bag.definition(topic.name)
+        if definition is not None:
+            types = recorded_store(definition.text, topic.type_name) or types
+        for message in bag.messages([topic.name]):
             try:
                 content = decode(types, message.data, message.type_name)
                 stamp_ns, _ = conversions.read_header(content.header)
             except (InputError, SourceError) as error:
-                raise SourceError(error.reason, f'{path}: {topic}: {error}') from error
+                raise SourceError(error.reason, f'{path}: {topic.name}: {error}') from error
             yield stamp_ns, content
 
 
 class _StampIndex:
     """Finds messages of one topic by increasing stamps; keeps one message in memory."""
 
-    def __init__(self, path: Path, topic: str | None, types: Typestore) -> None:
+    def __init__(self, path: Path, topic: BagTopic | None, types: Typestore) -> None:
         self._messages = _stamped_messages(path, topic, types)
         self._newest: conversions.Message | None = None
         self._newest_ns = -1

@@ -159,15 +159,17 @@ def _flag(part: str, number: int) -> bool | None:
 
 
 def _position(item: ros.SceneObject) -> ObjectPosition:
-    parts = (len(item.centroid), len(item.centroid_covariance))
+    # Bags of version 0.1.0 have the spread of the points as centroid_covariance.
+    spread = getattr(item, 'points_covariance', item.centroid_covariance)
+    parts = (len(item.centroid), len(spread))
     if parts != (1, 9):
-        raise _damaged('bbox_3d', 'a centroid and its 9 covariances beside it', parts)
+        raise _damaged('bbox_3d', 'a centroid and the 9 covariances of its points', parts)
     centroid, box = item.centroid[0], item.bbox_3d[0]
     center, rotation = box.center.position, box.center.orientation
     return ObjectPosition(
         depth_m=float(item.depth),
         centroid_m=(centroid.x, centroid.y, centroid.z),
-        covariance_m2=np.array(item.centroid_covariance, np.float64).reshape(3, 3),
+        covariance_m2=np.array(spread, np.float64).reshape(3, 3),
         box=Box3D(
             center_m=(center.x, center.y, center.z),
             size_m=(box.size.x, box.size.y, box.size.z),

@@ -284,6 +284,14 @@ class Timing(_Message, package='robot_perception'):
     age: float
 
 
+class Semantics(_Message, package='robot_perception'):
+    header: Header
+    model: str
+    class_map: Sequence[VisionClass]
+    classes: Image
+    instances: Sequence[Image]
+
+
 class SceneObject(_Message, package='robot_perception'):
     index: int
     class_id: int
@@ -300,6 +308,8 @@ class SceneObject(_Message, package='robot_perception'):
     centroid: Sequence[Point]
     velocity: Sequence[Vector3]
     centroid_covariance: Numbers
+    covariance_calibrated: bool
+    points_covariance: Numbers
     bbox_3d: Sequence[BoundingBox3D]
 
 
@@ -308,7 +318,10 @@ class Scene(_Message, package='robot_perception'):
     height: int
     width: int
     features: Sequence[SceneFeatures]
+    scene_classes: Sequence[ObjectHypothesis]
     depth: Sequence[Image]
+    depth_source: str
     camera_info: Sequence[CameraInfo]
+    semantics: Sequence[Semantics]
     objects: Sequence[SceneObject]
     timing: Timing

@@ -44,8 +44,11 @@ def scene_message(
         features=[]
         if features is None
         else [features_message(factory, header, features, with_patches=False)],
+        scene_classes=[],
         depth=[depth_message(factory, header, depth)] if isinstance(depth, MetricDepth) else [],
+        depth_source='',
         camera_info=[] if camera is None else [camera_info_message(factory, header, camera)],
+        semantics=[],
         objects=[_object_message(factory, header, item, masks) for item in scene.objects],
         timing=timing_message(factory, header, timing),
     )
@@ -75,7 +78,9 @@ def _object_message(
         velocity=[]
         if position is None or position.velocity_mps is None
         else [vector_message(factory, position.velocity_mps)],
-        centroid_covariance=factory.sequence(
+        centroid_covariance=factory.sequence(np.zeros(0)),
+        covariance_calibrated=False,
+        points_covariance=factory.sequence(
             np.zeros(0) if position is None else position.covariance_m2.ravel()
         ),
         bbox_3d=[] if position is None else [box_3d_message(factory, position.box)],

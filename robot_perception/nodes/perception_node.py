@@ -20,6 +20,7 @@ from std_srvs.srv import SetBool
 from robot_perception.conversions import label_info_message, Message
 from robot_perception.core import ConfigError, NANOSECONDS_PER_SECOND, PerceptionError
 from robot_perception.nodes import qos
+from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.diagnostics import diagnostic_array, node_statuses, NodeView
@@ -64,6 +65,7 @@ class PerceptionNode(LifecycleNode):
         self._inputs = CameraInputs(self, self._synchronizer, self._on_image)
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
+        self._bond: Bond | None = None
         self._enabled = True
         self._configure_error = ''
         self._reported = self._slot.counts()
@@ -121,6 +123,7 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().info(
                 f'configured: {names}; listening to {self._inputs.topics.image}'
             )
+            self._bond = None if self._config.autostart else create_bond(self)
             return _SUCCESS
         # After a signal nothing can be created, which is expected.
         if self.context.ok():
@@ -142,6 +145,8 @@ class PerceptionNode(LifecycleNode):
         )
         self._publish_label_info()
         self._worker.start()
+        if self._bond is not None:
+            self._bond.start()
         return _SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -168,6 +173,8 @@ class PerceptionNode(LifecycleNode):
     def _stop_worker(self) -> None:
         self._slot.close('inactive')
         self._synchronizer.close()
+        if self._bond is not None:
+            self._bond.stop()
         if self._worker is not None:
             self._worker.join()
             self._worker = None
@@ -176,7 +183,10 @@ class PerceptionNode(LifecycleNode):
         self._inputs.destroy()
         if self._outputs is not None:
             self._outputs.destroy()
+        if self._bond is not None:
+            self._bond.destroy()
         self._outputs = None
+        self._bond = None
         self._pipeline = None
 
     # Topics

@@ -12,7 +12,12 @@ from robot_perception.sources.opener import is_bag, NOMINAL_HFOV_DEG, open_sourc
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import Role, Sample, Source
-from robot_perception.sources.typestore import decode, message_stamp_ns, message_store
+from robot_perception.sources.typestore import (
+    decode,
+    message_stamp_ns,
+    message_store,
+    recorded_store,
+)
 
 __all__ = [
     'BAG_SUFFIXES',
@@ -43,5 +48,6 @@ __all__ = [
     'open_bag',
     'open_source',
     'play',
+    'recorded_store',
     'standard_types',
 ]

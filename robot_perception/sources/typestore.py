@@ -9,7 +9,7 @@ import struct
 import sys
 from typing import Any
 
-from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores, TypesysError
 from rosbags.typesys.store import Typestore
 
 from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
@@ -32,6 +32,22 @@ def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typesto
     for package in packages:
         for path in sorted(definitions_folder(package).glob('*.msg')):
             types.register(get_types_from_msg(path.read_text(), f'{package}/msg/{path.stem}'))
+    return types
+
+
+def recorded_store(definition: str, type_name: str) -> Typestore | None:
+    """Return the types of a message as its recording defines them; None if that is unreadable.
+
+    Args:
+        definition: text of the .msg file and of those that it needs, as a bag has them.
+        type_name: type of the message.
+
+    """
+    types = get_typestore(Stores.EMPTY)
+    try:
+        types.register(get_types_from_msg(definition, type_name))
+    except TypesysError:
+        return None
     return types
 
 

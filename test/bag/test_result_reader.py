@@ -31,9 +31,15 @@ def scenes(count, size_hw=(48, 64), **changes):
     return made
 
 
-def test_scenes_are_read_back(tmp_path):
-    expected = scenes(3)
-    path = write_result_bag(tmp_path / 'bag', expected)
+# A bag that version 0.1.0 wrote, whose Scene had fewer fields.
+EARLIER = Path(__file__).parent / 'results_0_1_0.mcap'
+
+
+@pytest.mark.parametrize('version', ['earlier', 'this'])
+def test_scenes_are_read_back(tmp_path, version):
+    expected = scenes(2, (24, 32))
+    earlier = version == 'earlier'
+    path = EARLIER if earlier else write_result_bag(tmp_path / 'bag', expected)
     found = list(read_results(path))
     for one, true in zip(found, expected, strict=True):
         scene = one.scene
@@ -52,6 +58,11 @@ def test_scenes_are_read_back(tmp_path):
         assert [one.centroid_m for one in scene.objects] == [
             one.centroid_m for one in true.objects
         ]
+        for item, true_item in zip(scene.objects, true.objects, strict=True):
+            if true_item.position is not None:
+                np.testing.assert_allclose(
+                    item.position.covariance_m2, true_item.position.covariance_m2, rtol=1e-12
+                )
         assert scene.timing_s == pytest.approx(true.timing_s, rel=1e-6)
 
 

@@ -260,7 +260,7 @@ def lose_centroid(factory, message):
 
 
 def lose_covariance(factory, message):
-    message.objects[0].centroid_covariance = factory.sequence(np.zeros(0))
+    message.objects[0].points_covariance = factory.sequence(np.zeros(0))
 
 
 def turn_box(factory, message):
@@ -309,8 +309,8 @@ DAMAGE = [
     (grow_the_track, ConversionError, r"track_id: .* 64-bit integer, got '9223372036854775808'"),
     (answer_oddly, ConversionError, r'occluded: expected UNKNOWN, NO or YES .*, got 3. The mess'),
     (swap_objects, ConversionError, r'index: expected the object at index 0, got 1. The mess'),
-    (lose_centroid, ConversionError, r'bbox_3d: expected a centroid and its 9 .*got \(0, 9\)'),
-    (lose_covariance, ConversionError, r'bbox_3d: .* covariances beside it, got \(1, 0\)'),
+    (lose_centroid, ConversionError, r'bbox_3d: expected a centroid and the 9 .*got \(0, 9\)'),
+    (lose_covariance, ConversionError, r'bbox_3d: .* covariances of its points, got \(1, 0\)'),
     (turn_box, InputError, r'rotation_xyzw: expected a unit quaternion, got length 0.5'),
     (flip_box, InputError, r'boxes_xyxy: expected left <= right .*got swapped corners'),
     (raise_score, InputError, r'scores: expected values in \[0, 1\], got values outside'),

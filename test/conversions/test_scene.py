@@ -85,9 +85,9 @@ def test_the_whole_scene(factory, header, on_the_wire):
     assert first.depth == 1.5
     assert (first.centroid[0].x, first.centroid[0].z) == (0.25, 1.5)
     assert (first.bbox_3d[0].center.position.z, first.bbox_3d[0].size.z) == (1.25, 0.125)
-    np.testing.assert_array_equal(first.centroid_covariance, np.eye(3).reshape(-1))
+    np.testing.assert_array_equal(first.points_covariance, np.eye(3).reshape(-1))
     assert (first.mask_score, second.mask_score) == (1.0, 1.0)
-    assert len(second.centroid_covariance) == 0
+    assert len(second.points_covariance) == 0
     assert math.isnan(second.depth)
     assert (len(second.centroid), len(second.bbox_3d)) == (0, 0)
 
