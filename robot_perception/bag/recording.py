@@ -16,11 +16,10 @@ from robot_perception.sources import (
     inspect_topic,
     lasting_samples,
     open_bag,
-    Role,
     Sample,
     Typestore,
 )
-from robot_perception.stream import CameraTopics, needed_roles, RecordedSynchronizer
+from robot_perception.stream import CameraTopics, DEPTHS, needed_roles, RecordedSynchronizer
 
 
 class Recording:
@@ -67,7 +66,7 @@ class Recording:
 
     def _check_depth(self) -> None:
         source = self._job.config.depth.source
-        if source.uses_sensor and Role.DEPTH not in self._roles.values():
+        if source.uses_sensor and DEPTHS.isdisjoint(self._roles.values()):
             raise SourceError(
                 'no_depth_topic',
                 f'{self.path}: depth.source is {source}, which needs one topic of depth, got none '

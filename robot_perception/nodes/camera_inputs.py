@@ -11,7 +11,7 @@ from robot_perception.conversions import Message
 from robot_perception.core import NANOSECONDS_PER_SECOND
 from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
 from robot_perception.nodes.transform_listener import TransformListener
-from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline import PerceptionConfig, Transport
 from robot_perception.sources import Role
 from robot_perception.stream import CameraTopics, needed_roles, Synchronizer
 
@@ -50,10 +50,16 @@ class CameraInputs:
 
         """
         default = CameraTopics()
-        self._listen(image_topics(self._node, config.input.transport), self._on_image, config)
+        node, transport = self._node, config.input.transport
+        self._listen(
+            image_topics(node, default.image, 'compressed', transport), self._on_image, config
+        )
+        if Role.DEPTH in needed_roles(config):
+            # Either is lossless, so that there is nothing to choose.
+            topics = image_topics(node, default.depth, 'compressedDepth', Transport.AUTO)
+            self._listen(topics, self._on_depth, config)
         for role, name, callback in (
             (Role.CAMERA_INFO, 'camera_info', partial(self._synchronizer.add, Role.CAMERA_INFO)),
-            (Role.DEPTH, default.depth, self._on_depth),
             (
                 Role.DEPTH_CAMERA_INFO,
                 default.depth_camera_info,
@@ -61,7 +67,7 @@ class CameraInputs:
             ),
         ):
             if role in needed_roles(config):
-                self._listen(single_topic(self._node, name, role.type_name), callback, config)
+                self._listen(single_topic(node, name, role.type_name), callback, config)
         self.listen_to_transforms(config)
 
     def listen_to_transforms(self, config: PerceptionConfig) -> None:

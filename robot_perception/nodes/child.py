@@ -25,7 +25,10 @@ _NAMESPACE = 'robot_perception'
 _GLOBAL = ('clock', 'diagnostics')
 _FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
 # Topics of a camera driver.
-_CAMERA = (Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO, Role.DEPTH)
+_CAMERA = (
+    *(Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO),
+    *(Role.DEPTH, Role.COMPRESSED_DEPTH),
+)
 _STOP_LIMIT_S = 10.0
 _EXIT_INTERRUPTED = 130
 

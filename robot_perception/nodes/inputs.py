@@ -48,18 +48,22 @@ class Topic:
         return [peer for peer in peers if peer.topic_type == self.type_name]
 
 
-def image_topics(node: Node, transport: Transport) -> tuple[Topic, ...]:
-    """Return the topics that may carry images, preferred first.
+def image_topics(
+    node: Node, name: str, compression: str, transport: Transport
+) -> tuple[Topic, ...]:
+    """Return the topics that may carry images or depth, preferred first.
 
     Args:
         node: applies its remappings.
+        name: of the input.
+        compression: what image_transport appends to the name of the compressed topic.
         transport: raw, compressed or auto.
 
     """
-    name = node.resolve_topic_name('image')
+    name = node.resolve_topic_name(name)
     raw = (Topic(name, _RAW),)
-    # image_transport appends /compressed; a remapping may name the compressed topic directly.
-    compressed = (Topic(f'{name}/compressed', _COMPRESSED), Topic(name, _COMPRESSED))
+    # A remapping may name the compressed topic directly.
+    compressed = (Topic(f'{name}/{compression}', _COMPRESSED), Topic(name, _COMPRESSED))
     return (raw if transport.accepts_raw else ()) + (
         compressed if transport.accepts_compressed else ()
     )

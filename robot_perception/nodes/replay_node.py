@@ -123,11 +123,13 @@ class ReplayNode(Node):
     def _make_publishers(self) -> Mapping[Role, Publisher[Any]]:
         # image_transport appends to the remapped name.
         compressed = f'{self.resolve_topic_name("image")}/compressed'
+        compressed_depth = f'{self.resolve_topic_name("depth")}/compressedDepth'
         outputs = {
             Role.IMAGE: ('image', _reliable(_IMAGE_HISTORY)),
             Role.COMPRESSED_IMAGE: (compressed, _reliable(_IMAGE_HISTORY)),
             Role.CAMERA_INFO: ('camera_info', _reliable(_IMAGE_HISTORY)),
             Role.DEPTH: ('depth', _reliable(_IMAGE_HISTORY)),
+            Role.COMPRESSED_DEPTH: (compressed_depth, _reliable(_IMAGE_HISTORY)),
             Role.DEPTH_CAMERA_INFO: ('depth/camera_info', _reliable(_IMAGE_HISTORY)),
             Role.TF: ('/tf', _reliable(_TF_HISTORY)),
             Role.TF_STATIC: ('/tf_static', _reliable(_TF_HISTORY, latched=True)),

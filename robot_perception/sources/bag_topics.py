@@ -12,6 +12,7 @@ DEPTH_ENCODINGS = ('16UC1', '32FC1')
 _DEPTH_WORDS = ('depth', 'disparity')
 _REGISTERED_WORDS = ('aligned', 'registered')
 PICTURE_TYPES = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
+_COMPRESSED_DEPTH = 'compressedDepth'
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Topic:
     def base(self) -> str:
         """Name without the transport: camera_info stands beside this one."""
         head, _, tail = self.name.rpartition('/')
-        return head if tail == 'compressed' else self.name
+        return head if tail in {'compressed', _COMPRESSED_DEPTH} else self.name
 
     @property
     def namespace(self) -> str:
@@ -43,8 +44,23 @@ class Topic:
 
     @property
     def is_depth(self) -> bool:
-        """Whether it holds depth that can be published as it is."""
+        """Whether it holds depth."""
+        return self.is_raw_depth or self.is_compressed_depth
+
+    @property
+    def is_raw_depth(self) -> bool:
+        """Whether it holds depth images."""
         return self.type_name == Role.DEPTH.type_name and self.encoding in DEPTH_ENCODINGS
+
+    @property
+    def is_compressed_depth(self) -> bool:
+        """Whether it holds depth images compressed without loss."""
+        encoding, _, transport = self.encoding.partition(';')
+        return (
+            self.type_name == Role.COMPRESSED_DEPTH.type_name
+            and encoding.strip() in DEPTH_ENCODINGS
+            and 'jpeg' not in transport
+        )
 
     @property
     def is_picture(self) -> bool:
@@ -88,13 +104,18 @@ def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicCh
         roles[info.name] = Role.CAMERA_INFO
     others = [(Role.TF, '/tf'), (Role.TF_STATIC, '/tf_static')]
     if depth is not None:
-        roles[depth.name] = Role.DEPTH
+        roles[depth.name] = _depth_role(depth)
         others.insert(0, (Role.DEPTH_CAMERA_INFO, f'{depth.namespace}/camera_info'))
     recorded = {(topic.name, topic.type_name) for topic in topics}
     for role, name in others:
         if name not in roles and (name, role.type_name) in recorded:
             roles[name] = role
     return TopicChoice(roles, info_notes + depth_notes)
+
+
+def _depth_role(topic: Topic) -> Role:
+    is_raw = topic.type_name == Role.DEPTH.type_name
+    return Role.DEPTH if is_raw else Role.COMPRESSED_DEPTH
 
 
 def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
@@ -152,9 +173,16 @@ def _choose_depth(
     topics: Sequence[Topic], image: Topic, wish: str | None, bag: str
 ) -> tuple[Topic | None, tuple[str, ...]]:
     if wish is not None:
-        named = [topic for topic in topics if topic.type_name == Role.DEPTH.type_name]
+        named = [
+            topic
+            for topic in topics
+            if topic.type_name == Role.DEPTH.type_name or topic.is_compressed_depth
+        ]
         return _named(named, wish, 'depth_topic (--depth-topic)', bag), ()
-    depths = [topic for topic in topics if topic.is_depth and topic != image]
+    found = [topic for topic in topics if topic.is_depth and topic != image]
+    # One camera often records several transports; raw depth needs no decoding.
+    found.sort(key=lambda topic: (topic.is_raw_depth, topic.name.endswith(_COMPRESSED_DEPTH)))
+    depths = list({topic.base: topic for topic in found}.values())
     registered = [
         topic for topic in depths if any(word in topic.name for word in _REGISTERED_WORDS)
     ]

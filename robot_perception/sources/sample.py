@@ -22,6 +22,7 @@ class Role(Enum):
     COMPRESSED_IMAGE = ('compressed_image', 'sensor_msgs/msg/CompressedImage')
     CAMERA_INFO = ('camera_info', 'sensor_msgs/msg/CameraInfo')
     DEPTH = ('depth', 'sensor_msgs/msg/Image')
+    COMPRESSED_DEPTH = ('compressed_depth', 'sensor_msgs/msg/CompressedImage')
     DEPTH_CAMERA_INFO = ('depth_camera_info', 'sensor_msgs/msg/CameraInfo')
     TF = ('tf', 'tf2_msgs/msg/TFMessage')
     TF_STATIC = ('tf_static', 'tf2_msgs/msg/TFMessage')

@@ -16,6 +16,7 @@ from robot_perception.stream.recorded_synchronizer import RecordedFrame, Recorde
 from robot_perception.stream.status import FrameStatus, InputStatus, LIVE, RECORDED, Remedies
 from robot_perception.stream.synchronizer import (
     CameraTopics,
+    DEPTHS,
     FrameSet,
     IMAGES,
     needed_roles,
@@ -28,6 +29,7 @@ from robot_perception.stream.target_frame import (
 )
 
 __all__ = [
+    'DEPTHS',
     'IMAGES',
     'LABEL_INFO',
     'LABEL_INFO_TYPE',

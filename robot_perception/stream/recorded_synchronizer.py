@@ -13,6 +13,7 @@ from robot_perception.sources import decode, message_stamp_ns, Role, Sample, Typ
 from robot_perception.stream.depth_history import DepthRequest
 from robot_perception.stream.synchronizer import (
     CameraTopics,
+    DEPTHS,
     FrameSet,
     IMAGES,
     needed_roles,
@@ -27,13 +28,13 @@ class RecordedFrame:
     Attributes:
         sample: the image and when it was recorded.
         camera_info: the newest CameraInfo recorded before it, None without one.
-        depth_cdr: the serialized depth nearest to it, None without one.
+        depth: the depth nearest to it, None without one.
 
     """
 
     sample: Sample
     camera_info: Message | None
-    depth_cdr: bytes | None
+    depth: Sample | None
 
 
 class RecordedSynchronizer:
@@ -118,26 +119,26 @@ class RecordedSynchronizer:
             image=decode(self._types, frame.sample.cdr, frame.sample.type_name),
             topics=self._topics,
             camera_info=frame.camera_info,
-            depth=lambda: self._decoded(Role.DEPTH, frame.depth_cdr),
+            depth=lambda: self._decoded(frame.depth),
             depth_camera_info=lambda: synchronizer.depth_camera_info,
             lookup=synchronizer.lookup,
         )
 
     def _keep(self, sample: Sample) -> None:
-        if sample.role is Role.DEPTH:
+        if sample.role in DEPTHS:
             stamp_ns = message_stamp_ns(sample.cdr)
             if stamp_ns is not None:
-                self._synchronizer.add(Role.DEPTH, sample.cdr, stamp_ns)
+                self._synchronizer.add(sample.role, sample, stamp_ns)
             return
-        message = self._decoded(sample.role, sample.cdr)
+        message = self._decoded(sample)
         if message is not None:
             self._synchronizer.add(sample.role, message)
 
-    def _decoded(self, role: Role, cdr: bytes | None) -> Message | None:
-        if cdr is None:
+    def _decoded(self, sample: Sample | None) -> Message | None:
+        if sample is None:
             return None
         try:
-            return decode(self._types, cdr, role.type_name)
+            return decode(self._types, sample.cdr, sample.type_name)
         except SourceError:
             return None
 
@@ -146,7 +147,7 @@ class RecordedSynchronizer:
         waited_ns = recorded_ns - image.stamp_ns
         if waited_ns <= self._tf_wait_ns:
             return False
-        if Role.DEPTH not in self._roles or waited_ns > self._max_wait_ns:
+        if not self._roles & DEPTHS or waited_ns > self._max_wait_ns:
             return True
         return depth is None or depth.is_settled
 

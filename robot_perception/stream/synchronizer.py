@@ -20,6 +20,7 @@ from robot_perception.stream.depth_history import DepthHistory, DepthRequest
 from robot_perception.stream.target_frame import TransformLookup
 
 IMAGES = frozenset({Role.IMAGE, Role.COMPRESSED_IMAGE})
+DEPTHS = frozenset({Role.DEPTH, Role.COMPRESSED_DEPTH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class CameraTopics:
         image = names.get(Role.IMAGE) or names.get(Role.COMPRESSED_IMAGE)
         return cls(
             image or default.image,
-            names.get(Role.DEPTH, default.depth),
+            names.get(Role.DEPTH) or names.get(Role.COMPRESSED_DEPTH) or default.depth,
             names.get(Role.DEPTH_CAMERA_INFO, default.depth_camera_info),
         )
 
@@ -69,7 +70,7 @@ def needed_roles(config: PerceptionConfig) -> frozenset[Role]:
     roles = IMAGES | {Role.CAMERA_INFO}
     if config.depth.source.uses_sensor:
         # Drivers publish the pose of the depth camera relative to the color camera on /tf_static.
-        roles |= {Role.DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}
+        roles |= DEPTHS | {Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}
     if config.frames.needs_tf:
         roles |= {Role.TF, Role.TF_STATIC}
     return roles
@@ -107,7 +108,7 @@ class Synchronizer:
                 self._camera_info = message
             elif role is Role.DEPTH_CAMERA_INFO:
                 self._depth_camera_info = message
-            elif role is Role.DEPTH:
+            elif role in DEPTHS:
                 self._depths.put(stamp_ns, message)
             else:
                 transforms, faults = to_transforms(message)

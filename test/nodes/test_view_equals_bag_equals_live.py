@@ -10,6 +10,7 @@ from graph import wait_until
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import Reader
+from rvl import compressed_depth
 
 from robot_perception.bag import BagJob, iter_scenes, process_bags, read_results
 from robot_perception.conversions import (
@@ -26,6 +27,7 @@ from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.sources import message_store, Role, standard_types
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.messages import camera_info, color_image, depth_image
+from robot_perception.stream import DEPTHS
 
 pytestmark = pytest.mark.ros
 
@@ -75,8 +77,27 @@ def moving(stamp_ns):
     return transform(MAP, BASE, stamp_ns, (0.5 * seconds, 0.1, 0.0), turn)
 
 
-def messages():
+def compressed_depth_image(raw, stamp_ns, frame_id):
+    """Serialize depth as the transport compressedDepth writes it."""
+    types = standard_types().types
+    stamp = types['builtin_interfaces/msg/Time'](stamp_ns // 10**9, stamp_ns % 10**9)
+    message = types['sensor_msgs/msg/CompressedImage'](
+        types['std_msgs/msg/Header'](stamp, frame_id),
+        '16UC1; compressedDepth rvl',
+        np.frombuffer(compressed_depth(raw, 'rvl'), np.uint8),
+    )
+    return bytes(standard_types().serialize_cdr(message, Role.COMPRESSED_DEPTH.type_name))
+
+
+def messages(depth_role):
     """Yield topic, role, time of recording and message, in no order."""
+    write_depth, depth_topic = {
+        Role.DEPTH: (depth_image, '/camera/depth/image_rect_raw'),
+        Role.COMPRESSED_DEPTH: (
+            compressed_depth_image,
+            '/camera/depth/image_rect_raw/compressedDepth',
+        ),
+    }[depth_role]
     rng = np.random.default_rng(3)
     rows = np.linspace(0, 500, DEPTH_CAMERA.size_hw[0])[:, None]
     for child, shift in ((COLOR, 0.0), (DEPTH, 0.05)):
@@ -89,7 +110,7 @@ def messages():
         stamp_ns = BEGIN_NS + index * PERIOD_MS * MS
         image = color_image(rng.integers(0, 256, (48, 64, 3), np.uint8), stamp_ns, COLOR)
         noise = rng.integers(0, 100, DEPTH_CAMERA.size_hw)
-        depth = depth_image((1500 + rows + noise).astype(np.uint16), stamp_ns, DEPTH)
+        depth = write_depth((1500 + rows + noise).astype(np.uint16), stamp_ns, DEPTH)
         infos = (
             ('/camera/color', Role.CAMERA_INFO, COLOR_CAMERA, COLOR),
             ('/camera/depth', Role.DEPTH_CAMERA_INFO, DEPTH_CAMERA, DEPTH),
@@ -100,13 +121,20 @@ def messages():
         received_ns = stamp_ns + 3 * MS
         yield '/camera/color/image_raw', Role.IMAGE, received_ns, image
         late_ns = round(60 * MS * index / (COUNT - 1))
-        yield '/camera/depth/image_rect_raw', Role.DEPTH, received_ns + late_ns, depth
+        yield depth_topic, depth_role, received_ns + late_ns, depth
+
+
+@pytest.fixture(params=[Role.DEPTH, Role.COMPRESSED_DEPTH], ids=['raw', 'compressed'])
+def depth_role(request):
+    return request.param
 
 
 @pytest.fixture
-def bag(tmp_path):
+def bag(tmp_path, depth_role):
     with BagWriter(tmp_path / 'bag') as writer:
-        for topic, role, recorded_ns, cdr in sorted(messages(), key=lambda item: item[2]):
+        for topic, role, recorded_ns, cdr in sorted(
+            messages(depth_role), key=lambda item: item[2]
+        ):
             writer.write(topic, role.type_name, cdr, recorded_ns)
     return tmp_path / 'bag'
 
@@ -157,7 +185,7 @@ class Pace:
 
     def __call__(self, sample):
         self._images += sample.role is Role.IMAGE
-        self._depths += sample.role is Role.DEPTH
+        self._depths += sample.role in DEPTHS
         if sample.role is Role.CAMERA_INFO:
             wait_until(lambda: self._synchronizer.camera_info is not None)
         elif sample.role is Role.DEPTH_CAMERA_INFO:
@@ -168,7 +196,7 @@ class Pace:
                 wait_until(lambda: len(self._scenes) >= self._images)
 
 
-def published(graph, bag):
+def published(graph, bag, depth_role):
     """Return the scenes that the node publishes for a replay, as messages without times."""
     named = {name.replace('.', '__'): value for name, value in PARAMETERS.items()}
     graph.start(**named)
@@ -182,7 +210,8 @@ def published(graph, bag):
     graph.nodes.append(replay)
     graph.executor.add_node(replay)
     names = {one.topic_name for one in replay.publishers}
-    topics = {'/image', '/camera_info', '/depth', '/depth/camera_info', '/tf', '/tf_static'}
+    depth = '/depth' if depth_role is Role.DEPTH else '/depth/compressedDepth'
+    topics = {'/image', '/camera_info', depth, '/depth/camera_info', '/tf', '/tf_static'}
     assert topics <= names
     for publisher in replay.publishers:
         if publisher.topic_name in topics:
@@ -204,10 +233,10 @@ def published(graph, bag):
     return made
 
 
-def test_view_bag_and_node_give_equal_scenes(graph, bag, tmp_path):
+def test_view_bag_and_node_give_equal_scenes(graph, bag, depth_role, tmp_path):
     scenes, view = viewed(bag)
     read, results = processed(bag, tmp_path / 'results')
-    live = published(graph, bag)
+    live = published(graph, bag, depth_role)
     assert len(view) == COUNT
     assert results == view
     assert live == view

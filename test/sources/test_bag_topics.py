@@ -70,8 +70,37 @@ CASES = {
         [image('/a/image'), image('/depth/colored', 'bgr8')],
         {'/a/image': Role.IMAGE},
     ),
-    'compressed depth is neither': (
-        [image('/a/image'), jpeg('/b/compressedDepth', '16UC1; compressedDepth png')],
+    'compressed depth, with its calibration': (
+        [
+            image('/a/image'),
+            jpeg('/b/depth/compressedDepth', '16UC1; compressedDepth png'),
+            info('/b/camera_info'),
+        ],
+        {
+            '/a/image': Role.IMAGE,
+            '/b/depth/compressedDepth': Role.COMPRESSED_DEPTH,
+            '/b/camera_info': Role.DEPTH_CAMERA_INFO,
+        },
+    ),
+    'raw depth rather than compressed, and compressedDepth rather than png': (
+        [
+            image('/a/image'),
+            jpeg('/b/depth/compressedDepth', '32FC1; compressedDepth rvl'),
+            image('/b/depth', '32FC1'),
+            jpeg('/b/depth/compressed', '32FC1; png compressed '),
+        ],
+        {'/a/image': Role.IMAGE, '/b/depth': Role.DEPTH},
+    ),
+    'compressedDepth rather than png': (
+        [
+            image('/a/image'),
+            jpeg('/b/depth/compressedDepth', '16UC1; compressedDepth rvl'),
+            jpeg('/b/depth/compressed', '16UC1; png compressed '),
+        ],
+        {'/a/image': Role.IMAGE, '/b/depth/compressedDepth': Role.COMPRESSED_DEPTH},
+    ),
+    'depth that has lost its values is neither': (
+        [image('/a/image'), jpeg('/b/depth/compressed', '16UC1; jpeg compressed ')],
         {'/a/image': Role.IMAGE},
     ),
     'a tf topic of another type': (
@@ -95,6 +124,19 @@ TWO_CAMERAS = [
     image('/near', '16UC1'),
     image('/far', '16UC1'),
 ]
+
+
+@pytest.mark.parametrize(
+    ('depth', 'role'),
+    [
+        (image('/far', 'mono16'), Role.DEPTH),
+        (jpeg('/far', '16UC1; compressedDepth rvl'), Role.COMPRESSED_DEPTH),
+    ],
+)
+def test_depth_by_name(depth, role):
+    topics = [image('/a/image'), image('/near', '16UC1'), depth]
+    wish = TopicWish('/a/image', depth='/far')
+    assert choose_topics(topics, wish, 'bag').roles['/far'] is role
 
 
 def test_wishes_choose():

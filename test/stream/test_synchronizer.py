@@ -27,6 +27,7 @@ STAMPS = strategies.integers(0, 10**12)
 CAMERA = CameraModel.nominal((2, 2), 60.0)
 TYPES = standard_types()
 ROLES = frozenset({Role.IMAGE, Role.CAMERA_INFO, Role.DEPTH})
+SENSOR = {Role.DEPTH, Role.COMPRESSED_DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}
 
 
 def make_config(**parameters):
@@ -276,7 +277,7 @@ def join(samples, roles=ROLES, **parameters):
         (
             message_stamp_ns(frame.sample.cdr) // MS,
             frame.camera_info.header.frame_id,
-            frame.depth_cdr and message_stamp_ns(frame.depth_cdr) // MS,
+            frame.depth and message_stamp_ns(frame.depth.cdr) // MS,
         )
         for frame in frames
     ]
@@ -353,7 +354,7 @@ class TestRecorded:
         )
         samples = [image(100), *(depth_sample(101 + 33 * index) for index in range(40))]
         (frame,) = (frame for sample in samples for frame in synchronizer.add(sample))
-        assert message_stamp_ns(frame.depth_cdr) == 101 * MS
+        assert message_stamp_ns(frame.depth.cdr) == 101 * MS
 
     @staticmethod
     def put(synchronizer, sample):
@@ -373,7 +374,7 @@ class TestRecorded:
         (frame,) = [
             frame for sample in (depth_sample(1), image(1)) for frame in synchronizer.add(sample)
         ]
-        assert frame.depth_cdr is None
+        assert frame.depth is None
 
     def test_broken_messages_are_left_out(self):
         broken = b'\0\7\0\0' + bytes(8)
@@ -424,8 +425,8 @@ def test_a_message_without_a_stamp_has_none(cdr):
     ('parameters', 'added'),
     [
         ({'depth__source': 'model'}, set()),
-        ({'depth__source': 'sensor'}, {Role.DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}),
-        ({'depth__source': 'fused'}, {Role.DEPTH, Role.DEPTH_CAMERA_INFO, Role.TF_STATIC}),
+        ({'depth__source': 'sensor'}, SENSOR),
+        ({'depth__source': 'fused'}, SENSOR),
         (
             {'depth__source': 'model', 'frames__gravity_frame': 'map'},
             {Role.TF, Role.TF_STATIC},

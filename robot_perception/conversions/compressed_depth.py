@@ -1,0 +1,103 @@
+"""Decoding of depth in sensor_msgs/msg/CompressedImage, as compressedDepth of image_transport."""
+
+from __future__ import annotations
+
+import struct
+from typing import cast
+
+import numpy as np
+
+from robot_perception.conversions import ros
+from robot_perception.conversions.encodings import DEPTH, find_layout
+from robot_perception.conversions.header import read_header
+from robot_perception.conversions.image_file import decode_file, open_image_file
+from robot_perception.conversions.png_file import SIGNATURE
+from robot_perception.conversions.rvl import decode_rvl
+from robot_perception.conversions.validation import as_bytes, shorten
+from robot_perception.core import AnyArray, ConversionError, Float32Array, UInt16Array
+
+# Format, which is always 0, and the quantization A and B of inverse depth.
+_HEADER = struct.Struct('<iff')
+_TRANSPORT = 'compresseddepth'
+
+
+def decode_depth(message: ros.CompressedImage, *, max_pixels: int) -> AnyArray:
+    """Decode a depth image.
+
+    Accepts compressedDepth, as PNG or RVL, and depth in a 16-bit PNG or TIFF as the transport
+    ``compressed`` writes it.
+
+    Args:
+        message: any object with the fields of sensor_msgs/msg/CompressedImage.
+        max_pixels: maximum of width times height.
+
+    Returns:
+        (H, W) uint16 millimeters, 0 = unknown, or float32 meters, NaN = unknown.
+
+    Raises:
+        ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'data'`` (damaged or truncated),
+            ``'encoding'``, ``'size'``, ``'too_large'``.
+
+    """
+    read_header(message.header)
+    encoding, _, transport = str(message.format).partition(';')
+    layout = find_layout(DEPTH, encoding.strip())
+    if layout is None:
+        raise _unknown(message.format)
+    data = as_bytes(message.data)
+    name, _, codec = transport.strip().lower().partition(' ')
+    # Old encoders name the encoding only.
+    if name != _TRANSPORT and (name or data[:8] == SIGNATURE):
+        return _checked(_decode_file(data, message.format, max_pixels), layout.dtype)
+    if len(data) <= _HEADER.size:
+        raise ConversionError(
+            'data', f'data: expected a header and depth, got {len(data)} bytes. Fix the publisher.'
+        )
+    if codec.strip() not in {'', 'png', 'rvl'}:
+        raise _unknown(message.format)
+    body = data[_HEADER.size :]
+    if codec.strip() == 'rvl':
+        raw = decode_rvl(body, max_pixels)
+    else:
+        raw = _checked(_decode_file(body, message.format, max_pixels), 'u2')
+    if layout.dtype == 'u2':
+        # Encoders leave the quantization undefined.
+        return raw
+    _, scale, offset = _HEADER.unpack_from(data)
+    return _from_inverse_depth(raw, scale, offset)
+
+
+def _decode_file(data: memoryview, name: object, max_pixels: int) -> AnyArray:
+    return decode_file(open_image_file(data, name, max_pixels), remark=lambda _reason, _text: None)
+
+
+def _checked(pixels: AnyArray, dtype: str) -> AnyArray:
+    if pixels.ndim != 2 or pixels.dtype != np.dtype(dtype):  # noqa: PLR2004 - rows and columns
+        raise ConversionError(
+            'encoding',
+            f'data: expected one channel of {np.dtype(dtype)}, got {pixels.shape} '
+            f'{pixels.dtype}. Publish depth as compressedDepth, or as png or tiff.',
+        )
+    return pixels
+
+
+def _from_inverse_depth(raw: UInt16Array, scale: float, offset: float) -> Float32Array:
+    """Return meters: scale / (raw - offset), NaN where raw is 0."""
+    if not (np.isfinite(scale) and np.isfinite(offset) and scale > 0):
+        raise ConversionError(
+            'data',
+            f'data: expected a positive quantization of depth, got {scale:g} and {offset:g}. '
+            'Fix the publisher.',
+        )
+    with np.errstate(divide='ignore', over='ignore'):
+        meters = np.float32(scale) / (raw.astype(np.float32) - np.float32(offset))
+    meters[raw == 0] = np.nan
+    return cast('Float32Array', meters)
+
+
+def _unknown(name: object) -> ConversionError:
+    return ConversionError(
+        'encoding',
+        'format: expected depth such as "16UC1; compressedDepth png", '
+        f'got {shorten(name)}. Remap depth to a topic of depth.',
+    )
