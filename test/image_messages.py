@@ -33,3 +33,20 @@ def raw_image(rows, name, /, *, padding=0, height=None, **changes):
         'data': padded.tobytes(),
     }
     return as_message(fields | changes)
+
+
+def smooth(height=24, width=32):
+    """Return an RGB image without edges."""
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([40 + 4 * columns, 200 - 5 * rows, 60 + 2 * rows + 2 * columns], -1).astype(
+        np.uint8
+    )
+
+
+def mosaic(rgb, pattern):
+    """Return raw pixels of a sensor with a Bayer pattern such as 'rggb', from the top left."""
+    raw = np.empty(rgb.shape[:2], np.uint8)
+    for index, letter in enumerate(pattern):
+        top, left = divmod(index, 2)
+        raw[top::2, left::2] = rgb[top::2, left::2, 'rgb'.index(letter)]
+    return raw

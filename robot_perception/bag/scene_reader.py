@@ -116,7 +116,7 @@ def process_stream(
         except (ConversionError, SourceError) as error:
             note(f'image left out ({error.reason}): {error}')
             continue
-        for status in processed.status:
+        for status in (*processed.status, *processed.remarks):
             if status.problem:
                 # Texts contain times: all frames get that of the first with the same reason.
                 note(first_texts.setdefault(status.reason, status.problem))

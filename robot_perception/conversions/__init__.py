@@ -1,6 +1,7 @@
 """Conversions between ROS messages and the types of core, without importing a ROS package."""
 
 from robot_perception.conversions import ros
+from robot_perception.conversions.bit_depth import FindBits, SensorBits
 from robot_perception.conversions.camera_info import (
     camera_info_message,
     copy_camera_info,
@@ -36,6 +37,7 @@ from robot_perception.conversions.validation import MAX_PIXELS
 __all__ = [
     'MAX_PIXELS',
     'Fields',
+    'FindBits',
     'FrameTiming',
     'Made',
     'MarkerKey',
@@ -43,6 +45,7 @@ __all__ = [
     'MessageFactory',
     'ReadTransforms',
     'RosbagsFactory',
+    'SensorBits',
     'camera_info_message',
     'classes_message',
     'cloud_message',

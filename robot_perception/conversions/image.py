@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from robot_perception.conversions import encodings, ros
+from robot_perception.conversions.bit_depth import FindBits, full_range, to_8_bits
 from robot_perception.conversions.cv_bridge_fallback import convert_rare
 from robot_perception.conversions.header import read_header
 from robot_perception.conversions.messages import MessageFactory
-from robot_perception.conversions.validation import check_image, check_size, MAX_PIXELS
+from robot_perception.conversions.validation import (
+    check_image,
+    check_size,
+    MAX_PIXELS,
+    shorten,
+)
 from robot_perception.core import AnyArray, checked, ConversionError, Image
 
 # Encoding -> channels and dtype of arrays that are written in it.
@@ -21,7 +27,9 @@ _WRITTEN = {
 }
 
 
-def to_image(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> Image:
+def to_image(
+    message: ros.Image, *, max_pixels: int = MAX_PIXELS, find_bits: FindBits = full_range
+) -> Image:
     """Convert an image message to an RGB image.
 
     rgb8 is not copied: the image is a read-only view of the message's data, which must not be
@@ -30,27 +38,34 @@ def to_image(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> Image:
     Args:
         message: any object with the fields of sensor_msgs/msg/Image.
         max_pixels: maximum of width times height.
+        find_bits: returns the number of significant bits of unsigned 16-bit pixels, such as
+            `SensorBits.update`.
 
     Raises:
         ConversionError: the message is malformed or its encoding cannot be converted; see
             `validation.check_image` for the reasons.
 
     """
-    name = message.encoding
-    layout = encodings.COLOR.get(name) if isinstance(name, str) else None
+    layout = encodings.find_layout(encodings.COLOR, message.encoding)
     if layout is not None:
         image = check_image(message, encodings.COLOR, max_pixels=max_pixels)
-        return Image(layout.to_rgb(image.pixels), image.stamp_ns, image.frame_id)
+        pixels = to_8_bits(image.pixels, find_bits)
+        return Image(layout.to_rgb(pixels), image.stamp_ns, image.frame_id)
     stamp_ns, frame_id = read_header(message.header)
     size_hw = check_size(message, max_pixels=max_pixels)
-    if name in ('16UC1', '32FC1'):
-        raise ConversionError(
-            'encoding',
-            f'encoding: expected a color image, got {name}, which is depth. '
-            'Remap that topic to the depth input.',
-        )
-    rgb = convert_rare(message, size_hw, ', '.join(encodings.COLOR))
+    if encodings.find_layout(encodings.DEPTH, message.encoding) is not None:
+        raise is_depth('encoding', message.encoding)
+    rgb = convert_rare(message, size_hw)
     return Image(rgb, stamp_ns, frame_id)
+
+
+def is_depth(field: str, name: str) -> ConversionError:
+    """Return the error for depth on the topic of images."""
+    return ConversionError(
+        'encoding',
+        f'{field}: expected a color image, got {shorten(name)}, which is depth. '
+        'Remap that topic to the depth input.',
+    )
 
 
 def image_message(

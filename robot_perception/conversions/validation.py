@@ -12,7 +12,7 @@ from operator import index
 import numpy as np
 
 from robot_perception.conversions import ros
-from robot_perception.conversions.encodings import Layout
+from robot_perception.conversions.encodings import find_layout, Layout
 from robot_perception.conversions.header import read_header
 from robot_perception.core import AnyArray, ConversionError
 
@@ -61,15 +61,17 @@ def check_image(
     stamp_ns, frame_id = read_header(message.header)
     height, width = check_size(message, max_pixels=max_pixels)
     name = message.encoding
-    layout = encodings.get(name) if isinstance(name, str) else None
+    layout = find_layout(encodings, name)
     if layout is None:
         raise ConversionError(
             'encoding',
             f'encoding: expected one of {", ".join(encodings)}, got {shorten(name)}. '
             'Set the camera driver to one of them.',
         )
-    _check_parity(shorten(name), layout, height, width)
+    check_sides(shorten(name), layout, height, width)
     data, step = check_rows(message, layout.rows(height), width * layout.pixel_bytes)
+    if layout.chroma and step != width:
+        data, step = _without_padding(data, layout, (height, width), step), width
     shape: tuple[int, ...] = (layout.rows(height), width)
     strides: tuple[int, ...] = (step, layout.pixel_bytes)
     dtype = np.dtype(layout.dtype).newbyteorder('>' if message.is_bigendian else '<')
@@ -103,6 +105,23 @@ def check_pixels(height: int, width: int, *, max_pixels: int) -> None:
         )
 
 
+def check_sides(name: str, layout: Layout, height: int, width: int) -> None:
+    """Raise ConversionError, reason ``'size'``, unless the size fits the encoding."""
+    if min(height, width) < layout.min_side:
+        raise ConversionError(
+            'size',
+            f'size: expected sides of at least {layout.min_side} for {name}, got '
+            f'{width}x{height}. Enlarge the region of interest.',
+        )
+    if (layout.even_width and width % 2) or (layout.even_height and height % 2):
+        sides = 'width and height' if layout.even_height else 'width'
+        raise ConversionError(
+            'size',
+            f'size: expected an even {sides} for {name}, got {width}x{height}. '
+            'Set an even size in the camera driver.',
+        )
+
+
 def check_rows(message: ros.Image, rows: int, row_bytes: int) -> tuple[memoryview, int]:
     """Return bytes and step of the message, which must agree."""
     step = _integer('step', message.step)
@@ -131,6 +150,11 @@ def as_bytes(data: object) -> memoryview:
         ) from error
 
 
+def damaged(what: str) -> ConversionError:
+    """Return the error for an image file that is not whole."""
+    return ConversionError('data', f'data: expected a whole image file, got {what}.')
+
+
 def shorten(name: object) -> str:
     """Return a short representation of a field that should be a short name."""
     if not isinstance(name, str):
@@ -150,17 +174,24 @@ def _integer(field: str, value: object) -> int:
         ) from error
 
 
-def _check_parity(name: str, layout: Layout, height: int, width: int) -> None:
-    if min(height, width) < layout.min_side:
+def _without_padding(
+    data: memoryview, layout: Layout, size_hw: tuple[int, int], step: int
+) -> memoryview:
+    """Copy an image of several planes without the padding of rows.
+
+    Rows of a plane that are half or twice as wide as those of the first have half or twice its
+    padding.
+    """
+    height, width = size_hw
+    if step % 2 and any(row_halves % 2 for row_halves, _ in layout.chroma):
         raise ConversionError(
-            'size',
-            f'size: expected sides of at least {layout.min_side} for {name}, got '
-            f'{width}x{height}. Enlarge the region of interest.',
+            'step', f'step: expected an even number of bytes, got {step}. Fix the publisher.'
         )
-    if (layout.even_width and width % 2) or (layout.even_height and height % 2):
-        sides = 'width and height' if layout.even_height else 'width'
-        raise ConversionError(
-            'size',
-            f'size: expected an even {sides} for {name}, got {width}x{height}. '
-            'Set an even size in the camera driver.',
-        )
+    planes = []
+    offset = 0
+    for row_halves, column_halves in ((2, 2), *layout.chroma):
+        shape = (height * column_halves // 2, width * row_halves // 2)
+        stride = step * row_halves // 2
+        planes.append(np.ndarray(shape, np.uint8, data, offset, (stride, 1)).ravel())
+        offset += stride * shape[0]
+    return as_bytes(np.concatenate(planes))

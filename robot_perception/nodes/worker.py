@@ -136,6 +136,8 @@ class FrameWorker:
             self._slot.reject(error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
             return
+        for remark in frame.remarks:
+            self._warn(remark.problem)
         self._update_health(frame)
         self._publish(outputs, frame.output)
 

@@ -249,6 +249,14 @@ class InputConfig(Section, name='input'):
         'Reliability of the subscriptions; auto = reliable if all publishers are, else best '
         'effort.',
     )
+    mono16_bits: int = parameter(
+        0,
+        'Significant bits of 16-bit images, 8 to 16; 0 = by the largest value of the first ten '
+        'images.',
+        unit='bits',
+        limits=(0, 16),
+        live=True,
+    )
     max_pixels: int = parameter(
         2**25,
         'Maximum size of an image; larger ones are rejected.',

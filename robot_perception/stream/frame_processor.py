@@ -8,8 +8,7 @@ from functools import cached_property
 import time
 from typing import Any
 
-from robot_perception import conversions
-from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
+from robot_perception.conversions import FrameTiming, MarkerKey, MessageFactory
 from robot_perception.core import (
     CameraModel,
     Image,
@@ -23,6 +22,7 @@ from robot_perception.core import (
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.stream.calibration import CalibrationReader
 from robot_perception.stream.frame_timer import FrameTimer
+from robot_perception.stream.image_reader import ImageReader
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import Output, stages_for
 from robot_perception.stream.sensor_depth import read_sensor_depth
@@ -52,12 +52,14 @@ class ProcessedFrame:
         output: what the outputs are made from.
         stages: stages that ran.
         status: status of calibration, depth and transforms.
+        remarks: what is wrong with the image, although it can be used.
 
     """
 
     output: OutputFrame
     stages: frozenset[Stage]
     status: FrameStatus
+    remarks: tuple[InputStatus, ...]
 
 
 class FrameProcessor:
@@ -85,6 +87,7 @@ class FrameProcessor:
         self.timer = timer
         self._factory = factory
         self._remedies = remedies
+        self._images = ImageReader()
         self._calibrations = CalibrationReader()
         self._last_stamp_ns = 0
         self._markers: frozenset[MarkerKey] = frozenset()
@@ -103,6 +106,7 @@ class FrameProcessor:
         """Return the state kept from earlier frames, as JSON values, without times."""
         return {
             'last_stamp_ns': self._last_stamp_ns,
+            'images': self._images.state_dict(),
             'pipeline': self.pipeline.state_dict(),
             'markers': sorted(self._markers),
         }
@@ -110,6 +114,7 @@ class FrameProcessor:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
         self._last_stamp_ns = state['last_stamp_ns']
+        self._images.load_state_dict(state['images'])
         self.pipeline.load_state_dict(state['pipeline'])
         self._markers = frozenset((kind, slot) for kind, slot in state['markers'])
 
@@ -128,7 +133,7 @@ class FrameProcessor:
         # Read once: parameters may change while the frame is processed.
         config = self.pipeline.config
         start = time.perf_counter()
-        image = _read_image(frame_set.image, config.input.max_pixels)
+        image = self._images.read(frame_set.image, config.input)
         decode_s = time.perf_counter() - start
         if image.stamp_ns < self._last_stamp_ns:
             # When a bag loops without /clock, only the stamps show it.
@@ -171,7 +176,7 @@ class FrameProcessor:
             _depth_status(inputs.depth_status, scene, config, stages),
             inputs.target.status,
         )
-        return ProcessedFrame(output, stages, status)
+        return ProcessedFrame(output, stages, status, self._images.remarks)
 
     def _timing(self, seconds: dict[str, float], image: Image) -> FrameTiming:
         if self.timer is None:
@@ -224,12 +229,6 @@ class _SpatialInputs:
 
     def fixed_from_optical(self) -> Pose | None:
         return self.target.fixed_from_optical
-
-
-def _read_image(message: Message, max_pixels: int) -> Image:
-    if hasattr(message, 'format'):
-        return conversions.compressed_to_image(message, max_pixels=max_pixels)
-    return conversions.to_image(message, max_pixels=max_pixels)
 
 
 def _depth_status(

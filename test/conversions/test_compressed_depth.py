@@ -113,7 +113,7 @@ GRAY = cv2.imencode('.png', (RAW >> 8).astype(np.uint8))[1].tobytes()
 JPEG = cv2.imencode('.jpg', (RAW >> 8).astype(np.uint8))[1].tobytes()
 
 
-def rvl_of(width, height, *words):
+def make_rvl(width, height, *words):
     return bytes(12) + struct.pack(f'<{2 + len(words)}I', width, height, *words)
 
 
@@ -132,15 +132,20 @@ REJECTED = [
     (RVL[:-8], '16UC1; compressedDepth rvl', 'data', 'RVL depth image, got a truncated stream'),
     (RVL[:15], '16UC1; compressedDepth rvl', 'data', 'got 3 bytes'),
     (RVL[:20], '16UC1; compressedDepth rvl', 'data', 'a truncated stream'),
-    (rvl_of(0, 4, 0), '16UC1; compressedDepth rvl', 'size', 'got 0x4'),
-    (rvl_of(2**32 - 1, 2**32 - 1, 0), '16UC1; compressedDepth rvl', 'too_large', 'got 4294967295'),
-    (rvl_of(60_000, 60_000, 0), '16UC1; compressedDepth rvl', 'too_large', 'got 60000x60000'),
-    (rvl_of(16, 12, *[2**32 - 1] * 9), '16UC1; compressedDepth rvl', 'data', 'truncated stream'),
-    (rvl_of(16, 12, *[2**32 - 1] * 9, 0), '16UC1; compressedDepth rvl', 'data', 'too many bits'),
-    (rvl_of(16, 12, 0x77777777), '16UC1; compressedDepth rvl', 'data', 'truncated'),
-    (rvl_of(16, 12, *[0] * 99), '16UC1; compressedDepth rvl', 'data', 'runs that do not fit'),
-    (rvl_of(16, 12, 0x10101010), '16UC1; compressedDepth rvl', 'data', 'runs that do not fit'),
-    (rvl_of(2, 1, 0x30000000), '16UC1; compressedDepth rvl', 'data', 'runs that do not fit'),
+    (make_rvl(0, 4, 0), '16UC1; compressedDepth rvl', 'size', 'got 0x4'),
+    (
+        make_rvl(2**32 - 1, 2**32 - 1, 0),
+        '16UC1; compressedDepth rvl',
+        'too_large',
+        'got 4294967295',
+    ),
+    (make_rvl(60_000, 60_000, 0), '16UC1; compressedDepth rvl', 'too_large', 'got 60000x60000'),
+    (make_rvl(16, 12, *[2**32 - 1] * 9), '16UC1; compressedDepth rvl', 'data', 'truncated stream'),
+    (make_rvl(16, 12, *[2**32 - 1] * 9, 0), '16UC1; compressedDepth rvl', 'data', 'too many bits'),
+    (make_rvl(16, 12, 0x77777777), '16UC1; compressedDepth rvl', 'data', 'truncated'),
+    (make_rvl(16, 12, *[0] * 99), '16UC1; compressedDepth rvl', 'data', 'runs that do not fit'),
+    (make_rvl(16, 12, 0x10101010), '16UC1; compressedDepth rvl', 'data', 'runs that do not fit'),
+    (make_rvl(2, 1, 0x30000000), '16UC1; compressedDepth rvl', 'data', 'runs that do not fit'),
 ]
 
 
@@ -168,7 +173,7 @@ def test_hostile_rvl_is_rejected_at_once():
     for words in ([0] * 500_000, [0x10101010] * 500_000, [2**32 - 1] * 500_000):
         start = time.thread_time()
         with raises(ConversionError, 'data'):
-            to_depth(message(rvl_of(5000, 5000, *words), '16UC1; compressedDepth rvl'))
+            to_depth(message(make_rvl(5000, 5000, *words), '16UC1; compressedDepth rvl'))
         assert time.thread_time() - start < 1.0
 
 

@@ -28,6 +28,9 @@ def install(monkeypatch):
         class CvBridge:
             imgmsg_to_cv2 = staticmethod(convert)
 
+            def encoding_to_dtype_with_channels(self, _encoding):
+                return 'uint16', 3
+
         module = ModuleType('cv_bridge')
         module.CvBridge = CvBridge
         monkeypatch.setitem(sys.modules, 'cv_bridge', module)
@@ -45,10 +48,35 @@ def test_rare_encodings_are_converted_by_cv_bridge(install):
         return RGB
 
     install(convert)
-    image = to_image(raw_image(RGB16, 'rgb16'))
+    image = to_image(raw_image(RGB16, 'rgb_of_16'))
     np.testing.assert_array_equal(image.rgb, RGB)
     assert (image.stamp_ns, image.frame_id) == (STAMP_NS, 'camera_optical_frame')
-    assert asked == [('rgb16', 'rgb8')]
+    assert asked == [('rgb_of_16', 'rgb8')]
+
+
+@pytest.mark.parametrize('padding', [0, 4, 6])
+def test_padding_of_rows_does_not_reach_cv_bridge(install, padding):
+    """The real one takes every 6 bytes of padding for a pixel, and fails on 4."""
+
+    def convert(message, _encoding):
+        assert message.step == 8 * 6
+        rows = np.frombuffer(message.data, np.uint16).reshape(6, 8, 3)
+        return (rows >> 8).astype(np.uint8)
+
+    install(convert)
+    message = raw_image(RGB16, 'rgb_of_16', padding=padding)
+    np.testing.assert_array_equal(to_image(message).rgb, RGB)
+    assert message.step == 8 * 6 + padding, 'the message itself is not changed'
+
+
+def test_encodings_that_cv_bridge_does_not_know(monkeypatch):
+    module = ModuleType('cv_bridge')
+    module.CvBridge = object
+    monkeypatch.setitem(sys.modules, 'cv_bridge', module)
+    _bridge.cache_clear()
+    with raises(ConversionError, 'encoding', r"got 'rgb_of_16' \(cv_bridge: 'object' object has"):
+        to_image(raw_image(RGB16, 'rgb_of_16'))
+    _bridge.cache_clear()
 
 
 def test_the_table_takes_precedence(install):
@@ -64,16 +92,16 @@ def test_bad_messages_do_not_reach_cv_bridge(install):
         ({'width': 0}, 'size'),
         ({'height': 2**32 - 1}, 'too_large'),
         ({'sec': -1}, 'stamp'),
-        ({'encoding': 'rgb16; rm'}, 'encoding'),
+        ({'encoding': 'rgb_of_16; rm'}, 'encoding'),
     ]:
         with raises(ConversionError, reason):
-            to_image(raw_image(RGB16, 'rgb16', **changes))
+            to_image(raw_image(RGB16, 'rgb_of_16', **changes))
 
 
 @pytest.mark.parametrize(
     ('result', 'match'),
     [
-        (RGB[:3], r"got 'rgb16' \(cv_bridge returned \(3, 8, 3\) uint8\)"),
+        (RGB[:3], r"got 'rgb_of_16' \(cv_bridge returned \(3, 8, 3\) uint8\)"),
         (RGB16, r'cv_bridge returned \(6, 8, 3\) uint16'),
         (None, r'cv_bridge returned \(\) object'),
     ],
@@ -81,7 +109,7 @@ def test_bad_messages_do_not_reach_cv_bridge(install):
 def test_invalid_results_are_rejected(install, result, match):
     install(lambda *_: result)
     with raises(ConversionError, 'encoding', match):
-        to_image(raw_image(RGB16, 'rgb16'))
+        to_image(raw_image(RGB16, 'rgb_of_16'))
 
 
 @pytest.mark.parametrize('error', [TypeError('buffer is too small'), RuntimeError('nope')])
@@ -90,8 +118,8 @@ def test_exceptions_of_cv_bridge_are_conversion_errors(install, error):
         raise error
 
     install(convert)
-    with raises(ConversionError, 'encoding', rf"got 'rgb16' \(cv_bridge: {error}\)"):
-        to_image(raw_image(RGB16, 'rgb16'))
+    with raises(ConversionError, 'encoding', rf"got 'rgb_of_16' \(cv_bridge: {error}\)"):
+        to_image(raw_image(RGB16, 'rgb_of_16'))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +142,7 @@ def test_a_broken_installation_is_imported_once(tmp_path, monkeypatch, source):
     try:
         for _ in range(3):
             with raises(ConversionError, 'encoding', r'cv_bridge cannot be used here: .+'):
-                to_image(raw_image(RGB16, 'rgb16'))
+                to_image(raw_image(RGB16, 'rgb_of_16'))
         assert sys.modules['builtins'].cv_bridge_tries == 1
     finally:
         _bridge.cache_clear()

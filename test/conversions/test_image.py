@@ -7,14 +7,14 @@ from types import SimpleNamespace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from image_messages import as_message, raw_image, STAMP_NS
+from image_messages import as_message, mosaic, raw_image, smooth, STAMP_NS
 from malformed import good_image, malformed_images, MUTATORS
 import numpy as np
 import pytest
 from reasons import raises
 
 from robot_perception.conversions import image_message, to_image
-from robot_perception.conversions.encodings import COLOR
+from robot_perception.conversions.encodings import COLOR, DEPTH
 from robot_perception.core.errors import ConversionError, ShapeError
 
 RNG = np.random.default_rng(7)
@@ -45,22 +45,6 @@ def bt601(y, u, v):
     return np.clip(np.stack(rgb, axis=-1), 0, 255)
 
 
-def smooth(height=24, width=32):
-    rows, columns = np.mgrid[:height, :width]
-    return np.stack([40 + 4 * columns, 200 - 5 * rows, 60 + 2 * rows + 2 * columns], -1).astype(
-        np.uint8
-    )
-
-
-def mosaic(rgb, pattern):
-    """Return raw pixels of a sensor with a Bayer pattern such as 'rggb', from the top left."""
-    raw = np.empty(rgb.shape[:2], np.uint8)
-    for index, letter in enumerate(pattern):
-        top, left = divmod(index, 2)
-        raw[top::2, left::2] = rgb[top::2, left::2, 'rgb'.index(letter)]
-    return raw
-
-
 def interleaved(*planes):
     return np.stack(planes, axis=-1).reshape(planes[0].shape[0], -1)
 
@@ -83,13 +67,67 @@ CASES = [
     ('yuv422', UYVY, YUV422_RGB, 1.5),
     ('yuyv', YUYV, YUV422_RGB, 1.5),
     ('yuv422_yuy2', YUYV, YUV422_RGB, 1.5),
-    ('nv12', np.vstack([Y, interleaved(U4, V4)]), YUV420_RGB, 1.5),
-    ('nv21', np.vstack([Y, interleaved(V4, U4)]), YUV420_RGB, 1.5),
     *(
         (f'bayer_{pattern}8', mosaic(smooth(), pattern), smooth(), 6)
         for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')
     ),
+    *(
+        (f'bayer_{pattern}16', mosaic(smooth(), pattern).astype(np.uint16) * 257, smooth(), 6)
+        for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')
+    ),
+    ('rgb16', RGB * np.uint16(257), RGB, 0),
+    ('bgr16', RGB[..., ::-1] * np.uint16(257), RGB, 0),
+    ('rgba16', np.concatenate([RGB, ALPHA], -1) * np.uint16(257), RGB, 0),
+    ('bgra16', np.concatenate([RGB[..., ::-1], ALPHA], -1) * np.uint16(257), RGB, 0),
+    ('yuy2', YUYV, YUV422_RGB, 1.5),
+    ('yvyu', np.stack([Y, interleaved(V2, U2)], axis=-1), YUV422_RGB, 1.5),
 ]
+# What images of OpenCV's types hold for the values of 8 bits.
+SCALED = {
+    '8U': lambda values: values,
+    '8S': lambda values: (values // 2).astype(np.int8),
+    '16U': lambda values: values * np.uint16(257),
+    '16S': lambda values: values.astype(np.int16) << 7,
+    '32S': lambda values: values.astype(np.int32) << 23,
+    '32F': lambda values: (values / 255).astype(np.float32),
+    '64F': lambda values: values / 255,
+}
+for kind, scaled in SCALED.items():
+    allowed = 1 if kind == '8S' else 0
+    if kind not in {'16U', '32F'}:  # depth
+        CASES.append((f'{kind}C1', scaled(GRAY), gray_rgb(GRAY), allowed))
+    with_other = np.stack([GRAY, ALPHA[..., 0]], -1)
+    CASES.append((f'{kind}C2', scaled(with_other), gray_rgb(GRAY), allowed))
+    CASES.append((f'{kind}C3', scaled(RGB[..., ::-1]), RGB, allowed))
+    bgra = np.concatenate([RGB[..., ::-1], ALPHA], -1)
+    CASES.append((f'{kind}C4', scaled(bgra), RGB, allowed))
+CASES = list({case[0]: case for case in CASES}.values())
+
+# Encoding, planes in order, picture.
+U1, V1 = RNG.integers(90, 166, (2, 12, 16), np.uint8)
+YUV444_RGB = bt601(Y, U1, V1)
+PLANAR = [
+    ('nv12', [Y, interleaved(U4, V4)], YUV420_RGB),
+    ('nv21', [Y, interleaved(V4, U4)], YUV420_RGB),
+    *((name, [Y, U4, V4], YUV420_RGB) for name in ('i420', 'yuv420', 'yuv420p', 'iyuv')),
+    ('yv12', [Y, V4, U4], YUV420_RGB),
+    ('nv16', [Y, interleaved(U2, V2)], YUV422_RGB),
+    ('nv61', [Y, interleaved(V2, U2)], YUV422_RGB),
+    ('nv24', [Y, interleaved(U1, V1)], YUV444_RGB),
+    ('nv42', [Y, interleaved(V1, U1)], YUV444_RGB),
+]
+
+
+def planar_image(planes, name, padding):
+    """Build a message; rows of a plane of half the width have half the padding."""
+    height, width = planes[0].shape
+    step = width + padding
+    data = b''.join(
+        np.pad(plane, ((0, 0), (0, padding * plane.shape[1] // width))).tobytes()
+        for plane in planes
+    )
+    fields = {'height': height, 'width': width, 'step': step, 'data': data}
+    return raw_image(planes[0], name, **fields)
 
 
 def differs_by(image, expected):
@@ -98,7 +136,20 @@ def differs_by(image, expected):
 
 
 def test_every_encoding_has_a_case():
-    assert [name for name, *_ in CASES] == sorted(COLOR, key=[c[0] for c in CASES].index)
+    assert sorted(name for name, *_ in CASES + PLANAR) == sorted(COLOR)
+
+
+def test_the_encodings_of_sensor_msgs_are_color_or_depth():
+    bayer = [f'bayer_{pattern}' for pattern in ('rggb', 'bggr', 'gbrg', 'grbg')]
+    named = [
+        f'{name}{bits}'
+        for name in ('rgb', 'rgba', 'bgr', 'bgra', 'mono', *bayer)
+        for bits in (8, 16)
+    ]
+    types = ('8U', '8S', '16U', '16S', '32S', '32F', '64F')
+    typed = [f'{name}C{channels}' for name in types for channels in range(1, 5)]
+    yuv = ['yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv', 'nv21', 'nv24']
+    assert {*named, *typed, *yuv} - {*COLOR, *DEPTH} == set()
 
 
 @pytest.mark.parametrize(('encoding', 'rows', 'expected', 'allowed'), CASES)
@@ -109,6 +160,47 @@ def test_encoding_becomes_rgb(encoding, rows, expected, allowed, padding):
     assert (image.stamp_ns, image.frame_id) == (STAMP_NS, 'camera_optical_frame')
     assert differs_by(image, expected) <= allowed
     assert not image.rgb.flags.writeable
+
+
+@pytest.mark.parametrize(('encoding', 'planes', 'expected'), PLANAR)
+@pytest.mark.parametrize('padding', [0, 6, 64])
+def test_planes_become_rgb(encoding, planes, expected, padding):
+    image = to_image(planar_image(planes, encoding, padding))
+    assert image.size_hw == expected.shape[:2]
+    assert differs_by(image, expected) <= 1.5
+
+
+def test_half_rows_need_an_even_step():
+    with raises(ConversionError, 'step', 'expected an even number of bytes, got 17'):
+        to_image(raw_image(np.zeros((18, 16), np.uint8), 'i420', height=12, padding=1))
+
+
+@pytest.mark.parametrize(
+    'encoding', ['RGB8', 'Mono8', 'BAYER_RGGB8', '8uc3', 'NV12', 'YUV422_YUY2']
+)
+def test_names_of_encodings_in_any_case(encoding):
+    cases = {case[0].lower(): case for case in CASES}
+    if encoding == 'NV12':
+        message, expected = planar_image(PLANAR[0][1], encoding, 0), YUV420_RGB
+    else:
+        _, rows, expected, _ = cases[encoding.lower()]
+        message = raw_image(rows, encoding)
+    assert differs_by(to_image(message), expected) <= 6
+
+
+@pytest.mark.parametrize('encoding', [name for name, rows, *_ in CASES if rows.itemsize > 1])
+def test_big_endian_pixels(encoding):
+    _, rows, expected, allowed = next(case for case in CASES if case[0] == encoding)
+    big = rows.astype(rows.dtype.newbyteorder('>'))
+    image = to_image(raw_image(big, encoding, is_bigendian=1, padding=5))
+    assert differs_by(image, expected) <= allowed
+
+
+def test_floating_point_images_from_0_to_255():
+    values = RGB.astype(np.float32)[..., ::-1].copy()
+    np.testing.assert_array_equal(to_image(raw_image(values, '32FC3')).rgb, RGB)
+    values[0, 0] = np.nan
+    np.testing.assert_array_equal(to_image(raw_image(values, '32FC3')).rgb[0, 0], 0)
 
 
 @pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
@@ -165,8 +257,8 @@ REJECTED = [
     ({'sec': 1.5}, 'stamp', r'stamp: expected integers sec and nanosec'),
     ({'frame_id': 'f' * 4097}, 'frame_id', r'at most 4096 characters, got 4097'),
     ({'frame_id': None}, 'frame_id', r'got NoneType'),
-    ({'encoding': '16UC1'}, 'encoding', r'got 16UC1, which is depth. Remap'),
-    ({'encoding': 'rgb16'}, 'encoding', r"expected one of rgb8, bgr8, .*got 'rgb16' \(cv_bridge"),
+    ({'encoding': '16UC1'}, 'encoding', r"got '16UC1', which is depth. Remap"),
+    ({'encoding': 'rgb10'}, 'encoding', r"one of sensor_msgs/.*got 'rgb10' \(cv_bridge"),
     ({'encoding': 'x' * 9999}, 'encoding', r"got 'x{40}'\.\.\. \(no encoding has such a name\)"),
     ({'encoding': 'b\u00fcgr8'}, 'encoding', r"got 'b\\xfcgr8' \(no encoding has such a name\)"),
     ({'encoding': b'rgb8'}, 'encoding', r'got bytes'),
