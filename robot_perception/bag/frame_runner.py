@@ -112,6 +112,7 @@ class FrameRunner:
     def _count(self, processed: ProcessedFrame) -> None:
         counts, status = self.counts, processed.status
         counts.processed += 1
+        counts.imperfect.update(remark.reason for remark in processed.remarks)
         if status.calibration.problem:
             counts.without_calibration[status.calibration.problem] += 1
         if status.depth.problem:

@@ -15,6 +15,7 @@ class Counts:
     Attributes:
         processed: images with results.
         rejected: images that could not be read, by reason.
+        imperfect: images with a fault that were read nevertheless, by reason.
         without_calibration: images without a calibration, by problem.
         without_depth: images without metric depth although the configuration needs it, by problem.
         without_frames: images whose 3D results are not in the configured frames, all under the
@@ -24,6 +25,7 @@ class Counts:
 
     processed: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    imperfect: Counter[str] = field(default_factory=Counter)
     without_calibration: Counter[str] = field(default_factory=Counter)
     without_depth: Counter[str] = field(default_factory=Counter)
     without_frames: Counter[str] = field(default_factory=Counter)
@@ -33,6 +35,7 @@ class Counts:
         return {
             'seen': self.processed,
             'rejected': dict(self.rejected),
+            'imperfect': dict(self.imperfect),
             'without_calibration': dict(self.without_calibration),
             'without_depth': dict(self.without_depth),
             'without_frames': dict(self.without_frames),

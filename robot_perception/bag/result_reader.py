@@ -11,6 +11,7 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.core import Image, InputError, Scene, SourceError
+from robot_perception.pipeline import InputConfig
 from robot_perception.sources import (
     BagTopic,
     choose_topics,
@@ -23,7 +24,7 @@ from robot_perception.sources import (
     TopicWish,
     Typestore,
 )
-from robot_perception.stream import OUTPUTS
+from robot_perception.stream import ImageReader, OUTPUTS
 
 NODE = '/perception'
 _SCENE, _FEATURES = 'scene', 'features'
@@ -83,6 +84,7 @@ def read_results(
         closing(_StampIndex(path, topics.get(features_topic), types)) as features_messages,
     ):
         last_ns = -1
+        reader, config = ImageReader(), InputConfig()
         for stamp_ns, message in _stamped_messages(path, topics[scene_topic], types):
             if stamp_ns <= last_ns:
                 raise SourceError(
@@ -93,7 +95,7 @@ def read_results(
             last_ns = stamp_ns
             try:
                 message_of_image = images.at(stamp_ns)
-                image = None if message_of_image is None else _to_image(message_of_image)
+                image = None if message_of_image is None else reader.read(message_of_image, config)
                 size_hw = (int(message.height), int(message.width))
                 has_image = image is not None and image.size_hw == size_hw
                 if image is None or not has_image:
@@ -149,12 +151,6 @@ def _image_topic(
         return None
     carriers = (Role.IMAGE, Role.COMPRESSED_IMAGE)
     return next(name for name, role in choice.roles.items() if role in carriers)
-
-
-def _to_image(message: conversions.Message) -> Image:
-    if hasattr(message, 'encoding'):
-        return conversions.to_image(message)
-    return conversions.compressed_to_image(message)
 
 
 def _gray(message: conversions.Message, stamp_ns: int) -> Image:

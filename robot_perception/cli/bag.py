@@ -173,6 +173,7 @@ def _lines(report: BagReport) -> list[str]:
     ]
     for name, reasons in (
         ('rejected', counts.rejected),
+        ('read in spite of a fault', counts.imperfect),
         ('without calibration, so without 3D results', counts.without_calibration),
         ('without sensor depth', counts.without_depth),
         ('not in the requested frames, first reason', counts.without_frames),

@@ -48,9 +48,11 @@ def compressed_to_image(
     encoding, target = _split_format(message.format)
     if 'compresseddepth' in target or _is_only_depth(encoding):
         raise is_depth('format', message.format)
-    file = open_image_file(as_bytes(message.data), message.format, max_pixels)
-    pixels = to_8_bits(decode_file(file, remark), find_bits)
-    return Image(_to_rgb(pixels, encoding, target), stamp_ns, frame_id)
+    data = as_bytes(message.data)
+    # Nothing is kept longer than needed: a file may be as large as its pixels.
+    pixels = decode_file(open_image_file(data, message.format, max_pixels), remark)
+    rgb = _to_rgb(to_8_bits(pixels, find_bits), encoding, target)
+    return Image(rgb, stamp_ns, frame_id)
 
 
 def _split_format(name: object) -> tuple[str, str]:

@@ -45,7 +45,7 @@ class ImageFile:
 
     """
 
-    data: bytes
+    data: bytes | bytearray
     size_hw: tuple[int, int]
     has_end: bool = True
 
@@ -68,8 +68,8 @@ def open_image_file(data: memoryview, name: object, max_pixels: int) -> ImageFil
         header = jpeg_file.inspect_jpeg(content, max_pixels)
         return ImageFile(content, header.size_hw, header.has_end)
     if data[:8] == png_file.SIGNATURE:
-        size_hw, content = png_file.read_png(data, max_pixels)
-        return ImageFile(content, size_hw)
+        size_hw, safe = png_file.read_png(data, max_pixels)
+        return ImageFile(safe, size_hw)
     content = bytes(data)
     if content[:4] in tiff_file.STARTS:
         return ImageFile(content, tiff_file.inspect_tiff(content, max_pixels))
@@ -113,7 +113,7 @@ def decode_file(file: ImageFile, remark: Remark) -> AnyArray:
     return first
 
 
-def _decode(file: ImageFile, content: bytes) -> tuple[AnyArray, str]:
+def _decode(file: ImageFile, content: bytes | bytearray) -> tuple[AnyArray, str]:
     """Return the pixels, and the first line that the decoder printed."""
     try:
         with captured_output() as lines:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 import re
 
 from robot_perception.conversions.validation import check_pixels, damaged
@@ -12,6 +13,7 @@ START = b'\xff\xd8\xff'
 END = b'\xff\xd9'
 # Second byte of JPEG markers of frames; three in this range are tables or reserved.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_FIRST_ARITHMETIC = 0xC8
 _TEMPORARY, _END, _SCAN = 0x01, 0xD9, 0xDA
 # As libjpeg skips whatever is not a marker. 0xFF before 0 is data; restarts belong to a scan.
 _MARKER = re.compile(rb'\xff[\x01-\xcf\xd8-\xfe]')
@@ -62,6 +64,9 @@ def inspect_jpeg(data: bytes, max_pixels: int) -> JpegHeader:
         if marker in _FRAMES:
             frame = _JpegImage(body)
             check_pixels(*frame.size_hw, max_pixels=max_pixels)
+            # A Huffman code has at least one bit for each block of 8x8 pixels.
+            if marker < _FIRST_ARITHMETIC and 8 * 64 * len(data) < math.prod(frame.size_hw):
+                break
         elif marker == _SCAN:
             if frame is None:
                 break

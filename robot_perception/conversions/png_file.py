@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import struct
 import zlib
 
-from robot_perception.conversions.validation import check_pixels, damaged
+from robot_perception.conversions.validation import check_bytes, check_pixels, damaged
 from robot_perception.core import ConversionError
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -32,7 +32,7 @@ _ADAM7 = (
 )
 
 
-def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytes]:
+def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytearray]:
     """Return rows and columns of a PNG, and a PNG of the same pixels that is safe to decode.
 
     Args:
@@ -52,6 +52,7 @@ def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytes]
     check_pixels(height, width, max_pixels=max_pixels)
     _check_text(chunks)
     raw_bytes = _raw_bytes(width, height, bits * _CHANNELS.get(color, 0), interlaced=interlace)
+    check_bytes(raw_bytes, max_pixels=max_pixels)
     safe = bytearray(SIGNATURE + _chunk(b'IHDR', header))
     for name, body in chunks:
         if name in _COPIED:
@@ -59,7 +60,7 @@ def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytes]
     for piece in _stored([body for name, body in chunks if name == b'IDAT'], raw_bytes):
         safe += _chunk(b'IDAT', piece)
     safe += _chunk(b'IEND', b'')
-    return (height, width), bytes(safe)
+    return (height, width), safe
 
 
 def _chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from robot_perception.conversions.validation import check_pixels, damaged
+from robot_perception.conversions.validation import check_bytes, check_pixels, damaged
 from robot_perception.core import ConversionError
 
 STARTS = (b'II*\0', b'MM\0*')
@@ -41,6 +41,8 @@ def inspect_tiff(data: bytes, max_pixels: int) -> tuple[int, int]:
             f'data: expected at most {_MAX_SAMPLES} channels, got a tiff of {tags[_SAMPLES]}. '
             'Publish gray or color images.',
         )
+    raw_bytes = height * width * tags.get(_SAMPLES, 1) * tags.get(_BITS, 1) // 8
+    check_bytes(raw_bytes, max_pixels=max_pixels)
     if tags.get(_COMPRESSION, 1) not in _COMPRESSIONS:
         raise ConversionError(
             'encoding',

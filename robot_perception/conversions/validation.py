@@ -122,6 +122,16 @@ def check_sides(name: str, layout: Layout, height: int, width: int) -> None:
         )
 
 
+def check_bytes(raw_bytes: int, *, max_pixels: int) -> None:
+    """Raise ConversionError if decoded pixels take more than four bytes for each allowed one."""
+    if raw_bytes > 4 * max_pixels:
+        raise ConversionError(
+            'too_large',
+            f'size: expected at most {4 * max_pixels} bytes of pixels, got {raw_bytes}. '
+            'Publish 8 bits for each channel, or raise max_pixels.',
+        )
+
+
 def check_rows(message: ros.Image, rows: int, row_bytes: int) -> tuple[memoryview, int]:
     """Return bytes and step of the message, which must agree."""
     step = _integer('step', message.step)

@@ -3,6 +3,7 @@
 from robot_perception.stream.calibration import Calibration, CalibrationReader
 from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame
 from robot_perception.stream.frame_timer import FrameTimer
+from robot_perception.stream.image_reader import ImageReader
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import (
     LABEL_INFO,
@@ -44,6 +45,7 @@ __all__ = [
     'FrameSet',
     'FrameStatus',
     'FrameTimer',
+    'ImageReader',
     'InputStatus',
     'Output',
     'OutputFrame',

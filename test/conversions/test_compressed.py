@@ -415,14 +415,14 @@ def make_jpeg(side, count):
         b'\xff\xd8\xff\xdb\0\x43\0' + b'\1' * 64,
         b'\xff\xc2\0\x0b\x08' + struct.pack('>HH', side, side) + b'\1\1\x11\0',
         table % (0, 0) + table % (0x10, 0xE0),
-        scan % (0, 0) + bytes(16),
+        scan % (0, 0) + bytes(side * side // 512 + 16),
         (scan % (1, 63) + bytes(2)) * count,
     ]
     return b''.join([*parts, b'\xff\xd9'])
 
 
-def make_png(raw, *extra, size=(16, 16), kind=2):
-    header = struct.pack('>IIBBBBB', *size, 8, kind, 0, 0, 0)
+def make_png(raw, *extra, size=(16, 16), bits=8, kind=2):
+    header = struct.pack('>IIBBBBB', *size, bits, kind, 0, 0, 0)
     chunks = [(b'IHDR', header), *extra, (b'IDAT', zlib.compress(raw, 9)), (b'IEND', b'')]
     return PNG[:8] + b''.join(png_chunk(*chunk) for chunk in chunks)
 
@@ -447,6 +447,7 @@ def make_webp(kind, body):
 HOSTILE = {
     'scans': (make_jpeg(5792, 3000), 'too_large'),
     'few scans of many pixels': (make_jpeg(5792, 10), 'too_large'),
+    'size without data': (jpeg_claiming(5792, 5792), 'data'),
     'scans of few pixels': (make_jpeg(64, 60), 'too_large'),
     'scans without markers': (make_jpeg(64, 0)[:-2] + b'\xff' * 10**6, 'data'),
     'scan of stuffed zeros': (make_jpeg(64, 0)[:-2] + b'\xff\0' * 10**6, 'data'),
@@ -455,11 +456,16 @@ HOSTILE = {
     'little texts': (make_png(RAW, *[(b'zTXt', b'k\0\0' + INFLATED[:900])] * 900), 'too_large'),
     'international text': (make_png(RAW, (b'iTXt', b'k\0\1\0\0\0' + INFLATED)), 'too_large'),
     'profile': (make_png(RAW, (b'iCCP', b'k\0\0' + INFLATED)), 'too_large'),
+    'many bytes for each pixel': (make_png(RAW, size=(5000, 5000), bits=16, kind=6), 'too_large'),
     'pixels after the last row': (make_png(RAW + bytes(8_000_000)), 'too_large'),
     'png of chunks': (make_png(RAW, *[(b'tEXt', b'')] * 10_001), 'data'),
     'tiff': (make_tiff((256, 60_000), (257, 60_000)), 'too_large'),
     'tile': (make_tiff((322, 60_000), (323, 60_000)), 'too_large'),
     'channels': (make_tiff((277, 60_000)), 'encoding'),
+    'many bytes for each pixel of a tiff': (
+        make_tiff((256, 5000), (257, 5000), (258, 64)),
+        'too_large',
+    ),
     'jpeg in a tiff': (make_tiff((259, 7)), 'encoding'),
     'webp': (make_webp(b'VP8 ', bytes(3) + b'\x9d\1\x2a\xff\x3f\xff\x3f'), 'too_large'),
     'lossless webp': (make_webp(b'VP8L', b'\x2f' + b'\xff' * 5), 'too_large'),
