@@ -21,8 +21,8 @@ import cv2
 
 _STDERR = 2
 _KEPT_BYTES = 4096
-# Lines of other threads, such as those of the ROS logger, are passed on.
-_OF_DECODERS = re.compile(rb'libpng|JPEG|JFIF|Adobe|progression|SOS parameters')
+# Lines of other threads, such as those of the ROS logger in brackets, are passed on.
+_OF_DECODERS = re.compile(rb'(?!\[).*(libpng|JPEG|JFIF|Adobe|progression|SOS parameters)')
 _lock = threading.Lock()
 
 
@@ -70,7 +70,7 @@ class _Stream:
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         for line in text.splitlines(keepends=True):
-            if _OF_DECODERS.search(line):
+            if _OF_DECODERS.match(line):
                 yield line.decode(errors='replace').strip()
             else:
                 os.write(_STDERR, line)

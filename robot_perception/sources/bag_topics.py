@@ -50,23 +50,26 @@ class Topic:
     @property
     def is_raw_depth(self) -> bool:
         """Whether it holds depth images."""
-        return self.type_name == Role.DEPTH.type_name and self.encoding in DEPTH_ENCODINGS
+        return self.type_name == Role.DEPTH.type_name and self._is_depth_encoding
 
     @property
     def is_compressed_depth(self) -> bool:
         """Whether it holds depth images compressed without loss."""
-        encoding, _, transport = self.encoding.partition(';')
         return (
             self.type_name == Role.COMPRESSED_DEPTH.type_name
-            and encoding.strip() in DEPTH_ENCODINGS
-            and 'jpeg' not in transport
+            and self._is_depth_encoding
+            and 'jpeg' not in self.encoding
         )
+
+    @property
+    def _is_depth_encoding(self) -> bool:
+        return self.encoding.partition(';')[0].strip().upper() in DEPTH_ENCODINGS
 
     @property
     def is_picture(self) -> bool:
         """Whether it holds pictures that are not made of depth."""
         named_depth = any(word in self.name.lower() for word in _DEPTH_WORDS)
-        coded_depth = self.encoding.startswith(DEPTH_ENCODINGS) or 'Depth' in self.encoding
+        coded_depth = self._is_depth_encoding or 'Depth' in self.encoding
         return self.type_name in PICTURE_TYPES and not named_depth and not coded_depth
 
 

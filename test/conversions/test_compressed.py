@@ -309,12 +309,12 @@ def test_what_other_code_prints_is_passed_on(capfd):
     library = ctypes.CDLL(None)
     with captured_output() as lines:
         stream = ctypes.c_void_p.in_dll(library, 'stderr')
-        library.fputs(b'[INFO] [1.5] [node]: hello\n', stream)
+        library.fputs(b'[INFO] [1.5] [node]: hello, JPEG\n', stream)
         library.fputs(b'libpng warning: oops\n', stream)
         print('from Python', file=sys.stderr)
     assert lines == ['libpng warning: oops']
     assert sorted(capfd.readouterr().err.splitlines()) == [
-        '[INFO] [1.5] [node]: hello',
+        '[INFO] [1.5] [node]: hello, JPEG',
         'from Python',
     ]
 

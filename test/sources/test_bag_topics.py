@@ -99,6 +99,10 @@ CASES = {
         ],
         {'/a/image': Role.IMAGE, '/b/depth/compressedDepth': Role.COMPRESSED_DEPTH},
     ),
+    'depth in lower case': (
+        [image('/a/image'), image('/b', '16uc1')],
+        {'/a/image': Role.IMAGE, '/b': Role.DEPTH},
+    ),
     'depth that has lost its values is neither': (
         [image('/a/image'), jpeg('/b/depth/compressed', '16UC1; jpeg compressed ')],
         {'/a/image': Role.IMAGE},
