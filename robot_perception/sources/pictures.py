@@ -177,8 +177,8 @@ def _decoded(path: Path, flags: int) -> AnyArray:
     problem: Exception | None = None
     try:
         data = path.read_bytes()
-        # Unlike imread, imdecode does not fill up a cut JPEG with gray.
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+        if data and not _is_cut_jpeg(data):
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except (OSError, cv2.error) as error:
         problem = error
     if pixels is None:
@@ -188,3 +188,10 @@ def _decoded(path: Path, flags: int) -> AnyArray:
             'Copy it again or take it away.',
         ) from problem
     return pixels
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    """Whether no end follows the last scan of a JPEG; OpenCV 4.6 fills up the rest with gray."""
+    # Compressed data never contains a marker.
+    last_scan = data.rfind(b'\xff\xda')
+    return data.startswith(b'\xff\xd8\xff') and data.find(b'\xff\xd9', max(last_scan, 0)) < 0
