@@ -10,7 +10,7 @@ from robot_perception.conversions import ros
 from robot_perception.conversions.bit_depth import FindBits, full_range, to_8_bits
 from robot_perception.conversions.encodings import bayer_layout, COLOR, DEPTH, find_layout
 from robot_perception.conversions.header import read_header
-from robot_perception.conversions.image import is_depth
+from robot_perception.conversions.image import depth_error
 from robot_perception.conversions.image_file import decode_file, open_image_file, Remark
 from robot_perception.conversions.validation import as_bytes, check_sides, MAX_PIXELS
 from robot_perception.core import AnyArray, Image, UInt8Array
@@ -47,7 +47,7 @@ def compressed_to_image(
     stamp_ns, frame_id = read_header(message.header)
     encoding, target = _split_format(message.format)
     if 'compresseddepth' in target or _is_only_depth(encoding):
-        raise is_depth('format', message.format)
+        raise depth_error('format', message.format)
     data = as_bytes(message.data)
     # Nothing is kept longer than needed: a file may be as large as its pixels.
     pixels = decode_file(open_image_file(data, message.format, max_pixels), remark)

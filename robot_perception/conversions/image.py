@@ -54,12 +54,12 @@ def to_image(
     stamp_ns, frame_id = read_header(message.header)
     size_hw = check_size(message, max_pixels=max_pixels)
     if encodings.find_layout(encodings.DEPTH, message.encoding) is not None:
-        raise is_depth('encoding', message.encoding)
+        raise depth_error('encoding', message.encoding)
     rgb = convert_rare(message, size_hw)
     return Image(rgb, stamp_ns, frame_id)
 
 
-def is_depth(field: str, name: str) -> ConversionError:
+def depth_error(field: str, name: str) -> ConversionError:
     """Return the error for depth on the topic of images."""
     return ConversionError(
         'encoding',
