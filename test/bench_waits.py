@@ -48,7 +48,7 @@ def frame_times_ms(late_s, count=15):
         timer = threading.Timer(late_s, synchronizer.add, (Role.DEPTH, depth, stamp_ns))
         timer.start()
         begin = time.perf_counter()
-        frame_set = synchronizer.frame_set(image, stamp_ns, config, CameraTopics())
+        frame_set = synchronizer.frame_set(image, stamp_ns, 0, config, CameraTopics())
         frame = processor.process(frame_set, outputs)
         yield (time.perf_counter() - begin) * 1e3
         timer.join()

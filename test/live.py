@@ -7,7 +7,9 @@ from rclpy.serialization import deserialize_message
 from robot_perception import conversions
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_node import ReplayNode
+from robot_perception.pipeline import DepthConfig
 from robot_perception.sources import Role
+from robot_perception.stream import MessageTime
 
 READERS = {
     Role.IMAGE: conversions.to_image,
@@ -21,6 +23,12 @@ def decode_sample(sample):
 
 def uses_sensor_depth(node):
     return node.get_parameter('depth.source').value != 'model'
+
+
+def has_depth(node, stamp_ns):
+    """Return whether the node has received depth of a stamp, or later."""
+    time = MessageTime(stamp_ns, stamp_ns, stamp_ns)
+    return node.synchronizer.request_depth(time, DepthConfig()).is_settled
 
 
 class Pace:
@@ -39,7 +47,7 @@ class Pace:
         elif sample.role is Role.DEPTH and uses_sensor_depth(self.graph.node):
             stamp = decode_sample(sample).header.stamp
             stamp_ns = stamp.sec * 10**9 + stamp.nanosec
-            wait_until(lambda: self.graph.node.synchronizer.request_depth(stamp_ns).is_settled)
+            wait_until(lambda: has_depth(self.graph.node, stamp_ns))
         elif sample.role in READERS:
             self.images += 1
             wait_until(self._done)

@@ -120,6 +120,8 @@ class FrameRunner:
         if status.frames.problem:
             first = next(iter(counts.without_frames), status.frames.problem)
             counts.without_frames[first] += 1
+        if status.stamps.problem:
+            counts.without_stamp[status.stamps.problem] += 1
 
     def messages(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
         """Make every output of a frame, with the recording time of its image."""

@@ -20,6 +20,7 @@ class Counts:
         without_depth: images without metric depth although the configuration needs it, by problem.
         without_frames: images whose 3D results are not in the configured frames, all under the
             first problem: the text contains times, so that each would be counted by itself.
+        without_stamp: images whose stamp cannot be used, by problem.
 
     """
 
@@ -29,6 +30,7 @@ class Counts:
     without_calibration: Counter[str] = field(default_factory=Counter)
     without_depth: Counter[str] = field(default_factory=Counter)
     without_frames: Counter[str] = field(default_factory=Counter)
+    without_stamp: Counter[str] = field(default_factory=Counter)
 
     def values(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
@@ -39,6 +41,7 @@ class Counts:
             'without_calibration': dict(self.without_calibration),
             'without_depth': dict(self.without_depth),
             'without_frames': dict(self.without_frames),
+            'without_stamp': dict(self.without_stamp),
         }
 
     @classmethod

@@ -177,6 +177,7 @@ def _lines(report: BagReport) -> list[str]:
         ('without calibration, so without 3D results', counts.without_calibration),
         ('without sensor depth', counts.without_depth),
         ('not in the requested frames, first reason', counts.without_frames),
+        ('without a usable stamp', counts.without_stamp),
     ):
         lines += [f'  {count} images {name}: {reason}' for reason, count in reasons.items()]
     lines += [f'  not read completely: {problem}' for problem in report.damage]

@@ -66,6 +66,7 @@ from robot_perception.core.rle import decode_rle, encode_rle, run_lengths
 from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.core.scene import Scene
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
+from robot_perception.core.stamps import is_restart
 from robot_perception.core.transform_buffer import TransformBuffer
 from robot_perception.core.transforms import (
     NANOSECONDS_PER_SECOND,
@@ -135,6 +136,7 @@ __all__ = [
     'flush',
     'instance_color',
     'iou_xyxy',
+    'is_restart',
     'lazy_attributes',
     'make_folder',
     'matrix_to_quaternion',

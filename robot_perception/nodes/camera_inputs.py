@@ -8,8 +8,8 @@ from functools import partial
 from rclpy.node import Node
 
 from robot_perception.conversions import Message
-from robot_perception.core import NANOSECONDS_PER_SECOND
 from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
+from robot_perception.nodes.messages import message_stamp_ns
 from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import PerceptionConfig, Transport
 from robot_perception.sources import Role
@@ -107,6 +107,5 @@ class CameraInputs:
         self._inputs.append(Input(self._node, topics, callback, config.input.reliability))
 
     def _on_depth(self, message: Message) -> None:
-        stamp = message.header.stamp
-        stamp_ns = stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec
-        self._synchronizer.add(Role.DEPTH, message, stamp_ns)
+        received_ns = self._node.get_clock().now().nanoseconds
+        self._synchronizer.add(Role.DEPTH, message, message_stamp_ns(message), received_ns)

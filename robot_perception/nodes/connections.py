@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
+from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile
+from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile, ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+from rclpy.utilities import get_rmw_implementation_identifier
 
-_TRANSFORMS = 'tf2_msgs/msg/TFMessage'
+_IMAGE, _TRANSFORMS = 'sensor_msgs/msg/Image', 'tf2_msgs/msg/TFMessage'
 # The graph knows an endpoint before the name of its node has arrived.
 _UNNAMED = '_NODE_NAME_UNKNOWN_'
-_TRANSPORTS = {'sensor_msgs/msg/Image': 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
+_TRANSPORTS = {_IMAGE: 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
+# Text in rclpy's explanation of a conflict -> policy; the more special first.
+_POLICIES = {
+    'reliable': 'reliability',
+    'volatile': 'durability',
+    'deadline': 'deadline',
+    'lease': 'liveliness_lease_duration',
+    'liveliness': 'liveliness',
+}
+# Endpoints of one process have an equal part of their global ids, in Fast DDS.
+_PROCESS_ID_BYTES = 8
+_PROFILE = Path(__file__).parent / 'fastdds.xml'
 
 
 def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[str]:
@@ -20,16 +34,55 @@ def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[st
     for peer in node.get_publishers_info_by_topic(topic):
         if peer.topic_type != type_name:
             yield _type_problem(topic, type_name, peer)
-        elif ours is not None and (policy := _conflict(peer.qos_profile, ours.qos_profile)):
-            yield _qos_problem(topic, 'subscription', policy, ours, peer)
+        elif ours is not None:
+            conflicts = _conflicts(peer.qos_profile, ours.qos_profile)
+            if conflicts:
+                yield _qos_problem(topic, 'subscription', conflicts, ours, peer)
 
 
 def publisher_problems(node: Node, topic: str) -> Iterator[str]:
     """Yield a message for each subscriber that cannot connect to the node's publisher."""
     ours = _find_endpoint(node, node.get_publishers_info_by_topic(topic))
     for peer in node.get_subscriptions_info_by_topic(topic):
-        if ours is not None and (policy := _conflict(ours.qos_profile, peer.qos_profile)):
-            yield _qos_problem(topic, 'publisher', policy, ours, peer)
+        if ours is not None:
+            conflicts = _conflicts(ours.qos_profile, peer.qos_profile)
+            if conflicts:
+                yield _qos_problem(topic, 'publisher', conflicts, ours, peer)
+
+
+def silent_publisher_problems(
+    node: Node, topic: str, type_name: str, silent_s: float
+) -> Iterator[str]:
+    """Yield a message for each publisher whose images may all be lost by Fast DDS.
+
+    Args:
+        node: the subscribing node.
+        topic: full name of the topic.
+        type_name: type of the messages; only raw images are too large.
+        silent_s: seconds since the publisher appeared, in which nothing has arrived.
+
+    """
+    if type_name != _IMAGE or 'fastrtps' not in get_rmw_implementation_identifier():
+        return
+    ours = _find_endpoint(node, node.get_subscriptions_info_by_topic(topic))
+    for peer in node.get_publishers_info_by_topic(topic):
+        if (
+            ours is not None
+            and peer.topic_type == type_name
+            and peer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+            and _process_id(peer) != _process_id(ours)
+        ):
+            yield (
+                f'{topic}: nothing has arrived from {_name(peer)} in {silent_s:.0f} s. Either it '
+                'sends nothing, or all is lost on the way: as a best-effort publisher it loses '
+                'messages that are larger than its shared memory, 512 KiB by default. Start it '
+                f'with FASTDDS_DEFAULT_PROFILES_FILE={_PROFILE}, let it publish reliably, or use '
+                'compressed images.'
+            )
+
+
+def _process_id(endpoint: TopicEndpointInfo) -> bytes:
+    return bytes(endpoint.endpoint_gid[:_PROCESS_ID_BYTES])
 
 
 def _find_endpoint(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
@@ -38,15 +91,17 @@ def _find_endpoint(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpo
     return next((end for end in endpoints if (end.node_name, end.node_namespace) == name), None)
 
 
-def _conflict(offered: QoSProfile, requested: QoSProfile) -> str:
-    """Return the name of a QoS policy that is incompatible, empty if all are compatible."""
+def _conflicts(offered: QoSProfile, requested: QoSProfile) -> list[str]:
+    """Return the names of the QoS policies that are incompatible."""
     compatibility, reasons = qos_check_compatible(offered, requested)
     if compatibility != QoSCompatibility.ERROR:
-        return ''
-    errors = ' '.join(part for part in reasons.split(';') if 'ERROR' in part).lower()
-    # rclpy names the policy only in the text of its explanation.
-    policies = {'reliable': 'reliability', 'volatile': 'durability', 'deadline': 'deadline'}
-    return next((policy for word, policy in policies.items() if word in errors), 'liveliness')
+        return []
+    # rclpy names a policy only in the text of its explanation.
+    errors = [part.lower() for part in reasons.split(';') if 'ERROR' in part]
+    return [
+        next((policy for word, policy in _POLICIES.items() if word in error), error)
+        for error in errors
+    ]
 
 
 def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
@@ -57,14 +112,20 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
 
 
 def _qos_problem(
-    topic: str, role: str, policy: str, ours: TopicEndpointInfo, peer: TopicEndpointInfo
+    topic: str, role: str, conflicts: list[str], ours: TopicEndpointInfo, peer: TopicEndpointInfo
 ) -> str:
-    remedy = f'Set qos_overrides.{topic}.{role}.{policy}'
     if role == 'subscription' and ours.topic_type != _TRANSFORMS:
         remedy = 'Set input.reliability to auto'
+    else:
+        # The values that the other side has; they are read when the node starts.
+        values = ' and '.join(
+            f'qos_overrides.{topic}.{role}.{policy}:={_parameter(peer.qos_profile, policy)}'
+            for policy in conflicts
+        )
+        remedy = f'Start this node with {values}'
     return (
-        f'{topic}: the {role} of this node is {_describe(ours.qos_profile)}, '
-        f'{_name(peer)} is {_describe(peer.qos_profile)}; they cannot connect. '
+        f'{topic}: the {role} of this node is {_describe(ours.qos_profile, conflicts)}, '
+        f'{_name(peer)} is {_describe(peer.qos_profile, conflicts)}; they cannot connect. '
         f'{remedy}, or change the other side.'
     )
 
@@ -73,5 +134,18 @@ def _name(peer: TopicEndpointInfo) -> str:
     return 'an unnamed node' if peer.node_name == _UNNAMED else f'node {peer.node_name}'
 
 
-def _describe(profile: QoSProfile) -> str:
-    return f'{profile.reliability.name.lower()} and {profile.durability.name.lower()}'
+def _describe(profile: QoSProfile, conflicts: list[str]) -> str:
+    """Describe reliability and durability, and other policies that are incompatible."""
+    others = [
+        f'with {policy} {_parameter(profile, policy)}'
+        for policy in conflicts
+        if policy not in {'reliability', 'durability'}
+    ]
+    names = f'{profile.reliability.name.lower()} and {profile.durability.name.lower()}'
+    return ' '.join([names, *others])
+
+
+def _parameter(profile: QoSProfile, policy: str) -> str:
+    """Return the value of a policy as a parameter has it; durations are in nanoseconds."""
+    value = getattr(profile, policy)
+    return str(value.nanoseconds) if isinstance(value, Duration) else str(value.name.lower())

@@ -1,38 +1,22 @@
-"""Subscriptions that adapt to their publishers: reliability, and raw or compressed images.
-
-A best-effort reader matches every camera but loses messages larger than one shared-memory segment
-or datagram: nearly all raw 640x480 images between two processes. A reliable reader loses none but
-does not match a best-effort camera. So the reader takes the reliability of the publishers.
-"""
+"""Inputs of the node that may arrive on one of several topics, as raw and compressed images do."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from rclpy.node import Node
-from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
-from rclpy.topic_endpoint_info import TopicEndpointInfo
-
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
 
 from robot_perception.conversions import Message
-from robot_perception.nodes import qos
-from robot_perception.nodes.connections import subscription_problems
-from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.adaptive_subscription import AdaptiveSubscription
+from robot_perception.nodes.messages import message_stamp_ns
 from robot_perception.pipeline import Reliability, Transport
 
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-_FIXED = {
-    Reliability.RELIABLE: ReliabilityPolicy.RELIABLE,
-    Reliability.BEST_EFFORT: ReliabilityPolicy.BEST_EFFORT,
-}
+# Messages of another topic that the preferred one may repeat.
+_OVERLAP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +25,6 @@ class Topic:
 
     name: str
     type_name: str
-
-    def publishers(self, node: Node) -> list[TopicEndpointInfo]:
-        """Return the publishers of this type on the topic."""
-        peers = node.get_publishers_info_by_topic(self.name)
-        return [peer for peer in peers if peer.topic_type == self.type_name]
 
 
 def image_topics(
@@ -75,7 +54,12 @@ def single_topic(node: Node, name: str, type_name: str) -> tuple[Topic, ...]:
 
 
 class Input:
-    """A subscription to the first of several topics that has a publisher."""
+    """Messages of the first of several topics that delivers any.
+
+    All topics are subscribed to until the first delivers: behind a discovery server a node finds
+    publishers only on its own topics, and a publisher that is found may be silent. While the first
+    delivers, the others are not subscribed to, so that no images are encoded without need.
+    """
 
     def __init__(
         self,
@@ -88,66 +72,81 @@ class Input:
 
         Args:
             node: the subscribing node.
-            topics: candidates, preferred first; the first is used if none has a publisher.
+            topics: candidates, preferred first.
             callback: called with every message.
             reliability: reliable, best_effort, or auto for that of the publishers.
 
         """
-        self._node = node
-        self._topics = tuple(topics)
         self._callback = callback
-        self._fixed = _FIXED.get(reliability)
-        # Start reliable: a recording is finite, so its publisher must find a matching reader; a
-        # best-effort camera keeps publishing while the reader changes.
-        self._reliability = ReliabilityPolicy.RELIABLE
-        self._topic = self._topics[0]
-        self._topic, self._reliability = self._wanted()
-        self._subscription = self._subscribe()
+        # Stamp of the message with which the preferred topic began to deliver, None while it does
+        # not; and stamps of the last messages of the others.
+        self._begin_ns: int | None = None
+        self._others_ns: deque[int] = deque(maxlen=_OVERLAP)
+        names = tuple(dict.fromkeys(topic.name for topic in topics))
+        self._subscriptions = tuple(
+            AdaptiveSubscription(
+                node,
+                name,
+                tuple(topic.type_name for topic in topics if topic.name == name),
+                partial(self._on_message, is_preferred=name == names[0]),
+                reliability,
+            )
+            for name in names
+        )
 
     @property
     def topic(self) -> str:
-        """Full name of the subscribed topic."""
-        return self._topic.name
+        """Full name of the topic that delivers, or else has a publisher, or else is preferred."""
+        for wanted in ('delivers', 'has_publisher'):
+            for one in self._subscriptions:
+                if getattr(one, wanted):
+                    return one.name
+        return self._subscriptions[0].name
+
+    @property
+    def lost(self) -> int:
+        """Messages that the middleware has lost before the callback, where it counts them."""
+        return sum(one.lost for one in self._subscriptions)
 
     def update(self) -> None:
-        """Replace the subscription if topic or reliability of the publishers have changed."""
-        wanted = self._wanted()
-        if wanted != (self._topic, self._reliability):
-            self._topic, self._reliability = wanted
-            self._node.destroy_subscription(self._subscription)
-            self._subscription = self._subscribe()
+        """Adapt to the publishers, and subscribe to the topics that are needed."""
+        preferred, *others = self._subscriptions
+        if not preferred.delivers:
+            self._begin_ns = None
+        for one in others:
+            if preferred.delivers:
+                one.close()
+            else:
+                one.open()
+        for one in self._subscriptions:
+            one.adapt()
 
     def problems(self) -> Iterator[str]:
-        """Describe publishers that cannot connect."""
-        return subscription_problems(self._node, self._topic.name, self._topic.type_name)
+        """Describe publishers that cannot connect, or whose messages may all be lost."""
+        if any(one.delivers for one in self._subscriptions):
+            return
+        found = [one for one in self._subscriptions if one.has_publisher]
+        for one in found or self._subscriptions:
+            yield from one.problems()
 
     def destroy(self) -> None:
-        """Remove the subscription."""
-        self._node.destroy_subscription(self._subscription)
+        """Remove the subscriptions."""
+        for one in self._subscriptions:
+            one.close()
 
-    def _wanted(self) -> tuple[Topic, ReliabilityPolicy]:
-        topic = next((one for one in self._topics if one.publishers(self._node)), self._topic)
-        if self._fixed is not None:
-            return topic, self._fixed
-        offered = {peer.qos_profile.reliability for peer in topic.publishers(self._node)}
-        if not offered:
-            return topic, self._reliability
-        reliable = offered == {ReliabilityPolicy.RELIABLE}
-        return topic, ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-
-    def _subscribe(self) -> Subscription[Any]:
-        profile = qos.camera_input()
-        profile.reliability = self._reliability
-        return self._node.create_subscription(
-            message_class(self._topic.type_name),
-            self._topic.name,
-            self._callback,
-            profile,
-            # An adapting reader resolves what the default callbacks warn about.
-            event_callbacks=SubscriptionEventCallbacks(
-                use_default_callbacks=self._fixed is not None
-            ),
-            qos_overriding_options=QoSOverridingOptions(
-                (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
-            ),
-        )
+    def _on_message(self, message: Message, *, is_preferred: bool) -> None:
+        """Pass a message on, unless the other topic has delivered the same, or delivers it."""
+        if len(self._subscriptions) > 1:
+            stamp_ns = message_stamp_ns(message)
+            if is_preferred:
+                if self._begin_ns is None:
+                    self._begin_ns = stamp_ns
+                if stamp_ns and stamp_ns in self._others_ns:
+                    self._others_ns.remove(stamp_ns)
+                    return
+            else:
+                # Older ones were under way when the preferred topic began.
+                if self._begin_ns is not None and stamp_ns >= self._begin_ns:
+                    return
+                self._others_ns.append(stamp_ns)
+        self._callback(message)

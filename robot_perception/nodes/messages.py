@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from robot_perception.conversions import Fields, Made, Message, ros
-from robot_perception.core import AnyArray, PerceptionError
+from robot_perception.core import AnyArray, NANOSECONDS_PER_SECOND, PerceptionError
 
 
 @cache
@@ -29,6 +29,12 @@ def message_class(type_name: str) -> Message:
             f'{type_name}: not in this ROS installation ({error}). Install ros-<distro>-'
             f'{package.replace("_", "-")}, or build the workspace with "make" or colcon.',
         ) from error
+
+
+def message_stamp_ns(message: Message) -> int:
+    """Return the stamp of a message with a header, in nanoseconds, without checking it."""
+    stamp = message.header.stamp
+    return int(stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec)
 
 
 class RosMessages:

@@ -18,20 +18,20 @@ from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from robot_perception.conversions import label_info_message, Message
-from robot_perception.core import ConfigError, NANOSECONDS_PER_SECOND, PerceptionError
+from robot_perception.core import ConfigError, PerceptionError
 from robot_perception.nodes import qos
 from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.diagnostics import diagnostic_array, node_statuses, NodeView
-from robot_perception.nodes.messages import RosMessages
+from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline
-from robot_perception.stream import FrameProcessor, FrameSet, FrameTimer, Synchronizer
+from robot_perception.stream import FrameProcessor, FrameTimer, Synchronizer
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
@@ -140,9 +140,7 @@ class PerceptionNode(LifecycleNode):
         self._synchronizer.open()
         timer = FrameTimer(self._config.timing_window, self._now_ns)
         processor = FrameProcessor(self._pipeline, RosMessages(), timer=timer)
-        self._worker = FrameWorker(
-            self._slot, self._synchronize, processor, self._outputs, self.get_logger()
-        )
+        self._worker = FrameWorker(self._slot, processor, self._outputs, self.get_logger())
         self._publish_label_info()
         self._worker.start()
         if self._bond is not None:
@@ -191,12 +189,6 @@ class PerceptionNode(LifecycleNode):
 
     # Topics
 
-    def _synchronize(self, image: Message) -> FrameSet:
-        stamp = image.header.stamp
-        stamp_ns = stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec
-        topics = self._inputs.topics
-        return self._synchronizer.frame_set(image, stamp_ns, self._config, topics)
-
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
@@ -206,7 +198,15 @@ class PerceptionNode(LifecycleNode):
         elif not self._enabled:
             self._slot.refuse('disabled')
         else:
-            self._slot.put(message)
+            # Depth and transforms are waited for from the receipt on.
+            frame_set = self._synchronizer.frame_set(
+                message,
+                message_stamp_ns(message),
+                self._now_ns(),
+                self._config,
+                self._inputs.topics,
+            )
+            self._slot.put(frame_set)
 
     def _publish_label_info(self) -> None:
         assert self._pipeline is not None  # noqa: S101 - configured

@@ -31,10 +31,10 @@ class FrameCounts:
 
 
 class FrameSlot:
-    """Holds one message: the newest wins, the one it replaces is counted as dropped.
+    """Holds one frame: the newest wins, the one it replaces is counted as dropped.
 
     `put` is called by the executor's thread, `take` and the outcomes by the worker's. Every
-    taken message must be ended by exactly one of `published`, `drop` and `reject`.
+    taken frame must be ended by exactly one of `published`, `drop` and `reject`.
     """
 
     def __init__(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 import math
 import threading
@@ -11,7 +10,6 @@ import traceback
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
-from robot_perception.conversions import Message
 from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
@@ -20,6 +18,8 @@ from robot_perception.stream import (
     FrameSet,
     FrameStatus,
     FrameTimer,
+    InputStatus,
+    NOT_NEEDED,
     Output,
     OutputFrame,
     ProcessedFrame,
@@ -40,6 +40,7 @@ class Health:
             first frame.
         output: error of an output of the last frame if one failed, empty if not; None before the
             first frame.
+        stamps: whether the stamp of the last image can be used, and why not.
         age_s: age of the last image when its outputs were published, by the node's clock; NaN
             before the first image.
 
@@ -49,6 +50,7 @@ class Health:
     depth_fit: DepthFit | None = None
     model: str | None = None
     output: str | None = None
+    stamps: InputStatus = NOT_NEEDED
     age_s: float = math.nan
 
 
@@ -58,7 +60,6 @@ class FrameWorker:
     def __init__(
         self,
         slot: FrameSlot,
-        synchronize: Callable[[Message], FrameSet],
         processor: FrameProcessor,
         publishers: OutputPublishers,
         logger: RcutilsLogger,
@@ -67,7 +68,6 @@ class FrameWorker:
 
         Args:
             slot: where images arrive.
-            synchronize: joins an image with what belongs to it.
             processor: processes the images; must have a timer.
             publishers: publish the outputs.
             logger: logs lost frames.
@@ -77,7 +77,6 @@ class FrameWorker:
         self.health = Health()
         self.timing: FrameTimer = processor.timer
         self._slot = slot
-        self._synchronize = synchronize
         self._processor = processor
         self._publishers = publishers
         self._logger = logger
@@ -99,13 +98,13 @@ class FrameWorker:
         self._jumped.set()
 
     def _run(self) -> None:
-        while (message := self._slot.take()) is not None:
-            self._process_safely(message)
+        while (frame_set := self._slot.take()) is not None:
+            self._process_safely(frame_set)
 
-    def _process_safely(self, message: Message) -> None:
+    def _process_safely(self, frame_set: FrameSet) -> None:
         """Process one frame, and count it even if that fails."""
         try:
-            self._process(message)
+            self._process(frame_set)
         except PerceptionError as error:
             self.health.model = str(error)
             self._slot.drop('model_error')
@@ -122,7 +121,7 @@ class FrameWorker:
     def _warn(self, text: str) -> None:
         self._logger.warning(text, throttle_duration_sec=_LOG_PERIOD_S)
 
-    def _process(self, message: Message) -> None:
+    def _process(self, frame_set: FrameSet) -> None:
         if self._jumped.is_set():
             self._jumped.clear()
             self._processor.reset()
@@ -131,7 +130,7 @@ class FrameWorker:
             self._slot.drop('no_subscriber')
             return
         try:
-            frame = self._processor.process(self._synchronize(message), outputs)
+            frame = self._processor.process(frame_set, outputs)
         except ConversionError as error:
             self._slot.reject(error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
@@ -139,10 +138,11 @@ class FrameWorker:
         for remark in frame.remarks:
             self._warn(remark.problem)
         self._update_health(frame)
-        self._publish(outputs, frame.output)
+        self._publish(outputs, frame.output, frame_set.time.taken_ns)
 
     def _update_health(self, frame: ProcessedFrame) -> None:
         self.health.model = ''
+        self.health.stamps = frame.status.stamps
         if Stage.DEPTH not in frame.stages:
             return
         self.health.inputs = frame.status
@@ -150,15 +150,13 @@ class FrameWorker:
         if frame.status.frames.problem:
             self._warn(frame.status.frames.problem)
 
-    def _publish(self, outputs: tuple[Output, ...], frame: OutputFrame) -> None:
+    def _publish(self, outputs: tuple[Output, ...], frame: OutputFrame, taken_ns: int) -> None:
         """Publish the outputs, timing last, and count the frame."""
         start = time.perf_counter()
         self.health.output = ''
         results = tuple(output for output in outputs if output is not TIMING)
         count = self._publishers.publish(results, frame, self._on_output_error)
-        timing = self.timing.add(
-            {'publish': time.perf_counter() - start}, frame.scene.image.stamp_ns, frame.timing
-        )
+        timing = self.timing.add({'publish': time.perf_counter() - start}, taken_ns, frame.timing)
         self.health.age_s = timing.age_s
         if TIMING in outputs:
             last = replace(frame, timing=timing)

@@ -2,7 +2,12 @@
 
 from robot_perception.pipeline.choices import Rectification, Reliability, Transport
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
-from robot_perception.pipeline.config_sections import CameraConfig, FramesConfig, InputConfig
+from robot_perception.pipeline.config_sections import (
+    CameraConfig,
+    DepthConfig,
+    FramesConfig,
+    InputConfig,
+)
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.malloc import keep_freed_memory
@@ -24,6 +29,7 @@ __all__ = [
     'PRESETS',
     'STAGES',
     'CameraConfig',
+    'DepthConfig',
     'FramesConfig',
     'InputConfig',
     'Networks',

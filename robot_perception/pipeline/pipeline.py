@@ -188,6 +188,7 @@ class PerceptionPipeline:
         sensor_depth: Promise[MetricDepth | None] = None,
         gravity_up: Promise[Vector3 | None] = None,
         fixed_from_optical: Promise[Pose | None] = None,
+        time_ns: int | None = None,
         stages: Collection[Stage] = _ALL_STAGES,
         config: PerceptionConfig | None = None,
     ) -> Scene:
@@ -206,6 +207,8 @@ class PerceptionPipeline:
                 with a heading; otherwise they are aligned with the camera's axes.
             fixed_from_optical: pose of the optical frame in a frame that does not move, such as
                 odom; tracked objects then have velocities.
+            time_ns: when the image was taken, nanoseconds, for tracks and velocities; None = its
+                stamp, of which 0 means that it belongs to no sequence.
             stages: what to compute; a stage that is disabled in the configuration stays off.
             config: parameters of this frame, if `config` was read before; None for those in force.
 
@@ -221,6 +224,7 @@ class PerceptionPipeline:
         frame = UploadedImage(as_image(image))
         _check_size('camera', camera, frame.image)
         watch, config = Stopwatch(), config or self._config
+        time_ns = frame.image.stamp_ns if time_ns is None else time_ns
         due, networks = self.due(stages, config), self._networks
         extractor = networks.features if Stage.FEATURES in due else None
         detector = networks.detector if Stage.DETECTOR in due else None
@@ -235,7 +239,7 @@ class PerceptionPipeline:
                 extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
-                    detections = self._state.detect(detector, frame, config)
+                    detections = self._state.detect(detector, frame, time_ns, config)
                 if segmenter is not None and encoded is not None:
                     segmented = submit(
                         partial(_segment, segmenter, encoded, frame, detections, watch)
@@ -260,7 +264,7 @@ class PerceptionPipeline:
             pose = _value(fixed_from_optical)
             with watch.stage('lifting'):
                 objects = locate_objects(detections, masks, depth, camera, up_vector)
-                objects = self._state.velocities.update(objects, frame.image.stamp_ns, pose)
+                objects = self._state.velocities.update(objects, time_ns, pose)
                 height_m = config.camera.height_m or None
                 ground = (
                     find_ground(depth, camera, up_vector, height_m)

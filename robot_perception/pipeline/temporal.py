@@ -69,12 +69,19 @@ class TemporalState:
         self.velocities.load_state_dict(state['velocities'])
 
     def detect(
-        self, detector: Detector, frame: UploadedImage, config: PerceptionConfig
+        self, detector: Detector, frame: UploadedImage, time_ns: int, config: PerceptionConfig
     ) -> Detections:
-        """Detect objects; with tracking, those of low confidence keep existing tracks."""
-        settings, stamp_ns = config.detector, frame.image.stamp_ns
-        # Images without a stamp are not a sequence.
-        tracking = config.tracking.enabled and stamp_ns
+        """Detect objects; with tracking, those of low confidence keep existing tracks.
+
+        Args:
+            detector: the network.
+            frame: the image.
+            time_ns: when it was taken, nanoseconds; 0 = not an image of a sequence.
+            config: parameters of detector and tracking.
+
+        """
+        settings = config.detector
+        tracking = config.tracking.enabled and time_ns
         candidates = detector.detect(
             frame,
             threshold=settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0),
@@ -86,7 +93,7 @@ class TemporalState:
         if not tracking:
             return detections
         return self._tracker.update(
-            detections, stamp_ns, config.tracking.max_lost_s, candidates[~is_high]
+            detections, time_ns, config.tracking.max_lost_s, candidates[~is_high]
         )
 
     def scale_depth(

@@ -14,6 +14,7 @@ from robot_perception.core import (
     Float64Array,
     Int64Array,
     iou_xyxy,
+    is_restart,
     NANOSECONDS_PER_SECOND,
 )
 
@@ -27,6 +28,8 @@ _SAME_CLASS_BONUS = 0.2
 _MAX_OFFSET, _MAX_SIZE_RATIO = 0.5, 1.5
 # Weight of the newest measurement in the velocity of a box.
 _VELOCITY_GAIN = 0.5
+# Over a shorter time the motion of a box is mostly noise, as between frames that arrive in bursts.
+_MIN_INTERVAL_NS = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,7 +41,7 @@ class _Track:
         class_name: class of its latest detection.
         box_xyxy: (4,) float64, pixels.
         velocity: (4,) float64, pixels a second of each side.
-        stamp_ns: of its latest detection.
+        stamp_ns: of its newest detection.
         lost: whether it has not been detected since.
 
     """
@@ -58,7 +61,9 @@ class _Track:
         return self.box_xyxy + self.velocity * seconds
 
     def update(self, box_xyxy: Float64Array, class_name: str, stamp_ns: int) -> _Track:
-        """Return the track after another detection."""
+        """Return the track after another detection; one that is hardly newer changes nothing."""
+        if stamp_ns < self.stamp_ns + _MIN_INTERVAL_NS:
+            return self
         seconds = (stamp_ns - self.stamp_ns) / NANOSECONDS_PER_SECOND
         measured = (box_xyxy - self.box_xyxy) / seconds
         if self.velocity.any() and not self.lost:
@@ -86,20 +91,21 @@ class Tracker:
     matched greedily by overlap; equal classes are preferred but not required, since a detector
     may change the class of an object. Detections that remain are matched to lost tracks of about
     the same position and size. Detections of low confidence continue tracks that found no other
-    (as in ByteTrack, Zhang et al. 2022). Lost tracks move with the image content. Track ids are
-    unique for the life of the tracker.
+    (as in ByteTrack, Zhang et al. 2022). Lost tracks move with the image content. A frame that is
+    older than the one before gets the ids of the tracks, and moves no track back in time. Track
+    ids are unique for the life of the tracker.
     """
 
     def __init__(self) -> None:
         """Start without tracks."""
         self._tracks: list[_Track] = []
         self._last_track_id = 0
-        self._stamp_ns = 0
+        self._newest_ns = 0
 
     def reset(self) -> None:
         """Drop all tracks, as after a jump in time; ids are not reused."""
         self._tracks = []
-        self._stamp_ns = 0
+        self._newest_ns = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -111,11 +117,15 @@ class Tracker:
             }
             for track in self._tracks
         ]
-        return {'last_track_id': self._last_track_id, 'stamp_ns': self._stamp_ns, 'tracks': tracks}
+        return {
+            'last_track_id': self._last_track_id,
+            'newest_ns': self._newest_ns,
+            'tracks': tracks,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
-        self._last_track_id, self._stamp_ns = state['last_track_id'], state['stamp_ns']
+        self._last_track_id, self._newest_ns = state['last_track_id'], state['newest_ns']
         self._tracks = [
             _Track(
                 **{
@@ -138,7 +148,7 @@ class Tracker:
 
         Args:
             detections: N objects.
-            stamp_ns: of their frame; if it is not later than that of the previous frame, tracking
+            stamp_ns: of their frame, in any order; after a restart (see `is_restart`) tracking
                 starts again.
             max_lost_s: seconds without a detection after which a track is dropped.
             low_confidence: detections that continue tracks but start none.
@@ -147,15 +157,16 @@ class Tracker:
             The N objects with ``track_ids``.
 
         """
-        if stamp_ns <= self._stamp_ns:
+        if is_restart(stamp_ns, self._newest_ns):
             self.reset()
-        self._stamp_ns = stamp_ns
-        oldest_ns = stamp_ns - max_lost_s * NANOSECONDS_PER_SECOND
+        is_newest = stamp_ns > self._newest_ns
+        self._newest_ns = max(stamp_ns, self._newest_ns)
+        oldest_ns = self._newest_ns - max_lost_s * NANOSECONDS_PER_SECOND
         tracks = [track for track in self._tracks if track.stamp_ns >= oldest_ns]
         every_box = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy])
         boxes = every_box.astype(np.float64)
         class_names = (*detections.class_names, *low_confidence.class_names)
-        matches = self._match(tracks, detections, low_confidence)
+        matches = _match(tracks, stamp_ns, detections, low_confidence)
         shift = _image_shift(tracks, boxes, matches)
         updated = {
             index: tracks[track_index].update(boxes[index], class_names[index], stamp_ns)
@@ -170,34 +181,37 @@ class Tracker:
         unmatched = sorted(set(range(len(tracks))) - set(matches.values()))
         self._tracks = [
             *updated.values(),
-            *(tracks[index].mark_lost(shift) for index in unmatched),
+            *(
+                tracks[index].mark_lost(shift) if is_newest else tracks[index]
+                for index in unmatched
+            ),
         ]
         track_ids = [updated[index].track_id for index in range(len(detections))]
         return replace(detections, track_ids=np.array(track_ids, np.int64))
 
-    def _match(
-        self, tracks: Sequence[_Track], detections: Detections, low_confidence: Detections
-    ) -> dict[int, int]:
-        """Match detections, those of low confidence last, with tracks: their indices."""
-        matches: dict[int, int] = {}
-        if not tracks:
-            return matches
-        boxes_now = np.stack([track.predict(self._stamp_ns) for track in tracks])
-        predicted = boxes_now.astype(np.float32)
-        class_names = np.array([track.class_name for track in tracks])
-        detected = np.array(detections.class_names + low_confidence.class_names)
-        same_class = class_names[:, None] == detected[None]
-        boxes = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy])
-        is_low = np.arange(len(boxes)) >= len(detections)
-        iou = iou_xyxy(predicted, boxes)
-        similarity = iou + _SAME_CLASS_BONUS * same_class
-        lost = np.array([track.lost for track in tracks])[:, None]
-        _match_greedily(np.where((iou > _MIN_IOU) & ~is_low, similarity, 0), matches)
-        _match_greedily(
-            np.where(same_class & lost & ~is_low, _proximity(predicted, boxes), 0), matches
-        )
-        _match_greedily(np.where((iou > _MIN_LOW_CONFIDENCE_IOU) & is_low, similarity, 0), matches)
+
+def _match(
+    tracks: Sequence[_Track], stamp_ns: int, detections: Detections, low_confidence: Detections
+) -> dict[int, int]:
+    """Match detections, those of low confidence last, with tracks: their indices."""
+    matches: dict[int, int] = {}
+    if not tracks:
         return matches
+    predicted = np.stack([track.predict(stamp_ns) for track in tracks]).astype(np.float32)
+    class_names = np.array([track.class_name for track in tracks])
+    detected = np.array(detections.class_names + low_confidence.class_names)
+    same_class = class_names[:, None] == detected[None]
+    boxes = np.concatenate([detections.boxes_xyxy, low_confidence.boxes_xyxy])
+    is_low = np.arange(len(boxes)) >= len(detections)
+    iou = iou_xyxy(predicted, boxes)
+    similarity = iou + _SAME_CLASS_BONUS * same_class
+    lost = np.array([track.lost for track in tracks])[:, None]
+    _match_greedily(np.where((iou > _MIN_IOU) & ~is_low, similarity, 0), matches)
+    _match_greedily(
+        np.where(same_class & lost & ~is_low, _proximity(predicted, boxes), 0), matches
+    )
+    _match_greedily(np.where((iou > _MIN_LOW_CONFIDENCE_IOU) & is_low, similarity, 0), matches)
+    return matches
 
 
 def _image_shift(

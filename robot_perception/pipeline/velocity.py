@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from robot_perception.core import NANOSECONDS_PER_SECOND, Pose, SceneObject, Vector3
+from robot_perception.core import (
+    is_restart,
+    NANOSECONDS_PER_SECOND,
+    Pose,
+    SceneObject,
+    Vector3,
+)
 
 # A longer window is less noisy; a shorter one follows changes sooner.
 _WINDOW_S = 0.5
@@ -50,13 +57,18 @@ class VelocityEstimator:
     ) -> tuple[SceneObject, ...]:
         """Add velocities to the objects of the next frame, where they are known.
 
-        Without the pose of the camera in a frame that does not move nothing is measured.
+        Without the pose of the camera in a frame that does not move nothing is measured. Frames
+        may come in any order; a restart (see `is_restart`) drops all measurements.
         """
-        oldest_ns = stamp_ns - int(_WINDOW_S * NANOSECONDS_PER_SECOND)
+        newest_ns = max((rows[-1][0] for rows in self._centroids.values()), default=stamp_ns)
+        if is_restart(stamp_ns, newest_ns):
+            self.reset()
+            newest_ns = stamp_ns
+        oldest_ns = max(stamp_ns, newest_ns) - int(_WINDOW_S * NANOSECONDS_PER_SECOND)
         self._centroids = {
-            track_id: [row for row in centroids if oldest_ns <= row[0] < stamp_ns]
-            for track_id, centroids in self._centroids.items()
-            if oldest_ns <= centroids[-1][0] < stamp_ns
+            track_id: [row for row in rows if oldest_ns <= row[0]]
+            for track_id, rows in self._centroids.items()
+            if oldest_ns <= rows[-1][0]
         }
         if fixed_from_optical is None:
             return objects
@@ -67,9 +79,10 @@ class VelocityEstimator:
             return item
         x, y, z = fixed_from_optical.apply(np.array(item.position.centroid_m)).tolist()
         centroids = self._centroids.setdefault(item.track_id, [])
-        centroids.append((stamp_ns, (x, y, z)))
+        insort(centroids, (stamp_ns, (x, y, z)))
+        newest_ns = centroids[-1][0]
         seconds = np.array(
-            [(time_ns - stamp_ns) / NANOSECONDS_PER_SECOND for time_ns, _ in centroids]
+            [(time_ns - newest_ns) / NANOSECONDS_PER_SECOND for time_ns, _ in centroids]
         )
         if len(centroids) < _MIN_MEASUREMENTS or -seconds[0] < _MIN_SPAN_S:
             return item

@@ -4,6 +4,7 @@ from robot_perception.stream.calibration import Calibration, CalibrationReader
 from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame
 from robot_perception.stream.frame_timer import FrameTimer
 from robot_perception.stream.image_reader import ImageReader
+from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import (
     LABEL_INFO,
@@ -14,7 +15,14 @@ from robot_perception.stream.outputs import (
     TIMING,
 )
 from robot_perception.stream.recorded_synchronizer import RecordedFrame, RecordedSynchronizer
-from robot_perception.stream.status import FrameStatus, InputStatus, LIVE, RECORDED, Remedies
+from robot_perception.stream.status import (
+    FrameStatus,
+    InputStatus,
+    LIVE,
+    NOT_NEEDED,
+    RECORDED,
+    Remedies,
+)
 from robot_perception.stream.synchronizer import (
     CameraTopics,
     DEPTHS,
@@ -35,6 +43,7 @@ __all__ = [
     'LABEL_INFO',
     'LABEL_INFO_TYPE',
     'LIVE',
+    'NOT_NEEDED',
     'OUTPUTS',
     'RECORDED',
     'TIMING',
@@ -47,6 +56,7 @@ __all__ = [
     'FrameTimer',
     'ImageReader',
     'InputStatus',
+    'MessageTime',
     'Output',
     'OutputFrame',
     'ProcessedFrame',

@@ -12,6 +12,7 @@ from robot_perception.conversions import FrameTiming, MarkerKey, MessageFactory
 from robot_perception.core import (
     CameraModel,
     Image,
+    is_restart,
     MetricDepth,
     Pose,
     RelativeDepth,
@@ -23,6 +24,7 @@ from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.stream.calibration import CalibrationReader
 from robot_perception.stream.frame_timer import FrameTimer
 from robot_perception.stream.image_reader import ImageReader
+from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import Output, stages_for
 from robot_perception.stream.sensor_depth import read_sensor_depth
@@ -37,6 +39,10 @@ from robot_perception.stream.status import (
 from robot_perception.stream.synchronizer import FrameSet
 from robot_perception.stream.target_frame import resolve_target_frame, TargetFrame
 
+_STAMP_FAULTS = {
+    'zero_stamp': 'the stamp of the image is zero',
+    'repeated_stamp': 'the image has the stamp of an earlier one',
+}
 _RELATIVE_DEPTH = InputStatus.failed(
     'relative_depth',
     'the depth network predicts relative depth, which is not in meters: no depth image, no '
@@ -89,7 +95,7 @@ class FrameProcessor:
         self._remedies = remedies
         self._images = ImageReader()
         self._calibrations = CalibrationReader()
-        self._last_stamp_ns = 0
+        self._newest_ns = 0
         self._markers: frozenset[MarkerKey] = frozenset()
 
     def reset(self) -> None:
@@ -100,12 +106,12 @@ class FrameProcessor:
         self.pipeline.reset()
         if self.timer is not None:
             self.timer.clear()
-        self._last_stamp_ns = 0
+        self._newest_ns = 0
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state kept from earlier frames, as JSON values, without times."""
         return {
-            'last_stamp_ns': self._last_stamp_ns,
+            'newest_ns': self._newest_ns,
             'images': self._images.state_dict(),
             'pipeline': self.pipeline.state_dict(),
             'markers': sorted(self._markers),
@@ -113,7 +119,7 @@ class FrameProcessor:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
-        self._last_stamp_ns = state['last_stamp_ns']
+        self._newest_ns = state['newest_ns']
         self._images.load_state_dict(state['images'])
         self.pipeline.load_state_dict(state['pipeline'])
         self._markers = frozenset((kind, slot) for kind, slot in state['markers'])
@@ -135,10 +141,11 @@ class FrameProcessor:
         start = time.perf_counter()
         image = self._images.read(frame_set.image, config.input)
         decode_s = time.perf_counter() - start
-        if image.stamp_ns < self._last_stamp_ns:
+        time_ns = frame_set.time.sequence_ns
+        if is_restart(time_ns, self._newest_ns):
             # When a bag loops without /clock, only the stamps show it.
             self.reset()
-        self._last_stamp_ns = image.stamp_ns
+        self._newest_ns = max(time_ns, self._newest_ns)
         stages = self.pipeline.due(stages_for(outputs, config), config)
         calibration = self._calibrations.read(
             frame_set.camera_info, image, config.camera, frame_set.topics.image, self._remedies
@@ -157,6 +164,7 @@ class FrameProcessor:
             sensor_depth=inputs.depth,
             gravity_up=inputs.gravity_up,
             fixed_from_optical=inputs.fixed_from_optical,
+            time_ns=time_ns,
             stages=stages,
             config=config,
         )
@@ -165,7 +173,7 @@ class FrameProcessor:
             header=frame_set.image.header,
             scene=scene,
             camera_info=calibration.camera_info,
-            timing=self._timing({'decode': decode_s, **scene.timing_s}, image),
+            timing=self._timing({'decode': decode_s, **scene.timing_s}, frame_set.time),
             config=config,
             shown_markers=self._markers,
             target=inputs.target,
@@ -175,13 +183,14 @@ class FrameProcessor:
             calibration.status,
             _depth_status(inputs.depth_status, scene, config, stages),
             inputs.target.status,
+            _stamp_status(frame_set.time, self._remedies),
         )
         return ProcessedFrame(output, stages, status, self._images.remarks)
 
-    def _timing(self, seconds: dict[str, float], image: Image) -> FrameTiming:
+    def _timing(self, seconds: dict[str, float], time: MessageTime) -> FrameTiming:
         if self.timer is None:
             return FrameTiming.unknown()
-        return self.timer.add(seconds, image.stamp_ns)
+        return self.timer.add(seconds, time.taken_ns)
 
 
 class _SpatialInputs:
@@ -222,13 +231,25 @@ class _SpatialInputs:
     def target(self) -> TargetFrame:
         if not self._needed:
             return TargetFrame(self._image.frame_id)
-        return resolve_target_frame(self._image, self._config.frames, self._frame_set.lookup)
+        lookup = self._frame_set.lookup_for_image
+        return resolve_target_frame(self._image, self._config.frames, lookup)
 
     def gravity_up(self) -> Vector3 | None:
         return self.target.gravity_up
 
     def fixed_from_optical(self) -> Pose | None:
         return self.target.fixed_from_optical
+
+
+def _stamp_status(time: MessageTime, remedies: Remedies) -> InputStatus:
+    if not time.fault:
+        return USABLE
+    return InputStatus.failed(
+        time.fault,
+        f'{_STAMP_FAULTS[time.fault]}: tracks, depth and transforms use the time at which it was '
+        f'{remedies.arrival}. Let the camera driver stamp each image with the time at which it '
+        'was taken.',
+    )
 
 
 def _depth_status(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from robot_perception.conversions import Message
 from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import decode, message_stamp_ns, Role, Sample, Typestore
 from robot_perception.stream.depth_history import DepthRequest
+from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.synchronizer import (
     CameraTopics,
     DEPTHS,
@@ -21,18 +23,29 @@ from robot_perception.stream.synchronizer import (
 )
 
 
+class _Waiting(NamedTuple):
+    """An image that waits for its depth and transforms."""
+
+    sample: Sample
+    time: MessageTime
+    camera_info: Message | None
+    depth: DepthRequest
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedFrame:
     """A recorded image, still serialized, and what belongs to it.
 
     Attributes:
         sample: the image and when it was recorded.
+        time: when it was taken.
         camera_info: the newest CameraInfo recorded before it, None without one.
         depth: the depth nearest to it, None without one.
 
     """
 
     sample: Sample
+    time: MessageTime
     camera_info: Message | None
     depth: Sample | None
 
@@ -71,7 +84,7 @@ class RecordedSynchronizer:
         self._tf_wait_ns = -1
         if Role.TF in self._roles:
             self._tf_wait_ns = round(config.frames.tf_wait_s * NANOSECONDS_PER_SECOND)
-        self._waiting: deque[tuple[Sample, Message | None, DepthRequest | None]] = deque()
+        self._waiting: deque[_Waiting] = deque()
 
     def prime(self, sample: Sample) -> None:
         """Add a message that is valid for the whole recording, before all others.
@@ -90,9 +103,7 @@ class RecordedSynchronizer:
         if sample.role not in IMAGES:
             yield from self.advance(sample.stamp_ns)
         if sample.role in IMAGES:
-            stamp_ns = message_stamp_ns(sample.cdr)
-            depth = None if stamp_ns is None else self._synchronizer.request_depth(stamp_ns)
-            self._waiting.append((sample, self._synchronizer.camera_info, depth))
+            self._waiting.append(self._request(sample))
         elif sample.role in self._roles:
             self._keep(sample)
         yield from self.advance(sample.stamp_ns)
@@ -117,6 +128,7 @@ class RecordedSynchronizer:
         synchronizer = self._synchronizer
         return FrameSet(
             image=decode(self._types, frame.sample.cdr, frame.sample.type_name),
+            time=frame.time,
             topics=self._topics,
             camera_info=frame.camera_info,
             depth=lambda: self._decoded(frame.depth),
@@ -124,11 +136,18 @@ class RecordedSynchronizer:
             lookup=synchronizer.lookup,
         )
 
+    def _request(self, sample: Sample) -> _Waiting:
+        synchronizer = self._synchronizer
+        # An image without a stamp is broken, which `frame_set` raises.
+        time = synchronizer.image_time(message_stamp_ns(sample.cdr) or 0, sample.stamp_ns)
+        depth = synchronizer.request_depth(time, self._config.depth)
+        return _Waiting(sample, time, synchronizer.camera_info, depth)
+
     def _keep(self, sample: Sample) -> None:
         if sample.role in DEPTHS:
             stamp_ns = message_stamp_ns(sample.cdr)
             if stamp_ns is not None:
-                self._synchronizer.add(sample.role, sample, stamp_ns)
+                self._synchronizer.add(sample.role, sample, stamp_ns, sample.stamp_ns)
             return
         message = self._decoded(sample)
         if message is not None:
@@ -143,15 +162,14 @@ class RecordedSynchronizer:
             return None
 
     def _is_settled(self, recorded_ns: int) -> bool:
-        image, _, depth = self._waiting[0]
-        waited_ns = recorded_ns - image.stamp_ns
+        waiting = self._waiting[0]
+        waited_ns = recorded_ns - waiting.sample.stamp_ns
         if waited_ns <= self._tf_wait_ns:
             return False
         if not self._roles & DEPTHS or waited_ns > self._max_wait_ns:
             return True
-        return depth is None or depth.is_settled
+        return waiting.depth.is_settled
 
     def _next(self) -> RecordedFrame:
-        image, info, depth = self._waiting.popleft()
-        max_offset_s = self._config.depth.max_offset_s
-        return RecordedFrame(image, info, None if depth is None else depth.nearest(max_offset_s))
+        sample, time, info, depth = self._waiting.popleft()
+        return RecordedFrame(sample, time, info, depth.nearest(self._config.depth.max_offset_s))

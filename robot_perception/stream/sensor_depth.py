@@ -146,7 +146,7 @@ def _register(
             f'(rows, columns). {remedies.depth_camera_info}',
         )
     try:
-        image_from_depth = frame_set.lookup(
+        image_from_depth = frame_set.lookup_for_image(
             normalize_frame_id(image.frame_id), depth_frame, image.stamp_ns
         )
     except TransformError as error:

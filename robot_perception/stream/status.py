@@ -31,27 +31,35 @@ NOT_NEEDED, USABLE = InputStatus(needed=False), InputStatus()
 
 
 class FrameStatus(NamedTuple):
-    """Status of everything that 3D results need besides the image.
+    """Status of everything that results need besides the pixels of the image.
 
     Attributes:
         calibration: calibration of the camera.
         depth: metric depth, from the sensor or scaled by the height of the camera.
         frames: the transforms of the target, gravity and fixed frames.
+        stamps: the stamp of the image.
 
     """
 
     calibration: InputStatus = NOT_NEEDED
     depth: InputStatus = NOT_NEEDED
     frames: InputStatus = NOT_NEEDED
+    stamps: InputStatus = NOT_NEEDED
 
 
 class Remedies(NamedTuple):
-    """Advice about missing inputs, which depends on where the inputs come from."""
+    """Advice about missing inputs, which depends on where the inputs come from.
+
+    Attributes:
+        arrival: what happened to an image when it arrived, a participle.
+
+    """
 
     camera_info: str
     depth: str
     depth_camera_info: str
     registration: str
+    arrival: str
 
 
 LIVE = Remedies(
@@ -61,6 +69,7 @@ LIVE = Remedies(
     registration='Or let the driver register depth to color: align_depth.enable:=true for '
     'RealSense, depth_registration:=true for Orbbec and OpenNI, topic depth_to_rgb for Azure '
     'Kinect.',
+    arrival='received',
 )
 RECORDED = Remedies(
     camera_info='Record camera_info beside the images',
@@ -69,4 +78,5 @@ RECORDED = Remedies(
     registration='Or record depth that the driver has registered to color: '
     'align_depth.enable:=true for RealSense, depth_registration:=true for Orbbec and OpenNI, '
     'topic depth_to_rgb for Azure Kinect.',
+    arrival='recorded',
 )

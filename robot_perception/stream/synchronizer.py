@@ -14,9 +14,10 @@ from robot_perception.core import (
     TransformBuffer,
     TransformError,
 )
-from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline import DepthConfig, PerceptionConfig
 from robot_perception.sources import Role
 from robot_perception.stream.depth_history import DepthHistory, DepthRequest
+from robot_perception.stream.message_time import MessageTime, StampSequence
 from robot_perception.stream.target_frame import TransformLookup
 
 IMAGES = frozenset({Role.IMAGE, Role.COMPRESSED_IMAGE})
@@ -49,6 +50,7 @@ class FrameSet:
 
     Attributes:
         image: sensor_msgs/msg/Image or CompressedImage.
+        time: when it was taken.
         topics: names of the topics.
         camera_info: the newest CameraInfo of the camera, None without one.
         depth: returns the depth message that belongs to the image, None without one; may wait.
@@ -58,11 +60,31 @@ class FrameSet:
     """
 
     image: Message
+    time: MessageTime
     topics: CameraTopics
     camera_info: Message | None
     depth: Callable[[], Message | None]
     depth_camera_info: Callable[[], Message | None]
     lookup: TransformLookup
+
+    def lookup_for_image(self, target: str, source: str, stamp_ns: int | None) -> Pose:
+        """Look up a transform at the stamp of the image, None for the newest.
+
+        If the stamp of the image cannot be used, the transform is that of the time of receipt, or
+        the newest if that is older.
+
+        Raises:
+            TransformError: the transform is not known.
+
+        """
+        if stamp_ns is None or not self.time.fault:
+            return self.lookup(target, source, stamp_ns)
+        try:
+            return self.lookup(target, source, self.time.received_ns or None)
+        except TransformError as error:
+            if error.reason != 'too_new':
+                raise
+            return self.lookup(target, source, None)
 
 
 def needed_roles(config: PerceptionConfig) -> frozenset[Role]:
@@ -89,18 +111,22 @@ class Synchronizer:
         self._changed = threading.Condition()
         self._camera_info: Message | None = None
         self._depth_camera_info: Message | None = None
+        self._images = StampSequence()
         self._depths = DepthHistory()
         self._transforms = TransformBuffer()
         self._transform_fault = ''
         self._closed = False
 
-    def add(self, role: Role, message: Message, stamp_ns: int = 0) -> None:
+    def add(self, role: Role, message: Message, stamp_ns: int = 0, received_ns: int = 0) -> None:
         """Add a message that is not an image.
 
         Args:
             role: what the message is for.
             message: a ROS message; a depth message may be any object.
-            stamp_ns: stamp of a depth message; a stamp that jumps back drops all earlier ones.
+            stamp_ns: stamp of a depth message; a restart (see `is_restart`) drops all earlier
+                ones.
+            received_ns: when a depth message was received or recorded, by the same clock as the
+                images; 0 = unknown.
 
         """
         with self._changed:
@@ -109,7 +135,7 @@ class Synchronizer:
             elif role is Role.DEPTH_CAMERA_INFO:
                 self._depth_camera_info = message
             elif role in DEPTHS:
-                self._depths.put(stamp_ns, message)
+                self._depths.put(stamp_ns, received_ns, message)
             else:
                 transforms, faults = to_transforms(message)
                 for transform in transforms:
@@ -118,21 +144,36 @@ class Synchronizer:
             self._changed.notify_all()
 
     def frame_set(
-        self, image: Message, stamp_ns: int, config: PerceptionConfig, topics: CameraTopics
+        self,
+        image: Message,
+        stamp_ns: int,
+        received_ns: int,
+        config: PerceptionConfig,
+        topics: CameraTopics,
     ) -> FrameSet:
         """Return an image with functions that wait for its depth and transforms.
 
-        The waiting times start with this call.
+        The waiting times start with this call, so that it should be made on receipt.
+
+        Args:
+            image: the message.
+            stamp_ns: stamp of its header, nanoseconds.
+            received_ns: when it was received, nanoseconds; 0 = unknown.
+            config: offsets and waiting times.
+            topics: names of the topics.
+
         """
         now_s = time.monotonic()
         depth, frames = config.depth, config.frames
+        image_time = self.image_time(stamp_ns, received_ns)
         return FrameSet(
             image=image,
+            time=image_time,
             topics=topics,
             camera_info=self.camera_info,
             depth=partial(
                 self._wait_for_depth,
-                self.request_depth(stamp_ns),
+                self.request_depth(image_time, depth),
                 depth.max_offset_s,
                 now_s + depth.max_wait_s,
             ),
@@ -152,10 +193,15 @@ class Synchronizer:
         with self._changed:
             return self._depth_camera_info
 
-    def request_depth(self, stamp_ns: int) -> DepthRequest:
-        """Return a request for the depth message nearest to a stamp, which may arrive later."""
+    def image_time(self, stamp_ns: int, received_ns: int) -> MessageTime:
+        """Return the time of the next image; see `StampSequence.add`."""
         with self._changed:
-            return self._depths.request(stamp_ns)
+            return self._images.add(stamp_ns, received_ns)
+
+    def request_depth(self, image_time: MessageTime, config: DepthConfig) -> DepthRequest:
+        """Return a request for the depth message nearest to an image, which may arrive later."""
+        with self._changed:
+            return self._depths.request(image_time, config)
 
     def lookup(self, target: str, source: str, stamp_ns: int | None) -> Pose:
         """Look up a transform without waiting; see `TransformBuffer.lookup`."""
@@ -169,7 +215,9 @@ class Synchronizer:
             return fault
 
     def reset(self) -> None:
-        """Drop depth and moving transforms, as after a time jump."""
+        """Drop depth, moving transforms and the stamps of images, as after a time jump."""
+        with self._changed:
+            self._images.reset()
         self.clear_depth()
         self.clear_transforms()
 

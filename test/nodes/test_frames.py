@@ -21,6 +21,7 @@ from graph import (
     to_camera_info,
     to_image_message,
 )
+from live import has_depth
 from rclpy.parameter import Parameter
 
 from robot_perception import conversions
@@ -183,9 +184,9 @@ def test_without_tf_results_stay_in_the_optical_frame_and_diagnostics_state_why(
     assert "instead of 'map': frame 'map': expected one of those in TF" in text
     assert 'base_link' in text
     robot.drive(4)
-    robot.process(5)
+    robot.process(5.2)
     level, text, _ = graph.statuses()['tf']
-    assert (level, "'map' -> 'base_link': requested at 5.000000 s" in text) == (WARN, True)
+    assert (level, "'map' -> 'base_link': requested at 5.200000 s" in text) == (WARN, True)
     robot.drive(6)
     robot.process(5.5)
     assert robot.wait_for_frame_ids(3) == [FRAME_ID, FRAME_ID, 'map']
@@ -321,7 +322,7 @@ class TestSensorDepth:
         stamp = header(SECOND_NS, self.DEPTH_FRAME)
         depth.publish(conversions.depth_message(FACTORY, stamp, MetricDepth(meters)))
         node = graph.node
-        graph.spin_until(lambda: node.synchronizer.request_depth(SECOND_NS).is_settled, 'depth')
+        graph.spin_until(lambda: has_depth(node, SECOND_NS), 'depth')
         graph.spin_until(
             lambda: not info or node.synchronizer.depth_camera_info is not None, 'calibration'
         )

@@ -36,9 +36,10 @@ from robot_perception import conversions
 from robot_perception.core import CameraModel, Image, MetricDepth, RelativeDepth
 from robot_perception.core.errors import ConfigError, ModelError
 from robot_perception.models.stub import StubDepthEstimator, StubDetector, StubFeatureExtractor
-from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.messages import message_class, message_stamp_ns
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.stream import CameraTopics
 
 pytestmark = pytest.mark.ros
 
@@ -315,7 +316,7 @@ class TestBadImages:
         image, _ = start_calibrated(graph, *TYPES, **parameters)
         # Both frames have one stamp.
         expected = self.golden(graph, image, SECOND_NS)
-        valid = 0
+        valid, config = 0, PerceptionConfig.from_preset('stub')
         for _, fields, is_valid in malformed_images(1000, seed=1):
             message = message_class('sensor_msgs/msg/Image')()
             stamp = message.header.stamp
@@ -324,7 +325,11 @@ class TestBadImages:
             for name in ('height', 'width', 'encoding', 'is_bigendian', 'step'):
                 setattr(message, name, fields[name])
             message.data = FACTORY.sequence(np.frombuffer(fields['data'], np.uint8))
-            graph.node.slot.put(message)
+            stamp_ns = message_stamp_ns(message)
+            frame_set = graph.node.synchronizer.frame_set(
+                message, stamp_ns, stamp_ns, config, CameraTopics()
+            )
+            graph.node.slot.put(frame_set)
             while graph.node.slot.counts().waiting:
                 time.sleep(0.0005)
             valid += is_valid

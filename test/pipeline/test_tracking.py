@@ -118,12 +118,52 @@ def test_a_distant_object_of_the_class_does_not_take_a_lost_track():
     assert update(tracker, 3, (80, 20)) == [2]
 
 
-def test_a_jump_back_in_time_drops_tracks_and_ids_are_not_reused():
+def test_a_restart_drops_tracks_and_ids_are_not_reused():
     tracker = Tracker()
-    update(tracker, 5, (20, 20))
-    assert update(tracker, 4, (20, 20)) == [2]
+    update(tracker, 7, (20, 20))
+    assert update(tracker, 1, (20, 20)) == [2]
     tracker.reset()
-    assert update(tracker, 5, (20, 20)) == [3]
+    assert update(tracker, 7, (20, 20)) == [3]
+
+
+# Order of arrival of ten frames: neighbors swapped, twice the same, late by half a second.
+DISORDER = [
+    (1, 2, 4, 3, 5, 6, 8, 7, 9, 10),
+    (1, 2, 3, 3, 4, 5, 5, 5, 6, 7),
+    (1, 2, 3, 4, 6, 7, 8, 9, 10, 5),
+]
+
+
+@pytest.mark.parametrize('order', DISORDER)
+def test_track_ids_survive_disorder(order):
+    tracker = Tracker()
+    for frame in order:
+        # One moves fast, one slowly against it, one is hidden in every third frame.
+        centers = [(20 + 8 * frame, 20), (120 - 2 * frame, 60)]
+        hidden = [] if frame % 3 == 0 else [(200, 80)]
+        assert update(tracker, frame, *centers, *hidden) == [1, 2, *([3] if hidden else [])]
+
+
+def test_a_late_frame_moves_no_track_back():
+    ordered, disordered = Tracker(), Tracker()
+    for frame in (1, 2, 3, 5, 6):
+        update(ordered, frame, (20 + 8 * frame, 20))
+        update(disordered, frame, (20 + 8 * frame, 20))
+        if frame == 5:
+            update(disordered, 4, (20 + 8 * 4, 20))
+    assert disordered.state_dict() == ordered.state_dict()
+
+
+@pytest.mark.parametrize('gap_ns', [1, 1000, 1_000_000])
+def test_track_ids_survive_frames_that_arrive_in_bursts(gap_ns):
+    """Boxes jitter by a pixel, which between two frames of a burst is no motion."""
+    tracker, rng = Tracker(), np.random.default_rng(0)
+    for burst in range(20):
+        for index in range(3):
+            stamp_ns = (burst + 1) * FRAME_NS + index * gap_ns
+            x, y = rng.uniform(-1, 1, 2)
+            tracked = tracker.update(boxes((50 + x, 50 + y)), stamp_ns, 1.0)
+            assert tracked.track_ids.tolist() == [1]
 
 
 def test_detections_are_otherwise_unchanged():
@@ -167,6 +207,9 @@ def test_the_pipeline_tracks_images_with_a_stamp():
     np.testing.assert_array_equal(second.detections.track_ids, track_ids)
     assert [item.track_id for item in second.objects] == track_ids.tolist()
     assert pipeline.process(image(0)).detections.track_ids is None
+    unstamped = pipeline.process(image(0), time_ns=3 * FRAME_NS)
+    np.testing.assert_array_equal(unstamped.detections.track_ids, track_ids)
+    assert unstamped.image.stamp_ns == 0
 
 
 def test_tracking_can_be_disabled():

@@ -80,6 +80,16 @@ def test_a_jump_back_in_time_drops_later_measurements():
     assert estimate(estimator, 2, (1, 0, 0), start=56) is None
 
 
+@pytest.mark.parametrize('order', [(1, 3, 2, 4, 6, 5), (1, 2, 3, 4, 4, 5, 6), (2, 3, 4, 5, 6, 1)])
+def test_velocities_survive_disorder(order):
+    estimator, velocity = VelocityEstimator(), (0.5, -0.2, 0.1)
+    for index in order:
+        pose, point = camera(index / 10), np.array([1.0, 2.0, 0.5])
+        point = point + np.array(velocity) * index / 10
+        (item,) = estimator.update((object_at(point, pose),), index * FRAME_NS, pose)
+    assert pose.rotation @ np.array(item.position.velocity_mps) == pytest.approx(velocity)
+
+
 def test_the_state_dict_restores_the_estimator():
     first, second, whole = VelocityEstimator(), VelocityEstimator(), VelocityEstimator()
     estimate(first, 3, (1, 0.5, 0))

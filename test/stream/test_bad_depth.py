@@ -18,7 +18,7 @@ from robot_perception.core import (
 )
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.sources.typestore import message_store
-from robot_perception.stream import CameraTopics, FrameProcessor, FrameSet, OUTPUTS
+from robot_perception.stream import CameraTopics, FrameProcessor, FrameSet, MessageTime, OUTPUTS
 from robot_perception.stream.status import USABLE
 
 SIZE_HW = (60, 80)
@@ -108,6 +108,7 @@ def process(source, image, sent):
     pipeline = PerceptionPipeline(config, depth=Sloping(), detector=objects, segmenter=objects)
     frame_set = FrameSet(
         image,
+        MessageTime(10**9, 10**9, 10**9),
         CameraTopics('/image'),
         camera_info_message(FACTORY, header_message(FACTORY, 0, OPTICAL), CAMERA),
         depth=lambda: sent,

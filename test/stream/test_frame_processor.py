@@ -21,10 +21,19 @@ from robot_perception.core import (
     Pose,
     scene,
     Stage,
+    StampedTransform,
+    TransformBuffer,
 )
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.sources import message_store
-from robot_perception.stream import CameraTopics, FrameProcessor, FrameSet, OUTPUTS
+from robot_perception.stream import (
+    CameraTopics,
+    FrameProcessor,
+    FrameSet,
+    FrameTimer,
+    MessageTime,
+    OUTPUTS,
+)
 from robot_perception.stream.status import NOT_NEEDED, USABLE
 
 SIZE_HW = (120, 160)
@@ -79,12 +88,13 @@ class Objects:
         return Masks(pixels, np.ones(len(pixels), np.float32))
 
 
-def make_frame_set(depth=lambda: None, lookup=None, stamp_ns=10**9):
+def make_frame_set(depth=lambda: None, lookup=None, stamp_ns=10**9, time=None):
     """Return the noise image of a calibrated camera, whose pose is that of the map by default."""
     header = header_message(FACTORY, stamp_ns, OPTICAL)
     pixels = np.random.default_rng(0).integers(0, 256, (*SIZE_HW, 3), np.uint8)
     return FrameSet(
         image_message(FACTORY, header, pixels, 'rgb8'),
+        time or MessageTime(stamp_ns, stamp_ns, stamp_ns),
         CameraTopics('/image'),
         camera_info_message(FACTORY, header, CAMERA),
         depth=depth,
@@ -272,3 +282,83 @@ def test_markers_of_objects_that_left_are_deleted_once():
     assert third.shown_markers == frozenset()
     deleted = [len(BY_TOPIC['markers'].make(one).markers) for one in (first, second, third)]
     assert deleted == [len(first.markers_left), len(first.markers_left), 0]
+
+
+class TestTime:
+    """What is kept of earlier frames, and the time of images without a usable stamp."""
+
+    @staticmethod
+    def process(processor, *times):
+        """Process images; returns the outputs and the numbers of the tracks of each."""
+        frames = [
+            processor.process(make_frame_set(stamp_ns=time.stamp_ns, time=time), OUTPUTS)
+            for time in times
+        ]
+        return frames, [frame.output.scene.detections.track_ids.tolist() for frame in frames]
+
+    @staticmethod
+    def stamped(*stamps_s):
+        return [MessageTime(*(round(stamp * 1e9),) * 3) for stamp in stamps_s]
+
+    @pytest.mark.parametrize(
+        ('stamps_s', 'is_kept'),
+        [
+            ((10.0, 10.2, 10.1, 10.3), True),
+            ((10.0, 10.000001, 10.0, 10.1), True),
+            ((10.0, 10.5, 10.0, 10.6), True),
+            ((10.0, 10.6, 10.0, 10.6), False),
+        ],
+    )
+    def test_disorder_drops_nothing_and_a_restart_everything(self, stamps_s, is_kept):
+        processor = make_processor()
+        processor.timer = FrameTimer(100)
+        frames, track_ids = self.process(processor, *self.stamped(*stamps_s))
+        assert (track_ids[-1] == track_ids[0]) == is_kept
+        assert frames[-1].output.timing.window == (4 if is_kept else 2)
+
+    @pytest.mark.parametrize(
+        ('fault', 'stamp_ns', 'problem'),
+        [
+            ('zero_stamp', 0, 'the stamp of the image is zero'),
+            ('repeated_stamp', 10**9, 'the image has the stamp of an earlier one'),
+        ],
+    )
+    def test_images_without_a_usable_stamp_are_tracked_and_keep_their_headers(
+        self, fault, stamp_ns, problem
+    ):
+        times = [
+            MessageTime(stamp_ns, received_ns, received_ns, fault)
+            for received_ns in (10**9, 2 * 10**9)
+        ]
+        frames, track_ids = self.process(make_processor(), *times)
+        assert track_ids[0] == track_ids[1] != []
+        status = frames[0].status.stamps
+        assert status.reason == fault
+        assert problem in status.problem
+        assert 'it was received' in status.problem
+        message = BY_TOPIC['detections'].make(frames[0].output)
+        assert (message.header.stamp.sec, message.header.stamp.nanosec) == divmod(stamp_ns, 10**9)
+
+    def test_a_usable_stamp_is_no_problem(self):
+        frames, _ = self.process(make_processor(), *self.stamped(1.0))
+        assert frames[0].status.stamps == USABLE
+
+    @pytest.mark.parametrize(
+        ('newest_s', 'expected_m'), [(4, 3.0), (3, 3.0), (2, 2.0)], ids=['past', 'now', 'before']
+    )
+    @pytest.mark.parametrize('fault', ['zero_stamp', 'repeated_stamp'])
+    def test_their_pose_is_that_of_the_receipt_or_the_newest(self, fault, newest_s, expected_m):
+        """The camera moves one meter a second; the image is received after three seconds."""
+        buffer = TransformBuffer()
+        for second in range(1, newest_s + 1):
+            move = (float(second), 0.0, 0.0)
+            buffer.insert(
+                StampedTransform(MAP, OPTICAL, second * 10**9, move, (0.0, 0.0, 0.0, 1.0))
+            )
+        time = MessageTime(0 if fault == 'zero_stamp' else 10**9, 3 * 10**9, 3 * 10**9, fault)
+        processor = make_processor(frames__target_frame=MAP)
+        frame_set = make_frame_set(lookup=buffer.lookup, stamp_ns=time.stamp_ns, time=time)
+        frame = processor.process(frame_set, OUTPUTS)
+        assert not frame.status.frames.problem
+        pose = frame.output.target_from_optical
+        assert pose.translation_m.tolist() == pytest.approx([expected_m, 0.0, 0.0])

@@ -13,7 +13,7 @@ from robot_perception.core import (
     StampedTransform,
     TransformBuffer,
 )
-from robot_perception.stream import CameraTopics, FrameSet, LIVE
+from robot_perception.stream import CameraTopics, FrameSet, LIVE, MessageTime
 from robot_perception.stream.sensor_depth import read_sensor_depth
 from robot_perception.stream.status import USABLE
 
@@ -58,6 +58,7 @@ def tf(translation=(0.0, 0.0, 0.1), rotation=(0.0, 0.0, 0.0, 1.0)):
 def read(message, *, camera=CAMERA, info=None, buffer=None):
     frame_set = FrameSet(
         image=None,
+        time=MessageTime(10**9, 10**9, 10**9),
         topics=CameraTopics('/image', '/depth/image_rect_raw', '/depth/camera_info'),
         camera_info=None,
         depth=lambda: message,
