@@ -110,7 +110,7 @@ def node_statuses(view: NodeView) -> list[Status]:
             tf_status(inputs.frames, view.bad_transform),
             problem_status('model', health.model, 'networks run'),
             problem_status('outputs', health.output, 'outputs are published'),
-            clock_status(health.age_s, missing=view.clock_missing),
+            clock_status(health.age_s, missing=view.clock_missing, stamps=health.stamps.problem),
             timing_status(view.stages, health.age_s),
         ]
     return statuses
@@ -192,14 +192,17 @@ def timing_status(stages: Sequence[StageTiming], age_s: float) -> Status:
     return Status('timing', OK, 'time per stage', values)
 
 
-def clock_status(age_s: float, *, missing: bool = False) -> Status:
+def clock_status(age_s: float, *, missing: bool = False, stamps: str = '') -> Status:
     """Compare the stamps of the images with the clock of the node.
 
     Args:
         age_s: age of the last image, NaN before the first.
         missing: simulated time is used and no /clock has been received.
+        stamps: why the stamp of the last image cannot be used, empty if it can.
 
     """
+    if stamps:
+        return Status('clock', WARN, stamps)
     if missing:
         text = (
             'use_sim_time is set and no /clock has been received. Play with --clock, or unset it.'

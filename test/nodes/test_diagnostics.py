@@ -7,6 +7,7 @@ pytest.importorskip('diagnostic_msgs')
 from builtin_interfaces.msg import Time
 
 from robot_perception.nodes.diagnostics import (
+    clock_status,
     diagnostic_array,
     ERROR,
     frames_status,
@@ -143,3 +144,8 @@ def test_the_message():
     assert (first.name, first.level, first.message) == ('perception: frames', b'\x01', 'bad')
     assert [(item.key, item.value) for item in first.values] == [('received', '3'), ('hz', '1.0')]
     assert (second.name, list(second.values)) == ('perception: model', [])
+
+
+def test_images_without_a_usable_stamp_are_a_warning():
+    status = clock_status(0.01, stamps='the stamp of the image is zero')
+    assert (status.level, status.message) == (WARN, 'the stamp of the image is zero')
