@@ -113,15 +113,18 @@ class FrameRunner:
         counts, status = self.counts, processed.status
         counts.processed += 1
         counts.imperfect.update(remark.reason for remark in processed.remarks)
-        if status.calibration.problem:
+        if not status.calibration.is_usable:
             counts.without_calibration[status.calibration.problem] += 1
-        if status.depth.problem:
+        if not status.depth.is_usable:
             counts.without_depth[status.depth.problem] += 1
-        if status.frames.problem:
+        if not status.frames.is_usable:
             first = next(iter(counts.without_frames), status.frames.problem)
             counts.without_frames[first] += 1
         if status.stamps.problem:
             counts.without_stamp[status.stamps.problem] += 1
+        for one in status:
+            if one.problem and one.is_usable:
+                counts.doubtful[one.problem] += 1
 
     def messages(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
         """Make every output of a frame, with the recording time of its image."""

@@ -21,6 +21,7 @@ class Counts:
         without_frames: images whose 3D results are not in the configured frames, all under the
             first problem: the text contains times, so that each would be counted by itself.
         without_stamp: images whose stamp cannot be used, by problem.
+        doubtful: images whose inputs are probably wrong, by problem.
 
     """
 
@@ -31,6 +32,7 @@ class Counts:
     without_depth: Counter[str] = field(default_factory=Counter)
     without_frames: Counter[str] = field(default_factory=Counter)
     without_stamp: Counter[str] = field(default_factory=Counter)
+    doubtful: Counter[str] = field(default_factory=Counter)
 
     def values(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
@@ -42,6 +44,7 @@ class Counts:
             'without_depth': dict(self.without_depth),
             'without_frames': dict(self.without_frames),
             'without_stamp': dict(self.without_stamp),
+            'doubtful': dict(self.doubtful),
         }
 
     @classmethod

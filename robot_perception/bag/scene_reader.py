@@ -8,7 +8,7 @@ from pathlib import Path
 
 from robot_perception.bag.result_reader import NODE, read_results, scene_topics
 from robot_perception.conversions import RosbagsFactory
-from robot_perception.core import CameraModel, ConversionError, Scene, SourceError
+from robot_perception.core import ConversionError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline, read_image
 from robot_perception.sources import (
     is_bag,
@@ -23,6 +23,7 @@ from robot_perception.stream import (
     CameraTopics,
     FrameProcessor,
     OUTPUTS,
+    picture_camera,
     RECORDED,
     RecordedFrame,
     RecordedSynchronizer,
@@ -57,7 +58,8 @@ def iter_scenes(
     path = Path(spec).expanduser()
     if path.is_file() and is_picture(path):
         image = read_image(path)
-        yield pipeline().process(image, CameraModel.nominal(image.size_hw, hfov_deg))
+        networks = pipeline()
+        yield networks.process(image, picture_camera(image, networks.config.camera, hfov_deg))
         return
     is_recording = path.exists() and is_bag(path)
     if is_recording and _has_results(path):

@@ -178,6 +178,7 @@ def _lines(report: BagReport) -> list[str]:
         ('without sensor depth', counts.without_depth),
         ('not in the requested frames, first reason', counts.without_frames),
         ('without a usable stamp', counts.without_stamp),
+        ('probably wrong', counts.doubtful),
     ):
         lines += [f'  {count} images {name}: {reason}' for reason, count in reasons.items()]
     lines += [f'  not read completely: {problem}' for problem in report.damage]

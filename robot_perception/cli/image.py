@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from robot_perception.cli.input_loop import check_hfov
 from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
-from robot_perception.core import CameraModel, PerceptionError, Scene
+from robot_perception.core import PerceptionError, Scene
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_image
+from robot_perception.stream import picture_camera
 from robot_perception.viewer import scene_to_dict, write_scene
 
 _EXIT_PARTLY = 3
@@ -45,7 +46,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         type=float,
         default=60.0,
         metavar='DEGREES',
-        help='horizontal field of view of the camera, used for 3D results (default: %(default)s)',
+        help='horizontal field of view of the camera, used for 3D results (default: %(default)s); '
+        'with a calibration file: --set camera.info_url=FILE',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object per image')
     add_settings(parser, preset='demo')
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         try:
             image = read_image(file)
-            camera = CameraModel.nominal(image.size_hw, arguments.hfov)
+            camera = picture_camera(image, config.camera, arguments.hfov)
             scene = pipeline.process(image, camera)
             written = write_scene(scene, arguments.output, stem)
         except PerceptionError as error:

@@ -2,9 +2,11 @@
 
 from robot_perception.conversions import ros
 from robot_perception.conversions.bit_depth import FindBits, SensorBits
+from robot_perception.conversions.calibration_file import CalibrationFile, read_calibration_file
 from robot_perception.conversions.camera_info import (
     camera_info_message,
     copy_camera_info,
+    has_complete_fields,
     match_camera,
     to_camera,
 )
@@ -36,6 +38,7 @@ from robot_perception.conversions.validation import MAX_PIXELS
 
 __all__ = [
     'MAX_PIXELS',
+    'CalibrationFile',
     'Fields',
     'FindBits',
     'FrameTiming',
@@ -55,6 +58,7 @@ __all__ = [
     'detections_2d_message',
     'detections_3d_message',
     'features_message',
+    'has_complete_fields',
     'header_message',
     'image_message',
     'instances_message',
@@ -64,6 +68,7 @@ __all__ = [
     'markers_message',
     'match_camera',
     'point_list_message',
+    'read_calibration_file',
     'read_header',
     'ros',
     'scene_message',

@@ -7,12 +7,15 @@ values are divided by the binning.
 
 from __future__ import annotations
 
+import math
 from operator import index
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from robot_perception.conversions import ros
+from robot_perception.conversions.calibration_file import CalibrationFile
 from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import shorten
 from robot_perception.core import (
@@ -22,38 +25,47 @@ from robot_perception.core import (
     Float64Array,
 )
 
+Calibrated: TypeAlias = ros.CameraInfo | CalibrationFile
+
 _MAX_COEFFICIENTS = 64
-_MIN_FOCAL = 0.01
-_MAX_PIXELS = 1e7
+# Fields of view and offsets of the principal point that a real camera may have.
+_MIN_FOV_DEG, _MAX_FOV_DEG = 1.0, 179.0
+_MAX_EQUIDISTANT_FOV_DEG = 360.0
+_MAX_OFFSET_IN_IMAGES = 2.0
+# Numbers of coefficients that calibration tools write; drivers may append zeros.
+_USUAL_COUNTS = {DistortionModel.PLUMB_BOB: 5, DistortionModel.RATIONAL_POLYNOMIAL: 8}
 
 
-def to_camera(info: ros.CameraInfo, *, rectified: bool) -> CameraModel:
+def to_camera(
+    info: Calibrated, *, rectified: bool, image_size_hw: tuple[int, int] | None = None
+) -> CameraModel:
     """Convert a calibration to the camera model of its image.
 
     Args:
         info: any object with the fields of sensor_msgs/msg/CameraInfo.
-        rectified: whether the image is rectified. If so, ``P`` is used, without distortion;
-            otherwise ``K`` and ``D``.
+        rectified: whether the image is rectified. If so, ``P`` is used, without distortion, or
+            ``K`` where ``P`` is all zeros; otherwise ``K`` and ``D``.
+        image_size_hw: rows and columns of the image, used where height or width of the message
+            are 0, which means unknown.
 
     Raises:
-        CalibrationError: reasons ``'not_calibrated'``, ``'not_finite'``, ``'out_of_range'``,
-            ``'wrong_type'`` (also for a wrong number of values), and those of `CameraModel`:
-            ``'size'``, ``'focal_length'``, ``'distortion_model'``,
+        CalibrationError: reasons ``'not_calibrated'``, ``'not_finite'``, ``'size'``,
+            ``'out_of_range'``, ``'wrong_type'`` (also for a wrong number of values), and those of
+            `CameraModel`: ``'focal_length'``, ``'distortion_model'``,
             ``'distortion_coefficients'``.
 
     """
-    name, values, columns = ('P', info.p, 4) if rectified else ('K', info.k, 3)
-    matrix = _numbers(name, values, 3 * columns).reshape(3, columns)
-    fx, fy, cx, cy = (float(matrix[cell]) for cell in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    name, (fx, fy, cx, cy) = _intrinsics(info, rectified=rectified)
     if fx == 0 or fy == 0:
         raise CalibrationError(
             'not_calibrated',
             f'{name}: expected a focal length, got fx={fx}, fy={fy}: the camera is not '
             'calibrated. Calibrate it; 3D needs its focal length.',
         )
-    _check_plausible(name, (fx, fy), (cx, cy))
-    size_hw, (left, top), (bin_x, bin_y) = _region(info)
+    sensor_hw, size_hw, (left, top), (bin_x, bin_y) = _region(info, image_size_hw)
     model, coefficients = (DistortionModel.NONE, ()) if rectified else _distortion(info)
+    if min(fx, fy) > 0:
+        _check_plausible(name, sensor_hw, (fx, fy), (cx, cy), model)
     return CameraModel(
         size_hw,
         fx / bin_x,
@@ -65,13 +77,19 @@ def to_camera(info: ros.CameraInfo, *, rectified: bool) -> CameraModel:
     )
 
 
+def has_complete_fields(info: ros.CameraInfo, *, rectified: bool) -> bool:
+    """Return whether nothing stands in for a field: height and width, and P if ``rectified``."""
+    return bool(info.height and info.width) and not (rectified and _is_zero('P', info.p, 12))
+
+
 def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
     """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` fits the image."""
     if camera.size_hw != size_hw:
         raise CalibrationError(
             'size_mismatch',
             f'camera_info: expected the size of the image {size_hw}, got {camera.size_hw} '
-            '(rows, columns). Remap camera_info to the topic beside the image.',
+            '(rows, columns). Remap camera_info to the topic beside the image, or calibrate at '
+            'this size.',
         )
 
 
@@ -152,30 +170,86 @@ def region_message(
     )
 
 
-def _check_plausible(name: str, focal: tuple[float, float], center: tuple[float, float]) -> None:
-    """Raise for finite numbers that would make rays overflow."""
-    if min(map(abs, focal)) < _MIN_FOCAL or max(map(abs, (*focal, *center))) > _MAX_PIXELS:
+def _intrinsics(
+    info: Calibrated, *, rectified: bool
+) -> tuple[str, tuple[float, float, float, float]]:
+    """Return the name of the matrix that applies, and fx, fy, cx and cy."""
+    name, values, columns = 'K', info.k, 3
+    if rectified and not (_is_zero('P', info.p, 12) and not _is_zero('K', info.k, 9)):
+        name, values, columns = 'P', info.p, 4
+    matrix = _numbers(name, values, 3 * columns).reshape(3, columns)
+    fx, fy, cx, cy = (float(matrix[cell]) for cell in ((0, 0), (1, 1), (0, 2), (1, 2)))
+    return name, (fx, fy, cx, cy)
+
+
+def _is_zero(name: str, values: ArrayLike, count: int) -> bool:
+    return not _array(name, values, count).any()
+
+
+def _check_plausible(
+    name: str,
+    sensor_hw: tuple[int, int],
+    focal: tuple[float, float],
+    center: tuple[float, float],
+    model: DistortionModel,
+) -> None:
+    """Raise for intrinsics that no camera of this size has; they belong to another image."""
+    sides = (sensor_hw[1], sensor_hw[0])
+    most_deg = _MAX_FOV_DEG
+    if model is DistortionModel.EQUIDISTANT:
+        most_deg = _MAX_EQUIDISTANT_FOV_DEG
+        degrees = [math.degrees(side / one) for side, one in zip(sides, focal, strict=True)]
+    else:
+        degrees = [
+            math.degrees(2 * math.atan2(side / 2, one))
+            for side, one in zip(sides, focal, strict=True)
+        ]
+    shown = f'{sensor_hw[1]}x{sensor_hw[0]} pixels'
+    # One row of pixels covers less than a degree.
+    if max(degrees) > most_deg or max(degrees) < _MIN_FOV_DEG:
         raise CalibrationError(
             'out_of_range',
-            f'{name}: expected focal lengths of at least {_MIN_FOCAL} and everything within '
-            f'{_MAX_PIXELS:g} pixels, got fx, fy={focal}, cx, cy={center}. '
-            'Calibrate the camera again.',
+            f'{name}: expected a field of view of {_MIN_FOV_DEG:g} to {most_deg:g} degrees, got '
+            f'{degrees[0]:.3g} x {degrees[1]:.3g} (fx={focal[0]:g}, fy={focal[1]:g}, {shown}). '
+            'Calibrate the camera at this size.',
+        )
+    offsets = [abs(one) / side for one, side in zip(center, sides, strict=True)]
+    if max(offsets) > _MAX_OFFSET_IN_IMAGES:
+        raise CalibrationError(
+            'out_of_range',
+            f'{name}: expected a principal point within {_MAX_OFFSET_IN_IMAGES:g} times the '
+            f'image, got cx={center[0]:g}, cy={center[1]:g} ({shown}). '
+            'Calibrate the camera at this size.',
         )
 
 
-def _region(info: ros.CameraInfo) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Return the image size (rows, columns), the left and top of its region, and the binning."""
+def _region(
+    info: Calibrated, image_size_hw: tuple[int, int] | None
+) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Return the sizes of sensor and image (rows, columns), left and top, and the binning."""
     region = info.roi
-    height = _integer('roi.height', region.height) or _integer('height', info.height)
-    width = _integer('roi.width', region.width) or _integer('width', info.width)
     bin_x = max(_integer('binning_x', info.binning_x), 1)
     bin_y = max(_integer('binning_y', info.binning_y), 1)
     left = _integer('roi.x_offset', region.x_offset)
     top = _integer('roi.y_offset', region.y_offset)
-    return (height // bin_y, width // bin_x), (left, top), (bin_x, bin_y)
+    image_h, image_w = image_size_hw or (0, 0)
+    part_h, part_w = _integer('roi.height', region.height), _integer('roi.width', region.width)
+    full_h, full_w = _integer('height', info.height), _integer('width', info.width)
+    height = (part_h or full_h) // bin_y if part_h or full_h else image_h
+    width = (part_w or full_w) // bin_x if part_w or full_w else image_w
+    sensor_h = full_h or top + (part_h or image_h * bin_y)
+    sensor_w = full_w or left + (part_w or image_w * bin_x)
+    if min(height, width) < 1:
+        raise CalibrationError(
+            'size',
+            f'CameraInfo: expected an image of at least one pixel, got height={info.height}, '
+            f'width={info.width}, binning_x={bin_x}, binning_y={bin_y} and a region of '
+            f'{region.height} x {region.width}. Set them in the driver or calibration file.',
+        )
+    return (sensor_h, sensor_w), (height, width), (left, top), (bin_x, bin_y)
 
 
-def _distortion(info: ros.CameraInfo) -> tuple[DistortionModel, tuple[float, ...]]:
+def _distortion(info: Calibrated) -> tuple[DistortionModel, tuple[float, ...]]:
     """Return lens model and coefficients, without trailing coefficients that are zero."""
     name = info.distortion_model
     if not isinstance(name, str):
@@ -184,14 +258,20 @@ def _distortion(info: ros.CameraInfo) -> tuple[DistortionModel, tuple[float, ...
             f'distortion_model: expected text, got {shorten(name)}. Fix the publisher.',
         )
     coefficients = _finite('D', _array('D', info.d)).tolist()
-    # Without coefficients the name may be empty. An equidistant lens of zeros is no pinhole.
-    model = DistortionModel.parse(name) if name or any(coefficients) else DistortionModel.NONE
+    try:
+        model = DistortionModel.parse(name)
+    except CalibrationError:
+        # A lens of any name without coefficients has no distortion.
+        if any(coefficients):
+            raise
+        model = DistortionModel.NONE
+    # An equidistant lens of zeros is no pinhole.
     if model is not DistortionModel.EQUIDISTANT and not any(coefficients):
         return DistortionModel.NONE, ()
-    # OpenCV appends thin prism and tilt coefficients, which are zero unless calibrated.
-    longest = max(model.coefficient_counts)
-    if not any(coefficients[longest:]):
-        coefficients = coefficients[:longest]
+    usual = _USUAL_COUNTS.get(model, max(model.coefficient_counts))
+    for count in model.coefficient_counts:
+        if usual <= count < len(coefficients) and not any(coefficients[count:]):
+            return model, tuple(coefficients[:count])
     return model, tuple(coefficients)
 
 

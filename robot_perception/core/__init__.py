@@ -28,7 +28,7 @@ from robot_perception.core.box3d import Box3D, Quaternion, Vector3
 from robot_perception.core.boxes import area_xyxy, clip_xyxy, iou_xyxy, non_max_suppression
 from robot_perception.core.camera import CameraModel
 from robot_perception.core.colors import class_color, instance_color, Rgb
-from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
+from robot_perception.core.depth import Depth, MetricDepth, MILLIMETER_M, RelativeDepth
 from robot_perception.core.depth_fit import DepthFit, scale_to_meters
 from robot_perception.core.detections import Detection, Detections
 from robot_perception.core.distortion import DistortionModel
@@ -75,6 +75,7 @@ from robot_perception.core.transforms import (
 )
 
 __all__ = [
+    'MILLIMETER_M',
     'NANOSECONDS_PER_SECOND',
     'AnyArray',
     'BoolArray',

@@ -26,8 +26,8 @@ class CameraModel:
         fx, fy: focal lengths, pixels, finite and > 0.
         cx, cy: principal point, pixels.
         distortion_model: lens model; its name as text is converted.
-        distortion: coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6]], or
-            k1 k2 k3 k4 for equidistant.
+        distortion: coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6 [s1 s2 s3 s4
+            [tx ty]]]], or k1 k2 k3 k4 for equidistant.
 
     """
 
@@ -70,12 +70,14 @@ class CameraModel:
     def rays(self) -> Float32Array:
         """Return the ray of every pixel: (H, W, 2) float32, x/z and y/z; read-only, cached.
 
-        NaN where the lens model has no ray for a pixel.
+        NaN where the lens model has no ray for a pixel, and farther than 84 degrees from the
+        axis: there depth along the axis does not determine a place, and points would lie more
+        than ten times as far away as the depth is large.
         """
         return _rays(self)
 
     def has_invalid_rays(self) -> bool:
-        """Return whether the lens model has no ray for some pixels."""
+        """Return whether some pixels have no ray."""
         return _has_blind_pixels(self)
 
     def project(self, points_m: Float64Array) -> Float64Array:
@@ -95,11 +97,17 @@ class CameraModel:
         return undistort(self.distortion_model, self.distortion, distorted)
 
 
+# Of a point, to its depth along the axis.
+_MAX_DISTANCE_PER_DEPTH = 10.0
+
+
 @lru_cache(maxsize=8)
 def _rays(camera: CameraModel) -> Float32Array:
     height, width = camera.size_hw
     columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height))
     rays = camera.unproject(np.stack([columns, rows], axis=-1)).astype(np.float32)
+    length_squared = np.einsum('...i,...i', rays, rays) + 1
+    rays[length_squared > _MAX_DISTANCE_PER_DEPTH**2] = np.nan
     rays.flags.writeable = False
     return rays
 

@@ -7,6 +7,7 @@ unknown scale and shift: it can be drawn, but has no unit.
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from robot_perception.core.arrays import AnyArray, checked, Float32Array, UInt8A
 from robot_perception.core.errors import InputError, requires
 from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
-_MILLIMETERS_PER_METER = 1000.0
-# Values outside are no measurements: simulators and drivers write the largest float, or that of
-# 16 bits, for a ray that hit nothing.
+MILLIMETER_M = 0.001
+# Values outside are no measurements: simulators and drivers write the largest float for a ray that
+# hit nothing.
 NEAREST_M, FARTHEST_M = 1e-4, 1e4
+_NO_RETURN = np.iinfo(np.uint16).max
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,11 +54,28 @@ class MetricDepth(ArrayValue, NotebookImage):
 
     @classmethod
     def from_millimeters(cls, raw: UInt16Array) -> MetricDepth:
-        """Convert a 16UC1 image: (H, W) uint16 millimeters, 0 = unknown."""
+        """Convert a 16UC1 image of millimeters; see `from_integers`."""
+        return cls.from_integers(raw, MILLIMETER_M)
+
+    @classmethod
+    def from_integers(cls, raw: UInt16Array, unit_m: float) -> MetricDepth:
+        """Convert a 16-bit image.
+
+        Args:
+            raw: (H, W) uint16 in units of ``unit_m``. 0 is unknown, and so is 65535: where 16 bits
+                end, which cameras and simulators write for a ray that returned nothing.
+            unit_m: meters of one unit, above 0.
+
+        """
         checked('raw', raw, (None, None), np.uint16, 'Use from_meters() for floating point.')
-        meters = raw.astype(np.float32) / np.float32(_MILLIMETERS_PER_METER)
-        meters[raw == 0] = np.nan
-        return cls(meters)
+        # Dividing by a whole number rounds once: 4001 mm become the float32 nearest to 4.001.
+        units_per_m = round(1 / unit_m)
+        if math.isclose(units_per_m * unit_m, 1):
+            meters = raw.astype(np.float32) / np.float32(units_per_m)
+        else:
+            meters = raw.astype(np.float32) * np.float32(unit_m)
+        meters[(raw == 0) | (raw == _NO_RETURN)] = np.nan
+        return cls.from_meters(meters)
 
     def __repr__(self) -> str:
         """Return one line with size, range and coverage.
@@ -72,6 +91,10 @@ class MetricDepth(ArrayValue, NotebookImage):
             f'MetricDepth({format_size(self.size_hw)}, {known.min():.2f} to {known.max():.2f} m, '
             f'median {np.median(known):.2f} m, {known.size / self.meters.size:.0%} known)'
         )
+
+    def has_known(self) -> bool:
+        """Return whether the depth of any pixel is known."""
+        return bool(np.isfinite(self.meters).any())
 
     def _draw(self) -> UInt8Array:
         return _draw(self)

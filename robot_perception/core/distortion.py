@@ -15,7 +15,12 @@ from robot_perception.core.errors import CalibrationError
 
 
 class DistortionModel(StrEnum):
-    """Lens models by their names in sensor_msgs."""
+    """Lens models by their names in sensor_msgs.
+
+    As in OpenCV, the number of coefficients decides which terms a polynomial model has: k1 k2 p1
+    p2 [k3 [k4 k5 k6 [s1 s2 s3 s4 [tx ty]]]]. ``plumb_bob`` and ``rational_polynomial`` are two
+    names for it, since drivers often write the one and mean the other.
+    """
 
     NONE = 'none'
     PLUMB_BOB = 'plumb_bob'
@@ -24,14 +29,18 @@ class DistortionModel(StrEnum):
 
     @classmethod
     def parse(cls, name: str) -> DistortionModel:
-        """Return the model of that name.
+        """Return the model of that name, in any case; equidistant lenses have several.
+
+        >>> DistortionModel.parse('Kannala_Brandt4')
+        'equidistant'
 
         Raises:
             CalibrationError: reason ``'distortion_model'`` for any other name.
 
         """
+        plain = name.strip().lower().replace('-', '_').replace(' ', '_')
         try:
-            return cls(name)
+            return cls(_OTHER_NAMES.get(plain, plain))
         except ValueError:
             raise CalibrationError(
                 'distortion_model',
@@ -52,7 +61,7 @@ class DistortionModel(StrEnum):
             raise CalibrationError(
                 'distortion_coefficients',
                 f'D: expected {" or ".join(map(str, counts))} coefficients for {self}, '
-                f'got {len(coefficients)}. Fix the calibration file.',
+                f'got {len(coefficients)}. Correct the calibration.',
             )
         if not np.all(np.isfinite(coefficients)):
             raise CalibrationError(
@@ -61,11 +70,24 @@ class DistortionModel(StrEnum):
             )
 
 
+_POLYNOMIAL_COUNTS = (4, 5, 8, 12, 14)
 _COEFFICIENT_COUNTS = {
     DistortionModel.NONE: (0,),
-    DistortionModel.PLUMB_BOB: (4, 5),
-    DistortionModel.RATIONAL_POLYNOMIAL: (8,),
+    DistortionModel.PLUMB_BOB: _POLYNOMIAL_COUNTS,
+    DistortionModel.RATIONAL_POLYNOMIAL: _POLYNOMIAL_COUNTS,
     DistortionModel.EQUIDISTANT: (4,),
+}
+# Names of the same formula in OpenCV, Kalibr, COLMAP, simulators and drivers.
+_OTHER_NAMES = {
+    **dict.fromkeys(
+        (
+            *('fisheye', 'opencv_fisheye', 'equi', 'equidistance', 'pinhole_equi'),
+            *('kannala_brandt', 'kannala_brandt4', 'kannalabrandt', 'kannalabrandt4', 'kb4'),
+        ),
+        DistortionModel.EQUIDISTANT,
+    ),
+    **dict.fromkeys(('radtan', 'pinhole_radtan', 'plumbbob'), DistortionModel.PLUMB_BOB),
+    'rational': DistortionModel.RATIONAL_POLYNOMIAL,
 }
 
 # Started from the table below, Newton's method needs two or three.
@@ -85,7 +107,7 @@ def distort(
         return rays_xy
     if model is DistortionModel.EQUIDISTANT:
         return _equidistant(coefficients, rays_xy)
-    return _polynomial(coefficients, rays_xy)[0]
+    return _tilt(coefficients, _polynomial(coefficients, rays_xy)[0])
 
 
 def undistort(
@@ -102,13 +124,18 @@ def undistort(
         return distorted_xy
     if model is DistortionModel.EQUIDISTANT:
         return _equidistant_inverse(coefficients, distorted_xy)
-    return _polynomial_inverse(coefficients, distorted_xy)
+    return _polynomial_inverse(coefficients, _tilt(coefficients, distorted_xy, inverse=True))
 
 
 def _polynomial(
     coefficients: tuple[float, ...], rays_xy: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """Compute radial (rational) and tangential distortion and its Jacobian (xx, xy, yy)."""
+    """Compute radial (rational), tangential and thin prism distortion, without tilt.
+
+    Returns:
+        Distorted points (..., 2) and their Jacobian (..., 2, 2).
+
+    """
     k1, k2, p1, p2, k3, k4, k5, k6 = (*coefficients, 0.0, 0.0, 0.0, 0.0)[:8]
     x, y = rays_xy[..., 0], rays_xy[..., 1]
     r2 = x * x + y * y
@@ -125,14 +152,16 @@ def _polynomial(
         ],
         axis=-1,
     )
-    jacobian = np.stack(
-        [
-            radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x,
-            2 * x * y * slope + 2 * p1 * x + 2 * p2 * y,
-            radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x,
-        ],
-        axis=-1,
-    )
+    jacobian = np.empty((*r2.shape, 2, 2))
+    jacobian[..., 0, 0] = radial + 2 * x * x * slope + 2 * p1 * y + 6 * p2 * x
+    jacobian[..., 0, 1] = jacobian[..., 1, 0] = 2 * x * y * slope + 2 * p1 * x + 2 * p2 * y
+    jacobian[..., 1, 1] = radial + 2 * y * y * slope + 6 * p1 * y + 2 * p2 * x
+    if any(coefficients[8:12]):
+        s1, s2, s3, s4 = coefficients[8:12]
+        distorted[..., 0] += r2 * (s1 + s2 * r2)
+        distorted[..., 1] += r2 * (s3 + s4 * r2)
+        jacobian[..., 0, :] += rays_xy * (2 * s1 + 4 * s2 * r2)[..., None]
+        jacobian[..., 1, :] += rays_xy * (2 * s3 + 4 * s4 * r2)[..., None]
     return distorted, jacobian
 
 
@@ -140,7 +169,7 @@ def _polynomial_inverse(
     coefficients: tuple[float, ...], distorted_xy: Float64Array
 ) -> Float64Array:
     """Invert with Newton's method, started from the inverse of radial distortion alone."""
-    radial = (*coefficients[:2], 0.0, 0.0, *coefficients[4:])
+    radial = (*coefficients[:2], 0.0, 0.0, *coefficients[4:8])
     along = np.stack([np.tan(_ANGLES), np.zeros_like(_ANGLES)], axis=-1)
     with np.errstate(all='ignore'):
         increasing, farthest = _before_fold(_polynomial(radial, along)[0][:, 0])
@@ -152,18 +181,51 @@ def _polynomial_inverse(
             error = distorted - distorted_xy
             if np.nanmax(np.abs(error), initial=0.0) < _CONVERGED:
                 break
-            xx, xy, yy = jacobian[..., 0], jacobian[..., 1], jacobian[..., 2]
-            determinant = xx * yy - xy * xy
+            determinant = _determinant(jacobian)
+            (xx, xy), (yx, yy) = np.moveaxis(jacobian, (-2, -1), (0, 1))
             rays[..., 0] -= (yy * error[..., 0] - xy * error[..., 1]) / determinant
-            rays[..., 1] -= (xx * error[..., 1] - xy * error[..., 0]) / determinant
+            rays[..., 1] -= (xx * error[..., 1] - yx * error[..., 0]) / determinant
         distorted, jacobian = _polynomial(coefficients, rays)
         # Tangential distortion moves the fold, where the determinant of the Jacobian changes sign.
         # Beyond it other rays map to the same pixels, even some from the other side of the axis.
-        valid = jacobian[..., 0] * jacobian[..., 2] - jacobian[..., 1] ** 2 > 0
+        valid = _determinant(jacobian) > 0
         valid &= np.hypot(rays[..., 0], rays[..., 1]) <= np.tan(farthest)
         valid &= np.max(np.abs(distorted - distorted_xy), axis=-1) < _CLOSE
     rays[~valid] = np.nan
     return rays
+
+
+def _determinant(matrices: Float64Array) -> Float64Array:
+    determinant: Float64Array = (
+        matrices[..., 0, 0] * matrices[..., 1, 1] - matrices[..., 0, 1] * matrices[..., 1, 0]
+    )
+    return determinant
+
+
+def _tilt(
+    coefficients: tuple[float, ...], points_xy: Float64Array, *, inverse: bool = False
+) -> Float64Array:
+    """Project points to the tilted plane of the sensor, or back: (..., 2) -> (..., 2)."""
+    if not any(coefficients[12:14]):
+        return points_xy
+    (cos_x, cos_y), (sin_x, sin_y) = np.cos(coefficients[12:14]), np.sin(coefficients[12:14])
+    about_x = np.array([[1, 0, 0], [0, cos_x, sin_x], [0, -sin_x, cos_x]])
+    about_y = np.array([[cos_y, 0, -sin_y], [0, 1, 0], [sin_y, 0, cos_y]])
+    rotation = about_y @ about_x
+    along_axis = np.array(
+        [
+            [rotation[2, 2], 0, -rotation[0, 2]],
+            [0, rotation[2, 2], -rotation[1, 2]],
+            [0, 0, 1],
+        ]
+    )
+    matrix = along_axis @ rotation
+    if inverse:
+        matrix = np.linalg.inv(matrix)
+    x, y, scale = (
+        row[0] * points_xy[..., 0] + row[1] * points_xy[..., 1] + row[2] for row in matrix
+    )
+    return np.stack([x / scale, y / scale], axis=-1)
 
 
 def _before_fold(distorted: Float64Array) -> tuple[Float64Array, float]:

@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from robot_perception.conversions import Message
 from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
+from robot_perception.nodes.latched_input import LatchedInput
 from robot_perception.nodes.messages import message_stamp_ns
 from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import PerceptionConfig, Transport
@@ -31,6 +32,7 @@ class CameraInputs:
         self._on_image = on_image
         self._transforms = TransformListener(node, synchronizer)
         self._inputs: list[Input] = []
+        self._latched: list[LatchedInput] = []
 
     @property
     def topics(self) -> CameraTopics:
@@ -38,6 +40,7 @@ class CameraInputs:
         default = CameraTopics()
         return CameraTopics(
             next((one.topic for one in self._inputs), default.image),
+            self._node.resolve_topic_name(default.camera_info),
             self._node.resolve_topic_name(default.depth),
             self._node.resolve_topic_name(default.depth_camera_info),
         )
@@ -58,16 +61,15 @@ class CameraInputs:
             # Either is lossless, so that there is nothing to choose.
             topics = image_topics(node, default.depth, 'compressedDepth', Transport.AUTO)
             self._listen(topics, self._on_depth, config)
-        for role, name, callback in (
-            (Role.CAMERA_INFO, 'camera_info', partial(self._synchronizer.add, Role.CAMERA_INFO)),
-            (
-                Role.DEPTH_CAMERA_INFO,
-                default.depth_camera_info,
-                partial(self._synchronizer.add, Role.DEPTH_CAMERA_INFO),
-            ),
+        for role, name in (
+            (Role.CAMERA_INFO, default.camera_info),
+            (Role.DEPTH_CAMERA_INFO, default.depth_camera_info),
         ):
             if role in needed_roles(config):
-                self._listen(single_topic(node, name, role.type_name), callback, config)
+                topics = single_topic(node, name, role.type_name)
+                add = partial(self._synchronizer.add, role)
+                self._listen(topics, add, config)
+                self._latched += [LatchedInput(node, topic, add) for topic in topics]
         self.listen_to_transforms(config)
 
     def listen_to_transforms(self, config: PerceptionConfig) -> None:
@@ -81,7 +83,7 @@ class CameraInputs:
 
     def follow_publishers(self) -> None:
         """Subscribe to what is published, with the QoS of its publishers."""
-        for one in self._inputs:
+        for one in self._all_inputs():
             one.update()
 
     def problems(self) -> Iterator[str]:
@@ -92,11 +94,15 @@ class CameraInputs:
 
     def destroy(self) -> None:
         """Remove all subscriptions, and drop what depends on time."""
-        for one in self._inputs:
+        for one in self._all_inputs():
             one.destroy()
         self._inputs.clear()
+        self._latched.clear()
         self._transforms.listen(frozenset())
         self._synchronizer.reset()
+
+    def _all_inputs(self) -> list[Input | LatchedInput]:
+        return [*self._inputs, *self._latched]
 
     def _listen(
         self,

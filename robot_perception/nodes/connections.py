@@ -30,24 +30,24 @@ _PROFILE = Path(__file__).parent / 'fastdds.xml'
 
 def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[str]:
     """Yield a message for each publisher that cannot connect to the node's subscription."""
-    ours = _find_endpoint(node, node.get_subscriptions_info_by_topic(topic))
+    ours = _find_endpoints(node, node.get_subscriptions_info_by_topic(topic))
     for peer in node.get_publishers_info_by_topic(topic):
         if peer.topic_type != type_name:
             yield _type_problem(topic, type_name, peer)
-        elif ours is not None:
-            conflicts = _conflicts(peer.qos_profile, ours.qos_profile)
-            if conflicts:
-                yield _qos_problem(topic, 'subscription', conflicts, ours, peer)
+            continue
+        # A topic may have a second subscription, for publishers that the first does not match.
+        conflicts = [_conflicts(peer.qos_profile, one.qos_profile) for one in ours]
+        if conflicts and all(conflicts):
+            yield _qos_problem(topic, 'subscription', conflicts[0], ours[0], peer)
 
 
 def publisher_problems(node: Node, topic: str) -> Iterator[str]:
     """Yield a message for each subscriber that cannot connect to the node's publisher."""
-    ours = _find_endpoint(node, node.get_publishers_info_by_topic(topic))
+    ours = _find_endpoints(node, node.get_publishers_info_by_topic(topic))
     for peer in node.get_subscriptions_info_by_topic(topic):
-        if ours is not None:
-            conflicts = _conflicts(ours.qos_profile, peer.qos_profile)
-            if conflicts:
-                yield _qos_problem(topic, 'publisher', conflicts, ours, peer)
+        for one in ours:
+            if conflicts := _conflicts(one.qos_profile, peer.qos_profile):
+                yield _qos_problem(topic, 'publisher', conflicts, one, peer)
 
 
 def silent_publisher_problems(
@@ -64,13 +64,13 @@ def silent_publisher_problems(
     """
     if type_name != _IMAGE or 'fastrtps' not in get_rmw_implementation_identifier():
         return
-    ours = _find_endpoint(node, node.get_subscriptions_info_by_topic(topic))
+    ours = _find_endpoints(node, node.get_subscriptions_info_by_topic(topic))
     for peer in node.get_publishers_info_by_topic(topic):
         if (
-            ours is not None
+            ours
             and peer.topic_type == type_name
             and peer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-            and _process_id(peer) != _process_id(ours)
+            and _process_id(peer) != _process_id(ours[0])
         ):
             yield (
                 f'{topic}: nothing has arrived from {_name(peer)} in {silent_s:.0f} s. Either it '
@@ -85,10 +85,10 @@ def _process_id(endpoint: TopicEndpointInfo) -> bytes:
     return bytes(endpoint.endpoint_gid[:_PROCESS_ID_BYTES])
 
 
-def _find_endpoint(node: Node, endpoints: list[TopicEndpointInfo]) -> TopicEndpointInfo | None:
-    """Return the node's own endpoint as the graph reports it, with its effective QoS."""
+def _find_endpoints(node: Node, endpoints: list[TopicEndpointInfo]) -> list[TopicEndpointInfo]:
+    """Return the node's own endpoints as the graph reports them, with their effective QoS."""
     name = (node.get_name(), node.get_namespace())
-    return next((end for end in endpoints if (end.node_name, end.node_namespace) == name), None)
+    return [end for end in endpoints if (end.node_name, end.node_namespace) == name]
 
 
 def _conflicts(offered: QoSProfile, requested: QoSProfile) -> list[str]:

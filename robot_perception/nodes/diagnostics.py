@@ -172,7 +172,9 @@ def _grown(now: Mapping[str, int], before: Mapping[str, int]) -> set[str]:
 
 
 def input_status(name: str, status: InputStatus, good: str) -> Status:
-    """Return the status of one input: an error, ``good``, or that it was not needed."""
+    """Return the status of one input: an error, a warning, ``good``, or that it is not needed."""
+    if status.problem and status.is_usable:
+        return Status(name, WARN, status.problem)
     return problem_status(name, status.problem if status.needed else None, good)
 
 

@@ -1,6 +1,6 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
-from robot_perception.pipeline.choices import Rectification, Reliability, Transport
+from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.config_sections import (
     CameraConfig,
@@ -28,6 +28,7 @@ __all__ = [
     'PIPELINE',
     'PRESETS',
     'STAGES',
+    'CameraAxes',
     'CameraConfig',
     'DepthConfig',
     'FramesConfig',

@@ -54,6 +54,10 @@ class TfPolicy(StrEnum):
         return stamp_ns if self is TfPolicy.STAMP else None
 
 
+# Parts of the names of topics with rectified images.
+_RECTIFIED = frozenset({'rect', 'rectified'})
+
+
 class Rectification(StrEnum):
     """Whether images are rectified."""
 
@@ -66,13 +70,27 @@ class Rectification(StrEnum):
 
         >>> Rectification.AUTO.applies_to('/camera/image_rect_color')
         True
+        >>> Rectification.AUTO.applies_to('/camera/rectified/image')
+        True
         >>> Rectification.AUTO.applies_to('/direct/image')
         False
 
         """
         if self is Rectification.AUTO:
-            return 'rect' in re.split('[/_]', topic)
+            return not _RECTIFIED.isdisjoint(re.split('[/_]', topic.lower()))
         return self is Rectification.ALWAYS
+
+
+class CameraAxes(StrEnum):
+    """Axes of the frame that images are stamped with (REP 103).
+
+    ``optical`` has z forward, x right and y down, ``body`` has x forward, y left and z up.
+    ``auto`` assumes ``optical``, and warns where transforms indicate ``body``.
+    """
+
+    AUTO = 'auto'
+    OPTICAL = 'optical'
+    BODY = 'body'
 
 
 class Transport(StrEnum):

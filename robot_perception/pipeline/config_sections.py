@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_perception.pipeline.choices import (
+    CameraAxes,
     DepthSource,
     Rectification,
     Reliability,
@@ -76,6 +77,20 @@ class DepthConfig(StageSection, name='depth'):
         'without 3D.',
         unit='seconds',
         limits=(0.0, 10.0),
+        live=True,
+    )
+    unit_m: float = parameter(
+        0.0,
+        'Unit of the sensor depth: 0.001 = millimeters, 1 = meters; 0 = by the encoding, as '
+        'REP 118 has it: 16UC1 is millimeters, 32FC1 is meters.',
+        unit='meters',
+        limits=(0.0, 1.0),
+        live=True,
+    )
+    registered: bool = parameter(
+        False,
+        'Take the sensor depth as registered to the image, whatever frame it names; otherwise '
+        'depth of another frame is registered by both calibrations and TF.',
         live=True,
     )
 
@@ -215,7 +230,27 @@ class CameraConfig(Section, name='camera'):
     rectified: Rectification = parameter(
         Rectification.AUTO,
         'Whether the images are rectified, so that P of the CameraInfo applies and the distortion '
-        'does not; auto = if rect is a part of the name of the image topic.',
+        'does not; auto = if rect or rectified is a part of the name of the image topic, as in '
+        'image_rect_color and rectified/image.',
+        live=True,
+    )
+    info_url: str = parameter(
+        '',
+        'Calibration file to use instead of CameraInfo messages: YAML as camera_calibration and '
+        'camera drivers write it; a path, file:///path or package://package/path. Empty = the '
+        'messages.',
+        live=True,
+    )
+    frame_id: str = parameter(
+        '',
+        'Frame of the images and of their calibration, instead of the frame_id that either names; '
+        'outputs carry it. Empty = that of the image.',
+        live=True,
+    )
+    optical: CameraAxes = parameter(
+        CameraAxes.AUTO,
+        'Axes of the frame that images and sensor depth are stamped with: optical = z forward, '
+        'body = x forward and z up, auto = optical, with a warning if TF indicates body.',
         live=True,
     )
     fallback_hfov_deg: float = parameter(

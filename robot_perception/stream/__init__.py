@@ -1,6 +1,6 @@
 """Process a frame from input messages to output messages, without rclpy."""
 
-from robot_perception.stream.calibration import Calibration, CalibrationReader
+from robot_perception.stream.calibration import Calibration, CalibrationReader, picture_camera
 from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame
 from robot_perception.stream.frame_timer import FrameTimer
 from robot_perception.stream.image_reader import ImageReader
@@ -67,6 +67,7 @@ __all__ = [
     'TargetFrame',
     'TransformLookup',
     'needed_roles',
+    'picture_camera',
     'resolve_target_frame',
     'stages_for',
 ]

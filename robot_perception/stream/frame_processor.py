@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 import time
 from typing import Any
 
-from robot_perception.conversions import FrameTiming, MarkerKey, MessageFactory
+from robot_perception.conversions import (
+    FrameTiming,
+    header_message,
+    MarkerKey,
+    MessageFactory,
+)
 from robot_perception.core import (
     CameraModel,
     Image,
@@ -47,6 +52,12 @@ _RELATIVE_DEPTH = InputStatus.failed(
     'relative_depth',
     'the depth network predicts relative depth, which is not in meters: no depth image, no '
     'points, no 3D. Use a metric checkpoint, or depth.source: sensor or fused.',
+)
+
+_EMPTY_NETWORK_DEPTH = InputStatus.failed(
+    'empty_depth',
+    'no pixel of the depth of the network is known: all are NaN, or outside 0.1 mm to 10 km. Set '
+    'precision: fp32, and check the checkpoint with another one in depth.model.',
 )
 
 
@@ -141,6 +152,10 @@ class FrameProcessor:
         start = time.perf_counter()
         image = self._images.read(frame_set.image, config.input)
         decode_s = time.perf_counter() - start
+        header = frame_set.image.header
+        if config.camera.frame_id:
+            image = replace(image, frame_id=config.camera.frame_id)
+            header = header_message(self._factory, image.stamp_ns, image.frame_id)
         time_ns = frame_set.time.sequence_ns
         if is_restart(time_ns, self._newest_ns):
             # When a bag loops without /clock, only the stamps show it.
@@ -148,7 +163,7 @@ class FrameProcessor:
         self._newest_ns = max(time_ns, self._newest_ns)
         stages = self.pipeline.due(stages_for(outputs, config), config)
         calibration = self._calibrations.read(
-            frame_set.camera_info, image, config.camera, frame_set.topics.image, self._remedies
+            frame_set.camera_info, image, config.camera, frame_set.topics, self._remedies
         )
         inputs = _SpatialInputs(
             frame_set,
@@ -170,7 +185,7 @@ class FrameProcessor:
         )
         output = OutputFrame(
             factory=self._factory,
-            header=frame_set.image.header,
+            header=header,
             scene=scene,
             camera_info=calibration.camera_info,
             timing=self._timing({'decode': decode_s, **scene.timing_s}, frame_set.time),
@@ -221,8 +236,7 @@ class _SpatialInputs:
             self._frame_set,
             self._image,
             self._camera,
-            max_offset_s=self._config.depth.max_offset_s,
-            max_pixels=self._config.input.max_pixels,
+            config=self._config,
             remedies=self._remedies,
         )
         return depth
@@ -232,7 +246,9 @@ class _SpatialInputs:
         if not self._needed:
             return TargetFrame(self._image.frame_id)
         lookup = self._frame_set.lookup_for_image
-        return resolve_target_frame(self._image, self._config.frames, lookup)
+        return resolve_target_frame(
+            self._image, self._config.frames, lookup, self._config.camera.optical
+        )
 
     def gravity_up(self) -> Vector3 | None:
         return self.target.gravity_up
@@ -263,6 +279,8 @@ def _depth_status(
         return InputStatus.failed(_RELATIVE_DEPTH.reason, problem)
     if config.depth.source.uses_sensor or not isinstance(scene.depth, MetricDepth):
         return status
+    if not scene.depth.has_known():
+        return _EMPTY_NETWORK_DEPTH
     if not config.camera.height_m or scene.camera is None or scene.depth_fit is not None:
         return USABLE
     return InputStatus.failed(

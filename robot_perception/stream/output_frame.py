@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+
+import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
@@ -56,7 +58,7 @@ class OutputFrame:
     @cached_property
     def target_header(self) -> Message:
         """Header of results in the target frame, with the stamp of the image."""
-        if self.target is None or self.target_from_optical is None:
+        if self.target is None or self.target.frame_id == self.scene.image.frame_id:
             return self.header
         stamp_ns = self.scene.image.stamp_ns
         return conversions.header_message(self.factory, stamp_ns, self.target.frame_id)
@@ -80,6 +82,27 @@ class OutputFrame:
         if self.scene.detections is None:
             return self.shown_markers
         return conversions.marker_keys(self.target_objects)
+
+    @property
+    def image_from_optical(self) -> Pose | None:
+        """Pose of the camera in the frame of the header; None when that is the optical frame."""
+        return None if self.target is None else self.target.image_from_optical
+
+    @property
+    def header_scene(self) -> Scene:
+        """The results with positions in the frame of the header."""
+        pose, scene = self.image_from_optical, self.scene
+        if pose is None:
+            return scene
+        return replace(scene, objects=transform_objects(scene.objects, pose))
+
+    @property
+    def header_cloud(self) -> PointCloud | None:
+        """The point cloud in the frame of the header."""
+        pose, cloud = self.image_from_optical, self.cloud
+        if pose is None or cloud is None:
+            return cloud
+        return PointCloud(pose.apply(cloud.xyz_m.astype(np.float64)).astype(np.float32), cloud.rgb)
 
     @cached_property
     def cloud(self) -> PointCloud | None:

@@ -60,7 +60,7 @@ def _depth_info(frame: OutputFrame) -> Message | None:
 
 
 def _points(frame: OutputFrame) -> Message | None:
-    cloud = frame.cloud
+    cloud = frame.header_cloud
     if cloud is None:
         return None
     if not frame.config.points.labels:
@@ -136,7 +136,7 @@ def _classes(frame: OutputFrame) -> Message | None:
 
 
 def _scene(frame: OutputFrame) -> Message | None:
-    return conversions.scene_message(frame.factory, frame.header, frame.scene, frame.timing)
+    return conversions.scene_message(frame.factory, frame.header, frame.header_scene, frame.timing)
 
 
 def _overlay(frame: OutputFrame) -> Message | None:

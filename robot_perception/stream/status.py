@@ -14,17 +14,25 @@ class InputStatus:
         needed: whether it was asked for.
         reason: short stable slug that identifies the problem, empty without a problem.
         problem: what is wrong and what to do, empty without a problem.
+        is_usable: whether the input is used; if it has a problem nevertheless, results may be
+            wrong.
 
     """
 
     needed: bool = True
     reason: str = ''
     problem: str = ''
+    is_usable: bool = True
 
     @classmethod
     def failed(cls, reason: str, problem: str) -> InputStatus:
         """Return the status of an input that was needed and cannot be used."""
-        return cls(True, reason, problem)  # noqa: FBT003 - the fields in order
+        return cls(reason=reason, problem=problem, is_usable=False)
+
+    @classmethod
+    def doubtful(cls, reason: str, problem: str) -> InputStatus:
+        """Return the status of an input that is used, and probably wrong."""
+        return cls(reason=reason, problem=problem)
 
 
 NOT_NEEDED, USABLE = InputStatus(needed=False), InputStatus()

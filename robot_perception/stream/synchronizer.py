@@ -29,6 +29,7 @@ class CameraTopics:
     """Full names of the topics of a camera; they may indicate that images are rectified."""
 
     image: str = 'image'
+    camera_info: str = 'camera_info'
     depth: str = 'depth'
     depth_camera_info: str = 'depth/camera_info'
 
@@ -39,9 +40,19 @@ class CameraTopics:
         image = names.get(Role.IMAGE) or names.get(Role.COMPRESSED_IMAGE)
         return cls(
             image or default.image,
+            names.get(Role.CAMERA_INFO, default.camera_info),
             names.get(Role.DEPTH) or names.get(Role.COMPRESSED_DEPTH) or default.depth,
             names.get(Role.DEPTH_CAMERA_INFO, default.depth_camera_info),
         )
+
+    @property
+    def has_camera_info_beside_image(self) -> bool:
+        """Whether image and camera_info are in one namespace, as drivers publish them.
+
+        In the root namespace, where both are unless they are remapped, that proves nothing.
+        """
+        namespace = self.image.removesuffix('/compressed').rpartition('/')[0]
+        return bool(namespace) and self.camera_info == f'{namespace}/camera_info'
 
 
 @dataclass(frozen=True, slots=True)

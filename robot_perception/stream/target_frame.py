@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from robot_perception.core import Image, normalize_frame_id, Pose, TransformError, Vector3
-from robot_perception.pipeline import FramesConfig
+from robot_perception.pipeline import CameraAxes, FramesConfig
+from robot_perception.stream.camera_axes import (
+    BODY_FROM_OPTICAL,
+    check_optical_axes,
+    is_level_frame,
+)
 from robot_perception.stream.status import InputStatus, NOT_NEEDED, USABLE
 
 
@@ -33,6 +39,8 @@ class TargetFrame:
             needed.
         fixed_from_optical: pose of the camera in a frame that does not move, None when unknown
             or not needed.
+        image_from_optical: pose of the camera in the frame that the image names; None when that
+            is the optical frame.
         status: whether transforms were needed, and which could not be looked up.
 
     """
@@ -41,11 +49,15 @@ class TargetFrame:
     target_from_optical: Pose | None = None
     gravity_up: Vector3 | None = None
     fixed_from_optical: Pose | None = None
+    image_from_optical: Pose | None = None
     status: InputStatus = NOT_NEEDED
 
 
 def resolve_target_frame(
-    image: Image, config: FramesConfig, lookup: TransformLookup
+    image: Image,
+    config: FramesConfig,
+    lookup: TransformLookup,
+    axes: CameraAxes = CameraAxes.OPTICAL,
 ) -> TargetFrame:
     """Look up the pose of the camera when it took an image.
 
@@ -53,20 +65,25 @@ def resolve_target_frame(
     the camera's axes, and `TargetFrame.status` states the problem.
 
     Args:
-        image: stamp and optical frame.
+        image: stamp and frame.
         config: the frames that are needed.
         lookup: looks up transforms.
+        axes: axes of the image's frame.
 
     """
+    turn = BODY_FROM_OPTICAL if axes is CameraAxes.BODY else None
+    unplaced = TargetFrame(
+        image.frame_id, turn, image_from_optical=turn, status=USABLE if turn else NOT_NEEDED
+    )
     if not config.needs_tf:
-        return TargetFrame(image.frame_id)
+        return unplaced
     optical = normalize_frame_id(image.frame_id)
     if not optical:
         problem = (
             'the image has no frame_id, so its pose cannot be looked up in TF. Set the frame_id '
             'of the camera driver to its optical frame.'
         )
-        return TargetFrame(image.frame_id, status=InputStatus.failed('no_frame_id', problem))
+        return replace(unplaced, status=InputStatus.failed('no_frame_id', problem))
     target = normalize_frame_id(config.target_frame)
     gravity = normalize_frame_id(config.gravity_frame)
     fixed = normalize_frame_id(config.fixed_frame)
@@ -82,30 +99,60 @@ def resolve_target_frame(
             problems.append((error.reason, f'{consequence}: {error}'))
             return None
 
-    target_from_optical = find(
+    target_from_image = find(
         target if target != optical else '',
         target,
         optical,
         f'3D results stay in {optical!r} instead of {target!r}',
     )
-    optical_from_gravity = find(
+    image_from_gravity = find(
         gravity,
         optical,
         gravity,
         f"Boxes are aligned with the camera's axes instead of upright in {gravity!r}",
     )
-    fixed_from_optical = find(fixed, fixed, optical, f'No velocities relative to {fixed!r}')
+    fixed_from_image = find(fixed, fixed, optical, f'No velocities relative to {fixed!r}')
+    status = USABLE
+    if problems:
+        status = InputStatus.failed(problems[0][0], ' '.join(text for _, text in problems))
+    elif axes is CameraAxes.AUTO:
+        known = {
+            gravity: image_from_gravity,
+            **{
+                level: pose.inverse()
+                for level, pose in ((target, target_from_image), (fixed, fixed_from_image))
+                if pose is not None and level != gravity and is_level_frame(level)
+            },
+        }
+        status = _axes_status(optical, known)
     return TargetFrame(
-        image.frame_id if target_from_optical is None else target,
-        target_from_optical,
-        None if optical_from_gravity is None else _z_axis(optical_from_gravity),
-        fixed_from_optical,
-        InputStatus.failed(problems[0][0], ' '.join(text for _, text in problems))
-        if problems
-        else USABLE,
+        image.frame_id if target_from_image is None else target,
+        turn if target_from_image is None else _turned(target_from_image, turn),
+        None if image_from_gravity is None else _up(image_from_gravity, turn),
+        None if fixed_from_image is None else _turned(fixed_from_image, turn),
+        turn,
+        status,
     )
 
 
-def _z_axis(pose: Pose) -> Vector3:
+def _axes_status(frame_id: str, from_level: Mapping[str, Pose | None]) -> InputStatus:
+    """Compare the axes of a frame with the first level frame whose pose is known."""
+    for level_id, pose in from_level.items():
+        if pose is not None:
+            return check_optical_axes(frame_id, level_id, pose)
+    return USABLE
+
+
+def _turned(frame_from_image: Pose, image_from_optical: Pose | None) -> Pose:
+    if image_from_optical is None:
+        return frame_from_image
+    return frame_from_image.compose(image_from_optical)
+
+
+def _up(image_from_level: Pose, image_from_optical: Pose | None) -> Vector3:
+    """Return the z axis of a level frame in the optical frame."""
+    pose = image_from_level
+    if image_from_optical is not None:
+        pose = image_from_optical.inverse().compose(pose)
     x, y, z = pose.rotation[:, 2].tolist()
     return x, y, z

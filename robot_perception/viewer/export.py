@@ -27,7 +27,8 @@ from robot_perception.viewer.ply import write_ply
 
 CLASSES_NAME = 'classes.json'
 _MILLIMETERS_PER_METER = 1000
-_FARTHEST_MM = np.iinfo(np.uint16).max
+# The largest number of 16 bits means unknown, as 0 does.
+_FARTHEST_MM = np.iinfo(np.uint16).max - 1
 
 
 class Kind(Enum):
@@ -155,7 +156,7 @@ def to_millimeters(depth: MetricDepth) -> UInt16Array:
 
     Returns:
         (H, W) uint16 millimeters, rounded; 0 where the depth is unknown, and where 16 bits have
-        no number for it: beyond 65.535 m, and nearer than half a millimeter.
+        no number for it: beyond 65.534 m, and nearer than half a millimeter.
 
     """
     scaled = np.rint(depth.meters.astype(np.float64) * _MILLIMETERS_PER_METER)

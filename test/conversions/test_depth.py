@@ -10,7 +10,7 @@ from robot_perception.core import MetricDepth
 from robot_perception.core.errors import ConversionError
 
 MILLIMETERS = np.array([[0, 1, 500], [1000, 65535, 4001]], np.uint16)
-METERS = np.array([[np.nan, 0.001, 0.5], [1.0, 65.535, 4.001]], np.float32)
+METERS = np.array([[np.nan, 0.001, 0.5], [1.0, np.nan, 4.001]], np.float32)
 UNKNOWN = np.array([[0, -1, np.inf], [-np.inf, np.nan, 2.5]], np.float32)
 
 

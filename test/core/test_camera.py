@@ -17,7 +17,19 @@ LENSES = [
     ('plumb_bob', (-0.28, 0.07, 0.001, -0.0005, 0.01)),
     ('plumb_bob', (0.12, -0.2, 0.0, 0.002)),
     ('rational_polynomial', (0.5, -0.3, 0.0005, -0.0003, 0.05, 0.8, -0.2, 0.02)),
+    ('plumb_bob', (0.1, -0.05, 0.0007, 0.00006, 0.02, 0.05, -0.03, 0.01)),
+    (
+        'rational_polynomial',
+        (0.1, -0.05, 0.0007, 0.0006, 0.02, 0.05, -0.03, 0.01, 0.003, -0.002, 0.004, 0.001),
+    ),
+    (
+        'rational_polynomial',
+        (0.1, -0.05, 7e-4, 6e-4, 0.02, 0.05, -0.03, 0.01, 3e-3, -2e-3, 4e-3, 1e-3, 0.03, -0.05),
+    ),
+    ('plumb_bob', (0.1, -0.05, *[0.0] * 10, -0.04, 0.02)),
     ('equidistant', (-0.02, 0.005, -0.003, 0.001)),
+    ('fisheye', (0.1756, -0.0318, 0.0004, -0.0007)),
+    ('kannala_brandt4', (-0.02, 0.005, -0.003, 0.001)),
 ]
 # Wide lenses: focal length and coefficients; the corners are 60 to 84 degrees from the axis.
 WIDE = [
@@ -50,7 +62,7 @@ def test_projection_agrees_with_opencv(model, coefficients):
     random = np.random.default_rng(1)
     points = random.uniform((-1, -0.8, 0.5), (1, 0.8, 4), (2000, 3))
     matrix = np.array([[500.0, 0, 320.5], [0, 510.0, 240.25], [0, 0, 1]])
-    if model == 'equidistant':
+    if camera.distortion_model == 'equidistant':
         expected, _ = cv2.fisheye.projectPoints(
             points[:, None], np.zeros(3), np.zeros(3), matrix, np.array(coefficients)
         )
@@ -59,6 +71,21 @@ def test_projection_agrees_with_opencv(model, coefficients):
             points, np.zeros(3), np.zeros(3), matrix, np.array(coefficients)
         )
     assert np.abs(camera.project(points) - expected[:, 0]).max() < 1e-6
+
+
+@pytest.mark.parametrize(('model', 'coefficients'), LENSES)
+def test_rays_agree_with_opencv(model, coefficients):
+    camera = camera_with(model, coefficients)
+    pixels = pixel_grid()[::20, ::20].reshape(-1, 1, 2)
+    matrix = np.array([[500.0, 0, 320.5], [0, 510.0, 240.25], [0, 0, 1]])
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 1000, 1e-12)
+    if camera.distortion_model == 'equidistant':
+        expected = cv2.fisheye.undistortPoints(
+            pixels, matrix, np.array(coefficients), criteria=stop
+        )
+    else:
+        expected = cv2.undistortPoints(pixels, matrix, np.array(coefficients), criteria=stop)
+    assert np.abs(camera.unproject(pixels) - expected).max() < 1e-6
 
 
 @pytest.mark.parametrize(('model', 'coefficients'), LENSES)
@@ -126,6 +153,18 @@ def test_a_pixel_outside_the_range_of_the_lens_has_no_ray():
     assert np.isnan(rays[1]).all()
 
 
+def test_no_pixel_is_more_than_ten_times_as_far_away_as_its_depth():
+    for camera in (
+        CameraModel(SIZE_HW, 20.0, 20.0, 320.0, 240.0),
+        CameraModel(SIZE_HW, 180.0, 180.0, 320.0, 240.0, 'equidistant', (0.0,) * 4),
+    ):
+        rays, exact = camera.rays(), camera.unproject(pixel_grid())
+        length = np.sqrt((exact**2).sum(axis=-1) + 1)
+        assert 0.1 < np.isnan(rays[..., 0]).mean() < 0.999
+        np.testing.assert_array_equal(np.isnan(rays[..., 0]), ~(length <= 10))
+        assert camera.has_invalid_rays()
+
+
 def test_points_behind_the_camera_have_no_pixel():
     assert np.isnan(camera_with('none', ()).project(np.array([[0.0, 0.0, -1.0]]))).all()
 
@@ -147,6 +186,7 @@ def test_nominal_camera_has_the_field_of_view(hfov, width):
         ({'cx': float('inf')}, 'focal_length'),
         ({'size_hw': (0, 4)}, 'size'),
         ({'distortion_model': 'thin_prism'}, 'distortion_model'),
+        ({'distortion_model': 'inverse_brown_conrady'}, 'distortion_model'),
         ({'distortion_model': 'plumb_bob', 'distortion': (1.0,)}, 'distortion_coefficients'),
         (
             {'distortion_model': 'equidistant', 'distortion': (0.0, 0.0, 0.0, float('nan'))},

@@ -79,8 +79,17 @@ class TestDepth:
     @given(hnp.arrays(np.uint16, (3, 4)))
     def test_millimeters(self, raw):
         meters = MetricDepth.from_millimeters(raw).meters
-        assert np.array_equal(np.isnan(meters), raw == 0)
-        assert np.array_equal(np.rint(np.nan_to_num(meters) * 1000), raw)
+        unknown = (raw == 0) | (raw == 65535)
+        assert np.array_equal(np.isnan(meters), unknown)
+        assert np.array_equal(np.rint(np.nan_to_num(meters) * 1000), np.where(unknown, 0, raw))
+
+    @pytest.mark.parametrize('unit_m', [1.0, 0.01, 0.001, 0.00025, 1e-4, 1 / 5000, 0.0003])
+    def test_integers_of_any_unit(self, unit_m):
+        raw = np.array([[0, 1, 5000, 65534, 65535]], np.uint16)
+        meters = MetricDepth.from_integers(raw, unit_m).meters
+        expected = raw * unit_m
+        expected[(raw == 0) | (raw == 65535) | (expected > 1e4)] = np.nan
+        np.testing.assert_allclose(meters, expected, rtol=1e-6)
 
     @pytest.mark.parametrize('bad', [0.0, -1.0, 9e-5, np.inf, 10_001.0])
     def test_rejects_values_out_of_range(self, bad):

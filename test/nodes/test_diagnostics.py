@@ -11,6 +11,7 @@ from robot_perception.nodes.diagnostics import (
     diagnostic_array,
     ERROR,
     frames_status,
+    input_status,
     OK,
     problem_status,
     STALE,
@@ -131,6 +132,12 @@ def test_problem(problem, level, message):
 def test_transforms(frames, bad_transform, level, message):
     status = tf_status(frames, bad_transform)
     assert (status.name, status.level, status.message) == ('tf', level, message)
+
+
+def test_an_input_that_is_used_and_probably_wrong_is_a_warning():
+    status = input_status('depth', InputStatus.doubtful('millimeters', 'too far'), 'fine')
+    assert (status.level, status.message) == (WARN, 'too far')
+    assert input_status('depth', InputStatus.failed('no_depth', 'none'), 'fine').level == ERROR
 
 
 def test_the_message():

@@ -28,6 +28,7 @@ from graph import (
 from malformed import malformed_images
 from rcl_interfaces.srv import DescribeParameters
 import rclpy
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.parameter import Parameter
 from reasons import raises
 from std_srvs.srv import SetBool
@@ -623,6 +624,22 @@ class TestReports:
         assert level == ERROR
         assert 'relative depth, which is not in meters' in message
         assert not graph.received['points']
+
+    def test_a_latched_calibration_is_received_beside_a_silent_volatile_one(self, graph):
+        latched = graph.publisher('camera_info', 'sensor_msgs/msg/CameraInfo', LATCHED)
+        latched.publish(to_camera_info())
+        # rclpy warns each publisher of the subscription that is for the other one.
+        silent = graph.camera.create_publisher(
+            message_class('sensor_msgs/msg/CameraInfo'),
+            'camera_info',
+            BEST_EFFORT,
+            event_callbacks=PublisherEventCallbacks(use_default_callbacks=False),
+        )
+        graph.start()
+        graph.wait_for_camera_info()
+        graph.spin_until(lambda: silent.get_subscription_count() == 1, 'connection')
+        graph.spin_until(lambda: latched.get_subscription_count() == 2, 'connection')
+        assert graph.statuses()['connections'][0] == OK
 
     def test_a_calibration_of_another_camera_is_refused(self, graph):
         graph.start()

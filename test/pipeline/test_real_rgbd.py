@@ -30,7 +30,7 @@ class Kitchen:
         stem = self.folder / f'frame-{10 * index:06d}'
         bgr = cv2.imread(f'{stem}.color.jpg')
         raw = cv2.imread(f'{stem}.depth.png', cv2.IMREAD_UNCHANGED)
-        depth = MetricDepth.from_millimeters(np.where(raw == 65535, 0, raw).astype(np.uint16))
+        depth = MetricDepth.from_millimeters(raw)
         image = Image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), stamp_ns=10**9 + index * 10**8)
         return image, depth, np.loadtxt(f'{stem}.pose.txt')
 

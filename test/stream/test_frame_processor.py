@@ -167,6 +167,60 @@ def test_parameters_that_change_during_a_frame_apply_from_the_next():
     assert second.output.scene.masks is None
 
 
+def test_depth_of_a_network_without_a_known_pixel_is_a_problem():
+    config = PerceptionConfig.from_preset('stub')
+    network = Level(floor=True)
+    network.meters = np.full(SIZE_HW, np.nan, np.float32)
+    processor = FrameProcessor(PerceptionPipeline(config, depth=network), FACTORY)
+    status = processor.process(make_frame_set(), OUTPUTS).status.depth
+    assert (status.reason, status.is_usable) == ('empty_depth', False)
+
+
+def test_outputs_carry_the_frame_that_is_set():
+    processor = make_processor(camera__frame_id='head')
+    frame = processor.process(make_frame_set(), OUTPUTS)
+    assert not any(status.problem for status in frame.status)
+    for topic in ('points', 'detections_3d', 'scene', 'overlay', 'depth/camera_info'):
+        header = BY_TOPIC[topic].make(frame.output).header
+        assert (header.frame_id, header.stamp.sec) == ('head', 1)
+
+
+def xyz(cloud):
+    fields = np.frombuffer(bytes(cloud.data), np.float32).reshape(-1, cloud.point_step // 4)
+    return fields[:, :3]
+
+
+@pytest.mark.parametrize('target', ['', MAP])
+def test_a_body_frame_gets_its_own_axes(target):
+    """X forward, y left and z up, for every output in 3D; TF gives the identity."""
+    names = {'frames__target_frame': target, 'depth__source': 'sensor'}
+    optical = make_processor(**names).process(make_frame_set(sensor_depth), OUTPUTS).output
+    processor = make_processor(camera__optical='body', **names)
+    body = processor.process(make_frame_set(sensor_depth), OUTPUTS).output
+    for topic in ('points', 'points/objects', 'points/background'):
+        before, after = (xyz(BY_TOPIC[topic].make(one)) for one in (optical, body))
+        expected = np.stack([before[:, 2], -before[:, 0], -before[:, 1]], axis=1)
+        np.testing.assert_allclose(after, expected, atol=1e-6)
+    for topic in ('scene', 'detections_3d'):
+        before, after = (BY_TOPIC[topic].make(one) for one in (optical, body))
+        assert after.header == before.header
+        for one, other in zip(boxes(before), boxes(after), strict=True):
+            x, y, z = one
+            np.testing.assert_allclose(other, (z, -x, -y), atol=1e-9)
+    flat, turned = (BY_TOPIC['depth/image'].make(one) for one in (optical, body))
+    np.testing.assert_array_equal(flat.data, turned.data)
+
+
+def boxes(message):
+    """Return the centers of the boxes of a Scene or Detection3DArray."""
+    if hasattr(message, 'objects'):
+        centers = [box.center.position for item in message.objects for box in item.bbox_3d]
+    else:
+        centers = [item.bbox.center.position for item in message.detections]
+    assert centers
+    return [(one.x, one.y, one.z) for one in centers]
+
+
 @pytest.mark.parametrize('parallel', [False, True])
 def test_depth_and_pose_are_waited_for_after_the_detector_has_run(parallel):
     events = []

@@ -1,5 +1,6 @@
 """Sensor depth for an image: used as it is, registered, or refused with a remedy."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from robot_perception.core import (
     StampedTransform,
     TransformBuffer,
 )
+from robot_perception.pipeline import PerceptionConfig
 from robot_perception.stream import CameraTopics, FrameSet, LIVE, MessageTime
 from robot_perception.stream.sensor_depth import read_sensor_depth
 from robot_perception.stream.status import USABLE
@@ -55,19 +57,21 @@ def tf(translation=(0.0, 0.0, 0.1), rotation=(0.0, 0.0, 0.0, 1.0)):
     return buffer
 
 
-def read(message, *, camera=CAMERA, info=None, buffer=None):
+def read(message, *, camera=CAMERA, info=None, buffer=None, image=IMAGE, **parameters):
     frame_set = FrameSet(
-        image=None,
+        image=SimpleNamespace(header=header(COLOR)),
         time=MessageTime(10**9, 10**9, 10**9),
-        topics=CameraTopics('/image', '/depth/image_rect_raw', '/depth/camera_info'),
+        topics=CameraTopics(
+            '/image', '/camera_info', '/depth/image_rect_raw', '/depth/camera_info'
+        ),
         camera_info=None,
         depth=lambda: message,
         depth_camera_info=lambda: info,
         lookup=(buffer or TransformBuffer()).lookup,
     )
-    return read_sensor_depth(
-        frame_set, IMAGE, camera, max_offset_s=0.02, max_pixels=10**6, remedies=LIVE
-    )
+    named = {name.replace('__', '.'): value for name, value in parameters.items()}
+    config = PerceptionConfig.from_preset('stub', named)
+    return read_sensor_depth(frame_set, image, camera, config=config, remedies=LIVE)
 
 
 @pytest.mark.parametrize('frame_id', [COLOR, f'/{COLOR}'])
@@ -95,7 +99,7 @@ def test_depth_of_another_size_needs_no_tf():
 
 FRAMES = f'sensor depth is in frame {DEPTH!r}, the image in {COLOR!r}, and cannot be'
 ZERO = make_info(DEPTH_CAMERA)
-ZERO.p = np.zeros(12)
+ZERO.p, ZERO.k = np.zeros(12), np.zeros(9)
 
 
 @pytest.mark.parametrize(
@@ -180,3 +184,90 @@ def test_missing_depth_is_a_problem_with_a_remedy():
         'no sensor depth within 0.02 s of the image. Remap depth to the topic of your camera, or '
         'raise depth.max_offset_s or depth.max_wait_s.'
     )
+
+
+@pytest.mark.parametrize(
+    ('frame_id', 'image_frame', 'parameters'),
+    [
+        ('', COLOR, {}),
+        (DEPTH, '', {}),
+        (DEPTH, COLOR, {'depth__registered': True}),
+        # camera.frame_id has replaced the frame of the image's header.
+        (COLOR, 'camera_optical', {'camera__frame_id': 'camera_optical'}),
+    ],
+)
+def test_depth_that_is_registered_by_other_means(frame_id, image_frame, parameters):
+    image = replace(IMAGE, frame_id=image_frame)
+    message = depth_message(wall(CAMERA), frame_id)
+    depth, status = read(message, camera=None, image=image, **parameters)
+    assert (status, depth.meters.tolist()) == (USABLE, wall(CAMERA).tolist())
+
+
+@pytest.mark.parametrize(('frame_id', 'registered'), [('', False), (DEPTH, True)])
+def test_such_depth_of_another_size_needs_no_tf(frame_id, registered):
+    small = CameraModel.nominal((24, 32), 60.0)
+    info = make_info(small, DEPTH)
+    message = depth_message(wall(small), frame_id)
+    depth, status = read(message, info=info, depth__registered=registered)
+    assert status == USABLE
+    assert np.all(depth.meters[2:-2, 2:-2] == 2.0)
+
+
+def test_a_depth_calibration_without_size_has_that_of_the_depth():
+    info = make_info(DEPTH_CAMERA)
+    info.height = info.width = 0
+    depth, status = read(depth_message(wall(DEPTH_CAMERA)), info=info, buffer=tf())
+    assert status == USABLE
+    np.testing.assert_allclose(depth.meters[4:-4, 4:-4], 2.1, rtol=1e-6)
+
+
+def test_the_advice_to_declare_depth_registered_works():
+    message = depth_message(wall(CAMERA))
+    depth, status = read(message)
+    assert depth is None
+    assert 'If it has been registered already, set depth.registered: true.' in status.problem
+    depth, status = read(message, depth__registered=True)
+    assert (status, float(depth.meters[0, 0])) == (USABLE, 2.0)
+
+
+def test_axes_of_a_body_are_those_of_both_cameras():
+    """The depth camera is 0.1 m behind the color camera: x of a body frame."""
+    body = tf(translation=(-0.1, 0.0, 0.0))
+    message, info = depth_message(wall(DEPTH_CAMERA)), make_info(DEPTH_CAMERA)
+    depth, status = read(message, info=info, buffer=body, camera__optical='body')
+    assert status == USABLE
+    np.testing.assert_allclose(depth.meters[4:-4, 4:-4], 1.9, rtol=1e-6)
+
+
+def floats(value, encoding='32FC1'):
+    message = depth_message(wall(CAMERA, 1.0), COLOR)
+    array = np.full(CAMERA.size_hw, value, np.float32 if encoding == '32FC1' else np.uint16)
+    message.encoding, message.step, message.data = encoding, array.strides[0], array.tobytes()
+    return message
+
+
+@pytest.mark.parametrize(
+    ('message', 'unit_m', 'meters', 'reason'),
+    [
+        (floats(1500.0), 0.0, 1500.0, 'millimeters'),
+        (floats(1500.0), 0.001, 1.5, ''),
+        (floats(150.0), 1.0, 150.0, ''),
+        (floats(99.0), 0.0, 99.0, ''),
+        (floats(1500, '16UC1'), 0.0, 1.5, ''),
+        (floats(1500, '16UC1'), 0.0001, 0.15, ''),
+        (floats(1500, '16UC1'), 0.25e-3, 0.375, ''),
+        (floats(3, '16UC1'), 1.0, 3.0, ''),
+    ],
+)
+def test_units_of_depth(message, unit_m, meters, reason):
+    depth, status = read(message, depth__unit_m=unit_m)
+    np.testing.assert_allclose(depth.meters, meters, rtol=1e-6)
+    assert (status.reason, status.is_usable) == (reason, True)
+    assert not reason or 'probably in millimeters' in status.problem
+
+
+@pytest.mark.parametrize('nothing', [0, 65535])
+def test_integers_that_mean_nothing(nothing):
+    depth, status = read(floats(nothing, '16UC1'))
+    assert (status.reason, status.is_usable) == ('empty_depth', False)
+    assert np.isnan(depth.meters).all()
