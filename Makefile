@@ -26,7 +26,7 @@ demo: workspace
 	.venv/bin/robot-perception demo $(if $(SOURCE),'$(SOURCE)')
 
 test: workspace
-	.venv/bin/pytest $(PYTEST_ARGS)
+	.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 # From the source tree, because colcon may never have run.
 unit:

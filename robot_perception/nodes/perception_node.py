@@ -56,6 +56,7 @@ class PerceptionNode(LifecycleNode):
         self._slot = FrameSlot()
         self._synchronizer = Synchronizer()
         self._worker: FrameWorker | None = None
+        self._bond: Bond | None = None
         super().__init__('perception', **kwargs)
         try:
             self._config = declare_config(self)
@@ -65,7 +66,6 @@ class PerceptionNode(LifecycleNode):
         self._inputs = CameraInputs(self, self._synchronizer, self._on_image)
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
-        self._bond: Bond | None = None
         self._enabled = True
         self._configure_error = ''
         self._reported = self._slot.counts()
