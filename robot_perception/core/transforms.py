@@ -89,19 +89,23 @@ class StampedTransform:
 
 
 class History:
-    """The transforms of one child frame, sorted by time.
+    """The transforms of one child frame, sorted by time, with the rules of tf2.
 
     A moving frame keeps the transforms of the last ``cache_ns``; a static one keeps the newest,
-    which is valid at all times.
+    which is valid at all times. Where times are given, None means the newest transform.
     """
 
-    __slots__ = ('_cache_ns', '_samples', '_stamps')
+    __slots__ = ('_cache_ns', '_late', '_samples', '_stamps')
 
     def __init__(self, cache_ns: int | None) -> None:
         """Create an empty history; ``cache_ns`` is None for a static frame."""
         self._cache_ns = cache_ns
         self._stamps: list[int] = []
-        self._samples: list[StampedTransform] = []
+        # Of each stamp the first and the last that arrived: time before the stamp is interpolated
+        # to the first, time after it from the last.
+        self._samples: list[tuple[StampedTransform, StampedTransform]] = []
+        # Older than the cache, and possibly the first of a recording that has restarted.
+        self._late: StampedTransform | None = None
 
     @property
     def is_static(self) -> bool:
@@ -114,32 +118,43 @@ class History:
         return self._stamps[-1]
 
     def insert(self, sample: StampedTransform) -> None:
-        """Add a transform, in any order of time; one of the same stamp is replaced.
+        """Add a transform, in any order of time.
 
-        A transform older than the newest by more than the cache length means that time has
-        restarted, as when a recording loops: it clears the history.
+        One that is older than the newest by more than the cache length is ignored. Two of them in
+        a row, the second newer than the first, mean that time has restarted, as when a recording
+        loops: they replace the history.
         """
-        stamp = sample.stamp_ns
-        if self._cache_ns is None or (self._stamps and stamp < self.newest_ns - self._cache_ns):
-            self._stamps, self._samples = [stamp], [sample]
+        if self._cache_ns is None:
+            self._stamps, self._samples = [sample.stamp_ns], [(sample, sample)]
             return
-        index = bisect_left(self._stamps, stamp)
-        if index < len(self._stamps) and self._stamps[index] == stamp:
-            self._samples[index] = sample
-            return
-        self._stamps.insert(index, stamp)
-        self._samples.insert(index, sample)
-        old = bisect_left(self._stamps, self.newest_ns - self._cache_ns)
-        if old:
+        late, self._late = self._late, None
+        if self._stamps and sample.stamp_ns < self.newest_ns - self._cache_ns:
+            if late is None or sample.stamp_ns <= late.stamp_ns:
+                self._late = sample
+                return
+            self._stamps, self._samples = [late.stamp_ns], [(late, late)]
+        if self._stamps:
+            # Before the insertion: what is rarely published can then be interpolated once.
+            old = bisect_left(self._stamps, self.newest_ns - self._cache_ns)
             del self._stamps[:old], self._samples[:old]
+        stamp = sample.stamp_ns
+        index = bisect_left(self._stamps, stamp)
+        if index == len(self._stamps) or self._stamps[index] != stamp:
+            self._stamps.insert(index, stamp)
+            self._samples.insert(index, (sample, sample))
+        elif sample not in self._samples[index]:
+            self._samples[index] = (self._samples[index][0], sample)
 
     def parent_at(self, stamp_ns: int | None) -> str:
-        """Return the parent at the time, or at the nearest available one; None: the newest."""
-        if self.is_static or stamp_ns is None:
-            return self._samples[-1].parent
-        return self._samples[max(0, self._index(stamp_ns))].parent
+        """Return the parent at a time.
 
-    def pose_at(self, stamp_ns: int) -> Pose:
+        Raises:
+            TransformError: as `pose_at`.
+
+        """
+        return self._sample_until(stamp_ns).parent
+
+    def pose_at(self, stamp_ns: int | None) -> Pose:
         """Return the pose of the child in its parent.
 
         Between two transforms with different parents the earlier one is valid.
@@ -148,23 +163,32 @@ class History:
             TransformError: reason ``'too_new'`` or ``'too_old'``: outside the history.
 
         """
-        if self.is_static:
-            return self._samples[-1].pose
+        sample = self._sample_until(stamp_ns)
+        if self.is_static or stamp_ns is None or sample.stamp_ns == stamp_ns:
+            return sample.pose
+        later, _ = self._samples[self._index(stamp_ns) + 1]
+        if later.parent != sample.parent:
+            return sample.pose
+        return sample.interpolate(later, stamp_ns)
+
+    def _sample_until(self, stamp_ns: int | None) -> StampedTransform:
+        """Return the last transform that is not newer."""
+        if self.is_static or stamp_ns is None:
+            return self._samples[-1][1]
         if not self._stamps[0] <= stamp_ns <= self.newest_ns:
             raise self._outside(stamp_ns)
-        index = self._index(stamp_ns)
-        sample = self._samples[index]
-        if sample.stamp_ns == stamp_ns or self._samples[index + 1].parent != sample.parent:
-            return sample.pose
-        return sample.interpolate(self._samples[index + 1], stamp_ns)
+        # At its very begin a history has the first, as tf2 does.
+        is_begin = stamp_ns == self._stamps[0] != self.newest_ns
+        return self._samples[self._index(stamp_ns)][0 if is_begin else 1]
 
     def _index(self, stamp_ns: int) -> int:
-        """Return the index of the last transform that is not newer; -1 for none."""
+        """Return the index of the last stamp that is not newer."""
         return bisect_left(self._stamps, stamp_ns + 1) - 1
 
     def _outside(self, stamp_ns: int) -> TransformError:
         first, last = self._stamps[0], self.newest_ns
-        edge = f'{self._samples[-1].parent!r} -> {self._samples[-1].child!r}'
+        newest = self._samples[-1][1]
+        edge = f'{newest.parent!r} -> {newest.child!r}'
         if stamp_ns > last:
             reason, seconds = 'too_new', (stamp_ns - last) / NANOSECONDS_PER_SECOND
             outside = f'{seconds:.3f} s after the newest'

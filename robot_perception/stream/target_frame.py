@@ -20,7 +20,7 @@ class TransformLookup(Protocol):
     """Looks up a transform, as `core.TransformBuffer.lookup` does; may wait for it."""
 
     def __call__(self, target: str, source: str, stamp_ns: int | None, /) -> Pose:
-        """Return target_from_source at a time, None for the newest.
+        """Return target_from_source at a time, None or 0 for the newest.
 
         Raises:
             TransformError: the transform is not known.

@@ -157,21 +157,38 @@ class TestTime:
         for stamp in np.linspace(0, 5.9, 37):
             assert x_at(mixed, stamp) == x_at(ordered, stamp)
 
-    def test_the_last_transform_of_a_repeated_stamp_wins(self):
-        buffer = build_buffer(*self.BASE, edge('odom', 'base', 12, (8.0, 0.0, 0.0)))
-        assert x_at(buffer, 12) == 8.0
-        assert x_at(buffer, 11) == 4.0
+    def test_a_repeated_stamp_has_its_first_transform_before_and_its_last_at_and_after(self):
+        """As in tf2, which keeps all of them in a list."""
+        repeated = (8.0, 5.0, 6.0)
+        buffer = build_buffer(*self.BASE, *(edge('odom', 'base', 12, (x, 0, 0)) for x in repeated))
+        assert (x_at(buffer, 11), x_at(buffer, 12)) == (2.0, 6.0)
+        buffer.insert(edge('odom', 'base', 14, (10.0, 0.0, 0.0)))
+        assert (x_at(buffer, 11), x_at(buffer, 12), x_at(buffer, 13)) == (2.0, 6.0, 8.0)
 
     def test_transforms_older_than_the_cache_are_removed(self):
         items = [edge('odom', 'base', n, (float(n), 0.0, 0.0)) for n in range(30)]
         buffer = build_buffer(*items, cache_s=10.0)
-        assert x_at(buffer, 19) == 19.0
-        assert lookup_error(buffer, 'odom', 'base', 18.9).reason == 'too_old'
+        # The cache counts from the newest before the last insertion, as in tf2.
+        assert x_at(buffer, 18) == 18.0
+        assert lookup_error(buffer, 'odom', 'base', 17.9).reason == 'too_old'
+
+    def test_an_edge_rarer_than_the_cache_is_interpolated(self):
+        """Localization that publishes only when the robot moves, after 15 s."""
+        buffer = build_buffer(
+            edge('map', 'odom', 100, (1.0, 0, 0)), edge('map', 'odom', 115, (4.0, 0, 0))
+        )
+        assert x_at(buffer, 105, 'map', 'odom') == 2.0
 
     def test_a_restart_of_time_clears_the_history(self):
-        buffer = build_buffer(*self.BASE, edge('odom', 'base', 1, (9.0, 0.0, 0.0)))
-        assert x_at(buffer, 1) == 9.0
+        again = [edge('odom', 'base', stamp, (9.0, 0.0, 0.0)) for stamp in (1, 1.1)]
+        buffer = build_buffer(*self.BASE, *again)
+        assert [x_at(buffer, stamp) for stamp in (1, 1.05, 1.1)] == [9.0] * 3
         assert lookup_error(buffer, 'odom', 'base', 11).reason == 'too_new'
+
+    def test_a_late_transform_without_a_stamp_is_ignored(self):
+        late = edge('odom', 'base', 0, (9.0, 0.0, 0.0))
+        buffer = build_buffer(*self.BASE, late, late, edge('odom', 'base', 13, (6.0, 0, 0)), late)
+        assert [x_at(buffer, stamp) for stamp in (11, 12.5, 13, None, 0)] == [2, 5, 6, 6, 6]
 
     def test_no_stamp_means_the_latest_common_time(self):
         arm = [edge('base', 'arm', n, (0.0, float(n), 0.0)) for n in (11, 12, 13)]
@@ -211,12 +228,34 @@ class TestTree:
         assert "the root of 'odom' is 'map', that of 'camera' 'mount'" in str(error)
 
     def test_a_loop_is_rejected(self):
-        buffer = build_buffer(
-            static=[edge('a', 'b'), edge('b', 'c'), edge('c', 'a'), edge('a', 'd')]
-        )
-        error = lookup_error(buffer, 'd', 'c', 1)
+        loop = [edge('a', 'b'), edge('b', 'c'), edge('c', 'a')]
+        buffer = build_buffer(static=[*loop, edge('a', 'd'), edge('b', 'e')])
+        error = lookup_error(buffer, 'd', 'e', 1)
         assert (error.reason, error.is_transient) == ('loop', False)
         assert 'a, b, c' in str(error)
+
+    def test_a_loop_above_an_ancestor_does_not_matter(self):
+        """Two localizations publish map and odom in opposite directions; the arm is below."""
+        buffer = build_buffer(
+            static=[
+                edge('map', 'odom'),
+                edge('odom', 'map'),
+                edge('odom', 'base'),
+                edge('base', 'camera', 0, (1.0, 0, 0)),
+            ]
+        )
+        assert x_at(buffer, 1, 'base', 'camera') == 1.0
+        assert x_at(buffer, 1, 'camera', 'base') == -1.0
+
+    def test_one_message_in_the_wrong_direction_ends_nothing(self):
+        chain = [edge('base', 'camera', n / 10, (1.0, 0, 0)) for n in range(100, 120)]
+        buffer = build_buffer(*chain[:10], edge('camera', 'base', 10.96, (5.0, 0, 0)), *chain[10:])
+        assert {x_at(buffer, n / 20, 'base', 'camera') for n in range(200, 238)} == {1.0}
+        assert {x_at(buffer, n / 20, 'camera', 'base') for n in range(200, 238)} == {-1.0}
+        assert x_at(buffer, None, 'base', 'camera') == 1.0
+        # Of the two edges that are valid at its stamp, tf2 takes that of the source.
+        assert x_at(buffer, 10.96, 'base', 'camera') == 1.0
+        assert x_at(buffer, 10.96, 'camera', 'base') == 5.0
 
     def test_frames_above_the_common_ancestor_are_ignored(self):
         buffer = build_buffer(
