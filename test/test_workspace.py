@@ -18,65 +18,86 @@ PINNED = re.compile(r"^[\w.-]+(\[\w+\])?==[\w.+]+( ; python_version (<|>=) '3\.\
 # Type hashes of release 4.1.1 of vision_msgs, and of bond and tf2_msgs in every ROS 2 that has
 # hashes: what other programs expect on the wire.
 HASHES = {
-    ('bond', 'Status'): '87eaccffa254ffffadc0b61600452e8251740f06c25659a2dbda4927fdb1f70a',
-    ('tf2_msgs', 'TFMessage'): 'e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087',
+    ('bond', 'msg/Status'): '87eaccffa254ffffadc0b61600452e8251740f06c25659a2dbda4927fdb1f70a',
+    (
+        'tf2_msgs',
+        'action/LookupTransform',
+    ): '0b8adf6bc0b5958879e3265b41a457e03558fe523890a81252c70eba97a82c5d',
+    (
+        'tf2_msgs',
+        'msg/TF2Error',
+    ): 'db2485e7d6a0ec75bf087e058ee45df682acc3a621ca7780503d10aac141809a',
+    (
+        'tf2_msgs',
+        'msg/TFMessage',
+    ): 'e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087',
+    (
+        'tf2_msgs',
+        'srv/FrameGraph',
+    ): '0d1fbc6222c018ba5f33822904a2fdd4063705289956d3fdde07cd8c50fe8067',
     (
         'vision_msgs',
-        'BoundingBox2D',
+        'msg/BoundingBox2D',
     ): '008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f',
     (
         'vision_msgs',
-        'BoundingBox2DArray',
+        'msg/BoundingBox2DArray',
     ): '2464e82838009386d371b523211c21c91d74d313fcdd6788223c531d621cf691',
     (
         'vision_msgs',
-        'BoundingBox3D',
+        'msg/BoundingBox3D',
     ): 'bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698',
     (
         'vision_msgs',
-        'BoundingBox3DArray',
+        'msg/BoundingBox3DArray',
     ): 'a81938db9576b10c2eecd7c5a5da3eac496efd00221b25ed051dfbc81fb56da6',
     (
         'vision_msgs',
-        'Classification',
+        'msg/Classification',
     ): 'f74db28d0eaef3afb78f48bf2161cd709a1383a0309d3454383b25be11345143',
     (
         'vision_msgs',
-        'Detection2D',
+        'msg/Detection2D',
     ): '0d12b69df5c593b3455b7346fac8205437a7d4bcb09b9e0e0b2dde787ded38ea',
     (
         'vision_msgs',
-        'Detection2DArray',
+        'msg/Detection2DArray',
     ): '214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968',
     (
         'vision_msgs',
-        'Detection3D',
+        'msg/Detection3D',
     ): 'ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b',
     (
         'vision_msgs',
-        'Detection3DArray',
+        'msg/Detection3DArray',
     ): '793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018',
     (
         'vision_msgs',
-        'LabelInfo',
+        'msg/LabelInfo',
     ): '3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
     (
         'vision_msgs',
-        'ObjectHypothesis',
+        'msg/ObjectHypothesis',
     ): '51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90',
     (
         'vision_msgs',
-        'ObjectHypothesisWithPose',
+        'msg/ObjectHypothesisWithPose',
     ): '41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc',
-    ('vision_msgs', 'Point2D'): 'eab0e83f44ab4de92ceaf76dd7d0e7638f2bdd1d16ffbe16c7a136c48e407247',
-    ('vision_msgs', 'Pose2D'): 'b0b5d1d7b4c20dd4fcde3ed1d4b289a919290572007d67a97043814db25d3648',
     (
         'vision_msgs',
-        'VisionClass',
+        'msg/Point2D',
+    ): 'eab0e83f44ab4de92ceaf76dd7d0e7638f2bdd1d16ffbe16c7a136c48e407247',
+    (
+        'vision_msgs',
+        'msg/Pose2D',
+    ): 'b0b5d1d7b4c20dd4fcde3ed1d4b289a919290572007d67a97043814db25d3648',
+    (
+        'vision_msgs',
+        'msg/VisionClass',
     ): '1e4a11f0fed50b5623cb8ff26ca0e37952a48a9c074d16f804b44e9164c2037a',
     (
         'vision_msgs',
-        'VisionInfo',
+        'msg/VisionInfo',
     ): '95d3116a17484ad91c9a2686e1d54890bbfc3ff6c6a2de137738c4950d45d284',
 }
 
@@ -297,8 +318,9 @@ def test_added_packages_declare_the_messages_of_the_release():
         folder = ROOT / 'workspace' / package
         build = (folder / 'CMakeLists.txt').read_text(encoding='utf-8')
         names = {name for owner, name in HASHES if owner == package}
-        assert {path.stem for path in (folder / 'msg').iterdir()} == names
-        assert set(re.findall(r'msg/(\w+)\.msg', build)) == names
+        files = (path for kind in ('msg', 'srv', 'action') for path in folder.glob(f'{kind}/*'))
+        assert {f'{path.parent.name}/{path.stem}' for path in files} == names
+        assert set(re.findall(r'((?:msg|srv|action)/\w+)\.', build)) == names
 
 
 @pytest.mark.ros
@@ -306,12 +328,12 @@ def test_added_packages_declare_the_messages_of_the_release():
 def test_added_packages_have_the_types_of_the_release(package, name):
     index = pytest.importorskip('ament_index_python')
     share = Path(index.get_package_share_directory(package))
-    path = share / 'msg' / f'{name}.json'
+    path = share / f'{name}.json'
     if not path.exists():
         pytest.skip('this ROS has no type hashes yet')
     hashes = json.loads(path.read_text(encoding='utf-8'))['type_hashes']
     (type_hash,) = (
-        entry['hash_string'] for entry in hashes if entry['type_name'] == f'{package}/msg/{name}'
+        entry['hash_string'] for entry in hashes if entry['type_name'] == f'{package}/{name}'
     )
     assert type_hash == f'RIHS01_{HASHES[package, name]}'
 

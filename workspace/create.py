@@ -239,7 +239,7 @@ def _build_inputs() -> Iterator[str]:
         'resource/*',
         'workspace/requirements/*',
     ]
-    compiled += [f'workspace/{name}/{part}' for name in LACKING for part in ('*', 'msg/*')]
+    compiled += [f'workspace/{name}/{part}' for name in LACKING for part in ('*', '*/*')]
     for pattern in compiled:
         for path in sorted(ROOT.glob(pattern)):
             if path.is_file():
