@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -10,41 +11,96 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import Parameter, PerceptionConfig
+from robot_perception.pipeline import Parameter, PerceptionConfig, Preset, Section, Value
+
+# Parameters that ROS itself gives a node.
+_OF_ROS = ('qos_overrides.', 'start_type_description_service', 'use_sim_time')
 
 
 def declare_config(node: Node) -> PerceptionConfig:
     """Declare every parameter of the perception node and return the values that are set.
 
-    The preset is declared first; its values are the defaults of the others.
+    The values of the preset are the defaults of the other parameters.
 
     Raises:
         ConfigError: an invalid value.
 
     """
-    preset, *_ = PerceptionConfig().parameters()
-    config = PerceptionConfig.from_preset(str(declare(node, preset)))
-    _, *others = config.parameters()
-    return config.with_values({item.name: declare(node, item) for item in others})
+    preset = _overrides(node).get('preset', Preset.ROBOT)
+    config = PerceptionConfig.from_preset(str(preset))
+    config = config.with_values(declare(node, config.parameters()))
+    warn_of_unknown_parameters(node, config)
+    return config
 
 
-def declare(node: Node, item: Parameter, *, read_only: bool = False) -> object:
-    """Declare a parameter on ``node`` and return its value.
+def declare(
+    node: Node, items: Iterable[Parameter], *, read_only: bool = False
+) -> dict[str, Value]:
+    """Declare parameters on ``node`` and return their values: name -> value.
+
+    An integer is taken for a float, here and whenever a parameter is set.
 
     Args:
         node: the node.
-        item: name, type, default and constraint.
-        read_only: whether it is fixed from now on; a startup parameter always is.
+        items: name, type, default and constraint of each.
+        read_only: whether they are fixed from now on; a startup parameter always is.
 
     Raises:
         ConfigError: a value of another type or outside the range.
 
     """
+    items = list(items)
+    _convert_integers(node, {item.name for item in items if item.kind is float})
+    given = _overrides(node)
+    values: dict[str, Value] = {}
+    for item in items:
+        value = given.get(item.name, item.default)
+        # rclpy would check it too, but by other rules than parameter files without ROS.
+        values[item.name] = item.constraint.check(item.name, value, item.kind)
+        node.declare_parameter(
+            item.name,
+            values[item.name],
+            _descriptor(item, read_only=read_only),
+            ignore_override=True,
+        )
+    return values
+
+
+def warn_of_unknown_parameters(node: Node, config: Section) -> None:
+    """Log the parameters that were given to ``node`` and that it does not have."""
+    names = [name for name in _overrides(node) if not name.startswith(_OF_ROS)]
+    ignored = config.describe_ignored(names)
+    if ignored:
+        node.get_logger().warning(ignored)
+
+
+def _overrides(node: Node) -> dict[str, Any]:
+    # rclpy has no public name for them.
+    given = node._parameter_overrides  # noqa: SLF001
+    return {name: item.value for name, item in given.items()}
+
+
+def _convert_integers(node: Node, names: set[str]) -> None:
+    """Let integers be set for floats, which rclpy refuses."""
+
+    def convert(parameters: list[RosParameter[Any]]) -> list[RosParameter[Any]]:
+        return [
+            RosParameter(item.name, value=float(item.value))
+            if item.name in names and item.type_ is RosParameter.Type.INTEGER
+            else item
+            for item in parameters
+        ]
+
+    # Humble has no such callback.
+    if names and hasattr(node, 'add_pre_set_parameters_callback'):
+        node.add_pre_set_parameters_callback(convert)
+
+
+def _descriptor(item: Parameter, *, read_only: bool) -> ParameterDescriptor:
     constraint = item.constraint
     unit = f' [{constraint.unit}]' if constraint.unit else ''
     descriptor = ParameterDescriptor(
@@ -63,15 +119,7 @@ def declare(node: Node, item: Parameter, *, read_only: bool = False) -> object:
             descriptor.floating_point_range = [
                 FloatingPointRange(from_value=low, to_value=high, step=0.0)
             ]
-    try:
-        return node.declare_parameter(item.name, item.default, descriptor).value
-    except InvalidParameterValueException as error:
-        raise ConfigError(
-            'out_of_range', f'{item.name}: expected {constraint.range_text()}. {error}'
-        ) from error
-    except Exception as error:
-        # rclpy raises several unrelated types for a wrong type; their messages name the problem.
-        raise ConfigError('wrong_type', f'{item.name}: {error}') from error
+    return descriptor
 
 
 def changed_config(

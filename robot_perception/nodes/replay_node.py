@@ -20,7 +20,7 @@ from rclpy.time import Time
 
 from robot_perception.core import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
-from robot_perception.nodes.parameters import declare
+from robot_perception.nodes.parameters import declare, warn_of_unknown_parameters
 from robot_perception.nodes.replay_config import ReplayConfig
 from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.pipeline import Value
@@ -109,9 +109,9 @@ class ReplayNode(Node):
         self.source.close()
 
     def _declare_config(self) -> ReplayConfig:
-        items = ReplayConfig().parameters()
-        values = {item.name: declare(self, item, read_only=True) for item in items}
-        config = ReplayConfig().with_values(values)
+        config = ReplayConfig()
+        config = config.with_values(declare(self, config.parameters(), read_only=True))
+        warn_of_unknown_parameters(self, config)
         if not config.source:
             raise ConfigError(
                 'missing_source',

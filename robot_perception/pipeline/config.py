@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+import logging
 import os
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from robot_perception.pipeline.config_sections import (
 )
 from robot_perception.pipeline.parameter_file import read_parameter_file
 from robot_perception.pipeline.parameters import parameter, Section
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,18 @@ class PerceptionConfig(Section):
     ) -> PerceptionConfig:
         """Read a ROS parameter file, as the node does, with overrides as in `from_preset`.
 
+        Parameters of other names are logged and ignored, since nodes may share a file.
+
         Raises:
             ConfigError: the file is missing or no parameter file, or a value is invalid.
 
         """
         values = read_parameter_file(Path(path))
+        known = cls().to_values()
+        ignored = cls().describe_ignored(values)
+        if ignored:
+            _LOG.warning('%s: %s', path, ignored)
+        values = {name: value for name, value in values.items() if name in known}
         preset = values.pop('preset', 'robot')
         return cls.from_preset(str(preset), {**values, **(overrides or {})})
 

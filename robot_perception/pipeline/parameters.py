@@ -5,8 +5,9 @@ A nested section becomes a dotted name, ``detector.threshold``, as in a ROS para
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, Field, field, fields, replace
+from difflib import get_close_matches
 from enum import Enum
 from typing import Any, ClassVar, TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,8 @@ Value = bool | int | float | str
 _Default = TypeVar('_Default')
 
 _KEY = 'parameter'
+# Of the unknown parameters of a file that other nodes share.
+_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +159,31 @@ class Section:
             ConfigError: an unknown name or an invalid value.
 
         """
-        known = self.to_values()
-        unknown = sorted(set(values) - set(known))
+        unknown = self._describe_unknown(values)
         if unknown:
-            raise ConfigError(
-                'unknown_parameter',
-                f'Unknown parameter {unknown[0]!r}. Available: {", ".join(sorted(known))}.',
-            )
+            available = ', '.join(sorted(self.to_values()))
+            raise ConfigError('unknown_parameter', f'{unknown}. Available: {available}.')
         return self._replaced(values)
+
+    def describe_ignored(self, names: Iterable[str]) -> str:
+        """Describe the names that are no parameters and are ignored; empty without one."""
+        unknown = self._describe_unknown(names)
+        if not unknown:
+            return ''
+        return f'{unknown}: ignored. Correct the name, or give it to the node that has it only.'
+
+    def _describe_unknown(self, names: Iterable[str]) -> str:
+        known = list(self.to_values())
+        unknown = sorted(set(names) - set(known))
+        if not unknown:
+            return ''
+        nearest = (get_close_matches(name, known, n=1) for name in unknown)
+        listed = ', '.join(
+            f'{name!r} (nearest: {found[0]})' if found else repr(name)
+            for name, found in zip(unknown[:_LISTED], nearest, strict=False)
+        )
+        more = f' and {len(unknown) - _LISTED} more' if len(unknown) > _LISTED else ''
+        return f'Unknown parameter{"s" if len(unknown) > 1 else ""} {listed}{more}'
 
     def _replaced(self, values: Mapping[str, object]) -> Self:
         changes: dict[str, Any] = {}

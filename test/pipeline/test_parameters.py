@@ -1,6 +1,7 @@
 """Parameters: declaration, validation, flattening, replacement, reading from a file."""
 
 from pathlib import Path
+import re
 
 import pytest
 from reasons import raises
@@ -59,7 +60,7 @@ def test_an_integer_is_accepted_as_a_float():
         (
             {'detector.treshold': 0.5},
             'unknown_parameter',
-            "'detector.treshold'. Available: .*device",
+            r"'detector.treshold' \(nearest: detector.threshold\). Available: .*device",
         ),
         (
             {'detector.threshold': 1.5},
@@ -120,6 +121,25 @@ def test_other_nodes_in_a_parameter_file_are_ignored(tmp_path):
     )
 
 
+def test_unknown_parameters_of_a_file_are_logged_with_the_nearest_name(tmp_path, caplog):
+    """A file under /** is shared by nodes, each with parameters of its own."""
+    path = tmp_path / 'robot.yaml'
+    path.write_text('/**: {ros__parameters: {fps: 30, detector: {treshold: 0.3, enabled: false}}}')
+    config = PerceptionConfig.from_file(path)
+    assert config == PerceptionConfig.from_preset('robot', {'detector.enabled': False})
+    (record,) = caplog.records
+    assert record.message.startswith(
+        f"{path}: Unknown parameters 'detector.treshold' (nearest: detector.threshold), 'fps': "
+    )
+
+
+def test_unknown_parameters_of_overrides_are_refused(tmp_path):
+    path = tmp_path / 'robot.yaml'
+    path.write_text('/**: {ros__parameters: {device: cpu}}')
+    with raises(ConfigError, 'unknown_parameter', match=r'nearest: camera.height_m'):
+        PerceptionConfig.from_file(path, {'camera.hight_m': 1.0})
+
+
 def test_namespaces_may_be_nested_keys(tmp_path):
     path = tmp_path / 'perception.yaml'
     path.write_text('front:\n  perception:\n    ros__parameters: {device: cpu}\n')
@@ -133,7 +153,6 @@ def test_namespaces_may_be_nested_keys(tmp_path):
         ('[1, 2]', 'not_a_parameter_file'),
         ('device: cpu', 'not_a_parameter_file'),
         ('a: [', 'not_yaml'),
-        ('/**: {ros__parameters: {devise: cpu}}', 'unknown_parameter'),
         ('/**: {ros__parameters: {preset: fast}}', 'unknown_name'),
     ],
 )
@@ -157,15 +176,37 @@ def shown(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def test_perception_yaml_lists_every_parameter_of_the_robot_preset():
-    text = yaml.safe_load((CONFIG / 'perception.yaml').read_text())['/**']['ros__parameters']
-    written = {
-        f'{name}.{inner}' if isinstance(value, dict) else name: below
-        for name, value in text.items()
-        for inner, below in (value.items() if isinstance(value, dict) else [(name, value)])
-    }
-    assert written == PerceptionConfig().to_values()
-    assert PerceptionConfig.from_file(CONFIG / 'perception.yaml') == PerceptionConfig()
+def perception_yaml():
+    return (CONFIG / 'perception.yaml').read_text(encoding='utf-8')
+
+
+def test_perception_yaml_lists_every_parameter_of_the_robot_preset(tmp_path):
+    """Values equal to the preset are comments: another preset would not have its own otherwise."""
+    given = yaml.safe_load(perception_yaml())['/**']['ros__parameters']
+    assert given == {'preset': 'robot'}
+    everything = yaml.safe_load(
+        re.sub(r'^    # (\w+[\w.]*: )', r'    \1', perception_yaml(), flags=re.MULTILINE)
+    )
+    assert everything['/**']['ros__parameters'] == PerceptionConfig().to_values()
+    path = tmp_path / 'everything.yaml'
+    path.write_text(yaml.safe_dump(everything), encoding='utf-8')
+    assert PerceptionConfig.from_file(path) == PerceptionConfig()
+
+
+def test_perception_yaml_shows_the_allowed_values():
+    for item in PerceptionConfig().parameters():
+        (line,) = re.findall(
+            rf'^    (?:# )?{re.escape(item.name)}: (.*)$', perception_yaml(), re.MULTILINE
+        )
+        allowed = item.constraint.range_text()
+        assert line.partition('  # ')[2] == allowed, item.name
+
+
+@pytest.mark.parametrize('preset', PRESETS)
+def test_the_preset_of_a_copy_of_perception_yaml_can_be_changed(tmp_path, preset):
+    path = tmp_path / 'copy.yaml'
+    path.write_text(perception_yaml().replace('preset: robot', f'preset: {preset}'))
+    assert PerceptionConfig.from_file(path) == PerceptionConfig.from_preset(preset)
 
 
 @pytest.mark.parametrize('preset', [name for name in PRESETS if name != 'robot'])
