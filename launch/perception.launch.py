@@ -1,14 +1,109 @@
-"""Start the perception node: a camera topic in; features, depth, objects and masks out."""
+"""Start the perception node: a camera topic in; features, depth, objects and masks out.
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+An argument that is empty leaves the value in `params_file` as it is.
+"""
+
+from pathlib import Path
+
+from ament_index_python.packages import get_package_prefix, PackageNotFoundError
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, PythonExpression
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
-SHARE = FindPackageShare('robot_perception')
+SHARE = Path(__file__).absolute().parents[1]
+
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        'image',
+        default_value='image',
+        description='Topic of the camera images, raw or with /compressed at its end.',
+    ),
+    DeclareLaunchArgument(
+        'camera_info',
+        default_value='',
+        description='Topic of the calibration; by default the one beside the images.',
+    ),
+    DeclareLaunchArgument(
+        'depth',
+        default_value='',
+        description='Topic of sensor depth. Sets depth.source to sensor, unless depth_source or '
+        'params_file sets it.',
+    ),
+    DeclareLaunchArgument(
+        'depth_camera_info',
+        default_value='',
+        description='Topic of its calibration, to register it; by default the one beside it.',
+    ),
+    DeclareLaunchArgument(
+        'depth_source',
+        default_value='',
+        description='Parameter depth.source: model, sensor or fused.',
+    ),
+    DeclareLaunchArgument(
+        'preset',
+        default_value='',
+        description='Parameter preset: robot, cpu, demo or stub.',
+    ),
+    DeclareLaunchArgument(
+        'device',
+        default_value='',
+        description='Parameter device: auto, cpu, cuda or cuda:N.',
+    ),
+    DeclareLaunchArgument(
+        'target_frame',
+        default_value='',
+        description='Parameter frames.target_frame: TF frame of 3D results, such as map.',
+    ),
+    DeclareLaunchArgument(
+        'params_file',
+        default_value=str(SHARE / 'config' / 'perception.yaml'),
+        description='YAML file with the parameters of the node; may contain substitutions such '
+        'as $(env NAME).',
+    ),
+    DeclareLaunchArgument(
+        'namespace',
+        default_value='',
+        description='Namespace of the node, its relative topics and RViz.',
+    ),
+    DeclareLaunchArgument(
+        'autostart',
+        default_value='',
+        description='Parameter autostart: true configures and activates at once, false leaves it '
+        'to a lifecycle manager.',
+    ),
+    DeclareLaunchArgument(
+        'use_sim_time',
+        default_value='',
+        description='Parameter use_sim_time: true follows /clock, for a simulator or a recording.',
+    ),
+    DeclareLaunchArgument(
+        'use_respawn',
+        default_value='false',
+        description='Start the node again when it crashes.',
+    ),
+    DeclareLaunchArgument(
+        'log_level',
+        default_value='info',
+        description='Least severe messages that are logged: debug, info, warn, error or fatal.',
+    ),
+    DeclareLaunchArgument(
+        'rviz',
+        default_value='false',
+        description='Open RViz on the outputs.',
+    ),
+)
+
+# Argument -> parameter that it sets.
+TEXT_PARAMETERS = {
+    'depth_source': 'depth.source',
+    'device': 'device',
+    'preset': 'preset',
+    'target_frame': 'frames.target_frame',
+}
+BOOL_PARAMETERS = {'autostart': 'autostart', 'use_sim_time': 'use_sim_time'}
 
 # What perception.rviz shows. It names them from the root, so a namespace is put before them here.
 SHOWN = (
@@ -23,106 +118,92 @@ SHOWN = (
 
 
 def generate_launch_description() -> LaunchDescription:
-    image = LaunchConfiguration('image')
-    depth = LaunchConfiguration('depth')
-    namespace = LaunchConfiguration('namespace')
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start_nodes)])
 
-    arguments = [
-        DeclareLaunchArgument(
-            'image',
-            default_value='image',
-            description='Topic of the camera images; with input.transport compressed, its base.',
-        ),
-        DeclareLaunchArgument(
-            'camera_info',
-            default_value=PythonExpression(
-                ["'/'.join([*'", image, "'.split('/')[:-1], 'camera_info'])"]
-            ),
-            description='Topic of the calibration; by default the one beside the images.',
-        ),
-        DeclareLaunchArgument(
-            'depth',
-            default_value='depth',
-            description='Topic of sensor depth, read if depth.source is sensor or fused.',
-        ),
-        DeclareLaunchArgument(
-            'depth_camera_info',
-            default_value=PythonExpression(
-                ["'/'.join([*('", depth, "'.split('/')[:-1] or ['", depth, "']), 'camera_info'])"]
-            ),
-            description='Topic of its calibration, to register it; by default the one beside it.',
-        ),
-        DeclareLaunchArgument(
-            'params_file',
-            default_value=PathJoinSubstitution([SHARE, 'config', 'perception.yaml']),
-            description='YAML file with the parameters of the node.',
-        ),
-        DeclareLaunchArgument(
-            'namespace',
-            default_value='',
-            description='Namespace of the node, its relative topics and RViz.',
-        ),
-        DeclareLaunchArgument(
-            'autostart',
-            default_value='true',
-            choices=['true', 'false'],
-            description='Configure and activate at once; false leaves it to a lifecycle manager.',
-        ),
-        DeclareLaunchArgument(
-            'use_sim_time',
-            default_value='false',
-            choices=['true', 'false'],
-            description='Follow /clock, for a simulator or a recording.',
-        ),
-        DeclareLaunchArgument(
-            'log_level',
-            default_value='info',
-            choices=['debug', 'info', 'warn', 'error', 'fatal'],
-            description='Least severe messages that the node logs.',
-        ),
-        DeclareLaunchArgument(
-            'rviz',
-            default_value='false',
-            choices=['true', 'false'],
-            description='Open RViz on the outputs.',
-        ),
-    ]
-    perception = LifecycleNode(
+
+def start_nodes(context: LaunchContext) -> list[LifecycleNode | Node | LogInfo]:
+    actions = [perception_node(context)]
+    if is_true(context, 'rviz'):
+        actions.append(rviz_node(context))
+    return actions
+
+
+def perception_node(context: LaunchContext) -> LifecycleNode:
+    ros_arguments = ['--log-level', LaunchConfiguration('log_level')]
+    if text(context, 'depth'):
+        # Before the parameter file, which wins over it.
+        ros_arguments += ['-p', 'depth.source:=sensor']
+    return LifecycleNode(
         package='robot_perception',
         executable='perception_node',
         name='perception',
-        namespace=namespace,
+        namespace=LaunchConfiguration('namespace'),
         parameters=[
-            LaunchConfiguration('params_file'),
-            {
-                'autostart': ParameterValue(LaunchConfiguration('autostart'), value_type=bool),
-                'use_sim_time': ParameterValue(
-                    LaunchConfiguration('use_sim_time'), value_type=bool
-                ),
-            },
+            ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
+            given_parameters(context),
         ],
-        remappings=[
-            ('image', image),
-            # A name is remapped as a whole, so the compressed topic needs a rule of its own.
-            ('image/compressed', [image, '/compressed']),
-            ('camera_info', LaunchConfiguration('camera_info')),
-            ('depth', depth),
-            ('depth/camera_info', LaunchConfiguration('depth_camera_info')),
-        ],
-        ros_arguments=['--log-level', LaunchConfiguration('log_level')],
+        remappings=camera_remappings(context),
+        ros_arguments=ros_arguments,
+        respawn=is_true(context, 'use_respawn'),
+        respawn_delay=2.0,
         output='screen',
     )
-    rviz = Node(
+
+
+def rviz_node(context: LaunchContext) -> Node | LogInfo:
+    try:
+        get_package_prefix('rviz2')
+    except PackageNotFoundError:
+        return LogInfo(msg='rviz2 is not installed: sudo apt install ros-$ROS_DISTRO-rviz2')
+    given = given_parameters(context)
+    return Node(
         package='rviz2',
         executable='rviz2',
         name='rviz',
-        namespace=namespace,
-        arguments=['-d', PathJoinSubstitution([SHARE, 'rviz', 'perception.rviz'])],
-        parameters=[
-            {'use_sim_time': ParameterValue(LaunchConfiguration('use_sim_time'), value_type=bool)}
-        ],
+        namespace=LaunchConfiguration('namespace'),
+        arguments=['-d', str(SHARE / 'rviz' / 'perception.rviz')],
+        parameters=[{'use_sim_time': given.get('use_sim_time', False)}],
         remappings=[(f'/perception/{topic}', f'perception/{topic}') for topic in SHOWN],
-        condition=IfCondition(LaunchConfiguration('rviz')),
         output='screen',
     )
-    return LaunchDescription([*arguments, perception, rviz])
+
+
+def given_parameters(context: LaunchContext) -> dict[str, bool | ParameterValue]:
+    """Return the parameters that arguments set."""
+    texts = {
+        parameter: ParameterValue(text(context, name), value_type=str)
+        for name, parameter in TEXT_PARAMETERS.items()
+        if text(context, name)
+    }
+    switches = {
+        parameter: is_true(context, name)
+        for name, parameter in BOOL_PARAMETERS.items()
+        if text(context, name)
+    }
+    return {**texts, **switches}
+
+
+def camera_remappings(context: LaunchContext) -> list[tuple[str, str]]:
+    """Return the topics of the camera, for every node that reads or publishes them."""
+    image = text(context, 'image').removesuffix('/compressed')
+    depth = text(context, 'depth') or 'depth'
+    beside_image = '/'.join([*image.split('/')[:-1], 'camera_info'])
+    # A depth topic without a folder of its own would have the calibration of the images beside it.
+    beside_depth = f'{depth.rpartition("/")[0] or depth}/camera_info'
+    return [
+        ('image', image),
+        # A name is remapped as a whole, so the compressed topic needs a rule of its own.
+        ('image/compressed', f'{image}/compressed'),
+        ('camera_info', text(context, 'camera_info') or beside_image),
+        ('depth', depth),
+        ('depth/camera_info', text(context, 'depth_camera_info') or beside_depth),
+    ]
+
+
+def text(context: LaunchContext, argument: str) -> str:
+    return LaunchConfiguration(argument).perform(context).strip()
+
+
+def is_true(context: LaunchContext, argument: str) -> bool:
+    """Read a truth value in any case: Nav2 writes True."""
+    return bool(IfCondition(LaunchConfiguration(argument)).evaluate(context))

@@ -1,7 +1,9 @@
-"""The launch files: read as text everywhere, loaded for real where launch is installed."""
+"""The launch files: read as text everywhere, loaded and run for real where launch is installed."""
 
 import ast
 import importlib.util
+from itertools import pairwise
+import os
 from pathlib import Path
 
 import pytest
@@ -16,12 +18,11 @@ FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 PERCEPTION, REPLAY = FILES
 ARGUMENTS = {
     'perception.launch.py': {
-        'image', 'camera_info', 'depth', 'depth_camera_info', 'params_file', 'namespace',
-        'autostart', 'use_sim_time', 'log_level', 'rviz',
+        'image', 'camera_info', 'depth', 'depth_camera_info', 'depth_source', 'preset', 'device',
+        'target_frame', 'params_file', 'namespace', 'autostart', 'use_sim_time', 'use_respawn',
+        'log_level', 'rviz',
     },
-    'replay.launch.py': {
-        'source', 'rate', 'loop', 'clock', 'params_file', 'namespace', 'log_level', 'rviz',
-    },
+    'replay.launch.py': {'source', 'rate', 'loop', 'clock', 'shutdown_at_end'},
 }  # fmt: skip
 REQUIRED = {'source'}
 
@@ -44,22 +45,14 @@ def declared(path):
     return {first(call): keywords(call) for call in calls(path, 'DeclareLaunchArgument')}
 
 
-def node_parameters(path, executable):
-    """Yield name and asked type of each parameter that a launch file sets on a node."""
-    for name in ('Node', 'LifecycleNode'):
-        for call in calls(path, name):
-            words = keywords(call)
-            if ast.literal_eval(words['executable']) != executable:
-                continue
-            for item in words['parameters'].elts:
-                if isinstance(item, ast.Dict):
-                    yield from zip(map(ast.literal_eval, item.keys), item.values, strict=True)
-
-
-def asked_type(value):
-    if isinstance(value, ast.Call) and value.func.id == 'ParameterValue':
-        return keywords(value)['value_type'].id
-    return type(ast.literal_eval(value)).__name__
+def constant(name):
+    """Return a constant of perception.launch.py."""
+    (value,) = (
+        node.value
+        for node in ast.walk(ast.parse(PERCEPTION.read_text(encoding='utf-8')))
+        if isinstance(node, ast.Assign) and node.targets[0].id == name
+    )
+    return ast.literal_eval(value)
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
@@ -74,18 +67,9 @@ def test_every_argument_has_a_description_and_a_default(path):
         assert ('default_value' in words) == (name not in REQUIRED), name
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
-def test_every_argument_is_used_and_every_use_is_declared(path):
-    used = {first(call) for call in calls(path, 'LaunchConfiguration')}
-    assert used == set(declared(path))
-
-
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
-def test_truth_values_are_offered_as_such(path):
-    for name, words in declared(path).items():
-        default = words.get('default_value')
-        if isinstance(default, ast.Constant) and default.value in {'true', 'false'}:
-            assert ast.literal_eval(words['choices']) == ['true', 'false'], name
+def test_no_argument_overrides_the_parameter_file_by_default():
+    for name in {**constant('TEXT_PARAMETERS'), **constant('BOOL_PARAMETERS')}:
+        assert ast.literal_eval(declared(PERCEPTION)[name]['default_value']) == '', name
 
 
 @pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
@@ -99,27 +83,19 @@ def test_programs_are_those_that_the_build_installs(path):
                 assert f'install_entry_point({executable} ' in build
 
 
-def test_replay_passes_on_what_perception_declares():
-    (include,) = calls(REPLAY, 'IncludeLaunchDescription')
-    arguments = keywords(include)['launch_arguments'].func.value
-    assert {ast.literal_eval(key) for key in arguments.keys} <= set(declared(PERCEPTION))
-
-
-@pytest.mark.parametrize(
-    ('path', 'executable', 'config'),
-    [
-        (PERCEPTION, 'perception_node', PerceptionConfig()),
-        (REPLAY, 'replay_node', ReplayConfig()),
-    ],
-    ids=['perception', 'replay'],
-)
-def test_parameters_are_those_of_the_node(path, executable, config):
+def test_arguments_set_parameters_of_the_node():
+    kinds = {item.name: item.kind for item in PerceptionConfig().parameters()}
     # ROS itself declares use_sim_time.
-    kinds = {item.name: item.kind.__name__ for item in config.parameters()}
-    kinds['use_sim_time'] = 'bool'
-    given = {name: asked_type(value) for name, value in node_parameters(path, executable)}
-    assert given
-    assert given == {name: kinds[name] for name in given}
+    kinds['use_sim_time'] = bool
+    assert {kinds[name] for name in constant('TEXT_PARAMETERS').values()} == {str}
+    assert {kinds[name] for name in constant('BOOL_PARAMETERS').values()} == {bool}
+
+
+def test_parameters_are_those_of_the_replay_node():
+    (node,) = calls(REPLAY, 'Node')
+    (parameters,) = keywords(node)['parameters'].elts
+    names = {ast.literal_eval(key) for key in parameters.keys}
+    assert names <= {item.name for item in ReplayConfig().parameters()}
 
 
 def rviz_topics():
@@ -135,47 +111,212 @@ def test_rviz_shows_topics_of_the_node():
 
 
 def test_rviz_follows_the_node_into_a_namespace():
-    (shown,) = (
-        ast.literal_eval(node.value)
-        for node in ast.walk(ast.parse(PERCEPTION.read_text(encoding='utf-8')))
-        if isinstance(node, ast.Assign) and node.targets[0].id == 'SHOWN'
-    )
-    assert {f'/perception/{topic}' for topic in shown} == set(rviz_topics())
+    assert {f'/perception/{topic}' for topic in constant('SHOWN')} == set(rviz_topics())
 
 
-@pytest.mark.ros
-@pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None, reason='needs launch_ros')
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.name)
-def test_launch_loads_the_file(path):
-    from launch import LaunchContext
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
-
-    description = PythonLaunchDescriptionSource(str(path)).get_launch_description(LaunchContext())
-    arguments = {one.name for one in description.get_launch_arguments()}
-    assert ARGUMENTS[path.name] <= arguments
+def test_the_release_installs_rviz():
+    package = (ROOT / 'package.xml').read_text(encoding='utf-8')
+    assert '<exec_depend>rviz2</exec_depend>' in package
 
 
-@pytest.mark.ros
-@pytest.mark.skipif(importlib.util.find_spec('launch_ros') is None, reason='needs launch_ros')
-@pytest.mark.parametrize(
-    ('topic', 'name', 'camera_info', 'found'),
-    [
-        ('image', 'image', 'camera_info', 'camera_info'),
-        ('image', '/camera/color/image_raw', 'camera_info', '/camera/color/camera_info'),
-        ('image', 'left/image_rect', 'camera_info', 'left/camera_info'),
-        # Not the one beside the image.
-        ('depth', 'depth', 'depth_camera_info', 'depth/camera_info'),
-        ('depth', '/camera/depth/image_raw', 'depth_camera_info', '/camera/depth/camera_info'),
-    ],
+# With launch
+
+
+needs_launch = pytest.mark.skipif(
+    importlib.util.find_spec('launch_ros') is None, reason='needs launch_ros'
 )
-def test_calibration_is_sought_beside_the_images(topic, name, camera_info, found):
-    from launch import LaunchContext
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
-    from launch.utilities import perform_substitutions
 
-    context = LaunchContext()
-    source = PythonLaunchDescriptionSource(str(PERCEPTION))
-    description = source.get_launch_description(context)
-    context.launch_configurations[topic] = name
-    (argument,) = (one for one in description.get_launch_arguments() if one.name == camera_info)
-    assert perform_substitutions(context, argument.default_value) == found
+
+class Launched:
+    """What a launch file started: arguments by program, until the last program began."""
+
+    def __init__(self, path, programs, **arguments):
+        from launch import LaunchDescription, LaunchService
+        from launch.actions import IncludeLaunchDescription, RegisterEventHandler, Shutdown
+        from launch.event_handlers import OnProcessStart
+        from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+        self.commands = {}
+
+        def on_start(event, _):
+            self.commands[Path(event.cmd[0]).name] = event.cmd
+            return Shutdown() if len(self.commands) == programs else None
+
+        service = LaunchService(noninteractive=True)
+        service.include_launch_description(
+            LaunchDescription(
+                [
+                    RegisterEventHandler(OnProcessStart(on_start=on_start)),
+                    IncludeLaunchDescription(
+                        PythonLaunchDescriptionSource(str(path)),
+                        launch_arguments=arguments.items(),
+                    ),
+                ]
+            )
+        )
+        self.exit_code = service.run()
+
+    def remappings(self, program):
+        command = self.commands[program]
+        rules = (item.partition(':=') for flag, item in pairwise(command) if flag == '-r')
+        return {name: topic for name, _, topic in rules if not name.startswith('__')}
+
+    def parameters(self, program):
+        """Return the parameters as rclpy reads them from the command line."""
+        import rclpy
+        from rclpy.context import Context
+        from rclpy.node import Node
+
+        context = Context()
+        rclpy.init(context=context)
+        node = Node(
+            'unnamed',
+            context=context,
+            cli_args=self.commands[program][1:],
+            automatically_declare_parameters_from_overrides=True,
+        )
+        values = {name: item.value for name, item in node.get_parameters_by_prefix('').items()}
+        node.destroy_node()
+        context.try_shutdown()
+        return values
+
+    def perception(self):
+        names = [item.name for item in PerceptionConfig().parameters()] + ['use_sim_time']
+        found = self.parameters('perception_node')
+        return {name: found[name] for name in names if name in found}
+
+
+def launch_perception(**arguments):
+    return Launched(PERCEPTION, 1, **arguments)
+
+
+@pytest.fixture
+def params_file(tmp_path):
+    def write(text, name='/**'):
+        path = tmp_path / 'params.yaml'
+        path.write_text(f'{name}: {{ros__parameters: {{{text}}}}}')
+        return str(path)
+
+    return write
+
+
+@pytest.mark.ros
+@needs_launch
+class TestPerception:
+    def test_nothing_is_overridden_that_nobody_gave(self, params_file):
+        text = 'autostart: false, use_sim_time: true, preset: stub, depth: {source: fused}'
+        assert launch_perception(params_file=params_file(text)).perception() == {
+            'autostart': False,
+            'use_sim_time': True,
+            'preset': 'stub',
+            'depth.source': 'fused',
+        }
+
+    def test_an_argument_overrides_the_file(self, params_file):
+        file = params_file('autostart: false, preset: robot, device: cuda', '/perception')
+        given = {'preset': 'stub', 'device': 'cpu', 'depth_source': 'fused', 'target_frame': 'map'}
+        launched = launch_perception(params_file=file, autostart='true', **given)
+        assert launched.perception() == {
+            'autostart': True,
+            'preset': 'stub',
+            'device': 'cpu',
+            'depth.source': 'fused',
+            'frames.target_frame': 'map',
+            'use_sim_time': False,
+        }
+
+    @pytest.mark.parametrize('truth', ['True', 'true', 'TRUE', '1'])
+    def test_truth_values_in_any_case(self, truth):
+        launched = launch_perception(use_sim_time=truth, use_respawn=truth, log_level='WARN')
+        assert launched.exit_code == 0
+        assert launched.perception()['use_sim_time'] is True
+
+    @pytest.mark.parametrize(
+        ('text', 'source'),
+        [('device: cpu', 'sensor'), ('depth: {source: fused}', 'fused')],
+    )
+    def test_depth_alone_turns_sensor_depth_on(self, params_file, text, source):
+        launched = launch_perception(depth='/cam/depth/image_raw', params_file=params_file(text))
+        assert launched.perception()['depth.source'] == source
+        assert launched.remappings('perception_node')['depth'] == '/cam/depth/image_raw'
+
+    def test_the_parameter_file_may_have_substitutions(self, params_file, monkeypatch):
+        monkeypatch.setenv('ROBOT_FRAME', 'odom')
+        file = params_file('frames.target_frame: $(env ROBOT_FRAME)')
+        assert launch_perception(params_file=file).perception()['frames.target_frame'] == 'odom'
+
+    @pytest.mark.parametrize(
+        ('given', 'expected'),
+        [
+            ({}, ('image', 'camera_info', 'depth', 'depth/camera_info')),
+            (
+                {'image': '/cam/color/image_raw', 'depth': '/cam/depth/image_raw'},
+                (
+                    '/cam/color/image_raw',
+                    '/cam/color/camera_info',
+                    '/cam/depth/image_raw',
+                    '/cam/depth/camera_info',
+                ),
+            ),
+            # Not the one beside the image.
+            ({'depth': 'range'}, ('image', 'camera_info', 'range', 'range/camera_info')),
+            ({'depth': '/range'}, ('image', 'camera_info', '/range', '/range/camera_info')),
+            (
+                {'image': 'left/image_rect/compressed'},
+                ('left/image_rect', 'left/camera_info', 'depth', 'depth/camera_info'),
+            ),
+            (
+                {'image': '/image', 'camera_info': '/info', 'depth_camera_info': '/depth_info'},
+                ('/image', '/info', 'depth', '/depth_info'),
+            ),
+        ],
+    )
+    def test_calibration_is_sought_beside_the_images(self, given, expected):
+        found = launch_perception(**given).remappings('perception_node')
+        names = ('image', 'camera_info', 'depth', 'depth/camera_info')
+        assert tuple(found[name] for name in names) == expected
+        assert found['image/compressed'] == f'{expected[0]}/compressed'
+
+    def test_without_rviz_the_rest_starts(self, monkeypatch, capsys):
+        monkeypatch.setenv('AMENT_PREFIX_PATH', prefixes_without_rviz())
+        launched = launch_perception(rviz='True')
+        assert (launched.exit_code, set(launched.commands)) == (0, {'perception_node'})
+        assert 'rviz2 is not installed' in capsys.readouterr().out
+
+
+def prefixes_without_rviz():
+    prefixes = os.environ['AMENT_PREFIX_PATH'].split(os.pathsep)
+    return os.pathsep.join(path for path in prefixes if not (Path(path) / 'share/rviz2').exists())
+
+
+@pytest.mark.ros
+@needs_launch
+class TestReplay:
+    def test_both_nodes_get_the_topics(self, params_file):
+        launched = Launched(
+            REPLAY,
+            2,
+            source='0',
+            loop='True',
+            image='/cam/image_raw',
+            depth='/cam/depth/image',
+            namespace='left',
+            params_file=params_file('preset: stub'),
+        )
+        topics = launched.remappings('replay_node')
+        assert topics == launched.remappings('perception_node')
+        assert topics['camera_info'] == '/cam/camera_info'
+        assert all('__ns:=/left' in command for command in launched.commands.values())
+        replay = launched.parameters('replay_node')
+        assert (replay['source'], replay['loop'], replay['clock']) == ('0', True, True)
+        assert launched.perception()['use_sim_time'] is True
+
+    def test_it_ends_with_its_source(self, tmp_path, params_file):
+        launched = Launched(
+            REPLAY,
+            None,
+            source=str(tmp_path / 'missing.mp4'),
+            shutdown_at_end='True',
+            params_file=params_file('preset: stub'),
+        )
+        assert set(launched.commands) == {'perception_node', 'replay_node'}
