@@ -203,7 +203,7 @@ def params_file(tmp_path):
 @pytest.mark.ros
 @needs_launch
 class TestPerception:
-    def test_nothing_is_overridden_that_nobody_gave(self, params_file):
+    def test_arguments_that_are_not_given_override_nothing(self, params_file):
         text = 'autostart: false, use_sim_time: true, preset: stub, depth: {source: fused}'
         assert launch_perception(params_file=params_file(text)).perception() == {
             'autostart': False,

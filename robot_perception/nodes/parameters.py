@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import Parameter, PerceptionConfig, Preset, Section, Value
+from robot_perception.pipeline import Parameter, PerceptionConfig, Section, Value
 
 # Parameters that ROS itself gives a node.
 _OF_ROS = ('qos_overrides.', 'start_type_description_service', 'use_sim_time')
@@ -30,7 +30,7 @@ def declare_config(node: Node) -> PerceptionConfig:
         ConfigError: an invalid value.
 
     """
-    preset = _overrides(node).get('preset', Preset.ROBOT)
+    preset = _overrides(node).get('preset', PerceptionConfig().preset)
     config = PerceptionConfig.from_preset(str(preset))
     config = config.with_values(declare(node, config.parameters()))
     warn_of_unknown_parameters(node, config)
