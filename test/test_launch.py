@@ -277,11 +277,14 @@ class TestPerception:
         assert tuple(found[name] for name in names) == expected
         assert found['image/compressed'] == f'{expected[0]}/compressed'
 
-    def test_without_rviz_the_rest_starts(self, monkeypatch, capsys):
+    def test_without_rviz_the_rest_starts(self, monkeypatch, caplog):
+        import launch.logging
+
+        launch.logging.get_logger('launch.user').addHandler(caplog.handler)
         monkeypatch.setenv('AMENT_PREFIX_PATH', prefixes_without_rviz())
         launched = launch_perception(rviz='True')
         assert (launched.exit_code, set(launched.commands)) == (0, {'perception_node'})
-        assert 'rviz2 is not installed' in capsys.readouterr().out
+        assert 'rviz2 is not installed' in caplog.text
 
 
 def prefixes_without_rviz():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 
 from robot_perception.core import ModelError
 
+# As in setup.py: version 4.57 runs SAM 2 and gives other numbers.
+_TRANSFORMERS_MAJOR = 5
 _NEEDED = ('torch', 'transformers', 'safetensors', 'huggingface_hub')
 
 
@@ -17,7 +20,8 @@ def check_installation() -> None:
     does not fit torch breaks every network with a message that does not mention it.
 
     Raises:
-        ModelError: a library is missing, or an installed torchvision cannot be imported.
+        ModelError: a library is missing, transformers has another version than 5, or an installed
+            torchvision cannot be imported.
 
     """
     for library in _NEEDED:
@@ -28,7 +32,19 @@ def check_installation() -> None:
                 f'{", ".join(_NEEDED)}: pip install {library}; or use model "stub", which needs '
                 'none of them.',
             )
+    _check_transformers()
     _check_torchvision()
+
+
+def _check_transformers() -> None:
+    version = importlib.metadata.version('transformers')
+    if int(version.partition('.')[0]) != _TRANSFORMERS_MAJOR:
+        raise ModelError(
+            'unsupported_version',
+            f'transformers: expected version {_TRANSFORMERS_MAJOR}, got {version}, whose networks '
+            'may give other results: '
+            f'pip install "transformers>={_TRANSFORMERS_MAJOR},<{_TRANSFORMERS_MAJOR + 1}".',
+        )
 
 
 def _check_torchvision() -> None:

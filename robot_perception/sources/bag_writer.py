@@ -83,8 +83,9 @@ class BagWriter:
         self._types = types or standard_types()
         self._connections: dict[str, Connection] = {}
         try:
+            # Humble cannot open version 9, and every later distribution reads 8.
             self._writer = QuickWriter(
-                path, version=9, storage_plugin=StoragePlugin[storage.upper()]
+                path, version=8, storage_plugin=StoragePlugin[storage.upper()]
             )
             mode = CompressionMode[compression.upper()]
             self._writer.set_compression(mode, CompressionFormat.ZSTD)

@@ -1,6 +1,8 @@
 """Imports without torch, and the errors of broken installations."""
 
 import os
+from pathlib import Path
+import re
 import subprocess
 import sys
 
@@ -103,6 +105,29 @@ def test_the_error_of_a_missing_library_names_it(monkeypatch):
         'safetensors, huggingface_hub: pip install safetensors; or use model "stub"'
     )
     with raises(ModelError, 'missing_library', message):
+        build_detector('anything')
+
+
+@pytest.mark.parametrize('version', ['4.57.1', '6.0.0.dev0'])
+def test_another_version_of_transformers_is_refused(monkeypatch, version):
+    import importlib.metadata
+
+    from robot_perception.core.errors import ModelError
+    from robot_perception.models import build_detector
+
+    found = importlib.metadata.version
+    monkeypatch.setattr(
+        importlib.metadata,
+        'version',
+        lambda name: version if name == 'transformers' else found(name),
+    )
+    setup = (Path(__file__).parents[2] / 'setup.py').read_text(encoding='utf-8')
+    supported = re.search(r"'(transformers>=5,<6)'", setup)[1]
+    message = (
+        f'transformers: expected version 5, got {re.escape(version)}, whose networks may give '
+        f'other results: pip install "{supported}"'
+    )
+    with raises(ModelError, 'unsupported_version', message):
         build_detector('anything')
 
 

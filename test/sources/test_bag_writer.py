@@ -4,7 +4,9 @@ from bags import BEGIN_NS, generated_frames, write_rgbd_bag
 import numpy as np
 import pytest
 from reasons import raises
+from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import Reader
+import yaml
 
 from robot_perception.core.errors import OutputError, SourceError
 from robot_perception.sources.bag_writer import BagWriter
@@ -37,6 +39,24 @@ def test_objects_are_serialized_and_definitions_embedded(tmp_path):
     assert stamp_ns == 5
     read = types.deserialize_cdr(data, name)
     assert (read.model, list(read.vector)) == ('stub', [0.5, 1.5])
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+def test_the_index_has_the_form_that_humble_reads(tmp_path, storage):
+    """Its rosbag2 reads version 8 at most, with the quality of service as text."""
+    with BagWriter(tmp_path / 'bag', storage=storage) as bag:
+        bag.declare('/a', 'std_msgs/msg/String', latched=True)
+        bag.write('/a', 'std_msgs/msg/String', b'\0\1\0\0\1\0\0\0\0', BEGIN_NS)
+    index = yaml.safe_load((tmp_path / 'bag' / 'metadata.yaml').read_text(encoding='utf-8'))
+    information = index['rosbag2_bagfile_information']
+    assert information['version'] == 8
+    (topic,) = information['topics_with_message_count']
+    (profile,) = yaml.safe_load(topic['topic_metadata']['offered_qos_profiles'])
+    assert (profile['durability'], profile['reliability']) == (1, 1)
+    with Reader(tmp_path / 'bag') as reader:
+        (connection,) = reader.connections
+        (qos,) = connection.ext.offered_qos_profiles
+    assert qos.durability is QosDurability.TRANSIENT_LOCAL
 
 
 def test_store_knows_what_this_package_publishes():
