@@ -31,6 +31,11 @@ from robot_perception.models.catalogue import (
     known_models,
     STUB,
 )
+from robot_perception.models.device_errors import (
+    free_device_memory,
+    is_fatal,
+    is_out_of_memory,
+)
 from robot_perception.models.interfaces import (
     DepthEstimator,
     Detector,
@@ -128,6 +133,9 @@ __all__ = [
     'build_segmenter',
     'find_checkpoint',
     'find_row',
+    'free_device_memory',
+    'is_fatal',
+    'is_out_of_memory',
     'known_models',
     'limit_cpu_threads',
     'load_network',

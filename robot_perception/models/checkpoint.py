@@ -17,6 +17,7 @@ from robot_perception.core import (
     WeightsMissingError,
 )
 from robot_perception.models.catalogue import CatalogueRow, DEMO, find_row, known_models, STUB
+from robot_perception.models.config_check import check_content
 from robot_perception.models.installation import check_installation
 
 # Task -> model_type of config.json -> class of transformers.
@@ -49,6 +50,8 @@ EMBEDDED: Mapping[Stage, str] = {
 }
 
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
+# Those of the largest label tables are a tenth of this.
+_MAX_JSON_BYTES = 2**24
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
 _SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
 
@@ -148,17 +151,8 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
     preprocessor = {}
     if (folder / PREPROCESSOR).is_file():
         preprocessor = _read_json(folder / PREPROCESSOR, where)
-    if 'auto_map' in config or 'auto_map' in preprocessor:
-        raise WeightsInvalidError(
-            'remote_code',
-            f'{where}: requires code of its own (auto_map), which is never run. '
-            'Use a checkpoint of an architecture that is part of transformers.',
-        )
-    if 'quantization_config' in config:
-        raise WeightsInvalidError(
-            'quantized',
-            f'{where}: is quantized, which is not supported. Use the original checkpoint.',
-        )
+    check_content(config, where)
+    check_content(preprocessor, where)
     families = NETWORKS[task]
     if config.get('model_type') not in families:
         raise ModelError(
@@ -222,8 +216,10 @@ def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
 
 def _read_json(path: Path, where: str) -> dict[str, Any]:
     try:
+        if path.stat().st_size > _MAX_JSON_BYTES:
+            raise ValueError(f'larger than {_MAX_JSON_BYTES} bytes')  # noqa: TRY301 - one message
         document = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsInvalidError(
             'damaged',
             f'{where}: {path.name} cannot be read as JSON ({error}). Copy or pull it again.',

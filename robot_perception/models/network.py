@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import json
 import logging
 from pathlib import Path
+import threading
 from typing import Any
 
+from huggingface_hub import constants
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -18,11 +20,14 @@ import transformers
 
 from robot_perception.core import Float32Array, ModelError, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.config_check import check_is_local, check_numbers
 from robot_perception.models.device import choose_device, DeviceSpec
 from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_backbone, uses_timm
 
 _LOG = logging.getLogger(__name__)
 _MAX_NAMED_KEYS = 3
+# Settings of transformers and the hub are those of the process.
+_LOADING = threading.Lock()
 
 ConfigEdit = Callable[[Any], None]
 
@@ -100,6 +105,8 @@ def load_network(
     if uses_timm(config):
         config = replace_timm_backbone(config, where)
         weights = {rename_timm_key(key): value for key, value in weights.items()}
+    check_is_local(config, where)
+    check_numbers(config, weights, where)
     module = _assemble(checkpoint, config, weights, edit, where)
     try:
         # Saves convolutions from reordering their inputs: RT-DETRv2 takes a third less time on a
@@ -139,7 +146,8 @@ def _read_weights(files: tuple[Path, ...], where: str) -> dict[str, torch.Tensor
 
 def _read_file(file: Path, where: str) -> dict[str, torch.Tensor]:
     try:
-        return load_file(file)
+        # load_file maps the file: overwriting it would change or crash a network in use.
+        return {key: value.clone() for key, value in load_file(file).items()}
     except (SafetensorError, OSError) as error:
         raise WeightsInvalidError(
             'damaged',
@@ -157,7 +165,7 @@ def _assemble(
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
     network_class = getattr(transformers, checkpoint.network_class)
     try:
-        with quiet_transformers():
+        with _LOADING, quiet_transformers(), _offline():
             settings = network_class.config_class.from_dict(dict(config))
             if edit is not None:
                 edit(settings)
@@ -216,6 +224,16 @@ def _name_keys(keys: Any) -> str:  # noqa: ANN401 - any collection of keys
     names = sorted(map(str, keys))
     rest = len(names) - _MAX_NAMED_KEYS
     return ', '.join(names[:_MAX_NAMED_KEYS]) + (f' and {rest} more' if rest > 0 else '')
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Forbid the libraries of Hugging Face to use the internet."""
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 @contextmanager

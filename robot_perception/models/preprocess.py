@@ -21,6 +21,7 @@ _MODES = {2: 'bilinear', 3: 'bicubic'}
 BILINEAR, BICUBIC = _MODES
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _BYTE = 255
+_MAX_SIDE = 16384
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ def read_size(checkpoint: Checkpoint, key: str = 'size') -> Mapping[str, int]:
     for value in sides.values():
         if not isinstance(value, int) or value <= 0:
             raise _invalid(checkpoint, key, 'positive pixels', size)
+        if value > _MAX_SIDE:
+            raise _invalid(checkpoint, key, f'at most {_MAX_SIDE} pixels', size)
     return sides
 
 

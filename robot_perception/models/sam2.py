@@ -63,7 +63,12 @@ class Sam2:
         if not len(boxes):
             return Masks.empty(size_hw)
         masks = []
-        feature_maps = list(embedding.feature_maps)
+        device = self.network.device_spec.device
+        # They are elsewhere if the encoder ran before this network was moved to the CPU.
+        feature_maps = [
+            one if one.device == device else one.to(device).float()
+            for one in embedding.feature_maps
+        ]
         with self.network.running():
             prompts = self._prompts(boxes, size_hw)
             for chunk in torch.split(prompts, _BOXES_PER_CALL, dim=1):
