@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-from robot_perception.core import lazy_attributes
-
 if TYPE_CHECKING:
     from robot_perception.nodes.benchmark import benchmark_node
     from robot_perception.nodes.demo import run_demo
@@ -21,15 +19,19 @@ __all__ = [
     'run_demo',
 ]
 
-__getattr__ = lazy_attributes(
-    __name__,
-    {
-        'benchmark_node': 'benchmark',
-        'run_demo': 'demo',
-        'AccuracyReport': 'demo_report',
-        'DemoReport': 'demo_report',
-        'headline_tables': 'demo_report',
-        'ReplayConfig': 'replay_config',
-        'replay': 'replay_node',
-    },
-)
+_MODULES = {
+    'benchmark_node': 'benchmark',
+    'run_demo': 'demo',
+    'AccuracyReport': 'demo_report',
+    'DemoReport': 'demo_report',
+    'headline_tables': 'demo_report',
+    'ReplayConfig': 'replay_config',
+    'replay': 'replay_node',
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name on first use: the program of the node must handle signals at once."""
+    from robot_perception.core import lazy_attributes  # noqa: PLC0415 - imports numpy
+
+    return lazy_attributes(__name__, _MODULES)(name)

@@ -39,7 +39,10 @@ class CameraInputs:
         """Full names of the topics; that of the images follows the publishers."""
         default = CameraTopics()
         return CameraTopics(
-            next((one.topic for one in self._inputs), default.image),
+            next(
+                (one.topic for one in self._inputs),
+                self._node.resolve_topic_name(default.image),
+            ),
             self._node.resolve_topic_name(default.camera_info),
             self._node.resolve_topic_name(default.depth),
             self._node.resolve_topic_name(default.depth_camera_info),

@@ -10,12 +10,15 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 
 import rclpy
 from rclpy.parameter import Parameter
 
 from robot_perception.core import PerceptionError
-from robot_perception.nodes.transport import enlarge_shared_memory
+from robot_perception.nodes.signals import end_process
+from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import Value
 from robot_perception.sources import Role
 
@@ -30,6 +33,8 @@ _CAMERA = (
     *(Role.DEPTH, Role.COMPRESSED_DEPTH),
 )
 _STOP_LIMIT_S = 10.0
+# A node that was told to end has this long.
+_ORPHAN_S = 5.0
 _EXIT_INTERRUPTED = 130
 
 
@@ -43,6 +48,7 @@ def isolate_ros_graph() -> list[str]:
         ROS arguments for every node of the graph.
 
     """
+    remove_stale_segments()
     enlarge_shared_memory()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     if os.environ.get('ROS_DISTRO') == 'humble':
@@ -119,6 +125,20 @@ def _end(process: BaseProcess) -> None:
         process.join()
 
 
+def _end_with_parent() -> None:
+    """Terminate this process when its parent has ended, also if that was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - called in children only
+
+    def watch() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_ORPHAN_S)
+        end_process(_EXIT_INTERRUPTED)
+
+    threading.Thread(target=watch, name='parent', daemon=True).start()
+
+
 def _unblock_interrupts() -> None:
     """Unblock Ctrl-C; exit if it was pressed while modules were imported."""
     try:
@@ -129,7 +149,8 @@ def _unblock_interrupts() -> None:
 
 def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
     """Run the perception node with the given parameters, then exit the process."""
-    from robot_perception.nodes.perception_node import run_node  # noqa: PLC0415 - in the child
+    _end_with_parent()
+    from robot_perception.nodes.program import run_node  # noqa: PLC0415 - in the child
 
     rclpy.init(args=ros_args)
     _unblock_interrupts()
@@ -144,6 +165,7 @@ def run_replay_process(ros_args: list[str], values: Mapping[str, Value], subscri
 
     TF is not published: nothing in this run needs it, and /tf may belong to a robot.
     """
+    _end_with_parent()
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
     _unblock_interrupts()

@@ -10,7 +10,9 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
+from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.slot import FrameCounts
+from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
 from robot_perception.stream import FrameStatus, InputStatus
@@ -22,6 +24,8 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.STALE,
 )
 _MILLISECONDS = 1e3
+# Bad images in a row after which not an image but the camera is to blame.
+_GARBAGE = 10
 
 
 # An image older than this by the clock of the node was stamped by another clock.
@@ -37,24 +41,24 @@ class Status:
     message: str
     values: Mapping[str, object] = field(default_factory=dict)
 
-    def to_message(self, node_name: str) -> DiagnosticStatus:
-        """Convert to a message."""
+    def to_message(self, node_name: str, hardware_id: str) -> DiagnosticStatus:
+        """Convert to a message of a node, given its full name, and of its camera."""
         return DiagnosticStatus(
             level=self.level,
             name=f'{node_name}: {self.name}',
             message=self.message,
-            hardware_id='',
+            hardware_id=hardware_id,
             values=[KeyValue(key=key, value=str(value)) for key, value in self.values.items()],
         )
 
 
 def diagnostic_array(
-    stamp: Message, node_name: str, statuses: Sequence[Status]
+    stamp: Message, node_name: str, hardware_id: str, statuses: Sequence[Status]
 ) -> DiagnosticArray:
-    """Return one message of all statuses."""
+    """Return one message of all statuses; see `Status.to_message`."""
     message = DiagnosticArray()
     message.header.stamp = stamp
-    message.status = [status.to_message(node_name) for status in statuses]
+    message.status = [status.to_message(node_name, hardware_id) for status in statuses]
     return message
 
 
@@ -70,6 +74,10 @@ class NodeView:
         counts, before: counts of frames, now and at the last report.
         period_s: time between the two.
         connections: problems with the QoS or type of other nodes.
+        camera: state of the camera.
+        late: stage of the current frame that takes too long, None without one.
+        trouble: what was wrong with the worker before this one, empty if nothing was.
+        notes: what is unusual about the networks.
         bad_transform: error of a transform received since the last report, empty without one.
         health: state of the worker, None without a worker.
         stages: timing of the stages.
@@ -85,6 +93,10 @@ class NodeView:
     before: FrameCounts
     period_s: float
     connections: Sequence[str]
+    camera: CameraReport
+    late: LateStage | None
+    trouble: str
+    notes: Sequence[str]
     bad_transform: str
     health: Health | None
     stages: Sequence[StageTiming]
@@ -96,7 +108,7 @@ def node_statuses(view: NodeView) -> list[Status]:
     paused = view.paused or ('' if view.state == 'active' else view.state)
     statuses = [
         _lifecycle_status(view),
-        frames_status(view.counts, view.before, view.period_s, view.topic, paused=paused),
+        frames_status(view, paused),
         problem_status('connections', ' '.join(view.connections), 'no conflict of types or QoS'),
     ]
     if view.health is not None:
@@ -108,7 +120,7 @@ def node_statuses(view: NodeView) -> list[Status]:
                 values=_fit_values(health.depth_fit),
             ),
             tf_status(inputs.frames, view.bad_transform),
-            problem_status('model', health.model, 'networks run'),
+            _model_status(view, health),
             problem_status('outputs', health.output, 'outputs are published'),
             clock_status(health.age_s, missing=view.clock_missing, stamps=health.stamps.problem),
             timing_status(view.stages, health.age_s),
@@ -122,49 +134,72 @@ def _lifecycle_status(view: NodeView) -> Status:
     return Status('lifecycle', OK if view.state == 'active' else WARN, view.state)
 
 
-def frames_status(
-    counts: FrameCounts, before: FrameCounts, seconds: float, topic: str, *, paused: str = ''
-) -> Status:
-    """Return the status of the frames since ``before``.
+def frames_status(view: NodeView, paused: str = '') -> Status:
+    """Return the status of the frames since the last report.
 
     Args:
-        counts: totals now.
-        before: totals at the last report.
-        seconds: time between the two.
-        topic: full name of the image topic.
+        view: state of the node.
         paused: why frames are not processed at all, empty when they are.
 
     """
+    counts, before = view.counts, view.before
     values: dict[str, object] = {
-        'topic': topic,
+        'topic': view.topic,
         'received': counts.received,
         'published': counts.published,
         'waiting': counts.waiting,
-        'received_hz': f'{(counts.received - before.received) / seconds:.1f}',
-        'published_hz': f'{(counts.published - before.published) / seconds:.1f}',
+        'received_hz': f'{(counts.received - before.received) / view.period_s:.1f}',
+        'published_hz': f'{(counts.published - before.published) / view.period_s:.1f}',
     }
     values |= {f'dropped/{reason}': count for reason, count in sorted(counts.dropped.items())}
     values |= {f'rejected/{reason}': count for reason, count in sorted(counts.rejected.items())}
-    return Status('frames', *_frames_level(counts, before, topic, paused), values)
+    return Status('frames', *_frames_level(view, paused), values)
 
 
-def _frames_level(
-    counts: FrameCounts, before: FrameCounts, topic: str, paused: str
-) -> tuple[bytes, str]:
+def _frames_level(view: NodeView, paused: str) -> tuple[bytes, str]:
+    counts, before = view.counts, view.before
     dropped = _grown(counts.dropped, before.dropped)
     rejected = _grown(counts.rejected, before.rejected)
     failed = dropped & {'model_error', 'internal_error'}
+    lost = dropped - {'newer_frame', 'no_subscriber'}
     silent = counts.published == before.published
+    garbage = rejected and counts.rejected_in_a_row >= _GARBAGE
+    late, why = view.late, view.health.rejection if view.health else ''
     cases = (
         (paused, WARN, f'frames are not processed: {paused}'),
+        (view.trouble, ERROR, view.trouble),
+        (late is not None and late.hangs, ERROR, f'{late}'),
         (failed, ERROR, f'frames lost to {", ".join(sorted(failed))}'),
+        (
+            garbage,
+            ERROR,
+            f'{counts.rejected_in_a_row} bad images in a row: the camera sends garbage. {why}',
+        ),
+        (late, WARN, f'{late}'),
         (rejected, WARN, f'bad images: {", ".join(sorted(rejected))}'),
-        (counts.received == before.received, STALE, f'no image on {topic}'),
+        (view.camera.is_silent, STALE, f'no image on {view.topic}'),
+        (view.camera.problem, WARN, view.camera.problem),
         (silent and 'no_result' in dropped, WARN, 'no result for the subscribed topics'),
         (silent and 'no_subscriber' in dropped, OK, 'images arrive, no output has a subscriber'),
+        (silent and lost, WARN, f'images arrive, all were dropped: {", ".join(sorted(lost))}'),
         (True, OK, 'images arrive'),
     )
     return next((level, text) for holds, level, text in cases if holds)
+
+
+def _model_status(view: NodeView, health: Health) -> Status:
+    """Return an error of the networks, a stage that takes too long, or a network on the CPU."""
+    late = view.late
+    cases = (
+        (view.trouble, ERROR, view.trouble),
+        (health.model, ERROR, health.model),
+        (late, ERROR if late is not None and late.hangs else WARN, f'{late}'),
+        (view.notes, WARN, ' '.join(view.notes)),
+    )
+    for holds, level, text in cases:
+        if holds:
+            return Status('model', level, str(text))
+    return problem_status('model', health.model, 'networks run')
 
 
 def _grown(now: Mapping[str, int], before: Mapping[str, int]) -> set[str]:

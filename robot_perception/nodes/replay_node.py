@@ -22,7 +22,7 @@ from robot_perception.core import ConfigError, PerceptionError, SourceError
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.parameters import declare, warn_of_unknown_parameters
 from robot_perception.nodes.replay_config import ReplayConfig
-from robot_perception.nodes.transport import enlarge_shared_memory
+from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import Value
 from robot_perception.sources import play, PlayReport, Role, Sample, Source, Timekeeper
 
@@ -247,6 +247,7 @@ def replay(
         readable of a damaged source.
 
     """
+    remove_stale_segments()
     enlarge_shared_memory()
     try:
         rclpy.init(args=None if ros_args is None else list(ros_args))

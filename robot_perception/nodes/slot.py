@@ -20,6 +20,7 @@ class FrameCounts:
         dropped: good frames given up, by reason.
         rejected: bad frames, by reason.
         waiting: in the slot or under way.
+        rejected_in_a_row: bad frames since the last that was published.
 
     """
 
@@ -28,6 +29,7 @@ class FrameCounts:
     dropped: Mapping[str, int]
     rejected: Mapping[str, int]
     waiting: int
+    rejected_in_a_row: int = 0
 
 
 class FrameSlot:
@@ -46,6 +48,7 @@ class FrameSlot:
         self._published = 0
         self._dropped: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
+        self._rejected_in_a_row = 0
 
     def put(self, message: Message) -> None:
         """Offer a message; the one still waiting is dropped for it. A closed slot takes none."""
@@ -99,6 +102,7 @@ class FrameSlot:
         """End a taken message: it was published."""
         with self._ready:
             self._published += 1
+            self._rejected_in_a_row = 0
 
     def drop(self, reason: str) -> None:
         """End a taken message: it was good and gave nothing."""
@@ -109,6 +113,7 @@ class FrameSlot:
         """End a taken message: it was bad."""
         with self._ready:
             self._rejected[reason] += 1
+            self._rejected_in_a_row += 1
 
     def counts(self) -> FrameCounts:
         """Return what became of every frame so far."""
@@ -120,4 +125,5 @@ class FrameSlot:
                 dropped=dict(self._dropped),
                 rejected=dict(self._rejected),
                 waiting=self._received - ended,
+                rejected_in_a_row=self._rejected_in_a_row,
             )

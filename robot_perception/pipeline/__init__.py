@@ -14,6 +14,7 @@ from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
+from robot_perception.pipeline.recovery import DEVICE_LOST
 from robot_perception.pipeline.timing import (
     PIPELINE,
     pipeline_seconds,
@@ -25,6 +26,7 @@ from robot_perception.pipeline.timing import (
 from robot_perception.pipeline.visibility import measure_visibility
 
 __all__ = [
+    'DEVICE_LOST',
     'PIPELINE',
     'PRESETS',
     'STAGES',

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from robot_perception import models
-from robot_perception.core import Stage
+from robot_perception.core import ModelError, Stage
 from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.recovery import (
+    RecoveringDepthEstimator,
+    RecoveringDetector,
+    RecoveringFeatureExtractor,
+    RecoveringNetwork,
+    RecoveringSegmenter,
+)
+
+_NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
+    network.stage: network
+    for network in (
+        RecoveringFeatureExtractor,
+        RecoveringDepthEstimator,
+        RecoveringDetector,
+        RecoveringSegmenter,
+    )
+}
 
 
 class Networks(NamedTuple):
@@ -18,36 +36,48 @@ class Networks(NamedTuple):
     detector: Detector | None = None
     segmenter: Segmenter | None = None
 
+    def renewed(self, stages: Collection[str]) -> Networks:
+        """Return the same networks, of which those of ``stages`` are loaded again when used."""
+        recovering = {one.stage.value: one.renewed() for one in self._recovering()}
+        chosen: dict[str, Any] = {name: one for name, one in recovering.items() if name in stages}
+        return self._replace(**chosen)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each network that was moved to the CPU."""
+        return tuple(one.note for one in self._recovering() if one.note)
+
+    def _recovering(self) -> list[RecoveringNetwork[Any]]:
+        networks: tuple[object, ...] = self
+        return [one for one in networks if isinstance(one, RecoveringNetwork)]
+
     @property
     def loaded(self) -> tuple[Stage, ...]:
         """Stages that have a network."""
         return tuple(stage for stage in Stage if getattr(self, stage.value) is not None)
 
 
-def load_networks(config: PerceptionConfig) -> Networks:
+def load_networks(
+    config: PerceptionConfig, proceed: Callable[[], bool] = lambda: True
+) -> Networks:
     """Load the networks of a configuration.
 
+    Args:
+        config: names the networks and their device.
+        proceed: asked before each network; False ends the loading.
+
     Raises:
-        ModelError: a checkpoint is missing or unusable, or the device is not there.
+        ModelError: a checkpoint is missing or unusable, the device is not there, or ``proceed``
+            returned False.
 
     """
     if config.cpu_threads > 0:
         models.limit_cpu_threads(config.cpu_threads)
-    build: dict[Stage, Any] = {
-        Stage.FEATURES: models.build_feature_extractor,
-        Stage.DEPTH: models.build_depth_estimator,
-        Stage.DETECTOR: models.build_detector,
-        Stage.SEGMENTER: models.build_segmenter,
-    }
-    networks = {}
+    networks: dict[str, Any] = {}
     for stage in networks_needed(config):
-        section = config.stage(stage)
-        networks[stage.value] = build[stage](
-            section.model,
-            device=config.device,
-            precision=config.precision.value,
-            input_size=section.input_size,
-        )
+        if not proceed():
+            raise ModelError('interrupted', f'{stage}: loading was interrupted.')
+        networks[stage.value] = _NETWORKS[stage](config)
     return Networks(**networks)
 
 

@@ -106,14 +106,27 @@ class PerceptionPipeline:
         return cls.load(PerceptionConfig.from_file(path))
 
     @classmethod
-    def load(cls, config: PerceptionConfig) -> PerceptionPipeline:
-        """Load the networks of a configuration.
+    def load(
+        cls, config: PerceptionConfig, proceed: Callable[[], bool] = lambda: True
+    ) -> PerceptionPipeline:
+        """Load the networks of a configuration; see `load_networks`."""
+        return cls(config, **load_networks(config, proceed)._asdict())
 
-        Raises:
-            ModelError: a checkpoint is missing or unusable, or the device is not available.
+    def resumed(self, stages: Collection[str]) -> PerceptionPipeline:
+        """Return a pipeline that goes on where one that hangs is abandoned.
+
+        Args:
+            stages: those that hang; their networks are loaded again when they are used.
 
         """
-        return cls(config, **load_networks(config)._asdict())
+        other = type(self)(self._config, **self._networks.renewed(stages)._asdict())
+        other.load_state_dict(self.state_dict())
+        return other
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each network that lacks GPU memory and was moved to the CPU."""
+        return self._networks.notes
 
     @property
     def config(self) -> PerceptionConfig:
@@ -191,6 +204,7 @@ class PerceptionPipeline:
         time_ns: int | None = None,
         stages: Collection[Stage] = _ALL_STAGES,
         config: PerceptionConfig | None = None,
+        watch: Stopwatch | None = None,
     ) -> Scene:
         """Process one frame.
 
@@ -211,6 +225,7 @@ class PerceptionPipeline:
                 stamp, of which 0 means that it belongs to no sequence.
             stages: what to compute; a stage that is disabled in the configuration stays off.
             config: parameters of this frame, if `config` was read before; None for those in force.
+            watch: times the stages; another thread can read which of them is running.
 
         Returns:
             The scene. ``timing_s['pipeline']`` includes the time spent waiting for depth and pose.
@@ -223,7 +238,7 @@ class PerceptionPipeline:
         """
         frame = UploadedImage(as_image(image))
         _check_size('camera', camera, frame.image)
-        watch, config = Stopwatch(), config or self._config
+        watch, config = watch or Stopwatch(), config or self._config
         time_ns = frame.image.stamp_ns if time_ns is None else time_ns
         due, networks = self.due(stages, config), self._networks
         extractor = networks.features if Stage.FEATURES in due else None

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from robot_perception.core import Stage
+from robot_perception.core import PerceptionError, Stage
 
 _Result = TypeVar('_Result')
 
@@ -33,17 +33,49 @@ class Stopwatch:
 
     def __init__(self) -> None:
         """Start without times."""
+        self._lock = threading.Lock()
         self._seconds: dict[str, float] = {}
+        # Thread -> its stages that have begun, outermost first, each with its start.
+        self._running: dict[int, list[tuple[str, float]]] = {}
+        self._cancelled = False
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time the body of a ``with`` statement; times of the same stage add up."""
-        start = time.perf_counter()
+        """Time the body of a ``with`` statement; times of the same stage add up.
+
+        Raises:
+            PerceptionError: the frame was cancelled.
+
+        """
+        with self._lock:
+            if self._cancelled:
+                raise PerceptionError('cancelled', f'{name}: the frame was given up.')
+            running = self._running.setdefault(threading.get_ident(), [])
+            running.append((name, time.perf_counter()))
         try:
             yield
         finally:
-            elapsed = time.perf_counter() - start
-            self._seconds[name] = self._seconds.get(name, 0.0) + elapsed
+            end = time.perf_counter()
+            with self._lock:
+                _, start = running.pop()
+                self._seconds[name] = self._seconds.get(name, 0.0) + end - start
+
+    def running(self) -> Mapping[str, float]:
+        """Return the innermost stage that each thread is in -> seconds since it began."""
+        now = time.perf_counter()
+        with self._lock:
+            innermost = [stages[-1] for stages in self._running.values() if stages]
+        return {name: now - start for name, start in innermost}
+
+    def exclude(self, seconds: float) -> None:
+        """Do not count the last ``seconds``, in which the whole process was stopped."""
+        with self._lock:
+            for stages in self._running.values():
+                stages[:] = [(name, start + seconds) for name, start in stages]
+
+    def cancel(self) -> None:
+        """Let every further stage of this frame raise an error."""
+        self._cancelled = True
 
     def timed(self, name: str, work: Callable[[], _Result]) -> Callable[[], _Result]:
         """Return ``work`` wrapped so that its call is timed as a stage."""

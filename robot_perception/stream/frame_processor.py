@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-import time
 from typing import Any
 
 from robot_perception.conversions import (
@@ -25,7 +24,7 @@ from robot_perception.core import (
     Stage,
     Vector3,
 )
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stopwatch
 from robot_perception.stream.calibration import CalibrationReader
 from robot_perception.stream.frame_timer import FrameTimer
 from robot_perception.stream.image_reader import ImageReader
@@ -119,6 +118,19 @@ class FrameProcessor:
             self.timer.clear()
         self._newest_ns = 0
 
+    def resumed(self, stages: Collection[str]) -> FrameProcessor:
+        """Return a processor that goes on where one that hangs is abandoned.
+
+        Args:
+            stages: those that hang; their networks are loaded again when they are used.
+
+        """
+        other = FrameProcessor(
+            self.pipeline.resumed(stages), self._factory, timer=self.timer, remedies=self._remedies
+        )
+        other.load_state_dict(self.state_dict())
+        return other
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state kept from earlier frames, as JSON values, without times."""
         return {
@@ -135,12 +147,18 @@ class FrameProcessor:
         self.pipeline.load_state_dict(state['pipeline'])
         self._markers = frozenset((kind, slot) for kind, slot in state['markers'])
 
-    def process(self, frame_set: FrameSet, outputs: tuple[Output, ...]) -> ProcessedFrame:
+    def process(
+        self,
+        frame_set: FrameSet,
+        outputs: tuple[Output, ...],
+        watch: Stopwatch | None = None,
+    ) -> ProcessedFrame:
         """Process one image.
 
         Args:
             frame_set: the image and what belongs to it.
             outputs: the outputs to be made, which determine the networks that run.
+            watch: times the stages; another thread can read which of them is running.
 
         Raises:
             ConversionError: the image cannot be read.
@@ -149,9 +167,9 @@ class FrameProcessor:
         """
         # Read once: parameters may change while the frame is processed.
         config = self.pipeline.config
-        start = time.perf_counter()
-        image = self._images.read(frame_set.image, config.input)
-        decode_s = time.perf_counter() - start
+        watch = watch or Stopwatch()
+        with watch.stage('decode'):
+            image = self._images.read(frame_set.image, config.input)
         header = frame_set.image.header
         if config.camera.frame_id:
             image = replace(image, frame_id=config.camera.frame_id)
@@ -182,13 +200,16 @@ class FrameProcessor:
             time_ns=time_ns,
             stages=stages,
             config=config,
+            watch=watch,
         )
         output = OutputFrame(
             factory=self._factory,
             header=header,
             scene=scene,
             camera_info=calibration.camera_info,
-            timing=self._timing({'decode': decode_s, **scene.timing_s}, frame_set.time),
+            timing=self._timing(
+                {'decode': watch.seconds['decode'], **scene.timing_s}, frame_set.time
+            ),
             config=config,
             shown_markers=self._markers,
             target=inputs.target,

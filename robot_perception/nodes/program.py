@@ -1,0 +1,99 @@
+"""Runs the perception node in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import sys
+from typing import Any
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.parameter import Parameter
+
+from robot_perception.core import ConfigError
+from robot_perception.nodes.node import PerceptionNode
+from robot_perception.nodes.signals import end_within
+from robot_perception.nodes.supervisor import WorkerError
+from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
+from robot_perception.pipeline import keep_freed_memory
+
+_EXIT_FAILED, _EXIT_BAD_ARGUMENTS = 1, 2
+# Time for the rest of the process when a thread hangs, which would keep it from ending.
+_END_S = 1.0
+
+
+def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool = False) -> int:
+    """Run the node in this process until it is interrupted; returns the exit code.
+
+    Args:
+        parameters: values that win over those of the ROS arguments.
+        must_start: end with 1 when the node cannot be activated, instead of waiting for
+            a change of its parameters.
+
+    Returns:
+        0 after an interruption, 1 if a restart may help, 2 for bad parameters.
+
+    """
+    keep_freed_memory()
+    try:
+        # Created early, while a signal is unlikely: one during its creation leaves it incomplete.
+        executor = SingleThreadedExecutor()
+        try:
+            return _spin(executor, parameters, must_start=must_start)
+        finally:
+            executor.shutdown()
+    except ConfigError as error:
+        rclpy.logging.get_logger('perception').error(str(error))
+        return _EXIT_BAD_ARGUMENTS
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 0
+    except Exception:
+        # A signal while networks load makes any later call of rclpy fail.
+        if rclpy.ok():
+            raise
+    return 0
+
+
+def _spin(
+    executor: SingleThreadedExecutor, parameters: list[Parameter[Any]] | None, *, must_start: bool
+) -> int:
+    node = PerceptionNode(parameter_overrides=parameters)
+    code = 0
+    try:
+        if must_start and not node.is_active:
+            return _EXIT_FAILED
+        rclpy.spin(node, executor)
+    except WorkerError:
+        code = _EXIT_FAILED
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+    if node.supervisor.hangs:
+        code = _EXIT_FAILED
+    if node.supervisor.has_abandoned_thread:
+        end_within(_END_S, code)
+    return code
+
+
+def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:
+    """Run the node with the ROS arguments of a command line; see `run_node`.
+
+    Args:
+        args: the arguments; None for those of this process.
+        on_start: called when ROS takes signals from now on.
+
+    """
+    remove_stale_segments()
+    enlarge_shared_memory()
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:
+        # Base of what rclpy raises for invalid arguments.
+        print(f'perception: bad ROS arguments: {error}', file=sys.stderr)
+        return _EXIT_BAD_ARGUMENTS
+    on_start()
+    try:
+        return run_node()
+    finally:
+        rclpy.try_shutdown()

@@ -1,0 +1,84 @@
+"""Limits on the time of a stage, from the times that it took before."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+import threading
+
+import numpy as np
+
+from robot_perception.pipeline import PIPELINE
+
+# A stage is late after the larger of a number of seconds and a multiple of its 99th percentile.
+_LATE = (2.0, 3.0)
+_HANGS = (5.0, 10.0)
+# The first frame of a network includes compilation and the choice of algorithms.
+_FIRST_HANGS_S = 60.0
+_FRAMES = 500
+_PERCENTILE = 99
+
+
+@dataclass(frozen=True, slots=True)
+class LateStage:
+    """A stage that takes longer than it should.
+
+    Attributes:
+        stage: its name.
+        seconds: since it began.
+        hangs: whether it is not expected to end.
+        is_first: whether it has never ended so far.
+
+    """
+
+    stage: str
+    seconds: float
+    hangs: bool
+    is_first: bool
+
+    def __str__(self) -> str:
+        """Name the stage and its time."""
+        text = f'{self.stage} has run for {self.seconds:.0f} s'
+        return f'{text}: its first run takes longer' if self.is_first and not self.hangs else text
+
+
+class StageLimits:
+    """Remembers the times of the stages; thread-safe."""
+
+    def __init__(self) -> None:
+        """Start without times."""
+        self._lock = threading.Lock()
+        self._seconds: dict[str, deque[float]] = {}
+
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add the times of a frame that ended."""
+        with self._lock:
+            for stage, value in seconds.items():
+                self._seconds.setdefault(stage, deque(maxlen=_FRAMES)).append(value)
+
+    def find_late(self, running: Mapping[str, float]) -> LateStage | None:
+        """Return the stage that is late, None if there is none.
+
+        Args:
+            running: stages that have begun and not ended -> seconds since then.
+
+        """
+        # Outside of its stages the pipeline only waits, perhaps for one on another thread.
+        stages = {name: s for name, s in running.items() if name != PIPELINE} or running
+        for stage, seconds in sorted(stages.items(), key=lambda item: -item[1]):
+            usual_s = self._usual_s(stage)
+            late_s, hangs_s = (
+                max(least_s, factor * (usual_s or 0.0)) for least_s, factor in (_LATE, _HANGS)
+            )
+            if usual_s is None:
+                hangs_s = _FIRST_HANGS_S
+            if seconds > late_s:
+                return LateStage(stage, seconds, seconds > hangs_s, usual_s is None)
+        return None
+
+    def _usual_s(self, stage: str) -> float | None:
+        """Return the 99th percentile of the seconds of a stage, None before its first end."""
+        with self._lock:
+            seconds = self._seconds.get(stage)
+            return float(np.percentile(seconds, _PERCENTILE)) if seconds else None

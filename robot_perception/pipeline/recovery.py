@@ -1,0 +1,170 @@
+"""Networks that survive a GPU without memory, and can be loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+import copy
+from typing import Any, Generic, TYPE_CHECKING, TypeVar
+
+from robot_perception import models
+from robot_perception.core import (
+    Depth,
+    Detections,
+    Float32Array,
+    Masks,
+    ModelError,
+    SceneFeatures,
+    Stage,
+)
+from robot_perception.models import (
+    DepthEstimator,
+    Detector,
+    FeatureExtractor,
+    ImageEmbedding,
+    Segmenter,
+    UploadedImage,
+)
+from robot_perception.pipeline.config import PerceptionConfig
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from Python 3.11 on
+
+_Network = TypeVar('_Network')
+_Result = TypeVar('_Result')
+DEVICE_LOST = 'device_lost'
+"""Reason of an error after which no network of this process can run on its GPU."""
+
+_CPU = {'device': 'cpu', 'precision': 'fp32'}
+_BUILDERS: dict[Stage, Callable[..., Any]] = {
+    Stage.FEATURES: models.build_feature_extractor,
+    Stage.DEPTH: models.build_depth_estimator,
+    Stage.DETECTOR: models.build_detector,
+    Stage.SEGMENTER: models.build_segmenter,
+}
+
+
+class RecoveringNetwork(Generic[_Network]):
+    """The network of one stage.
+
+    If it runs out of GPU memory, unused memory is freed and it runs again; if that fails too, it
+    is moved to the CPU and stays there.
+
+    Attributes:
+        note: says that it was moved to the CPU, empty if not.
+
+    """
+
+    stage: Stage
+
+    def __init__(self, config: PerceptionConfig) -> None:
+        """Load the network.
+
+        Raises:
+            ModelError: its checkpoint is missing or unusable, or its device is not there.
+
+        """
+        self.note = ''
+        self._config = config
+        self._network: _Network | None = self._load(config)
+
+    def renewed(self) -> Self:
+        """Return the same network, to be loaded again when it is first used."""
+        other = copy.copy(self)
+        other._network = None  # noqa: SLF001 - of the same class
+        return other
+
+    def _load(self, config: PerceptionConfig) -> _Network:
+        section = config.stage(self.stage)
+        network: _Network = _BUILDERS[self.stage](
+            section.model,
+            device=config.device,
+            precision=config.precision.value,
+            input_size=section.input_size,
+        )
+        return network
+
+    def _run(self, call: Callable[[_Network], _Result]) -> _Result:
+        if self._network is None:
+            self._network = self._load(self._config)
+        for recover in (models.free_device_memory, self._move_to_cpu):
+            try:
+                return call(self._network)
+            except Exception as error:
+                if models.is_fatal(error):
+                    raise ModelError(
+                        DEVICE_LOST,
+                        f'{self.stage}: the GPU refuses every further call of this process '
+                        f'({error}). Restart the process.',
+                    ) from error
+                if self.note or not models.is_out_of_memory(error):
+                    raise
+            # Outside of the handler, since the error keeps the memory of the failed call.
+            recover()
+        return call(self._network)
+
+    def _move_to_cpu(self) -> None:
+        self.note = (
+            f'{self.stage}: the GPU ran out of memory twice, so this network now runs on the CPU '
+            f'and is slow. Lower {self.stage}.input_size or free memory of the GPU, then '
+            'deactivate, clean up and configure the node again.'
+        )
+        self._network = None
+        models.free_device_memory()
+        self._config = self._config.with_values(_CPU)
+        self._network = self._load(self._config)
+
+
+class RecoveringFeatureExtractor(RecoveringNetwork[FeatureExtractor]):
+    """A feature extractor."""
+
+    stage = Stage.FEATURES
+
+    def extract(self, image: UploadedImage) -> SceneFeatures:
+        """Return the features of the whole image and of its patches."""
+        return self._run(lambda network: network.extract(image))
+
+
+class RecoveringDepthEstimator(RecoveringNetwork[DepthEstimator]):
+    """A depth network."""
+
+    stage = Stage.DEPTH
+
+    def estimate(self, image: UploadedImage) -> Depth:
+        """Return depth at the image's size."""
+        return self._run(lambda network: network.estimate(image))
+
+
+class RecoveringDetector(RecoveringNetwork[Detector]):
+    """A detector."""
+
+    stage = Stage.DETECTOR
+
+    def __init__(self, config: PerceptionConfig) -> None:
+        """Load the network."""
+        super().__init__(config)
+        self._class_names = self._run(lambda network: tuple(network.class_names))
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+        return self._class_names
+
+    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
+        """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
+        return self._run(
+            lambda network: network.detect(image, threshold=threshold, max_objects=max_objects)
+        )
+
+
+class RecoveringSegmenter(RecoveringNetwork[Segmenter]):
+    """A segmenter."""
+
+    stage = Stage.SEGMENTER
+
+    def encode(self, image: UploadedImage) -> ImageEmbedding:
+        """Return what can be computed without boxes."""
+        return self._run(lambda network: network.encode(image))
+
+    def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
+        """Return one mask at the image's size for each of (N, 4) boxes."""
+        return self._run(lambda network: network.segment(embedding, boxes_xyxy))
