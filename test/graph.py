@@ -14,7 +14,7 @@ from robot_perception import conversions
 from robot_perception.core import CameraModel
 from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.messages import message_class, RosMessages
-from robot_perception.nodes.perception_node import PerceptionNode
+from robot_perception.nodes.node import PerceptionNode
 from robot_perception.stream import OUTPUTS
 
 FRAME_ID = 'camera_optical_frame'
@@ -151,7 +151,7 @@ class Graph:
         count = len(reports)
         self.spin_until(lambda: len(reports) > count, 'report')
         return {
-            status.name.removeprefix('perception: '): (
+            status.name.removeprefix('/perception: '): (
                 status.level,
                 status.message,
                 {item.key: item.value for item in status.values},

@@ -33,7 +33,7 @@ _CAMERA = (
     *(Role.DEPTH, Role.COMPRESSED_DEPTH),
 )
 _STOP_LIMIT_S = 10.0
-# A node that was told to end has this long.
+# Time for a node to end after a signal.
 _ORPHAN_S = 5.0
 _EXIT_INTERRUPTED = 130
 

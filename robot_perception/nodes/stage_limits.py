@@ -44,7 +44,7 @@ class LateStage:
 
 
 class StageLimits:
-    """Remembers the times of the stages; thread-safe."""
+    """Keeps the times of the stages; thread-safe."""
 
     def __init__(self) -> None:
         """Start without times."""

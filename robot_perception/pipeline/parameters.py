@@ -10,6 +10,7 @@ from dataclasses import dataclass, Field, field, fields, replace
 from difflib import get_close_matches
 from enum import Enum
 from typing import Any, ClassVar, TYPE_CHECKING, TypeVar
+import unicodedata
 
 from robot_perception.core import ConfigError
 
@@ -22,6 +23,10 @@ _Default = TypeVar('_Default')
 _KEY = 'parameter'
 # Of the unknown parameters of a file that other nodes share.
 _LISTED = 10
+# Names of frames are shorter, and so are nearly all paths.
+_LONGEST_TEXT = 1024
+# Control characters, halves of surrogate pairs, and separators of lines and paragraphs.
+_CONTROL = ('Cc', 'Cs', 'Zl', 'Zp')
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,8 @@ class Constraint:
                 'unknown_value', f'{name}: expected one of {list(self.choices)}, got {value!r}.'
             )
         checked = kind(value)
+        if isinstance(checked, str):
+            _check_text(name, checked)
         if isinstance(checked, int | float) and not self._is_within_limits(checked):
             raise ConfigError(
                 'out_of_range', f'{name}: expected {self.range_text()}, got {checked!r}.'
@@ -84,6 +91,16 @@ class Constraint:
             low, high = map(_plain, self.limits)
             return f'{low} to {high}{unit}'
         return ''
+
+
+def _check_text(name: str, text: str) -> None:
+    control = next((one for one in text if unicodedata.category(one) in _CONTROL), None)
+    if control is not None or len(text) > _LONGEST_TEXT:
+        got = f'{len(text)} of them' if control is None else f'the control character {control!r}'
+        raise ConfigError(
+            'bad_text',
+            f'{name}: expected at most {_LONGEST_TEXT} printable characters, got {got}.',
+        )
 
 
 def _plain(number: float) -> str:

@@ -50,7 +50,7 @@ class RecoveringNetwork(Generic[_Network]):
     is moved to the CPU and stays there.
 
     Attributes:
-        note: says that it was moved to the CPU, empty if not.
+        note: states that it was moved to the CPU, empty if not.
 
     """
 

@@ -60,5 +60,5 @@ def test_export_writes_clouds(recording, tmp_path):
 
 def test_the_node_is_imported(tmp_path):
     pytest.importorskip('rclpy')
-    code = f'{BLOCKED}import robot_perception.nodes.perception_node'
+    code = f'{BLOCKED}import robot_perception.nodes.node'
     subprocess.run([sys.executable, '-c', code], check=True, cwd=tmp_path)

@@ -6,6 +6,7 @@ import shutil
 
 from checkpoints import rewrite_config, sample_image
 import huggingface_hub
+import numpy as np
 import pytest
 from reasons import raises
 
@@ -213,3 +214,56 @@ def split(folder: Path):
     for number, part in enumerate((weights[:half], weights[half:]), start=1):
         save_file(dict(part), folder / f'model-0000{number}-of-00002.safetensors')
     (folder / 'model.safetensors').unlink()
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['{"a":' * 200_000, f'{{"model_type": "rt_detr", "a": {"[" * 100}{"]" * 100}}}'],
+    ids=['200000 levels', '100 levels'],
+)
+def test_deep_json_is_rejected(checkpoint_copy, text):
+    folder = checkpoint_copy()
+    (folder / 'config.json').write_text(text)
+    with raises(WeightsInvalidError, 'damaged'):
+        build_detector(str(folder))
+
+
+def test_nested_remote_code_is_never_run(checkpoint_copy):
+    folder = checkpoint_copy('depth')
+    document = json.loads((folder / 'config.json').read_text())
+    document['backbone_config']['auto_map'] = {'AutoBackbone': 'evil.Evil'}
+    (folder / 'config.json').write_text(json.dumps(document))
+    with raises(WeightsInvalidError, 'remote_code'):
+        build_depth_estimator(str(folder))
+
+
+@pytest.mark.parametrize(
+    ('change', 'reason'),
+    [
+        ({'backbone': 'microsoft/resnet-50', 'backbone_config': None}, 'network_access'),
+        ({'use_pretrained_backbone': True}, 'network_access'),
+        ({'_attn_implementation': 'kernels-community/flash-attn'}, 'network_access'),
+        ({'attn_implementation': {'': 'kernels-community/flash-attn'}}, 'network_access'),
+        ({'num_hidden_layers': 20_000}, 'out_of_range'),
+        ({'num_labels': 10**9}, 'out_of_range'),
+        ({'fusion_hidden_size': 10**6}, 'out_of_range'),
+    ],
+    ids=str,
+)
+def test_a_config_that_asks_for_more_than_the_folder_holds_is_rejected(
+    checkpoint_copy, change, reason
+):
+    folder = checkpoint_copy('depth')
+    document = json.loads((folder / 'config.json').read_text())
+    (folder / 'config.json').write_text(json.dumps(document | change))
+    with raises(WeightsInvalidError, reason):
+        build_depth_estimator(str(folder))
+
+
+def test_overwriting_a_file_in_use_changes_nothing(checkpoint_copy):
+    folder = checkpoint_copy('depth')
+    network = build_depth_estimator(str(folder), device='cpu')
+    image = UploadedImage(sample_image())
+    before = network.estimate(image)
+    (folder / 'model.safetensors').open('wb').close()
+    assert np.array_equal(network.estimate(image).meters, before.meters, equal_nan=True)

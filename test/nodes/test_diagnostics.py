@@ -6,12 +6,15 @@ pytest.importorskip('diagnostic_msgs')
 
 from builtin_interfaces.msg import Time
 
+from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.diagnostics import (
     clock_status,
     diagnostic_array,
     ERROR,
     frames_status,
     input_status,
+    node_statuses,
+    NodeView,
     OK,
     problem_status,
     STALE,
@@ -21,6 +24,8 @@ from robot_perception.nodes.diagnostics import (
     WARN,
 )
 from robot_perception.nodes.slot import FrameCounts
+from robot_perception.nodes.stage_limits import LateStage
+from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
 from robot_perception.stream.status import InputStatus, NOT_NEEDED, USABLE
 
@@ -28,6 +33,34 @@ pytestmark = pytest.mark.ros
 
 NO_MAP = InputStatus.failed('no_transform', 'no map')
 NOTHING = FrameCounts(received=0, published=0, dropped={}, rejected={}, waiting=0)
+
+
+def late(seconds, *, hangs, is_first):
+    return LateStage('depth', seconds, hangs, is_first)
+
+
+def view(now, before, **changes):
+    """State of an active node whose camera and worker are well, but for ``changes``."""
+    silent = now.received == before.received
+    values = {
+        'state': 'active',
+        'configure_error': '',
+        'paused': '',
+        'topic': '/image',
+        'counts': now,
+        'before': before,
+        'period_s': 1.0,
+        'connections': (),
+        'camera': CameraReport(is_silent=silent),
+        'late': None,
+        'trouble': '',
+        'notes': (),
+        'bad_transform': '',
+        'health': Health(),
+        'stages': (),
+        'clock_missing': False,
+    }
+    return NodeView(**values | changes)
 
 
 def counts(received=0, published=0, dropped=None, rejected=None, waiting=0):
@@ -70,14 +103,74 @@ def counts(received=0, published=0, dropped=None, rejected=None, waiting=0):
     ],
 )
 def test_frames(before, now, level, message):
-    status = frames_status(now, before, 1.0, '/image')
+    status = frames_status(view(now, before))
     assert (status.name, status.level, status.message) == ('frames', level, message)
+
+
+@pytest.mark.parametrize(
+    ('now', 'changes', 'level', 'message'),
+    [
+        (
+            counts(5),
+            {'late': late(3.2, hangs=False, is_first=False)},
+            WARN,
+            'depth has run for 3 s',
+        ),
+        (
+            counts(5),
+            {'late': late(12, hangs=True, is_first=False)},
+            ERROR,
+            'depth has run for 12 s',
+        ),
+        (
+            counts(5),
+            {'late': late(8, hangs=False, is_first=True)},
+            WARN,
+            'depth has run for 8 s: its first run takes longer',
+        ),
+        (counts(5), {'trouble': 'it was abandoned'}, ERROR, 'it was abandoned'),
+        (
+            counts(5, 5),
+            {'camera': CameraReport(is_silent=False, problem='it is stuck')},
+            WARN,
+            'it is stuck',
+        ),
+        # A slow camera sends nothing in most seconds.
+        (NOTHING, {'camera': CameraReport(is_silent=False)}, OK, 'images arrive'),
+        (counts(5, 0, {'time_jump': 5}), {}, WARN, 'images arrive, all were dropped: time_jump'),
+        (
+            FrameCounts(12, 0, {}, {'step': 12}, 0, rejected_in_a_row=12),
+            {'health': Health(rejection='step is 0')},
+            ERROR,
+            '12 bad images in a row: the camera sends garbage. step is 0',
+        ),
+    ],
+)
+def test_nothing_is_ok_while_nothing_is_published(now, changes, level, message):
+    status = frames_status(view(now, NOTHING, **changes))
+    assert (status.level, status.message) == (level, message)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'level', 'message'),
+    [
+        ({'notes': ('it is on the CPU',)}, WARN, 'it is on the CPU'),
+        ({'late': late(12, hangs=True, is_first=False)}, ERROR, 'depth has run for 12 s'),
+        ({'health': Health(model='broken'), 'notes': ('old',)}, ERROR, 'broken'),
+        ({'health': Health(model='')}, OK, 'networks run'),
+    ],
+)
+def test_the_networks(changes, level, message):
+    statuses = node_statuses(view(counts(5, 5), NOTHING, **changes))
+    (status,) = (one for one in statuses if one.name == 'model')
+    assert (status.level, status.message) == (level, message)
 
 
 def test_frames_in_numbers():
     before = counts(10, 5, {'newer_frame': 5})
     now = counts(40, 20, {'newer_frame': 17, 'disabled': 1}, {'step': 1}, waiting=1)
-    assert frames_status(now, before, 2.0, '/front/image').values == {
+    state = view(now, before, period_s=2.0, topic='/front/image')
+    assert frames_status(state).values == {
         'topic': '/front/image',
         'received': 40,
         'published': 20,
@@ -145,12 +238,13 @@ def test_the_message():
         Status('frames', WARN, 'bad', {'received': 3, 'hz': '1.0'}),
         Status('model', OK, 'x'),
     )
-    message = diagnostic_array(Time(sec=7, nanosec=8), 'perception', statuses)
+    message = diagnostic_array(Time(sec=7, nanosec=8), '/left/perception', '/left/image', statuses)
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (7, 8)
     first, second = message.status
-    assert (first.name, first.level, first.message) == ('perception: frames', b'\x01', 'bad')
+    assert (first.name, first.level, first.message) == ('/left/perception: frames', b'\x01', 'bad')
     assert [(item.key, item.value) for item in first.values] == [('received', '3'), ('hz', '1.0')]
-    assert (second.name, list(second.values)) == ('perception: model', [])
+    assert (second.name, list(second.values)) == ('/left/perception: model', [])
+    assert {status.hardware_id for status in message.status} == {'/left/image'}
 
 
 def test_images_without_a_usable_stamp_are_a_warning():

@@ -1,12 +1,13 @@
 """The transport profile: set unless the user has set one, and large enough."""
 
+import fcntl
 import os
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from robot_perception.nodes.transport import enlarge_shared_memory
+from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 
 PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
 NAMESPACE = {'dds': 'http://www.eprosima.com'}
@@ -85,3 +86,25 @@ def test_the_profile_names_only_transports_that_it_describes(environment):
     # Without the second one peers on other machines would receive nothing.
     types = [one.text for one in root.iterfind('.//dds:transport_descriptor/dds:type', NAMESPACE)]
     assert sorted(types) == ['SHM', 'UDPv4']
+
+
+def test_segments_of_dead_processes_are_removed_and_no_other(tmp_path):
+    names = ('fastdds_0123456789abcdef', 'fastdds_aaaaaaaaaaaaaaaa', 'fastrtps_port7411')
+    for name in names:
+        for suffix in ('', '_el'):
+            (tmp_path / f'{name}{suffix}').write_bytes(b'x')
+            os.utime(tmp_path / f'{name}{suffix}', (0, 0))
+    for name in ('fastdds_bbbbbbbbbbbbbbbb', 'fastdds_bbbbbbbbbbbbbbbb_el', 'another_el'):
+        (tmp_path / name).write_bytes(b'x')
+    (tmp_path / 'sem.fastrtps_port7411_mutex').write_bytes(b'x')
+    with (tmp_path / f'{names[0]}_el').open('rb') as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        assert remove_stale_segments(tmp_path) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        'another_el',
+        names[0],
+        f'{names[0]}_el',
+        'fastdds_bbbbbbbbbbbbbbbb',  # Too young.
+        'fastdds_bbbbbbbbbbbbbbbb_el',
+    ]
+    assert remove_stale_segments(tmp_path / 'missing') == 0
