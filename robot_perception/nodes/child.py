@@ -17,7 +17,7 @@ import rclpy
 from rclpy.parameter import Parameter
 
 from robot_perception.core import PerceptionError
-from robot_perception.nodes.signals import end_process
+from robot_perception.nodes.signals import end_process, SignalExit
 from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import Value
 from robot_perception.sources import Role
@@ -152,7 +152,9 @@ def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
     _end_with_parent()
     from robot_perception.nodes.program import run_node  # noqa: PLC0415 - in the child
 
+    signals = SignalExit()
     rclpy.init(args=ros_args)
+    signals.ros_started()
     _unblock_interrupts()
     parameters = [Parameter(name, value=value) for name, value in values.items()]
     code = run_node(parameters, must_start=True)

@@ -53,6 +53,7 @@ class PerceptionNode(LifecycleNode):
         """
         self._slot = FrameSlot()
         self._synchronizer = Synchronizer()
+        self._bond: Bond | None = None
         self._supervisor = WorkerSupervisor()
         self._camera = CameraWatch()
         super().__init__('perception', **kwargs)
@@ -64,7 +65,6 @@ class PerceptionNode(LifecycleNode):
         self._inputs = CameraInputs(self, self._synchronizer, self._on_image)
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
-        self._bond: Bond | None = None
         self._enabled = True
         self._configure_error = ''
         self._reported = self._slot.counts()
@@ -116,7 +116,7 @@ class PerceptionNode(LifecycleNode):
         self._configure_error = ''
         try:
             with interruptible():
-                self._pipeline = PerceptionPipeline.load(self._config, self.context.ok)
+                self._pipeline = PerceptionPipeline.load(self._config)
             self._outputs = OutputPublishers(self)
             self._inputs.subscribe(self._config)
         except PerceptionError as error:

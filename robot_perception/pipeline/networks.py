@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from robot_perception import models
-from robot_perception.core import ModelError, Stage
+from robot_perception.core import Stage
 from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
@@ -57,26 +57,17 @@ class Networks(NamedTuple):
         return tuple(stage for stage in Stage if getattr(self, stage.value) is not None)
 
 
-def load_networks(
-    config: PerceptionConfig, proceed: Callable[[], bool] = lambda: True
-) -> Networks:
+def load_networks(config: PerceptionConfig) -> Networks:
     """Load the networks of a configuration.
 
-    Args:
-        config: names the networks and their device.
-        proceed: asked before each network; False ends the loading.
-
     Raises:
-        ModelError: a checkpoint is missing or unusable, the device is not there, or ``proceed``
-            returned False.
+        ModelError: a checkpoint is missing or unusable, or the device is not there.
 
     """
     if config.cpu_threads > 0:
         models.limit_cpu_threads(config.cpu_threads)
     networks: dict[str, Any] = {}
     for stage in networks_needed(config):
-        if not proceed():
-            raise ModelError('interrupted', f'{stage}: loading was interrupted.')
         networks[stage.value] = _NETWORKS[stage](config)
     return Networks(**networks)
 

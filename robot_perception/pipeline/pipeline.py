@@ -106,18 +106,14 @@ class PerceptionPipeline:
         return cls.load(PerceptionConfig.from_file(path))
 
     @classmethod
-    def load(
-        cls, config: PerceptionConfig, proceed: Callable[[], bool] = lambda: True
-    ) -> PerceptionPipeline:
-        """Load the networks of a configuration; see `load_networks`."""
-        return cls(config, **load_networks(config, proceed)._asdict())
+    def load(cls, config: PerceptionConfig) -> PerceptionPipeline:
+        """Load the networks of a configuration; raises as `from_preset`."""
+        return cls(config, **load_networks(config)._asdict())
 
     def resumed(self, stages: Collection[str]) -> PerceptionPipeline:
-        """Return a pipeline that goes on where one that hangs is abandoned.
+        """Return a pipeline that goes on where this one hangs, without the networks of ``stages``.
 
-        Args:
-            stages: those that hang; their networks are loaded again when they are used.
-
+        They are loaded again when they are used.
         """
         other = type(self)(self._config, **self._networks.renewed(stages)._asdict())
         other.load_state_dict(self.state_dict())

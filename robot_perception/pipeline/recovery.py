@@ -34,6 +34,7 @@ _Result = TypeVar('_Result')
 DEVICE_LOST = 'device_lost'
 """Reason of an error after which no network of this process can run on its GPU."""
 
+_ATTEMPTS = 2
 _CPU = {'device': 'cpu', 'precision': 'fp32'}
 _BUILDERS: dict[Stage, Callable[..., Any]] = {
     Stage.FEATURES: models.build_feature_extractor,
@@ -84,11 +85,9 @@ class RecoveringNetwork(Generic[_Network]):
         return network
 
     def _run(self, call: Callable[[_Network], _Result]) -> _Result:
-        if self._network is None:
-            self._network = self._load(self._config)
-        for recover in (models.free_device_memory, self._move_to_cpu):
+        for _ in range(_ATTEMPTS):
             try:
-                return call(self._network)
+                return call(self._loaded())
             except Exception as error:
                 if models.is_fatal(error):
                     raise ModelError(
@@ -99,19 +98,28 @@ class RecoveringNetwork(Generic[_Network]):
                 if self.note or not models.is_out_of_memory(error):
                     raise
             # Outside of the handler, since the error keeps the memory of the failed call.
-            recover()
-        return call(self._network)
+            models.free_device_memory()
+        return self._run_on_cpu(call)
 
-    def _move_to_cpu(self) -> None:
+    def _loaded(self) -> _Network:
+        if self._network is None:
+            self._network = self._load(self._config)
+        return self._network
+
+    def _run_on_cpu(self, call: Callable[[_Network], _Result]) -> _Result:
+        """Move the network to the CPU for good, unless it fails there as well."""
+        self._network = None
+        models.free_device_memory()
+        config = self._config.with_values(_CPU)
+        network = self._load(config)
+        result = call(network)
+        self._network, self._config = network, config
         self.note = (
             f'{self.stage}: the GPU ran out of memory twice, so this network now runs on the CPU '
             f'and is slow. Lower {self.stage}.input_size or free memory of the GPU, then '
             'deactivate, clean up and configure the node again.'
         )
-        self._network = None
-        models.free_device_memory()
-        self._config = self._config.with_values(_CPU)
-        self._network = self._load(self._config)
+        return result
 
 
 class RecoveringFeatureExtractor(RecoveringNetwork[FeatureExtractor]):

@@ -24,9 +24,11 @@ def hang(monkeypatch):
     monkeypatch.setattr(stage_limits, '_LATE', (0.2, 3.0))
     monkeypatch.setattr(stage_limits, '_HANGS', (0.5, 10.0))
     hangs, release, estimate = threading.Event(), threading.Event(), StubDepthEstimator.estimate
+    hangs.began = threading.Event()
 
     def hanging(self, frame):
         if hangs.is_set():
+            hangs.began.set()
             release.wait()
         return estimate(self, frame)
 
@@ -97,7 +99,7 @@ def test_deactivation_abandons_a_stage_that_hangs(graph, hang):
     feed = Feed(graph)
     hang.set()
     feed.send()
-    graph.spin_until(lambda: graph.node.slot.counts().waiting == 1, 'frame')
+    graph.spin_until(hang.began.is_set, 'hang')
     graph.node.trigger_deactivate()
     assert graph.node.lifecycle_state == 'inactive'
     assert check_sum(graph, 2).dropped == {'hang': 1}

@@ -7,7 +7,7 @@ from reasons import raises
 from robot_perception.core import ModelError, PerceptionError
 from robot_perception.models import is_fatal, is_out_of_memory
 from robot_perception.models.stub import StubDepthEstimator
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stopwatch
+from robot_perception.pipeline import PerceptionPipeline, Stopwatch
 
 RGB = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
 FULL = RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')
@@ -47,9 +47,16 @@ def test_two_move_the_network_to_the_cpu(fail):
     assert calls[2] is not calls[1], 'loaded again'
     (note,) = pipeline.notes
     assert note.startswith('depth: the GPU ran out of memory twice, so this network now runs on')
-    errors.append(FULL)
+
+
+def test_a_network_that_fails_on_the_cpu_too_costs_one_frame(fail):
+    errors, _ = fail
+    pipeline = PerceptionPipeline.from_preset('stub')
+    errors.extend([FULL, FULL, FULL])
     with pytest.raises(RuntimeError, match='out of memory'):
         pipeline.process(RGB)
+    assert pipeline.process(RGB).depth is not None
+    assert pipeline.notes == ()
 
 
 def test_a_lost_gpu_has_a_reason_of_its_own(fail):
@@ -95,10 +102,3 @@ def test_a_cancelled_frame_begins_no_further_stage(fail):
     with raises(PerceptionError, 'cancelled'):
         PerceptionPipeline.from_preset('stub').process(RGB, watch=watch)
     assert not calls
-
-
-def test_loading_is_interrupted_between_networks():
-    answers = iter([True, True, False])
-    with raises(ModelError, 'interrupted'):
-        PerceptionPipeline.load(PerceptionConfig.from_preset('stub'), lambda: next(answers))
-    assert not list(answers)
