@@ -17,8 +17,8 @@ _SILENT_INTERVALS, _SILENT_S = 3.0, 1.0
 # After a single image nothing is known about its camera.
 _UNKNOWN_INTERVAL_S = 10.0
 _INTERVALS = 10
-# Seconds whose rates are remembered; the last few are compared with the others.
-_REMEMBERED, _RECENT, _NEEDED = 120, 3, 8
+# Seconds whose rates are kept; the last few are compared with the others.
+_KEPT, _RECENT, _NEEDED = 120, 3, 8
 _SLOW, _SLOWEST_HZ = 0.6, 2.0
 _USUAL_PERCENTILE = 75
 _STUCK_S, _STUCK_IMAGES = 3.0, 3
@@ -50,7 +50,7 @@ class CameraWatch:
         self._intervals_s: deque[float] = deque(maxlen=_INTERVALS)
         self._arrived = 0
         self._reported_s = now_s()
-        self._rates_hz: deque[float] = deque(maxlen=_REMEMBERED)
+        self._rates_hz: deque[float] = deque(maxlen=_KEPT)
         self._sum = 0
         self._data: Message = None
         self._changed_s = 0.0
