@@ -31,7 +31,7 @@ setup(
     package_dir=DEFINITIONS,
     package_data={
         '': ['py.typed', '*.json', '*.msg', '*.xml', '*.yaml'],
-        f'{NAME}.models': ['demo/*/*'],
+        f'{NAME}.models': ['demo/*.json', 'demo/*/*'],
         f'{NAME}.viewer': ['templates/*'],
         f'{NAME}.evaluation': ['templates/*'],
     },

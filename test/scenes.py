@@ -91,7 +91,12 @@ def _position(meters, mask):
     depth_m = float(np.median(known))
     center = (0.1, -0.2, depth_m)
     return ObjectPosition(
-        depth_m, center, np.diag([0.01, 0.02, 0.03]), Box3D(center, (0.2, 0.3, 0.1))
+        depth_m,
+        center,
+        np.diag([0.01, 0.02, 0.03]),
+        Box3D(center, (0.2, 0.3, 0.1)),
+        covariance_m2=np.diag([0.001, 0.002, 0.003]),
+        covariance_calibrated=True,
     )
 
 

@@ -15,6 +15,7 @@ from robot_perception.core import (
     BoolArray,
     Box3D,
     ConversionError,
+    DepthSource,
     Detections,
     Float32Array,
     Image,
@@ -78,11 +79,21 @@ def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = 
         else None,
         features=features,
         depth=to_depth(message.depth[0]) if len(message.depth) else None,
+        depth_source=_depth_source(message),
         detections=_detections(objects),
         masks=_masks(objects, image.size_hw),
         objects=tuple(_object(item, index) for index, item in enumerate(objects)),
         timing_s=dict(zip(timing.stages, map(float, timing.last), strict=True)),
     )
+
+
+def _depth_source(message: ros.Scene) -> DepthSource | None:
+    # Bags of version 0.1.0 do not have it.
+    name = getattr(message, 'depth_source', '')
+    try:
+        return DepthSource(name) if name else None
+    except ValueError:
+        raise _damaged('depth_source', 'model, sensor or fused', repr(name)) from None
 
 
 def _damaged(part: str, expected: str, got: object) -> ConversionError:
@@ -160,20 +171,26 @@ def _flag(part: str, number: int) -> bool | None:
 
 def _position(item: ros.SceneObject) -> ObjectPosition:
     # Bags of version 0.1.0 have the spread of the points as centroid_covariance.
-    spread = getattr(item, 'points_covariance', item.centroid_covariance)
+    has_spread = hasattr(item, 'points_covariance')
+    spread = item.points_covariance if has_spread else item.centroid_covariance
+    covariance = item.centroid_covariance if has_spread else ()
     parts = (len(item.centroid), len(spread))
     if parts != (1, 9):
         raise _damaged('bbox_3d', 'a centroid and the 9 covariances of its points', parts)
+    if len(covariance) not in {0, 9}:
+        raise _damaged('centroid_covariance', '0 or 9 numbers', len(covariance))
     centroid, box = item.centroid[0], item.bbox_3d[0]
     center, rotation = box.center.position, box.center.orientation
     return ObjectPosition(
         depth_m=float(item.depth),
         centroid_m=(centroid.x, centroid.y, centroid.z),
-        covariance_m2=np.array(spread, np.float64).reshape(3, 3),
+        points_covariance_m2=np.array(spread, np.float64).reshape(3, 3),
         box=Box3D(
             center_m=(center.x, center.y, center.z),
             size_m=(box.size.x, box.size.y, box.size.z),
             rotation_xyzw=(rotation.x, rotation.y, rotation.z, rotation.w),
         ),
         velocity_mps=next(((one.x, one.y, one.z) for one in item.velocity), None),
+        covariance_m2=np.array(covariance, np.float64).reshape(3, 3) if len(covariance) else None,
+        covariance_calibrated=bool(getattr(item, 'covariance_calibrated', False)),
     )

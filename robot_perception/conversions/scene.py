@@ -19,7 +19,7 @@ from robot_perception.conversions.geometry import (
 from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
-from robot_perception.core import Masks, MetricDepth, Scene, SceneObject, UInt8Array
+from robot_perception.core import Float64Array, Masks, MetricDepth, Scene, SceneObject, UInt8Array
 
 _MASK_VALUE = 255
 # Indexed by UNKNOWN, NO and YES of robot_perception/msg/SceneObject.
@@ -46,7 +46,7 @@ def scene_message(
         else [features_message(factory, header, features, with_patches=False)],
         scene_classes=[],
         depth=[depth_message(factory, header, depth)] if isinstance(depth, MetricDepth) else [],
-        depth_source='',
+        depth_source=scene.depth_source or '' if isinstance(depth, MetricDepth) else '',
         camera_info=[] if camera is None else [camera_info_message(factory, header, camera)],
         semantics=[],
         objects=[_object_message(factory, header, item, masks) for item in scene.objects],
@@ -78,13 +78,19 @@ def _object_message(
         velocity=[]
         if position is None or position.velocity_mps is None
         else [vector_message(factory, position.velocity_mps)],
-        centroid_covariance=factory.sequence(np.zeros(0)),
-        covariance_calibrated=False,
+        centroid_covariance=factory.sequence(
+            _flat(None if position is None else position.covariance_m2)
+        ),
+        covariance_calibrated=position is not None and position.covariance_calibrated,
         points_covariance=factory.sequence(
-            np.zeros(0) if position is None else position.covariance_m2.ravel()
+            _flat(None if position is None else position.points_covariance_m2)
         ),
         bbox_3d=[] if position is None else [box_3d_message(factory, position.box)],
     )
+
+
+def _flat(covariance_m2: Float64Array | None) -> Float64Array:
+    return np.zeros(0) if covariance_m2 is None else covariance_m2.ravel()
 
 
 def _cropped(masks: Masks | None, index: int) -> tuple[tuple[int, int], UInt8Array]:

@@ -32,7 +32,7 @@ from robot_perception.core.depth import Depth, MetricDepth, MILLIMETER_M, Relati
 from robot_perception.core.depth_fit import DepthFit, scale_to_meters
 from robot_perception.core.detections import Detection, Detections
 from robot_perception.core.distortion import DistortionModel
-from robot_perception.core.enums import Stage, StrEnum
+from robot_perception.core.enums import DepthSource, Stage, StrEnum
 from robot_perception.core.errors import (
     CalibrationError,
     ConfigError,
@@ -87,6 +87,7 @@ __all__ = [
     'DamagedBagError',
     'Depth',
     'DepthFit',
+    'DepthSource',
     'Detection',
     'Detections',
     'DeviceUnavailableError',

@@ -1,4 +1,4 @@
-"""Enums whose members are strings, and the stages of the pipeline."""
+"""Enums whose members are strings: the sources of depth, and the stages of the pipeline."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ class StrEnum(str, Enum):
 
     __str__ = str.__str__
     __repr__ = str.__repr__
+
+
+class DepthSource(StrEnum):
+    """Where metric depth comes from."""
+
+    MODEL = 'model'
+    SENSOR = 'sensor'
+    FUSED = 'fused'
+
+    @property
+    def uses_network(self) -> bool:
+        """Whether the depth network runs."""
+        return self is not DepthSource.SENSOR
+
+    @property
+    def uses_sensor(self) -> bool:
+        """Whether the depth of a sensor is needed."""
+        return self is not DepthSource.MODEL
 
 
 class Stage(StrEnum):

@@ -52,7 +52,10 @@ def _position(position: ObjectPosition, target_from_source: Pose) -> ObjectPosit
     return replace(
         position,
         centroid_m=_point(position.centroid_m, target_from_source),
-        covariance_m2=rotation @ position.covariance_m2 @ rotation.T,
+        points_covariance_m2=rotation @ position.points_covariance_m2 @ rotation.T,
+        covariance_m2=None
+        if position.covariance_m2 is None
+        else rotation @ position.covariance_m2 @ rotation.T,
         box=transform_box(position.box, target_from_source),
         velocity_mps=None
         if position.velocity_mps is None

@@ -18,6 +18,7 @@ from robot_perception.core.camera import CameraModel
 from robot_perception.core.depth import Depth, MetricDepth, RelativeDepth
 from robot_perception.core.depth_fit import DepthFit
 from robot_perception.core.detections import Detections
+from robot_perception.core.enums import DepthSource
 from robot_perception.core.errors import requires, ShapeError
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
@@ -62,6 +63,7 @@ class Scene(ArrayValue, NotebookImage):
         detections: detected objects.
         masks: one mask for each detection, at the image's size.
         objects: one entry for each detection, with its position in 3D.
+        depth_source: where `depth` of this frame comes from; None without depth, or unknown.
         depth_fit: how the network's depth was scaled to a sensor's meters, None if it was not.
         ground: ground plane below the camera, None if not estimated or not found.
         timing_s: seconds that each stage took, and ``pipeline`` for the whole, which is less than
@@ -76,6 +78,7 @@ class Scene(ArrayValue, NotebookImage):
     detections: Detections | None = None
     masks: Masks | None = None
     objects: tuple[SceneObject, ...] = ()
+    depth_source: DepthSource | None = None
     depth_fit: DepthFit | None = None
     ground: Plane | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
@@ -95,6 +98,8 @@ class Scene(ArrayValue, NotebookImage):
                     'count_mismatch',
                     f'{name}: expected one for each of {count} detections, got {len(parts)}.',
                 )
+        if self.depth_source is not None:
+            object.__setattr__(self, 'depth_source', DepthSource(self.depth_source))
         object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
 
     def __repr__(self) -> str:

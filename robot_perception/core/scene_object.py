@@ -18,21 +18,32 @@ class ObjectPosition(ArrayValue):
     Attributes:
         depth_m: median depth of its pixels, meters along the optical axis.
         centroid_m: mean of its points, meters.
-        covariance_m2: (3, 3) float64, covariance of its points, square meters.
+        points_covariance_m2: (3, 3) float64, spread of its points about their mean, square meters.
         box: tight box around its points.
         velocity_mps: velocity of the centroid over the ground, along the axes of the frame, meters
             per second; None = unknown.
+        covariance_m2: (3, 3) float64, uncertainty of the centroid, square meters; None = unknown.
+        covariance_calibrated: whether `covariance_m2` was fitted to ground truth for the networks
+            and the source of depth in use.
 
     """
 
     depth_m: float
     centroid_m: Vector3
-    covariance_m2: Float64Array
+    points_covariance_m2: Float64Array
     box: Box3D
     velocity_mps: Vector3 | None = None
+    covariance_m2: Float64Array | None = None
+    covariance_calibrated: bool = False
 
     def __post_init__(self) -> None:
-        self._check_array('covariance_m2', (3, 3), 'float64', 'Pass the points covariance.')
+        self._check_array(
+            'points_covariance_m2', (3, 3), 'float64', 'Pass the covariance of the points.'
+        )
+        if self.covariance_m2 is not None:
+            self._check_array(
+                'covariance_m2', (3, 3), 'float64', 'Pass the covariance of the centroid, or None.'
+            )
 
     def __repr__(self) -> str:
         """Return one line with depth, centroid, size and speed."""

@@ -13,7 +13,7 @@ from robot_perception.conversions import Message
 from robot_perception.core import (
     Box3D,
     Detections,
-    Float32Array,
+    Float64Array,
     InputError,
     Masks,
     ObjectPosition,
@@ -98,10 +98,13 @@ def _make_ground_truth(messages: Mapping[str, Message], image_topic: str) -> Gro
             'size_mismatch',
             f'depth: expected the size of the instances {masks.size_hw}, got {depth.size_hw}.',
         )
+    camera = conversions.to_camera(messages[_CAMERA_INFO], rectified=False)
+    z = depth.meters.astype(np.float64)[..., None]
+    points = np.concatenate([camera.rays().astype(np.float64) * z, z], axis=-1)
     detections_3d = {item.id: item for item in messages[_DETECTIONS_3D].detections}
     return GroundTruth(
         image=to_image(messages[image_topic]),
-        camera=conversions.to_camera(messages[_CAMERA_INFO], rectified=False),
+        camera=camera,
         depth=depth,
         detections=detections,
         masks=masks,
@@ -109,7 +112,7 @@ def _make_ground_truth(messages: Mapping[str, Message], image_topic: str) -> Gro
             SceneObject.from_detections(
                 detections,
                 index,
-                _position(detections_3d.get(item.id), depth.meters[masks.pixels[index]]),
+                _position(detections_3d.get(item.id), points[masks.pixels[index]]),
             )
             for index, item in enumerate(items)
         ),
@@ -142,16 +145,17 @@ def _only(results: Sequence[Message]) -> Message:
     return results[0]
 
 
-def _position(item: Message, depths_m: Float32Array) -> ObjectPosition | None:
+def _position(item: Message, points_m: Float64Array) -> ObjectPosition | None:
     if item is None:
         return None
-    known = depths_m[np.isfinite(depths_m)]
+    known = points_m[np.isfinite(points_m).all(axis=1)]
+    offsets = known - known.mean(axis=0) if len(known) else known
     pose, box = _only(item.results).pose, item.bbox
     at, center, turn = pose.pose.position, box.center.position, box.center.orientation
     return ObjectPosition(
-        depth_m=float(np.median(known)) if known.size else float(at.z),
+        depth_m=float(np.median(known[:, 2])) if len(known) else float(at.z),
         centroid_m=(at.x, at.y, at.z),
-        covariance_m2=np.array(pose.covariance, np.float64).reshape(6, 6)[:3, :3],
+        points_covariance_m2=offsets.T @ offsets / max(1, len(offsets)),
         box=Box3D(
             center_m=(center.x, center.y, center.z),
             size_m=(box.size.x, box.size.y, box.size.z),

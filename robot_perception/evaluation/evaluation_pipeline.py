@@ -16,7 +16,13 @@ from robot_perception.evaluation.ground_truth_stages import (
 )
 from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.models import Detector, Segmenter, UploadedImage
-from robot_perception.pipeline import load_networks, Networks, PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import (
+    load_networks,
+    Networks,
+    PerceptionConfig,
+    PerceptionPipeline,
+    ScoreCalibration,
+)
 
 # Average precision uses all predictions; lower scores hardly change it.
 MIN_SCORE = 0.01
@@ -30,7 +36,7 @@ class EvaluationOutput:
 
     Attributes:
         scene: the result of the pipeline as it is configured, with its times.
-        candidates: predictions down to a score of 0.01, at most 100; None without a detector.
+        candidates: predictions down to a raw score of 0.01, at most 100; None without a detector.
         true_box_masks: masks that the segmenter predicts for all true boxes; None without one, or
             where objects are given.
 
@@ -70,7 +76,7 @@ class EvaluationPipeline:
             networks = networks._replace(depth=self._ground_truth_stages)
         if 'objects' in given:
             # True objects may overlap to any degree.
-            config = config.with_values({'detector.max_overlap': 1.0})
+            config = config.with_values({'detector.max_overlap': 1.0, 'detector.model': 'stub'})
             networks = networks._replace(
                 detector=self._ground_truth_stages, segmenter=self._ground_truth_stages
             )
@@ -80,6 +86,7 @@ class EvaluationPipeline:
             None if networks.detector is None else _RecordingDetector(networks.detector)
         )
         self._segmenter = None if 'objects' in given else networks.segmenter
+        self._scores = ScoreCalibration.of(self._config)
         self._pipeline = PerceptionPipeline(
             self._config, **networks._replace(detector=self._detector)._asdict()
         )
@@ -111,7 +118,7 @@ class EvaluationPipeline:
         masks = None if self._segmenter is None else _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
-        candidates = self._detector.last
+        candidates = self._scores.apply(self._detector.last)
         kept = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
         return EvaluationOutput(scene, candidates[kept[:MAX_DETECTIONS]], masks)
 

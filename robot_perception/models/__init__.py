@@ -27,6 +27,7 @@ from robot_perception.models.catalogue import (
     CATALOGUE,
     CatalogueRow,
     DEMO,
+    DEMO_FOLDER,
     find_row,
     known_models,
     STUB,
@@ -117,6 +118,7 @@ def _checkpoint(model: str, task: Stage) -> Checkpoint:
 __all__ = [
     'CATALOGUE',
     'DEMO',
+    'DEMO_FOLDER',
     'STUB',
     'CatalogueRow',
     'DepthEstimator',

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from robot_perception.core import Stage
 
 STUB = 'stub'
 DEMO = 'demo'
+# Networks and calibrations shipped with the package, fitted to its demo world.
+DEMO_FOLDER = Path(__file__).parent / DEMO
 _COMMIT_LENGTH = 40
 
 

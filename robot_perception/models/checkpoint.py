@@ -16,7 +16,14 @@ from robot_perception.core import (
     WeightsInvalidError,
     WeightsMissingError,
 )
-from robot_perception.models.catalogue import CatalogueRow, DEMO, find_row, known_models, STUB
+from robot_perception.models.catalogue import (
+    CatalogueRow,
+    DEMO,
+    DEMO_FOLDER,
+    find_row,
+    known_models,
+    STUB,
+)
 from robot_perception.models.config_check import check_content
 from robot_perception.models.installation import check_installation
 
@@ -40,8 +47,6 @@ NETWORKS: Mapping[Stage, Mapping[str, str]] = {
     Stage.SEGMENTER: {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
 }
 
-# Networks shipped with the package, trained on its demo world.
-_EMBEDDED = Path(__file__).parent / 'demo'
 EMBEDDED: Mapping[Stage, str] = {
     Stage.FEATURES: 'dinov2',
     Stage.DEPTH: 'depth_anything',
@@ -131,7 +136,7 @@ def find_checkpoint(model: str, task: Stage) -> Checkpoint:
 def _embedded(task: Stage) -> Checkpoint:
     name = EMBEDDED[task]
     try:
-        return read_checkpoint(_EMBEDDED / name, task, name=f'{DEMO}/{name}')
+        return read_checkpoint(DEMO_FOLDER / name, task, name=f'{DEMO}/{name}')
     except ModelError as error:
         raise type(error)(
             error.reason, f'{error} This checkpoint is part of the package: reinstall it.'

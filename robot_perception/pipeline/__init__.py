@@ -10,11 +10,13 @@ from robot_perception.pipeline.config_sections import (
 )
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
+from robot_perception.pipeline.location_uncertainty import LocationUncertainty
 from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import DEVICE_LOST
+from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.timing import (
     PIPELINE,
     pipeline_seconds,
@@ -35,12 +37,14 @@ __all__ = [
     'DepthConfig',
     'FramesConfig',
     'InputConfig',
+    'LocationUncertainty',
     'Networks',
     'Parameter',
     'PerceptionConfig',
     'PerceptionPipeline',
     'Rectification',
     'Reliability',
+    'ScoreCalibration',
     'Section',
     'StageTiming',
     'Stopwatch',

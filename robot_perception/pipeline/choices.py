@@ -25,24 +25,6 @@ class Precision(StrEnum):
     FP16 = 'fp16'
 
 
-class DepthSource(StrEnum):
-    """Where metric depth comes from."""
-
-    MODEL = 'model'
-    SENSOR = 'sensor'
-    FUSED = 'fused'
-
-    @property
-    def uses_network(self) -> bool:
-        """Whether the depth network runs."""
-        return self is not DepthSource.SENSOR
-
-    @property
-    def uses_sensor(self) -> bool:
-        """Whether the depth of a sensor is needed."""
-        return self is not DepthSource.MODEL
-
-
 class TfPolicy(StrEnum):
     """Time at which transforms are looked up."""
 

@@ -138,6 +138,7 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
         'features.model': 'demo',
         'depth.model': 'demo',
         'detector.model': 'demo',
+        'detector.threshold': 0.4,
         'detector.max_overlap': 0.7,
         'segmenter.model': 'demo',
         'segmenter.input_size': 352,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from robot_perception.core import DepthSource
 from robot_perception.pipeline.choices import (
     CameraAxes,
-    DepthSource,
     Rectification,
     Reliability,
     TfPolicy,
@@ -64,6 +64,11 @@ class DepthConfig(StageSection, name='depth'):
         'Source of metric depth: the network, a depth camera, or both fused: network depth is '
         'scaled to that of the camera and fills its holes.',
     )
+    calibration: str = parameter(
+        '',
+        'JSON file of the uncertainty of positions (docs/uncertainty.md); '
+        'empty = that of the demo networks, for others general values marked as uncalibrated.',
+    )
     max_offset_s: float = parameter(
         0.02,
         'Maximum difference between the stamps of an image and of the sensor depth used for it.',
@@ -100,6 +105,11 @@ class DetectorConfig(StageSection, name='detector'):
     """Object detection."""
 
     model: str = parameter(_ROBOT_DETECTOR, _MODEL)
+    calibration: str = parameter(
+        '',
+        'JSON file that maps scores to the share of right detections '
+        '(docs/uncertainty.md); empty = that of the demo detector, none for others.',
+    )
     threshold: float = parameter(0.5, 'Minimum score of an object.', limits=(0.0, 1.0), live=True)
     max_objects: int = parameter(
         20,

@@ -143,7 +143,7 @@ def _position(points_m: Float64Array, gravity_up: Float64Array | None) -> Object
     return ObjectPosition(
         depth_m=float(np.median(points_m[:, 2])),
         centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
-        covariance_m2=offsets.T @ offsets / len(points_m),
+        points_covariance_m2=offsets.T @ offsets / len(points_m),
         box=_aligned_box(points_m) if gravity_up is None else upright_box(points_m, gravity_up),
     )
 

@@ -34,8 +34,10 @@ from robot_perception.pipeline.deferred import lazy_execution, threaded_executio
 from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
+from robot_perception.pipeline.location_uncertainty import LocationUncertainty
 from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
-from robot_perception.pipeline.temporal import TemporalState
+from robot_perception.pipeline.score_calibration import ScoreCalibration
+from robot_perception.pipeline.temporal import depth_source, TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.upright_box import unit_vector
 
@@ -72,10 +74,16 @@ class PerceptionPipeline:
         """Create a pipeline of loaded networks; `from_preset` and `from_config` load them by name.
 
         A stage without a network does not run.
+
+        Raises:
+            ConfigError: a file of calibration is missing or invalid.
+
         """
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter)
         self._state = TemporalState()
+        self._scores = ScoreCalibration.of(config)
+        self._uncertainty = LocationUncertainty.of(config)
 
     @classmethod
     def from_preset(
@@ -240,7 +248,7 @@ class PerceptionPipeline:
         extractor = networks.features if Stage.FEATURES in due else None
         detector = networks.detector if Stage.DETECTOR in due else None
         segmenter = networks.segmenter if Stage.SEGMENTER in due else None
-        features = depth = fit = detections = masks = None
+        features = depth = fit = measured = detections = masks = None
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
             encoded = segmented = extracted = None
@@ -250,7 +258,7 @@ class PerceptionPipeline:
                 extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
-                    detections = self._state.detect(detector, frame, time_ns, config)
+                    detections = self._state.detect(detector, self._scores, frame, time_ns, config)
                 if segmenter is not None and encoded is not None:
                     segmented = submit(
                         partial(_segment, segmenter, encoded, frame, detections, watch)
@@ -274,7 +282,9 @@ class PerceptionPipeline:
                     )
             pose = _value(fixed_from_optical)
             with watch.stage('lifting'):
+                source = depth_source(depth, measured, fit, config.depth.source)
                 objects = locate_objects(detections, masks, depth, camera, up_vector)
+                objects = self._uncertainty.add(objects, masks, source, camera, measured)
                 objects = self._state.velocities.update(objects, time_ns, pose)
                 height_m = config.camera.height_m or None
                 ground = (
@@ -291,6 +301,7 @@ class PerceptionPipeline:
             camera=camera,
             features=features,
             depth=depth,
+            depth_source=source,
             detections=detections,
             masks=masks,
             objects=objects,

@@ -11,6 +11,7 @@ from robot_perception.core import (
     CameraModel,
     Depth,
     DepthFit,
+    DepthSource,
     Detections,
     Float64Array,
     MetricDepth,
@@ -20,6 +21,7 @@ from robot_perception.models import Detector, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.ground import find_ground
+from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.pipeline.velocity import VelocityEstimator
 
@@ -69,12 +71,18 @@ class TemporalState:
         self.velocities.load_state_dict(state['velocities'])
 
     def detect(
-        self, detector: Detector, frame: UploadedImage, time_ns: int, config: PerceptionConfig
+        self,
+        detector: Detector,
+        calibration: ScoreCalibration,
+        frame: UploadedImage,
+        time_ns: int,
+        config: PerceptionConfig,
     ) -> Detections:
         """Detect objects; with tracking, those of low confidence keep existing tracks.
 
         Args:
             detector: the network.
+            calibration: of its scores.
             frame: the image.
             time_ns: when it was taken, nanoseconds; 0 = not an image of a sequence.
             config: parameters of detector and tracking.
@@ -84,9 +92,10 @@ class TemporalState:
         tracking = config.tracking.enabled and time_ns
         candidates = detector.detect(
             frame,
-            threshold=settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0),
+            threshold=calibration.raw(settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0)),
             max_objects=_CANDIDATES * settings.max_objects,
         )
+        candidates = calibration.apply(candidates)
         candidates = candidates[non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)]
         is_high = candidates.scores > settings.threshold
         detections = candidates[np.flatnonzero(is_high)[: settings.max_objects]]
@@ -121,3 +130,17 @@ class TemporalState:
             ground = find_ground(predicted, camera, up_vector, height_m)
             return self._fusion.scale_to_ground(predicted, ground, height_m)
         return predicted, None
+
+
+def depth_source(
+    depth: Depth | None,
+    measured: MetricDepth | None,
+    fit: DepthFit | None,
+    configured: DepthSource,
+) -> DepthSource | None:
+    """Return where the depth of a frame comes from; without a fit nothing is fused."""
+    if depth is None:
+        return None
+    if configured is not DepthSource.FUSED or fit is not None:
+        return configured
+    return DepthSource.SENSOR if depth is measured else DepthSource.MODEL

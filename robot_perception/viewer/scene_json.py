@@ -19,6 +19,7 @@ from robot_perception.core import (
     BoolArray,
     CameraModel,
     Depth,
+    Float64Array,
     MetricDepth,
     ObjectPosition,
     run_lengths,
@@ -47,7 +48,8 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
 
     Returns:
         A mapping with the keys ``schema``, ``version``, ``image``, ``camera``, ``timing_s``,
-        ``features``, ``depth`` and ``objects``; a part that the scene lacks is None. No number
+        ``features``, ``depth``, ``depth_source`` and
+        ``objects``; a part that the scene lacks is None. No number
         is NaN or infinite.
 
     """
@@ -67,6 +69,7 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
         },
         'features': None if scene.features is None else _features(scene.features),
         'depth': None if scene.depth is None else _depth(scene.depth),
+        'depth_source': scene.depth_source,
         'objects': None
         if scene.detections is None
         else [
@@ -149,11 +152,12 @@ def _mask(mask: BoolArray) -> JsonValue:
 
 def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
     if position is None:
-        return {'covariance_m2': None, 'velocity_mps': None, 'box_3d': None}
+        unknown = ('covariance_m2', 'points_covariance_m2', 'velocity_mps', 'box_3d')
+        return {**dict.fromkeys(unknown), 'covariance_calibrated': False}
     return {
-        'covariance_m2': [
-            [_significant(value) for value in row] for row in position.covariance_m2.tolist()
-        ],
+        'covariance_m2': _matrix(position.covariance_m2),
+        'covariance_calibrated': position.covariance_calibrated,
+        'points_covariance_m2': _matrix(position.points_covariance_m2),
         'velocity_mps': _list(position.velocity_mps, _METER_DIGITS),
         'box_3d': {
             'center_m': _list(position.box.center_m, _METER_DIGITS),
@@ -161,6 +165,12 @@ def _position(position: ObjectPosition | None) -> dict[str, JsonValue]:
             'rotation_xyzw': _list(position.box.rotation_xyzw, _SIGNIFICANT),
         },
     }
+
+
+def _matrix(values: Float64Array | None) -> JsonValue:
+    if values is None:
+        return None
+    return [[_significant(value) for value in row] for row in values.tolist()]
 
 
 def _list(values: Iterable[float] | None, digits: int) -> list[JsonValue] | None:

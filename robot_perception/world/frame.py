@@ -72,7 +72,7 @@ class WorldFrame:
     def objects(self) -> tuple[SceneObject, ...]:
         """Build the objects with their positions.
 
-        Centroid, depth and covariance are those of the visible surface, which is what a camera
+        Centroid, depth and spread are those of the visible surface, which is what a camera
         can measure; the box is that of the whole object.
         """
         detections = self.detections
@@ -94,6 +94,6 @@ def _position(points_m: Float64Array, box: Box3D) -> ObjectPosition:
     return ObjectPosition(
         depth_m=float(np.median(points_m[:, 2])),
         centroid_m=(x, y, z),
-        covariance_m2=np.einsum('ni,nj->ij', offsets, offsets) / len(points_m),
+        points_covariance_m2=np.einsum('ni,nj->ij', offsets, offsets) / len(points_m),
         box=box,
     )

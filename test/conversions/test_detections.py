@@ -24,6 +24,7 @@ def an_object(index, *, placed=True, track_id=None):
     position = ObjectPosition(
         depth_m=1.5,
         centroid_m=(0.1, 0.2, 1.5),
+        points_covariance_m2=np.eye(3),
         covariance_m2=COVARIANCE,
         box=Box3D((0.15, 0.25, 1.55), (0.3, 0.4, 0.5), TILTED),
     )

@@ -68,7 +68,8 @@ def assert_same_object(got, expected):
     )
     assert actual.depth_m == np.float32(truth.depth_m)
     assert (actual.centroid_m, actual.box) == (truth.centroid_m, truth.box)
-    assert_same_arrays(actual, truth, 'covariance_m2')
+    assert_same_arrays(actual, truth, 'points_covariance_m2', 'covariance_m2')
+    assert actual.covariance_calibrated == truth.covariance_calibrated
 
 
 def assert_same(got, expected):

@@ -50,7 +50,8 @@ def test_a_transformed_object_matches_its_transformed_points(pose):
     def build_position(cloud):
         x, y, z = cloud.mean(axis=0).tolist()
         away = cloud - (x, y, z)
-        return ObjectPosition(2.0, (x, y, z), away.T @ away / len(cloud), BOX)
+        spread = away.T @ away / len(cloud)
+        return ObjectPosition(2.0, (x, y, z), spread, BOX, covariance_m2=spread / 4)
 
     placed = SceneObject(0, 1, 'cup', 0.5, (0, 0, 1, 1), position=build_position(points))
     unplaced = SceneObject(1, 1, 'cup', 0.5, (0, 0, 1, 1))
@@ -59,7 +60,9 @@ def test_a_transformed_object_matches_its_transformed_points(pose):
     assert still is unplaced
     assert moved.position.depth_m == 2.0
     assert moved.position.centroid_m == pytest.approx(expected.centroid_m)
-    np.testing.assert_allclose(moved.position.covariance_m2, expected.covariance_m2, atol=1e-12)
+    for name in ('points_covariance_m2', 'covariance_m2'):
+        actual, wanted = getattr(moved.position, name), getattr(expected, name)
+        np.testing.assert_allclose(actual, wanted, atol=1e-12)
 
 
 def test_points_keep_colors_and_labels():

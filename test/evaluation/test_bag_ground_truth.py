@@ -64,7 +64,7 @@ def test_it_is_the_truth_of_the_world(bag):
             assert own.position.depth_m == pytest.approx(true.position.depth_m)
             assert own.position.box == true.position.box
             np.testing.assert_allclose(
-                own.position.covariance_m2, true.position.covariance_m2, atol=1e-12
+                own.position.points_covariance_m2, true.position.points_covariance_m2, atol=1e-12
             )
 
 

@@ -56,7 +56,7 @@ def test_results_are_labeled_with_the_name_of_the_network():
 
 @pytest.mark.parametrize('task', sorted(EMBEDDED))
 def test_a_damaged_installation_is_an_error_with_a_remedy(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, '_EMBEDDED', tmp_path)
+    monkeypatch.setattr(checkpoint, 'DEMO_FOLDER', tmp_path)
     with raises(WeightsMissingError, 'missing_file', 'part of the package: reinstall it'):
         BUILDERS[task]('demo')
     monkeypatch.undo()
@@ -64,6 +64,6 @@ def test_a_damaged_installation_is_an_error_with_a_remedy(task, tmp_path, monkey
     shutil.copytree(find_checkpoint('demo', task).folder, folder)
     weights = folder / 'model.safetensors'
     weights.write_bytes(weights.read_bytes()[:-1000])
-    monkeypatch.setattr(checkpoint, '_EMBEDDED', tmp_path)
+    monkeypatch.setattr(checkpoint, 'DEMO_FOLDER', tmp_path)
     with raises(WeightsInvalidError, 'damaged'):
         BUILDERS[task]('demo')

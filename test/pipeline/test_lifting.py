@@ -49,7 +49,7 @@ def test_the_position_of_a_board_is_accurate_to_a_pixel(z, x0, y0, width, height
     assert position.centroid_m == pytest.approx((x0 + width / 2, y0 + height / 2, z), abs=pixel_m)
     assert position.box.size_m == pytest.approx((width, height, 0), abs=2 * pixel_m)
     # A uniform distribution of side a has variance a^2 / 12.
-    spread = np.sqrt(12 * np.diag(position.covariance_m2))
+    spread = np.sqrt(12 * np.diag(position.points_covariance_m2))
     assert spread == pytest.approx((width, height, 0), abs=2 * pixel_m)
 
 

@@ -7,9 +7,9 @@ import pytest
 from reasons import raises
 import yaml
 
+from robot_perception.core import DepthSource
 from robot_perception.core.errors import ConfigError
 from robot_perception.pipeline import PerceptionConfig, PRESETS
-from robot_perception.pipeline.choices import DepthSource
 
 
 def test_names_are_dotted_and_unique():

@@ -92,6 +92,7 @@ def make_scene(depth, up):
     found = Detections(box, one, np.zeros(1, np.int32), ('cube',))
     masks = Masks(mask[None], one)
     (position,) = lift_objects(found, masks, depth, CAMERA, None if up is None else np.array(up))
+    position = replace(position, covariance_m2=position.points_covariance_m2)
     image = Image(np.zeros((*CAMERA.size_hw, 3), np.uint8), STAMP_NS, OPTICAL)
     objects = (SceneObject.from_detections(found, 0, position),)
     return Scene(image, CAMERA, depth=depth, detections=found, masks=masks, objects=objects)
@@ -181,7 +182,7 @@ class TestOutputs:
         xyz = points.reshape(cloud.width, -1)[:, :3] - MIDDLE
         np.testing.assert_allclose(np.abs(xyz).max(axis=1), SIDE / 2, atol=1e-4)
 
-    def test_the_spread_is_that_of_the_points_in_the_map(self, published):
+    def test_the_covariance_turns_into_the_map(self, published):
         (found,) = message(published, 'detections_3d').detections
         covariance = np.asarray(found.results[0].pose.covariance).reshape(6, 6)[:3, :3]
         cloud = message(published, 'points/objects')

@@ -28,7 +28,7 @@ def full_scene(**changes):
     first = scene.objects[0]
     box = replace(first.position.box, rotation_xyzw=TURNED)
     position = ObjectPosition(
-        first.position.depth_m, first.position.centroid_m, first.position.covariance_m2, box
+        first.position.depth_m, first.position.centroid_m, first.position.points_covariance_m2, box
     )
     changed = (replace(first, position=position), *scene.objects[1:])
     return replace(scene, objects=changed, **changes)

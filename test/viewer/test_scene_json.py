@@ -91,11 +91,13 @@ def test_each_object_has_the_known_values():
     placed, lost = scene.objects[0].position, written[2]
     np.testing.assert_allclose(written[0]['depth_m'], placed.depth_m, atol=5e-5)
     np.testing.assert_allclose(written[0]['centroid_m'], placed.centroid_m, atol=5e-5)
-    np.testing.assert_allclose(written[0]['covariance_m2'], placed.covariance_m2)
+    for key in ('covariance_m2', 'points_covariance_m2'):
+        np.testing.assert_allclose(written[0][key], getattr(placed, key))
+    assert written[0]['covariance_calibrated'] is True
     np.testing.assert_allclose(written[0]['box_3d']['center_m'], placed.box.center_m, atol=5e-5)
     assert written[0]['box_3d']['size_m'] == [0.2, 0.3, 0.1]
     assert written[0]['box_3d']['rotation_xyzw'] == [0, 0, 0, 1]
-    for key in ('depth_m', 'centroid_m', 'covariance_m2', 'box_3d'):
+    for key in ('depth_m', 'centroid_m', 'covariance_m2', 'points_covariance_m2', 'box_3d'):
         assert lost[key] is None
 
 
@@ -107,6 +109,7 @@ def test_what_the_scene_lacks_is_null(tmp_path):
         'camera',
         'features',
         'depth',
+        'depth_source',
         'objects',
     }
     assert written['timing_s'] == {}
@@ -120,7 +123,7 @@ def test_numbers_that_are_not_known_are_null_and_never_nan(tmp_path):
         example_scene(0).objects[0].position,
         depth_m=float('nan'),
         centroid_m=(float('nan'), 1.0, float('inf')),
-        covariance_m2=np.full((3, 3), np.nan),
+        points_covariance_m2=np.full((3, 3), np.nan),
     )
     scene = replace(
         scene,
@@ -134,7 +137,7 @@ def test_numbers_that_are_not_known_are_null_and_never_nan(tmp_path):
     assert written['depth']['known_share'] == 0
     assert written['objects'][0]['depth_m'] is None
     assert written['objects'][0]['centroid_m'] == [None, 1.0, None]
-    assert written['objects'][0]['covariance_m2'] == [[None] * 3] * 3
+    assert written['objects'][0]['points_covariance_m2'] == [[None] * 3] * 3
     assert written['timing_s'] == {'depth': None}
 
 

@@ -144,7 +144,7 @@ def test_object_positions_match_their_surface(frames):
         assert item.position.centroid_m == pytest.approx(points.mean(axis=0))
         assert item.depth_m == pytest.approx(np.median(points[:, 2]))
         spread = np.cov(points.T, bias=True)
-        assert item.position.covariance_m2 == pytest.approx(spread, abs=1e-9)
+        assert item.position.points_covariance_m2 == pytest.approx(spread, abs=1e-9)
 
 
 def test_objects_are_static_while_the_camera_moves():
