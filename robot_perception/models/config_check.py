@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
 from robot_perception.core import WeightsInvalidError
 
 _MAX_NESTING = 32
