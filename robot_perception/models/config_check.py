@@ -7,9 +7,12 @@ config names, and allocates what its numbers ask for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from robot_perception.core import WeightsInvalidError
+
+if TYPE_CHECKING:
+    import torch
 
 _MAX_NESTING = 32
 # Implementations that are part of torch; transformers looks for others on the internet.
