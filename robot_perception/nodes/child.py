@@ -34,7 +34,7 @@ _CAMERA = (
 )
 _STOP_LIMIT_S = 10.0
 # Time for a node to end after a signal.
-_ORPHAN_S = 5.0
+_ORPHAN_S = 2.0
 _EXIT_INTERRUPTED = 130
 
 
