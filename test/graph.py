@@ -68,9 +68,9 @@ class Graph:
 
     """
 
-    def __init__(self):
+    def __init__(self, domain_id=_DOMAIN):
         self.context = Context()
-        rclpy.init(args=[], context=self.context, domain_id=_DOMAIN)
+        rclpy.init(args=[], context=self.context, domain_id=domain_id)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.camera = rclpy.create_node('camera', context=self.context)
         self.subscriber = rclpy.create_node('subscriber', context=self.context)

@@ -12,6 +12,7 @@ from robot_perception.cli import (
     bench,
     compare,
     demo,
+    doctor,
     evaluate,
     export,
     image,
@@ -24,7 +25,7 @@ from robot_perception.core import ConfigError, PerceptionError
 
 EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED = 1, 2, 130
 
-_VERBS = (demo, image, bag, view, export, replay, compare, evaluate, bench, models, world)
+_VERBS = (demo, image, bag, view, export, replay, compare, evaluate, bench, models, doctor, world)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

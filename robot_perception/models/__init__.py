@@ -54,8 +54,9 @@ from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
     from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
-    from robot_perception.models.device import limit_cpu_threads
+    from robot_perception.models.device import check_device, limit_cpu_threads
     from robot_perception.models.download import pull
+    from robot_perception.models.installation import check_installation, describe_cuda
     from robot_perception.models.network import load_network, write_checkpoint
     from robot_perception.models.preprocess import Preprocessor
     from robot_perception.models.resize import Exactly
@@ -133,6 +134,9 @@ __all__ = [
     'build_detector',
     'build_feature_extractor',
     'build_segmenter',
+    'check_device',
+    'check_installation',
+    'describe_cuda',
     'find_checkpoint',
     'find_row',
     'free_device_memory',
@@ -151,6 +155,9 @@ __getattr__ = lazy_attributes(
     {
         'find_checkpoint': 'checkpoint',
         'read_checkpoint': 'checkpoint',
+        'check_device': 'device',
+        'check_installation': 'installation',
+        'describe_cuda': 'installation',
         'limit_cpu_threads': 'device',
         'write_checkpoint': 'network',
         'load_network': 'network',

@@ -56,6 +56,17 @@ def choose_device(device: str, precision: str) -> DeviceSpec:
     return DeviceSpec(chosen, precision)
 
 
+def check_device(device: str) -> str:
+    """Return the name of the device that a value of the parameter ``device`` selects.
+
+    Raises:
+        ConfigError: no name of a device.
+        DeviceUnavailableError: this machine has no such GPU.
+
+    """
+    return str(_device(device))
+
+
 def _device(name: str) -> torch.device:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == 'cpu' or (name == 'auto' and not count):

@@ -60,3 +60,10 @@ def _check_torchvision() -> None:
             'it. It is not needed here: pip uninstall torchvision; or install the build that '
             'fits torch.',
         ) from error
+
+
+def describe_cuda() -> tuple[bool, bool]:
+    """Return whether torch is built with CUDA, and whether it can use a GPU."""
+    import torch  # noqa: PLC0415 - slow
+
+    return torch.version.cuda is not None, torch.cuda.is_available()

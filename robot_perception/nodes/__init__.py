@@ -6,17 +6,37 @@ if TYPE_CHECKING:
     from robot_perception.nodes.benchmark import benchmark_node
     from robot_perception.nodes.demo import run_demo
     from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, headline_tables
+    from robot_perception.nodes.doctor import examine_graph
+    from robot_perception.nodes.doctor_causes import (
+        Cause,
+        ERRORS,
+        Examination,
+        exit_code,
+        Severity,
+        sort_causes,
+        WARNINGS,
+    )
     from robot_perception.nodes.replay_config import ReplayConfig
     from robot_perception.nodes.replay_node import replay
+    from robot_perception.nodes.transport import find_stale_segments
 
 __all__ = [
+    'ERRORS',
+    'WARNINGS',
     'AccuracyReport',
+    'Cause',
     'DemoReport',
+    'Examination',
     'ReplayConfig',
+    'Severity',
     'benchmark_node',
+    'examine_graph',
+    'exit_code',
+    'find_stale_segments',
     'headline_tables',
     'replay',
     'run_demo',
+    'sort_causes',
 ]
 
 _MODULES = {
@@ -25,8 +45,17 @@ _MODULES = {
     'AccuracyReport': 'demo_report',
     'DemoReport': 'demo_report',
     'headline_tables': 'demo_report',
+    'examine_graph': 'doctor',
+    'Cause': 'doctor_causes',
+    'ERRORS': 'doctor_causes',
+    'Examination': 'doctor_causes',
+    'exit_code': 'doctor_causes',
+    'Severity': 'doctor_causes',
+    'sort_causes': 'doctor_causes',
+    'WARNINGS': 'doctor_causes',
     'ReplayConfig': 'replay_config',
     'replay': 'replay_node',
+    'find_stale_segments': 'transport',
 }
 
 

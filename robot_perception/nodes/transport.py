@@ -42,23 +42,37 @@ def remove_stale_segments(folder: Path = _FOLDER) -> int:
     ``fastdds shm clean`` does, this takes the lock that the owner of a segment holds while it
     lives.
     """
+    return sum(_is_stale(lock, remove=True) for lock in _locks(folder))
+
+
+def find_stale_segments(folder: Path = _FOLDER) -> list[Path]:
+    """Return the segments that `remove_stale_segments` would remove."""
+    return [_segment(lock) for lock in _locks(folder) if _is_stale(lock, remove=False)]
+
+
+def _locks(folder: Path) -> list[Path]:
     try:
-        locks = [one for one in folder.iterdir() if _LOCK.fullmatch(one.name)]
+        return sorted(one for one in folder.iterdir() if _LOCK.fullmatch(one.name))
     except OSError:
-        return 0
-    return sum(_remove_if_stale(lock) for lock in locks)
+        return []
 
 
-def _remove_if_stale(lock: Path) -> bool:
-    segment = lock.with_name(lock.name[: -len('_el')])
+def _segment(lock: Path) -> Path:
+    return lock.with_name(lock.name[: -len('_el')])
+
+
+def _is_stale(lock: Path, *, remove: bool) -> bool:
+    """Return whether the owner of a segment is gone; if it is, remove the segment if asked."""
+    segment = _segment(lock)
     try:
         # A younger one may be on its way to being locked.
         if time.time() - lock.stat().st_mtime < _YOUNG_S:
             return False
         with lock.open('ab') as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for stale in (segment, lock, lock.with_name(f'sem.{segment.name}_mutex')):
-                stale.unlink(missing_ok=True)
+            if remove:
+                for stale in (segment, lock, lock.with_name(f'sem.{segment.name}_mutex')):
+                    stale.unlink(missing_ok=True)
     except OSError:
         # In use, or of another user.
         return False

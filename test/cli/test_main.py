@@ -17,7 +17,7 @@ from robot_perception.core.errors import (
     WeightsMissingError,
 )
 
-VERBS = ('demo', 'image', 'replay', 'models', 'bench', 'world', 'evaluate')
+VERBS = ('demo', 'image', 'replay', 'models', 'bench', 'world', 'evaluate', 'doctor')
 
 
 def test_help_names_every_verb(command):

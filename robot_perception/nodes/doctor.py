@@ -1,0 +1,170 @@
+"""Examine a ROS graph for ``robot-perception doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+import os
+import threading
+import time
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.logging_severity import LoggingSeverity
+from rclpy.node import Node
+
+from robot_perception.nodes.doctor_causes import Examination
+from robot_perception.nodes.doctor_facts import GraphFacts
+from robot_perception.nodes.doctor_graph import judge_graph
+from robot_perception.nodes.doctor_observer import Observer
+from robot_perception.nodes.doctor_running import find_perception_nodes, NodeReader
+from robot_perception.nodes.transport import enlarge_shared_memory
+from robot_perception.pipeline import PerceptionConfig
+
+_READER, _OBSERVER = 'robot_perception_doctor', 'robot_perception_doctor_inputs'
+_DISCOVERY_S, _POLL_S = 5.0, 0.1
+_VARIABLES = (
+    'ROS_DOMAIN_ID',
+    'ROS_LOCALHOST_ONLY',
+    'ROS_AUTOMATIC_DISCOVERY_RANGE',
+    'ROS_STATIC_PEERS',
+    'ROS_DISCOVERY_SERVER',
+    'ROS_SUPER_CLIENT',
+    'RMW_IMPLEMENTATION',
+    'FASTDDS_DEFAULT_PROFILES_FILE',
+    'FASTRTPS_DEFAULT_PROFILES_FILE',
+    'FASTDDS_BUILTIN_TRANSPORTS',
+    'CYCLONEDDS_URI',
+)
+
+
+def examine_graph(
+    config: PerceptionConfig, topics: Mapping[str, str], seconds: float
+) -> Examination:
+    """Observe the graph for some time and return what is wrong in it.
+
+    Args:
+        config: the parameters if no perception node runs; otherwise those of the node hold.
+        topics: input -> topic; the others are those of a node that runs.
+        seconds: how long.
+
+    Raises:
+        PerceptionError: a message package is missing.
+
+    """
+    unchecked: dict[str, str] = {}
+    facts = _observe(config, topics, seconds, unchecked)
+    return Examination(judge_graph(facts), unchecked, _found(facts))
+
+
+def _observe(
+    config: PerceptionConfig,
+    topics: Mapping[str, str],
+    seconds: float,
+    unchecked: dict[str, str],
+) -> GraphFacts:
+    # Before the profile of this package is selected.
+    environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    enlarge_shared_memory()
+    begin_s = time.monotonic()
+    with _spinning(unchecked) as (context, executor):
+        scout = rclpy.create_node(_READER, context=context, use_global_arguments=False)
+        executor.add_node(scout)
+        reader = _find_running(scout, begin_s + min(_DISCOVERY_S, seconds * 0.6), unchecked)
+        if reader is not None:
+            try:
+                config = reader.config()
+                topics = {**reader.topics(), **topics}
+            except Exception as error:  # noqa: BLE001 - a node that fails is examined all the same
+                unchecked['parameters and topics of the node'] = f'{type(error).__name__}: {error}'
+        rules = [f'{name}:={topic}' for name, topic in _with_calibrations(topics).items()]
+        node = rclpy.create_node(
+            _OBSERVER,
+            context=context,
+            cli_args=['--ros-args', *(part for rule in rules for part in ('-r', rule))],
+            use_global_arguments=False,
+            start_parameter_services=False,
+        )
+        # What is incompatible is a cause, and not a line of the log.
+        node.get_logger().set_level(LoggingSeverity.ERROR)
+        observer = Observer(node, config)
+        executor.add_node(node)
+        observer.observe(max(seconds - (time.monotonic() - begin_s), 0.0))
+        running = None if reader is None else reader.result()
+        return observer.facts(seconds, running, {_READER, _OBSERVER}, environment)
+
+
+def _find_running(scout: Node, deadline_s: float, unchecked: dict[str, str]) -> NodeReader | None:
+    """Wait for a perception node to be discovered; return its reader, None without one."""
+    while not (names := find_perception_nodes(scout)) and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S)
+    if not names:
+        unchecked['running node'] = (
+            'no perception node runs; the parameters given to this command are assumed'
+        )
+        return None
+    if names[1:]:
+        unchecked['other perception nodes'] = (
+            f'{", ".join(names[1:])}: only {names[0]} was examined'
+        )
+    return NodeReader(scout, names[0])
+
+
+def _with_calibrations(topics: Mapping[str, str]) -> dict[str, str]:
+    """Add the calibrations beside the images and the depth, as the launch file does."""
+    added = {}
+    for name, calibration in (('image', 'camera_info'), ('depth', 'depth/camera_info')):
+        if name in topics and calibration not in topics:
+            folder, separator, _ = topics[name].rpartition('/')
+            added[calibration] = f'{folder}{separator}camera_info'
+    return {**topics, **added}
+
+
+def _found(facts: GraphFacts) -> dict[str, str]:
+    """Describe what was found, for people."""
+    variables = ' '.join(f'{name}={value}' for name, value in facts.environment.items())
+    found = {
+        'middleware': f'{facts.middleware} {variables}'.rstrip(),
+        'other nodes': str(len(facts.nodes)),
+    }
+    if facts.running is not None:
+        found['perception node'] = facts.running.name
+    for stream in facts.streams:
+        publishers = ', '.join(
+            f'{one.node} ({"reliable" if one.is_reliable else "best effort"}, '
+            f'{"transient local" if one.is_latched else "volatile"})'
+            for one in stream.publishers
+        )
+        received = f'{len(stream.stamps_ns)} messages, {stream.rate_hz:.1f} Hz'
+        found[stream.name] = ', '.join(
+            part for part in (stream.topic, received, stream.description, publishers) if part
+        )
+    return found
+
+
+@contextmanager
+def _spinning(unchecked: dict[str, str]) -> Iterator[tuple[Context, SingleThreadedExecutor]]:
+    """Start a context and an executor that spins on a thread of its own."""
+    context = Context()
+    rclpy.init(args=[], context=context)
+    executor = SingleThreadedExecutor(context=context)
+    thread = threading.Thread(target=_spin, args=(executor, unchecked), name='doctor')
+    thread.start()
+    try:
+        yield context, executor
+    finally:
+        rclpy.try_shutdown(context=context)
+        thread.join()
+
+
+def _spin(executor: SingleThreadedExecutor, unchecked: dict[str, str]) -> None:
+    # An error of a callback ends neither the observation nor the report.
+    while executor.context.ok():
+        with suppress(ExternalShutdownException):
+            try:
+                executor.spin()
+            except Exception as error:  # noqa: BLE001 - any error of a callback
+                if executor.context.ok():
+                    unchecked['a message'] = f'{type(error).__name__}: {error}'
+    executor.shutdown()

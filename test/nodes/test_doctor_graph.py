@@ -1,0 +1,176 @@
+"""Judgements of the doctor on plain facts, without ROS."""
+
+from dataclasses import replace
+from pathlib import Path
+import re
+
+import pytest
+
+from robot_perception.nodes import ERRORS, exit_code, sort_causes, WARNINGS
+from robot_perception.nodes.doctor_facts import (
+    FrameProblem,
+    GraphFacts,
+    Publisher,
+    RunningNode,
+    StreamFacts,
+)
+from robot_perception.nodes.doctor_graph import judge_graph
+
+RAW, INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+SECOND = 10**9
+STAMPS = tuple(range(100 * SECOND, 110 * SECOND, SECOND // 10))
+TIMES_S = tuple(stamp / SECOND for stamp in STAMPS)
+IMAGE = StreamFacts('image', '/image', (Publisher('/camera', RAW),), STAMPS, TIMES_S)
+CAMERA_INFO = StreamFacts('camera_info', '/info', (Publisher('/camera', INFO),), STAMPS, TIMES_S)
+DEPTH = StreamFacts('depth', '/depth', (Publisher('/camera', RAW),), STAMPS, TIMES_S)
+HEALTHY = GraphFacts(
+    10.0,
+    'rmw_fastrtps_cpp',
+    nodes=('/camera', '/perception'),
+    image_topics=('/image',),
+    streams=(IMAGE, CAMERA_INFO, DEPTH),
+    frames=50,
+    age_s=0.02,
+    running=RunningNode('/perception', use_sim_time=False),
+)
+
+
+def judge(**changes):
+    return [cause.reason for cause in sort_causes(judge_graph(replace(HEALTHY, **changes)))]
+
+
+def judge_image(**changes):
+    return judge(streams=(replace(IMAGE, **changes), CAMERA_INFO, DEPTH))
+
+
+def problem(part, count=50, **changes):
+    return judge(problems=(FrameProblem(part, 'slug', 'text', count, **changes),))
+
+
+def test_healthy():
+    assert judge() == []
+    assert exit_code(()) == 0
+
+
+def test_no_other_node():
+    facts = replace(HEALTHY, nodes=(), environment={'ROS_DOMAIN_ID': '7'})
+    (cause,) = judge_graph(facts)
+    assert cause.reason == 'empty_graph'
+    assert 'ROS_DOMAIN_ID=7' in cause.evidence
+
+
+def test_missing_inputs():
+    nothing = {'publishers': (), 'stamps_ns': (), 'arrivals_s': ()}
+    assert judge_image(**nothing) == ['no_publisher']
+    # The calibration is looked for beside the images.
+    both = (replace(IMAGE, **nothing), replace(CAMERA_INFO, **nothing))
+    assert judge(streams=both) == ['no_publisher']
+    assert judge(streams=(IMAGE, replace(CAMERA_INFO, **nothing))) == ['no_publisher']
+
+
+def test_the_color_topic_is_proposed():
+    stream = replace(IMAGE, publishers=(), stamps_ns=())
+    topics = ('/depth/image_raw', '/front camera/color')
+    facts = replace(HEALTHY, streams=(stream,), image_topics=topics)
+    (cause,) = judge_graph(facts)
+    assert cause.command.endswith("image:='/front camera/color'")
+
+
+@pytest.mark.parametrize(
+    ('publisher', 'middleware', 'reason'),
+    [
+        (Publisher('/camera', RAW), 'rmw_fastrtps_cpp', 'no_messages'),
+        (Publisher('/camera', RAW, is_reliable=False), 'rmw_fastrtps_cpp', 'lost_images'),
+        (Publisher('/camera', RAW, is_reliable=False), 'rmw_cyclonedds_cpp', 'no_messages'),
+        (
+            Publisher('/camera', RAW, is_reliable=False, can_connect=False),
+            'rmw_fastrtps_cpp',
+            'no_messages',
+        ),
+    ],
+)
+def test_silence(publisher, middleware, reason):
+    silent = replace(IMAGE, publishers=(publisher,), stamps_ns=(), arrivals_s=())
+    assert judge(streams=(silent,), middleware=middleware) == [reason]
+    # A publisher that cannot be received from explains the silence; lost images are the same one.
+    known = ['lost_images'] if reason == 'lost_images' else ['connections']
+    connections = ('/image: expected ...',)
+    assert judge(streams=(silent,), middleware=middleware, connections=connections) == known
+
+
+@pytest.mark.parametrize(
+    ('stamps', 'reasons'),
+    [
+        ((0, 0, 0), ['stamps_zero']),
+        ((5, 5, 6), ['stamps_equal']),
+        ((5, 4, 6), ['stamps_disorder']),
+        ((0, 5, 5, 4), ['stamps_zero', 'stamps_equal', 'stamps_disorder']),
+        ((5, 6, 7), []),
+    ],
+)
+def test_stamps(stamps, reasons):
+    assert judge_image(stamps_ns=stamps, arrivals_s=(0.0, 0.1)) == reasons
+
+
+def test_stamps_of_calibrations_do_not_matter():
+    assert judge(streams=(IMAGE, replace(CAMERA_INFO, stamps_ns=(0, 0)))) == []
+
+
+def test_low_rate():
+    assert judge_image(stamps_ns=(1, 2), arrivals_s=(0.0, 5.0)) == ['low_rate']
+    assert judge_image(stamps_ns=(1, 2), arrivals_s=(0.0, 1.9)) == []
+
+
+def test_publishers_and_names():
+    assert judge_image(publishers=IMAGE.publishers * 2) == ['several_publishers']
+    assert judge(nodes=('/a', '/a', '/b')) == ['duplicate_node']
+
+
+def test_clocks():
+    sim = RunningNode('/perception', use_sim_time=True)
+    assert judge(running=sim) == ['sim_time_without_clock']
+    assert judge(running=sim, clock_received=True, sim_age_s=0.1, age_s=1e9) == []
+    assert judge(running=sim, clock_received=True, sim_age_s=60.0) == ['foreign_clock']
+    assert judge(clock_received=True, sim_age_s=0.1) == ['clock_unused']
+    assert judge(age_s=60.0) == ['foreign_clock']
+    assert judge(age_s=-60.0) == ['foreign_clock']
+    # Without a node it is not known which clock it will use.
+    assert judge(running=None, clock_received=True, sim_age_s=0.1, age_s=1e9) == []
+
+
+def test_problems_of_frames():
+    assert problem('calibration') == ['calibration']
+    assert problem('calibration', is_usable=True) == ['calibration_doubtful']
+    assert problem('image') == ['image_rejected']
+    assert problem('image', is_usable=True) == ['image_doubtful']
+    assert problem('depth') == ['depth']
+    assert problem('depth', 20) == ['depth_gaps']
+    assert problem('tf') == ['tf']
+    # The first images come before their calibration.
+    assert problem('calibration', 2) == []
+
+
+def test_statuses_of_the_node_that_nothing_else_explains():
+    statuses = (('model', 2, 'failed'), ('frames', 3, 'no image'), ('depth', 0, 'fine'))
+    running = replace(HEALTHY.running, statuses=statuses)
+    assert judge(running=running) == ['node_error', 'node_warning']
+    silent = replace(IMAGE, stamps_ns=(), arrivals_s=())
+    assert judge(running=running, streams=(silent,)) == ['no_messages', 'node_error']
+
+
+def test_exit_codes_and_order():
+    causes = judge_graph(replace(HEALTHY, nodes=('/a', '/a'), connections=('/image: no',)))
+    ordered = sort_causes((*causes[::-1], *causes))
+    assert [cause.reason for cause in ordered] == ['connections', 'duplicate_node']
+    assert exit_code(ordered) == 1
+    assert exit_code(ordered[1:]) == 3
+
+
+def test_the_table_in_the_docs():
+    page = Path(__file__).parents[2] / 'docs' / 'doctor.md'
+    row = r'^\| `(\w+)` \| (error|warning) \| (.*) \|$'
+    rows = re.findall(row, page.read_text('utf-8'), re.MULTILINE)
+    assert rows == [
+        *((reason, 'error', text) for reason, text in ERRORS.items()),
+        *((reason, 'warning', text) for reason, text in WARNINGS.items()),
+    ]
