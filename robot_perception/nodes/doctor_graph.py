@@ -15,6 +15,7 @@ _NANOSECONDS = 1e9
 # A stamp further from the clock than this is of another clock.
 _FOREIGN_CLOCK_S = 10.0
 _MIN_RATE_HZ = 0.5
+_MIN_RECEIVED = 0.7
 # Share of the images with a problem above which it is a cause; the first images of a camera come
 # before its calibration and its transforms.
 _MIN_SHARE, _MOST = 0.1, 0.9
@@ -101,6 +102,16 @@ def _judge_stream(stream: StreamFacts, facts: GraphFacts) -> Iterator[Cause]:
     if not stream.stamps_ns:
         yield _no_messages(stream, facts, nodes)
         return
+    calibrations = next((one for one in facts.streams if one.name == 'camera_info'), stream)
+    received, sent = len(stream.stamps_ns), len(calibrations.stamps_ns)
+    if (
+        stream.name == 'image'
+        # A driver sends a calibration with each image.
+        and {one.node for one in calibrations.publishers} == set(nodes)
+        and received < _MIN_RECEIVED * sent
+        and _can_lose_images(stream, facts)
+    ):
+        yield _lost_images(stream, f'{received} arrived, with {sent} calibrations')
     # Of a calibration only the content counts, which holds for every image.
     if stream.name in {'image', 'depth'}:
         yield from _judge_stamps(stream)
@@ -147,22 +158,8 @@ def _no_publisher(stream: StreamFacts, facts: GraphFacts) -> Cause:
 
 def _no_messages(stream: StreamFacts, facts: GraphFacts, nodes: list[str]) -> Cause:
     names = ', '.join(nodes)
-    is_large = all(
-        one.type_name == _RAW and not one.is_reliable and one.can_connect
-        for one in stream.publishers
-    )
-    if is_large and 'fastrtps' in facts.middleware:
-        return Cause(
-            'lost_images',
-            stream.topic,
-            f'{names} publishes raw images best effort, and none arrived in {facts.seconds:g} s. '
-            'With 512 KiB of shared memory, the default of Fast DDS, all pieces of larger images '
-            'can be lost.',
-            'Start the camera driver, not this node, with the profile of this package; or let it '
-            'publish reliably or compressed.',
-            'export FASTDDS_DEFAULT_PROFILES_FILE=$(python3 -c "import robot_perception as p; '
-            "print(p.__path__[0] + '/nodes/fastdds.xml')\")",
-        )
+    if _can_lose_images(stream, facts):
+        return _lost_images(stream, f'none arrived in {facts.seconds:g} s')
     return Cause(
         'no_messages',
         stream.topic,
@@ -170,6 +167,27 @@ def _no_messages(stream: StreamFacts, facts: GraphFacts, nodes: list[str]) -> Ca
         'Look at the output of that node: it may be inactive, paused or without its device. If '
         'it sends less often, observe for longer with --seconds.',
         f'ros2 topic hz {quote(stream.topic)}',
+    )
+
+
+def _can_lose_images(stream: StreamFacts, facts: GraphFacts) -> bool:
+    return 'fastrtps' in facts.middleware and all(
+        one.type_name == _RAW and not one.is_reliable and one.can_connect
+        for one in stream.publishers
+    )
+
+
+def _lost_images(stream: StreamFacts, evidence: str) -> Cause:
+    names = ', '.join(sorted({one.node for one in stream.publishers}))
+    return Cause(
+        'lost_images',
+        stream.topic,
+        f'{names} publishes raw images best effort, and {evidence}. With 512 KiB of shared '
+        'memory, the default of Fast DDS, pieces of larger images are lost.',
+        'Start the camera driver, not this node, with the profile of this package; or let it '
+        'publish reliably or compressed.',
+        'export FASTDDS_DEFAULT_PROFILES_FILE=$(python3 -c "import robot_perception as p; '
+        "print(p.__path__[0] + '/nodes/fastdds.xml')\")",
     )
 
 

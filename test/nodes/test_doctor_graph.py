@@ -98,6 +98,16 @@ def test_silence(publisher, middleware, reason):
     assert judge(streams=(silent,), middleware=middleware, connections=connections) == known
 
 
+def test_a_part_of_the_images_is_lost():
+    publishers = (Publisher('/camera', RAW, is_reliable=False),)
+    some = {'publishers': publishers, 'stamps_ns': STAMPS[::2], 'arrivals_s': TIMES_S[::2]}
+    assert judge_image(**some) == ['lost_images']
+    assert judge_image(**some | {'publishers': IMAGE.publishers}) == []
+    # The calibrations of another node have another rate.
+    other = replace(CAMERA_INFO, publishers=(Publisher('/calibration', INFO),))
+    assert judge(streams=(replace(IMAGE, **some), other)) == []
+
+
 @pytest.mark.parametrize(
     ('stamps', 'reasons'),
     [
