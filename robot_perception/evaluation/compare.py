@@ -103,7 +103,7 @@ def _row(check: Check, differences: list[FrameDifference]) -> ComparedRow:
     ]
     every = [number for one in differences for number in one.values.get(check.figure, ())]
     mean = float(np.mean(every)) if every else None
-    choose = min if check.higher_is_alike else max
+    choose = min if check.higher_is_better else max
     worst, stamp_ns = choose(frames, key=lambda frame: frame[0]) if frames else (None, None)
     alike = len({value for value, _ in frames}) == 1
     same = check.holds(mean)
@@ -115,7 +115,7 @@ def _unpaired_row(paired: int, alone: int, limit: float) -> ComparedRow:
     share = alone / total if total else None
     # Without a common frame there is no evidence that results are the same.
     same = share is not None and paired > 0 and share <= limit
-    check = Check('unpaired', '', 'frames that one has', limit, higher_is_alike=False)
+    check = Check('unpaired', '', 'frames that one has', limit, higher_is_better=False)
     return ComparedRow(check, share, same, total)
 
 
@@ -124,7 +124,7 @@ def _slowdown_row(
 ) -> ComparedRow:
     first, second = frame_ms
     ratio = second / first if first and second is not None else None
-    check = Check('slowdown', '', 'time, second to first', limit, higher_is_alike=False)
+    check = Check('slowdown', '', 'time, second to first', limit, higher_is_better=False)
     return ComparedRow(check, ratio, check.holds(ratio), 0 if ratio is None else frames)
 
 

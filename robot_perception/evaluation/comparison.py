@@ -20,7 +20,7 @@ class Check:
         figure: name in `FrameDifference.values`; empty for a metric that has no values by frame.
         title: for people.
         limit: worst mean that still counts as the same; None does not check it.
-        higher_is_alike: whether 1 is the best rather than 0.
+        higher_is_better: whether 1 is the best rather than 0.
         unit: empty for a bare number.
 
     """
@@ -29,41 +29,41 @@ class Check:
     figure: str
     title: str
     limit: float | None
-    higher_is_alike: bool
+    higher_is_better: bool
     unit: str = ''
 
     @property
     def flag(self) -> str:
         """Name of the limit on the command line."""
-        return f'--{"min" if self.higher_is_alike else "max"}-{self.key.replace("_", "-")}'
+        return f'--{"min" if self.higher_is_better else "max"}-{self.key.replace("_", "-")}'
 
     @property
     def limit_text(self) -> str | None:
         """The limit as text."""
         if self.limit is None:
             return None
-        return f'at {"least" if self.higher_is_alike else "most"} {self.limit:g}'
+        return f'at {"least" if self.higher_is_better else "most"} {self.limit:g}'
 
     def holds(self, mean: float | None) -> bool | None:
         """Return whether a mean is within the limit; None without one of them."""
         if mean is None or self.limit is None:
             return None
-        return mean >= self.limit if self.higher_is_alike else mean <= self.limit
+        return mean >= self.limit if self.higher_is_better else mean <= self.limit
 
 
 CHECKS = (
-    Check('agreement', 'agreement', 'objects that both have', 0.99, higher_is_alike=True),
-    Check('box_iou', 'box IoU', 'box IoU', 0.95, higher_is_alike=True),
-    Check('score', 'score', 'difference of scores', 0.05, higher_is_alike=False),
-    Check('mask_iou', 'mask IoU', 'mask IoU', 0.95, higher_is_alike=True),
-    Check('depth', 'depth', 'depth, relative difference', 0.01, higher_is_alike=False),
+    Check('agreement', 'agreement', 'objects that both have', 0.99, higher_is_better=True),
+    Check('box_iou', 'box IoU', 'box IoU', 0.95, higher_is_better=True),
+    Check('score', 'score', 'difference of scores', 0.05, higher_is_better=False),
+    Check('mask_iou', 'mask IoU', 'mask IoU', 0.95, higher_is_better=True),
+    Check('depth', 'depth', 'depth, relative difference', 0.01, higher_is_better=False),
     Check(
-        'depth_unknown', 'depth known once', 'depth that one knows', 0.01, higher_is_alike=False
+        'depth_unknown', 'depth known once', 'depth that one knows', 0.01, higher_is_better=False
     ),
-    Check('placed', 'placed alike', 'places that both know', 0.99, higher_is_alike=True),
-    Check('centroid', 'centroid', 'distance of centroids', 1.0, higher_is_alike=False, unit='cm'),
-    Check('box_3d_iou', '3D box IoU', '3D box IoU', 0.9, higher_is_alike=True),
-    Check('cosine', 'cosine', 'cosine of features', 0.999, higher_is_alike=True),
+    Check('placed', 'placed alike', 'places that both know', 0.99, higher_is_better=True),
+    Check('centroid', 'centroid', 'distance of centroids', 1.0, higher_is_better=False, unit='cm'),
+    Check('box_3d_iou', '3D box IoU', '3D box IoU', 0.9, higher_is_better=True),
+    Check('cosine', 'cosine', 'cosine of features', 0.999, higher_is_better=True),
 )
 
 

@@ -86,7 +86,7 @@ class EvaluationPipeline:
             None if networks.detector is None else _RecordingDetector(networks.detector)
         )
         self._segmenter = None if 'objects' in given else networks.segmenter
-        self._scores = ScoreCalibration.of(self._config)
+        self._scores = ScoreCalibration.from_config(self._config)
         self._pipeline = PerceptionPipeline(
             self._config, **networks._replace(detector=self._detector)._asdict()
         )

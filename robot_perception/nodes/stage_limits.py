@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-import threading
 
-import numpy as np
-
-from robot_perception.pipeline import PIPELINE
+from robot_perception.pipeline import PIPELINE, TimingWindow
 
 # A stage is late after the larger of a number of seconds and a multiple of its 99th percentile.
 _LATE = (2.0, 3.0)
@@ -17,7 +13,6 @@ _HANGS = (5.0, 10.0)
 # The first frame of a network includes compilation and the choice of algorithms.
 _FIRST_HANGS_S = 60.0
 _FRAMES = 500
-_PERCENTILE = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +43,11 @@ class StageLimits:
 
     def __init__(self) -> None:
         """Start without times."""
-        self._lock = threading.Lock()
-        self._seconds: dict[str, deque[float]] = {}
+        self._window = TimingWindow(_FRAMES)
 
     def add(self, seconds: Mapping[str, float]) -> None:
         """Add the times of a frame that ended."""
-        with self._lock:
-            for stage, value in seconds.items():
-                self._seconds.setdefault(stage, deque(maxlen=_FRAMES)).append(value)
+        self._window.record(seconds)
 
     def find_late(self, running: Mapping[str, float]) -> LateStage | None:
         """Return the stage that is late, None if there is none.
@@ -67,7 +59,7 @@ class StageLimits:
         # Outside of its stages the pipeline only waits, perhaps for one on another thread.
         stages = {name: s for name, s in running.items() if name != PIPELINE} or running
         for stage, seconds in sorted(stages.items(), key=lambda item: -item[1]):
-            usual_s = self._usual_s(stage)
+            usual_s = self._window.p99_s(stage)
             late_s, hangs_s = (
                 max(least_s, factor * (usual_s or 0.0)) for least_s, factor in (_LATE, _HANGS)
             )
@@ -76,9 +68,3 @@ class StageLimits:
             if seconds > late_s:
                 return LateStage(stage, seconds, seconds > hangs_s, usual_s is None)
         return None
-
-    def _usual_s(self, stage: str) -> float | None:
-        """Return the 99th percentile of the seconds of a stage, None before its first end."""
-        with self._lock:
-            seconds = self._seconds.get(stage)
-            return float(np.percentile(seconds, _PERCENTILE)) if seconds else None

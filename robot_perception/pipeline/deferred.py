@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 _Result = TypeVar('_Result')
+# A value, or a function that returns it; called only where the value is used, it may wait.
+Promise: TypeAlias = _Result | Callable[[], _Result]
+
+
+def resolve(promise: Promise[_Result]) -> _Result:
+    """Return the value, or what the function returns."""
+    return promise() if callable(promise) else promise
 
 
 class Submit(Protocol):

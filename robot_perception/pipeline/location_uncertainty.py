@@ -19,6 +19,7 @@ from robot_perception.core import (
     Float64Array,
     Masks,
     MetricDepth,
+    ObjectPosition,
     SceneObject,
 )
 from robot_perception.models import DEMO, DEMO_FOLDER
@@ -60,26 +61,24 @@ class LocationError:
 
     def covariance(
         self,
-        item: SceneObject,
+        position: ObjectPosition,
         camera: CameraModel,
         *,
+        score: float,
         mask_score: float,
         area_px: float,
         filled: float,
-    ) -> Float64Array | None:
+    ) -> Float64Array:
         """Compute the covariance of the centroid, (3, 3) float64 in square meters.
 
         ``area_px`` is the pixel count of the object, ``filled`` the share of it in [0, 1] that
-        the sensor does not measure. None for an object without a position.
+        the sensor does not measure.
         """
-        position = item.position
-        if position is None:
-            return None
         centroid = np.array(position.centroid_m, np.float64)
         share = (
             self.spread_share
             * max(1 - mask_score, _MIN_MASK_DOUBT) ** self.mask_power
-            * max(1 - item.score, _MIN_SCORE_DOUBT) ** self.score_power
+            * max(1 - score, _MIN_SCORE_DOUBT) ** self.score_power
             * (max(area_px, 1.0) / _TYPICAL_AREA_PX) ** self.area_power
         )
         across_m = self.pixels * position.depth_m / min(camera.fx, camera.fy)
@@ -112,7 +111,7 @@ class LocationUncertainty:
     calibrated: bool
 
     @classmethod
-    def of(cls, config: PerceptionConfig) -> LocationUncertainty:
+    def from_config(cls, config: PerceptionConfig) -> LocationUncertainty:
         """Read the file of ``depth.calibration``, by default that of the demo networks.
 
         Raises:
@@ -128,15 +127,11 @@ class LocationUncertainty:
             return cls(_GENERAL, calibrated=False)
         content = read_calibration('depth.calibration', path, SCHEMA)
         sources = content.get('sources')
+        values = sources if isinstance(sources, dict) else {}
         return cls(
             {
                 source: LocationError(
-                    **read_numbers(
-                        'depth.calibration',
-                        path,
-                        sources.get(source) if isinstance(sources, dict) else None,
-                        _NAMES,
-                    )
+                    **read_numbers('depth.calibration', path, values.get(source), _NAMES)
                 )
                 for source in DepthSource
             },
@@ -178,7 +173,12 @@ class LocationUncertainty:
                 known = inside & np.isfinite(measured.meters[window])
                 filled = 1 - float(np.count_nonzero(known)) / max(area, 1.0)
         covariance = self.errors[source].covariance(
-            item, camera, mask_score=mask_score, area_px=area, filled=filled
+            item.position,
+            camera,
+            score=item.score,
+            mask_score=mask_score,
+            area_px=area,
+            filled=filled,
         )
         position = replace(
             item.position, covariance_m2=covariance, covariance_calibrated=self.calibrated

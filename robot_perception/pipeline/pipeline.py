@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 import os
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 from robot_perception.core import (
     CameraModel,
@@ -30,7 +30,7 @@ from robot_perception.models import (
     UploadedImage,
 )
 from robot_perception.pipeline.config import PerceptionConfig
-from robot_perception.pipeline.deferred import lazy_execution, threaded_execution
+from robot_perception.pipeline.deferred import lazy_execution, Promise, resolve, threaded_execution
 from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
@@ -42,10 +42,6 @@ from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.upright_box import unit_vector
 
 _ALL_STAGES = frozenset(Stage)
-
-_Value = TypeVar('_Value')
-# A value, or a function that returns it; called only where the value is used, it may wait.
-Promise: TypeAlias = _Value | Callable[[], _Value]
 
 
 class PerceptionPipeline:
@@ -82,8 +78,8 @@ class PerceptionPipeline:
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter)
         self._state = TemporalState()
-        self._scores = ScoreCalibration.of(config)
-        self._uncertainty = LocationUncertainty.of(config)
+        self._scores = ScoreCalibration.from_config(config)
+        self._uncertainty = LocationUncertainty.from_config(config)
 
     @classmethod
     def from_preset(
@@ -274,21 +270,20 @@ class PerceptionPipeline:
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
             up_vector = _up_vector(gravity_up)
             if Stage.DEPTH in due:
-                measured = _value(sensor_depth)
+                measured = resolve(sensor_depth)
                 _check_size('sensor_depth', measured, frame.image)
                 with watch.stage(Stage.DEPTH):
                     depth, fit = self._state.scale_depth(
                         depth, measured, camera, up_vector, config
                     )
-            pose = _value(fixed_from_optical)
+            pose = resolve(fixed_from_optical)
             with watch.stage('lifting'):
                 source = depth_source(depth, measured, fit, config.depth.source)
                 objects = locate_objects(detections, masks, depth, camera, up_vector)
                 objects = self._uncertainty.add(objects, masks, source, camera, measured)
                 objects = self._state.velocities.update(objects, time_ns, pose)
-                height_m = config.camera.height_m or None
                 ground = (
-                    find_ground(depth, camera, up_vector, height_m)
+                    find_ground(depth, camera, up_vector, config.camera.height_m or None)
                     if config.points.remove_ground
                     else None
                 )
@@ -323,12 +318,8 @@ class PerceptionPipeline:
         )
 
 
-def _value(promise: Promise[_Value]) -> _Value:
-    return promise() if callable(promise) else promise
-
-
 def _up_vector(promise: Promise[Vector3 | None]) -> Float64Array | None:
-    direction = _value(promise)
+    direction = resolve(promise)
     return None if direction is None else unit_vector('gravity_up', direction)
 
 

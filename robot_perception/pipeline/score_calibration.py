@@ -32,7 +32,7 @@ class ScoreCalibration:
     offset: float = 0.0
 
     @classmethod
-    def of(cls, config: PerceptionConfig) -> ScoreCalibration:
+    def from_config(cls, config: PerceptionConfig) -> ScoreCalibration:
         """Read the file of ``detector.calibration``, by default that of the demo detector.
 
         Raises:

@@ -114,10 +114,20 @@ class TimingWindow:
 
     def add(self, timing_s: Mapping[str, float]) -> tuple[StageTiming, ...]:
         """Add the times of one frame and return the timings of its stages."""
+        self.record(timing_s)
+        with self._lock:
+            return tuple(self._describe(stage) for stage in timing_s if stage in self._values)
+
+    def record(self, timing_s: Mapping[str, float]) -> None:
+        """Add the times of one frame without computing percentiles."""
         with self._lock:
             for stage, seconds in timing_s.items():
                 self._values.setdefault(stage, deque(maxlen=self._frames)).append(seconds)
-            return tuple(self._describe(stage) for stage in timing_s)
+
+    def p99_s(self, stage: str) -> float | None:
+        """Return the 99th percentile of the seconds of a stage, None before its first time."""
+        with self._lock:
+            return self._describe(stage).p99_s if stage in self._values else None
 
     def summary(self) -> tuple[StageTiming, ...]:
         """Return the timings of every stage so far."""

@@ -25,7 +25,14 @@ ITEM = SceneObject(0, 0, 'cup', 0.9, (300, 200, 340, 240), position=ON_AXIS)
 
 
 def covariance(error, filled=0.0, mask_score=0.9, area_px=5000):
-    return error.covariance(ITEM, CAMERA, mask_score=mask_score, area_px=area_px, filled=filled)
+    return error.covariance(
+        ON_AXIS,
+        CAMERA,
+        score=ITEM.score,
+        mask_score=mask_score,
+        area_px=area_px,
+        filled=filled,
+    )
 
 
 def test_range_pixels_and_spread_add_up_on_the_optical_axis():
@@ -54,14 +61,14 @@ def test_the_share_of_the_spread_follows_the_powers():
 @pytest.mark.parametrize('source', DepthSource)
 def test_only_the_demo_networks_are_calibrated(source):
     for preset, calibrated in (('demo', True), ('stub', False), ('robot', False)):
-        uncertainty = LocationUncertainty.of(PerceptionConfig.from_preset(preset))
+        uncertainty = LocationUncertainty.from_config(PerceptionConfig.from_preset(preset))
         (item,) = uncertainty.add((ITEM,), None, source, CAMERA, None)
         assert item.position.covariance_calibrated is calibrated
         assert (np.linalg.eigvalsh(item.position.covariance_m2) > 0).all()
 
 
 def test_without_depth_or_calibration_the_uncertainty_is_unknown():
-    uncertainty = LocationUncertainty.of(PerceptionConfig.from_preset('stub'))
+    uncertainty = LocationUncertainty.from_config(PerceptionConfig.from_preset('stub'))
     assert uncertainty.add((ITEM,), None, None, CAMERA, None) == (ITEM,)
     assert uncertainty.add((ITEM,), None, DepthSource.MODEL, None, None) == (ITEM,)
 
