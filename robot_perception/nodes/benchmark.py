@@ -94,8 +94,9 @@ class _Probe(Node):
         )
 
     def connected(self) -> bool:
-        """Return whether the node is active and subscribed to the image."""
-        return self.ready and self._image.get_subscription_count() > 0
+        """Return whether the node is active and subscribed to image and calibration."""
+        inputs = (self._image, self._info)
+        return self.ready and all(one.get_subscription_count() > 0 for one in inputs)
 
     def measure(
         self,

@@ -149,22 +149,29 @@ def _spinning(unchecked: dict[str, str]) -> Iterator[tuple[Context, SingleThread
     context = Context()
     rclpy.init(args=[], context=context)
     executor = SingleThreadedExecutor(context=context)
-    thread = threading.Thread(target=_spin, args=(executor, unchecked), name='doctor')
+    done = threading.Event()
+    thread = threading.Thread(target=_spin, args=(executor, done, unchecked), name='doctor')
     thread.start()
     try:
         yield context, executor
     finally:
-        rclpy.try_shutdown(context=context)
+        done.set()
         thread.join()
+        # Their subscriptions would stay in the graph.
+        for node in executor.get_nodes():
+            node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown(context=context)
 
 
-def _spin(executor: SingleThreadedExecutor, unchecked: dict[str, str]) -> None:
+def _spin(
+    executor: SingleThreadedExecutor, done: threading.Event, unchecked: dict[str, str]
+) -> None:
     # An error of a callback ends neither the observation nor the report.
-    while executor.context.ok():
+    while executor.context.ok() and not done.is_set():
         with suppress(ExternalShutdownException):
             try:
-                executor.spin()
+                executor.spin_once(timeout_sec=_POLL_S)
             except Exception as error:  # noqa: BLE001 - any error of a callback
                 if executor.context.ok():
                     unchecked['a message'] = f'{type(error).__name__}: {error}'
-    executor.shutdown()

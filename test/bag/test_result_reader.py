@@ -61,7 +61,9 @@ def test_scenes_are_read_back(tmp_path, version):
         for item, true_item in zip(scene.objects, true.objects, strict=True):
             if true_item.position is not None:
                 np.testing.assert_allclose(
-                    item.position.covariance_m2, true_item.position.covariance_m2, rtol=1e-12
+                    item.position.points_covariance_m2,
+                    true_item.position.points_covariance_m2,
+                    rtol=1e-12,
                 )
         assert scene.timing_s == pytest.approx(true.timing_s, rel=1e-6)
 

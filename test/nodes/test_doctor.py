@@ -31,6 +31,10 @@ SECONDS = 8.0
 def graph(monkeypatch):
     """Return a graph in a domain of its own, where no earlier test left a node."""
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    # The doctor selects a profile, which must not stay selected for later tests.
+    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+        monkeypatch.setenv(name, '')
+        monkeypatch.delenv(name)
     made = Graph(free_domain())
     yield made
     made.close()
