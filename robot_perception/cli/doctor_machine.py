@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 import re
 
-from robot_perception.nodes import Cause
+from robot_perception.nodes import Cause, SHARED_MEMORY, SHARED_MEMORY_BYTES
 
 # As in setup.py; the upper end is not included.
 MIN_PYTHON = (3, 10)
@@ -19,10 +19,8 @@ SUPPORTED = {
 }
 MEBIBYTE = 2**20
 MEGABYTE = 1_000_000
-_MIN_SHARED_BYTES = 512 * MEBIBYTE
 _MIN_FREE_BYTES = 1000 * MEGABYTE
 _MIN_FILES = 1024
-_SHARED = '/dev/shm'  # noqa: S108 - where Fast DDS puts its segments
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +128,19 @@ def _judge_gpu(facts: MachineFacts) -> Iterator[Cause]:
 
 def _judge_shared_memory(facts: MachineFacts) -> Iterator[Cause]:
     free, size = facts.shared_free_bytes, facts.shared_bytes
-    if free is not None and size is not None and free < _MIN_SHARED_BYTES:
+    if free is not None and size is not None and free < SHARED_MEMORY_BYTES:
         yield Cause(
             'small_shared_memory',
-            _SHARED,
+            str(SHARED_MEMORY),
             f'{free // MEBIBYTE} of {size // MEBIBYTE} MiB are free; with less than '
-            f'{_MIN_SHARED_BYTES // MEBIBYTE} images go through UDP and can be lost.',
+            f'{SHARED_MEMORY_BYTES // MEBIBYTE} images go through UDP and can be lost.',
             'In a container use docker run --shm-size 1g.',
             'sudo mount -o remount,size=1g /dev/shm',
         )
     if facts.leftovers:
         yield Cause(
             'shared_memory_leftovers',
-            _SHARED,
+            str(SHARED_MEMORY),
             f'{len(facts.leftovers)} segments of processes that were killed take '
             f'{facts.leftover_bytes / MEBIBYTE:.0f} MiB.',
             'No process has them locked; they can be removed while nodes run.',

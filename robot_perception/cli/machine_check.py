@@ -21,10 +21,9 @@ from robot_perception.cli.doctor_machine import (
     SUPPORTED,
 )
 from robot_perception.core import ModelError, Stage
-from robot_perception.nodes import Cause, Examination, find_stale_segments
+from robot_perception.nodes import Cause, Examination, find_stale_segments, SHARED_MEMORY
 from robot_perception.pipeline import PerceptionConfig
 
-_SHARED = Path('/dev/shm')  # noqa: S108 - where Fast DDS puts its segments
 _T = TypeVar('_T')
 _OPENCV = 'opencv-python-headless'
 
@@ -53,7 +52,7 @@ def examine_machine(config: PerceptionConfig) -> Examination:
     has_cuda, uses_gpu = cuda or (None, None)
     cache = _cache_folder()
     free = attempt('disk', lambda: _free_bytes(cache))
-    shared = attempt('shared memory', lambda: os.statvfs(_SHARED))
+    shared = attempt('shared memory', lambda: os.statvfs(SHARED_MEMORY))
     leftovers = attempt('shared memory leftovers', find_stale_segments)
     segments = leftovers or []
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -175,7 +174,7 @@ def _found(facts: MachineFacts, config: PerceptionConfig) -> dict[str, str]:
     names = [str(config.stage(stage).model) for stage in Stage if config.stage(stage).enabled]
     found['models'] = ', '.join(dict.fromkeys(names))
     if facts.shared_bytes is not None and facts.shared_free_bytes is not None:
-        found[str(_SHARED)] = (
+        found[str(SHARED_MEMORY)] = (
             f'{facts.shared_free_bytes // MEBIBYTE} of {facts.shared_bytes // MEBIBYTE} MiB free'
         )
     if facts.cache_free_bytes is not None:

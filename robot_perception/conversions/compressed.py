@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-import cv2
-
 from robot_perception.conversions import ros
 from robot_perception.conversions.bit_depth import FindBits, full_range, to_8_bits
 from robot_perception.conversions.encodings import bayer_layout, COLOR, DEPTH, find_layout
@@ -13,7 +9,7 @@ from robot_perception.conversions.header import read_header
 from robot_perception.conversions.image import depth_error
 from robot_perception.conversions.image_file import decode_file, open_image_file, Remark
 from robot_perception.conversions.validation import as_bytes, check_sides, MAX_PIXELS
-from robot_perception.core import AnyArray, Image, UInt8Array
+from robot_perception.core import Image, UInt8Array
 
 
 def compressed_to_image(
@@ -76,12 +72,8 @@ def _to_rgb(pixels: UInt8Array, encoding: str, target: str) -> UInt8Array:
         # Some encoders have no gray: the three channels are equal.
         pixels = pixels[..., 1].copy()
     if pixels.ndim > 2:  # noqa: PLR2004 - rows, columns and channels
-        return _convert(pixels, cv2.COLOR_BGR2RGB)
+        return COLOR['bgr8'].to_rgb(pixels)
     if bayer is None or not (stored_as == '' or stored_as.startswith('bayer_')):
-        return _convert(pixels, cv2.COLOR_GRAY2RGB)
+        return COLOR['mono8'].to_rgb(pixels)
     check_sides(encoding, bayer, *pixels.shape)
     return bayer.to_rgb(pixels)
-
-
-def _convert(pixels: AnyArray, code: int) -> UInt8Array:
-    return cast('UInt8Array', cv2.cvtColor(pixels, code))

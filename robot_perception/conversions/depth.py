@@ -43,7 +43,7 @@ def to_depth(
         pixels = check_image(message, DEPTH, max_pixels=max_pixels).pixels
     if pixels.dtype.kind == 'f':
         return MetricDepth.from_meters(pixels * pixels.dtype.type(unit_m) if unit_m else pixels)
-    return MetricDepth.from_integers(pixels.astype(np.uint16), unit_m or MILLIMETER_M)
+    return MetricDepth.from_integers(pixels.astype(np.uint16, copy=False), unit_m or MILLIMETER_M)
 
 
 def depth_message(factory: MessageFactory, header: ros.Header, depth: MetricDepth) -> ros.Image:

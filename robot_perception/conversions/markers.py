@@ -74,7 +74,7 @@ def marker_keys(objects: Sequence[SceneObject]) -> frozenset[MarkerKey]:
     return frozenset(
         (kind, marker_id)
         for marker_id, position in located
-        for kind in ('boxes', 'names', 'tracks')
+        for kind in _KINDS
         if kind != 'tracks' or _speed(position) >= _MOVING_MPS
     )
 

@@ -57,7 +57,6 @@ def scene_message(
 def _object_message(
     factory: MessageFactory, header: ros.Header, item: SceneObject, masks: Masks | None
 ) -> ros.SceneObject:
-    mask_score = None if masks is None else float(masks.scores[item.index])
     origin_yx, cropped = _cropped(masks, item.index)
     position = item.position
     return factory(
@@ -70,7 +69,7 @@ def _object_message(
         bbox=box_2d_message(factory, item.box_xyxy),
         mask_roi=region_message(factory, origin_yx, (cropped.shape[0], cropped.shape[1])),
         mask=image_message(factory, header, cropped, 'mono8'),
-        mask_score=math.nan if mask_score is None else mask_score,
+        mask_score=math.nan if masks is None else float(masks.scores[item.index]),
         truncated=FLAGS.index(item.truncated),
         occluded=FLAGS.index(item.occluded),
         depth=math.nan if position is None else float(position.depth_m),

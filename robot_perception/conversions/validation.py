@@ -25,7 +25,6 @@ class CheckedImage:
     """The validated fields of an image message.
 
     Attributes:
-        size_hw: rows and columns.
         stamp_ns: stamp in nanoseconds.
         frame_id: coordinate frame.
         pixels: (rows, width[, channels]) in the encoding's dtype and the message's byte order;
@@ -33,7 +32,6 @@ class CheckedImage:
 
     """
 
-    size_hw: tuple[int, int]
     stamp_ns: int
     frame_id: str
     pixels: AnyArray
@@ -79,7 +77,7 @@ def check_image(
         shape, strides = (*shape, layout.channels), (*strides, dtype.itemsize)
     pixels: AnyArray = np.ndarray(shape, dtype, data, strides=strides)
     pixels.flags.writeable = False
-    return CheckedImage((height, width), stamp_ns, frame_id, pixels)
+    return CheckedImage(stamp_ns, frame_id, pixels)
 
 
 def check_size(message: ros.Image, *, max_pixels: int) -> tuple[int, int]:

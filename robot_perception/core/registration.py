@@ -95,7 +95,8 @@ def _folded(points_m: Float64Array, projected: Float32Array, camera: CameraModel
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
     folded: BoolArray = np.ones(inside.shape, np.bool_)
     rays = camera.rays()[rows[inside], columns[inside]]
-    error = points_m[inside][:, :2] / points_m[inside][:, 2:] - rays
+    visible = points_m[inside]
+    error = visible[:, :2] / visible[:, 2:] - rays
     # Farther from the axis a pixel covers more of the normalized plane.
     limit = _MAX_RAY_ERROR / min(camera.fx, camera.fy) * (1 + (rays**2).sum(axis=1))
     folded[inside] = ~(np.abs(error).max(axis=1) < limit)

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from robot_perception.core.box3d import Box3D, Vector3
 from robot_perception.core.labeled_points import LabeledPoints
+from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.pose import Pose
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
+
+_Points = TypeVar('_Points', LabeledPoints, PointCloud)
 
 
 def transform_box(box: Box3D, target_from_source: Pose) -> Box3D:
@@ -41,7 +45,7 @@ def transform_objects(
     )
 
 
-def transform_points(points: LabeledPoints, target_from_source: Pose) -> LabeledPoints:
+def transform_points(points: _Points, target_from_source: Pose) -> _Points:
     """Apply a rigid transform to points, in double precision."""
     xyz = target_from_source.apply(points.xyz_m.astype(np.float64)).astype(np.float32)
     return replace(points, xyz_m=xyz)

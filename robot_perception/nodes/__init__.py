@@ -9,20 +9,22 @@ if TYPE_CHECKING:
     from robot_perception.nodes.doctor import examine_graph
     from robot_perception.nodes.doctor_causes import (
         Cause,
-        ERRORS,
         Examination,
         exit_code,
         Severity,
         sort_causes,
-        WARNINGS,
     )
     from robot_perception.nodes.replay_config import ReplayConfig
     from robot_perception.nodes.replay_node import replay
-    from robot_perception.nodes.transport import find_stale_segments
+    from robot_perception.nodes.transport import (
+        find_stale_segments,
+        SHARED_MEMORY,
+        SHARED_MEMORY_BYTES,
+    )
 
 __all__ = [
-    'ERRORS',
-    'WARNINGS',
+    'SHARED_MEMORY',
+    'SHARED_MEMORY_BYTES',
     'AccuracyReport',
     'Cause',
     'DemoReport',
@@ -47,15 +49,15 @@ _MODULES = {
     'headline_tables': 'demo_report',
     'examine_graph': 'doctor',
     'Cause': 'doctor_causes',
-    'ERRORS': 'doctor_causes',
     'Examination': 'doctor_causes',
     'exit_code': 'doctor_causes',
     'Severity': 'doctor_causes',
     'sort_causes': 'doctor_causes',
-    'WARNINGS': 'doctor_causes',
     'ReplayConfig': 'replay_config',
     'replay': 'replay_node',
     'find_stale_segments': 'transport',
+    'SHARED_MEMORY': 'transport',
+    'SHARED_MEMORY_BYTES': 'transport',
 }
 
 

@@ -17,11 +17,6 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
-
 from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import silent_publisher_problems, subscription_problems
@@ -44,7 +39,6 @@ class AdaptiveSubscription:
     Attributes:
         name: full name of the topic.
         has_publisher: whether the topic had a publisher of one of the types at the last `adapt`.
-        lost: messages that the middleware has lost before the callback, where it counts them.
 
     """
 
@@ -68,7 +62,6 @@ class AdaptiveSubscription:
         """
         self.name = name
         self.has_publisher = False
-        self.lost = 0
         self._node = node
         self._type_names = type_names
         self._callback = callback
@@ -148,24 +141,7 @@ class AdaptiveSubscription:
         self._received_s = now_s
         self._callback(message)
 
-    def _on_lost(self, event: Any) -> None:  # noqa: ANN401 - a type of rclpy without a name
-        self.lost += event.total_count_change
-
     def _subscribe(self) -> Subscription[Any]:
-        try:
-            return self._create(
-                SubscriptionEventCallbacks(
-                    message_lost=self._on_lost,
-                    # An adapting reader resolves what the default callbacks warn about.
-                    use_default_callbacks=self._fixed is not None,
-                )
-            )
-        except UnsupportedEventTypeError:
-            return self._create(
-                SubscriptionEventCallbacks(use_default_callbacks=self._fixed is not None)
-            )
-
-    def _create(self, events: SubscriptionEventCallbacks) -> Subscription[Any]:
         profile = qos.camera_input()
         profile.reliability = self._reliability
         return self._node.create_subscription(
@@ -173,7 +149,8 @@ class AdaptiveSubscription:
             self.name,
             self._on_message,
             profile,
-            event_callbacks=events,
+            # An adapting reader resolves what the default callbacks warn about.
+            event_callbacks=qos.events(default=self._fixed is not None),
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
             ),

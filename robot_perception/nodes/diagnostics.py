@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
 from robot_perception.nodes.camera_watch import CameraReport
+from robot_perception.nodes.doctor_facts import FOREIGN_CLOCK_S
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.worker import Health
@@ -26,10 +27,6 @@ OK, WARN, ERROR, STALE = (
 _MILLISECONDS = 1e3
 # Bad images in a row after which not an image but the camera is to blame.
 _GARBAGE = 10
-
-
-# An image older than this by the clock of the node was stamped by another clock.
-_FOREIGN_CLOCK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +242,7 @@ def clock_status(age_s: float, *, missing: bool = False, stamps: str = '') -> St
             'use_sim_time is set and no /clock has been received. Play with --clock, or unset it.'
         )
         return Status('clock', WARN, text)
-    if math.isnan(age_s) or abs(age_s) <= _FOREIGN_CLOCK_S:
+    if math.isnan(age_s) or abs(age_s) <= FOREIGN_CLOCK_S:
         return problem_status('clock', '', 'stamps agree with this clock')
     if age_s < 0:
         text = f'stamps of images are {-age_s:.0f} s ahead of the clock of this node'

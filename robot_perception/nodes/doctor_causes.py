@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
-EXIT_WRONG, EXIT_DOUBTFUL = 1, 3
+_EXIT_WRONG, _EXIT_DOUBTFUL = 1, 3
 
 
 class Severity(Enum):
@@ -129,5 +129,5 @@ def exit_code(causes: Iterable[Cause]) -> int:
     """Return 0 without causes, 1 if one stops results, 3 if all are warnings."""
     severities = {cause.severity for cause in causes}
     if Severity.ERROR in severities:
-        return EXIT_WRONG
-    return EXIT_DOUBTFUL if severities else 0
+        return _EXIT_WRONG
+    return _EXIT_DOUBTFUL if severities else 0

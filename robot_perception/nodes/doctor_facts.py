@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+# A stamp further from the clock than this is of another clock.
+FOREIGN_CLOCK_S = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Publisher:

@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 from shlex import quote
 
+from robot_perception.core import NANOSECONDS_PER_SECOND
 from robot_perception.nodes.doctor_causes import Cause
-from robot_perception.nodes.doctor_facts import FrameProblem, GraphFacts, StreamFacts
+from robot_perception.nodes.doctor_facts import (
+    FOREIGN_CLOCK_S,
+    FrameProblem,
+    GraphFacts,
+    StreamFacts,
+)
 
 _RAW = 'sensor_msgs/msg/Image'
-_NANOSECONDS = 1e9
-# A stamp further from the clock than this is of another clock.
-_FOREIGN_CLOCK_S = 10.0
 _MIN_RATE_HZ = 0.5
 _MIN_RECEIVED = 0.7
 # Share of the images with a problem above which it is a cause; the first images of a camera come
@@ -28,7 +31,6 @@ _EXPLAINED_BY = {
     'calibration': {*_SILENT, 'calibration', 'calibration_doubtful'},
     'depth': {*_SILENT, 'depth', 'depth_doubtful', 'depth_gaps'},
     'tf': {'tf'},
-    'stamps': {'stamps_zero', 'stamps_equal', 'stamps_disorder'},
     'clock': {'sim_time_without_clock', 'foreign_clock', 'clock_unused'},
 }
 _LAUNCH = 'ros2 launch robot_perception perception.launch.py'
@@ -211,7 +213,7 @@ def _judge_stamps(stream: StreamFacts) -> Iterator[Cause]:
             'stamps_disorder',
             stream.topic,
             f'{len(back)} of {count} messages are older than the message before, by up to '
-            f'{-min(back) / _NANOSECONDS:.3f} s.',
+            f'{-min(back) / NANOSECONDS_PER_SECOND:.3f} s.',
             'Let one node publish, in the order of the stamps. A bag that loops is no fault.',
             command,
         )
@@ -244,7 +246,7 @@ def _judge_clock(facts: GraphFacts) -> Iterator[Cause]:
             )
         elif facts.clock_received and facts.sim_age_s is not None and running is None:
             age_s, clock = facts.sim_age_s, '/clock'
-    if age_s is not None and abs(age_s) > _FOREIGN_CLOCK_S:
+    if age_s is not None and abs(age_s) > FOREIGN_CLOCK_S:
         side = 'old by' if age_s > 0 else 'ahead of'
         yield Cause(
             'foreign_clock',
@@ -276,7 +278,6 @@ def _judge_problem(problem: FrameProblem, facts: GraphFacts) -> Cause | None:
     topics = {stream.name: stream.topic for stream in facts.streams}
     subject = {
         'image': topics.get('image', 'image'),
-        'stamps': topics.get('image', 'image'),
         'calibration': topics.get('camera_info', 'camera_info'),
         'depth': topics.get('depth', 'depth'),
         'tf': '/tf',
@@ -284,8 +285,6 @@ def _judge_problem(problem: FrameProblem, facts: GraphFacts) -> Cause | None:
     evidence = f'{problem.text} ({problem.count} of {facts.frames} images)'
     if problem.part == 'tf':
         return Cause('tf', subject, evidence, detail=problem.reason)
-    if problem.part == 'stamps':
-        return None
     if problem.is_usable:
         return Cause(f'{problem.part}_doubtful', subject, evidence, detail=problem.reason)
     if problem.part == 'depth' and share < _MOST:

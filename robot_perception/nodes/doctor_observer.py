@@ -10,12 +10,13 @@ import threading
 import time
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rclpy.utilities import get_rmw_implementation_identifier
 from rosgraph_msgs.msg import Clock
 
 from robot_perception.conversions import Message
-from robot_perception.core import ConversionError, ModelError, Stage
+from robot_perception.core import ConversionError, ModelError, NANOSECONDS_PER_SECOND, Stage
+from robot_perception.nodes import qos
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.doctor_facts import (
     FrameProblem,
@@ -36,8 +37,6 @@ _FOLLOW_PERIOD_S = 0.2
 # Discovery takes a second or two; a topic that appears later has a publisher that just started.
 _DISCOVERY_S = 1.5
 _MAX_RATE_HZ = 5.0
-_NANOSECONDS = 1e9
-_SENSOR_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class _Arrivals:
@@ -96,7 +95,7 @@ class Observer:
         self._problems: Counter[_Problem] = Counter()
         self._frames = 0
         self._bad_transform = ''
-        node.create_subscription(Clock, '/clock', self._on_clock, _SENSOR_QOS)
+        node.create_subscription(Clock, '/clock', self._on_clock, qos.camera_input())
         node.create_timer(_FOLLOW_PERIOD_S, self._subscriptions.follow_publishers)
 
     def observe(self, seconds: float) -> None:
@@ -196,15 +195,15 @@ class Observer:
             )
 
     def _on_clock(self, message: Clock) -> None:
-        self._clock_ns = int(message.clock.sec * _NANOSECONDS) + message.clock.nanosec
+        self._clock_ns = message.clock.sec * NANOSECONDS_PER_SECOND + message.clock.nanosec
 
     def _on_image(self, message: Message) -> None:
         self._inputs.arrivals[Role.IMAGE].add(message)
         stamp_ns, now_ns = message_stamp_ns(message), time.time_ns()
         if stamp_ns:
-            self._ages_s.append((now_ns - stamp_ns) / _NANOSECONDS)
+            self._ages_s.append((now_ns - stamp_ns) / NANOSECONDS_PER_SECOND)
             if self._clock_ns is not None:
-                self._sim_ages_s.append((self._clock_ns - stamp_ns) / _NANOSECONDS)
+                self._sim_ages_s.append((self._clock_ns - stamp_ns) / NANOSECONDS_PER_SECOND)
         with self._arrived:
             if self._pending is None:
                 self._pending = self._inputs.frame_set(

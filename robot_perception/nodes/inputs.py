@@ -103,11 +103,6 @@ class Input:
                     return one.name
         return self._subscriptions[0].name
 
-    @property
-    def lost(self) -> int:
-        """Messages that the middleware has lost before the callback, where it counts them."""
-        return sum(one.lost for one in self._subscriptions)
-
     def update(self) -> None:
         """Adapt to the publishers, and subscribe to the topics that are needed."""
         preferred, *others = self._subscriptions

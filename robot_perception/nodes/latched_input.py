@@ -9,11 +9,6 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy
 from rclpy.subscription import Subscription
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.inputs import Topic
@@ -50,7 +45,7 @@ class LatchedInput:
                 self._callback,
                 qos.latched(),
                 # Publishers that this subscription does not match are received by the other.
-                event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+                event_callbacks=qos.events(default=False),
             )
 
     def destroy(self) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 # A few frames of history let a slow peer catch up.
 _DEPTH = 5
 # As in tf2: transforms arrive from many publishers in bursts.
@@ -33,6 +38,11 @@ def transforms() -> QoSProfile:
 def static_transforms() -> QoSProfile:
     """Reliable, transient local: late subscribers receive /tf_static, which is sent once."""
     return _profile(_TRANSFORMS, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+def events(*, default: bool) -> SubscriptionEventCallbacks:
+    """Callbacks of the events of a subscription: those of rclpy, which log them, or none."""
+    return SubscriptionEventCallbacks(use_default_callbacks=default)
 
 
 def _profile(

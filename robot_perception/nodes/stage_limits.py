@@ -59,6 +59,8 @@ class StageLimits:
         # Outside of its stages the pipeline only waits, perhaps for one on another thread.
         stages = {name: s for name, s in running.items() if name != PIPELINE} or running
         for stage, seconds in sorted(stages.items(), key=lambda item: -item[1]):
+            if seconds <= _LATE[0]:
+                return None  # nor are those that began later
             usual_s = self._window.p99_s(stage)
             late_s, hangs_s = (
                 max(least_s, factor * (usual_s or 0.0)) for least_s, factor in (_LATE, _HANGS)

@@ -11,11 +11,6 @@ from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class
@@ -67,6 +62,6 @@ class TransformListener:
             partial(self._synchronizer.add, role),
             qos.transforms() if role is Role.TF else qos.static_transforms(),
             # /diagnostics names publishers with incompatible QoS, and the remedy.
-            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False),
+            event_callbacks=qos.events(default=False),
             qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )

@@ -14,12 +14,12 @@ _OLD_PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 _OLD_DISTRIBUTIONS = ('humble', 'iron', 'jazzy')
 # The user has chosen a transport by setting one of these.
 _CHOICES = (_PROFILES, _OLD_PROFILES, 'FASTDDS_BUILTIN_TRANSPORTS')
-_FOLDER = Path('/dev/shm')  # noqa: S108 - where Fast DDS puts its segments
+SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS puts its segments
 # Lock files of segments and ports, of Fast DDS 3 and 2.
 _LOCK = re.compile(r'(?:fastdds|fastrtps)_(?:[0-9a-z]{16}|port\d{1,5})_[es]l')
 _YOUNG_S = 2.0
 # Enough for the segments of several processes; containers have 64 MiB by default.
-_NEEDED_BYTES = 512 * 1024 * 1024
+SHARED_MEMORY_BYTES = 512 * 1024 * 1024
 
 
 def enlarge_shared_memory() -> None:
@@ -28,14 +28,17 @@ def enlarge_shared_memory() -> None:
     Other middlewares ignore it. If shared memory is small, as in a container without
     ``--shm-size``, nothing changes.
     """
-    if any(choice in os.environ for choice in _CHOICES) or _shared_memory_bytes() < _NEEDED_BYTES:
+    if (
+        any(choice in os.environ for choice in _CHOICES)
+        or _shared_memory_bytes() < SHARED_MEMORY_BYTES
+    ):
         return
     old = os.environ.get('ROS_DISTRO') in _OLD_DISTRIBUTIONS
     variable = _OLD_PROFILES if old else _PROFILES
     os.environ[variable] = str(Path(__file__).with_name('fastdds.xml'))
 
 
-def remove_stale_segments(folder: Path = _FOLDER) -> int:
+def remove_stale_segments(folder: Path = SHARED_MEMORY) -> int:
     """Remove shared memory that killed processes left behind; returns the number of segments.
 
     A process with a 64 MiB segment that is killed leaves it in memory for ever. As
@@ -45,7 +48,7 @@ def remove_stale_segments(folder: Path = _FOLDER) -> int:
     return sum(_is_stale(lock, remove=True) for lock in _locks(folder))
 
 
-def find_stale_segments(folder: Path = _FOLDER) -> list[Path]:
+def find_stale_segments(folder: Path = SHARED_MEMORY) -> list[Path]:
     """Return the segments that `remove_stale_segments` would remove."""
     return [_segment(lock) for lock in _locks(folder) if _is_stale(lock, remove=False)]
 
@@ -81,7 +84,7 @@ def _is_stale(lock: Path, *, remove: bool) -> bool:
 
 def _shared_memory_bytes() -> int:
     try:
-        space = os.statvfs(_FOLDER)
+        space = os.statvfs(SHARED_MEMORY)
     except OSError:
         return 0
     return space.f_bavail * space.f_frsize

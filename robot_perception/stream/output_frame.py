@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
 from robot_perception.core import (
@@ -17,6 +15,7 @@ from robot_perception.core import (
     Scene,
     SceneObject,
     transform_objects,
+    transform_points,
     UInt32Array,
 )
 from robot_perception.pipeline import PerceptionConfig
@@ -102,7 +101,7 @@ class OutputFrame:
         pose, cloud = self.image_from_optical, self.cloud
         if pose is None or cloud is None:
             return cloud
-        return PointCloud(pose.apply(cloud.xyz_m.astype(np.float64)).astype(np.float32), cloud.rgb)
+        return transform_points(cloud, pose)
 
     @cached_property
     def cloud(self) -> PointCloud | None:

@@ -99,13 +99,13 @@ class RecordedSynchronizer:
 
         Messages must come in order of recording. Those that cannot be decoded are ignored.
         """
-        # Images that have timed out must not get the depth or transforms of this message.
-        if sample.role not in IMAGES:
-            yield from self.advance(sample.stamp_ns)
         if sample.role in IMAGES:
             self._waiting.append(self._request(sample))
-        elif sample.role in self._roles:
-            self._keep(sample)
+        else:
+            # Images that have timed out must not get the depth or transforms of this message.
+            yield from self.advance(sample.stamp_ns)
+            if sample.role in self._roles:
+                self._keep(sample)
         yield from self.advance(sample.stamp_ns)
 
     def advance(self, recorded_ns: int) -> Iterator[RecordedFrame]:

@@ -229,13 +229,8 @@ class Synchronizer:
         """Drop depth, moving transforms and the stamps of images, as after a time jump."""
         with self._changed:
             self._images.reset()
-        self.clear_depth()
-        self.clear_transforms()
-
-    def clear_depth(self) -> None:
-        """Drop all depth messages."""
-        with self._changed:
             self._depths.clear()
+            self._transforms.clear()
 
     def clear_transforms(self) -> None:
         """Drop moving transforms; keep static ones, which are published only once."""

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from robot_perception.nodes import ERRORS, exit_code, sort_causes, WARNINGS
+from robot_perception.nodes import exit_code, sort_causes
+from robot_perception.nodes.doctor_causes import ERRORS, WARNINGS
 from robot_perception.nodes.doctor_facts import (
     FrameProblem,
     GraphFacts,

@@ -124,4 +124,4 @@ def test_unusable_files_are_named(tmp_path, name, text, reason):
     config = PerceptionConfig.from_preset('stub', {f'{name}.calibration': str(path)})
     kind = LocationUncertainty if name == 'depth' else ScoreCalibration
     with raises(ConfigError, reason, match=f'{name}.calibration'):
-        kind.of(config)
+        kind.from_config(config)

@@ -95,10 +95,9 @@ class TestLiveDepth:
         depth = depth_promise(synchronizer, image_ms * MS, max_offset_s)()
         assert depth == (None if expected_ms is None else expected_ms * MS)
 
-    @pytest.mark.parametrize('clear', [Synchronizer.clear_depth, Synchronizer.reset])
-    def test_is_dropped_after_a_jump_of_time(self, clear):
+    def test_is_dropped_after_a_jump_of_time(self):
         synchronizer = filled(100 * MS)
-        clear(synchronizer)
+        synchronizer.reset()
         assert depth_promise(synchronizer, 100 * MS, 1.0)() is None
 
     def test_is_waited_for(self):
@@ -143,7 +142,7 @@ class TestLiveDepth:
     def test_may_be_cleared_during_a_wait(self):
         synchronizer = filled(60 * MS)
         thread, results = run(depth_promise(synchronizer, 100 * MS, 0.02, LONG_WAIT_S))
-        synchronizer.clear_depth()
+        synchronizer.reset()
         synchronizer.add(Role.DEPTH, 110 * MS, 110 * MS)
         thread.join(TIMEOUT_S)
         assert results == [110 * MS]
