@@ -24,18 +24,19 @@ IMAGE, INFO, TF = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo', 'tf2_ms
 STUB = PerceptionConfig.from_preset('stub')
 # A camera never sends the same image again.
 SEEDS = count()
+DOMAINS = count(50)
 SECONDS = 8.0
 
 
 @pytest.fixture
 def graph(monkeypatch):
-    """Return a graph in a domain of its own, where no earlier test left a node."""
+    """Return a graph in a domain of its own, since nodes of earlier tests may still be there."""
     monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     # The doctor selects a profile, which must not stay selected for later tests.
     for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
         monkeypatch.setenv(name, '')
         monkeypatch.delenv(name)
-    made = Graph(free_domain())
+    made = Graph(1 + (free_domain() + next(DOMAINS)) % 100)
     yield made
     made.close()
 
