@@ -5,7 +5,6 @@
 >>> scene = pipeline.process(rgb)  # doctest: +SKIP
 >>> for scene in process_stream(pipeline, 'recording.mcap'):  # doctest: +SKIP
 ...     print(scene)
-
 """
 
 from __future__ import annotations

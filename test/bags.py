@@ -101,7 +101,6 @@ def write_rgbd_bag(
 
     Returns:
         The messages written, in order of recording.
-
     """
     written = [Written('/tf_static', TF, BEGIN_NS, transform(BEGIN_NS))]
     for index, frame in enumerate(frames):

@@ -65,7 +65,6 @@ class Graph:
 
     Attributes:
         received: messages by output or topic, in order of arrival.
-
     """
 
     def __init__(self, domain_id=_DOMAIN):

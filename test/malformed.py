@@ -179,7 +179,6 @@ def malformed_images(count, seed=0):
     Yields:
         Name of the case; its fields: sec, nanosec, frame_id, height, width, encoding,
         is_bigendian, step, data (bytes); whether the image must be accepted.
-
     """
     rng = _random(seed)
     encodings = list(_GOOD_ENCODINGS)

@@ -33,7 +33,6 @@ def write_tiny_checkpoints(folder, seed=0):
 
     Returns:
         The checkpoint folder of each task.
-
     """
     folders = {}
     for task, (name, make, preprocessor) in _BUILDERS.items():

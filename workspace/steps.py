@@ -76,7 +76,6 @@ def run(
 
     Raises:
         StepFailedError: The exit code is not 0; has the path and the end of the log, and advice.
-
     """
     LOGS.mkdir(parents=True, exist_ok=True)
     path = LOGS / f'{name}.log'

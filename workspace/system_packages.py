@@ -22,7 +22,6 @@ def install_system_packages() -> str:
 
     Raises:
         StepFailedError: A package is missing and cannot be installed; the message names it.
-
     """
     packages = missing()
     if not packages:

@@ -53,7 +53,6 @@ class FrameRunner:
     Attributes:
         counts: number of images so far, by outcome.
         busy_s: seconds of conversion and of each stage of the pipeline.
-
     """
 
     def __init__(self, job: BagJob, types: Typestore) -> None:
@@ -61,7 +60,6 @@ class FrameRunner:
 
         Raises:
             ModelError: a checkpoint is missing or unusable, or the device is not available.
-
         """
         self.counts = Counts()
         self.busy_s: defaultdict[str, float] = defaultdict(float)
@@ -90,7 +88,6 @@ class FrameRunner:
 
         Raises:
             ModelError: a network failed.
-
         """
         begin = time.perf_counter()
         try:

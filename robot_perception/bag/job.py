@@ -40,7 +40,6 @@ class BagJob:
         compress: whether they are compressed (zstd).
         split: images per file; an interrupted run resumes after a complete file.
         force: replace an existing output.
-
     """
 
     inputs: tuple[Path, ...]

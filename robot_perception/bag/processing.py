@@ -48,7 +48,6 @@ def process_bags(
         SourceError: a recording cannot be opened, or holds no image that can be read.
         OutputError: the bag cannot be written.
         ModelError: a network cannot be loaded or fails.
-
     """
     types = message_store()
     with ExitStack() as stack:

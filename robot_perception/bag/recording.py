@@ -31,7 +31,6 @@ class Recording:
         image_count: about how many images will be processed.
         duration_s: from the first to the last message.
         notes: sentences about choices that a user may want to change.
-
     """
 
     def __init__(self, path: Path, job: BagJob, types: Typestore) -> None:
@@ -40,7 +39,6 @@ class Recording:
         Raises:
             DamagedBagError: it is damaged, and no camera is left in it.
             SourceError: not a bag, or no camera to choose.
-
         """
         self.path = path
         self._job = job
@@ -119,7 +117,6 @@ class Recording:
 
         Raises:
             SourceError: after the last that could be read, when something could not.
-
         """
         job, begin_ns = self._job, self._bag.begin_ns
         yield from self._bag.messages(

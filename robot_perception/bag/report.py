@@ -22,7 +22,6 @@ class Counts:
             first problem: the text contains times, so that each would be counted by itself.
         without_stamp: images whose stamp cannot be used, by problem.
         doubtful: images whose inputs are probably wrong, by problem.
-
     """
 
     processed: int = 0
@@ -67,7 +66,6 @@ class BagReport:
         elapsed_s: duration of this run, without loading the networks.
         busy_s: seconds that each part of the work took in this run; parts run concurrently.
         damage: what could not be read from the recordings.
-
     """
 
     output: str

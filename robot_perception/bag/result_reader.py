@@ -41,7 +41,6 @@ class RecordedScene:
         scene: the results. Depth is metric or None: relative depth is not recorded.
         has_image: whether `scene.image` is the input image; when the bag lacks it, it is a gray
             image of the same size, stamp and frame.
-
     """
 
     scene: Scene
@@ -70,7 +69,6 @@ def read_results(
     Raises:
         SourceError: not a bag, no scenes in it, stamps that decrease, or a message that cannot be
             read. Scenes before it are yielded first.
-
     """
     with closing(open_bag(path)) as bag:
         topics = {topic.name: topic for topic in bag.topics()}

@@ -35,7 +35,6 @@ class Progress:
         identity: everything that the result depends on; another job cannot resume from here.
         parts: metadata of each file, in order.
         state: state of the run after the last file; None before the first.
-
     """
 
     identity: dict[str, Any]
@@ -52,7 +51,6 @@ class ResumableBagWriter:
         Raises:
             OutputError: the output exists and may not be replaced, another job has left it
                 incomplete, another process is writing it, or the operating system refused.
-
         """
         self._job = job
         self._types = types
@@ -74,7 +72,6 @@ class ResumableBagWriter:
 
         Raises:
             OutputError: the operating system refused.
-
         """
         if self._writer is None:
             name = f'{self._output.name}_{len(self.progress.parts)}'

@@ -53,7 +53,6 @@ def iter_scenes(
     Raises:
         SourceError: the input cannot be read. Scenes before the error are yielded first.
         ModelError: networks cannot be loaded or fail.
-
     """
     path = Path(spec).expanduser()
     if path.is_file() and is_picture(path):
@@ -100,7 +99,6 @@ def process_stream(
     Raises:
         SourceError: something cannot be read. Scenes before the error are yielded first.
         ModelError: a network failed.
-
     """
     if not isinstance(source, Source):
         with open_source(str(source)) as opened:

@@ -40,7 +40,6 @@ class MachineFacts:
         missing_bytes: size of the models of the configuration that are missing.
         open_files: limit for this process.
         profile: file that the variable for Fast DDS names and that does not exist, else empty.
-
     """
 
     python: tuple[int, ...]

@@ -29,7 +29,6 @@ class Job:
         source: entries of results.json.
         about: entries of the page.
         config: parameters of the networks, None for predictions from files.
-
     """
 
     frames: Iterator[PredictedFrame]
@@ -78,7 +77,6 @@ def read_files(arguments: argparse.Namespace) -> Job:
     Raises:
         ConfigError: conflicting flags.
         SourceError: a file cannot be read.
-
     """
     predictions, truth = arguments.predictions, arguments.truth
     if predictions is None or truth is None:

@@ -61,7 +61,6 @@ def first_run(
 
     Raises:
         PerceptionError: the recording cannot be written, or what `run_demo` raises.
-
     """
     # Fails now, not at the end, if a library is missing.
     evaluation = Evaluation()
@@ -87,7 +86,6 @@ def evaluate_scenes(evaluation: Evaluation, bag: Path, scenes: Iterable[Scene]) 
 
     Raises:
         PerceptionError: the bag has no frame for a scene, or cannot be read.
-
     """
     truths = read_bag_ground_truth(bag)
     for scene in scenes:
@@ -135,7 +133,6 @@ def record_demo_world(bag: Path, frames: int, size_hw: tuple[int, int]) -> None:
 
     Raises:
         OutputError: the bag cannot be written, or something else is in its place.
-
     """
     _check_replaceable(bag)
     with (

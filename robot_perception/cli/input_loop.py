@@ -63,7 +63,6 @@ class InputLoop:
 
     Attributes:
         frames: number of scenes processed so far.
-
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
@@ -84,7 +83,6 @@ class InputLoop:
         Raises:
             OutputError: from the target.
             ModelError: networks cannot be loaded or run.
-
         """
         with ExitStack() as stack:
             self._loop(partial(stack.enter_context, target()))

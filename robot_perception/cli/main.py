@@ -34,7 +34,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 on success, 1 on failure, 2 for bad arguments, 3 if a part of the input could not be
         read, 4 if two results differ, 130 if interrupted.
-
     """
     parser = argparse.ArgumentParser(
         prog='robot-perception',

@@ -69,7 +69,6 @@ def to_8_bits(pixels: AnyArray, find_bits: FindBits) -> UInt8Array:
     Args:
         pixels: any shape; integers of up to 32 bits or floating point, in any byte order.
         find_bits: returns the number of significant bits of unsigned 16-bit pixels.
-
     """
     kind, size = pixels.dtype.kind, pixels.dtype.itemsize
     if kind == 'f':

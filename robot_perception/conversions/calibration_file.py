@@ -56,7 +56,6 @@ def read_calibration_file(url: str) -> CalibrationFile:
     Raises:
         CalibrationError: reasons ``'url'``, ``'missing_file'``, ``'not_yaml'``,
             ``'missing_field'`` and ``'wrong_type'``.
-
     """
     path = _resolve(url)
     try:

@@ -53,7 +53,6 @@ def to_camera(
             ``'out_of_range'``, ``'wrong_type'`` (also for a wrong number of values), and those of
             `CameraModel`: ``'focal_length'``, ``'distortion_model'``,
             ``'distortion_coefficients'``.
-
     """
     name, (fx, fy, cx, cy) = _intrinsics(info, rectified=rectified)
     if fx == 0 or fy == 0:
@@ -128,7 +127,6 @@ def copy_camera_info(
 
     Raises:
         CalibrationError: reason ``'wrong_type'`` if a field has another type than in the message.
-
     """
     region = info.roi
     return factory(

@@ -38,7 +38,6 @@ def compressed_to_image(
         ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'data'`` (damaged or truncated),
             ``'encoding'`` (another format, or depth), ``'size'``, ``'too_large'`` (pixels, scans,
             text or compressed data).
-
     """
     stamp_ns, frame_id = read_header(message.header)
     encoding, target = _split_format(message.format)

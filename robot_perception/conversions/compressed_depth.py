@@ -37,7 +37,6 @@ def decode_depth(message: ros.CompressedImage, *, max_pixels: int) -> AnyArray:
     Raises:
         ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'data'`` (damaged or truncated),
             ``'encoding'``, ``'size'``, ``'too_large'``.
-
     """
     read_header(message.header)
     encoding, _, transport = str(message.format).partition(';')

@@ -35,7 +35,6 @@ def convert_rare(message: ros.Image, size_hw: tuple[int, int]) -> UInt8Array:
     Raises:
         ConversionError: reason ``'encoding'`` if cv_bridge is missing, broken or does not
             support it; ``'step'`` and ``'data'`` as for every image.
-
     """
     name = message.encoding
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -35,7 +35,6 @@ def to_depth(
     Raises:
         ConversionError: the message is malformed or not depth; see `validation.check_image` and
             `compressed_depth.decode_depth`.
-
     """
     if hasattr(message, 'format'):
         pixels = decode_depth(cast('ros.CompressedImage', message), max_pixels=max_pixels)

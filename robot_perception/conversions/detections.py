@@ -64,7 +64,6 @@ def detections_3d_message(
         factory: makes the messages.
         header: of the frame of the positions.
         objects: those without a position are skipped.
-
     """
     return factory(
         ros.Detection3DArray,

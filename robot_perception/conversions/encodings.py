@@ -31,7 +31,6 @@ class Layout:
         min_side: minimum of width and height.
         chroma: planes that follow the luma plane, each with the bytes of a row in halves of the
             width, and the number of rows in halves of the height.
-
     """
 
     dtype: str = 'u1'
@@ -58,7 +57,6 @@ class ColorLayout(Layout):
     Attributes:
         to_rgb: converts pixels, (rows, width[, channels]) uint8, to (H, W, 3) uint8; may return
             its argument.
-
     """
 
     to_rgb: Callable[[UInt8Array], UInt8Array]

@@ -20,7 +20,6 @@ def features_message(
         features: vector and patch grid.
         with_patches: whether to include the patch features, hundreds of times the vector in size;
             the size of the grid is always set.
-
     """
     patches = features.patches if with_patches else np.zeros(0, np.float32)
     return factory(

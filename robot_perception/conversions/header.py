@@ -21,7 +21,6 @@ def read_header(header: ros.Header) -> tuple[int, str]:
     Raises:
         ConversionError: reason ``'stamp'`` for a time that is invalid in ROS (negative, or
             nanoseconds outside [0, 1e9)), ``'frame_id'`` for more than 4096 characters.
-
     """
     try:
         seconds, nanoseconds = index(header.stamp.sec), index(header.stamp.nanosec)
@@ -54,7 +53,6 @@ def header_message(factory: MessageFactory, stamp_ns: int, frame_id: str) -> ros
 
     Raises:
         ConversionError: reason ``'stamp'`` for a time out of the range of the message.
-
     """
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS_PER_SECOND)
     if not 0 <= seconds <= _MAX_SECONDS:

@@ -44,7 +44,6 @@ def to_image(
     Raises:
         ConversionError: the message is malformed or its encoding cannot be converted; see
             `validation.check_image` for the reasons.
-
     """
     layout = encodings.find_layout(encodings.COLOR, message.encoding)
     if layout is not None:
@@ -83,7 +82,6 @@ def image_message(
     Raises:
         ConversionError: reason ``'encoding'`` for an encoding other than these.
         ShapeError: shape or dtype of the array do not fit the encoding.
-
     """
     if encoding not in _WRITTEN:
         raise ConversionError(

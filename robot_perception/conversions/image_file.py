@@ -42,7 +42,6 @@ class ImageFile:
         data: the file, or a file of the same pixels.
         size_hw: rows and columns.
         has_end: whether the end of the file is there.
-
     """
 
     data: bytes | bytearray
@@ -61,7 +60,6 @@ def open_image_file(data: memoryview, name: object, max_pixels: int) -> ImageFil
     Raises:
         ConversionError: ``'data'`` (damaged or truncated), ``'encoding'`` (another format),
             ``'size'``, ``'too_large'`` (pixels, scans, text or compressed data).
-
     """
     if data[:3] == jpeg_file.START:
         content = bytes(data)
@@ -93,7 +91,6 @@ def decode_file(file: ImageFile, remark: Remark) -> AnyArray:
 
     Raises:
         ConversionError: ``'data'``: it cannot be decoded.
-
     """
     if file.has_end:
         pixels, output = _decode(file, file.data)

@@ -31,7 +31,6 @@ class JpegHeader:
     Attributes:
         size_hw: rows and columns.
         has_end: whether the end marker follows the last scan.
-
     """
 
     size_hw: tuple[int, int]
@@ -44,7 +43,6 @@ def inspect_jpeg(data: bytes, max_pixels: int) -> JpegHeader:
     Raises:
         ConversionError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``: too many
             pixels or scans.
-
     """
     frame: _JpegImage | None = None
     offset = 2

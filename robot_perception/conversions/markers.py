@@ -51,7 +51,6 @@ def markers_message(
         header: of the frame of the positions.
         objects: those without a position are skipped.
         shown: markers that are shown after the previous message; empty at first.
-
     """
     located = [(item, item.position) for item in objects if item.position is not None]
     made = [

@@ -28,7 +28,6 @@ def to_instances(message: ros.Image, *, max_pixels: int = MAX_PIXELS) -> UInt16A
 
     Raises:
         ConversionError: the message is malformed or not mono16; see `validation.check_image`.
-
     """
     return check_image(message, LABELS, max_pixels=max_pixels).pixels.astype(np.uint16)
 
@@ -47,7 +46,6 @@ def classes_message(
         header: header of the message.
         masks: N masks.
         class_ids: (N,) int32, index in the detector's label table, >= 0.
-
     """
     ids = checked('class_ids', class_ids, (len(masks),), np.int32, 'Pass one id for each mask.')
     if np.any(ids < 0):
@@ -68,7 +66,6 @@ def label_info_message(
         header: header of the message.
         class_names: the detector's label table.
         threshold: minimum score of published detections, in [0, 1].
-
     """
     names = [BACKGROUND, *class_names]
     if len(names) > _MAX_VALUE + 1:

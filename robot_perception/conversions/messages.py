@@ -33,5 +33,4 @@ class MessageFactory(Protocol):
 
         Args:
             values: (N,) uint8, float32 or float64, C-contiguous.
-
         """

@@ -42,7 +42,6 @@ def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytear
     Raises:
         ConversionError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``: too many
             pixels, or text, a color profile or pixel data that inflate to more than they should.
-
     """
     chunks = list(_chunks(data))
     if not chunks or chunks[0][0] != b'IHDR' or len(chunks[0][1]) != _HEADER.size:

@@ -56,7 +56,6 @@ def labeled_cloud_message(
         cloud: one point per pixel.
         labels: (H, W) uint32, class id + 1; 0 = background. The field is that of PointXYZL in PCL.
         instances: (H, W) uint32, index in the detections + 1; 0 = background.
-
     """
     points = _labeled(cloud.xyz_m, cloud.rgb, labels, instances)
     return _message(factory, header, points, is_dense=False)

@@ -36,7 +36,6 @@ def to_features(message: ros.SceneFeatures) -> SceneFeatures:
 
     Raises:
         ConversionError: the size of the patch grid does not fit its data.
-
     """
     vector = np.asarray(message.vector, np.float32)
     grid_hw = (int(message.grid_height), int(message.grid_width))
@@ -59,7 +58,6 @@ def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = 
 
     Raises:
         InputError: the message is inconsistent in itself or with the image.
-
     """
     if (message.height, message.width) != image.size_hw:
         raise ConversionError(

@@ -24,7 +24,6 @@ def type_name(message_type: object) -> str:
 
     >>> type_name(Header)
     'std_msgs/msg/Header'
-
     """
     return _TYPE_NAMES[message_type]
 

@@ -32,7 +32,6 @@ class RosbagsFactory:
 
         Raises:
             ConversionError: reason ``'unknown_type'``: the typestore does not know the type.
-
         """
         type_name = ros.type_name(message_type)
         if type_name not in self._types:

@@ -30,7 +30,6 @@ def decode_rvl(data: memoryview, max_pixels: int) -> UInt16Array:
 
     Raises:
         ConversionError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``.
-
     """
     if len(data) < _SIZE_BYTES:
         raise _damaged(f'{len(data)} bytes')

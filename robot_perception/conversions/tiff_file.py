@@ -24,7 +24,6 @@ def inspect_tiff(data: bytes, max_pixels: int) -> tuple[int, int]:
     Raises:
         ConversionError: ``'data'`` (damaged or truncated), ``'encoding'`` (compression),
             ``'size'``, ``'too_large'``.
-
     """
     tags = _read_tags(data)
     try:

@@ -23,7 +23,6 @@ class FrameTiming:
         p50_s, p95_s, p99_s: percentiles over the window in seconds, one value for each stage.
         window: number of frames in the window.
         age_s: seconds of ROS time from the image's stamp to publishing; NaN = unknown.
-
     """
 
     stages: tuple[str, ...]

@@ -29,7 +29,6 @@ class CheckedImage:
         frame_id: coordinate frame.
         pixels: (rows, width[, channels]) in the encoding's dtype and the message's byte order;
             a read-only view of the message's data without the padding of rows.
-
     """
 
     stamp_ns: int
@@ -54,7 +53,6 @@ def check_image(
     Raises:
         ConversionError: reasons ``'stamp'``, ``'frame_id'``, ``'size'``, ``'too_large'``,
             ``'encoding'``, ``'step'``, ``'data'``.
-
     """
     stamp_ns, frame_id = read_header(message.header)
     height, width = check_size(message, max_pixels=max_pixels)

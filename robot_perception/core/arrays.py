@@ -31,7 +31,6 @@ def checked(
     Raises:
         ShapeError: reason ``'wrong_type'`` for anything but an array, ``'wrong_shape'`` or
             ``'wrong_dtype'``.
-
     """
     if not isinstance(value, np.ndarray):
         raise ShapeError(

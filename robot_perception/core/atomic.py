@@ -29,7 +29,6 @@ def replacing_file(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
     Raises:
         OutputError: the operating system refused.
-
     """
     part = _temporary(path, path.suffix)
     try:
@@ -55,7 +54,6 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         OutputError: the operating system refused.
-
     """
     scratch = _temporary(path)
     new = scratch / path.name
@@ -74,7 +72,6 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
 
     Raises:
         OutputError: the operating system refused.
-
     """
     with replacing_file(path, durable=durable) as part:
         part.write_bytes(data)
@@ -85,7 +82,6 @@ def make_folder(folder: Path) -> None:
 
     Raises:
         OutputError: the operating system refused.
-
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +94,6 @@ def replace_folder(new: Path, target: Path) -> None:
 
     Raises:
         OSError: the operating system refused.
-
     """
     if not target.exists():
         new.rename(target)
@@ -116,7 +111,6 @@ def flush(path: Path) -> None:
 
     Raises:
         OSError: the operating system refused.
-
     """
     handle = os.open(path, os.O_RDONLY)
     try:

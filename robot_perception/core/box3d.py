@@ -22,7 +22,6 @@ class Box3D:
         size_m: full side lengths along the box's own axes, meters, >= 0.
         rotation_xyzw: unit quaternion that rotates the box's axes to those of the frame in which
             the center is given.
-
     """
 
     center_m: Vector3

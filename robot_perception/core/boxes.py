@@ -14,7 +14,6 @@ def clip_xyxy(boxes_xyxy: Float32Array, size_hw: tuple[int, int]) -> Float32Arra
 
     >>> clip_xyxy(np.array([[-5, 2, 30, 9]], np.float32), (8, 20)).tolist()
     [[0.0, 2.0, 20.0, 8.0]]
-
     """
     boxes = checked('boxes_xyxy', boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.')
     height, width = size_hw
@@ -27,7 +26,6 @@ def area_xyxy(boxes_xyxy: Float32Array) -> Float64Array:
 
     >>> area_xyxy(np.array([[0, 0, 4, 3]], np.float32)).tolist()
     [12.0]
-
     """
     boxes = checked('boxes_xyxy', boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.')
     sides = np.clip(boxes[:, 2:].astype(np.float64) - boxes[:, :2], 0, None)
@@ -43,7 +41,6 @@ def iou_xyxy(first_xyxy: Float32Array, second_xyxy: Float32Array) -> Float64Arra
     >>> a = np.array([[0, 0, 2, 2]], np.float32)
     >>> iou_xyxy(a, np.array([[1, 0, 3, 2], [5, 5, 6, 6]], np.float32)).round(3).tolist()
     [[0.333, 0.0]]
-
     """
     first = first_xyxy.astype(np.float64)
     second = second_xyxy.astype(np.float64)
@@ -64,7 +61,6 @@ def non_max_suppression(boxes_xyxy: Float32Array, max_iou: float) -> Int64Array:
 
     Returns:
         Indices of the selected boxes, ascending.
-
     """
     overlap = iou_xyxy(boxes_xyxy, boxes_xyxy) > max_iou
     kept: list[int] = []

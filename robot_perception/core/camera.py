@@ -28,7 +28,6 @@ class CameraModel:
         distortion_model: lens model; its name as text is converted.
         distortion: coefficients in OpenCV's order: k1 k2 p1 p2 [k3 [k4 k5 k6 [s1 s2 s3 s4
             [tx ty]]]], or k1 k2 k3 k4 for equidistant.
-
     """
 
     size_hw: tuple[int, int]

@@ -24,7 +24,6 @@ def class_color(name: str) -> Rgb:
 
     >>> class_color('cup') == class_color('cup') != class_color('person')
     True
-
     """
     digest = hashlib.blake2b(name.encode(), digest_size=4, salt=_SALT).digest()
     return _golden(int.from_bytes(digest, 'little'))
@@ -35,7 +34,6 @@ def instance_color(index: int) -> Rgb:
 
     >>> instance_color(0) != instance_color(1)
     True
-
     """
     return _golden(index)
 

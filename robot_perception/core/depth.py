@@ -28,7 +28,6 @@ class MetricDepth(ArrayValue, NotebookImage):
 
     Attributes:
         meters: (H, W) float32, each value from 0.1 mm to 10 km, or NaN where unknown (REP 118).
-
     """
 
     meters: Float32Array
@@ -65,7 +64,6 @@ class MetricDepth(ArrayValue, NotebookImage):
             raw: (H, W) uint16 in units of ``unit_m``. 0 is unknown, and so is 65535: where 16 bits
                 end, which cameras and simulators write for a ray that returned nothing.
             unit_m: meters of one unit, above 0.
-
         """
         checked('raw', raw, (None, None), np.uint16, 'Use from_meters() for floating point.')
         # Dividing by a whole number rounds once: 4001 mm become the float32 nearest to 4.001.
@@ -82,7 +80,6 @@ class MetricDepth(ArrayValue, NotebookImage):
 
         >>> MetricDepth(np.array([[1.5, np.nan], [2.0, 4.0]], np.float32))
         MetricDepth(2x2, 1.50 to 4.00 m, median 2.00 m, 75% known)
-
         """
         known = self.meters[np.isfinite(self.meters)]
         if not known.size:
@@ -111,7 +108,6 @@ class RelativeDepth(ArrayValue, NotebookImage):
 
     Attributes:
         inverse: (H, W) float32, finite, >= 0, unitless; larger is nearer.
-
     """
 
     inverse: Float32Array
@@ -131,7 +127,6 @@ class RelativeDepth(ArrayValue, NotebookImage):
 
         >>> RelativeDepth(np.array([[0.5, 3.0]], np.float32))
         RelativeDepth(2x1, inverse depth 0.5 to 3)
-
         """
         size = format_size(self.size_hw)
         if not self.inverse.size:

@@ -23,7 +23,6 @@ class DepthFit:
         residual: median relative error of the fitted depth on the sensor's pixels of this frame,
             None where there were too few to fit and the last frame's values were reused.
         filled_share: share in [0, 1] of the pixels without sensor depth that the network filled.
-
     """
 
     scale: float
@@ -43,7 +42,6 @@ def scale_to_meters(depth: Depth, scale: float, shift: float = 0.0) -> Float32Ar
 
     Returns:
         (H, W) float32, meters; relative depth is limited to 1 km.
-
     """
     meters: Float32Array
     if isinstance(depth, MetricDepth):

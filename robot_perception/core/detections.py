@@ -45,7 +45,6 @@ class Detections(ArrayValue):
         class_ids: (N,) int32, index in the model's own label table.
         class_names: N names of classes, as in the model's config.
         track_ids: (N,) int64, or None without tracking.
-
     """
 
     boxes_xyxy: Float32Array
@@ -99,7 +98,6 @@ class Detections(ArrayValue):
         >>> boxes = np.array([[0, 0, 2, 2]], np.float32)
         >>> Detections(boxes, np.ones(1, np.float32), np.zeros(1, np.int32), ('cup',))
         Detections(1: cup 1.00)
-
         """
         first = ', '.join(f'{item.class_name} {item.score:.2f}' for item in self[:_MAX_LISTED])
         more = ', ...' if len(self) > _MAX_LISTED else ''

@@ -36,7 +36,6 @@ class DistortionModel(StrEnum):
 
         Raises:
             CalibrationError: reason ``'distortion_model'`` for any other name.
-
         """
         plain = name.strip().lower().replace('-', '_').replace(' ', '_')
         try:
@@ -118,7 +117,6 @@ def undistort(
     Returns:
         (..., 2) float64; NaN where the lens model has no inverse (beyond its fold, or 90 degrees
         and more from the axis).
-
     """
     if model is DistortionModel.NONE:
         return distorted_xy
@@ -134,7 +132,6 @@ def _polynomial(
 
     Returns:
         Distorted points (..., 2) and their Jacobian (..., 2, 2).
-
     """
     k1, k2, p1, p2, k3, k4, k5, k6 = (*coefficients, 0.0, 0.0, 0.0, 0.0)[:8]
     x, y = rays_xy[..., 0], rays_xy[..., 1]

@@ -32,7 +32,6 @@ class PerceptionError(Exception):
     Attributes:
         reason: short stable slug such as ``'unknown_parameter'``, for programs. The text is for
             people and may be reworded.
-
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -67,7 +66,6 @@ class TransformError(PerceptionError):
     Attributes:
         reason: ``'unknown_frame'``, ``'disconnected'``, ``'too_new'``, ``'too_old'`` or
             ``'loop'``. Waiting helps with neither ``'too_old'`` nor ``'loop'``.
-
     """
 
     @property
@@ -122,7 +120,6 @@ def requires(package: str) -> Iterator[None]:
 
     Raises:
         MissingLibraryError: reason ``'missing_library'``.
-
     """
     try:
         yield

@@ -19,7 +19,6 @@ class SceneFeatures(ArrayValue):
         model: identifier of the encoder; vectors of different encoders must not be compared.
         vector: (C,) float32, global descriptor, not normalized.
         patches: (GH, GW, C) float32, one vector for each patch, row-major.
-
     """
 
     model: str
@@ -43,7 +42,6 @@ class SceneFeatures(ArrayValue):
 
         >>> SceneFeatures('m', np.zeros(5, np.float32), np.zeros((2, 3, 5), np.float32))
         SceneFeatures('m', 5 channels, 2x3 patches)
-
         """
         rows, columns = self.grid_hw
         channels = f'{len(self.vector)} channels'

@@ -20,7 +20,6 @@ class Image(ArrayValue, NotebookImage):
         stamp_ns: time of exposure in nanoseconds since the epoch of the clock in use.
         frame_id: optical frame of the camera (REP 103: z forward, x right, y down); empty when
             unknown.
-
     """
 
     rgb: UInt8Array
@@ -38,7 +37,6 @@ class Image(ArrayValue, NotebookImage):
 
         >>> Image(np.zeros((480, 640, 3), np.uint8), stamp_ns=1_500_000_000, frame_id='camera')
         Image(640x480, stamp_ns=1500000000, frame_id='camera')
-
         """
         size = format_size(self.size_hw)
         return f'Image({size}, stamp_ns={self.stamp_ns}, frame_id={self.frame_id!r})'

@@ -25,7 +25,6 @@ class LabeledPoints(ArrayValue):
         rgb: (N, 3) uint8, red, green, blue.
         labels: (N,) uint32, class id + 1; 0 = background.
         instances: (N,) uint32, index in the detections + 1; 0 = background.
-
     """
 
     xyz_m: Float32Array

@@ -21,7 +21,6 @@ class Masks(ArrayValue, NotebookImage):
     Attributes:
         pixels: (N, H, W) bool.
         scores: (N,) float32 in [0, 1], IoU of each mask as the segmenter predicts it.
-
     """
 
     pixels: BoolArray
@@ -57,7 +56,6 @@ class Masks(ArrayValue, NotebookImage):
 
         >>> Masks(np.zeros((2, 480, 640), bool), np.array([0.75, 0.5], np.float32))
         Masks(2 of 640x480, scores 0.50 to 0.75)
-
         """
         summary = f'{len(self)} of {format_size(self.size_hw)}'
         if len(self):

@@ -21,7 +21,6 @@ class Plane:
     Attributes:
         normal: unit vector towards the side that counts as above.
         distance_m: height of the origin above the plane, meters; negative below it.
-
     """
 
     normal: Vector3

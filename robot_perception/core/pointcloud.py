@@ -22,7 +22,6 @@ class PointCloud(ArrayValue):
     Attributes:
         xyz_m: (H, W, 3) float32, meters in the optical frame, all NaN where unknown.
         rgb: (H, W, 3) uint8, red, green, blue.
-
     """
 
     xyz_m: Float32Array
@@ -63,7 +62,6 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
 
     Raises:
         ShapeError: reason ``'size_mismatch'``: the three differ in size.
-
     """
     if not image.size_hw == depth.size_hw == camera.size_hw:
         raise ShapeError(

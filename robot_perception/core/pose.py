@@ -19,7 +19,6 @@ class Pose(ArrayValue):
     Attributes:
         rotation: (3, 3) float64, orthonormal, determinant 1.
         translation_m: (3,) float64, meters.
-
     """
 
     rotation: Float64Array
@@ -35,7 +34,6 @@ class Pose(ArrayValue):
 
         >>> Pose.identity()
         Pose(translation_m=(0, 0, 0), quaternion_xyzw=(0, 0, 0, 1))
-
         """
         translation, quaternion = (
             ', '.join(f'{value:.6g}' for value in values)

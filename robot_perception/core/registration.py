@@ -43,7 +43,6 @@ def register_depth(
 
     Raises:
         ShapeError: reason ``'size_mismatch'``: depth and its calibration differ in size.
-
     """
     if depth.size_hw != depth_camera.size_hw:
         raise ShapeError(

@@ -32,7 +32,6 @@ def run_lengths(mask: BoolArray) -> list[int]:
 
     >>> run_lengths(np.array([[True, False], [True, True]]))
     [0, 2, 1, 1]
-
     """
     columns = mask.ravel(order='F')
     changes = np.flatnonzero(columns[1:] != columns[:-1]) + 1
@@ -46,7 +45,6 @@ def encode_rle(mask: BoolArray) -> str:
 
     >>> encode_rle(np.array([[True, False], [True, True]]))
     '021O'
-
     """
     counts = np.array(run_lengths(mask), np.int64)
     values = counts.copy()
@@ -68,7 +66,6 @@ def decode_rle(counts: str | Sequence[int], size_hw: tuple[int, int]) -> BoolArr
     Raises:
         InputError: ``'broken_rle'``, the text is not RLE; ``'wrong_size'``, the lengths do not
             add up to the number of pixels.
-
     """
     height, width = size_hw
     pixels = height * width

@@ -68,7 +68,6 @@ class Scene(ArrayValue, NotebookImage):
         ground: ground plane below the camera, None if not estimated or not found.
         timing_s: seconds that each stage took, and ``pipeline`` for the whole, which is less than
             the sum where stages ran in parallel.
-
     """
 
     image: Image
@@ -145,7 +144,6 @@ class Scene(ArrayValue, NotebookImage):
 
         Raises:
             OutputError: a file cannot be written.
-
         """
         with requires('opencv-python-headless'):
             from robot_perception.viewer import write_scene_json
@@ -161,7 +159,6 @@ class Scene(ArrayValue, NotebookImage):
 
         Raises:
             SourceError: reason ``'missing_file'`` or ``'damaged'``.
-
         """
         return read_values(Path(folder) / _FILE, cls, _TYPES | {cls.__name__: cls})
 
@@ -171,7 +168,6 @@ class Scene(ArrayValue, NotebookImage):
         Returns:
             (H, W) uint32 class id + 1 and (H, W) uint32 index in the detections + 1, both 0 for
             background.
-
         """
         if self.masks is None or self.detections is None:
             return None

@@ -25,7 +25,6 @@ class ObjectPosition(ArrayValue):
         covariance_m2: (3, 3) float64, uncertainty of the centroid, square meters; None = unknown.
         covariance_calibrated: whether `covariance_m2` was fitted to ground truth for the networks
             and the source of depth in use.
-
     """
 
     depth_m: float
@@ -72,7 +71,6 @@ class SceneObject:
         position: position in 3D.
         truncated: whether the border of the image cuts it off.
         occluded: whether a nearer surface hides a part of it.
-
     """
 
     index: int

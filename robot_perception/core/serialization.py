@@ -34,7 +34,6 @@ def read_values(path: Path, expected: type[_Value], types: Mapping[str, type]) -
 
     Raises:
         SourceError: reason ``'missing_file'``, or ``'damaged'`` for any other content.
-
     """
     try:
         content = path.read_bytes()

@@ -21,6 +21,5 @@ def is_restart(stamp_ns: int, newest_ns: int) -> bool:
     False
     >>> is_restart(9_499_999_999, newest_ns=10_000_000_000)
     True
-
     """
     return stamp_ns < newest_ns - _MAX_DISORDER_NS

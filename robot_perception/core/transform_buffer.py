@@ -27,7 +27,6 @@ class TransformBuffer:
 
         Raises:
             InputError: reason ``'out_of_range'``.
-
         """
         if not 0 < cache_s < float('inf'):
             raise InputError('out_of_range', f'cache_s: expected seconds above 0, got {cache_s}.')
@@ -68,7 +67,6 @@ class TransformBuffer:
         Raises:
             TransformError: a frame is unknown, the two are not connected, a transform between
                 them is not available at that time, or the tree has a loop.
-
         """
         target, source = normalize_frame_id(target), normalize_frame_id(source)
         if target == source:

@@ -35,7 +35,6 @@ class StampedTransform:
         translation_m: the child's origin in the parent, meters.
         rotation_xyzw: unit quaternion from the child's axes to the parent's, normalized if its
             squared length is within 0.01 of 1.
-
     """
 
     parent: str
@@ -150,7 +149,6 @@ class History:
 
         Raises:
             TransformError: as `pose_at`.
-
         """
         return self._sample_until(stamp_ns).parent
 
@@ -161,7 +159,6 @@ class History:
 
         Raises:
             TransformError: reason ``'too_new'`` or ``'too_old'``: outside the history.
-
         """
         sample = self._sample_until(stamp_ns)
         if self.is_static or stamp_ns is None or sample.stamp_ns == stamp_ns:
@@ -216,7 +213,6 @@ def _format(stamp_ns: int) -> str:
 
     >>> _format(1_700_000_000_123_456_789)
     '1700000000.123456 s'
-
     """
     sign, microseconds = ('-' if stamp_ns < 0 else ''), abs(stamp_ns) // 1000
     return f'{sign}{microseconds // 1_000_000}.{microseconds % 1_000_000:06d} s'

@@ -75,7 +75,6 @@ def format_size(size_hw: tuple[int, int]) -> str:
 
     >>> format_size((480, 640))
     '640x480'
-
     """
     height, width = size_hw
     return f'{width}x{height}'

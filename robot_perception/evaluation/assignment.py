@@ -18,7 +18,6 @@ def best_assignment(scores: Float64Array) -> tuple[Int64Array, Int64Array]:
 
     >>> best_assignment(np.array([[5.0, 4.0], [4.0, 0.0]]))
     (array([0, 1]), array([1, 0]))
-
     """
     if scores.shape[0] > scores.shape[1]:
         columns, rows = best_assignment(scores.T)

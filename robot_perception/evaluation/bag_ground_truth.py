@@ -41,7 +41,6 @@ def read_bag_ground_truth(path: Path) -> Iterator[GroundTruth]:
     Raises:
         SourceError: not a bag; ``'missing_topic'``; ``'damaged'``, a message cannot be decoded or
             contradicts the others. Frames before it are yielded first.
-
     """
     with closing(open_bag(path)) as bag:
         image_topic = _check_topics(bag, path)

@@ -24,7 +24,6 @@ class _Face:
         normal: (3,) float64, unit length, outward.
         reach: distance of the face from the origin along the normal.
         corners: (4, 3) float64, counterclockwise seen from outside.
-
     """
 
     normal: Float64Array
@@ -40,7 +39,6 @@ def box_iou(first: Box3D, second: Box3D) -> float:
 
     Returns:
         In [0, 1]; 0 where neither has a volume.
-
     """
     shared = shared_volume(first, second)
     either = math.prod(first.size_m) + math.prod(second.size_m) - shared

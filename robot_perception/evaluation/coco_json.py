@@ -29,7 +29,6 @@ class CocoObject:
         score: in [0, 1]; 1 for annotations.
         crowd: whether it is a crowd, which is ignored.
         segmentation: polygons or run lengths, None without a mask.
-
     """
 
     where: str
@@ -62,7 +61,6 @@ def read_truth(path: Path) -> CocoTruth:
 
     Raises:
         SourceError: not such a file, or a part of it is missing or invalid.
-
     """
     root = _load(path)
     if not isinstance(root, dict):
@@ -107,7 +105,6 @@ def read_predictions(path: Path, truth: CocoTruth) -> dict[int, tuple[CocoObject
 
     Raises:
         SourceError: as above, or a class or an image is missing in the ground truth.
-
     """
     root = _load(path)
     name = ''

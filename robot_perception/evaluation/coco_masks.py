@@ -25,7 +25,6 @@ def segmentation_mask(segmentation: Json, size_hw: tuple[int, int]) -> BoolArray
 
     Raises:
         InputError: it is neither, or has another size.
-
     """
     if isinstance(segmentation, list):
         return _filled(segmentation, size_hw)

@@ -59,7 +59,6 @@ def compare(
 
     Raises:
         InputError: the images of a frame differ in size.
-
     """
     limits = limits or Limits()
     differences: list[FrameDifference] = []

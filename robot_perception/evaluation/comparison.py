@@ -22,7 +22,6 @@ class Check:
         limit: worst mean that still counts as the same; None does not check it.
         higher_is_better: whether 1 is the best rather than 0.
         unit: empty for a bare number.
-
     """
 
     key: str
@@ -75,7 +74,6 @@ class Limits:
         means: limit of each check by its key; those left out have their defaults.
         unpaired: largest share of frames that only one result has.
         slowdown: largest ratio of the median times of a frame; None does not check times.
-
     """
 
     means: Mapping[str, float] = field(default_factory=dict)
@@ -95,7 +93,6 @@ class ComparedRow:
         count: how much was compared.
         worst: the mean of the worst frame.
         worst_stamp_ns: which frame that is, None when all are alike.
-
     """
 
     check: Check
@@ -126,7 +123,6 @@ class Comparison:
         renamed: objects whose boxes agree and whose classes differ.
         times_ms: stage -> median milliseconds of both, None where a stage did not run; 'frame'
             is all of them, of which some may run at once.
-
     """
 
     rows: tuple[ComparedRow, ...]

@@ -126,7 +126,6 @@ class DepthErrorByRange:
     Attributes:
         pixels: (B,) int64, pixels whose true and predicted depth is known.
         error: (B,) float64, sum of |p - t| / t.
-
     """
 
     pixels: Int64Array

@@ -47,7 +47,6 @@ class _Outcomes:
         object_frame: (M,) int64, frame of each object.
         object_name: (M,) int64, index of the class of each object.
         false_negative: (M,) bool, objects that no prediction matches, even if corrected.
-
     """
 
     frame: Int64Array
@@ -106,7 +105,6 @@ class ErrorAnalysis:
 
         Returns:
             (7,) float64: AP, then the gain (>= 0) of each `ErrorType`, or NaN without objects.
-
         """
         values = np.array([curves.ap(weights) for curves in self._variants])
         gains = np.where(np.isnan(values[1:]), np.nan, np.maximum(values[1:] - values[0], 0))

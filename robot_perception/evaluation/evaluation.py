@@ -29,7 +29,6 @@ def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]], *, resamples: int = RES
     Raises:
         MissingLibraryError: faster-coco-eval is not installed.
         ShapeError: scene and ground truth differ in size.
-
     """
     evaluation = Evaluation(resamples=resamples)
     for scene, truth in pairs:
@@ -47,7 +46,6 @@ class PredictedFrame:
         truth: the ground truth.
         candidates: predictions of any score, None without boxes.
         true_box_masks: masks predicted for the true boxes.
-
     """
 
     name: str
@@ -90,7 +88,6 @@ class Evaluation:
 
         Raises:
             ShapeError: scene and ground truth differ in size, or the masks in number.
-
         """
         _check(scene, truth, true_box_masks)
         errors = frame_errors(scene, truth, true_box_masks)

@@ -39,7 +39,6 @@ class EvaluationOutput:
         candidates: predictions down to a raw score of 0.01, at most 100; None without a detector.
         true_box_masks: masks that the segmenter predicts for all true boxes; None without one, or
             where objects are given.
-
     """
 
     scene: Scene
@@ -67,7 +66,6 @@ class EvaluationPipeline:
         Raises:
             ConfigError: ``'unsupported_source'``, depth comes from a sensor, so that no network is
                 evaluated; ``'unknown_choice'``, something cannot be given.
-
         """
         check_config(config)
         check_given(given)
@@ -98,7 +96,6 @@ class EvaluationPipeline:
         Raises:
             ConfigError: as above, before anything is loaded.
             ModelError: a checkpoint is missing or unusable, or the device is not there.
-
         """
         check_config(config)
         check_given(given)

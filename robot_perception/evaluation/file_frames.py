@@ -50,7 +50,6 @@ def coco_frames(
 
     Raises:
         SourceError: a file or an image cannot be read, or they contradict each other.
-
     """
     annotations = read_truth(truth)
     predicted = read_predictions(predictions, annotations)
@@ -94,7 +93,6 @@ def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[Predicte
 
     Raises:
         SourceError: the names differ, or an image is not such depth or has another size.
-
     """
     true_names, names = (
         {path.name for path in folder.glob(f'*{_PNG}')} for folder in (truth, predictions)

@@ -41,7 +41,6 @@ class PositionErrors:
         box_iou: IoU of their 3D boxes, in [0, 1].
         class_names: of those located.
         visible: visible share of each of them, in (0, 1].
-
     """
 
     located: tuple[float, ...] = ()
@@ -65,7 +64,6 @@ class FrameErrors:
         masks: of detected objects.
         true_box_masks: of objects whose true box was passed to the segmenter.
         positions: of detected objects.
-
     """
 
     true_positives: tuple[float, ...] | None
@@ -169,7 +167,6 @@ class FrameRecord:
         segments: panoptic counts of each class.
         tracks: tracked objects, None where some have no track id.
         stamp_ns: time of the frame.
-
     """
 
     errors: FrameErrors

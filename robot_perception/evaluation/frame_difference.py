@@ -37,7 +37,6 @@ class FrameDifference:
         values: metric -> one number for each comparison, all finite.
         one_sided: parts that only one of the two has: 'objects', 'masks', 'depth', 'features'.
         renamed: objects whose boxes agree and whose classes differ.
-
     """
 
     stamp_ns: int
@@ -62,7 +61,6 @@ def frame_difference(first: Scene, second: Scene) -> FrameDifference:
 
     Raises:
         InputError: ``'size_mismatch'``, their images differ in size.
-
     """
     if first.image.size_hw != second.image.size_hw:
         raise InputError(

@@ -35,7 +35,6 @@ class GroundTruth:
             box is that of the whole object.
         scene_type: class of the whole image.
         up: unit vector opposite to gravity in the optical frame, as from TF or an IMU.
-
     """
 
     image: Image

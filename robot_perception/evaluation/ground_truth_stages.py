@@ -42,7 +42,6 @@ class GroundTruthStages:
     Attributes:
         truth: of the frame that is processed next.
         class_names: empty, since they differ by frame.
-
     """
 
     class_names: Sequence[str] = ()

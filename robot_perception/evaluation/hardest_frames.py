@@ -85,7 +85,6 @@ def draw_evaluated_frame(case: EvaluatedFrame) -> UInt8Array:
         (H', W', 3) uint8 rgb, with a line of text above each image. The number beside an object is
         its visible share in the ground truth and its score in the prediction. Metric depth uses
         the color scale of the true depth.
-
     """
     truth, errors = case.truth.as_scene(), case.errors
     title = f'{case.name}, ground truth; missed: {_count_names(errors.false_negatives)}'

@@ -18,7 +18,6 @@ def mask_iou(predicted: BoolArray, true: BoolArray) -> float:
 
     >>> mask_iou(np.array([[True, True]]), np.array([[True, False]]))
     0.5
-
     """
     either = np.count_nonzero(predicted | true)
     return float(np.count_nonzero(predicted & true) / either) if either else 0.0

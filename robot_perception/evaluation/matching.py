@@ -23,7 +23,6 @@ class Matches:
     Attributes:
         truth: (T, N) int64, index of the true object, -1 for none.
         ignored: (T, N) bool, predictions that are neither true nor false positives.
-
     """
 
     truth: Int64Array
@@ -55,7 +54,6 @@ def match(
         truth: M true objects; classes are compared by name.
         counted: (M,) bool, objects that have to be detected.
         limits: T IoU thresholds, in (0, 1].
-
     """
     partners = np.full((len(limits), len(predictions)), -1, np.int64)
     ignored = np.zeros(partners.shape, np.bool_)

@@ -31,7 +31,6 @@ class SegmentCounts:
         true_positives: count of true segments that match a prediction.
         false_positives: count of predictions without a match.
         false_negatives: count of true segments without a match.
-
     """
 
     iou_sum: float = 0.0

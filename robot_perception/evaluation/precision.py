@@ -34,7 +34,6 @@ class FrameBoxes:
         predictions: at most `MAX_DETECTIONS`, best first.
         truth: M true objects.
         counted: (M,) bool, objects that have to be detected.
-
     """
 
     predictions: Detections
@@ -57,7 +56,6 @@ class DetectionMetrics:
         ap75: the same at 0.75.
         ar: mean over classes and `IOU_LIMITS` of the recall.
         class_ap: (K,) float64, `ap` of each class.
-
     """
 
     ap: float
@@ -101,7 +99,6 @@ class _RankedPredictions:
         true_positives: (T, M) bool.
         false_positives: (T, M) bool.
         objects: (F,) int64, true objects that count in each frame.
-
     """
 
     frame: Int64Array
@@ -156,7 +153,6 @@ class PrecisionCurves:
 
         Returns:
             (T, R, K) and (T, K) float64 at `IOU_LIMITS`, per class; NaN where no object counts.
-
         """
         precision = np.full((len(IOU_LIMITS), len(RECALLS), len(self._classes)), np.nan)
         recall = np.full((len(IOU_LIMITS), len(self._classes)), np.nan)

@@ -34,7 +34,6 @@ class MetricRow:
         high: upper end.
         unit: empty for a bare number.
         higher_is_better: whether larger values are better.
-
     """
 
     group: str
@@ -68,7 +67,6 @@ class PrecisionCurve:
         name: of the class, empty for the mean over classes.
         box_iou: IoU from which a prediction is a true positive.
         precision: at the recalls 0, 0.01 ... 1, each in [0, 1].
-
     """
 
     name: str
@@ -87,7 +85,6 @@ class Report:
         ignored: true objects of which too little is visible.
         curves: precision over recall, that of the mean first.
         resamples: count of resamples of frames for the intervals.
-
     """
 
     rows: tuple[MetricRow, ...]
@@ -160,7 +157,6 @@ def value_text(value: float | None) -> str:
 
     >>> [value_text(value) for value in (None, 7, 0.0, 0.5, 0.00123, 12.3456, 1234.5678)]
     ['-', '7', '0.000', '0.500', '0.0012', '12.35', '1234.6']
-
     """
     if value is None or isinstance(value, int):
         return _ABSENT if value is None else str(value)

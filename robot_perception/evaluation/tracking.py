@@ -27,7 +27,6 @@ class FrameTracks:
         truth: (N,) int64, track ids of the true objects that count.
         predictions: (M,) int64, track ids of the predictions that are not ignored.
         overlap: (N, M) float64, IoU of their boxes; 0 for another class.
-
     """
 
     truth: Int64Array
@@ -64,7 +63,6 @@ class TrackingMetrics:
         idf1: share of objects and predictions that have the correct track id under the best
             one-to-one assignment of tracks (Ristani et al. 2016), at an IoU of 0.5.
         switches: how often the predicted track id of an object changes.
-
     """
 
     hota: float | None = None
@@ -101,7 +99,6 @@ class _Tracks:
         frames: with track ids from 0 on.
         truth_frames: (N,) float64, count of frames of each true track.
         prediction_frames: (M,) float64, likewise.
-
     """
 
     def __init__(self, frames: Sequence[FrameTracks]) -> None:

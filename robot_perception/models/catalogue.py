@@ -28,7 +28,6 @@ class CatalogueRow:
         unit: of the results.
         size_mb: of the download, in megabytes, rounded.
         description: one line for a listing.
-
     """
 
     model: str
@@ -105,7 +104,6 @@ def find_row(model: str) -> CatalogueRow | None:
 
     >>> find_row('facebook/dinov2-small').task
     'features'
-
     """
     return next((row for row in CATALOGUE if row.model == model), None)
 

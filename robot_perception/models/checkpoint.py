@@ -72,7 +72,6 @@ class Checkpoint:
         config: config.json.
         preprocessor: preprocessor_config.json; empty when the folder has none.
         weight_files: one safetensors file, or all its shards in order.
-
     """
 
     name: str
@@ -106,7 +105,6 @@ def find_checkpoint(model: str, task: Stage) -> Checkpoint:
         UnknownModelError: neither a folder nor an id of the catalogue.
         WeightsMissingError: the checkpoint is not on this machine.
         WeightsInvalidError: the checkpoint is on this machine and cannot be used.
-
     """
     check_installation()
     if model == DEMO:

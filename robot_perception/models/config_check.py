@@ -26,7 +26,6 @@ def check_content(config: Mapping[str, Any], where: str) -> None:
 
     Raises:
         WeightsInvalidError: it has one of them.
-
     """
     for key, value in _entries(config, where):
         if key == 'auto_map':
@@ -47,7 +46,6 @@ def check_is_local(config: Mapping[str, Any], where: str) -> None:
 
     Raises:
         WeightsInvalidError: it names a backbone, or an implementation that is not part of torch.
-
     """
     for key, value in _entries(config, where):
         if key in {'backbone', 'use_pretrained_backbone'} and value:
@@ -75,7 +73,6 @@ def check_numbers(
 
     Raises:
         WeightsInvalidError: more layers than weights, or a size far beyond that of any weight.
-
     """
     largest = max((side for value in weights.values() for side in value.shape), default=1)
     limit = max(_SMALLEST_LIMIT, _LARGEST_RATIO * largest)

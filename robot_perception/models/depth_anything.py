@@ -24,7 +24,6 @@ class DepthAnything:
 
     Attributes:
         network: the loaded network.
-
     """
 
     def __init__(

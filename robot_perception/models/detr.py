@@ -38,7 +38,6 @@ class Detr:
 
     Attributes:
         network: the loaded network.
-
     """
 
     def __init__(

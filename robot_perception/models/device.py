@@ -21,7 +21,6 @@ class DeviceSpec:
         precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``. Below fp32, weights stay fp32 and torch
             casts where that is safe (autocast). bf16 has the range of fp32 and 2 to 3 decimal
             digits, fp16 has 3 to 4 digits and a maximum of 65504.
-
     """
 
     device: torch.device
@@ -43,7 +42,6 @@ def choose_device(device: str, precision: str) -> DeviceSpec:
     Raises:
         ConfigError: a value other than these.
         DeviceUnavailableError: this machine has no such GPU.
-
     """
     chosen = _device(device)
     if precision == 'auto':
@@ -62,7 +60,6 @@ def check_device(device: str) -> str:
     Raises:
         ConfigError: no name of a device.
         DeviceUnavailableError: this machine has no such GPU.
-
     """
     return str(_device(device))
 

@@ -23,7 +23,6 @@ class Dinov2:
 
     Attributes:
         network: the loaded network.
-
     """
 
     def __init__(

@@ -21,7 +21,6 @@ class PulledCheckpoint:
         path: folder of the snapshot in the cache of the Hugging Face Hub.
         revision: the downloaded commit, 40 hexadecimal digits, even if the catalogue pins none.
         bytes: total size of its files.
-
     """
 
     path: Path
@@ -38,7 +37,6 @@ def pull(model: str) -> PulledCheckpoint:
         UnknownModelError: the catalogue has no such row.
         ModelError: the network, the Hub or the disk failed.
         WeightsMissingError, WeightsInvalidError: the downloaded checkpoint cannot be used.
-
     """
     row = find_row(model)
     if row is None:

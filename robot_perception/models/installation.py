@@ -22,7 +22,6 @@ def check_installation() -> None:
     Raises:
         ModelError: a library is missing, transformers has another version than 5, or an installed
             torchvision cannot be imported.
-
     """
     for library in _NEEDED:
         if importlib.util.find_spec(library) is None:

@@ -45,7 +45,6 @@ class ImageEmbedding:
     Attributes:
         image: the encoded image.
         feature_maps: output of the image encoder on the network's device, if it has one.
-
     """
 
     image: Image

@@ -25,7 +25,6 @@ def upsample_and_threshold(logits: Float32Array, size_hw: SizeHW) -> BoolArray:
 
     Returns:
         (N, H, W) bool.
-
     """
     count, height, width = logits.shape
     pixels = np.zeros((count, *size_hw), np.bool_)

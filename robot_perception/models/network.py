@@ -40,7 +40,6 @@ class Network:
         module: the network of transformers, on its device, in evaluation mode.
         checkpoint: the checkpoint it was loaded from.
         device_spec: its device and precision.
-
     """
 
     # transformers publishes no types.
@@ -54,7 +53,6 @@ class Network:
 
         Raises:
             ModelError: the device ran out of memory.
-
         """
         try:
             with torch.inference_mode(), self.device_spec.autocast():
@@ -67,7 +65,6 @@ class Network:
 
         Raises:
             ModelError: it contains NaN or infinity.
-
         """
         values: Float32Array = output.float().cpu().numpy()
         if not np.all(np.isfinite(values)):
@@ -96,7 +93,6 @@ def load_network(
         ConfigError, DeviceUnavailableError: see `choose_device`.
         ModelError: the device has too little memory.
         WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
-
     """
     device_spec = choose_device(device, precision)
     where = f'{checkpoint.task}.model: {checkpoint.folder}'

@@ -34,7 +34,6 @@ class Preprocessor:
         factor: multiplier of 8-bit values, usually 1/255.
         mean: per channel, subtracted after rescaling; None = no normalization.
         std: per channel, divisor; None = no normalization.
-
     """
 
     rule: ResizeRule
@@ -51,7 +50,6 @@ class Preprocessor:
 
         Returns:
             (B, 3, h, w) float32 on the same device.
-
         """
         height, width = pixels.shape[-2:]
         values = _resize(pixels, self.rule((height, width)), self.mode).float() * self.factor
@@ -77,7 +75,6 @@ def read_preprocessor(
 
     Raises:
         WeightsInvalidError: a value in the file is not usable.
-
     """
     config = checkpoint.preprocessor
     filter_number = config.get('resample', resample)

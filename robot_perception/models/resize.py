@@ -18,7 +18,6 @@ class Exactly:
 
     >>> Exactly(640, 640)((480, 848))
     (640, 640)
-
     """
 
     height: int
@@ -42,7 +41,6 @@ class ShortSide:
     (800, 1066)
     >>> ShortSide(800, 1333, multiple=16)((480, 640))
     (800, 1056)
-
     """
 
     shortest: int
@@ -75,7 +73,6 @@ class WholePatches:
 
     >>> WholePatches(518, 14)((480, 640))
     (518, 686)
-
     """
 
     side: int
@@ -96,7 +93,6 @@ def check_input_size(parameter: str, input_size: int, multiple: int) -> None:
 
     Raises:
         ConfigError: the value of ``parameter`` is negative, or not a multiple.
-
     """
     if input_size < 0 or input_size % multiple:
         nearest = max(1, round(input_size / multiple)) * multiple

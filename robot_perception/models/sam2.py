@@ -31,7 +31,6 @@ class Sam2:
 
     Attributes:
         network: the loaded network.
-
     """
 
     def __init__(

@@ -55,7 +55,6 @@ def replace_timm_backbone(config: Mapping[str, Any], where: str) -> dict[str, An
 
     Raises:
         WeightsInvalidError: the backbone is not a ResNet, or it is dilated.
-
     """
     backbone = config.get('backbone_config') or config
     name = backbone.get('backbone') or 'resnet50'
@@ -86,7 +85,6 @@ def rename_timm_key(key: str) -> str:
 
     >>> rename_timm_key('model.backbone.conv_encoder.model.layer3.5.conv2.weight')
     'model.backbone.conv_encoder.model.encoder.stages.2.layers.5.layer.1.convolution.weight'
-
     """
     match = _KEY.fullmatch(key)
     if match is None:

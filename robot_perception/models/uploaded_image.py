@@ -19,7 +19,6 @@ class UploadedImage:
 
     Attributes:
         image: the image on the host.
-
     """
 
     def __init__(self, image: Image) -> None:

@@ -39,7 +39,6 @@ class AdaptiveSubscription:
     Attributes:
         name: full name of the topic.
         has_publisher: whether the topic had a publisher of one of the types at the last `adapt`.
-
     """
 
     def __init__(
@@ -58,7 +57,6 @@ class AdaptiveSubscription:
             type_names: types of messages, preferred first.
             callback: called with every message.
             reliability: reliable, best_effort, or auto for that of the publishers.
-
         """
         self.name = name
         self.has_publisher = False

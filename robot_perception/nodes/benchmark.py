@@ -45,7 +45,6 @@ class NodeBenchmark:
         models_s: time in the networks.
         overhead_s: total minus models.
         steps_s: parts of the overhead.
-
     """
 
     frames: int
@@ -140,7 +139,6 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
 
     Raises:
         PerceptionError: the node does not start or does not publish.
-
     """
     ros_args = isolate_ros_graph()
     rclpy.init(args=ros_args)

@@ -41,7 +41,6 @@ class Bond:
 
         Raises:
             PerceptionError: this ROS installation has no package bond.
-
         """
         self._node = node
         self._status: Any = message_class(_STATUS)

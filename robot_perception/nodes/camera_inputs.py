@@ -53,7 +53,6 @@ class CameraInputs:
 
         Raises:
             PerceptionError: a message package is missing.
-
         """
         default = CameraTopics()
         node, transport = self._node, config.input.transport
@@ -80,7 +79,6 @@ class CameraInputs:
 
         Raises:
             PerceptionError: this ROS installation has no tf2_msgs.
-
         """
         self._transforms.listen(needed_roles(config))
 

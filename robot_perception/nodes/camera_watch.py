@@ -33,7 +33,6 @@ class CameraReport:
     Attributes:
         is_silent: whether an image is overdue.
         problem: what is wrong with its images, empty if nothing is.
-
     """
 
     is_silent: bool

@@ -46,7 +46,6 @@ def isolate_ros_graph() -> list[str]:
 
     Returns:
         ROS arguments for every node of the graph.
-
     """
     remove_stale_segments()
     enlarge_shared_memory()
@@ -66,7 +65,6 @@ def interruptible() -> Iterator[None]:
 
     Raises:
         KeyboardInterrupt: instead of whatever rclpy raises after a shutdown.
-
     """
     try:
         yield
@@ -84,7 +82,6 @@ def free_domain() -> int:
 
     Raises:
         PerceptionError: all domains are in use.
-
     """
     for offset in range(_DOMAINS):
         domain = 1 + (os.getpid() + offset) % _DOMAINS

@@ -60,7 +60,6 @@ def silent_publisher_problems(
         topic: full name of the topic.
         type_name: type of the messages; only raw images are too large.
         silent_s: seconds since the publisher appeared, in which nothing has arrived.
-
     """
     if type_name != _IMAGE or 'fastrtps' not in get_rmw_implementation_identifier():
         return

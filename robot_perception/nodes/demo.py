@@ -70,7 +70,6 @@ def run_demo(
     Raises:
         PerceptionError: the source cannot be read, the node does not start, or no frame is
             published.
-
     """
     ros_args = isolate_ros_graph()
     with open_source(source) as opened:

@@ -23,7 +23,6 @@ class AccuracyReport:
     Attributes:
         table: for display.
         metrics: for report.json.
-
     """
 
     table: Table
@@ -43,7 +42,6 @@ class DemoReport:
         delays_s: seconds from receiving an image to receiving its last output, per frame.
         scene: the last complete frame, rebuilt from the topics.
         accuracy: comparison with ground truth; None without ground truth.
-
     """
 
     source: str
@@ -66,7 +64,6 @@ def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> Non
 
     Raises:
         OutputError: a file cannot be written. Earlier files stay; no file is partial.
-
     """
     files = write_scene(report.scene, output, _STEM)
     text = json.dumps(_as_json(report), indent=2) + '\n'

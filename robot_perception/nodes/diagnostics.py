@@ -79,7 +79,6 @@ class NodeView:
         health: state of the worker, None without a worker.
         stages: timing of the stages.
         clock_missing: simulated time is used and no /clock has been received.
-
     """
 
     state: str
@@ -137,7 +136,6 @@ def frames_status(view: NodeView, paused: str = '') -> Status:
     Args:
         view: state of the node.
         paused: why frames are not processed at all, empty when they are.
-
     """
     counts, before = view.counts, view.before
     values: dict[str, object] = {
@@ -233,7 +231,6 @@ def clock_status(age_s: float, *, missing: bool = False, stamps: str = '') -> St
         age_s: age of the last image, NaN before the first.
         missing: simulated time is used and no /clock has been received.
         stamps: why the stamp of the last image cannot be used, empty if it can.
-
     """
     if stamps:
         return Status('clock', WARN, stamps)

@@ -51,7 +51,6 @@ def examine_graph(
 
     Raises:
         PerceptionError: a message package is missing.
-
     """
     unchecked: dict[str, str] = {}
     facts = _observe(config, topics, seconds, unchecked)

@@ -76,7 +76,6 @@ class Cause:
         remedy: what to do.
         command: the command that does it; empty if there is none.
         detail: slug of the part of the package that found it; empty without one.
-
     """
 
     reason: str
@@ -112,7 +111,6 @@ class Examination:
         causes: what is wrong.
         unchecked: checks that could not be made -> why.
         found: what was found, for people: name -> text.
-
     """
 
     causes: tuple[Cause, ...] = ()

@@ -19,7 +19,6 @@ class Publisher:
         is_reliable: whether it is reliable, otherwise best effort.
         is_latched: whether it is transient local, otherwise volatile.
         can_connect: whether the reliability that the configuration asks for can receive it.
-
     """
 
     node: str
@@ -40,7 +39,6 @@ class StreamFacts:
         stamps_ns: stamps of the messages in the order of arrival.
         arrivals_s: when they arrived, seconds of a steady clock.
         description: size, encoding and frame of the last message.
-
     """
 
     name: str
@@ -69,7 +67,6 @@ class FrameProblem:
         text: what is wrong and what to do.
         count: images that have it.
         is_usable: whether results are made in spite of it.
-
     """
 
     part: str
@@ -88,7 +85,6 @@ class RunningNode:
         use_sim_time: None if its parameters could not be read.
         statuses: (name, level, message) of its last diagnostics; level 0 OK, 1 WARN, 2 ERROR,
             3 STALE.
-
     """
 
     name: str
@@ -116,7 +112,6 @@ class GraphFacts:
         age_s: median age of the images by the clock of this machine, None without images.
         sim_age_s: the same by /clock, None without it.
         running: the perception node, None if none runs.
-
     """
 
     seconds: float

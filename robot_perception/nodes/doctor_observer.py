@@ -78,7 +78,6 @@ class Observer:
 
         Raises:
             PerceptionError: a message package is missing.
-
         """
         self._node = node
         self._config = _with_stubs(config)
@@ -126,7 +125,6 @@ class Observer:
             running: the perception node, None if none runs.
             ours: names of the nodes of the observer itself.
             environment: variables of the middleware.
-
         """
         node = self._node
         others = [one for one in node.get_node_names_and_namespaces() if one[0] not in ours]

@@ -57,7 +57,6 @@ class NodeReader:
 
         Raises:
             PerceptionError: the node does not respond, or has parameters of another version.
-
         """
         names = [item.name for item in PerceptionConfig().parameters()]
         client: Client[Any, Any] = self._node.create_client(
@@ -87,7 +86,6 @@ class NodeReader:
 
         Raises:
             RuntimeError: rclpy does not know the node.
-
         """
         # Its topics are discovered before its first diagnostics arrive.
         _wait_until(lambda: bool(self._statuses))
@@ -128,7 +126,6 @@ def assign_topics(subscriptions: Mapping[str, list[str]], image: str) -> dict[st
     Args:
         subscriptions: topic -> types of all its subscriptions.
         image: topic of the images as its diagnostics name it, empty if unknown.
-
     """
     images = sorted(name for name, types in subscriptions.items() if _IMAGES & set(types))
     infos = sorted(

@@ -37,7 +37,6 @@ def image_topics(
         name: of the input.
         compression: what image_transport appends to the name of the compressed topic.
         transport: raw, compressed or auto.
-
     """
     name = node.resolve_topic_name(name)
     raw = (Topic(name, _RAW),)
@@ -75,7 +74,6 @@ class Input:
             topics: candidates, preferred first.
             callback: called with every message.
             reliability: reliable, best_effort, or auto for that of the publishers.
-
         """
         self._callback = callback
         # Stamp of the message with which the preferred topic began to deliver, None while it does

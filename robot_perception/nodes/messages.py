@@ -18,7 +18,6 @@ def message_class(type_name: str) -> Message:
 
     Raises:
         PerceptionError: the package is not in this ROS installation.
-
     """
     package, _, name = type_name.split('/')
     try:

@@ -49,7 +49,6 @@ class PerceptionNode(LifecycleNode):
 
         Raises:
             ConfigError: a parameter has a value that it refuses.
-
         """
         self._slot = FrameSlot()
         self._synchronizer = Synchronizer()
@@ -266,7 +265,6 @@ class PerceptionNode(LifecycleNode):
 
         Raises:
             WorkerError: only a restart of the process helps.
-
         """
         failure = late = None
         worker = self._supervisor.worker

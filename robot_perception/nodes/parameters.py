@@ -28,7 +28,6 @@ def declare_config(node: Node) -> PerceptionConfig:
 
     Raises:
         ConfigError: an invalid value.
-
     """
     preset = _overrides(node).get('preset', PerceptionConfig().preset)
     config = PerceptionConfig.from_preset(str(preset))
@@ -51,7 +50,6 @@ def declare(
 
     Raises:
         ConfigError: a value of another type or outside the range.
-
     """
     items = list(items)
     _convert_integers(node, {item.name for item in items if item.kind is float})
@@ -130,7 +128,6 @@ def changed_config(
     Returns:
         The result, with a reason if the change is rejected, and the configuration that is in
         force afterwards.
-
     """
     known = {item.name for item in config.parameters()}
     values = {item.name: item.value for item in parameters if item.name in known}

@@ -32,7 +32,6 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
 
     Returns:
         0 after an interruption, 1 if a restart may help, 2 for bad parameters.
-
     """
     keep_freed_memory()
     try:
@@ -82,7 +81,6 @@ def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:
     Args:
         args: the arguments; None for those of this process.
         on_start: called when ROS takes signals from now on.
-
     """
     remove_stale_segments()
     enlarge_shared_memory()

@@ -32,7 +32,6 @@ class OutputPublishers:
 
         Raises:
             PerceptionError: a message package is missing; then no publisher is created.
-
         """
         for type_name in (*(output.type_name for output in OUTPUTS), LABEL_INFO_TYPE):
             message_class(type_name)

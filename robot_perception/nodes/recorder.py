@@ -32,7 +32,6 @@ class RecordedFrame:
     Attributes:
         messages: topic -> message; 'image' is the input itself.
         arrivals_s: topic -> monotonic time of arrival.
-
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -58,7 +57,6 @@ class Recorder(Node):
         counters: the latest frame counters of the node, from /diagnostics.
         ready: whether the node under observation is active.
         last_arrival_s: monotonic time of the last message.
-
     """
 
     def __init__(
@@ -75,7 +73,6 @@ class Recorder(Node):
             transport: raw or compressed, the type of the images.
             max_scenes: maximum number of frames in `scenes`; a 640x480 frame takes 2 MB.
             kwargs: passed to rclpy's Node.
-
         """
         super().__init__('perception_recorder', **kwargs)
         self.counts: Counter[str] = Counter()

@@ -69,7 +69,6 @@ class ReplayConfig(Section):
 
         Raises:
             SourceError: it cannot be read.
-
         """
         return open_source(
             self.source,

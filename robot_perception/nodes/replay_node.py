@@ -44,7 +44,6 @@ class ReplayNode(Node):
         source: the recording.
         finished: completed at the end with a `PlayReport`, with None after an interruption, or
             with the error that ended the replay.
-
     """
 
     def __init__(
@@ -66,7 +65,6 @@ class ReplayNode(Node):
         Raises:
             ConfigError: a parameter has a bad value.
             SourceError: the source cannot be read.
-
         """
         super().__init__('replay', **node_options)
         self._on_sample = on_sample
@@ -245,7 +243,6 @@ def replay(
     Returns:
         An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what is
         readable of a damaged source.
-
     """
     remove_stale_segments()
     enlarge_shared_memory()

@@ -21,7 +21,6 @@ class FrameCounts:
         rejected: bad frames, by reason.
         waiting: in the slot or under way.
         rejected_in_a_row: bad frames since the last that was published.
-
     """
 
     received: int

@@ -24,7 +24,6 @@ class LateStage:
         seconds: since it began.
         hangs: whether it is not expected to end.
         is_first: whether it has never ended so far.
-
     """
 
     stage: str
@@ -54,7 +53,6 @@ class StageLimits:
 
         Args:
             running: stages that have begun and not ended -> seconds since then.
-
         """
         # Outside of its stages the pipeline only waits, perhaps for one on another thread.
         stages = {name: s for name, s in running.items() if name != PIPELINE} or running

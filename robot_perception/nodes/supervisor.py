@@ -22,7 +22,6 @@ class WorkerSupervisor:
     Attributes:
         worker: the current one, None while the node is not active.
         trouble: what was wrong with the last one until its successor publishes, else empty.
-
     """
 
     def __init__(self) -> None:
@@ -54,7 +53,6 @@ class WorkerSupervisor:
 
         Returns:
             One whose processor can be used again, None without a worker.
-
         """
         worker, self.worker, self.trouble = self.worker, None, ''
         if worker is None:
@@ -72,7 +70,6 @@ class WorkerSupervisor:
 
         Raises:
             WorkerError: it hangs for the second time, or its GPU is lost.
-
         """
         worker, stopped_s = self.worker, self._seconds_stopped()
         if worker is None:

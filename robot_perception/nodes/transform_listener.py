@@ -40,7 +40,6 @@ class TransformListener:
 
         Raises:
             PerceptionError: this ROS installation has no tf2_msgs.
-
         """
         for role, topic in _TOPICS.items():
             if role in roles and role not in self._subscriptions:

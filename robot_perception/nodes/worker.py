@@ -50,7 +50,6 @@ class Health:
         rejection: why the last bad image was rejected, empty before the first.
         age_s: age of the last image when its outputs were published, by the node's clock; NaN
             before the first image.
-
     """
 
     inputs: FrameStatus | None = None
@@ -86,7 +85,6 @@ class FrameWorker:
             publishers: publish the outputs.
             logger: logs lost frames.
             limits: times of earlier frames; None without any.
-
         """
         assert processor.timer is not None  # noqa: S101 - a programming error
         self.health = Health()
@@ -124,7 +122,6 @@ class FrameWorker:
 
         Args:
             stopped_s: seconds since the last call in which the whole process was stopped.
-
         """
         frame = self._frame
         if frame is None:
@@ -137,7 +134,6 @@ class FrameWorker:
 
         Returns:
             False, without any effect, if no frame is being processed, or at the second call.
-
         """
         with self._lock:
             if self._abandoned or (self._frame is None and self.is_alive):

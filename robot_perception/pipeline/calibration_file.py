@@ -19,7 +19,6 @@ def read_calibration(name: str, path: Path, schema: str) -> Mapping[str, Any]:
 
     Raises:
         ConfigError: ``'missing_file'``, ``'damaged'`` or ``'wrong_schema'``.
-
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))

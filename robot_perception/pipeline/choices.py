@@ -56,7 +56,6 @@ class Rectification(StrEnum):
         True
         >>> Rectification.AUTO.applies_to('/direct/image')
         False
-
         """
         if self is Rectification.AUTO:
             return not _RECTIFIED.isdisjoint(re.split('[/_]', topic.lower()))

@@ -91,7 +91,6 @@ class PerceptionConfig(Section):
 
         Raises:
             ConfigError: the preset is unknown, or an override is invalid.
-
         """
         if name not in PRESETS:
             raise ConfigError(
@@ -110,7 +109,6 @@ class PerceptionConfig(Section):
 
         Raises:
             ConfigError: the file is missing or no parameter file, or a value is invalid.
-
         """
         values = read_parameter_file(Path(path))
         known = cls().to_values()

@@ -81,7 +81,6 @@ class DepthFusion:
             The sensor's depth where it is known, elsewhere the scaled depth of the network; and
             the fit. Without a fit of this or an earlier frame: the sensor's depth, or if that is
             unknown the network's unscaled, and None.
-
         """
         self._require_kind(type(predicted))
         line = None if sensor is None else _fit(predicted, sensor)
@@ -101,7 +100,6 @@ class DepthFusion:
         Returns:
             Scaled depth and the fit, which is kept while no ground is visible; without a fit of
             this or an earlier frame the network's unscaled depth, and None.
-
         """
         self._require_kind(MetricDepth)
         if ground is not None and ground.distance_m > 0:

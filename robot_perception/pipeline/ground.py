@@ -50,7 +50,6 @@ def find_ground(
 
     Returns:
         The plane, its normal away from the ground; None if too few points are horizontal.
-
     """
     if camera is None or not isinstance(depth, MetricDepth):
         return None

@@ -20,7 +20,6 @@ def read_image(path: str | os.PathLike[str]) -> Image:
 
     Raises:
         SourceError: the file cannot be read or is not an image.
-
     """
     file = Path(path)
     try:
@@ -53,7 +52,6 @@ def as_image(image: ImageInput) -> Image:
     Raises:
         ShapeError: an array of another shape or dtype.
         SourceError: the file cannot be read or is not an image.
-
     """
     if isinstance(image, Image):
         return image

@@ -57,7 +57,6 @@ def lift_objects(
     Returns:
         N positions in the optical frame; None for an object with fewer than 12 pixels of known
         depth.
-
     """
     rays = camera.rays()
     positions = []

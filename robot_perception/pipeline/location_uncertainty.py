@@ -48,7 +48,6 @@ class LocationError:
         mask_power: exponent of 1 - mask score in the share of the spread.
         score_power: exponent of 1 - score.
         area_power: exponent of the pixel count / 5000.
-
     """
 
     range_share: float
@@ -116,7 +115,6 @@ class LocationUncertainty:
 
         Raises:
             ConfigError: the file is missing or invalid.
-
         """
         models = {config.detector.model, config.segmenter.model, config.depth.model}
         if config.depth.calibration:

@@ -62,7 +62,6 @@ def load_networks(config: PerceptionConfig) -> Networks:
 
     Raises:
         ModelError: a checkpoint is missing or unusable, or the device is not there.
-
     """
     if config.cpu_threads > 0:
         models.limit_cpu_threads(config.cpu_threads)

@@ -22,7 +22,6 @@ def inlier_mask(values: AnyArray, min_gap: float) -> BoolArray:
 
     Returns:
         (N,) bool, at least one of them true.
-
     """
     ranks = (_LOW_MEDIAN_HIGH * (len(values) - 1)).astype(np.int64)
     low, median, high = np.partition(values, ranks)[ranks]

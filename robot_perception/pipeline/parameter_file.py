@@ -19,7 +19,6 @@ def read_parameter_file(path: Path) -> dict[str, object]:
 
     Raises:
         ConfigError: the file is missing or is not such a file.
-
     """
     try:
         document = yaml.safe_load(path.read_text(encoding='utf-8'))

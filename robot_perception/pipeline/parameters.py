@@ -41,7 +41,6 @@ class Constraint:
         live: may change while the node runs.
         startup: read once, when the node starts. A parameter that is neither live nor startup may
             change while no networks are loaded.
-
     """
 
     description: str
@@ -56,7 +55,6 @@ class Constraint:
 
         Raises:
             ConfigError: another type, outside the range, or not among the choices.
-
         """
         if kind is float and type(value) is int:
             value = float(value)
@@ -174,7 +172,6 @@ class Section:
 
         Raises:
             ConfigError: an unknown name or an invalid value.
-
         """
         unknown = self._describe_unknown(values)
         if unknown:

@@ -55,7 +55,6 @@ class PerceptionPipeline:
 
     >>> PerceptionPipeline.from_preset('stub', device='cpu')
     PerceptionPipeline(stub on cpu: features stub, depth stub, detector stub, segmenter stub)
-
     """
 
     def __init__(
@@ -73,7 +72,6 @@ class PerceptionPipeline:
 
         Raises:
             ConfigError: a file of calibration is missing or invalid.
-
         """
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter)
@@ -99,7 +97,6 @@ class PerceptionPipeline:
         Raises:
             ConfigError: a preset or parameter does not exist, or a value is invalid.
             ModelError: a checkpoint is missing or unusable, or the device is not available.
-
         """
         extra = {} if device is None else {'device': device}
         return cls.load(PerceptionConfig.from_preset(name, {**(overrides or {}), **extra}))
@@ -145,7 +142,6 @@ class PerceptionPipeline:
         Raises:
             ConfigError: a parameter that is fixed once the networks are loaded has changed, or a
                 stage is enabled whose network was not loaded.
-
         """
         current = self._config.to_values()
         for item in config.parameters():
@@ -234,7 +230,6 @@ class PerceptionPipeline:
             InputError: the sizes of image, camera and depth differ, or ``gravity_up`` has no
                 direction.
             ModelError: a network failed.
-
         """
         frame = UploadedImage(as_image(image))
         _check_size('camera', camera, frame.image)

@@ -52,7 +52,6 @@ class RecoveringNetwork(Generic[_Network]):
 
     Attributes:
         note: states that it was moved to the CPU, empty if not.
-
     """
 
     stage: Stage
@@ -62,7 +61,6 @@ class RecoveringNetwork(Generic[_Network]):
 
         Raises:
             ModelError: its checkpoint is missing or unusable, or its device is not there.
-
         """
         self.note = ''
         self._config = config

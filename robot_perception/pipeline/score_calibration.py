@@ -25,7 +25,6 @@ class ScoreCalibration:
     Attributes:
         slope: above 0.
         offset: added to the log odds.
-
     """
 
     slope: float = 1.0
@@ -37,7 +36,6 @@ class ScoreCalibration:
 
         Raises:
             ConfigError: the file is missing or invalid.
-
         """
         if config.detector.calibration:
             path = Path(config.detector.calibration)

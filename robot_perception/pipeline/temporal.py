@@ -37,7 +37,6 @@ class TemporalState:
     Attributes:
         frames: number of frames processed.
         velocities: of the tracked objects.
-
     """
 
     def __init__(self) -> None:
@@ -86,7 +85,6 @@ class TemporalState:
             frame: the image.
             time_ns: when it was taken, nanoseconds; 0 = not an image of a sequence.
             config: parameters of detector and tracking.
-
         """
         settings = config.detector
         tracking = config.tracking.enabled and time_ns
@@ -119,7 +117,6 @@ class TemporalState:
 
         Returns:
             The depth of the frame, and how the network's depth was fitted, None when it was not.
-
         """
         if not config.depth.source.uses_network:
             return measured, None

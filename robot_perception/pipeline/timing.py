@@ -45,7 +45,6 @@ class Stopwatch:
 
         Raises:
             PerceptionError: the frame was cancelled.
-
         """
         with self._lock:
             if self._cancelled:

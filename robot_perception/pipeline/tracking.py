@@ -43,7 +43,6 @@ class _Track:
         velocity: (4,) float64, pixels a second of each side.
         stamp_ns: of its newest detection.
         lost: whether it has not been detected since.
-
     """
 
     track_id: int
@@ -155,7 +154,6 @@ class Tracker:
 
         Returns:
             The N objects with ``track_ids``.
-
         """
         if is_restart(stamp_ns, self._newest_ns):
             self.reset()

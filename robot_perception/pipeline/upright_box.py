@@ -24,7 +24,6 @@ def unit_vector(name: str, vector: tuple[float, float, float]) -> Float64Array:
 
     Raises:
         InputError: it is not finite or is zero.
-
     """
     direction = np.array(vector, np.float64)
     length = float(np.linalg.norm(direction)) if direction.shape == (3,) else math.nan
@@ -46,7 +45,6 @@ def upright_box(points_m: Float64Array, gravity_up: Float64Array) -> Box3D:
     Args:
         points_m: (N, 3) float64, N >= 1, meters.
         gravity_up: (3,) float64, of length 1, in the frame of the points.
-
     """
     axes = _upright_axes(gravity_up)
     local = axes @ points_m.T

@@ -31,7 +31,6 @@ class Visibility:
     Attributes:
         truncated: the border of the image cuts it off.
         occluded: something nearer hides a part of it.
-
     """
 
     truncated: bool | None = None
@@ -75,7 +74,6 @@ def main_surface(meters: Float32Array, inside: BoolArray, pixel: float) -> BoolA
 
     Returns:
         (h, w) bool, a part of ``inside``; all of it if the largest component has less than half.
-
     """
     known = inside & np.isfinite(meters)
     if not known.any():

@@ -41,7 +41,6 @@ class Definition(NamedTuple):
         text: the .msg or .idl file with those it depends on.
         digest: hash of the type (RIHS01), empty when unknown.
         qos: quality of service that was offered.
-
     """
 
     text: str
@@ -54,7 +53,6 @@ def open_bag(path: Path) -> BagFile:
 
     Raises:
         SourceError: not a bag, or nothing in it can be read.
-
     """
     if not (path.is_file() or path.is_dir()):
         got = 'what is neither' if path.exists() else 'nothing there'
@@ -97,7 +95,6 @@ class IndexedBag:
 
     Attributes:
         damage: nothing is known to be lost before reading.
-
     """
 
     damage: SourceError | None = None
@@ -149,7 +146,6 @@ class IndexedBag:
             topics: full names.
             begin_ns: time of recording of the first; None from the beginning.
             end_ns: time of recording that is not given any more; None to the end.
-
         """
         chosen = [one for one in self._reader.connections if one.topic in topics]
         # To rosbags no connections are all of them.
@@ -182,7 +178,6 @@ class ScannedBag:
         damage: what is known to be lost before reading.
         begin_ns: time of the first message; 0 without any.
         duration_ns: time from the first to the last message.
-
     """
 
     def __init__(self, files: list[Path]) -> None:

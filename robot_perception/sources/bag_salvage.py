@@ -43,7 +43,6 @@ def salvage(path: Path) -> Iterator[BagMessage]:
 
     Raises:
         DamagedBagError: always, at the end, with the damage.
-
     """
     count = 0
     problem: object = 'it has no index'

@@ -28,7 +28,6 @@ class BagSource(Source):
 
         Raises:
             SourceError: not a bag, nothing readable in it, or no camera to choose.
-
         """
         self._bag = open_bag(path)
         try:
@@ -87,7 +86,6 @@ def inspect_topic(topic: BagTopic) -> Topic:
 
     Raises:
         SourceError: it cannot be read.
-
     """
     if topic.type_name not in PICTURE_TYPES:
         return Topic(topic.name, topic.type_name)

@@ -24,7 +24,6 @@ class Topic:
         type_name: ROS type.
         encoding: encoding of the first image, or format of the first compressed one; empty for
             other types.
-
     """
 
     name: str
@@ -96,7 +95,6 @@ def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicCh
     Raises:
         SourceError: no camera, several cameras and none named, or a named topic that is absent
             or of a wrong type.
-
     """
     image = _choose_image(topics, wish.image, bag)
     info, info_notes = _choose_camera_info(topics, image, wish.camera_info, bag)

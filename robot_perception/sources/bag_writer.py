@@ -77,7 +77,6 @@ class BagWriter:
 
         Raises:
             OutputError: the folder exists or cannot be made.
-
         """
         self._called = called or path
         self._types = types or standard_types()
@@ -129,7 +128,6 @@ class BagWriter:
 
         Raises:
             OutputError: ``'unknown_type'``, the type has no definition.
-
         """
         if topic in self._connections:
             return
@@ -165,7 +163,6 @@ class BagWriter:
 
         Raises:
             OutputError: the operating system refused.
-
         """
         try:
             self._writer.close()

@@ -44,7 +44,6 @@ def open_source(
 
     Raises:
         SourceError: nothing there, not a recording, or a bad argument.
-
     """
     _check(hfov_deg, fps)
     begin_ns = time.time_ns() if start_ns is None else start_ns

@@ -48,7 +48,6 @@ class PictureSource(Source):
 
         Raises:
             SourceError: no pictures there, or a bad intrinsics file.
-
         """
         self._hfov_deg = hfov_deg
         self._frame_id = frame_id

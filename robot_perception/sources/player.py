@@ -21,7 +21,6 @@ class PlayReport:
         samples: samples published, over all passes.
         passes: passes begun.
         error: what could not be read, None when everything could.
-
     """
 
     samples: int
@@ -37,7 +36,6 @@ class Timekeeper:
         now_ns: monotonic time in nanoseconds.
         sleep: waits for some seconds, or less when playing is to stop.
         stopped: whether playing is to stop.
-
     """
 
     now_ns: Callable[[], int] = time.monotonic_ns
@@ -74,7 +72,6 @@ def play(
 
     Raises:
         SourceError: bad rate, or nothing at all could be read.
-
     """
     check_rate(rate, live=source.live)
     timekeeper = timekeeper or Timekeeper()
@@ -110,7 +107,6 @@ def check_rate(rate: float, *, live: bool = False) -> None:
 
     Raises:
         SourceError: not a finite number above 0, or not 1 for a live source.
-
     """
     if not (math.isfinite(rate) and rate > 0):
         raise SourceError(

@@ -44,7 +44,6 @@ class Sample:
         stamp_ns: time of recording in nanoseconds; paces the replay. The header inside has its
             own stamp.
         cdr: the serialized message, encapsulation header included, ready to be published.
-
     """
 
     role: Role
@@ -71,7 +70,6 @@ class Source(ABC):
         notes: sentences about choices a user may want to change.
         topics: full name of the topic of each role in a bag; a name decides whether images are
             rectified. Empty for other sources.
-
     """
 
     description: str
@@ -88,7 +86,6 @@ class Source(ABC):
 
         Raises:
             SourceError: after the last sample that could be read, when something could not.
-
         """
 
     def lasting(self) -> Iterator[Sample]:

@@ -26,7 +26,6 @@ def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typesto
 
     Raises:
         SourceError: the definitions of a package are nowhere.
-
     """
     types = get_typestore(Stores.ROS2_KILTED)
     for package in packages:
@@ -41,7 +40,6 @@ def recorded_store(definition: str, type_name: str) -> Typestore | None:
     Args:
         definition: text of the .msg file and of those that it needs, as a bag has them.
         type_name: type of the message.
-
     """
     types = get_typestore(Stores.EMPTY)
     try:
@@ -58,7 +56,6 @@ def decode(types: Typestore, cdr: bytes, type_name: str, origin: str = '') -> An
 
     Raises:
         SourceError: with reason ``'broken_message'``: the bytes are no such message.
-
     """
     try:
         return types.deserialize_cdr(cdr, type_name)
@@ -88,7 +85,6 @@ def definitions_folder(package: str) -> Path:
 
     Raises:
         SourceError: in none of them.
-
     """
     tried = list(_candidates(package))
     for folder in tried:

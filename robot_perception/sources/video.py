@@ -32,7 +32,6 @@ class VideoSource(Source):
 
         Raises:
             SourceError: the file holds no video that can be decoded.
-
         """
         self._path = path
         self._start_ns = start_ns
@@ -103,7 +102,6 @@ class WebcamSource(Source):
 
         Raises:
             SourceError: there is no such camera, or it gives no picture.
-
         """
         self._index = index
         self._frame_id = frame_id

@@ -27,7 +27,6 @@ class Calibration:
         camera_info: the message that the camera was read from; None if it is not the whole
             calibration, as for a nominal camera or a file, or without a valid calibration.
         status: whether there is a calibration, and if not, why.
-
     """
 
     camera: CameraModel | None
@@ -89,7 +88,6 @@ class CalibrationReader:
             config: how calibrations are read.
             topics: full names; that of the image decides whether it is rectified.
             remedies: advice on missing inputs.
-
         """
         rectified = config.rectified.applies_to(topics.image)
         if config.info_url:
@@ -149,7 +147,6 @@ def picture_camera(image: Image, config: CameraConfig, hfov_deg: float) -> Camer
 
     Raises:
         CalibrationError: the file cannot be used for this picture.
-
     """
     if not config.info_url:
         return CameraModel.nominal(image.size_hw, hfov_deg)

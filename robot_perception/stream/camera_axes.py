@@ -44,7 +44,6 @@ def check_optical_axes(frame_id: str, level_id: str, frame_from_level: Pose) -> 
         frame_id: frame of the images.
         level_id: frame whose z axis points up.
         frame_from_level: its transform to the frame of the images.
-
     """
     words = _words(frame_id)
     if any('optical' in word for word in words):

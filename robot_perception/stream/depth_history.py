@@ -34,7 +34,6 @@ class _Order(NamedTuple):
         received_ns: the last receipt.
         lateness_ns: by how much stamps have stepped back; 0 in order.
         spacing_ns: the least difference of two stamps, 0 if unknown; only out of order.
-
     """
 
     newest_ns: int
@@ -50,7 +49,6 @@ class DepthRequest:
 
     Attributes:
         is_settled: whether no later message can be nearer.
-
     """
 
     def __init__(self, time: MessageTime) -> None:
@@ -145,7 +143,6 @@ class DepthHistory:
         Args:
             time: time of the image.
             config: the longest wait and the largest offset: how long messages are kept.
-
         """
         self._keep_s = max(_IMAGE_DELAY_S, config.max_wait_s) + config.max_offset_s
         request = DepthRequest(time)

@@ -69,7 +69,6 @@ class ProcessedFrame:
         stages: stages that ran.
         status: status of calibration, depth and transforms.
         remarks: what is wrong with the image, although it can be used.
-
     """
 
     output: OutputFrame
@@ -97,7 +96,6 @@ class FrameProcessor:
             timer: keeps the times of each frame; with None messages contain no times, so that
                 equal frames give equal messages.
             remedies: advice on missing inputs.
-
         """
         self.pipeline = pipeline
         self.timer = timer
@@ -123,7 +121,6 @@ class FrameProcessor:
 
         Args:
             stages: those that hang; their networks are loaded again when they are used.
-
         """
         other = FrameProcessor(
             self.pipeline.resumed(stages), self._factory, timer=self.timer, remedies=self._remedies
@@ -163,7 +160,6 @@ class FrameProcessor:
         Raises:
             ConversionError: the image cannot be read.
             ModelError: a network failed.
-
         """
         # Read once: parameters may change while the frame is processed.
         config = self.pipeline.config

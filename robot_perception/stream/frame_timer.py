@@ -20,7 +20,6 @@ class FrameTimer:
         Args:
             frames: size of the window.
             now_ns: clock to compute ages with; without one ages are NaN.
-
         """
         self._window = TimingWindow(frames)
         self._now_ns = now_ns

@@ -19,7 +19,6 @@ class ImageReader:
 
     Attributes:
         remarks: what is wrong with the last image, although it can be used.
-
     """
 
     def __init__(self) -> None:
@@ -33,7 +32,6 @@ class ImageReader:
 
         Raises:
             ConversionError: the image cannot be read.
-
         """
         self.remarks = ()
         fixed_bits = config.mono16_bits

@@ -19,7 +19,6 @@ class MessageTime:
             time between the two receipts, so that it is comparable with the stamps of others.
         fault: why the stamp cannot be used: 'zero_stamp', or 'repeated_stamp' if a message before
             has the same; empty if it can be used.
-
     """
 
     stamp_ns: int
@@ -53,7 +52,6 @@ class StampSequence:
         Args:
             stamp_ns: stamp of its header, nanoseconds.
             received_ns: when it was received or recorded, nanoseconds; 0 = unknown.
-
         """
         fault, sequence_ns = self._fault(stamp_ns), stamp_ns
         if not fault:

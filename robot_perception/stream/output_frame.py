@@ -37,7 +37,6 @@ class OutputFrame:
         shown_markers: markers of earlier frames that viewers still show.
         target: frame of objects and of the points of objects and background; None for the optical
             frame.
-
     """
 
     factory: MessageFactory

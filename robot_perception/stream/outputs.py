@@ -25,7 +25,6 @@ class Output:
         type_name: 'package/msg/Name'.
         stages: stages that must run for it.
         make: returns the message, or None when the frame has no such result; has no side effects.
-
     """
 
     topic: str

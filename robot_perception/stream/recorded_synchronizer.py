@@ -41,7 +41,6 @@ class RecordedFrame:
         time: when it was taken.
         camera_info: the newest CameraInfo recorded before it, None without one.
         depth: the depth nearest to it, None without one.
-
     """
 
     sample: Sample
@@ -73,7 +72,6 @@ class RecordedSynchronizer:
             config: offsets and waiting times.
             topics: names of the topics.
             types: decodes the messages.
-
         """
         self._roles = roles & needed_roles(config)
         self._config = config
@@ -123,7 +121,6 @@ class RecordedSynchronizer:
 
         Raises:
             SourceError: the image cannot be decoded.
-
         """
         synchronizer = self._synchronizer
         return FrameSet(

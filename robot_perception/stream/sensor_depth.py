@@ -54,7 +54,6 @@ def read_sensor_depth(
         camera: calibration of the image.
         config: the unit of depth, whether it is registered, and limits.
         remedies: advice on missing inputs.
-
     """
     message = frame_set.depth()
     if message is None:

@@ -16,7 +16,6 @@ class InputStatus:
         problem: what is wrong and what to do, empty without a problem.
         is_usable: whether the input is used; if it has a problem nevertheless, results may be
             wrong.
-
     """
 
     needed: bool = True
@@ -46,7 +45,6 @@ class FrameStatus(NamedTuple):
         depth: metric depth, from the sensor or scaled by the height of the camera.
         frames: the transforms of the target, gravity and fixed frames.
         stamps: the stamp of the image.
-
     """
 
     calibration: InputStatus = NOT_NEEDED
@@ -60,7 +58,6 @@ class Remedies(NamedTuple):
 
     Attributes:
         arrival: what happened to an image when it arrived, a participle.
-
     """
 
     camera_info: str

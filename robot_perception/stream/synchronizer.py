@@ -67,7 +67,6 @@ class FrameSet:
         depth: returns the depth message that belongs to the image, None without one; may wait.
         depth_camera_info: returns the newest CameraInfo of the depth camera, None without one.
         lookup: looks up transforms; may wait.
-
     """
 
     image: Message
@@ -86,7 +85,6 @@ class FrameSet:
 
         Raises:
             TransformError: the transform is not known.
-
         """
         if stamp_ns is None or not self.time.fault:
             return self.lookup(target, source, stamp_ns)
@@ -138,7 +136,6 @@ class Synchronizer:
                 ones.
             received_ns: when a depth message was received or recorded, by the same clock as the
                 images; 0 = unknown.
-
         """
         with self._changed:
             if role is Role.CAMERA_INFO:
@@ -172,7 +169,6 @@ class Synchronizer:
             received_ns: when it was received, nanoseconds; 0 = unknown.
             config: offsets and waiting times.
             topics: names of the topics.
-
         """
         now_s = time.monotonic()
         depth, frames = config.depth, config.frames

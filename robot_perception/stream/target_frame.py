@@ -24,7 +24,6 @@ class TransformLookup(Protocol):
 
         Raises:
             TransformError: the transform is not known.
-
         """
 
 
@@ -42,7 +41,6 @@ class TargetFrame:
         image_from_optical: pose of the camera in the frame that the image names; None when that
             is the optical frame.
         status: whether transforms were needed, and which could not be looked up.
-
     """
 
     frame_id: str
@@ -69,7 +67,6 @@ def resolve_target_frame(
         config: the frames that are needed.
         lookup: looks up transforms.
         axes: axes of the image's frame.
-
     """
     turn = BODY_FROM_OPTICAL if axes is CameraAxes.BODY else None
     unplaced = TargetFrame(

@@ -26,7 +26,6 @@ class Line:
         high: upper ends.
         strong: whether the line stands out.
         dots: whether its points are marked.
-
     """
 
     name: str
@@ -48,7 +47,6 @@ class Bar:
         low: lower end of the range, None without one.
         high: upper end.
         note: at the end of the row.
-
     """
 
     name: str

@@ -41,7 +41,6 @@ def draw_cloud(cloud: PointCloud, size_hw: tuple[int, int]) -> UInt8Array:
 
     Returns:
         (H, W, 3) uint8 rgb; the bare background with a note when no point is known.
-
     """
     picture = _background(size_hw)
     xyz, rgb = _known_points(cloud, size_hw)
@@ -131,7 +130,6 @@ def _splat(cells: AnyArray, size_hw: tuple[int, int], side: int) -> Int32Array:
 
     Returns:
         (H, W) int32.
-
     """
     nearest = np.full(size_hw, -1, np.int32)
     # Where several are written to one pixel the last stays: the nearest.
@@ -158,7 +156,6 @@ def _shading(depth: Float32Array) -> Float32Array:
 
     Returns:
         (H, W) float32 in (0, 1].
-
     """
     log_depth = np.log(depth)
     known = np.isfinite(log_depth)

@@ -36,7 +36,6 @@ class CocoFile:
             scene: without detections it is an image with nothing on it.
             image_id: number of the frame, >= 0 and never the same again.
             file_name: name of its picture, relative to the folder of the pictures.
-
         """
         height, width = scene.image.size_hw
         self._images.append(
@@ -82,7 +81,6 @@ class CocoFile:
 
         Raises:
             OutputError: a file cannot be written; it is not there then.
-
         """
         paths = [folder / DATASET_NAME, folder / RESULTS_NAME]
         for path, content in zip(paths, (self.dataset(), self.results()), strict=True):

@@ -42,7 +42,6 @@ def draw_depth(depth: Depth, *, range_m: tuple[float, float] | None = None) -> U
 
     Raises:
         InputError: the range is not 0 <= near < far, or is given for a relative depth.
-
     """
     values, unknown = _values(depth)
     return _color(values, unknown, _range(depth, values, unknown, range_m))
@@ -59,7 +58,6 @@ def draw_depth_with_scale(
 
     Raises:
         InputError: as in `draw_depth`.
-
     """
     values, unknown = _values(depth)
     ends = _range(depth, values, unknown, range_m)

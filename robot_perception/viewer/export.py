@@ -51,7 +51,6 @@ class Exporter:
     Attributes:
         written: files by kind.
         lacking: frames by kind that have no such result.
-
     """
 
     def __init__(self, folder: Path, kinds: Collection[Kind]) -> None:
@@ -63,7 +62,6 @@ class Exporter:
 
         Raises:
             OutputError: something is in the folder, or it cannot be made.
-
         """
         new_folder(folder)
         self._folder = folder
@@ -80,7 +78,6 @@ class Exporter:
 
         Raises:
             OutputError: a file cannot be written. Those before it stay.
-
         """
         stem = frame_stem(scene, frame)
         self._class_names |= {item.class_id + 1: item.class_name for item in scene.objects}
@@ -102,7 +99,6 @@ class Exporter:
 
         Raises:
             OutputError: a file cannot be written.
-
         """
         if Kind.COCO in self._kinds:
             self.written[Kind.COCO] = len(self._coco.write(self._folder / Kind.COCO.value))
@@ -117,7 +113,6 @@ def new_folder(folder: Path) -> None:
 
     Raises:
         OutputError: something is in the place, or it cannot be made.
-
     """
     check_new_folder(folder)
     make_folder(folder)
@@ -145,7 +140,6 @@ def frame_stem(scene: Scene, frame: int) -> str:
     >>> import numpy as np
     >>> frame_stem(Scene(image=Image(np.zeros((1, 1, 3), np.uint8), stamp_ns=1_500_000_000)), 7)
     '000007_1500000000'
-
     """
     stamp_ns = scene.image.stamp_ns
     return f'{frame:06d}_{stamp_ns}' if stamp_ns else f'{frame:06d}'
@@ -157,7 +151,6 @@ def to_millimeters(depth: MetricDepth) -> UInt16Array:
     Returns:
         (H, W) uint16 millimeters, rounded; 0 where the depth is unknown, and where 16 bits have
         no number for it: beyond 65.534 m, and nearer than half a millimeter.
-
     """
     scaled = np.rint(depth.meters.astype(np.float64) * _MILLIMETERS_PER_METER)
     known = np.isfinite(scaled) & (scaled <= _FARTHEST_MM)

@@ -26,7 +26,6 @@ def draw_features(features: SceneFeatures, size_hw: tuple[int, int]) -> UInt8Arr
 
     Returns:
         (H, W, 3) uint8 rgb.
-
     """
     rows, columns = features.grid_hw
     if features.patches.size == 0:
@@ -48,7 +47,6 @@ def principal_components(patches: Float32Array) -> Float64Array:
         (N, 3) float64, strongest first, each with mean 0; zeros where there are fewer than
         three directions. The sign makes the entry of largest size in a direction positive, so
         that the result does not depend on the linear algebra library.
-
     """
     centered = patches.astype(np.float64)
     centered -= centered.mean(axis=0)

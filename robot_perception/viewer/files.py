@@ -41,7 +41,6 @@ def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list
 
     Raises:
         OutputError: a file cannot be written. Those before it stay; none is half-written.
-
     """
     target = Path(folder)
     written = write_pictures(scene, target, stem)
@@ -59,7 +58,6 @@ def write_pictures(scene: Scene, folder: str | os.PathLike[str], stem: str) -> l
 
     Raises:
         OutputError: a file cannot be written. Those before it stay; none is half-written.
-
     """
     target = Path(folder)
     if not stem or Path(stem).name != stem:
@@ -79,7 +77,6 @@ def write_picture(picture: UInt8Array | UInt16Array, path: str | os.PathLike[str
 
     Raises:
         OutputError: the file cannot be written; no half-written file is left.
-
     """
     write_bytes(Path(path), encode_png(picture))
 

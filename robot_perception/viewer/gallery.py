@@ -33,7 +33,6 @@ class Gallery:
 
         Raises:
             OutputError: something is in the folder, or it cannot be made.
-
         """
         new_folder(folder)
         self._folder = folder
@@ -46,7 +45,6 @@ class Gallery:
 
         Raises:
             OutputError: a file cannot be written. Those before it stay; none is half-written.
-
         """
         name = frame_stem(scene, frame)
         folder = self._folder / name
@@ -75,7 +73,6 @@ class Gallery:
 
         Raises:
             OutputError: it cannot be written.
-
         """
         return write_page(self._folder, self._title, self._figures, [], self._notes)
 

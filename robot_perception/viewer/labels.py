@@ -43,7 +43,6 @@ def format_labels(item: SceneObject) -> tuple[str, str, str]:
 
     >>> format_labels(SceneObject(0, 1, 'cup', 0.913, (0, 0, 9, 9), track_id=3))
     ('cup #3 0.91', 'cup #3 0.91', 'cup')
-
     """
     # Names come from a model's config: whatever they hold, a label is one short line.
     name = ' '.join(item.class_name.split())[:_MAX_LETTERS]
@@ -65,7 +64,6 @@ def place_plates(
 
     Returns:
         One plate for each box, fewer where the picture has no room for a letter.
-
     """
     size_px = text_size_px(size_hw)
     height = round(size_px * 1.5)

@@ -33,7 +33,6 @@ def draw_overlay(scene: Scene) -> UInt8Array:
 
     Returns:
         (H, W, 3) uint8 rgb, a new picture of the image's size.
-
     """
     canvas: UInt8Array = scene.image.rgb.copy()
     size_hw = scene.image.size_hw
@@ -99,7 +98,6 @@ def draw_instances(masks: Masks) -> UInt8Array:
 
     Returns:
         (H, W, 3) uint8 rgb, dark gray where there is no object.
-
     """
     colors = [_BACKGROUND, *(instance_color(index) for index in range(len(masks)))]
     picture: UInt8Array = np.array(colors, np.uint8)[masks.instance_map()]

@@ -26,7 +26,6 @@ class Figure:
         caption: text below it.
         alt: description for screen readers.
         page: link target, relative to the page's folder; None links to the image itself.
-
     """
 
     file: str
@@ -42,7 +41,6 @@ class Step:
     Attributes:
         purpose: what it does.
         command: shell command.
-
     """
 
     purpose: str
@@ -76,7 +74,6 @@ def write_page(
     Raises:
         OutputError: ``'missing_file'``, an image or page that a figure names is not in the
             folder; ``'cannot_write'``, the operating system refused. The write is atomic.
-
     """
     target = Path(folder)
     make_folder(target)
@@ -104,7 +101,6 @@ def render(template: str, folder: Path | None = None, **values: object) -> str:
             which takes ``title`` and ``parent`` and has the blocks ``style`` and ``body``.
         folder: where templates are looked up before the viewer's own.
         values: variables of the template.
-
     """
     return _environment(folder).get_template(template).render(values)
 

@@ -34,7 +34,6 @@ def write_ply(cloud: PointCloud, path: str | os.PathLike[str]) -> None:
     Raises:
         OutputError: ``'wrong_suffix'``, the name ends otherwise; ``'cannot_write'``, the
             operating system refused.
-
     """
     target = Path(path)
     if target.suffix != '.ply':

@@ -36,7 +36,6 @@ def rerun_file(
 
     Raises:
         OutputError: the file cannot be written.
-
     """
     errors: list[OSError] = []
 

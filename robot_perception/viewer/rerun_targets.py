@@ -29,7 +29,6 @@ def open_viewer() -> Iterator[Add]:
 
     Raises:
         OutputError: the viewer cannot be started.
-
     """
     log = _RerunLog()
     try:
@@ -55,7 +54,6 @@ def serve_viewer(web_port: int, announce: Callable[[str], None]) -> Iterator[Add
 
     Raises:
         OutputError: a port cannot be used.
-
     """
     log = _RerunLog()
     try:
@@ -82,7 +80,6 @@ def save_recording(path: Path) -> Iterator[Add]:
 
     Raises:
         OutputError: the file cannot be written; also by what is yielded.
-
     """
     log = _RerunLog()
     with rerun_file(log.stream, path, _blueprint()) as check:
@@ -114,7 +111,6 @@ class _RerunLog:
             scene: the result.
             frame: its number, for the timeline of that name. Its stamp is the other timeline,
                 unless it is 0.
-
         """
         stream = self.stream
         stream.set_time(_FRAME, sequence=frame)

@@ -29,7 +29,6 @@ class Scale:
         title: its lines.
         near_far_m: meters at the two ends of the colors; None when they have no number.
         holes: whether the picture has unknown pixels.
-
     """
 
     title: tuple[str, ...]
@@ -51,7 +50,6 @@ def draw_scale(scale: Scale, size_hw: tuple[int, int]) -> UInt8Array:
     Returns:
         (H, legend, 3) uint8 rgb, near at the bottom; a bare bar where the picture is too low
         for text.
-
     """
     size_px = text_size_px(size_hw)
     line = round(1.5 * size_px)

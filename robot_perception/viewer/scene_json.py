@@ -51,7 +51,6 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
         ``features``, ``depth``, ``depth_source`` and
         ``objects``; a part that the scene lacks is None. No number
         is NaN or infinite.
-
     """
     height, width = scene.image.size_hw
     return {
@@ -84,7 +83,6 @@ def write_scene_json(scene: Scene, path: str | os.PathLike[str]) -> None:
 
     Raises:
         OutputError: the file cannot be written; no half-written file is left.
-
     """
     text = json.dumps(scene_to_dict(scene), ensure_ascii=False, allow_nan=False)
     write_bytes(Path(path), (text + '\n').encode())

@@ -25,7 +25,6 @@ class Table:
         rows: one cell for each column, None for unknown. Columns of numbers only are aligned
             right, their floats with as many decimals as give the largest four digits, at most
             three.
-
     """
 
     title: str

@@ -45,7 +45,6 @@ def draw_text(
         at: column where it starts and row of the middle of its capital letters, pixels.
         size_px: size of the font.
         color: of the letters.
-
     """
     left, middle = at
     baseline = middle + round(size_px * _HERSHEY_CAPITAL / 2)

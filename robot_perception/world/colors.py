@@ -63,7 +63,6 @@ def label(rng: np.random.Generator) -> Float32Array:
 
     Returns:
         (96, 96, 3) float32.
-
     """
     side = _LABEL_SIDE
     background, accent = vivid(rng), vivid(rng)

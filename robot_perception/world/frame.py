@@ -38,7 +38,6 @@ class WorldFrame:
             is constant through a sequence.
         instances: (H, W) uint16, 0 = background, otherwise index in detections + 1.
         boxes_3d: N boxes around the whole objects, aligned with their axes, in the optical frame.
-
     """
 
     image: Image

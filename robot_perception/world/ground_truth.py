@@ -34,7 +34,6 @@ def label_instances(
     Returns:
         (H, W) uint16: 0 = background, otherwise index in the second result + 1; and (M,) int64,
         the indices of the visible objects.
-
     """
     areas = np.bincount(prop_ids[prop_ids >= 0], minlength=scene.object_count)[
         : scene.object_count

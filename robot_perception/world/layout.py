@@ -31,7 +31,6 @@ class Support:
         pose: world from the center of the rectangle.
         half_m: half its length and width, meters.
         headroom_m: free height above it, meters.
-
     """
 
     pose: Pose
@@ -47,7 +46,6 @@ class Layout:
         props: furniture, floor and walls.
         supports: surfaces for objects, those nearest to the image center first.
         focus_m: (3,) float64, target of the camera, meters.
-
     """
 
     props: tuple[Prop, ...]

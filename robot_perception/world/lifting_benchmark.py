@@ -31,7 +31,6 @@ class LiftingBenchmark:
         steps_s: per frame, by step: point cloud, objects, occlusion.
         total_s: sum of the steps.
         open3d_s: Open3D's ``PointCloud.create_from_rgbd_image`` on the same frame.
-
     """
 
     frames: int

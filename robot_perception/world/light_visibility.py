@@ -41,7 +41,6 @@ class VisibilityMap:
         size_hw: rows and columns.
         prop_ids: (N,) int64, as in `Hits`.
         visibility: at the point in the center of each pixel.
-
     """
 
     size_hw: tuple[int, int]

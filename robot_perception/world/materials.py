@@ -25,7 +25,6 @@ class Surface:
         points: (3, N) float32, meters.
         normals: (3, N) float32, unit length.
         footprint: (N,) float32, width of the pixel at each point, meters.
-
     """
 
     points: Float32Array
@@ -45,7 +44,6 @@ class Textured:
         texture: the pattern.
         colors: (2, 3) float32, first and second color.
         swap: exchange the two axes on horizontal faces.
-
     """
 
     texture: Texture
@@ -87,7 +85,6 @@ class Printed:
         color: (3,) float32, of the other faces.
         axis: normal axis of the printed faces, 0 to 2.
         low_m, high_m: corners of the box, meters.
-
     """
 
     label: Float32Array
@@ -122,7 +119,6 @@ class Wrapped:
         colors: (B + 1, 3) float32.
         label: (H, W, 3) float32 or None, wrapped around once.
         label_m: lower and upper end of the label, meters.
-
     """
 
     heights_m: Float32Array
@@ -152,7 +148,6 @@ class Vessel:
         ring_m: lower and upper end of the ring, meters.
         wall_rz: radius and height of points halfway through the wall, bottom to top, meters.
         radius_m: points farther from the axis, such as those of a handle, are outside, meters.
-
     """
 
     outside: Float32Array
@@ -183,7 +178,6 @@ class Sectors:
         colors: (K, 3) float32, around the z axis.
         cap: cosine of the polar angle within which the caps have the first color; above 1 there
             are none.
-
     """
 
     colors: Float32Array
@@ -208,7 +202,6 @@ class BookCover:
         cover: material of the cover.
         pages: (3,) float32.
         inset_m: thickness of the cover, meters.
-
     """
 
     cover: Printed

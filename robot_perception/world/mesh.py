@@ -24,7 +24,6 @@ class Mesh:
         triangles: (T, 3) uint32, indices of vertices.
         normals: (V, 3) float32, unit length, outward.
         low_m, high_m: (3,) float64, corners of the bounding box.
-
     """
 
     vertices_m: Float32Array
@@ -79,7 +78,6 @@ def lathe(profile_rz: Sequence[tuple[float, float]], segments: int = _SEGMENTS) 
         profile_rz: radius and height, meters; the body lies to the left of the path (up the
             outside, down the inside).
         segments: sides of the polygon that approximates the circle.
-
     """
     points = np.array(profile_rz, np.float64)
     steps = np.diff(points, axis=0)

@@ -36,7 +36,6 @@ class Body:
         mesh: surface.
         material: color of each surface point.
         gloss: strength of the specular highlight in [0, 1].
-
     """
 
     mesh: Mesh
@@ -52,7 +51,6 @@ class Prop:
         body: shape and material.
         pose: world from body.
         class_id: index in `vocabulary.CLASSES`, or `SCENERY`.
-
     """
 
     body: Body

@@ -37,7 +37,6 @@ class _Footprint:
         center_m: (2,) float64 in the support's axes, meters.
         axes: (2, 2) float64, unit directions of its sides, one per row.
         half_m: (2,) float64, half its sides.
-
     """
 
     support: int
@@ -85,7 +84,6 @@ def place_objects(
 
     Returns:
         The objects, at least one, and the clutter.
-
     """
     fewest, most = _COUNTS[scene_type]
     wanted = int(rng.integers(fewest, most + 1))

@@ -31,7 +31,6 @@ class Hits:
         prop_ids: (N,) int64, index of the prop, or `NO_HIT`.
         points_m: (3, N) float32 in the world; far away for no hit.
         normals: (3, N) float32 in the world, unit length, facing the ray origin.
-
     """
 
     t_hit: Float32Array

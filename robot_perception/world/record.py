@@ -51,7 +51,6 @@ def record(
     Raises:
         InputError: a seed, a count or a size out of range.
         OutputError: the folder exists or cannot be written.
-
     """
     _check_new(path)
     rendered = sequence(seed, frames, size_hw)

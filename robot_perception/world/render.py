@@ -31,7 +31,6 @@ def sequence(seed: int, frames: int, size_hw: tuple[int, int]) -> Iterator[World
 
     Raises:
         InputError: a seed, a count or a size out of range.
-
     """
     if frames < 1:
         raise InputError('out_of_range', f'frames: expected 1 or more, got {frames}.')

@@ -41,7 +41,6 @@ class Light:
         lamp: (3,) float32, irradiance at the focus on a surface that faces the lamp.
         reference_m: distance from lamp to focus, where `lamp` holds.
         sky, ground: (3,) float32, ambient light from above and from below.
-
     """
 
     lamp_m: Float64Array
@@ -62,7 +61,6 @@ class SensorModel:
         read_noise: standard deviation at black, where white is 1.
         signal_noise: standard deviation added at white, proportional to the signal.
         vignette: fraction of light lost in the corners.
-
     """
 
     gain: Float32Array
@@ -82,7 +80,6 @@ class CameraTrajectory:
         amplitude: of each oscillation.
         period_s: of each oscillation.
         roll_rad: roll of the camera.
-
     """
 
     focus_m: Float64Array
@@ -114,7 +111,6 @@ class SceneSpec:
         scene_type: one of `vocabulary.SCENE_TYPES`.
         props: objects first, then clutter and scenery, which have no class.
         object_count: how many of them are objects.
-
     """
 
     seed: int

@@ -30,7 +30,6 @@ class Texture:
         texels: side of the finest level, a power of two.
         blend: (T,) float32, all levels concatenated, 0 = first color, 1 = second.
         tone: (T,) float32, brightness factor, about 1.
-
     """
 
     tile_m: float

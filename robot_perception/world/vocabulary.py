@@ -30,7 +30,6 @@ class ObjectClass:
         name: class name in detections.
         smallest_m: smallest side lengths of the bounding box when upright, meters.
         largest_m: largest side lengths, meters.
-
     """
 
     name: str

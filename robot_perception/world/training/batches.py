@@ -51,7 +51,6 @@ class Batch:
         boxes_xyxy: (B, M, 4) float32, pixels, of the visible parts.
         classes: (B, M) int64; -1 where there is no object or too little of it is visible.
         scene_types: (B,) int64.
-
     """
 
     pixels: torch.Tensor

@@ -44,7 +44,6 @@ class Dataset:
             part in pixels: left, top, right, bottom.
         scene_types: (N,) uint8, index in `SCENE_TYPES`.
         rendered: (N,) bool.
-
     """
 
     seeds: range
@@ -78,7 +77,6 @@ def render_dataset(
     Raises:
         InputError: no seeds, or seeds reserved for tests.
         OutputError: the folder has other content or cannot be written.
-
     """
     if not seeds or seeds.start < 0 or seeds.step != 1:
         raise InputError('out_of_range', f'seeds: expected a range such as 0:12000, got {seeds}.')

@@ -53,7 +53,6 @@ class DepthRecipe:
     Attributes:
         backbone_phase: fraction of all steps in which the backbone is mostly trained alone.
         whole_probability: of a step of the whole network during that phase.
-
     """
 
     task: Stage = Stage.DEPTH

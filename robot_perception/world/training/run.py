@@ -70,7 +70,6 @@ def train_demo_model(
         ModelError: ``start`` has no such checkpoint, or one that cannot be read.
         OutputError: a checkpoint exists, the folder cannot be written or has the state of
             another training.
-
     """
     if task not in RECIPES:
         raise InputError(

@@ -36,7 +36,6 @@ class TrainedNetwork:
         network: of transformers, in evaluation mode.
         preprocessor: configuration of its image preprocessor.
         purpose: its output in a few words, for the model card.
-
     """
 
     name: str
@@ -56,7 +55,6 @@ class Recipe(Protocol):
         muon_rate: highest, of Muon (https://kellerjordan.github.io/posts/muon), which updates the
             matrices of linear layers; None for AdamW alone.
         weight_decay: of matrices; vectors have none.
-
     """
 
     task: Stage
@@ -87,7 +85,6 @@ class Progress:
         step: completed steps.
         loss: mean since the last report.
         metrics: of the averaged weights, on the validation scenes.
-
     """
 
     step: int
@@ -120,7 +117,6 @@ def train(
 
     Raises:
         OutputError: the folder cannot be written, or has the state of another training.
-
     """
     torch.manual_seed(0)
     state = _create_state(recipe, start)
