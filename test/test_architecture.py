@@ -23,15 +23,18 @@ ALLOWED = {
     'bag': {'core', 'conversions', 'sources', 'pipeline', 'stream'},
     'world': {'core', 'models', 'conversions', 'sources', 'viewer', 'pipeline', 'stream'},
     'evaluation': {'core', 'models', 'conversions', 'sources', 'viewer', 'pipeline', 'stream'},
+    'faults': {
+        *('core', 'models', 'conversions', 'sources', 'pipeline', 'stream', 'nodes', 'bag'),
+    },
     'cli': {
         *('core', 'models', 'sources', 'viewer', 'pipeline', 'stream'),
-        *('nodes', 'bag', 'world', 'evaluation'),
+        *('nodes', 'bag', 'world', 'evaluation', 'faults'),
     },
 }
 # Library -> packages, or folders of one, that may import it; a library not named here may be
 # imported anywhere but core.
 HOMES = {
-    'rclpy': {'nodes'},
+    'rclpy': {'nodes', 'faults'},
     'torch': {'models', 'world/training'},
     'transformers': {'models', 'world/training'},
     'safetensors': {'models'},

@@ -1,4 +1,4 @@
-"""``robot-perception bench``: measures processing times on this machine."""
+"""``robot-perception bench``: measures processing times and reliability on this machine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import json
 from typing import Any
 
+from robot_perception.cli.bench_faults import add_faults
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import ConfigError, PerceptionError
 
@@ -17,7 +18,7 @@ _MILLISECONDS = 1e3
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
-        'bench', help='measure processing times on this machine'
+        'bench', help='measure processing times and reliability on this machine'
     )
     subjects = parser.add_subparsers(metavar='SUBJECT', required=True, dest='subject')
     node = subjects.add_parser(
@@ -39,6 +40,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         )
         subject.add_argument('--json', action='store_true', help='print JSON')
     lift.set_defaults(run=run_lift)
+    add_faults(subjects)
 
 
 def run_node(arguments: argparse.Namespace) -> int:

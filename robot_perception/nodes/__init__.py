@@ -1,9 +1,10 @@
-"""ROS 2 nodes. The only package that imports rclpy."""
+"""ROS 2 nodes. Besides `faults`, the only package that imports rclpy."""
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robot_perception.nodes.benchmark import benchmark_node
+    from robot_perception.nodes.child import isolate_ros_graph
     from robot_perception.nodes.demo import run_demo
     from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, headline_tables
     from robot_perception.nodes.doctor import examine_graph
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
         Severity,
         sort_causes,
     )
+    from robot_perception.nodes.messages import message_class, message_stamp_ns, RosMessages
+    from robot_perception.nodes.perception_node import main
     from robot_perception.nodes.replay_config import ReplayConfig
     from robot_perception.nodes.replay_node import replay
     from robot_perception.nodes.transport import (
@@ -30,12 +33,17 @@ __all__ = [
     'DemoReport',
     'Examination',
     'ReplayConfig',
+    'RosMessages',
     'Severity',
     'benchmark_node',
     'examine_graph',
     'exit_code',
     'find_stale_segments',
     'headline_tables',
+    'isolate_ros_graph',
+    'main',
+    'message_class',
+    'message_stamp_ns',
     'replay',
     'run_demo',
     'sort_causes',
@@ -43,6 +51,7 @@ __all__ = [
 
 _MODULES = {
     'benchmark_node': 'benchmark',
+    'isolate_ros_graph': 'child',
     'run_demo': 'demo',
     'AccuracyReport': 'demo_report',
     'DemoReport': 'demo_report',
@@ -53,6 +62,10 @@ _MODULES = {
     'exit_code': 'doctor_causes',
     'Severity': 'doctor_causes',
     'sort_causes': 'doctor_causes',
+    'RosMessages': 'messages',
+    'message_class': 'messages',
+    'message_stamp_ns': 'messages',
+    'main': 'perception_node',
     'ReplayConfig': 'replay_config',
     'replay': 'replay_node',
     'find_stale_segments': 'transport',

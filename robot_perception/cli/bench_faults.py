@@ -1,0 +1,80 @@
+"""``robot-perception bench faults``: injects faults and compares with the pass marks."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from importlib.util import find_spec
+import json
+from pathlib import Path
+import time
+from typing import Any, TYPE_CHECKING
+
+from robot_perception.core import ConfigError, PerceptionError
+
+if TYPE_CHECKING:
+    from robot_perception.faults import FaultOutcome
+
+_SHOWN_FAILURES = 5
+
+
+def add_faults(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the subject and its flags."""
+    parser: argparse.ArgumentParser = subjects.add_parser(
+        'faults',
+        help='inject the faults of the fault table and check the pass marks',
+        description='Injects faults into the real node and commands, with networks of the preset '
+        'stub, and compares with the pass marks of docs/reliability.md. All rows take hours; '
+        '--short takes minutes.',
+    )
+    parser.add_argument('--rows', default='', help='rows of the table, such as 1,9-12')
+    parser.add_argument('--seed', type=int, default=0, help='of all random choices')
+    parser.add_argument('--short', action='store_true', help='a few trials of each fault')
+    parser.add_argument('--json', action='store_true', help='print JSON')
+    parser.add_argument(
+        '-o', '--output', type=Path, metavar='FILE', help='also write the JSON to a file'
+    )
+    parser.set_defaults(run=run_faults)
+
+
+def run_faults(arguments: argparse.Namespace) -> int:
+    """Run the rows; returns 0 if every pass mark is met, else 1."""
+    if find_spec('rclpy') is None:
+        raise PerceptionError(
+            'missing_library',
+            'expected ROS 2, got a Python without rclpy. Source your ROS installation.',
+        )
+    if arguments.output is not None and not arguments.output.parent.is_dir():
+        raise ConfigError(
+            'not_found', f'--output: expected a file in a folder, got {arguments.output}.'
+        )
+    from robot_perception.faults import find_faults  # noqa: PLC0415 - needs ROS
+
+    outcomes = []
+    for fault in find_faults(arguments.rows):
+        begin = time.monotonic()
+        outcome = fault.run(fault.short if arguments.short else fault.trials, arguments.seed)
+        outcomes.append(outcome)
+        if not arguments.json:
+            _print(outcome, time.monotonic() - begin)
+    text = json.dumps([{**asdict(one), 'is_passed': one.is_passed} for one in outcomes], indent=2)
+    if arguments.json:
+        print(text)
+    if arguments.output is not None:
+        arguments.output.write_text(text + '\n', encoding='utf-8')
+    return 0 if all(outcome.is_passed for outcome in outcomes) else 1
+
+
+def _print(outcome: FaultOutcome, seconds: float) -> None:
+    """Print a row of the table, and what failed."""
+    verdict = 'pass' if outcome.is_passed else 'FAIL'
+    figures = ', '.join(f'{name} {value:.4g}' for name, value in outcome.figures.items())
+    print(
+        f'{outcome.row:>3}  {verdict}  {outcome.fault}: {outcome.trials} trials in '
+        f'{seconds:.0f} s, {len(outcome.failures)} failures; {figures}',
+        flush=True,
+    )
+    for failure in outcome.failures[:_SHOWN_FAILURES]:
+        print(f'           {failure}', flush=True)
+    if len(outcome.failures) > _SHOWN_FAILURES:
+        print(f'           and {len(outcome.failures) - _SHOWN_FAILURES} more', flush=True)

@@ -1,0 +1,344 @@
+"""The perception node in a process of its own, with a camera before it and subscribers behind."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+import itertools
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from types import TracebackType
+from typing import Any, TYPE_CHECKING
+
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+from robot_perception.conversions import Message
+from robot_perception.core import PerceptionError
+from robot_perception.faults.camera import calibration, random_image
+from robot_perception.faults.observation import Counts, OutputMessage, read_report, Status
+from robot_perception.faults.process_use import ProcessUse, read_use
+from robot_perception.nodes import isolate_ros_graph, message_class, message_stamp_ns
+from robot_perception.pipeline import Value
+from robot_perception.stream import OUTPUTS
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # typing has it from Python 3.11 on
+
+IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
+# Outputs whose bytes depend on nothing but their image; without numbers of tracks and times.
+GOLDEN = (
+    *('features', 'depth/image', 'points', 'detections', 'detections_3d'),
+    *('masks/instances', 'masks/classes', 'overlay'),
+)
+NODE = 'robot_perception.nodes.perception_node'
+START_LIMIT_S, GOLDEN_LIMIT_S = 120.0, 5.0
+_GOLDEN_SEED = 1_000_003
+_POLL_S = 0.005
+_STOP_LIMIT_S = 15.0
+_KEPT_OUTPUTS = 2000
+_numbers = itertools.count()
+
+
+class NodeProcess:
+    """The real node; use as a context manager.
+
+    Attributes:
+        process: the process of the node.
+        outputs: topic -> the last messages, in order of receipt.
+        output_counts: topic -> number of messages.
+        report: name -> entry of the last report in /diagnostics.
+        image, camera_info: publishers of the camera.
+        node: a node of this process in the same graph, for further publishers.
+    """
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        program: str = NODE,
+        wait: bool = True,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start the node.
+
+        Args:
+            parameters: besides the preset ``stub`` and no tracking, which makes the outputs of an
+                image depend on that image only.
+            program: module to run.
+            wait: whether to wait for its first output.
+            environment: further variables of the process.
+
+        Raises:
+            PerceptionError: the node gives no output.
+        """
+        isolate_ros_graph()
+        self.namespace = f'/faults_{os.getpid()}_{next(_numbers)}'
+        self.folder = Path(tempfile.mkdtemp(prefix='robot_perception_faults_'))
+        self._parameters = {'preset': 'stub', 'tracking.enabled': False, **(parameters or {})}
+        self._program = program
+        self._environment = {**os.environ, 'OMP_NUM_THREADS': '1', **(environment or {})}
+        self._golden: dict[str, bytes] = {}
+        self._reports: deque[tuple[float, Mapping[str, Status]]] = deque(maxlen=600)
+        self.report: Mapping[str, Status] = {}
+        self.outputs: dict[str, deque[OutputMessage]] = {}
+        self.output_counts: dict[str, int] = {}
+        self.process = self.start()
+        self._context = Context()
+        rclpy.init(args=self._ros_args(), context=self._context)
+        self.node = rclpy.create_node('harness', context=self._context)
+        self.image = self.publisher('image', IMAGE)
+        self.camera_info = self.publisher('camera_info', CAMERA_INFO)
+        for output in OUTPUTS:
+            if output.topic in GOLDEN:
+                self.subscribe(output.topic, output.type_name)
+        self.node.create_subscription(
+            message_class('diagnostic_msgs/msg/DiagnosticArray'),
+            'diagnostics',
+            self._on_report,
+            QOS,
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name='harness', daemon=True)
+        self._thread.start()
+        if wait:
+            try:
+                self.wait_for_golden()
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> Self:
+        """Return the running node."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the node."""
+        self.close()
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def _ros_args(self) -> list[str]:
+        names = (f'__ns:={self.namespace}', '/diagnostics:=diagnostics', '/clock:=clock')
+        return ['--ros-args', *(word for name in names for word in ('-r', name))]
+
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process of the node, also after it has ended."""
+        values = (
+            word
+            for name, value in self._parameters.items()
+            for word in ('-p', f'{name}:={_yaml(value)}')
+        )
+        with self.log_file.open('ab') as log:
+            self.process = subprocess.Popen(  # noqa: S603 - a module of this package
+                [sys.executable, '-m', self._program, *self._ros_args(), *values],
+                cwd=self.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        return self.process
+
+    @property
+    def log_file(self) -> Path:
+        """What the node writes to its terminal."""
+        return self.folder / 'node.log'
+
+    def log(self) -> str:
+        """Return what the node wrote to its terminal."""
+        return self.log_file.read_text(encoding='utf-8', errors='replace')
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process runs."""
+        return self.process.poll() is None
+
+    def publisher(self, topic: str, type_name: str, qos: QoSProfile = QOS) -> Any:  # noqa: ANN401
+        """Create a publisher in the namespace of the node."""
+        return self.node.create_publisher(message_class(type_name), topic, qos)
+
+    def subscribe(self, topic: str, type_name: str) -> None:
+        """Keep the messages of an output in `outputs`."""
+        kept: deque[OutputMessage] = deque(maxlen=_KEPT_OUTPUTS)
+        self.outputs[topic], self.output_counts[topic] = kept, 0
+
+        def keep(data: bytes) -> None:
+            kept.append(OutputMessage(time.monotonic(), data))
+            self.output_counts[topic] += 1
+
+        self.node.create_subscription(
+            message_class(type_name), f'perception/{topic}', keep, QOS, raw=True
+        )
+
+    def _on_report(self, message: Message) -> None:
+        report = read_report(message)
+        self._reports.append((time.monotonic(), report))
+        self.report = report
+
+    def wait(self, done: Callable[[], object], limit_s: float) -> float | None:
+        """Wait until ``done()`` is true; return the seconds, None if the limit is passed."""
+        begin = time.monotonic()
+        while not done():
+            if time.monotonic() - begin > limit_s:
+                return None
+            time.sleep(_POLL_S)
+        return time.monotonic() - begin
+
+    def wait_for_golden(self) -> None:
+        """Wait until the node publishes; the outputs are those that later ones must equal.
+
+        Raises:
+            PerceptionError: it ends or gives no output.
+        """
+        end = time.monotonic() + START_LIMIT_S
+        while self.is_alive and time.monotonic() < end:
+            if self.image.get_subscription_count() and self.camera_info.get_subscription_count():
+                outputs = self._send_golden(1.0)
+                if len(outputs) == len(GOLDEN) and self._golden in ({}, outputs):
+                    self._golden = outputs
+                    return
+            time.sleep(0.05)
+        raise PerceptionError('no_output', f'the node gives no output:\n{self.log()[-3000:]}')
+
+    def _send_golden(self, limit_s: float) -> dict[str, bytes]:
+        """Send the golden image, and return its outputs without their stamps."""
+        image = random_image(_GOLDEN_SEED)
+        stamp_ns = message_stamp_ns(image)
+        self.camera_info.publish(calibration())
+        self.image.publish(image)
+        self.wait(lambda: len(self.find_outputs(stamp_ns)) == len(GOLDEN), limit_s)
+        return {
+            topic: message.without_stamp()
+            for topic, message in self.find_outputs(stamp_ns).items()
+        }
+
+    def find_outputs(self, stamp_ns: int) -> dict[str, OutputMessage]:
+        """Return the outputs of one image: topic -> message."""
+        found = {}
+        for topic, messages in self.outputs.items():
+            for message in reversed(messages.copy()):
+                if message.stamp_ns == stamp_ns:
+                    found[topic] = message
+                    break
+        return found
+
+    def send_golden(self, limit_s: float = GOLDEN_LIMIT_S) -> str:
+        """Send a valid image; return what is wrong with its outputs, empty if nothing is."""
+        outputs = self._send_golden(limit_s)
+        missing = [topic for topic in GOLDEN if topic not in outputs]
+        if missing:
+            return f'a valid image gave no {", ".join(missing)} within {limit_s:.0f} s'
+        wrong = [topic for topic in GOLDEN if outputs[topic] != self._golden[topic]]
+        return f'a valid image gave other {", ".join(wrong)} than before' if wrong else ''
+
+    def wait_for_status(
+        self, name: str, levels: tuple[int, ...], text: str = '', limit_s: float = 3.0
+    ) -> float | None:
+        """Wait for a report from now on with such an entry; None if there is none in time."""
+        begin = time.monotonic()
+
+        def reported() -> bool:
+            return any(
+                received_s > begin
+                and name in report
+                and report[name].level in levels
+                and text in report[name].message
+                for received_s, report in self._reports.copy()
+            )
+
+        return self.wait(reported, limit_s)
+
+    def counts(self, limit_s: float = 10.0) -> Counts:
+        """Return the counts of a report from now on in which no image waits."""
+        begin = time.monotonic()
+
+        def settled() -> bool:
+            return bool(
+                self._reports
+                and self._reports[-1][0] > begin
+                and Counts.read(self.report).waiting == 0
+            )
+
+        self.wait(settled, limit_s)
+        return Counts.read(self.report)
+
+    def check_survival(self) -> tuple[str, ...]:
+        """Apply the oracle of every fault: what is wrong with the node now.
+
+        It lives, a valid image gives the golden outputs, and of every image it is reported what
+        became of it.
+        """
+        if not self.is_alive:
+            return (f'the node ended with {self.process.returncode}: {self.log()[-500:]}',)
+        problems = [self.send_golden()]
+        counts = self.counts()
+        if counts.unaccounted or counts.waiting:
+            problems.append(f'{counts.unaccounted} images are not accounted for: {counts}')
+        return tuple(problem for problem in problems if problem)
+
+    def call(
+        self,
+        service_class: Any,  # noqa: ANN401 - generated
+        name: str,
+        request: Message,
+        limit_s: float = 10.0,
+    ) -> Message:
+        """Call a service of the node; None if it does not answer in time."""
+        client: Any = self.node.create_client(service_class, f'perception/{name}')
+        try:
+            if not client.wait_for_service(limit_s):
+                return None
+            future = client.call_async(request)
+            self.wait(future.done, limit_s)
+            return future.result() if future.done() else None
+        finally:
+            self.node.destroy_client(client)
+
+    def use(self) -> ProcessUse:
+        """Return what the process uses."""
+        return read_use(self.process.pid)
+
+    def stop(self, number: int = signal.SIGTERM, limit_s: float = _STOP_LIMIT_S) -> int | None:
+        """Send a signal and wait; return the exit code, None (after SIGKILL) if it was late."""
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return None
+
+    def close(self) -> None:
+        """End the node and this side of the graph."""
+        if self.is_alive:
+            self.stop()
+        self._executor.shutdown()
+        self._thread.join()
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+
+def _yaml(value: Value) -> str:
+    """Write a value of a parameter as ROS arguments take it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"'{value}'" if isinstance(value, str) else repr(value)
