@@ -14,15 +14,19 @@ PACKAGE = Path(__file__).parents[1] / 'robot_perception'
 ALLOWED = {
     'core': set(),
     'models': {'core'},
-    'conversions': {'core'},
-    'sources': {'core'},
+    'image_files': {'core'},
+    'conversions': {'core', 'image_files'},
+    'sources': {'core', 'image_files'},
     'viewer': {'core'},
-    'pipeline': {'core', 'models'},
+    'pipeline': {'core', 'models', 'image_files'},
     'stream': {'core', 'conversions', 'sources', 'viewer', 'pipeline'},
     'nodes': {'core', 'conversions', 'sources', 'viewer', 'pipeline', 'stream'},
     'bag': {'core', 'conversions', 'sources', 'pipeline', 'stream'},
     'world': {'core', 'models', 'conversions', 'sources', 'viewer', 'pipeline', 'stream'},
-    'evaluation': {'core', 'models', 'conversions', 'sources', 'viewer', 'pipeline', 'stream'},
+    'evaluation': {
+        *('core', 'models', 'image_files', 'conversions', 'sources'),
+        *('viewer', 'pipeline', 'stream'),
+    },
     'faults': {
         *('core', 'models', 'conversions', 'sources', 'pipeline', 'stream', 'nodes', 'bag'),
     },

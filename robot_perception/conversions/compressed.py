@@ -7,9 +7,10 @@ from robot_perception.conversions.bit_depth import FindBits, full_range, to_8_bi
 from robot_perception.conversions.encodings import bayer_layout, COLOR, DEPTH, find_layout
 from robot_perception.conversions.header import read_header
 from robot_perception.conversions.image import depth_error
-from robot_perception.conversions.image_file import decode_file, open_image_file, Remark
+from robot_perception.conversions.image_file import decode_data
 from robot_perception.conversions.validation import as_bytes, check_sides, MAX_PIXELS
 from robot_perception.core import Image, UInt8Array
+from robot_perception.image_files import Remark
 
 
 def compressed_to_image(
@@ -43,9 +44,7 @@ def compressed_to_image(
     encoding, target = _split_format(message.format)
     if 'compresseddepth' in target or _is_only_depth(encoding):
         raise depth_error('format', message.format)
-    data = as_bytes(message.data)
-    # Nothing is kept longer than needed: a file may be as large as its pixels.
-    pixels = decode_file(open_image_file(data, message.format, max_pixels), remark)
+    pixels = decode_data(as_bytes(message.data), message.format, max_pixels, remark)
     rgb = _to_rgb(to_8_bits(pixels, find_bits), encoding, target)
     return Image(rgb, stamp_ns, frame_id)
 

@@ -10,11 +10,11 @@ import numpy as np
 from robot_perception.conversions import ros
 from robot_perception.conversions.encodings import DEPTH, find_layout
 from robot_perception.conversions.header import read_header
-from robot_perception.conversions.image_file import decode_file, open_image_file
-from robot_perception.conversions.png_file import SIGNATURE
+from robot_perception.conversions.image_file import decode_data
 from robot_perception.conversions.rvl import decode_rvl
 from robot_perception.conversions.validation import as_bytes, shorten
 from robot_perception.core import AnyArray, ConversionError, Float32Array, UInt16Array
+from robot_perception.image_files import PNG_SIGNATURE
 
 # Format, which is always 0, and the quantization A and B of inverse depth.
 _HEADER = struct.Struct('<iff')
@@ -46,7 +46,7 @@ def decode_depth(message: ros.CompressedImage, *, max_pixels: int) -> AnyArray:
     data = as_bytes(message.data)
     name, _, codec = transport.strip().lower().partition(' ')
     # Old encoders name the encoding only.
-    if name != _TRANSPORT and (name or data[:8] == SIGNATURE):
+    if name != _TRANSPORT and (name or data[:8] == PNG_SIGNATURE):
         return _checked(_decode_file(data, message.format, max_pixels), layout.dtype)
     if len(data) <= _HEADER.size:
         raise ConversionError(
@@ -67,7 +67,7 @@ def decode_depth(message: ros.CompressedImage, *, max_pixels: int) -> AnyArray:
 
 
 def _decode_file(data: memoryview, name: object, max_pixels: int) -> AnyArray:
-    return decode_file(open_image_file(data, name, max_pixels), remark=lambda _reason, _text: None)
+    return decode_data(data, name, max_pixels, remark=lambda _reason, _text: None)
 
 
 def _checked(pixels: AnyArray, dtype: str) -> AnyArray:

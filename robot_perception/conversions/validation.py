@@ -14,7 +14,8 @@ import numpy as np
 from robot_perception.conversions import ros
 from robot_perception.conversions.encodings import find_layout, Layout
 from robot_perception.conversions.header import read_header
-from robot_perception.core import AnyArray, ConversionError
+from robot_perception.core import AnyArray, ConversionError, ImageFileError
+from robot_perception.image_files import PixelLimit
 
 MAX_PIXELS = 2**25
 _MAX_CHARACTERS = 40
@@ -87,18 +88,15 @@ def check_size(message: ros.Image, *, max_pixels: int) -> tuple[int, int]:
 
 def check_pixels(height: int, width: int, *, max_pixels: int) -> None:
     """Raise ConversionError unless there are 1 to ``max_pixels`` pixels."""
-    if min(height, width) < 1:
-        raise ConversionError(
-            'size',
-            f'size: expected at least one pixel, got {width}x{height}. '
-            'The camera sends empty images.',
-        )
-    if height * width > max_pixels:
-        raise ConversionError(
-            'too_large',
-            f'size: expected at most {max_pixels} pixels, got {width}x{height}. '
-            'Lower the resolution of the camera or raise max_pixels.',
-        )
+    try:
+        message_limit(max_pixels).check_size(height, width)
+    except ImageFileError as error:
+        raise ConversionError(error.reason, f'size: {error}') from None
+
+
+def message_limit(max_pixels: int) -> PixelLimit:
+    """Return the limit of the images in messages."""
+    return PixelLimit(max_pixels, 'Lower the resolution of the camera or raise max_pixels.')
 
 
 def check_sides(name: str, layout: Layout, height: int, width: int) -> None:
@@ -115,16 +113,6 @@ def check_sides(name: str, layout: Layout, height: int, width: int) -> None:
             'size',
             f'size: expected an even {sides} for {name}, got {width}x{height}. '
             'Set an even size in the camera driver.',
-        )
-
-
-def check_bytes(raw_bytes: int, *, max_pixels: int) -> None:
-    """Raise ConversionError if decoded pixels take more than four bytes for each allowed one."""
-    if raw_bytes > 4 * max_pixels:
-        raise ConversionError(
-            'too_large',
-            f'size: expected at most {4 * max_pixels} bytes of pixels, got {raw_bytes}. '
-            'Publish 8 bits for each channel, or raise max_pixels.',
         )
 
 
@@ -154,11 +142,6 @@ def as_bytes(data: object) -> memoryview:
         raise ConversionError(
             'data', f'data: expected contiguous bytes, got {type(data).__name__} ({error}).'
         ) from error
-
-
-def damaged(what: str) -> ConversionError:
-    """Return the error for an image file that is not whole."""
-    return ConversionError('data', f'data: expected a whole image file, got {what}.')
 
 
 def shorten(name: object) -> str:

@@ -4,6 +4,7 @@
     ├── InputError (ValueError)         an argument is not usable
     │   ├── ShapeError                  an array has the wrong shape or dtype
     │   ├── CalibrationError            a camera calibration cannot be used for 3D
+    │   ├── ImageFileError              an image file cannot be decoded, or not within bounds
     │   └── ConversionError             a message cannot become an image, or back
     ├── TransformError                  a transform between two frames is not available
     ├── ConfigError (ValueError)        a parameter has a bad name, type or value
@@ -54,6 +55,10 @@ class ShapeError(InputError):
 
 class CalibrationError(InputError):
     """A camera calibration cannot be used for 3D; 2D results do not need it."""
+
+
+class ImageFileError(InputError):
+    """An image file cannot be decoded within bounds of time and memory."""
 
 
 class ConversionError(InputError):

@@ -29,6 +29,7 @@ from robot_perception.evaluation.coco_json import (
 from robot_perception.evaluation.coco_masks import segmentation_mask
 from robot_perception.evaluation.evaluation import PredictedFrame
 from robot_perception.evaluation.ground_truth import GroundTruth
+from robot_perception.image_files import read_image_file
 
 _GRAY = 128
 _PNG = '.png'
@@ -155,9 +156,7 @@ def _picture(entry: CocoImage, images: Path | None) -> Image:
     if images is None:
         return _gray(entry.size_hw)
     path = images / entry.file_name
-    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR) if entry.file_name else None
-    if bgr is None:
-        raise SourceError('cannot_read', f'{path}: expected a readable image, got none.')
+    bgr = read_image_file(path, cv2.IMREAD_COLOR)
     if bgr.shape[:2] != entry.size_hw:
         raise SourceError(
             'size_mismatch',
@@ -185,12 +184,12 @@ def _depth_frame(predicted_path: Path, true_path: Path) -> PredictedFrame:
 
 
 def _depth(path: Path) -> MetricDepth:
-    raw = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if raw is None or raw.dtype != np.uint16 or raw.ndim != 2:  # noqa: PLR2004 - one channel
-        got = 'an unreadable file' if raw is None else f'{raw.dtype} {raw.shape}'
+    raw = read_image_file(path, cv2.IMREAD_UNCHANGED)
+    if raw.dtype != np.uint16 or raw.ndim != 2:  # noqa: PLR2004 - one channel
         raise SourceError(
             'wrong_format',
-            f'{path}: expected depth as a 16 bit image of one channel, millimeters, got {got}.',
+            f'{path}: expected depth as a 16 bit image of one channel, millimeters, got '
+            f'{raw.dtype} {raw.shape}.',
         )
     try:
         return MetricDepth.from_millimeters(raw)

@@ -9,35 +9,21 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from robot_perception.core import AnyArray, Image, ShapeError, SourceError
+from robot_perception.core import AnyArray, Image, ShapeError
+from robot_perception.image_files import read_image_file
 
 # An `Image`, a path, or an array-like: see `as_image`.
 ImageInput: TypeAlias = Any
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:
-    """Read a JPEG, PNG or any other image that OpenCV decodes, rotated by its EXIF orientation.
+    """Read a JPEG, PNG, TIFF, WebP, BMP or PNM file, rotated by its EXIF orientation.
 
     Raises:
-        SourceError: the file cannot be read or is not an image.
+        SourceError: the file cannot be read, is not an image, or would take too much time or
+            memory to decode.
     """
-    file = Path(path)
-    try:
-        data = np.frombuffer(file.read_bytes(), np.uint8)
-    except OSError as error:
-        raise SourceError(
-            'missing_file', f'{file}: cannot be read ({error.strerror}). Name an image file.'
-        ) from None
-    try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    except cv2.error:
-        bgr = None
-    if bgr is None:
-        raise SourceError(
-            'not_an_image',
-            f'{file}: expected an image such as JPEG or PNG, got {len(data)} bytes that are not '
-            'one. Name an image file; for a bag or a video use "robot-perception demo SOURCE".',
-        )
+    bgr = read_image_file(Path(path), cv2.IMREAD_COLOR)
     return Image(np.ascontiguousarray(bgr[..., ::-1]))
 
 

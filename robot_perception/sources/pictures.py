@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from robot_perception.core import (
-    AnyArray,
     CalibrationError,
     CameraModel,
     NANOSECONDS_PER_SECOND,
     SourceError,
     UInt16Array,
 )
+from robot_perception.image_files import read_image_file
 from robot_perception.sources.messages import camera_info, color_image, depth_image
 from robot_perception.sources.sample import Role, Sample, Source
 
@@ -101,7 +101,7 @@ class PictureSource(Source):
         # A registered pair must not be turned by the orientation that the camera recorded.
         paired = path in self._depths
         orientation = cv2.IMREAD_IGNORE_ORIENTATION if paired else 0
-        bgr = _decoded(path, cv2.IMREAD_COLOR | orientation)
+        bgr = read_image_file(path, cv2.IMREAD_COLOR | orientation)
         camera = self._camera((bgr.shape[0], bgr.shape[1]))
         # The calibration and the depth go first, so that they are there when the picture arrives.
         yield Sample(Role.CAMERA_INFO, stamp_ns, camera_info(camera, stamp_ns, self._frame_id))
@@ -160,7 +160,7 @@ def _read_intrinsics(path: Path) -> tuple[float, float, float, float] | None:
 
 
 def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
-    depth = _decoded(path, cv2.IMREAD_UNCHANGED)
+    depth = read_image_file(path, cv2.IMREAD_UNCHANGED)
     if depth.dtype != np.uint16 or depth.shape != size_hw:
         raise SourceError(
             'wrong_shape',
@@ -169,28 +169,3 @@ def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
         )
     millimeters: UInt16Array = np.where(depth == _NO_DEPTH, np.uint16(0), depth)
     return millimeters
-
-
-def _decoded(path: Path, flags: int) -> AnyArray:
-    pixels: AnyArray | None = None
-    problem: Exception | None = None
-    try:
-        data = path.read_bytes()
-        if data and not _is_cut_jpeg(data):
-            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except (OSError, cv2.error) as error:
-        problem = error
-    if pixels is None:
-        raise SourceError(
-            'damaged',
-            f'{path}: expected a picture that can be decoded, got {problem or "none"}. '
-            'Copy it again or take it away.',
-        ) from problem
-    return pixels
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-    """Whether no end follows the last scan of a JPEG; OpenCV 4.6 fills up the rest with gray."""
-    # Compressed data never contains a marker.
-    last_scan = data.rfind(b'\xff\xda')
-    return data.startswith(b'\xff\xd8\xff') and data.find(b'\xff\xd9', max(last_scan, 0)) < 0

@@ -4,6 +4,7 @@ import json
 import math
 
 import cv2
+from image_bombs import make_jpeg
 import numpy as np
 import pytest
 
@@ -12,9 +13,10 @@ from robot_perception.core import CameraModel
 from robot_perception.pipeline import PerceptionPipeline, read_image
 
 GIVE = 'Name an image file.'
-NO_PICTURE = (
-    'expected an image such as JPEG or PNG, got 18 bytes that are not one. '
-    'Name an image file; for a bag or a video use "robot-perception demo SOURCE".'
+NO_PICTURE = 'expected a whole image file, got a truncated png. Copy it again or take it away.'
+BOMB = (
+    'expected at most 50 scans over 2147483648 pixels in total, '
+    'got a jpeg of 5792x5792 with 51 scans or more. Use baseline jpeg.'
 )
 ORIENTATION, TURNED_RIGHT = 0x0112, 6
 PARTS = (
@@ -109,16 +111,16 @@ def test_an_unreadable_image_among_good_ones(command, picture):
     broken = command.folder / 'broken.png'
     broken.write_bytes(b'\x89PNG\r\n\x1a\nnot really')
     missing = command.folder / 'missing.jpg'
-    done = command(
-        'image', picture('a.png'), broken, missing, picture('z.png'), '--preset', 'stub', '--json'
-    )
+    bomb = command.folder / 'bomb.jpg'
+    bomb.write_bytes(make_jpeg(5792, 3000))
+    files = [picture('a.png'), broken, missing, bomb, picture('z.png')]
+    done = command('image', *files, '--preset', 'stub', '--json')
     assert done.returncode == 3
     assert [scene['file'][-5:] for scene in parsed(done.stdout)] == ['a.png', 'z.png']
-    # OpenCV may print a message about a broken file.
-    errors = [line for line in done.stderr.splitlines() if line.startswith('robot-perception')]
-    assert errors == [
+    assert done.stderr.splitlines() == [
         f'robot-perception image: {broken}: {NO_PICTURE}',
         f'robot-perception image: {missing}: cannot be read (No such file or directory). {GIVE}',
+        f'robot-perception image: {bomb}: {BOMB}',
     ]
     assert names_in(command.folder / 'perception_output') == expected_files('a') | expected_files(
         'z'
@@ -126,11 +128,13 @@ def test_an_unreadable_image_among_good_ones(command, picture):
 
 
 def test_only_unreadable_images(command):
-    empty = command.folder / 'empty.png'
+    empty, text = (command.folder / name for name in ('empty.png', 'notes.txt'))
     empty.touch()
-    done = command('image', empty, command.folder, '--preset', 'stub')
+    text.write_text('notes')
+    done = command('image', empty, text, command.folder, '--preset', 'stub')
     assert (done.returncode, done.stdout) == (1, '')
-    assert 'empty.png: expected an image such as JPEG or PNG, got 0 bytes' in done.stderr
+    assert 'empty.png: expected a whole image file, got nothing.' in done.stderr
+    assert 'notes.txt: expected a jpeg, png, tiff, webp, bmp or pnm file, got' in done.stderr
     assert f'{command.folder}: cannot be read (Is a directory)' in done.stderr
     assert not (command.folder / 'perception_output').exists()
 

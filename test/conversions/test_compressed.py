@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import zlib
 
 import cv2
+from image_bombs import make_jpeg, make_png, png_chunk
 from image_messages import mosaic, smooth, STAMP_NS
 import numpy as np
 from PIL import Image as Pillow
@@ -18,8 +19,8 @@ import pytest
 from reasons import raises
 
 from robot_perception.conversions import compressed_to_image, SensorBits
-from robot_perception.conversions.decoder_output import captured_output
 from robot_perception.core.errors import ConversionError
+from robot_perception.image_files.decoder_output import captured_output
 
 
 def picture(height=40, width=60):
@@ -114,10 +115,6 @@ def test_exif_rotation_is_ignored(orientation):
     image = compressed_to_image(message(data))
     assert image.size_hw == (40, 60)
     assert np.abs(image.rgb.astype(int) - RGB).mean() < 3
-
-
-def png_chunk(name, body):
-    return struct.pack('>I', len(body)) + name + body + struct.pack('>I', zlib.crc32(name + body))
 
 
 def png_claiming(width, height):
@@ -405,26 +402,6 @@ def test_a_file_of_an_image_without_mosaic_is_left_alone(pixels, name):
 
 
 # Files that take long or much memory to decode, and files of cameras that look like them.
-
-
-def make_jpeg(side, count):
-    """Return a progressive JPEG whose scans after the first change nothing."""
-    table = b'\xff\xc4\0\x14%c\1' + bytes(15) + b'%c'
-    scan = b'\xff\xda\0\x08\1\1\0%c%c\0'
-    parts = [
-        b'\xff\xd8\xff\xdb\0\x43\0' + b'\1' * 64,
-        b'\xff\xc2\0\x0b\x08' + struct.pack('>HH', side, side) + b'\1\1\x11\0',
-        table % (0, 0) + table % (0x10, 0xE0),
-        scan % (0, 0) + bytes(side * side // 512 + 16),
-        (scan % (1, 63) + bytes(2)) * count,
-    ]
-    return b''.join([*parts, b'\xff\xd9'])
-
-
-def make_png(raw, *extra, size=(16, 16), bits=8, kind=2):
-    header = struct.pack('>IIBBBBB', *size, bits, kind, 0, 0, 0)
-    chunks = [(b'IHDR', header), *extra, (b'IDAT', zlib.compress(raw, 9)), (b'IEND', b'')]
-    return PNG[:8] + b''.join(png_chunk(*chunk) for chunk in chunks)
 
 
 RAW = bytes(16 * 49)

@@ -97,7 +97,7 @@ def test_frames_have_names_sizes_and_pictures(files, tmp_path):
     with raises(SourceError, 'size_mismatch'):
         next(frames)
     (tmp_path / 'a.png').unlink()
-    with raises(SourceError, 'cannot_read'):
+    with raises(SourceError, 'missing_file', 'a.png'):
         next(coco_frames(*files(), threshold=0.5, images=tmp_path)[1])
 
 
@@ -274,5 +274,5 @@ def test_depth_that_makes_no_sense(depths, predictions, reason):
 def test_a_picture_that_is_none(depths):
     predictions, truth = depths({'1.png': millimeters(1)}, {'1.png': millimeters(1)})
     (predictions / '1.png').write_bytes(b'no picture')
-    with raises(SourceError, 'wrong_format'):
+    with raises(SourceError, 'not_an_image'):
         list(depth_frames(predictions, truth)[1])

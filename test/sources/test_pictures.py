@@ -151,8 +151,9 @@ def test_unreadable_pictures_are_left_out_and_named_at_the_end(tmp_path):
     ]
     text = str(caught.value)
     assert f'{tmp_path}: expected 5 readable pictures, got 2.' in text
-    for name in ('b.jpg', 'c.png', 'e.webp'):
-        assert f'{tmp_path / name}: expected a picture that can be decoded, got none' in text
+    for name, got in (('b.jpg', 'a truncated jpeg'), ('c.png', 'a truncated png')):
+        assert f'{tmp_path / name}: expected a whole image file, got {got}. Copy it' in text
+    assert f'{tmp_path / "e.webp"}: expected a whole image file, got nothing.' in text
 
 
 def test_jpeg_with_a_whole_thumbnail_and_half_a_picture_is_cut(tmp_path):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import math
 import re
 
-from robot_perception.conversions.validation import check_pixels, damaged
-from robot_perception.core import ConversionError
+from robot_perception.core import ImageFileError
+from robot_perception.image_files.limits import damaged, PixelLimit
 
 START = b'\xff\xd8\xff'
 END = b'\xff\xd9'
@@ -21,7 +21,8 @@ _MARKER = re.compile(rb'\xff[\x01-\xcf\xd8-\xfe]')
 _MAX_SEGMENTS = 1000
 # Progressive encoders write about ten. Each passes over all pixels, even if it changes none.
 _MAX_SCANS = 50
-_MAX_SCANNED_PIXELS = 2**28
+# Scans over an image of the largest size. Smaller ones may have more.
+_MAX_SCANS_OF_LARGEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,11 @@ class JpegHeader:
     has_end: bool
 
 
-def inspect_jpeg(data: bytes, max_pixels: int) -> JpegHeader:
+def inspect_jpeg(data: bytes, limit: PixelLimit) -> JpegHeader:
     """Read the markers of a JPEG.
 
     Raises:
-        ConversionError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``: too many
+        ImageFileError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``: too many
             pixels or scans.
     """
     frame: _JpegImage | None = None
@@ -61,14 +62,14 @@ def inspect_jpeg(data: bytes, max_pixels: int) -> JpegHeader:
             break
         if marker in _FRAMES:
             frame = _JpegImage(body)
-            check_pixels(*frame.size_hw, max_pixels=max_pixels)
+            limit.check_size(*frame.size_hw)
             # A Huffman code has at least one bit for each block of 8x8 pixels.
             if marker < _FIRST_ARITHMETIC and 8 * 64 * len(data) < math.prod(frame.size_hw):
                 break
         elif marker == _SCAN:
             if frame is None:
                 break
-            frame.add_scan(body)
+            frame.add_scan(body, _MAX_SCANS_OF_LARGEST * limit.pixels)
     raise damaged('a jpeg without its header' if frame is None else 'a truncated jpeg')
 
 
@@ -86,16 +87,16 @@ class _JpegImage:
         """Whether the last bit of each coefficient belongs to some scan."""
         return self._scans > 0 and not any(self._missing.values())
 
-    def add_scan(self, body: bytes) -> None:
+    def add_scan(self, body: bytes, max_scanned_pixels: int) -> None:
         self._scans += 1
         height, width = self.size_hw
         pixels = self._scans * height * width
-        if self._scans > _MAX_SCANS or (self._scans > 1 and pixels > _MAX_SCANNED_PIXELS):
-            raise ConversionError(
+        if self._scans > _MAX_SCANS or (self._scans > 1 and pixels > max_scanned_pixels):
+            raise ImageFileError(
                 'too_large',
-                f'data: expected at most {_MAX_SCANS} scans over {_MAX_SCANNED_PIXELS} pixels in '
-                f'total, got a jpeg of {width}x{height} with {self._scans} scans or more. '
-                'Publish baseline jpeg.',
+                f'expected at most {_MAX_SCANS} scans over {max_scanned_pixels} pixels in total, '
+                f'got a jpeg of {width}x{height} with {self._scans} scans or more. '
+                'Use baseline jpeg.',
             )
         first, last, bits = body[-3:].rjust(3, b'\0')
         if bits & 0xF == 0:

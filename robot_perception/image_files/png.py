@@ -10,16 +10,16 @@ from collections.abc import Iterator
 import struct
 import zlib
 
-from robot_perception.conversions.validation import check_bytes, check_pixels, damaged
-from robot_perception.core import ConversionError
+from robot_perception.core import ImageFileError
+from robot_perception.image_files.limits import damaged, PixelLimit
 
 SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _HEADER = struct.Struct('>IIBBBBB')
 # Bytes of length, name and checksum of a chunk.
 _CHUNK_OVERHEAD = 12
 # Encoders write at least 8 KiB in each. Bounds the time spent on a hostile file.
-_MAX_CHUNKS = 10_000
-_COPIED = (b'PLTE', b'tRNS')
+_MIN_CHUNKS, _USUAL_CHUNK = 10_000, 8192
+_COPIED = (b'PLTE', b'tRNS', b'eXIf')
 _COMPRESSED_TEXT = (b'zTXt', b'iTXt', b'iCCP')
 # Color profiles take a few KiB, those of printers 1 MiB.
 _MAX_TEXT_BYTES = 2 * 1024 * 1024
@@ -32,15 +32,15 @@ _ADAM7 = (
 )
 
 
-def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytearray]:
+def read_png(data: memoryview, limit: PixelLimit) -> tuple[tuple[int, int], bytearray]:
     """Return rows and columns of a PNG, and a PNG of the same pixels that is safe to decode.
 
     Args:
         data: the file.
-        max_pixels: maximum of width times height.
+        limit: how large the image may be.
 
     Raises:
-        ConversionError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``: too many
+        ImageFileError: ``'data'`` (damaged or truncated), ``'size'``, ``'too_large'``: too many
             pixels, or text, a color profile or pixel data that inflate to more than they should.
     """
     chunks = list(_chunks(data))
@@ -48,10 +48,10 @@ def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytear
         raise damaged('a png without its header')
     header = bytes(chunks[0][1])
     width, height, bits, color, _, _, interlace = _HEADER.unpack(header)
-    check_pixels(height, width, max_pixels=max_pixels)
+    limit.check_size(height, width)
     _check_text(chunks)
     raw_bytes = _raw_bytes(width, height, bits * _CHANNELS.get(color, 0), interlaced=interlace)
-    check_bytes(raw_bytes, max_pixels=max_pixels)
+    limit.check_bytes(raw_bytes)
     safe = bytearray(SIGNATURE + _chunk(b'IHDR', header))
     for name, body in chunks:
         if name in _COPIED:
@@ -65,7 +65,7 @@ def read_png(data: memoryview, max_pixels: int) -> tuple[tuple[int, int], bytear
 def _chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield name and content of every chunk before the end chunk, which must be there."""
     offset = len(SIGNATURE)
-    for _ in range(_MAX_CHUNKS):
+    for _ in range(max(_MIN_CHUNKS, len(data) // _USUAL_CHUNK)):
         end = offset + _CHUNK_OVERHEAD + int.from_bytes(data[offset : offset + 4], 'big')
         name = bytes(data[offset + 4 : offset + 8])
         if name == b'IEND':
@@ -86,10 +86,10 @@ def _check_text(chunks: list[tuple[bytes, memoryview]]) -> None:
             start = content.find(b'\x78', content.find(b'\0') + 1)
             left -= _inflated_bytes(content[start:], left + 1) if start >= 0 else 0
             if left < 0:
-                raise ConversionError(
+                raise ImageFileError(
                     'too_large',
-                    f'data: expected text and color profile of at most {_MAX_TEXT_BYTES} bytes, '
-                    f'got a png with more in {name.decode()}. Publish images without metadata.',
+                    f'expected text and color profile of at most {_MAX_TEXT_BYTES} bytes, got a '
+                    f'png with more in {name.decode()}. Use images without metadata.',
                 )
 
 
@@ -123,10 +123,10 @@ def _stored(bodies: list[memoryview], raw_bytes: int) -> Iterator[bytes]:
                 piece = inflater.decompress(pending, min(left + 1, _PIECE))
                 left -= len(piece)
                 if left < 0:
-                    raise ConversionError(
+                    raise ImageFileError(
                         'too_large',
-                        f'data: expected a png with {raw_bytes} bytes of pixels, got more. '
-                        'Fix the publisher.',
+                        f'expected a png with {raw_bytes} bytes of pixels, got more. '
+                        'Fix the program that wrote it.',
                     )
                 pending = inflater.unconsumed_tail
                 yield storer.compress(piece)

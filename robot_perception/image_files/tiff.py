@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 
-from robot_perception.conversions.validation import check_bytes, check_pixels, damaged
-from robot_perception.core import ConversionError
+from robot_perception.core import ImageFileError
+from robot_perception.image_files.limits import damaged, PixelLimit
 
 STARTS = (b'II*\0', b'MM\0*')
 _MAX_ENTRIES = 512
@@ -18,11 +18,11 @@ _COMPRESSIONS = frozenset({1, 5, 8, 32946, 32773})
 _MAX_SAMPLES = 4
 
 
-def inspect_tiff(data: bytes, max_pixels: int) -> tuple[int, int]:
+def inspect_tiff(data: bytes, limit: PixelLimit) -> tuple[int, int]:
     """Return rows and columns of the first image of a TIFF.
 
     Raises:
-        ConversionError: ``'data'`` (damaged or truncated), ``'encoding'`` (compression),
+        ImageFileError: ``'data'`` (damaged or truncated), ``'encoding'`` (compression),
             ``'size'``, ``'too_large'``.
     """
     tags = _read_tags(data)
@@ -30,23 +30,23 @@ def inspect_tiff(data: bytes, max_pixels: int) -> tuple[int, int]:
         width, height = tags[_WIDTH], tags[_HEIGHT]
     except KeyError:
         raise damaged('a tiff without its size') from None
-    check_pixels(height, width, max_pixels=max_pixels)
+    limit.check_size(height, width)
     if _TILE_WIDTH in tags:
         # A decoder allocates a whole tile, however small the image.
-        check_pixels(tags.get(_TILE_HEIGHT, 1), tags[_TILE_WIDTH], max_pixels=max_pixels)
+        limit.check_size(tags.get(_TILE_HEIGHT, 1), tags[_TILE_WIDTH])
     if tags.get(_SAMPLES, 1) > _MAX_SAMPLES:
-        raise ConversionError(
+        raise ImageFileError(
             'encoding',
-            f'data: expected at most {_MAX_SAMPLES} channels, got a tiff of {tags[_SAMPLES]}. '
-            'Publish gray or color images.',
+            f'expected at most {_MAX_SAMPLES} channels, got a tiff of {tags[_SAMPLES]}. '
+            'Use gray or color images.',
         )
     raw_bytes = height * width * tags.get(_SAMPLES, 1) * tags.get(_BITS, 1) // 8
-    check_bytes(raw_bytes, max_pixels=max_pixels)
+    limit.check_bytes(raw_bytes)
     if tags.get(_COMPRESSION, 1) not in _COMPRESSIONS:
-        raise ConversionError(
+        raise ImageFileError(
             'encoding',
-            'data: expected a tiff without compression or with LZW, Deflate or PackBits, got '
-            f'compression {tags[_COMPRESSION]}. Use image_transport compressed.',
+            'expected a tiff without compression or with LZW, Deflate or PackBits, got '
+            f'compression {tags[_COMPRESSION]}. Use png.',
         )
     return height, width
 

@@ -1,0 +1,14 @@
+"""Image files of any origin: whether they are safe to decode, and their pixels."""
+
+from robot_perception.image_files.decoding import decode_image, Remark
+from robot_perception.image_files.limits import PixelLimit
+from robot_perception.image_files.png import SIGNATURE as PNG_SIGNATURE
+from robot_perception.image_files.reading import read_image_file
+
+__all__ = [
+    'PNG_SIGNATURE',
+    'PixelLimit',
+    'Remark',
+    'decode_image',
+    'read_image_file',
+]
