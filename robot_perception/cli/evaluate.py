@@ -15,7 +15,14 @@ from tqdm import tqdm
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
 from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
 from robot_perception.cli.world import add_size, read_seeds, read_size_hw
-from robot_perception.core import ConfigError, InputError, make_folder, Stage, write_error
+from robot_perception.core import (
+    ConfigError,
+    InputError,
+    make_folder,
+    MetricDepth,
+    Stage,
+    write_error,
+)
 from robot_perception.pipeline import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -124,19 +131,18 @@ def _world(arguments: argparse.Namespace) -> Job:
     from robot_perception import evaluation  # noqa: PLC0415 - for this verb
 
     config = read_settings(arguments)
-    evaluation.check_config(config)
     given = tuple(filter(None, arguments.given.split(',')))
-    evaluation.check_given(given)
+    evaluation.check_given(given, config)
     size_hw = read_size_hw(arguments.size)
     seeds = _seeds(arguments.world)
-    truths = _truths(seeds, size_hw)
+    frames = _render(seeds, size_hw)
     _check_writable(arguments.output)
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
     pipeline = evaluation.EvaluationPipeline.load(config, given)
     print_caveat(config)
     return Job(
-        _process(pipeline, truths),
+        _process(pipeline, frames, senses=config.depth.source.uses_sensor),
         len(seeds),
         {
             'world': {
@@ -157,13 +163,15 @@ def _world(arguments: argparse.Namespace) -> Job:
 
 
 def _process(
-    pipeline: EvaluationPipeline, truths: Iterator[tuple[int, GroundTruth]]
+    pipeline: EvaluationPipeline, frames: Iterator[tuple[int, WorldFrame]], *, senses: bool
 ) -> Iterator[PredictedFrame]:
+    """Process frames, with the depth of the simulated sensor if the pipeline ``senses`` it."""
     from robot_perception.evaluation import PredictedFrame  # noqa: PLC0415 - for this verb
 
     known: set[str] = set()
-    for seed, truth in truths:
-        result = pipeline.process(truth)
+    for seed, frame in frames:
+        truth = _truth(frame)
+        result = pipeline.process(truth, _sensor_depth(frame, seed) if senses else None)
         known.update(truth.detections.class_names)
         yield PredictedFrame(
             f'seed {seed}', result.scene, truth, result.candidates, result.true_box_masks
@@ -196,7 +204,7 @@ def _seeds(text: str) -> range:
     return seeds
 
 
-def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, GroundTruth]]:
+def _render(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, WorldFrame]]:
     """Render scenes lazily; raise ConfigError at once for an unsupported image size."""
     from robot_perception.world import render, world_camera  # noqa: PLC0415 - for this verb
 
@@ -204,7 +212,16 @@ def _truths(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, Groun
         world_camera(size_hw)
     except InputError as error:
         raise ConfigError(error.reason, f'--size: {error}') from error
-    return ((seed, _truth(render(seed, size_hw))) for seed in seeds)
+    return ((seed, render(seed, size_hw)) for seed in seeds)
+
+
+def _sensor_depth(frame: WorldFrame, seed: int) -> MetricDepth:
+    """Return what the depth sensor of the demo world measures."""
+    from robot_perception.world import depth_sensor_rng, sense_depth  # noqa: PLC0415 - as above
+
+    return MetricDepth.from_millimeters(
+        sense_depth(frame.depth, frame.camera, depth_sensor_rng(seed))
+    )
 
 
 def _truth(frame: WorldFrame) -> GroundTruth:

@@ -56,8 +56,8 @@ def detections_3d_message(
 
     ``bbox`` is the box around the object's points. The pose of the only result has their
     centroid as position and the rotation of the box. The first three rows and columns of its
-    covariance are the uncertainty of the centroid, square meters; all of them 0, except for the
-    rotation, if it is unknown. The rotation is not estimated: its variance
+    covariance are the uncertainty of the centroid, square meters, and NaN if it is unknown: zeros
+    would mean a position without error. The rotation is not estimated: its variance
     is that of a uniform distribution over all angles, pi^2 / 3 square radians.
 
     Args:
@@ -86,8 +86,8 @@ def detections_3d_message(
 
 def _pose(factory: MessageFactory, position: ObjectPosition) -> ros.PoseWithCovariance:
     covariance = np.diag([0.0, 0.0, 0.0, *[_UNIFORM_ANGLE_VARIANCE] * 3])
-    if position.covariance_m2 is not None:
-        covariance[:3, :3] = position.covariance_m2
+    known = position.covariance_m2
+    covariance[:3, :3] = np.nan if known is None else known
     pose = pose_message(factory, position.centroid_m, position.box.rotation_xyzw)
     return _pose_with_covariance(factory, pose, covariance)
 

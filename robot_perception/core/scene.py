@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import os
 from pathlib import Path
@@ -32,12 +32,15 @@ from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
 _FILE = 'scene.npz'
 # What a saved scene may consist of.
-_TYPES = {
-    kind.__name__: kind
-    for kind in (
-        *(Box3D, CameraModel, DepthFit, Detections, Image, Masks, MetricDepth, ObjectPosition),
-        *(Plane, RelativeDepth, SceneFeatures, SceneObject),
-    )
+_TYPES: dict[str, Callable[..., object]] = {
+    **{
+        kind.__name__: kind
+        for kind in (
+            *(Box3D, CameraModel, DepthFit, Detections, Image, Masks, MetricDepth, Plane),
+            *(RelativeDepth, SceneFeatures, SceneObject),
+        )
+    },
+    ObjectPosition.__name__: ObjectPosition.from_saved,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import math
+from typing import Any
 
 from robot_perception.core.arrays import Float64Array
 from robot_perception.core.box3d import Box3D, Vector3
@@ -43,6 +44,16 @@ class ObjectPosition(ArrayValue):
             self._check_array(
                 'covariance_m2', (3, 3), 'float64', 'Pass the covariance of the centroid, or None.'
             )
+
+    @classmethod
+    def from_saved(cls, **values: Any) -> ObjectPosition:  # noqa: ANN401 - any field
+        """Make a position of the fields in a file, which may come from version 0.1.0.
+
+        There ``covariance_m2`` was the spread of the points; the uncertainty is unknown.
+        """
+        if 'points_covariance_m2' not in values:
+            values['points_covariance_m2'] = values.pop('covariance_m2')
+        return cls(**values)
 
     def __repr__(self) -> str:
         """Return one line with depth, centroid, size and speed."""

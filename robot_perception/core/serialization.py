@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from io import BytesIO
 import json
@@ -29,8 +29,12 @@ def encode_values(value: object) -> bytes:
     return buffer.getvalue()
 
 
-def read_values(path: Path, expected: type[_Value], types: Mapping[str, type]) -> _Value:
-    """Read a value that `encode_values` encoded; ``types`` are the dataclasses in it, by name.
+def read_values(
+    path: Path, expected: type[_Value], types: Mapping[str, Callable[..., object]]
+) -> _Value:
+    """Read a value that `encode_values` encoded.
+
+    ``types`` make the dataclasses in it from their fields, by the name of the class.
 
     Raises:
         SourceError: reason ``'missing_file'``, or ``'damaged'`` for any other content.
@@ -79,7 +83,7 @@ def _encode(value: Any, arrays: dict[str, AnyArray]) -> Any:  # noqa: ANN401 - J
 def _decode(
     tree: Any,  # noqa: ANN401 - JSON
     arrays: Mapping[str, AnyArray],
-    types: Mapping[str, type],
+    types: Mapping[str, Callable[..., object]],
 ) -> Any:  # noqa: ANN401 - JSON
     if isinstance(tree, list):
         return tuple(_decode(item, arrays, types) for item in tree)

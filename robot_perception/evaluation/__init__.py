@@ -4,7 +4,7 @@ from robot_perception.evaluation.bag_ground_truth import read_bag_ground_truth
 from robot_perception.evaluation.compare import compare, pair_by_stamp
 from robot_perception.evaluation.comparison import CHECKS, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation, PredictedFrame
-from robot_perception.evaluation.evaluation_pipeline import check_config, EvaluationPipeline
+from robot_perception.evaluation.evaluation_pipeline import EvaluationPipeline
 from robot_perception.evaluation.file_frames import coco_frames, depth_frames
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.ground_truth_stages import check_given, GIVEN_STAGES
@@ -28,7 +28,6 @@ __all__ = [
     'MetricRow',
     'PredictedFrame',
     'Report',
-    'check_config',
     'check_given',
     'coco_frames',
     'compare',

@@ -150,6 +150,9 @@ def _position(item: Message, points_m: Float64Array) -> ObjectPosition | None:
     known = points_m[np.isfinite(points_m).all(axis=1)]
     offsets = known - known.mean(axis=0) if len(known) else known
     pose, box = _only(item.results).pose, item.bbox
+    covariance_m2 = np.array(pose.covariance, np.float64).reshape(6, 6)[:3, :3]
+    # Recordings of version 0.1.0 have zeros, which stand for an unknown covariance in ROS.
+    is_known = np.isfinite(covariance_m2).all() and covariance_m2.any()
     at, center, turn = pose.pose.position, box.center.position, box.center.orientation
     return ObjectPosition(
         depth_m=float(np.median(known[:, 2])) if len(known) else float(at.z),
@@ -160,4 +163,5 @@ def _position(item: Message, points_m: Float64Array) -> ObjectPosition | None:
             size_m=(box.size.x, box.size.y, box.size.z),
             rotation_xyzw=(turn.x, turn.y, turn.z, turn.w),
         ),
+        covariance_m2=covariance_m2 if is_known else None,
     )

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import ConfigError, Detections, Masks, non_max_suppression, Scene, Stage
+from robot_perception.core import (
+    Detections,
+    Masks,
+    MetricDepth,
+    non_max_suppression,
+    Scene,
+    Stage,
+)
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.ground_truth_stages import (
     check_given,
@@ -64,11 +71,10 @@ class EvaluationPipeline:
         taken from the ground truth.
 
         Raises:
-            ConfigError: ``'unsupported_source'``, depth comes from a sensor, so that no network is
-                evaluated; ``'unknown_choice'``, something cannot be given.
+            ConfigError: ``'unknown_choice'``, something cannot be given; ``'conflicting_flags'``,
+                depth is given although it comes from a sensor.
         """
-        check_config(config)
-        check_given(given)
+        check_given(given, config)
         self._ground_truth_stages = GroundTruthStages()
         if 'depth' in given:
             networks = networks._replace(depth=self._ground_truth_stages)
@@ -97,8 +103,7 @@ class EvaluationPipeline:
             ConfigError: as above, before anything is loaded.
             ModelError: a checkpoint is missing or unusable, or the device is not there.
         """
-        check_config(config)
-        check_given(given)
+        check_given(given, config)
         stages = [stage for part in given for stage in GIVEN_STAGES[part]]
         unloaded = config.with_values({f'{stage}.enabled': False for stage in stages})
         return cls(config, load_networks(unloaded), given)
@@ -108,10 +113,20 @@ class EvaluationPipeline:
         """Names of the detector's classes; empty without a detector."""
         return self._pipeline.class_names
 
-    def process(self, truth: GroundTruth) -> EvaluationOutput:
-        """Process the image of a frame, with the direction of gravity where it is known."""
+    def process(
+        self, truth: GroundTruth, sensor_depth: MetricDepth | None = None
+    ) -> EvaluationOutput:
+        """Process the image of a frame, with the direction of gravity where it is known.
+
+        Frames are independent of each other: nothing is tracked or smoothed from one to the next.
+        ``sensor_depth`` is used according to ``depth.source``; without it there is no depth
+        where depth comes from a sensor alone.
+        """
         self._ground_truth_stages.truth = truth
-        scene = self._pipeline.process(truth.image, truth.camera, gravity_up=truth.up)
+        self._pipeline.reset()
+        scene = self._pipeline.process(
+            truth.image, truth.camera, sensor_depth=sensor_depth, gravity_up=truth.up
+        )
         masks = None if self._segmenter is None else _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
@@ -125,16 +140,6 @@ def _segment_true_boxes(segmenter: Segmenter, truth: GroundTruth) -> Masks:
     if not len(boxes):
         return Masks.empty(truth.image.size_hw)
     return segmenter.segment(segmenter.encode(UploadedImage(truth.image)), boxes)
-
-
-def check_config(config: PerceptionConfig) -> None:
-    """Raise ConfigError unless every stage runs a network."""
-    if config.depth.enabled and config.depth.source.uses_sensor:
-        raise ConfigError(
-            'unsupported_source',
-            f'depth.source: expected model, got {config.depth.source}: a sensor is not evaluated. '
-            'Set depth.source=model or depth.enabled=false.',
-        )
 
 
 class _RecordingDetector:

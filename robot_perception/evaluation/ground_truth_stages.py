@@ -20,19 +20,31 @@ from robot_perception.core import (
 )
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.models import ImageEmbedding, UploadedImage
+from robot_perception.pipeline import PerceptionConfig
 
 # What can be given -> the stages that it replaces.
 GIVEN_STAGES = {'depth': (Stage.DEPTH,), 'objects': (Stage.DETECTOR, Stage.SEGMENTER)}
 
 
-def check_given(given: Collection[str]) -> None:
-    """Raise ConfigError (``'unknown_choice'``) unless all of it can be given."""
+def check_given(given: Collection[str], config: PerceptionConfig) -> None:
+    """Check what is taken from the ground truth.
+
+    Raises:
+        ConfigError: ``'unknown_choice'``, something cannot be given; ``'conflicting_flags'``,
+            depth is given although it comes from a sensor.
+    """
     unknown = sorted(set(given) - set(GIVEN_STAGES))
     if unknown:
         raise ConfigError(
             'unknown_choice',
             f'--given: expected some of {", ".join(GIVEN_STAGES)}, got {", ".join(unknown)}. '
             'Separate them by commas.',
+        )
+    if 'depth' in given and config.depth.source.uses_sensor:
+        raise ConfigError(
+            'conflicting_flags',
+            f'--given: expected no depth with depth.source={config.depth.source}, got true depth, '
+            'which replaces that of a network. Set depth.source=model.',
         )
 
 

@@ -19,7 +19,9 @@ from robot_perception.core import (
     class_color,
     Depth,
     Float32Array,
+    Float64Array,
     instance_color,
+    matrix_to_quaternion,
     MetricDepth,
     PointCloud,
     Rgb,
@@ -36,7 +38,7 @@ IMAGE, BOXES_2D = f'{CAMERA}/image', f'{CAMERA}/boxes'
 CLASSES, INSTANCES = f'{CAMERA}/classes', f'{CAMERA}/instances'
 DEPTH, RELATIVE_DEPTH = f'{CAMERA}/depth', f'{CAMERA}/relative_depth'
 FEATURES = f'{CAMERA}/features'
-POINTS, BOXES_3D = 'points', 'boxes_3d'
+POINTS, BOXES_3D, UNCERTAINTY = 'points', 'boxes_3d', 'uncertainty'
 TIMING = 'timing_ms'
 
 # More points slow the viewer and grow the file without showing more.
@@ -47,6 +49,8 @@ _MILLISECONDS = 1e3
 _FRUSTUM_M = 0.3
 _BOX_LINE_M = 0.003
 _POINT_PX = 1.5
+# Mahalanobis distance that holds 95 % of a Gaussian in three dimensions.
+_RADIUS_95 = 2.795483
 
 # Something that Rerun logs. The library is not there for the type checker.
 Archetype = Any
@@ -88,6 +92,7 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
         shown[POINTS] = _points(cloud)
         if scene.detections is not None:
             shown[BOXES_3D] = _boxes_3d(scene)
+            shown[UNCERTAINTY] = _ellipsoids(scene)
     for stage, seconds in scene.timing_s.items():
         shown[f'{TIMING}/{rerun.escape_entity_path_part(stage)}'] = rerun.Scalars(
             seconds * _MILLISECONDS
@@ -170,3 +175,33 @@ def _boxes_3d(scene: Scene) -> Archetype:
         class_ids=[item.class_id + 1 for item, _ in placed],
         radii=_BOX_LINE_M,
     )
+
+
+def _ellipsoids(scene: Scene) -> Archetype:
+    """Show where each centroid lies with a probability of 95 %, where that is calibrated."""
+    known = [
+        (item, item.position.centroid_m, item.position.covariance_m2)
+        for item in scene.objects
+        if item.position is not None
+        and item.position.covariance_m2 is not None
+        and item.position.covariance_calibrated
+    ]
+    axes = [_principal_axes(covariance) for *_, covariance in known]
+    return rerun.Ellipsoids3D(
+        centers=np.array([centroid for _, centroid, _ in known]).reshape(-1, 3),
+        half_sizes=np.array([_RADIUS_95 * deviations for deviations, _ in axes]).reshape(-1, 3),
+        quaternions=[
+            rerun.Quaternion(xyzw=matrix_to_quaternion(rotation)) for _, rotation in axes
+        ],
+        colors=[class_color(item.class_name) for item, *_ in known],
+        class_ids=[item.class_id + 1 for item, *_ in known],
+        line_radii=_BOX_LINE_M,
+    )
+
+
+def _principal_axes(covariance_m2: Float64Array) -> tuple[Float64Array, Float64Array]:
+    """Return the standard deviations (3,) in meters and the rotation (3, 3) of the axes."""
+    variances, axes = np.linalg.eigh(covariance_m2)
+    # Eigenvectors may be mirrored; a rotation is not.
+    axes[:, 0] *= np.sign(np.linalg.det(axes))
+    return np.sqrt(variances.clip(min=0)), axes

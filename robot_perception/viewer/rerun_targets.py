@@ -135,7 +135,12 @@ def _blueprint() -> layout.Blueprint:
                 layout.Spatial3DView(
                     name='Space',
                     origin='/',
-                    contents=[f'+ /{paths.POINTS}', f'+ /{paths.BOXES_3D}', f'+ /{paths.CAMERA}'],
+                    contents=[
+                        f'+ /{entity}'
+                        for entity in (
+                            *(paths.POINTS, paths.BOXES_3D, paths.UNCERTAINTY, paths.CAMERA),
+                        )
+                    ],
                     eye_controls=layout.EyeControls3D(
                         position=_EYE_M, look_target=_TARGET_M, eye_up=_UP
                     ),

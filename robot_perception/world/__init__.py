@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from robot_perception.core import lazy_attributes
-from robot_perception.world.depth_sensor import sense_depth
+from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.record import record
 from robot_perception.world.render import render, sequence
@@ -25,6 +25,7 @@ __all__ = [
     'SCENE_TYPES',
     'WorldFrame',
     'benchmark_lifting',
+    'depth_sensor_rng',
     'record',
     'render',
     'sense_depth',

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from robot_perception.core import BoolArray, CameraModel, Float32Array, MetricDepth, UInt16Array
+from robot_perception.world.scene_spec import RandomStream
 
 _MIN_DEPTH_M, _MAX_DEPTH_M = 0.28, 4.0
 _BASELINE_M = 0.05
@@ -20,6 +21,11 @@ _SECOND_DIFFERENCE = np.array([1, -2, 1], np.float32)
 _EDGE_LOSS = 0.6
 _BLOB_SHARE = 0.02
 _BLOB_WIDTHS = 35
+
+
+def depth_sensor_rng(seed: int, index: int = 0) -> np.random.Generator:
+    """Return the random numbers of the depth sensor for a frame of the sequence of a seed."""
+    return np.random.default_rng([seed, RandomStream.DEPTH, index])
 
 
 def sense_depth(depth: MetricDepth, camera: CameraModel, rng: np.random.Generator) -> UInt16Array:

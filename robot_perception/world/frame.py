@@ -22,6 +22,9 @@ from robot_perception.core import (
     Vector3,
 )
 
+# Rays are cast in single precision, which places a surface to a micrometer.
+_EXACT_M2 = np.diag([1e-12] * 3)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorldFrame:
@@ -72,7 +75,7 @@ class WorldFrame:
         """Build the objects with their positions.
 
         Centroid, depth and spread are those of the visible surface, which is what a camera
-        can measure; the box is that of the whole object.
+        can measure; the box is that of the whole object. The covariance is that of rounding.
         """
         detections = self.detections
         depth = self.depth.meters.astype(np.float64)[..., None]
@@ -95,4 +98,5 @@ def _position(points_m: Float64Array, box: Box3D) -> ObjectPosition:
         centroid_m=(x, y, z),
         points_covariance_m2=np.einsum('ni,nj->ij', offsets, offsets) / len(points_m),
         box=box,
+        covariance_m2=_EXACT_M2,
     )

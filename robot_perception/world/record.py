@@ -14,10 +14,9 @@ from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
 from robot_perception.core import Image, OutputError, replacing_folder, UInt16Array
 from robot_perception.sources import BagWriter, message_store
-from robot_perception.world.depth_sensor import sense_depth
+from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import sequence
-from robot_perception.world.scene_spec import RandomStream
 from robot_perception.world.vocabulary import WORLD_FRAME
 
 IMAGE_TOPIC = '/camera/image_raw'
@@ -62,7 +61,7 @@ def record(
         BagWriter(part, types=types, compression='storage', called=path) as bag,
     ):
         for index, frame in enumerate(rendered):
-            rng = np.random.default_rng([seed, RandomStream.DEPTH, index])
+            rng = depth_sensor_rng(seed, index)
             depth_mm = sense_depth(frame.depth, frame.camera, rng)
             for message in _messages(factory, frame, depth_mm, compressed=compressed):
                 bag.write(*message, frame.image.stamp_ns)

@@ -4,6 +4,7 @@ from functools import partial
 import json
 
 import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip('open3d')
@@ -115,6 +116,32 @@ def test_given_stages_are_perfect_and_others_are_not(tmp_path):
     assert both['3D', 'box IoU'] > 0.3
 
 
+@pytest.mark.slow
+def test_depth_of_the_simulated_sensor(tmp_path):
+    def figures(source):
+        out = tmp_path / source
+        arguments = ('--set', f'depth.source={source}', '--given', 'objects', '-o', out)
+        assert run('--world', '900000:900003', *SMALL, *arguments) == 0
+        results = json.loads((out / 'results.json').read_text())
+        return {row['name']: row['value'] for row in results['rows'] if row['group'] == 'depth'}
+
+    def measured(seed):
+        frame = world.render(seed, (60, 80))
+        rng = world.depth_sensor_rng(seed)
+        truth_m = frame.depth.meters
+        depth_m = world.sense_depth(frame.depth, frame.camera, rng) / 1000
+        known = np.isfinite(truth_m) & (depth_m > 0)
+        away = np.abs(depth_m[known] - truth_m[known]) / truth_m[known]
+        return known.sum() / np.isfinite(truth_m).sum(), away.mean()
+
+    sensor, fused = figures('sensor'), figures('fused')
+    share, error = np.mean([measured(seed) for seed in range(900000, 900003)], axis=0)
+    assert sensor['known pixels'] == pytest.approx(share, rel=1e-5)
+    assert sensor['AbsRel'] == pytest.approx(error, rel=1e-3)
+    assert fused['known pixels'] == pytest.approx(1)
+    assert fused['AbsRel'] > sensor['AbsRel']
+
+
 @pytest.mark.parametrize(
     ('seeds', 'message'),
     [
@@ -143,7 +170,10 @@ def test_bad_seeds(tmp_path, capsys, monkeypatch, seeds, message):
         (('--size', 'large'), '--size: expected WIDTHxHEIGHT'),
         (('--size', '8x8'), '--size: size_hw: expected sides of 16'),
         (('--worst', '-1'), '--worst: expected 0 or more, got -1'),
-        (('--set', 'depth.source=sensor'), 'depth.source: expected model, got sensor'),
+        (
+            ('--set', 'depth.source=sensor', '--given', 'depth'),
+            '--given: expected no depth with depth.source=sensor',
+        ),
         (('--set', 'detector.threshold=2'), 'detector.threshold'),
         (('--given', 'masks'), '--given: expected some of depth, objects, got masks'),
     ],
@@ -176,7 +206,7 @@ def test_missing_networks(tmp_path, capsys):
 def test_an_interruption_keeps_earlier_results(tmp_path, monkeypatch):
     (tmp_path / 'results.json').write_text('before')
 
-    def interrupt(self, truth):
+    def interrupt(self, truth, sensor_depth):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluation.EvaluationPipeline, 'process', interrupt)

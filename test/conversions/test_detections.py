@@ -1,5 +1,7 @@
 """Conversion of detections to vision_msgs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -85,3 +87,12 @@ def test_objects_in_space(factory, header, on_the_wire):
     # Any angle is as likely as any other: variance of a uniform distribution over a full rotation.
     np.testing.assert_allclose(covariance[3:, 3:], np.eye(3) * (2 * np.pi) ** 2 / 12)
     assert not np.any(covariance[:3, 3:])
+
+
+def test_an_unknown_covariance_is_not_zero(factory, header, on_the_wire):
+    item = an_object(0)
+    unknown = replace(item, position=replace(item.position, covariance_m2=None))
+    message = on_the_wire(detections_3d_message(factory, header, [unknown]))
+    covariance = np.reshape(message.detections[0].results[0].pose.covariance, (6, 6))
+    assert np.isnan(covariance[:3, :3]).all()
+    assert np.isfinite(covariance[3:]).all()

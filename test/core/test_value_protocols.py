@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 import importlib
 import io
 import json
+from pathlib import Path
 import pickle
 
 import numpy as np
@@ -236,6 +237,20 @@ class TestFiles:
         assert_same(scene, loaded)
         assert loaded == scene
         assert not loaded.image.rgb.flags.writeable
+
+    def test_scenes_of_version_0_1_0_have_unknown_uncertainty(self):
+        """The file was written by 39bfb75~1, when covariance_m2 was the spread of the points."""
+        loaded = Scene.load(Path(__file__).parents[1] / 'data' / 'scene_0_1_0')
+        same_now = example_scene(7, (24, 32))
+        assert_same(loaded.depth, same_now.depth)
+        assert_same(loaded.masks, same_now.masks)
+        assert loaded.depth_source is None
+        first, second, third = (item.position for item in loaded.objects)
+        np.testing.assert_array_equal(first.points_covariance_m2, np.diag([0.01, 0.02, 0.03]))
+        assert first.velocity_mps == (0.1, 0.0, -0.2)
+        for position in (first, second):
+            assert (position.covariance_m2, position.covariance_calibrated) == (None, False)
+        assert third is None
 
     def test_the_lens_model_stays_an_enum(self, tmp_path):
         complete_scene().save(tmp_path)

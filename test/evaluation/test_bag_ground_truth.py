@@ -66,6 +66,8 @@ def test_it_is_the_truth_of_the_world(bag):
             np.testing.assert_allclose(
                 own.position.points_covariance_m2, true.position.points_covariance_m2, atol=1e-12
             )
+            # What is known to a micrometer is neither unknown nor without any error.
+            np.testing.assert_array_equal(own.position.covariance_m2, np.diag([1e-12] * 3))
 
 
 def test_jpeg(tmp_path):
@@ -103,6 +105,20 @@ def test_messages_may_come_late(bag, tmp_path):
     for truth, frame in zip(late, sequence(SEED, FRAMES, SIZE_HW), strict=True):
         assert truth.image.stamp_ns == frame.image.stamp_ns
         assert np.array_equal(truth.depth.meters, frame.depth.meters, equal_nan=True)
+
+
+@pytest.mark.parametrize('unknown', [0.0, np.nan])
+def test_zeros_of_earlier_recordings_are_an_unknown_covariance(bag, tmp_path, unknown):
+    def cleared(name, stamp_ns, content):
+        if name == '/truth/detections_3d':
+            for item in content.detections:
+                covariance = np.array(item.results[0].pose.covariance).reshape(6, 6)
+                covariance[:3, :3] = unknown
+                item.results[0].pose.covariance = covariance.ravel()
+        return content
+
+    for truth in read_bag_ground_truth(copy(bag, tmp_path / 'cleared', cleared)):
+        assert all(item.position.covariance_m2 is None for item in truth.objects)
 
 
 def test_an_object_without_a_place(bag, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from reasons import raises
 from truths import example_truth
 
-from robot_perception.core import Detections, Masks
+from robot_perception.core import DepthSource, Detections, Masks, MetricDepth
 from robot_perception.core.errors import ConfigError, InputError
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.evaluation import EvaluationPipeline
@@ -146,8 +146,34 @@ def test_what_the_truth_does_not_have_cannot_be_given():
         EvaluationPipeline.load(STUB, ('boxes',))
 
 
-def test_a_sensor_is_not_evaluated():
+def test_sensor_depth_is_used_by_source():
+    truth = example_truth()
+    measured = truth.depth.meters.copy()
+    measured[:30] = np.nan
+    sensor = MetricDepth(measured)
+    for source in DepthSource:
+        config = STUB.with_values({'depth.source': source})
+        scene = EvaluationPipeline.load(config).process(truth, sensor).scene
+        assert scene.depth_source is source
+        known = np.isfinite(scene.depth.meters)
+        if source is DepthSource.SENSOR:
+            assert scene.depth == sensor
+        else:
+            assert known.all()
     config = STUB.with_values({'depth.source': 'sensor'})
-    with raises(ConfigError, 'unsupported_source'):
-        EvaluationPipeline.load(config)
-    EvaluationPipeline.load(replace(config, depth=replace(config.depth, enabled=False)))
+    assert EvaluationPipeline.load(config).process(truth).scene.depth is None
+    with raises(ConfigError, 'conflicting_flags', match=r'Set depth\.source=model'):
+        EvaluationPipeline.load(config, ('depth',))
+
+
+def test_frames_are_independent_of_each_other():
+    """Neither the fit of the depth of an earlier frame nor its tracks go on."""
+    config = STUB.with_values({'depth.source': 'fused', 'tracking.enabled': True})
+    near, far = example_truth(0), example_truth(1)
+    three_times = MetricDepth(3 * far.depth.meters)
+    alone = EvaluationPipeline.load(config).process(far, three_times).scene
+    pipeline = EvaluationPipeline.load(config)
+    pipeline.process(near, near.depth)
+    after = pipeline.process(far, three_times).scene
+    assert after.depth == alone.depth
+    assert after.detections == alone.detections

@@ -8,11 +8,12 @@ from PIL import Image as PillowImage
 import pytest
 from reasons import raises
 from scenes import example_scene
+from scipy.stats import chi2
 
 pytest.importorskip('rerun')
 chunks = pytest.importorskip('rerun.chunk')
 
-from robot_perception.core import CameraModel, ObjectPosition, Scene
+from robot_perception.core import CameraModel, ObjectPosition, quaternion_to_matrix, Scene
 from robot_perception.core.colors import class_color, instance_color
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer.labels import format_labels
@@ -130,6 +131,32 @@ def test_boxes_are_those_of_the_objects(written):
     assert [tuple(row[:3]) for row in colors.tolist()] == [
         class_color(item.class_name) for item in placed
     ]
+
+
+def test_ellipsoids_hold_95_percent_of_calibrated_objects(written):
+    """The half axes of each are those of the covariance it was made from."""
+    rotation = quaternion_to_matrix(TURNED) @ quaternion_to_matrix((0.1, 0.2, 0.3, 0.9))
+    covariance = rotation @ np.diag([0.04, 0.0001, 0.01]) @ rotation.T
+    scene = full_scene()
+    objects = tuple(
+        item
+        if item.position is None
+        else replace(
+            item,
+            position=replace(
+                item.position, covariance_m2=covariance, covariance_calibrated=item.index == 1
+            ),
+        )
+        for item in scene.objects
+    )
+    file = written(replace(scene, objects=objects))
+    (center,) = file('/uncertainty', 'Ellipsoids3D:centers')
+    np.testing.assert_allclose(center, objects[1].position.centroid_m, rtol=1e-6)
+    (half_axes,) = file('/uncertainty', 'Ellipsoids3D:half_sizes')
+    (quaternion,) = file('/uncertainty', 'Ellipsoids3D:quaternions')
+    turn = quaternion_to_matrix(quaternion)
+    rebuilt = turn @ np.diag(np.square(half_axes)) @ turn.T / chi2.ppf(0.95, 3)
+    np.testing.assert_allclose(rebuilt, covariance, atol=1e-7)
 
 
 def test_a_point_projects_through_the_pinhole_onto_its_pixel(written):
