@@ -65,7 +65,9 @@ class Bond:
         if self._timer is not None:
             self._node.destroy_timer(self._timer)
             self._timer = None
-            self._send(active=False)
+            # After a shutdown of ROS nothing can be published.
+            if self._node.context.ok():
+                self._send(active=False)
 
     def destroy(self) -> None:
         """Destroy the topic."""

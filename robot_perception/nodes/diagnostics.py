@@ -124,6 +124,17 @@ def node_statuses(view: NodeView) -> list[Status]:
     return statuses
 
 
+def scene_problem(statuses: Sequence[Status]) -> str:
+    """Return what keeps frames from becoming scenes, empty if nothing does."""
+    messages = (
+        status.message
+        for status in statuses
+        if status.name in {'frames', 'model', 'outputs'} and status.level != OK
+    )
+    # A stage that is late is reported twice.
+    return '; '.join(dict.fromkeys(messages))
+
+
 def _lifecycle_status(view: NodeView) -> Status:
     if view.configure_error:
         return Status('lifecycle', ERROR, f'cannot configure: {view.configure_error}')

@@ -14,14 +14,14 @@ from robot_perception.core import AnyArray, NANOSECONDS_PER_SECOND, PerceptionEr
 
 @cache
 def message_class(type_name: str) -> Message:
-    """Find the class of ``'package/msg/Name'``.
+    """Find the class of a message or service: ``'package/msg/Name'`` or ``'package/srv/Name'``.
 
     Raises:
         PerceptionError: the package is not in this ROS installation.
     """
-    package, _, name = type_name.split('/')
+    package, kind, name = type_name.split('/')
     try:
-        return getattr(import_module(f'{package}.msg'), name)
+        return getattr(import_module(f'{package}.{kind}'), name)
     except (ImportError, AttributeError) as error:
         raise PerceptionError(
             'missing_package',

@@ -21,9 +21,15 @@ from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.camera_watch import CameraWatch
 from robot_perception.nodes.connections import publisher_problems
-from robot_perception.nodes.diagnostics import diagnostic_array, node_statuses, NodeView
+from robot_perception.nodes.diagnostics import (
+    diagnostic_array,
+    node_statuses,
+    NodeView,
+    scene_problem,
+)
 from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
+from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.signals import interruptible
 from robot_perception.nodes.slot import FrameSlot
@@ -66,9 +72,11 @@ class PerceptionNode(LifecycleNode):
         self._outputs: OutputPublishers | None = None
         self._enabled = True
         self._configure_error = ''
+        self._problem = ''
         self._reported = self._slot.counts()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
+        self._perceive = PerceiveService(self, self._refusal, lambda: self._problem)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.output())
         # Steady time: a paused or absent /clock must not silence the node.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -116,7 +124,7 @@ class PerceptionNode(LifecycleNode):
         try:
             with interruptible():
                 self._pipeline = PerceptionPipeline.load(self._config)
-            self._outputs = OutputPublishers(self)
+            self._outputs = OutputPublishers(self, self._perceive)
             self._inputs.subscribe(self._config)
         except PerceptionError as error:
             self._configure_error = str(error)
@@ -153,7 +161,7 @@ class PerceptionNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the worker after the current frame, or give that up after a few seconds."""
-        self._stop_worker()
+        self.stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, _: LifecycleState) -> TransitionCallbackReturn:
@@ -163,16 +171,20 @@ class PerceptionNode(LifecycleNode):
 
     def on_shutdown(self, _: LifecycleState) -> TransitionCallbackReturn:
         """Stop and drop everything."""
-        self._stop_worker()
+        self.stop()
         self._release()
         return _SUCCESS
 
     def destroy_node(self) -> None:
         """Stop the worker before its topics are destroyed."""
-        self._stop_worker()
+        self.stop()
         super().destroy_node()
 
-    def _stop_worker(self) -> None:
+    def stop(self) -> int:
+        """Stop the worker, refuse requests that wait for a scene, and return how many these are.
+
+        Their answers are sent when the executor spins again.
+        """
         self._slot.close('inactive')
         self._synchronizer.close()
         if self._bond is not None:
@@ -180,6 +192,7 @@ class PerceptionNode(LifecycleNode):
         worker = self._supervisor.stop()
         if worker is not None:
             self._pipeline = worker.processor.pipeline
+        return self._perceive.refuse()
 
     def _release(self) -> None:
         self._inputs.destroy()
@@ -231,9 +244,25 @@ class PerceptionNode(LifecycleNode):
         self._enabled = request.data
         if not request.data:
             self._slot.discard('disabled')
+            self._perceive.refuse()
         response.success = True
         response.message = 'frames are processed' if request.data else 'frames are dropped'
         return response
+
+    def _refusal(self) -> str:
+        """Return why no frame is processed in the present state, and what to do."""
+        name, state = self.get_fully_qualified_name(), self.lifecycle_state
+        if self._configure_error:
+            return f'cannot configure: {self._configure_error}'
+        if state == 'finalized' or (state == 'active' and not self.is_active):
+            return 'the node ends: start it again.'
+        if not self.is_active:
+            step = 'configure' if state == 'unconfigured' else 'activate'
+            return f'the node is {state}: run "ros2 lifecycle set {name} {step}" first.'
+        if not self._enabled:
+            enable = f'ros2 service call {name}/enable std_srvs/srv/SetBool "{{data: true}}"'
+            return f'frames are disabled by ~/enable: run {enable!r} first.'
+        return ''
 
     def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         result, config = changed_config(self._config, parameters)
@@ -297,6 +326,7 @@ class PerceptionNode(LifecycleNode):
         self._reported = counts
         name, camera = self.get_fully_qualified_name(), view.topic
         statuses = node_statuses(view)
+        self._problem = scene_problem(statuses)
         self._diagnostics.publish(diagnostic_array(now.to_msg(), name, camera, statuses))
         if failure is not None:
             self.get_logger().fatal(str(failure))

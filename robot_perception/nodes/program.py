@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 import sys
 from typing import Any
 
@@ -67,12 +68,23 @@ def _spin(
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        _answer_open_requests(node, executor)
         node.destroy_node()
     if node.supervisor.hangs:
         code = _EXIT_FAILED
     if node.supervisor.has_abandoned_thread:
         end_within(_END_S, code)
     return code
+
+
+def _answer_open_requests(node: PerceptionNode, executor: SingleThreadedExecutor) -> None:
+    """Answer requests that wait for a frame, which works after a shutdown of ROS too."""
+    # `rclpy.spin` has removed the node.
+    executor.add_node(node)
+    # The executor goes on with callbacks that wait before it finds out about the shutdown.
+    with suppress(Exception):
+        for _ in range(node.stop()):
+            executor.spin_once(timeout_sec=0)
 
 
 def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:

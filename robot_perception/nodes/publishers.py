@@ -11,7 +11,15 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
-from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, Output, OutputFrame, OUTPUTS
+from robot_perception.nodes.perceive import PerceiveService
+from robot_perception.stream import (
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    Output,
+    OutputFrame,
+    OUTPUTS,
+    SCENE,
+)
 
 _OVERRIDABLE = (
     QoSPolicyKind.HISTORY,
@@ -27,8 +35,10 @@ _OVERRIDABLE = (
 class OutputPublishers:
     """One publisher for each output; no message is made for a topic without subscribers."""
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, perceive: PerceiveService) -> None:
         """Create the publishers; they are inactive until the node is active.
+
+        A scene that ``perceive`` waits for is made without subscribers too.
 
         Raises:
             PerceptionError: a message package is missing; then no publisher is created.
@@ -36,6 +46,7 @@ class OutputPublishers:
         for type_name in (*(output.type_name for output in OUTPUTS), LABEL_INFO_TYPE):
             message_class(type_name)
         self._node = node
+        self._perceive = perceive
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
             for output in OUTPUTS
@@ -60,12 +71,13 @@ class OutputPublishers:
         """Whether ROS is still running."""
         return bool(self._node.context.ok())
 
-    def subscribed(self) -> tuple[Output, ...]:
-        """Return the outputs that have a subscriber."""
+    def begin_frame(self) -> tuple[Output, ...]:
+        """Return the outputs of the frame that begins: subscribed ones, and a requested scene."""
+        requested = self._perceive.begin_frame()
         return tuple(
             output
             for output, publisher in self._publishers.items()
-            if publisher.get_subscription_count() > 0
+            if publisher.get_subscription_count() > 0 or (requested and output is SCENE)
         )
 
     def publish(
@@ -87,6 +99,8 @@ class OutputPublishers:
             message = output.make(frame)
             if message is not None:
                 self._publishers[output].publish(message)
+                if output is SCENE:
+                    self._perceive.answer(message)
         except Exception as error:  # noqa: BLE001 - the other outputs are independent
             on_error(output, error)
             return False

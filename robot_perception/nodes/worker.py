@@ -204,7 +204,7 @@ class FrameWorker:
         if self._jumped.is_set():
             self._jumped.clear()
             self.processor.reset()
-        outputs = self._publishers.subscribed()
+        outputs = self._publishers.begin_frame()
         if not outputs:
             self._end(self._slot.drop, 'no_subscriber')
             return

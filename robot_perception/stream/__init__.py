@@ -11,6 +11,7 @@ from robot_perception.stream.outputs import (
     LABEL_INFO_TYPE,
     Output,
     OUTPUTS,
+    SCENE,
     stages_for,
     TIMING,
 )
@@ -46,6 +47,7 @@ __all__ = [
     'NOT_NEEDED',
     'OUTPUTS',
     'RECORDED',
+    'SCENE',
     'TIMING',
     'Calibration',
     'CalibrationReader',

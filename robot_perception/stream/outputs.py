@@ -152,6 +152,7 @@ def _timing(frame: OutputFrame) -> Message | None:
 _MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
 _OBJECTS_3D = _MASKS | {Stage.DEPTH}
 
+SCENE = Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene)
 # Published last, since it includes the time to publish the others.
 TIMING = Output('timing', 'robot_perception/msg/Timing', frozenset(), _timing)
 
@@ -172,7 +173,7 @@ OUTPUTS = (
     Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
     Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
     Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
-    Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene),
+    SCENE,
     Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,

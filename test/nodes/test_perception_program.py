@@ -11,7 +11,12 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+
 from robot_perception.nodes.child import free_domain
+from robot_perception.nodes.messages import message_class
 
 pytestmark = pytest.mark.ros
 
@@ -39,9 +44,9 @@ def start(tmp_path):
     """Start the program; it is killed after the test."""
     started = []
 
-    def run(*arguments, code=MAIN):
+    def run(*arguments, code=MAIN, domain=None):
         environment = {
-            'ROS_DOMAIN_ID': str(free_domain()),
+            'ROS_DOMAIN_ID': str(domain or free_domain()),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
         }
         program = subprocess.Popen(
@@ -92,6 +97,32 @@ def test_a_signal_ends_it_cleanly(start, number):
     output = wait_for(program, 'configured')
     assert 'configured: stub preset on auto; listening to /image' in output
     assert end_by(program, number) == 0
+
+
+@SIGNALS
+def test_a_signal_answers_requests_that_wait(start, number, monkeypatch):
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    domain, context = free_domain(), Context()
+    program = start(domain=domain)
+    wait_for(program, 'configured')
+    rclpy.init(args=[], context=context, domain_id=domain)
+    asking = rclpy.create_node('asking', context=context)
+    service = message_class('robot_perception/srv/Perceive')
+    client = asking.create_client(service, '/perception/perceive')
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(asking)
+    try:
+        assert client.wait_for_service(START_S)
+        answers = [client.call_async(service.Request(timeout_s=60.0)) for _ in range(2)]
+        executor.spin_once(timeout_sec=1.0)
+        assert end_by(program, number) == 0
+        for answer in answers:
+            executor.spin_until_future_complete(answer, timeout_sec=END_S)
+            assert answer.result().message == 'the node ends: start it again.'
+    finally:
+        executor.shutdown()
+        asking.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 @SIGNALS
