@@ -107,21 +107,18 @@ class FrameRunner:
         return processed.output
 
     def _count(self, processed: ProcessedFrame) -> None:
-        counts, status = self.counts, processed.status
+        counts = self.counts
         counts.processed += 1
         counts.imperfect.update(remark.reason for remark in processed.remarks)
-        if not status.calibration.is_usable:
-            counts.without_calibration[status.calibration.problem] += 1
-        if not status.depth.is_usable:
-            counts.without_depth[status.depth.problem] += 1
-        if not status.frames.is_usable:
-            first = next(iter(counts.without_frames), status.frames.problem)
-            counts.without_frames[first] += 1
-        if status.stamps.problem:
-            counts.without_stamp[status.stamps.problem] += 1
-        for one in status:
-            if one.problem and one.is_usable:
-                counts.doubtful[one.problem] += 1
+        for status, without in zip(processed.status, counts.without, strict=True):
+            problem = status.problem
+            if not status.is_usable:
+                if without is counts.without_frames:
+                    # The text contains times: the first stands for all.
+                    problem = next(iter(without), problem)
+                without[problem] += 1
+            elif problem:
+                counts.doubtful[problem] += 1
 
     def messages(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
         """Make every output of a frame, with the recording time of its image."""

@@ -33,6 +33,16 @@ class Counts:
     without_stamp: Counter[str] = field(default_factory=Counter)
     doubtful: Counter[str] = field(default_factory=Counter)
 
+    @property
+    def without(self) -> tuple[Counter[str], ...]:
+        """The images without each input, in the order of `stream.FrameStatus`."""
+        return (
+            self.without_calibration,
+            self.without_depth,
+            self.without_frames,
+            self.without_stamp,
+        )
+
     def values(self) -> dict[str, Any]:
         """Return the counts as JSON values."""
         return {

@@ -47,9 +47,7 @@ class MetricDepth(ArrayValue, NotebookImage):
         """Convert (H, W) floating-point meters; values outside 0.1 mm to 10 km become NaN."""
         # Values beyond float32 become infinity or 0, then NaN.
         with np.errstate(over='ignore', under='ignore'):
-            meters = raw.astype(np.float32)
-        meters[~((meters >= NEAREST_M) & (meters <= FARTHEST_M))] = np.nan
-        return cls(meters)
+            return cls(_only_known(raw.astype(np.float32)))
 
     @classmethod
     def from_millimeters(cls, raw: UInt16Array) -> MetricDepth:
@@ -69,11 +67,11 @@ class MetricDepth(ArrayValue, NotebookImage):
         # Dividing by a whole number rounds once: 4001 mm become the float32 nearest to 4.001.
         units_per_m = round(1 / unit_m)
         if math.isclose(units_per_m * unit_m, 1):
-            meters = raw.astype(np.float32) / np.float32(units_per_m)
+            meters = np.divide(raw, np.float32(units_per_m), dtype=np.float32)
         else:
-            meters = raw.astype(np.float32) * np.float32(unit_m)
-        meters[(raw == 0) | (raw == _NO_RETURN)] = np.nan
-        return cls.from_meters(meters)
+            meters = np.multiply(raw, np.float32(unit_m), dtype=np.float32)
+        meters[raw == _NO_RETURN] = np.nan
+        return cls(_only_known(meters))
 
     def __repr__(self) -> str:
         """Return one line with size, range and coverage.
@@ -146,6 +144,12 @@ class RelativeDepth(ArrayValue, NotebookImage):
 
 
 Depth = MetricDepth | RelativeDepth
+
+
+def _only_known(meters: Float32Array) -> Float32Array:
+    """Set what is no measurement to NaN, in place."""
+    meters[~((meters >= NEAREST_M) & (meters <= FARTHEST_M))] = np.nan
+    return meters
 
 
 def _draw(depth: Depth) -> UInt8Array:

@@ -11,10 +11,11 @@ from rclpy.qos import qos_check_compatible, QoSCompatibility, QoSProfile, Reliab
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.utilities import get_rmw_implementation_identifier
 
-_IMAGE, _TRANSFORMS = 'sensor_msgs/msg/Image', 'tf2_msgs/msg/TFMessage'
+from robot_perception.sources import IMAGE_TYPES, Role
+
 # The graph knows an endpoint before the name of its node has arrived.
 _UNNAMED = '_NODE_NAME_UNKNOWN_'
-_TRANSPORTS = {_IMAGE: 'raw', 'sensor_msgs/msg/CompressedImage': 'compressed'}
+_TRANSPORTS = dict(zip(IMAGE_TYPES, ('raw', 'compressed'), strict=True))
 # Text in rclpy's explanation of a conflict -> policy; the more special first.
 _POLICIES = {
     'reliable': 'reliability',
@@ -61,7 +62,7 @@ def silent_publisher_problems(
         type_name: type of the messages; only raw images are too large.
         silent_s: seconds since the publisher appeared, in which nothing has arrived.
     """
-    if type_name != _IMAGE or 'fastrtps' not in get_rmw_implementation_identifier():
+    if type_name != Role.IMAGE.type_name or 'fastrtps' not in get_rmw_implementation_identifier():
         return
     ours = _find_endpoints(node, node.get_subscriptions_info_by_topic(topic))
     for peer in node.get_publishers_info_by_topic(topic):
@@ -113,7 +114,7 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
 def _qos_problem(
     topic: str, role: str, conflicts: list[str], ours: TopicEndpointInfo, peer: TopicEndpointInfo
 ) -> str:
-    if role == 'subscription' and ours.topic_type != _TRANSFORMS:
+    if role == 'subscription' and ours.topic_type != Role.TF.type_name:
         remedy = 'Set input.reliability to auto'
     else:
         # The values that the other side has; they are read when the node starts.

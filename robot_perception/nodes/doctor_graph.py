@@ -15,8 +15,8 @@ from robot_perception.nodes.doctor_facts import (
     GraphFacts,
     StreamFacts,
 )
+from robot_perception.sources import Role
 
-_RAW = 'sensor_msgs/msg/Image'
 _MIN_RATE_HZ = 0.5
 _MIN_RECEIVED = 0.7
 # Share of the images with a problem above which it is a cause; the first images of a camera come
@@ -174,7 +174,7 @@ def _no_messages(stream: StreamFacts, facts: GraphFacts, nodes: list[str]) -> Ca
 
 def _can_lose_images(stream: StreamFacts, facts: GraphFacts) -> bool:
     return 'fastrtps' in facts.middleware and all(
-        one.type_name == _RAW and not one.is_reliable and one.can_connect
+        one.type_name == Role.IMAGE.type_name and not one.is_reliable and one.can_connect
         for one in stream.publishers
     )
 

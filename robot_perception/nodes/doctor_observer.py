@@ -27,12 +27,11 @@ from robot_perception.nodes.doctor_facts import (
 )
 from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Reliability
-from robot_perception.sources import Role
+from robot_perception.sources import IMAGE_TYPES, Role
 from robot_perception.stream import FrameProcessor, FrameSet, needed_roles, OUTPUTS, Synchronizer
 
 _STUB = 'stub'
 _Problem = tuple[str, str, str, bool]
-_IMAGE_TYPES = {'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'}
 _FOLLOW_PERIOD_S = 0.2
 # Discovery takes a second or two; a topic that appears later has a publisher that just started.
 _DISCOVERY_S = 1.5
@@ -138,7 +137,7 @@ class Observer:
                 sorted(
                     name
                     for name, types in topics
-                    if _IMAGE_TYPES & set(types)
+                    if set(IMAGE_TYPES).intersection(types)
                     and node.get_publishers_info_by_topic(name)
                     and not (running and name.startswith(f'{running.name}/'))
                 )

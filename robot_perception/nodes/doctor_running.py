@@ -16,10 +16,9 @@ from rclpy.parameter import parameter_value_to_python
 from robot_perception.core import PerceptionError
 from robot_perception.nodes.doctor_facts import RunningNode
 from robot_perception.pipeline import PerceptionConfig
-from robot_perception.sources import Role
+from robot_perception.sources import IMAGE_TYPES, Role
 
 _TIMEOUT_S = 3.0
-_IMAGES = {Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name}
 _USE_SIM_TIME = 'use_sim_time'
 
 
@@ -127,7 +126,9 @@ def assign_topics(subscriptions: Mapping[str, list[str]], image: str) -> dict[st
         subscriptions: topic -> types of all its subscriptions.
         image: topic of the images as its diagnostics name it, empty if unknown.
     """
-    images = sorted(name for name, types in subscriptions.items() if _IMAGES & set(types))
+    images = sorted(
+        name for name, types in subscriptions.items() if set(IMAGE_TYPES).intersection(types)
+    )
     infos = sorted(
         name for name, types in subscriptions.items() if Role.CAMERA_INFO.type_name in types
     )

@@ -13,8 +13,9 @@ from robot_perception.conversions import Message
 from robot_perception.nodes.adaptive_subscription import AdaptiveSubscription
 from robot_perception.nodes.messages import message_stamp_ns
 from robot_perception.pipeline import Reliability, Transport
+from robot_perception.sources import IMAGE_TYPES
 
-_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+_RAW, _COMPRESSED = IMAGE_TYPES
 # Messages of another topic that the preferred one may repeat.
 _OVERLAP = 32
 

@@ -14,12 +14,13 @@ from robot_perception.conversions import Message
 from robot_perception.core import NANOSECONDS_PER_SECOND
 from robot_perception.nodes import qos
 from robot_perception.nodes.messages import message_class
+from robot_perception.sources import Role
 from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
 
 IMAGE, SCENE = 'image', 'scene'
 _IMAGE_TYPES = {
-    'raw': ('sensor_msgs/msg/Image', 'image'),
-    'compressed': ('sensor_msgs/msg/CompressedImage', 'image/compressed'),
+    'raw': (Role.IMAGE.type_name, 'image'),
+    'compressed': (Role.COMPRESSED_IMAGE.type_name, 'image/compressed'),
 }
 # Recent frames whose messages are kept.
 _KEPT_FRAMES = 8

@@ -11,7 +11,7 @@ from robot_perception.sources.messages import standard_types
 from robot_perception.sources.opener import is_bag, NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
-from robot_perception.sources.sample import Role, Sample, Source
+from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
 from robot_perception.sources.typestore import (
     decode,
     message_stamp_ns,
@@ -21,6 +21,7 @@ from robot_perception.sources.typestore import (
 
 __all__ = [
     'BAG_SUFFIXES',
+    'IMAGE_TYPES',
     'NOMINAL_HFOV_DEG',
     'OPTICAL_FRAME',
     'BagFile',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 import re
 import sys
@@ -106,6 +107,7 @@ class IndexedBag:
             # sqlite3 reads zeros beyond the end, without an error.
             if cut_page(file):
                 raise DamagedBagError('damaged', f'{file} ends within a page')
+        self._topics: list[BagTopic] | None = None
         self._reader = Reader(path)
         self._reader.open()
 
@@ -120,15 +122,20 @@ class IndexedBag:
         """Time of the first message; 0 without any."""
         return self._reader.start_time if self._reader.message_count else 0
 
+    @property
+    def names(self) -> list[str]:
+        """Names of all topics, also of those without messages."""
+        return [one.topic for one in self._reader.connections]
+
     def topics(self) -> list[BagTopic]:
-        """Return the topics that hold messages."""
-        topics = []
-        for connection in self._reader.connections:
-            first = next(self._read([connection]), None)
-            if first is not None:
-                name, type_name, _, data = first
-                topics.append(BagTopic(name, type_name, connection.msgcount, data))
-        return topics
+        """Return the topics that hold messages; their first messages are read once."""
+        if self._topics is None:
+            self._topics = [
+                BagTopic(first.topic, first.type_name, one.msgcount, first.data)
+                for one in self._reader.connections
+                for first in islice(self._read([one]), 1)
+            ]
+        return self._topics
 
     def definition(self, topic: str) -> Definition | None:
         """Return the definition of a topic's messages; None if the bag has none."""
@@ -246,12 +253,11 @@ class ScannedBag:
                 yield message._replace(data=data)
             return
         try:
-            names = [topic.name for topic in whole.topics()]
-            for name in names:
+            for name in whole.names:
                 definition = whole.definition(name)
                 if definition is not None:
                     self._definitions.setdefault(name, definition)
-            yield from whole.messages(names)
+            yield from whole.messages(whole.names)
         finally:
             whole.close()
 

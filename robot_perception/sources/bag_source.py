@@ -8,9 +8,9 @@ from pathlib import Path
 
 from robot_perception.core import SourceError
 from robot_perception.sources.bag_file import BagFile, BagTopic, open_bag
-from robot_perception.sources.bag_topics import choose_topics, PICTURE_TYPES, Topic, TopicWish
+from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
 from robot_perception.sources.messages import standard_types
-from robot_perception.sources.sample import Role, Sample, Source
+from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
 from robot_perception.sources.typestore import decode
 
 
@@ -87,7 +87,7 @@ def inspect_topic(topic: BagTopic) -> Topic:
     Raises:
         SourceError: it cannot be read.
     """
-    if topic.type_name not in PICTURE_TYPES:
+    if topic.type_name not in IMAGE_TYPES:
         return Topic(topic.name, topic.type_name)
     message = decode(standard_types(), topic.first, topic.type_name, topic.name)
     raw = topic.type_name == Role.IMAGE.type_name

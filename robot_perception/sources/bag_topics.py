@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from robot_perception.core import SourceError
-from robot_perception.sources.sample import Role
+from robot_perception.sources.sample import IMAGE_TYPES, Role
 
 DEPTH_ENCODINGS = ('16UC1', '32FC1')
 _DEPTH_WORDS = ('depth', 'disparity')
 _REGISTERED_WORDS = ('aligned', 'registered')
-PICTURE_TYPES = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
 _COMPRESSED_DEPTH = 'compressedDepth'
 
 
@@ -69,7 +68,7 @@ class Topic:
         """Whether it holds pictures that are not made of depth."""
         named_depth = any(word in self.name.lower() for word in _DEPTH_WORDS)
         coded_depth = self._is_depth_encoding or 'Depth' in self.encoding
-        return self.type_name in PICTURE_TYPES and not named_depth and not coded_depth
+        return self.type_name in IMAGE_TYPES and not named_depth and not coded_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def _depth_role(topic: Topic) -> Role:
 
 def _choose_image(topics: Sequence[Topic], wish: str | None, bag: str) -> Topic:
     if wish is not None:
-        named = [topic for topic in topics if topic.type_name in PICTURE_TYPES]
+        named = [topic for topic in topics if topic.type_name in IMAGE_TYPES]
         return _named(named, wish, 'image_topic (--image-topic)', bag)
     pictures = [topic for topic in topics if topic.is_picture]
     raw = {topic.base for topic in pictures if topic.type_name == Role.IMAGE.type_name}

@@ -35,6 +35,9 @@ class Role(Enum):
         return role
 
 
+IMAGE_TYPES = (Role.IMAGE.type_name, Role.COMPRESSED_IMAGE.type_name)
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One message at the time it was recorded.

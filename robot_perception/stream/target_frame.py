@@ -113,15 +113,10 @@ def resolve_target_frame(
     if problems:
         status = InputStatus.failed(problems[0][0], ' '.join(text for _, text in problems))
     elif axes is CameraAxes.AUTO:
-        known = {
-            gravity: image_from_gravity,
-            **{
-                level: pose.inverse()
-                for level, pose in ((target, target_from_image), (fixed, fixed_from_image))
-                if pose is not None and level != gravity and is_level_frame(level)
-            },
-        }
-        status = _axes_status(optical, known)
+        if image_from_gravity is not None:
+            status = check_optical_axes(optical, gravity, image_from_gravity)
+        else:
+            status = _axes_status(optical, {target: target_from_image, fixed: fixed_from_image})
     return TargetFrame(
         image.frame_id if target_from_image is None else target,
         turn if target_from_image is None else _turned(target_from_image, turn),
@@ -132,11 +127,11 @@ def resolve_target_frame(
     )
 
 
-def _axes_status(frame_id: str, from_level: Mapping[str, Pose | None]) -> InputStatus:
-    """Compare the axes of a frame with the first level frame whose pose is known."""
-    for level_id, pose in from_level.items():
-        if pose is not None:
-            return check_optical_axes(frame_id, level_id, pose)
+def _axes_status(frame_id: str, poses: Mapping[str, Pose | None]) -> InputStatus:
+    """Compare the axes of a frame with the first level one in which its pose is known."""
+    for level_id, pose in poses.items():
+        if pose is not None and is_level_frame(level_id):
+            return check_optical_axes(frame_id, level_id, pose.inverse())
     return USABLE
 
 
