@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from importlib.util import find_spec
 import json
 from typing import Any
 
 from robot_perception.cli.bench_faults import add_faults
+from robot_perception.cli.ros_installation import check_ros
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.core import ConfigError
 
 _MILLISECONDS = 1e3
 
@@ -47,11 +47,7 @@ def run_node(arguments: argparse.Namespace) -> int:
     """Measure the node."""
     config = read_settings(arguments)
     _check_frames(arguments)
-    if find_spec('rclpy') is None:
-        raise PerceptionError(
-            'missing_library',
-            'expected ROS 2, got a Python without rclpy. Source your ROS installation.',
-        )
+    check_ros()
     from robot_perception.nodes import benchmark_node  # noqa: PLC0415 - needs ROS
 
     result = benchmark_node(config, arguments.frames)

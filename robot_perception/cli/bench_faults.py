@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from importlib.util import find_spec
 import json
 from pathlib import Path
 import time
 from typing import Any, TYPE_CHECKING
 
-from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.cli.ros_installation import check_ros
+from robot_perception.core import ConfigError
 
 if TYPE_CHECKING:
     from robot_perception.faults import FaultOutcome
@@ -39,11 +39,7 @@ def add_faults(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type
 
 def run_faults(arguments: argparse.Namespace) -> int:
     """Run the rows; returns 0 if every pass mark is met, else 1."""
-    if find_spec('rclpy') is None:
-        raise PerceptionError(
-            'missing_library',
-            'expected ROS 2, got a Python without rclpy. Source your ROS installation.',
-        )
+    check_ros()
     if arguments.output is not None and not arguments.output.parent.is_dir():
         raise ConfigError(
             'not_found', f'--output: expected a file in a folder, got {arguments.output}.'

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from importlib.util import find_spec
 import math
 from typing import Any
 
 from robot_perception.cli.next_steps import next_steps, steps_as_text
+from robot_perception.cli.ros_installation import check_ros
 from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
-from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.core import ConfigError
 from robot_perception.nodes import DemoReport, headline_tables
 
 
@@ -47,13 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             'out_of_range', f'--seconds: expected a number above 0, got {arguments.seconds:g}.'
         )
-    if find_spec('rclpy') is None:
-        raise PerceptionError(
-            'missing_library',
-            'expected ROS 2, got a Python without rclpy. Source your ROS installation, run '
-            '"make demo" in the source tree, which needs none, or use "robot-perception image", '
-            'which works without ROS.',
-        )
+    check_ros()
     output = arguments.output
     log = partial(print, flush=True)
     first = arguments.source is None

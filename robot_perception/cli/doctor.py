@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from importlib.util import find_spec
 import json
 import shutil
 import textwrap
 from typing import Any
 
 from robot_perception.cli.machine_check import examine_machine
+from robot_perception.cli.ros_installation import missing_ros
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import ConfigError
 from robot_perception.nodes import Cause, Examination, exit_code, Severity, sort_causes
@@ -92,13 +92,9 @@ def _topic(text: str) -> tuple[str, str]:
 def _examine_graph(
     config: PerceptionConfig, topics: dict[str, str], seconds: float
 ) -> Examination:
-    if find_spec('rclpy') is None:
-        return Examination(
-            unchecked={
-                'ROS graph': 'this Python has no rclpy. Source your ROS installation '
-                '(. /opt/ros/<distro>/setup.bash) to have it checked.'
-            }
-        )
+    problem = missing_ros()
+    if problem:
+        return Examination(unchecked={'ROS graph': problem})
     try:
         from robot_perception.nodes import examine_graph  # noqa: PLC0415 - needs ROS
 

@@ -50,8 +50,8 @@ def examine_machine(config: PerceptionConfig) -> Examination:
     ]
     missing_bytes = sum(row.size_mb * MEGABYTE for row in missing if row is not None)
     has_cuda, uses_gpu = cuda or (None, None)
-    cache = _cache_folder()
-    free = attempt('disk', lambda: _free_bytes(cache))
+    cache = attempt('model cache', models.cache_folder) if uses_networks else None
+    free = None if cache is None else attempt('disk', partial(_free_bytes, cache))
     shared = attempt('shared memory', lambda: os.statvfs(SHARED_MEMORY))
     leftovers = attempt('shared memory leftovers', find_stale_segments)
     segments = leftovers or []
@@ -71,7 +71,7 @@ def examine_machine(config: PerceptionConfig) -> Examination:
         shared_free_bytes=shared.f_bavail * shared.f_frsize if shared else None,
         leftovers=tuple(path.name for path in segments),
         leftover_bytes=sum(_size(path) for path in segments),
-        cache=str(cache),
+        cache=str(cache or ''),
         cache_free_bytes=free,
         missing_bytes=missing_bytes,
         open_files=sys.maxsize if soft == resource.RLIM_INFINITY else soft,
@@ -134,11 +134,6 @@ def _version(library: str) -> str | None:
     except ImportError:
         return None
     return str(cv2.__version__)
-
-
-def _cache_folder() -> Path:
-    home = os.environ.get('HF_HOME') or Path.home() / '.cache' / 'huggingface'
-    return Path(os.environ.get('HF_HUB_CACHE') or Path(home) / 'hub')
 
 
 def _free_bytes(folder: Path) -> int:

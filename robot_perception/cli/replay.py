@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import fields
-from importlib.util import find_spec
 from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
-from robot_perception.core import PerceptionError
+from robot_perception.cli.ros_installation import check_ros
 from robot_perception.nodes import ReplayConfig
 from robot_perception.pipeline import Parameter
 
@@ -52,13 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     values = {item.name: getattr(arguments, item.name) for item in fields(ReplayConfig)}
     # Refuses bad values before ROS is needed.
     ReplayConfig(**values)
-    if find_spec('rclpy') is None:
-        raise PerceptionError(
-            'missing_library',
-            'expected ROS 2 for publishing, got a Python without rclpy. Source your ROS '
-            'installation (. /opt/ros/<distro>/setup.bash), or run "make demo" in the source '
-            'tree, which builds a workspace without one.',
-        )
+    check_ros()
     from robot_perception.nodes import replay  # noqa: PLC0415 - needs ROS
 
     ros_args = ['--ros-args', *arguments.ros_args] if arguments.ros_args else []

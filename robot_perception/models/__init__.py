@@ -53,7 +53,12 @@ from robot_perception.models.stub import (
 from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
-    from robot_perception.models.checkpoint import Checkpoint, find_checkpoint, read_checkpoint
+    from robot_perception.models.checkpoint import (
+        cache_folder,
+        Checkpoint,
+        find_checkpoint,
+        read_checkpoint,
+    )
     from robot_perception.models.device import check_device, limit_cpu_threads
     from robot_perception.models.download import pull
     from robot_perception.models.installation import check_installation, describe_cuda
@@ -138,6 +143,7 @@ __all__ = [
     'build_detector',
     'build_feature_extractor',
     'build_segmenter',
+    'cache_folder',
     'check_device',
     'check_installation',
     'describe_cuda',
@@ -157,6 +163,7 @@ __all__ = [
 __getattr__ = lazy_attributes(
     __name__,
     {
+        'cache_folder': 'checkpoint',
         'find_checkpoint': 'checkpoint',
         'read_checkpoint': 'checkpoint',
         'check_device': 'device',

@@ -173,11 +173,18 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
     )
 
 
-def _cached_folder(row: CatalogueRow) -> Path:
-    """Return the snapshot of exactly a row's revision in the cache of the Hugging Face Hub."""
-    from huggingface_hub import constants, try_to_load_from_cache  # noqa: PLC0415 - slow, optional
+def cache_folder() -> Path:
+    """Return the cache of the Hugging Face Hub, where downloaded checkpoints are."""
+    from huggingface_hub import constants  # noqa: PLC0415 - slow, optional
 
-    cache = constants.HF_HUB_CACHE
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _cached_folder(row: CatalogueRow) -> Path:
+    """Return the snapshot of exactly a row's revision in the cache."""
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow, optional
+
+    cache = cache_folder()
     found = try_to_load_from_cache(row.model, CONFIG, cache, revision=row.revision)
     if isinstance(found, str):
         return Path(found).parent

@@ -123,8 +123,9 @@ def _with_calibrations(topics: Mapping[str, str]) -> dict[str, str]:
 def _found(facts: GraphFacts) -> dict[str, str]:
     """Describe what was found, for people."""
     variables = ' '.join(f'{name}={value}' for name, value in facts.environment.items())
+    version = '' if facts.fastdds is None else f' {".".join(map(str, facts.fastdds))}'
     found = {
-        'middleware': f'{facts.middleware} {variables}'.rstrip(),
+        'middleware': f'{facts.middleware}{version} {variables}'.rstrip(),
         'other nodes': str(len(facts.nodes)),
     }
     if facts.running is not None:

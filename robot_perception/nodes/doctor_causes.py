@@ -48,6 +48,7 @@ WARNINGS: Mapping[str, str] = MappingProxyType(
         'missing_profile': 'the profile file of Fast DDS that is set does not exist',
         'several_publishers': 'several nodes publish on one input',
         'duplicate_node': 'several nodes have one name',
+        'camera': 'images have stopped, repeat, or come more slowly than before',
         'image_doubtful': 'images are readable and probably not what was meant',
         'calibration_doubtful': 'the calibration is used and probably wrong',
         'depth_doubtful': 'sensor depth is used and probably wrong',
@@ -58,7 +59,7 @@ WARNINGS: Mapping[str, str] = MappingProxyType(
         'stamps_disorder': 'stamps step back',
         'foreign_clock': 'stamps are from another clock',
         'clock_unused': '/clock is published and the node does not use it',
-        'low_rate': 'images arrive less often than once in two seconds',
+        'vulnerable_middleware': 'this version of Fast DDS has known security holes',
         'node_warning': '/diagnostics of the running node has a warning',
     }
 )

@@ -100,9 +100,12 @@ class GraphFacts:
         seconds: time of observation.
         middleware: rmw implementation.
         environment: variables that decide which nodes find each other.
+        fastdds: version of Fast DDS that is loaded, None without it.
+        distribution: ROS_DISTRO, empty if it is not set.
         nodes: full names of the other nodes, one entry for each node.
         image_topics: topics of raw and compressed images.
         streams: the inputs that the configuration needs.
+        camera: what is wrong with the arrival of the images, empty if nothing is.
         connections: publishers that cannot be received from, as sentences.
         frames: images that were processed.
         problems: their problems.
@@ -117,9 +120,12 @@ class GraphFacts:
     seconds: float
     middleware: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    fastdds: tuple[int, int, int] | None = None
+    distribution: str = ''
     nodes: tuple[str, ...] = ()
     image_topics: tuple[str, ...] = ()
     streams: tuple[StreamFacts, ...] = ()
+    camera: str = ''
     connections: tuple[str, ...] = ()
     frames: int = 0
     problems: tuple[FrameProblem, ...] = ()

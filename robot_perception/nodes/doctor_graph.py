@@ -15,9 +15,9 @@ from robot_perception.nodes.doctor_facts import (
     GraphFacts,
     StreamFacts,
 )
+from robot_perception.nodes.doctor_fastdds import judge_fastdds
 from robot_perception.sources import Role
 
-_MIN_RATE_HZ = 0.5
 _MIN_RECEIVED = 0.7
 # Share of the images with a problem above which it is a cause; the first images of a camera come
 # before its calibration and its transforms.
@@ -26,12 +26,15 @@ _OK, _ERROR = 0, 2
 _SILENT = {'no_publisher', 'no_messages', 'lost_images', 'connections', 'empty_graph'}
 # Status of /diagnostics -> causes that state the same.
 _EXPLAINED_BY = {
-    'frames': {*_SILENT, 'image_rejected'},
+    'frames': {*_SILENT, 'image_rejected', 'camera'},
     'connections': {'connections', 'lost_images'},
     'calibration': {*_SILENT, 'calibration', 'calibration_doubtful'},
     'depth': {*_SILENT, 'depth', 'depth_doubtful', 'depth_gaps'},
     'tf': {'tf'},
-    'clock': {'sim_time_without_clock', 'foreign_clock', 'clock_unused'},
+    'clock': {
+        *('sim_time_without_clock', 'foreign_clock', 'clock_unused'),
+        *('stamps_zero', 'stamps_equal', 'stamps_disorder'),
+    },
 }
 _LAUNCH = 'ros2 launch robot_perception perception.launch.py'
 
@@ -56,6 +59,7 @@ def judge_graph(facts: GraphFacts) -> tuple[Cause, ...]:
             causes.append(cause)
     if facts.bad_transform:
         causes.append(Cause('tf', '/tf', facts.bad_transform, detail='bad_transform'))
+    causes += judge_fastdds(facts.fastdds, facts.distribution)
     causes += _judge_statuses(facts, {cause.reason for cause in causes})
     return tuple(causes)
 
@@ -117,13 +121,12 @@ def _judge_stream(stream: StreamFacts, facts: GraphFacts) -> Iterator[Cause]:
     # Of a calibration only the content counts, which holds for every image.
     if stream.name in {'image', 'depth'}:
         yield from _judge_stamps(stream)
-    if stream.name == 'image' and 0 < stream.rate_hz < _MIN_RATE_HZ:
+    if stream.name == 'image' and facts.camera:
         yield Cause(
-            'low_rate',
+            'camera',
             stream.topic,
-            f'{len(stream.stamps_ns)} images in {facts.seconds:g} s, {stream.rate_hz:.2f} per '
-            'second.',
-            'Raise the rate of the camera driver; between machines use compressed images.',
+            f'{facts.camera}.',
+            'The rates are measured here.',
             f'ros2 topic hz {quote(stream.topic)}',
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+import os
 from statistics import median
 import threading
 import time
@@ -18,6 +19,7 @@ from robot_perception.conversions import Message
 from robot_perception.core import ConversionError, ModelError, NANOSECONDS_PER_SECOND, Stage
 from robot_perception.nodes import qos
 from robot_perception.nodes.camera_inputs import CameraInputs
+from robot_perception.nodes.camera_watch import CameraReport, CameraWatch
 from robot_perception.nodes.doctor_facts import (
     FrameProblem,
     GraphFacts,
@@ -25,6 +27,7 @@ from robot_perception.nodes.doctor_facts import (
     RunningNode,
     StreamFacts,
 )
+from robot_perception.nodes.doctor_fastdds import loaded_fastdds
 from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Reliability
 from robot_perception.sources import IMAGE_TYPES, Role
@@ -32,7 +35,7 @@ from robot_perception.stream import FrameProcessor, FrameSet, needed_roles, OUTP
 
 _STUB = 'stub'
 _Problem = tuple[str, str, str, bool]
-_FOLLOW_PERIOD_S = 0.2
+_FOLLOW_PERIOD_S, _WATCH_PERIOD_S = 0.2, 1.0
 # Discovery takes a second or two; a topic that appears later has a publisher that just started.
 _DISCOVERY_S = 1.5
 _MAX_RATE_HZ = 5.0
@@ -93,8 +96,11 @@ class Observer:
         self._problems: Counter[_Problem] = Counter()
         self._frames = 0
         self._bad_transform = ''
+        self._watch = CameraWatch()
+        self._camera = CameraReport(is_silent=False)
         node.create_subscription(Clock, '/clock', self._on_clock, qos.camera_input())
         node.create_timer(_FOLLOW_PERIOD_S, self._subscriptions.follow_publishers)
+        node.create_timer(_WATCH_PERIOD_S, self._watch_camera)
 
     def observe(self, seconds: float) -> None:
         """Process images for some time; another thread spins the node."""
@@ -132,6 +138,8 @@ class Observer:
             seconds=seconds,
             middleware=get_rmw_implementation_identifier(),
             environment=environment,
+            fastdds=loaded_fastdds(),
+            distribution=os.environ.get('ROS_DISTRO', ''),
             nodes=tuple(sorted(f'{namespace.rstrip("/")}/{name}' for name, namespace in others)),
             image_topics=tuple(
                 sorted(
@@ -143,6 +151,7 @@ class Observer:
                 )
             ),
             streams=tuple(self._streams()),
+            camera=self._camera_problem(),
             connections=tuple(self._subscriptions.problems()),
             frames=self._frames,
             problems=tuple(
@@ -194,7 +203,18 @@ class Observer:
     def _on_clock(self, message: Clock) -> None:
         self._clock_ns = message.clock.sec * NANOSECONDS_PER_SECOND + message.clock.nanosec
 
+    def _watch_camera(self) -> None:
+        self._camera = self._watch.report()
+
+    def _camera_problem(self) -> str:
+        arrivals_s = self._inputs.arrivals[Role.IMAGE].arrivals_s
+        if arrivals_s and self._camera.is_silent:
+            silence_s = time.monotonic() - arrivals_s[-1]
+            return f'{len(arrivals_s)} images arrived, and none in the last {silence_s:.0f} s'
+        return self._camera.problem
+
     def _on_image(self, message: Message) -> None:
+        self._watch.add(message)
         self._inputs.arrivals[Role.IMAGE].add(message)
         stamp_ns, now_ns = message_stamp_ns(message), time.time_ns()
         if stamp_ns:

@@ -65,7 +65,8 @@ class PerceptionNode(LifecycleNode):
         try:
             self._config = declare_config(self)
         except ConfigError:
-            self.destroy_node()
+            # Nothing runs that would have to stop.
+            super().destroy_node()
             raise
         self._inputs = CameraInputs(self, self._synchronizer, self._on_image)
         self._pipeline: PerceptionPipeline | None = None

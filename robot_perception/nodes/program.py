@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+import os
 import sys
 from typing import Any
 
@@ -21,6 +22,11 @@ from robot_perception.pipeline import keep_freed_memory
 _EXIT_FAILED, _EXIT_BAD_ARGUMENTS = 1, 2
 # Time for the rest of the process when a thread hangs, which would keep it from ending.
 _END_S = 1.0
+_SECURITY = (
+    'ROS_SECURITY_ENABLE is true: ROS_SECURITY_KEYSTORE has to name a keystore that has the '
+    'enclave of --enclave or ROS_SECURITY_ENCLAVE_OVERRIDE, and the middleware has to be built '
+    'with security.'
+)
 
 
 def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool = False) -> int:
@@ -57,7 +63,7 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
 def _spin(
     executor: SingleThreadedExecutor, parameters: list[Parameter[Any]] | None, *, must_start: bool
 ) -> int:
-    node = PerceptionNode(parameter_overrides=parameters)
+    node = _create_node(parameters)
     code = 0
     try:
         if must_start and not node.is_active:
@@ -87,6 +93,19 @@ def _answer_open_requests(node: PerceptionNode, executor: SingleThreadedExecutor
             executor.spin_once(timeout_sec=0)
 
 
+def _create_node(parameters: list[Parameter[Any]] | None) -> PerceptionNode:
+    try:
+        return PerceptionNode(parameter_overrides=parameters)
+    except RuntimeError as error:
+        if not _is_secure():
+            raise
+        raise ConfigError('security', f'cannot create the node: {error}. {_SECURITY}') from error
+
+
+def _is_secure() -> bool:
+    return os.environ.get('ROS_SECURITY_ENABLE') == 'true'
+
+
 def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:
     """Run the node with the ROS arguments of a command line; see `run_node`.
 
@@ -100,7 +119,8 @@ def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:
         rclpy.init(args=args)
     except RuntimeError as error:
         # Base of what rclpy raises for invalid arguments.
-        print(f'perception: bad ROS arguments: {error}', file=sys.stderr)
+        remedy = f'. {_SECURITY}' if _is_secure() else ''
+        print(f'perception: bad ROS arguments: {error}{remedy}', file=sys.stderr)
         return _EXIT_BAD_ARGUMENTS
     on_start()
     try:

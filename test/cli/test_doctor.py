@@ -120,7 +120,8 @@ def test_without_ros_the_machine_is_checked(monkeypatch, capsys):
     monkeypatch.setattr(doctor, 'examine_machine', lambda _: Examination())
     assert main.main(['doctor', '--preset', 'stub']) == 0
     printed = capsys.readouterr().out
-    assert 'not checked\n  ROS graph               this Python has no rclpy' in printed
+    row = '  ROS graph               expected ROS 2, got a Python without rclpy'
+    assert f'not checked\n{row}' in printed
     assert printed.endswith('nothing wrong was found\n')
 
 

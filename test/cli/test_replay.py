@@ -66,7 +66,7 @@ def test_without_ros(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, 'rclpy', None)
     assert main(['replay', 'bag']) == 1
     errors = capsys.readouterr().err
-    assert 'replay: expected ROS 2 for publishing, got a Python without rclpy' in errors
+    assert 'replay: expected ROS 2, got a Python without rclpy' in errors
     assert 'Source your ROS installation' in errors
 
 

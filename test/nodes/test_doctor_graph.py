@@ -15,6 +15,7 @@ from robot_perception.nodes.doctor_facts import (
     RunningNode,
     StreamFacts,
 )
+from robot_perception.nodes.doctor_fastdds import loaded_fastdds
 from robot_perception.nodes.doctor_graph import judge_graph
 
 RAW, INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
@@ -127,9 +128,53 @@ def test_stamps_of_calibrations_do_not_matter():
     assert judge(streams=(IMAGE, replace(CAMERA_INFO, stamps_ns=(0, 0)))) == []
 
 
-def test_low_rate():
-    assert judge_image(stamps_ns=(1, 2), arrivals_s=(0.0, 5.0)) == ['low_rate']
-    assert judge_image(stamps_ns=(1, 2), arrivals_s=(0.0, 1.9)) == []
+def test_a_camera_that_is_not_steady():
+    assert judge(camera='the camera is stuck') == ['camera']
+    # A slow one is no fault, as for the node.
+    assert judge_image(stamps_ns=(1, 2), arrivals_s=(0.0, 5.0)) == []
+
+
+@pytest.mark.parametrize(
+    ('version', 'is_vulnerable'),
+    [
+        ((2, 6, 11), True),
+        ((2, 6, 12), False),
+        ((2, 14, 6), True),
+        ((2, 14, 7), False),
+        ((3, 2, 2), True),
+        ((3, 2, 5), False),
+        # A branch without further fixes.
+        ((3, 4, 3), True),
+        ((3, 6, 2), False),
+        ((3, 7, 0), False),
+        ((4, 0, 0), False),
+        (None, False),
+    ],
+)
+def test_versions_of_fast_dds(version, is_vulnerable):
+    assert judge(fastdds=version) == ['vulnerable_middleware'] * is_vulnerable
+
+
+def test_the_package_of_fast_dds():
+    def command(version, distribution):
+        (cause,) = judge_graph(replace(HEALTHY, fastdds=version, distribution=distribution))
+        return cause.command
+
+    assert command((2, 14, 5), 'jazzy').endswith(' ros-jazzy-fastrtps')
+    assert command((3, 2, 2), 'kilted').endswith(' ros-kilted-fastdds')
+    assert command((3, 2, 2), '') == ''
+
+
+def test_the_version_of_fast_dds_that_is_loaded(tmp_path):
+    maps = tmp_path / 'maps'
+    maps.write_text(
+        '7f00-7f01 r--p 00000000 00:1d 42 /opt/ros/jazzy/lib/libfastrtps.so.2.14.5\n'
+        '7f02-7f03 r--p 00000000 00:1d 43 /opt/ros/jazzy/lib/libfastcdr.so.2.2.5\n'
+    )
+    assert loaded_fastdds(maps) == (2, 14, 5)
+    maps.write_text('7f02-7f03 r--p 00000000 00:1d 43 /opt/ros/jazzy/lib/libfastcdr.so.2.2.5\n')
+    assert loaded_fastdds(maps) is None
+    assert loaded_fastdds(tmp_path / 'missing') is None
 
 
 def test_publishers_and_names():
@@ -167,6 +212,18 @@ def test_statuses_of_the_node_that_nothing_else_explains():
     assert judge(running=running) == ['node_error', 'node_warning']
     silent = replace(IMAGE, stamps_ns=(), arrivals_s=())
     assert judge(running=running, streams=(silent,)) == ['no_messages', 'node_error']
+
+
+def test_statuses_that_a_cause_explains():
+    def judge_status(name, **changes):
+        statuses = ((name, 1, 'text'),)
+        return judge(running=RunningNode('/perception', statuses=statuses), **changes)
+
+    assert judge_status('frames', camera='the camera is stuck') == ['camera']
+    for stamps, reason in (((0, 0), 'stamps_zero'), ((5, 5, 6), 'stamps_equal')):
+        streams = (replace(IMAGE, stamps_ns=stamps),)
+        assert judge_status('clock', streams=streams) == [reason]
+    assert judge_status('clock') == ['node_warning']
 
 
 def test_exit_codes_and_order():

@@ -169,3 +169,13 @@ def test_bad_arguments_end_it_with_2(start, arguments, output):
     assert program.returncode == 2, errors
     assert 'Traceback' not in errors
     assert re.search(output, errors), errors
+
+
+def test_security_without_keys_ends_it_with_the_remedy(start, monkeypatch):
+    monkeypatch.setenv('ROS_SECURITY_ENABLE', 'true')
+    monkeypatch.setenv('ROS_SECURITY_STRATEGY', 'Enforce')
+    program = start()
+    _, errors = program.communicate(timeout=START_S)
+    assert program.returncode == 2, errors
+    assert 'Traceback' not in errors
+    assert 'ROS_SECURITY_KEYSTORE has to name a keystore' in errors
