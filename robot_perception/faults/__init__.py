@@ -4,7 +4,25 @@ Each row of the catalogue has a required behavior and a pass mark; ``robot-perce
 faults`` runs them and prints what was measured.
 """
 
-from robot_perception.faults.catalogue import CATALOGUE, Fault, find_faults
-from robot_perception.faults.outcome import FaultOutcome
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from robot_perception.faults.catalogue import CATALOGUE, find_faults
+    from robot_perception.faults.fault import Fault
+    from robot_perception.faults.outcome import FaultOutcome
 
 __all__ = ['CATALOGUE', 'Fault', 'FaultOutcome', 'find_faults']
+
+_MODULES = {
+    'CATALOGUE': 'catalogue',
+    'find_faults': 'catalogue',
+    'Fault': 'fault',
+    'FaultOutcome': 'outcome',
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name on first use: the programs of this package must start at once."""
+    from robot_perception.core import lazy_attributes  # noqa: PLC0415 - imports numpy
+
+    return lazy_attributes(__name__, _MODULES)(name)

@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 from robot_perception.core import ConfigError
-from robot_perception.faults.outcome import FaultOutcome, Trials
+from robot_perception.faults.camera_faults import lose_camera
+from robot_perception.faults.fault import Fault
+from robot_perception.faults.lifecycle_faults import change_states
+from robot_perception.faults.load_faults import flood, outrun_networks
+from robot_perception.faults.network_faults import (
+    exhaust_memory,
+    fail_to_load,
+    lose_gpu_or_hang,
+    raise_exceptions,
+)
+from robot_perception.faults.parameter_faults import set_parameters
+from robot_perception.faults.signal_faults import signal_node
+from robot_perception.faults.time_faults import jump_clocks
+from robot_perception.faults.transform_faults import break_transforms
+from robot_perception.faults.watch_faults import disturb_camera
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One row of the table.
-
-    Attributes:
-        row: its number.
-        name: the fault.
-        behavior: what must happen.
-        mark: what the test demands.
-        trials: number of trials of the long form.
-        short: number of trials of the short form.
-        inject: runs so many trials with a seed.
-    """
-
-    row: int
-    name: str
-    behavior: str
-    mark: str
-    trials: int
-    short: int
-    inject: Callable[[int, int], Trials]
-
-    def run(self, trials: int, seed: int = 0) -> FaultOutcome:
-        """Inject the fault ``trials`` times; an error of the test itself is a failure."""
-        try:
-            result = self.inject(trials, seed)
-        except Exception as error:  # noqa: BLE001 - the other rows must run
-            result = Trials(trials, (f'the test ended with {error!r}',))
-        return FaultOutcome(self.row, self.name, result.trials, result.failures, result.figures)
-
-
-CATALOGUE: tuple[Fault, ...] = ()
+CATALOGUE: tuple[Fault, ...] = (
+    Fault(
+        9,
+        'clock that jumps, bag that loops, unusable stamps',
+        'jump',
+        'm',
+        180,
+        10,
+        jump_clocks,
+    ),
+    Fault(10, 'camera', 'b', 'm', 100, 3, lose_camera),
+    Fault(11, 'watch', 'b', 'm', 12, 2, disturb_camera),
+    Fault(12, 'oom', 'b', 'm', 1000, 20, exhaust_memory),
+    Fault(13, 'load', 'b', 'm', 50, 3, fail_to_load),
+    Fault(14, 'gpu', 'b', 'm', 20, 2, lose_gpu_or_hang),
+    Fault(15, 'slow', 'b', 'm', 18000, 90, outrun_networks),
+    Fault(16, 'flood', 'b', 'm', 60, 2, flood),
+    Fault(17, 'raise', 'b', 'm', 100, 2, raise_exceptions),
+    Fault(17, 'par', 'b', 'm', 350, 10, set_parameters),
+    Fault(18, 'life', 'b', 'm', 200, 2, change_states),
+    Fault(18, 'sig', 'b', 'm', 50, 1, signal_node),
+    Fault(19, 'tf', 'b', 'm', 500, 14, break_transforms),
+)
 
 
 def find_faults(rows: str = '') -> tuple[Fault, ...]:
@@ -51,16 +52,18 @@ def find_faults(rows: str = '') -> tuple[Fault, ...]:
     """
     if not rows:
         return CATALOGUE
-    known = {fault.row: fault for fault in CATALOGUE}
+    known = dict.fromkeys(fault.row for fault in CATALOGUE)
     try:
-        numbers = [number for part in rows.split(',') for number in _span(part)]
-        return tuple(known[number] for number in dict.fromkeys(numbers))
-    except (KeyError, ValueError):
+        wanted = {number for part in rows.split(',') for number in _span(part)}
+        if not wanted or not wanted <= set(known):
+            raise ValueError(rows)  # noqa: TRY301 - one message
+    except ValueError:
         raise ConfigError(
             'unknown_row',
             f'--rows: expected rows of the fault table such as 1,9-12, got {rows!r}. '
             f'The rows are {", ".join(str(row) for row in known)}.',
         ) from None
+    return tuple(fault for fault in CATALOGUE if fault.row in wanted)
 
 
 def _span(part: str) -> range:

@@ -1,8 +1,9 @@
 """The perception node whose stub networks fail as a file demands; started by `FaultyNode`.
 
-The file has one line, ``POINT FAULT [SECONDS]``, and is read at every call. Points are the stages
-(``features``, ``depth``, ``detector``, ``encoder``, ``segmenter``) and ``load``, the loading of
-the depth network.
+The file has one line and is read at every call: ``POINT FAULT [NAME=NUMBER ...]``. Points are the
+stages (``features``, ``depth``, ``detector``, ``encoder``, ``segmenter``) and ``load``, the
+loading of the depth network. Numbers are ``seconds`` to sleep, ``every`` (of so many calls only
+the last fails) and ``times`` (only so many calls fail).
 """
 
 from __future__ import annotations
@@ -41,25 +42,43 @@ POINTS: dict[str, tuple[type[Any], str]] = {
 }
 
 
-def _fail(point: str) -> None:
-    """Fail as the file demands, if it names this point."""
-    wanted, _, fault = Path(os.environ[FAULT_FILE]).read_text(encoding='utf-8').partition(' ')
-    if wanted != point:
-        return
-    name, _, seconds = fault.partition(' ')
-    if name != 'sleep':
-        error = _ERRORS[name]()
-        raise error
-    time.sleep(float(seconds))
+class _FaultPoint:
+    """A method that fails as the file demands."""
+
+    def __init__(self, name: str, run: Callable[..., object]) -> None:
+        self._name = name
+        self._run = run
+        self._line = ''
+        self._calls = self._failures = 0
+
+    def __call__(self, *arguments: object, **named: object) -> object:
+        """Fail or run."""
+        line = Path(os.environ[FAULT_FILE]).read_text(encoding='utf-8')
+        if line != self._line:
+            self._line, self._calls, self._failures = line, 0, 0
+        point, _, fault = line.partition(' ')
+        if point == self._name:
+            self._fail(*fault.split())
+        return self._run(*arguments, **named)
+
+    def _fail(self, fault: str, *options: str) -> None:
+        numbers = dict(option.split('=') for option in options)
+        self._calls += 1
+        is_due = self._calls % int(numbers.get('every', 1)) == 0
+        if not is_due or self._failures >= float(numbers.get('times', 'inf')):
+            return
+        self._failures += 1
+        if fault != 'sleep':
+            error = _ERRORS[fault]()
+            raise error
+        time.sleep(float(numbers['seconds']))
 
 
-def _inject(point: str, owner: type[Any], method: str) -> None:
-    """Let a method fail before it runs."""
-    run = getattr(owner, method)
+def _inject(name: str, owner: type[Any], method: str) -> None:
+    point = _FaultPoint(name, getattr(owner, method))
 
     def failing(*arguments: object, **named: object) -> object:
-        _fail(point)
-        return run(*arguments, **named)
+        return point(*arguments, **named)
 
     setattr(owner, method, failing)
 

@@ -33,7 +33,7 @@ class FaultyNode(NodeProcess):
         )
 
     def set_fault(self, fault: str) -> None:
-        """Let the networks fail so from now on, as ``POINT FAULT [SECONDS]``; empty for never."""
+        """Let the networks fail so from now on, see `faulty_node`; empty for never."""
         part = self._file.with_suffix('.part')
         part.write_text(fault, encoding='utf-8')
         part.replace(self._file)

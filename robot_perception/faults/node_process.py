@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-from types import TracebackType
 from typing import Any, TYPE_CHECKING
 
 import rclpy
@@ -25,7 +24,13 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from robot_perception.conversions import Message
 from robot_perception.core import PerceptionError
 from robot_perception.faults.camera import calibration, random_image
-from robot_perception.faults.observation import Counts, OutputMessage, read_report, Status
+from robot_perception.faults.observation import (
+    Counts,
+    is_equal,
+    OutputMessage,
+    read_report,
+    Status,
+)
 from robot_perception.faults.process_use import ProcessUse, read_use
 from robot_perception.nodes import isolate_ros_graph, message_class, message_stamp_ns
 from robot_perception.pipeline import Value
@@ -43,6 +48,9 @@ GOLDEN = (
 )
 NODE = 'robot_perception.nodes.perception_node'
 START_LIMIT_S, GOLDEN_LIMIT_S = 120.0, 5.0
+# Topics with absolute names.
+_GLOBAL = ('diagnostics', 'clock', 'tf', 'tf_static')
+_TYPES = {output.topic: output.type_name for output in OUTPUTS}
 _GOLDEN_SEED = 1_000_003
 _POLL_S = 0.005
 _STOP_LIMIT_S = 15.0
@@ -123,12 +131,7 @@ class NodeProcess:
         """Return the running node."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the node."""
         self.close()
 
@@ -137,7 +140,7 @@ class NodeProcess:
             self._executor.spin()
 
     def _ros_args(self) -> list[str]:
-        names = (f'__ns:={self.namespace}', '/diagnostics:=diagnostics', '/clock:=clock')
+        names = [f'__ns:={self.namespace}', *(f'/{topic}:={topic}' for topic in _GLOBAL)]
         return ['--ros-args', *(word for name in names for word in ('-r', name))]
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -213,15 +216,15 @@ class NodeProcess:
         while self.is_alive and time.monotonic() < end:
             if self.image.get_subscription_count() and self.camera_info.get_subscription_count():
                 outputs = self._send_golden(1.0)
-                if len(outputs) == len(GOLDEN) and self._golden in ({}, outputs):
-                    self._golden = outputs
+                if len(outputs) == len(GOLDEN):
+                    self._golden = self._golden or outputs
                     return
             time.sleep(0.05)
         raise PerceptionError('no_output', f'the node gives no output:\n{self.log()[-3000:]}')
 
-    def _send_golden(self, limit_s: float) -> dict[str, bytes]:
+    def _send_golden(self, limit_s: float, stamp_ns: int | None = None) -> dict[str, bytes]:
         """Send the golden image, and return its outputs without their stamps."""
-        image = random_image(_GOLDEN_SEED)
+        image = random_image(_GOLDEN_SEED, stamp_ns)
         stamp_ns = message_stamp_ns(image)
         self.camera_info.publish(calibration())
         self.image.publish(image)
@@ -241,13 +244,17 @@ class NodeProcess:
                     break
         return found
 
-    def send_golden(self, limit_s: float = GOLDEN_LIMIT_S) -> str:
+    def send_golden(self, limit_s: float = GOLDEN_LIMIT_S, stamp_ns: int | None = None) -> str:
         """Send a valid image; return what is wrong with its outputs, empty if nothing is."""
-        outputs = self._send_golden(limit_s)
+        outputs = self._send_golden(limit_s, stamp_ns)
         missing = [topic for topic in GOLDEN if topic not in outputs]
         if missing:
             return f'a valid image gave no {", ".join(missing)} within {limit_s:.0f} s'
-        wrong = [topic for topic in GOLDEN if outputs[topic] != self._golden[topic]]
+        wrong = [
+            topic
+            for topic in GOLDEN
+            if not is_equal(outputs[topic], self._golden[topic], _TYPES[topic])
+        ]
         return f'a valid image gave other {", ".join(wrong)} than before' if wrong else ''
 
     def wait_for_status(
@@ -280,6 +287,14 @@ class NodeProcess:
 
         self.wait(settled, limit_s)
         return Counts.read(self.report)
+
+    def send(
+        self, image: Message, limit_s: float = GOLDEN_LIMIT_S, topic: str = 'depth/image'
+    ) -> float | None:
+        """Send an image; return the seconds to the next output, None without one in time."""
+        before = self.output_counts[topic]
+        self.image.publish(image)
+        return self.wait(lambda: self.output_counts[topic] > before, limit_s)
 
     def check_survival(self) -> tuple[str, ...]:
         """Apply the oracle of every fault: what is wrong with the node now.

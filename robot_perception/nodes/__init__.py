@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robot_perception.nodes.benchmark import benchmark_node
+    from robot_perception.nodes.camera_watch import CameraWatch
     from robot_perception.nodes.child import isolate_ros_graph
     from robot_perception.nodes.demo import run_demo
     from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, headline_tables
@@ -29,6 +30,7 @@ __all__ = [
     'SHARED_MEMORY',
     'SHARED_MEMORY_BYTES',
     'AccuracyReport',
+    'CameraWatch',
     'Cause',
     'DemoReport',
     'Examination',
@@ -51,6 +53,7 @@ __all__ = [
 
 _MODULES = {
     'benchmark_node': 'benchmark',
+    'CameraWatch': 'camera_watch',
     'isolate_ros_graph': 'child',
     'run_demo': 'demo',
     'AccuracyReport': 'demo_report',
