@@ -3,7 +3,7 @@
 The file has one line and is read at every call: ``POINT FAULT [NAME=NUMBER ...]``. Points are the
 stages (``features``, ``depth``, ``detector``, ``encoder``, ``segmenter``) and ``load``, the
 loading of the depth network. Numbers are ``seconds`` to sleep, ``every`` (of so many calls only
-the last fails) and ``times`` (only so many calls fail).
+the last fails) and ``times`` (after so many failures the file is emptied).
 """
 
 from __future__ import annotations
@@ -64,10 +64,11 @@ class _FaultPoint:
     def _fail(self, fault: str, *options: str) -> None:
         numbers = dict(option.split('=') for option in options)
         self._calls += 1
-        is_due = self._calls % int(numbers.get('every', 1)) == 0
-        if not is_due or self._failures >= float(numbers.get('times', 'inf')):
+        if self._calls % int(numbers.get('every', 1)):
             return
         self._failures += 1
+        if self._failures >= float(numbers.get('times', 'inf')):
+            Path(os.environ[FAULT_FILE]).write_text('', encoding='utf-8')
         if fault != 'sleep':
             error = _ERRORS[fault]()
             raise error

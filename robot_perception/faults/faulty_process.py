@@ -38,6 +38,10 @@ class FaultyNode(NodeProcess):
         part.write_text(fault, encoding='utf-8')
         part.replace(self._file)
 
+    def await_faults(self, limit_s: float) -> float | None:
+        """Wait until a fault with ``times`` has failed so often."""
+        return self.wait(lambda: not self._file.stat().st_size, limit_s)
+
     @contextmanager
     def fault(self, fault: str) -> Iterator[None]:
         """Let the networks fail so in the body."""

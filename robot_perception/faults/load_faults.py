@@ -76,6 +76,8 @@ def flood(trials: int, seed: int) -> Trials:
     failures: list[str] = []
     figures = {'rss_growth_max_mib': 0.0, 'service_max_s': 0.0, 'recovery_max_s': 0.0}
     with NodeProcess() as node:
+        # Find the service before the machine is busy.
+        node.call(GetState, 'get_state', GetState.Request())
         for cameras, rate_hz in _FLOODS:
             with ExitStack() as stack:
                 for _ in range(cameras):

@@ -159,6 +159,7 @@ def raise_exceptions(trials: int, seed: int) -> Trials:
                 node.set_fault(f'{point} {fault} times=1')
                 node.image.publish(random_image(seed + number))
                 lost += 1
+                node.await_faults(_FRAME_LIMIT_S)
                 problem = node.send_golden(_FRAME_LIMIT_S)
                 if problem:
                     failures.append(f'{point} {fault} {number}: {problem}')

@@ -7,11 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 import itertools
 import os
-from pathlib import Path
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from typing import Any, TYPE_CHECKING
@@ -31,7 +26,7 @@ from robot_perception.faults.observation import (
     read_report,
     Status,
 )
-from robot_perception.faults.process_use import ProcessUse, read_use
+from robot_perception.faults.program import Program
 from robot_perception.nodes import isolate_ros_graph, message_class, message_stamp_ns
 from robot_perception.pipeline import Value
 from robot_perception.stream import OUTPUTS
@@ -53,12 +48,11 @@ _GLOBAL = ('diagnostics', 'clock', 'tf', 'tf_static')
 _TYPES = {output.topic: output.type_name for output in OUTPUTS}
 _GOLDEN_SEED = 1_000_003
 _POLL_S = 0.005
-_STOP_LIMIT_S = 15.0
 _KEPT_OUTPUTS = 2000
 _numbers = itertools.count()
 
 
-class NodeProcess:
+class NodeProcess(Program):
     """The real node; use as a context manager.
 
     Attributes:
@@ -92,18 +86,18 @@ class NodeProcess:
         """
         isolate_ros_graph()
         self.namespace = f'/faults_{os.getpid()}_{next(_numbers)}'
-        self.folder = Path(tempfile.mkdtemp(prefix='robot_perception_faults_'))
-        self._parameters = {'preset': 'stub', 'tracking.enabled': False, **(parameters or {})}
-        self._program = program
-        self._environment = {**os.environ, 'OMP_NUM_THREADS': '1', **(environment or {})}
+        names = [f'__ns:={self.namespace}', *(f'/{topic}:={topic}' for topic in _GLOBAL)]
+        ros_args = ['--ros-args', *(word for name in names for word in ('-r', name))]
+        defaults: dict[str, Value] = {'preset': 'stub', 'tracking.enabled': False}
+        super().__init__(program, ros_args, {**defaults, **(parameters or {})}, environment or {})
+        self._clients: dict[str, Any] = {}
         self._golden: dict[str, bytes] = {}
         self._reports: deque[tuple[float, Mapping[str, Status]]] = deque(maxlen=600)
         self.report: Mapping[str, Status] = {}
         self.outputs: dict[str, deque[OutputMessage]] = {}
         self.output_counts: dict[str, int] = {}
-        self.process = self.start()
         self._context = Context()
-        rclpy.init(args=self._ros_args(), context=self._context)
+        rclpy.init(args=ros_args, context=self._context)
         self.node = rclpy.create_node('harness', context=self._context)
         self.image = self.publisher('image', IMAGE)
         self.camera_info = self.publisher('camera_info', CAMERA_INFO)
@@ -138,42 +132,6 @@ class NodeProcess:
     def _spin(self) -> None:
         with suppress(ExternalShutdownException):
             self._executor.spin()
-
-    def _ros_args(self) -> list[str]:
-        names = [f'__ns:={self.namespace}', *(f'/{topic}:={topic}' for topic in _GLOBAL)]
-        return ['--ros-args', *(word for name in names for word in ('-r', name))]
-
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start the process of the node, also after it has ended."""
-        values = (
-            word
-            for name, value in self._parameters.items()
-            for word in ('-p', f'{name}:={_yaml(value)}')
-        )
-        with self.log_file.open('ab') as log:
-            self.process = subprocess.Popen(  # noqa: S603 - a module of this package
-                [sys.executable, '-m', self._program, *self._ros_args(), *values],
-                cwd=self.folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        return self.process
-
-    @property
-    def log_file(self) -> Path:
-        """What the node writes to its terminal."""
-        return self.folder / 'node.log'
-
-    def log(self) -> str:
-        """Return what the node wrote to its terminal."""
-        return self.log_file.read_text(encoding='utf-8', errors='replace')
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self.process.poll() is None
 
     def publisher(self, topic: str, type_name: str, qos: QoSProfile = QOS) -> Any:  # noqa: ANN401
         """Create a publisher in the namespace of the node."""
@@ -318,29 +276,14 @@ class NodeProcess:
         limit_s: float = 10.0,
     ) -> Message:
         """Call a service of the node; None if it does not answer in time."""
-        client: Any = self.node.create_client(service_class, f'perception/{name}')
-        try:
-            if not client.wait_for_service(limit_s):
-                return None
-            future = client.call_async(request)
-            self.wait(future.done, limit_s)
-            return future.result() if future.done() else None
-        finally:
-            self.node.destroy_client(client)
-
-    def use(self) -> ProcessUse:
-        """Return what the process uses."""
-        return read_use(self.process.pid)
-
-    def stop(self, number: int = signal.SIGTERM, limit_s: float = _STOP_LIMIT_S) -> int | None:
-        """Send a signal and wait; return the exit code, None (after SIGKILL) if it was late."""
-        self.process.send_signal(number)
-        try:
-            return self.process.wait(limit_s)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_class, f'perception/{name}')
+        client = self._clients[name]
+        if not client.wait_for_service(limit_s):
             return None
+        future = client.call_async(request)
+        self.wait(future.done, limit_s)
+        return future.result() if future.done() else None
 
     def close(self) -> None:
         """End the node and this side of the graph."""
@@ -350,10 +293,3 @@ class NodeProcess:
         self._thread.join()
         self.node.destroy_node()
         rclpy.try_shutdown(context=self._context)
-
-
-def _yaml(value: Value) -> str:
-    """Write a value of a parameter as ROS arguments take it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"'{value}'" if isinstance(value, str) else repr(value)

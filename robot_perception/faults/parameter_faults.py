@@ -1,4 +1,4 @@
-"""Row 17: every parameter set to values that nobody means."""
+"""Row 17: every parameter set to values without a meaning."""
 
 from __future__ import annotations
 

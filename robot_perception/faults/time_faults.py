@@ -82,7 +82,7 @@ def jump_clocks(trials: int, seed: int) -> Trials:
     """Let the clock jump; the next image must give outputs, with new tracks after a restart."""
     failures: list[str] = []
     resumed_s: list[float] = []
-    seen: set[str] = set()
+    numbers: set[str] = set()
     with NodeProcess({'use_sim_time': True, 'tracking.enabled': True}) as node:
         recording = _Recording(node, seed)
         for trial in range(trials):
@@ -95,9 +95,9 @@ def jump_clocks(trials: int, seed: int) -> Trials:
                 failures.append(f'{trial}, {jump.name}: no output in {_RESUME_LIMIT_S:.0f} s')
             else:
                 resumed_s.append(first[0])
-                if jump.restarts and seen.intersection(first[1]):
+                if jump.restarts and numbers.intersection(first[1]):
                     failures.append(f'{trial}, {jump.name}: tracks {first[1]} go on')
-                seen.update(first[1])
+                numbers.update(first[1])
             for frame in range(1, _FRAMES):
                 recording.jump(begin_ns + frame * _SECOND_NS // 10)
                 if recording.send(recording.now_ns) is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 import math
 import random
-import time
 from typing import Any
 
 from rclpy.serialization import deserialize_message
@@ -15,7 +14,7 @@ from robot_perception.faults.camera import FRAME_ID, next_stamp_ns, random_image
 from robot_perception.faults.node_process import NodeProcess
 from robot_perception.faults.observation import OK, WARN
 from robot_perception.faults.outcome import Trials
-from robot_perception.nodes import message_class
+from robot_perception.nodes import message_class, message_stamp_ns
 
 _TARGET = 'base_link'
 _TF = 'tf2_msgs/msg/TFMessage'
@@ -96,10 +95,12 @@ def break_transforms(trials: int, seed: int) -> Trials:
 def _check_recovery(node: NodeProcess, publisher: Any) -> list[str]:  # noqa: ANN401 - of rclpy
     """Publish a good transform; the objects must be in its frame."""
     failures = list(node.check_survival())
-    for _ in range(3):
-        publisher.publish(message_class(_TF)(transforms=[_transform()]))
-        node.image.publish(random_image())
-        time.sleep(0.2)
+    for number in range(3):
+        # At the time of the image, which need not wait then.
+        item = _transform()
+        stamp_ns = message_stamp_ns(item)
+        publisher.publish(message_class(_TF)(transforms=[item]))
+        node.send(random_image(number, stamp_ns), topic='detections_3d')
     if node.wait_for_status('tf', (OK,)) is None:
         failures.append(f'after a good transform: {node.report["tf"]}')
     last = deserialize_message(node.outputs['detections_3d'][-1].data, message_class(_OBJECTS))
@@ -118,7 +119,7 @@ def _transform() -> Message:
 
 
 def _is_pose(pose: Message) -> bool:
-    place, turn = pose.position, pose.orientation
-    values = (place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
+    position, turn = pose.position, pose.orientation
+    values = (position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w)
     norm = math.hypot(turn.x, turn.y, turn.z, turn.w)
     return all(map(math.isfinite, values)) and abs(norm - 1) < _NORM_TOLERANCE

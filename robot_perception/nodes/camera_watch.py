@@ -18,10 +18,10 @@ _SILENT_INTERVALS, _SILENT_S = 3.0, 1.0
 _UNKNOWN_INTERVAL_S = 10.0
 _INTERVALS = 10
 # Seconds whose rates are kept; the last few are compared with the others.
-_KEPT, _RECENT, _NEEDED = 120, 3, 8
+_KEPT, _RECENT, _NEEDED = 120, 2, 8
 _SLOW, _SLOWEST_HZ = 0.6, 2.0
 _USUAL_PERCENTILE = 75
-_STUCK_S, _STUCK_IMAGES = 3.0, 3
+_STUCK_S, _STUCK_IMAGES = 1.0, 3
 # Parts of an image that are compared before the whole of it is.
 _PARTS, _PART_BYTES = 16, 256
 
