@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import suppress
+import os
 import sys
 import time
 from typing import Any
@@ -23,7 +24,9 @@ def main() -> int:
     parser.add_argument('--height', type=int, default=48)
     parser.add_argument('--rate-hz', type=float, default=20.0)
     parser.add_argument('--best-effort', action='store_true')
+    parser.add_argument('--nice', type=int, default=0)
     arguments = parser.parse_args()
+    os.nice(arguments.nice)
     rclpy.init(args=['--ros-args', '-r', f'__ns:={arguments.namespace}'])
     node = rclpy.create_node('camera')
     reliability = (
