@@ -58,6 +58,7 @@ from robot_perception.core.image import Image
 from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.lazy import lazy_attributes
 from robot_perception.core.masks import Masks
+from robot_perception.core.native_output import captured_output, throttled_output
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.pose import Pose
@@ -132,6 +133,7 @@ __all__ = [
     'WeightsInvalidError',
     'WeightsMissingError',
     'area_xyxy',
+    'captured_output',
     'checked',
     'class_color',
     'clip_xyxy',
@@ -154,6 +156,7 @@ __all__ = [
     'requires',
     'run_lengths',
     'scale_to_meters',
+    'throttled_output',
     'transform_objects',
     'transform_points',
     'write_bytes',

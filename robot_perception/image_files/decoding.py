@@ -14,7 +14,7 @@ import numpy as np
 
 from robot_perception.core import AnyArray, ImageFileError
 from robot_perception.image_files import bitmap, jpeg, png, tiff, webp
-from robot_perception.image_files.decoder_output import captured_output
+from robot_perception.image_files.decoder_output import captured_decoder_output
 from robot_perception.image_files.limits import damaged, PixelLimit
 
 # Called with a slug and a sentence.
@@ -115,7 +115,7 @@ def _decode(file: _SafeFile, flags: int, remark: Remark) -> AnyArray:
 def _decode_whole(file: _SafeFile, content: bytes | bytearray, flags: int) -> tuple[AnyArray, str]:
     """Return the pixels, and the first line that the decoder printed."""
     try:
-        with captured_output() as lines:
+        with captured_decoder_output() as lines:
             pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error as error:
         raise damaged(f'a file that cannot be decoded ({error.err})') from error

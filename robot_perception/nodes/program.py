@@ -9,10 +9,11 @@ import sys
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.parameter import Parameter
 
 from robot_perception.core import ConfigError
+from robot_perception.nodes.executor import QuietExecutor
 from robot_perception.nodes.node import PerceptionNode
 from robot_perception.nodes.signals import end_within
 from robot_perception.nodes.supervisor import WorkerError
@@ -43,7 +44,7 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
     keep_freed_memory()
     try:
         # Created early, while a signal is unlikely: one during its creation leaves it incomplete.
-        executor = SingleThreadedExecutor()
+        executor = QuietExecutor()
         try:
             return _spin(executor, parameters, must_start=must_start)
         finally:
@@ -61,7 +62,7 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
 
 
 def _spin(
-    executor: SingleThreadedExecutor, parameters: list[Parameter[Any]] | None, *, must_start: bool
+    executor: QuietExecutor, parameters: list[Parameter[Any]] | None, *, must_start: bool
 ) -> int:
     node = _create_node(parameters)
     code = 0
@@ -83,7 +84,7 @@ def _spin(
     return code
 
 
-def _answer_open_requests(node: PerceptionNode, executor: SingleThreadedExecutor) -> None:
+def _answer_open_requests(node: PerceptionNode, executor: QuietExecutor) -> None:
     """Answer requests that wait for a frame, which works after a shutdown of ROS too."""
     # `rclpy.spin` has removed the node.
     executor.add_node(node)

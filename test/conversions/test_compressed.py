@@ -20,7 +20,7 @@ from reasons import raises
 
 from robot_perception.conversions import compressed_to_image, SensorBits
 from robot_perception.core.errors import ConversionError
-from robot_perception.image_files.decoder_output import captured_output
+from robot_perception.image_files.decoder_output import captured_decoder_output
 
 
 def picture(height=40, width=60):
@@ -304,7 +304,7 @@ def test_what_decoders_print_becomes_a_remark(capfd):
 
 def test_what_other_code_prints_is_passed_on(capfd):
     library = ctypes.CDLL(None)
-    with captured_output() as lines:
+    with captured_decoder_output() as lines:
         stream = ctypes.c_void_p.in_dll(library, 'stderr')
         library.fputs(b'[INFO] [1.5] [node]: hello, JPEG\n', stream)
         library.fputs(b'libpng warning: oops\n', stream)
