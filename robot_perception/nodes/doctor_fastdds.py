@@ -9,7 +9,7 @@ import re
 from robot_perception.nodes.doctor_causes import Cause
 
 _MAPS = Path('/proc/self/maps')
-_LIBRARY = re.compile(r'/libfast(?:dds|rtps)\.so\.(\d+)\.(\d+)\.(\d+)$', re.MULTILINE)
+_LIBRARY = re.compile(r'(/\S*/libfast(?:dds|rtps)\.so\.\d+\.\d+)(\.\d+)?$', re.MULTILINE)
 # Branch of a distribution -> first patch version with all published fixes, by the release notes of
 # Fast DDS at the end of 2026: Humble, Jazzy, Kilted, Lyrical. Other branches below the newest of
 # these get no fixes anymore.
@@ -23,7 +23,14 @@ def loaded_fastdds(maps: Path = _MAPS) -> tuple[int, int, int] | None:
         found = _LIBRARY.search(maps.read_text())
     except OSError:
         return None
-    return None if found is None else (int(found[1]), int(found[2]), int(found[3]))
+    if found is None:
+        return None
+    name = Path(found[0])
+    # Wheels have a copy of the library where a distribution has a link.
+    names = [name] if found[2] else sorted(name.parent.glob(f'{name.name}.*'))
+    numbers = [re.findall(r'\d+', one.name.partition('.so.')[2]) for one in names]
+    versions = [(int(one[0]), int(one[1]), int(one[2])) for one in numbers]
+    return versions[-1] if versions else None
 
 
 def judge_fastdds(version: tuple[int, int, int] | None, distribution: str) -> Iterator[Cause]:
@@ -45,8 +52,8 @@ def judge_fastdds(version: tuple[int, int, int] | None, distribution: str) -> It
     yield Cause(
         'vulnerable_middleware',
         'Fast DDS',
-        f'version {".".join(map(str, version))}: any packet from the network can crash a process '
-        f'or worse (CVE-2025-62799 and others), fixed in {wanted}.',
+        f'version {".".join(map(str, version))}: a malformed packet from the network crashes the '
+        f'process (CVE-2025-62799 and others), fixed in {wanted}.',
         'Upgrade it. Until then let a firewall drop UDP from other machines: '
         'ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST does not close the ports.',
         f'sudo apt install --only-upgrade ros-{distribution}-{package}' if distribution else '',

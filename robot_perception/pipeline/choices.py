@@ -37,7 +37,7 @@ class TfPolicy(StrEnum):
 
 
 # Parts of the names of topics with rectified images.
-_RECTIFIED = frozenset({'rect', 'rectified'})
+_RECTIFIED = frozenset({'rect', 'rectified', 'undistorted'})
 
 
 class Rectification(StrEnum):

@@ -240,8 +240,8 @@ class CameraConfig(Section, name='camera'):
     rectified: Rectification = parameter(
         Rectification.AUTO,
         'Whether the images are rectified, so that P of the CameraInfo applies and the distortion '
-        'does not; auto = if rect or rectified is a part of the name of the image topic, as in '
-        'image_rect_color and rectified/image.',
+        'does not; auto = if rect, rectified or undistorted is a part of the name of the image '
+        'topic, as in image_rect_color and rectified/image.',
         live=True,
     )
     info_url: str = parameter(

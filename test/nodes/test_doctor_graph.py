@@ -175,6 +175,10 @@ def test_the_version_of_fast_dds_that_is_loaded(tmp_path):
     maps.write_text('7f02-7f03 r--p 00000000 00:1d 43 /opt/ros/jazzy/lib/libfastcdr.so.2.2.5\n')
     assert loaded_fastdds(maps) is None
     assert loaded_fastdds(tmp_path / 'missing') is None
+    # As in the wheels, whose library is loaded under the name without the patch version.
+    (tmp_path / 'libfastdds.so.3.2.2').touch()
+    maps.write_text(f'7f02-7f03 r--p 00000000 00:1d 43 {tmp_path}/libfastdds.so.3.2\n')
+    assert loaded_fastdds(maps) == (3, 2, 2)
 
 
 def test_publishers_and_names():

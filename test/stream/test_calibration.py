@@ -225,6 +225,7 @@ def test_a_file_of_another_size_is_a_problem_that_names_it(reader, calibration_f
         ('/camera/image_rectified', True),
         ('/camera/rectified/image', True),
         ('/camera/Rect/image', True),
+        ('/camera/image_undistorted', True),
         ('/camera/image_raw', False),
         ('/direct/image', False),
         ('/camera/unrectified/image', False),
