@@ -120,8 +120,9 @@ def _judge_gpu(facts: MachineFacts) -> Iterator[Cause]:
             'gpu_unused',
             'torch',
             'there is an NVIDIA driver, and torch is built without CUDA.',
-            'Install the build with CUDA.',
-            'pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu128',
+            'PyPI has the build with CUDA for x86-64, which takes several GB; PIP_EXTRA_INDEX_URL '
+            'must not name the CPU index of PyTorch. For a Jetson NVIDIA has its own.',
+            'env -u PIP_EXTRA_INDEX_URL pip install --force-reinstall torch',
         )
 
 
@@ -142,8 +143,10 @@ def _judge_shared_memory(facts: MachineFacts) -> Iterator[Cause]:
             str(SHARED_MEMORY),
             f'{len(facts.leftovers)} segments of processes that were killed take '
             f'{facts.leftover_bytes / MEBIBYTE:.0f} MiB.',
-            'No process has them locked; they can be removed while nodes run.',
-            'fastdds shm clean',
+            'No process has them locked. The next start of a node of this package removes them, '
+            'and so does this command, also while nodes run.',
+            'python3 -c "from robot_perception.nodes.transport import remove_stale_segments as run; '
+            'print(run())"',
         )
 
 

@@ -50,7 +50,8 @@ def examine_machine(config: PerceptionConfig) -> Examination:
     ]
     missing_bytes = sum(row.size_mb * MEGABYTE for row in missing if row is not None)
     has_cuda, uses_gpu = cuda or (None, None)
-    cache = attempt('model cache', models.cache_folder) if uses_networks else None
+    has_cache = uses_networks and versions['transformers'] is not None
+    cache = attempt('model cache', models.cache_folder) if has_cache else None
     free = None if cache is None else attempt('disk', partial(_free_bytes, cache))
     shared = attempt('shared memory', lambda: os.statvfs(SHARED_MEMORY))
     leftovers = attempt('shared memory leftovers', find_stale_segments)

@@ -3,6 +3,7 @@
 import argparse
 import os
 import signal
+import sys
 
 import pytest
 
@@ -90,7 +91,10 @@ def verb(monkeypatch):
             parser = subparsers.add_parser('try')
             parser.set_defaults(run=run)
 
-        monkeypatch.setattr(main, '_VERBS', (argparse.Namespace(add_parser=add_parser),))
+        monkeypatch.setitem(
+            sys.modules, 'robot_perception.cli.try', argparse.Namespace(add_parser=add_parser)
+        )
+        monkeypatch.setattr(main, '_VERBS', ('try',))
         return main.main(['try'])
 
     return end
@@ -142,3 +146,22 @@ def test_flags_are_parsed_without_ros_and_torch(command):
     path = os.pathsep.join([str(command.folder), os.environ.get('PYTHONPATH', '')])
     done = command('--version', PYTHONPATH=path)
     assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.parametrize(
+    ('module', 'library'), [('numpy', 'numpy'), ('yaml', 'PyYAML'), ('tqdm', 'tqdm')]
+)
+def test_a_missing_library_is_named_with_the_command(command, module, library):
+    (command.folder / 'sitecustomize.py').write_text(
+        'import importlib.abc, sys\n'
+        'class Missing(importlib.abc.MetaPathFinder):\n'
+        '    def find_spec(self, name, path, target=None):\n'
+        f'        if name == {module!r}:\n'
+        '            raise ModuleNotFoundError(f"No module named {name!r}", name=name)\n'
+        'sys.meta_path.insert(0, Missing())\n'
+    )
+    path = os.pathsep.join([str(command.folder), os.environ.get('PYTHONPATH', '')])
+    done = command('doctor', PYTHONPATH=path)
+    assert done.returncode == 1
+    expected = f"robot-perception: No module named '{module}'. Install it: pip install {library}"
+    assert done.stderr == f'{expected}\n'
