@@ -145,8 +145,8 @@ def _judge_shared_memory(facts: MachineFacts) -> Iterator[Cause]:
             f'{facts.leftover_bytes / MEBIBYTE:.0f} MiB.',
             'No process has them locked. The next start of a node of this package removes them, '
             'and so does this command, also while nodes run.',
-            'python3 -c "from robot_perception.nodes.transport import remove_stale_segments as run; '
-            'print(run())"',
+            'python3 -c "from robot_perception.nodes import transport; '
+            'print(transport.remove_stale_segments())"',
         )
 
 
