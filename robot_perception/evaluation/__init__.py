@@ -14,7 +14,19 @@ from robot_perception.evaluation.hardest_frames import (
     write_hardest_frames,
 )
 from robot_perception.evaluation.page import write_page
-from robot_perception.evaluation.report import MetricRow, Report, results_to_dict, write_results
+from robot_perception.evaluation.position_uncertainty import squared_errors
+from robot_perception.evaluation.report import (
+    MetricRow,
+    NeesHistogram,
+    ReliabilityBin,
+    Report,
+    results_to_dict,
+    write_results,
+)
+from robot_perception.evaluation.score_reliability import (
+    expected_calibration_error,
+    reliability_bins,
+)
 
 __all__ = [
     'CHECKS',
@@ -26,16 +38,21 @@ __all__ = [
     'HardestFrames',
     'Limits',
     'MetricRow',
+    'NeesHistogram',
     'PredictedFrame',
+    'ReliabilityBin',
     'Report',
     'check_given',
     'coco_frames',
     'compare',
     'depth_frames',
     'evaluate',
+    'expected_calibration_error',
     'pair_by_stamp',
     'read_bag_ground_truth',
+    'reliability_bins',
     'results_to_dict',
+    'squared_errors',
     'write_hardest_frames',
     'write_page',
     'write_results',

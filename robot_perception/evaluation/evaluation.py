@@ -16,8 +16,15 @@ from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
 from robot_perception.evaluation.precision import check_installation, FrameBoxes
 from robot_perception.evaluation.report import Report
+from robot_perception.evaluation.score_reliability import (
+    JudgedScores,
+    MIN_SCORE,
+    pooled,
+    reliability_bins,
+)
 from robot_perception.evaluation.summary import summarize
 from robot_perception.evaluation.tracking import FrameTracks
+from robot_perception.evaluation.uncertainty_rows import nees_histograms
 
 
 def evaluate(pairs: Iterable[tuple[Scene, GroundTruth]], *, resamples: int = RESAMPLES) -> Report:
@@ -93,14 +100,14 @@ class Evaluation:
         errors = frame_errors(scene, truth, true_box_masks)
         predictions = scene.detections if candidates is None else candidates
         counted = truth.counted
+        boxes = FrameBoxes.of(
+            Detections.empty() if predictions is None else predictions, truth.detections, counted
+        )
         self._records.append(
             FrameRecord(
                 errors=errors,
-                boxes=FrameBoxes.of(
-                    Detections.empty() if predictions is None else predictions,
-                    truth.detections,
-                    counted,
-                ),
+                boxes=boxes,
+                scores=JudgedScores.of(boxes),
                 has_detector=predictions is not None,
                 vector=None if scene.features is None else scene.features.vector.copy(),
                 scene_type=truth.scene_type,
@@ -120,6 +127,7 @@ class Evaluation:
 
     def report(self) -> Report:
         """Compute the metrics over all frames so far."""
+        scores = pooled([one.scores.above(MIN_SCORE) for one in self._records])
         rows, curves = summarize(self._records, sorted(self._objects), self._resamples)
         return Report(
             rows=rows,
@@ -128,6 +136,8 @@ class Evaluation:
             ignored=self._ignored,
             curves=curves,
             resamples=self._resamples,
+            reliability=reliability_bins(scores.scores, scores.true_positives),
+            nees=nees_histograms([one.errors.uncertainty for one in self._records]),
         )
 
 

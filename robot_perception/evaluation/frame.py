@@ -14,7 +14,12 @@ from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.masks import boundary_iou, mask_iou
 from robot_perception.evaluation.matching import match, Matches
 from robot_perception.evaluation.panoptic import SegmentCounts
+from robot_perception.evaluation.position_uncertainty import (
+    position_uncertainty,
+    PositionUncertainty,
+)
 from robot_perception.evaluation.precision import FrameBoxes
+from robot_perception.evaluation.score_reliability import JudgedScores
 from robot_perception.evaluation.tracking import FrameTracks
 
 # IoU of boxes from which a prediction matches an object.
@@ -64,6 +69,7 @@ class FrameErrors:
         masks: of detected objects.
         true_box_masks: of objects whose true box was passed to the segmenter.
         positions: of detected objects.
+        uncertainty: errors of positions in units of their uncertainty, at any distance.
     """
 
     true_positives: tuple[float, ...] | None
@@ -74,6 +80,7 @@ class FrameErrors:
     masks: MaskErrors
     true_box_masks: MaskErrors
     positions: PositionErrors
+    uncertainty: PositionUncertainty
 
     @property
     def error_score(self) -> float:
@@ -115,6 +122,7 @@ def frame_errors(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None)
         masks=_mask_errors(scene.masks, truth.masks, pairs),
         true_box_masks=_mask_errors(true_box_masks, truth.masks, np.stack([every, every], axis=1)),
         positions=_position_errors(scene, truth, pairs),
+        uncertainty=position_uncertainty(scene, truth, pairs),
     )
 
 
@@ -159,6 +167,7 @@ class FrameRecord:
     Attributes:
         errors: against its ground truth.
         boxes: all predictions and true objects.
+        scores: of all predictions.
         has_detector: whether a detector ran, even if it found nothing.
         vector: (C,) float32, features of the scene.
         scene_type: true type of the scene.
@@ -171,6 +180,7 @@ class FrameRecord:
 
     errors: FrameErrors
     boxes: FrameBoxes
+    scores: JudgedScores
     has_detector: bool
     vector: Float32Array | None
     scene_type: str | None

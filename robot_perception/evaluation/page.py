@@ -11,12 +11,14 @@ from pathlib import Path
 
 import cv2
 
-from robot_perception.core import OutputError, write_bytes
+from robot_perception.core import DepthSource, OutputError, write_bytes
 from robot_perception.evaluation.bootstrap import CONFIDENCE
+from robot_perception.evaluation.calibration_charts import calibration_charts, Chart
 from robot_perception.evaluation.depth import range_names, RANGES_M
 from robot_perception.evaluation.hardest_frames import draw_evaluated_frame, EvaluatedFrame
 from robot_perception.evaluation.report import MetricRow, PrecisionCurve, Report, value_text
 from robot_perception.evaluation.summary import BY_CLASS, ERRORS, LOSSES, RANGES
+from robot_perception.evaluation.uncertainty_rows import group_name
 from robot_perception.viewer import Bar, bar_chart, Line, line_chart, render
 
 _JPEG_QUALITY = 88
@@ -31,6 +33,11 @@ _HEADLINE = (
     ('depth', 'AbsRel', 'depth, AbsRel'),
     ('3D', 'centroid error, median', 'centroid error'),
     ('3D', 'box IoU', '3D box IoU'),
+    *(
+        (group_name(source), 'inside the 95 % ellipsoid', f'in 95 % ellipsoid, {source}')
+        for source in DepthSource
+    ),
+    ('score calibration', 'expected calibration error', 'calibration error'),
     ('tracking', 'HOTA', 'HOTA of tracks'),
 )
 _TEMPLATES = Path(__file__).with_name('templates')
@@ -55,17 +62,8 @@ class _Metric:
             value=value_text(row.value),
             interval=f'{value_text(row.low)} to {value_text(row.high)}' if known else '',
             unit=row.unit,
-            better='higher' if row.higher_is_better else 'lower',
+            better=row.better,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Chart:
-    """A chart with its title and explanation."""
-
-    title: str
-    text: str
-    svg: str
 
 
 def write_page(
@@ -101,7 +99,7 @@ def _tiles(rows: Sequence[MetricRow]) -> Iterator[_Metric]:
             yield _Metric.from_row(known[group, name], title)
 
 
-def _charts(report: Report) -> Iterator[_Chart]:
+def _charts(report: Report) -> Iterator[Chart]:
     by_group = {
         group: [row for row in rows if row.value is not None] for group, rows in report.groups()
     }
@@ -109,14 +107,14 @@ def _charts(report: Report) -> Iterator[_Chart]:
     if report.curves:
         shown = [one for one in report.curves if not one.name or len(objects) <= _MOST_CLASSES]
         classes = '; each class at 0.5 in gray' if any(one.name for one in shown) else ''
-        yield _Chart(
+        yield Chart(
             'Precision over recall',
             f'Mean over classes at a box IoU of 0.5 (line) and 0.75 (dashed){classes}.',
             line_chart([_curve(one) for one in shown], 'recall', 'precision', y_top=1.0),
         )
     if by_group.get(LOSSES):
         counts = {row.name: row.value or 0.0 for row in by_group.get(ERRORS, ())}
-        yield _Chart(
+        yield Chart(
             'Detection errors',
             'AP50 that would be gained if all errors of a type were fixed.',
             _bars(
@@ -128,16 +126,17 @@ def _charts(report: Report) -> Iterator[_Chart]:
     if by_group.get(BY_CLASS):
         yield _class_chart(by_group[BY_CLASS], objects)
     if by_group.get(RANGES):
-        yield _Chart(
+        yield Chart(
             'Depth error over distance',
             'Mean relative error of the pixels in each range of true depth, with its interval.',
             line_chart(
                 [_range_line(by_group[RANGES])], 'true depth, meters', 'mean relative error'
             ),
         )
+    yield from calibration_charts(report)
 
 
-def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> _Chart:
+def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> Chart:
     worst = sorted(rows, key=lambda row: row.value or 0.0)[:_MOST_CLASSES]
     if len(worst) < len(rows):
         text = f'COCO average precision of the {len(worst)} worst of {len(rows)} classes.'
@@ -145,7 +144,7 @@ def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> _Char
         worst = list(rows)
         text = 'COCO average precision, and the count of true objects.'
     bars = _bars(worst, 'AP by class', lambda row: f'of {objects[row.name]}')
-    return _Chart('AP by class', text, bars)
+    return Chart('AP by class', text, bars)
 
 
 def _curve(curve: PrecisionCurve) -> Line:

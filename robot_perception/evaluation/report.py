@@ -33,7 +33,8 @@ class MetricRow:
         low: lower end of the 95 % confidence interval over frames, None when unknown.
         high: upper end.
         unit: empty for a bare number.
-        higher_is_better: whether larger values are better.
+        higher_is_better: whether larger values are better; None where neither is.
+        target: the value of a perfect result where neither is better, None without one.
     """
 
     group: str
@@ -42,7 +43,15 @@ class MetricRow:
     low: float | None
     high: float | None
     unit: str
-    higher_is_better: bool
+    higher_is_better: bool | None
+    target: float | None = None
+
+    @property
+    def better(self) -> str:
+        """Which values are better: 'higher', 'lower', 'near 0.95'; empty where none is."""
+        if self.higher_is_better is not None:
+            return 'higher' if self.higher_is_better else 'lower'
+        return '' if self.target is None else f'near {self.target:.4g}'
 
 
 def make_row(
@@ -75,6 +84,43 @@ class PrecisionCurve:
 
 
 @dataclass(frozen=True, slots=True)
+class ReliabilityBin:
+    """Detections of neighboring scores.
+
+    Attributes:
+        low: their lowest score.
+        high: their highest score.
+        count: how many there are.
+        mean_score: their mean score.
+        precision: share of them that is right, in [0, 1].
+    """
+
+    low: float
+    high: float
+    count: int
+    mean_score: float
+    precision: float
+
+
+@dataclass(frozen=True, slots=True)
+class NeesHistogram:
+    """Counts of objects by their normalized estimation error squared.
+
+    Attributes:
+        source: of the depth: model, sensor, fused or unknown.
+        limits: of the bins, ascending from 0; the last is infinite.
+        counts: objects in each bin.
+        expected: count in each bin for a true covariance, from the chi-square distribution of 3
+            degrees of freedom.
+    """
+
+    source: str
+    limits: tuple[float, ...]
+    counts: tuple[int, ...]
+    expected: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Metrics over all frames.
 
@@ -85,6 +131,8 @@ class Report:
         ignored: true objects of which too little is visible.
         curves: precision over recall, that of the mean first.
         resamples: count of resamples of frames for the intervals.
+        reliability: detections by score, lowest first.
+        nees: errors of positions by source of depth.
     """
 
     rows: tuple[MetricRow, ...]
@@ -93,6 +141,8 @@ class Report:
     ignored: int
     curves: tuple[PrecisionCurve, ...] = ()
     resamples: int = RESAMPLES
+    reliability: tuple[ReliabilityBin, ...] = ()
+    nees: tuple[NeesHistogram, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
         """Convert to JSON values; unknown is None, no number is NaN."""
@@ -112,6 +162,20 @@ class Report:
                     'precision': [_significant(value) for value in curve.precision],
                 }
                 for curve in self.curves
+            ],
+            'reliability': [
+                {name: _significant(value) for name, value in asdict(one).items()}
+                for one in self.reliability
+            ],
+            'nees': [
+                {
+                    'source': one.source,
+                    # The last bin has no end, and JSON no infinity.
+                    'bins_from': list(one.limits[:-1]),
+                    'counts': list(one.counts),
+                    'expected': [_significant(value) for value in one.expected],
+                }
+                for one in self.nees
             ],
         }
 
@@ -148,8 +212,7 @@ class Report:
 def _line(row: MetricRow) -> tuple[str, str, str, str, str]:
     value, low, high = (value_text(number) for number in (row.value, row.low, row.high))
     interval = _ABSENT if row.low is None or row.high is None else f'{low} to {high}'
-    better = 'higher' if row.higher_is_better else 'lower'
-    return f'  {row.name}', value, interval, row.unit, better
+    return f'  {row.name}', value, interval, row.unit, row.better
 
 
 def value_text(value: float | None) -> str:
@@ -172,7 +235,7 @@ def _significant(value: JsonValue) -> JsonValue:
 
 
 SCHEMA = 'robot_perception/evaluation'
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 def results_to_dict(

@@ -30,7 +30,9 @@ from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCount
 from robot_perception.evaluation.position_rows import position_rows
 from robot_perception.evaluation.precision import coco_metrics, FrameBoxes, PrecisionCurves
 from robot_perception.evaluation.report import make_row, MetricRow, PrecisionCurve
+from robot_perception.evaluation.score_reliability import score_rows
 from robot_perception.evaluation.tracking import tracking_metrics
+from robot_perception.evaluation.uncertainty_rows import uncertainty_rows
 from robot_perception.pipeline import pipeline_seconds
 
 # Groups of rows that are drawn as charts.
@@ -159,11 +161,13 @@ def summarize(
     rows = (
         *detector_rows(bootstrap, records, class_names),
         *(error_rows(bootstrap, boxes, class_names) if has_detector else ()),
+        *score_rows(bootstrap, [one.scores for one in records]),
         *_depth_rows(bootstrap, [one.depth for one in errors]),
         *_range_rows(bootstrap, [one.depth_range for one in records]),
         *_mask_rows(bootstrap, errors),
         *_panoptic_rows(bootstrap, [one.segments for one in records]),
         *position_rows(bootstrap, [one.positions for one in errors], class_names),
+        *uncertainty_rows(bootstrap, [one.uncertainty for one in errors]),
         make_row(bootstrap, 'features', 'scene type by nearest neighbour', scene_type),
         *_tracking_rows(records),
         *_timing_rows(bootstrap, [one.timing_s for one in records]),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from robot_perception.core import class_color, instance_color, lazy_attributes
-from robot_perception.viewer.chart import Bar, bar_chart, Line, line_chart
+from robot_perception.viewer.chart import Bar, bar_chart, Column, Line, line_chart
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
 from robot_perception.viewer.export import check_new_folder, Exporter, Kind
@@ -28,6 +28,7 @@ __getattr__ = lazy_attributes(
 __all__ = [
     'Bar',
     'Cell',
+    'Column',
     'Exporter',
     'Figure',
     'Gallery',

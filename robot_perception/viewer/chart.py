@@ -56,15 +56,44 @@ class Bar:
     note: str = ''
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A vertical bar over a range of the x axis.
+
+    Attributes:
+        name: shown when pointed at.
+        low: where the range begins.
+        high: where it ends.
+        value: its height, >= 0.
+    """
+
+    name: str
+    low: float
+    high: float
+    value: float
+
+
 def line_chart(
-    lines: Sequence[Line], x_title: str, y_title: str, *, y_top: float | None = None
+    lines: Sequence[Line],
+    x_title: str,
+    y_title: str,
+    *,
+    y_top: float | None = None,
+    columns: Sequence[Column] = (),
 ) -> str:
-    """Draw at least one line over axes that begin at 0, strong ones last.
+    """Draw at least one line over axes that begin at 0, strong ones last, columns below them.
 
     ``y_top`` is the end of the axis on the left; None takes the largest value.
     """
-    x_end, x_ticks = _axis(max(value for line in lines for value in line.x))
-    largest = max(value for line in lines for value in (*line.y, *line.high))
+    x_end, x_ticks = _axis(
+        max([*(value for line in lines for value in line.x), *(one.high for one in columns)])
+    )
+    largest = max(
+        [
+            *(value for line in lines for value in (*line.y, *line.high)),
+            *(one.value for one in columns),
+        ]
+    )
     y_end, y_ticks = _axis(largest if y_top is None else y_top)
     across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
@@ -79,6 +108,16 @@ def line_chart(
     for tick in x_ticks:
         x, y = to_pixels(tick, 0)
         parts.append(_text('tick', f'{x:.1f}', f'{y + 18:.1f}', 'middle', f'{tick:g}'))
+    for column in columns:
+        (left, top), (right, bottom) = (
+            to_pixels(column.low, column.value),
+            to_pixels(column.high, 0),
+        )
+        parts.append(
+            f'<rect class="column" x="{left:.1f}" y="{top:.1f}" '
+            f'width="{max(right - left - 1, 1):.1f}" height="{bottom - top:.1f}">'
+            f'<title>{escape(column.name)}</title></rect>'
+        )
     shade = 0
     for line in sorted(lines, key=lambda one: one.strong):
         kind = f'line strong tone{shade}' if line.strong else 'line'

@@ -351,6 +351,7 @@ def test_the_report_as_json_and_as_text():
         'high': 0.0,
         'unit': '',
         'higher_is_better': True,
+        'target': None,
     }
     assert rows['depth', 'RMSE']['higher_is_better'] is False
     lines = report.as_text().splitlines()

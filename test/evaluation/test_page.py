@@ -73,6 +73,35 @@ def test_everything_is_on_it_and_nothing_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / 'report.html']
 
 
+def test_calibration_has_charts_with_their_counts(tmp_path):
+    evaluation = Evaluation()
+    for seed in range(3):
+        truth = example_truth(seed)
+        scene = perfect(truth, depth_source='fused')
+        objects = tuple(
+            replace(
+                item,
+                position=replace(
+                    item.position, covariance_m2=1e-4 * np.eye(3), covariance_calibrated=True
+                ),
+            )
+            for item in scene.objects
+        )
+        evaluation.add(replace(scene, objects=objects), truth)
+    report = evaluation.report()
+    write_page(report, [], {}, tmp_path / 'report.html')
+    reader = read(tmp_path / 'report.html')
+    text = ' '.join(reader.texts)
+    assert 'in bins of equal count' in text
+    assert 'Precision by score' in text
+    assert 'Errors of positions, fused depth' in text
+    assert 'near 0.95' in text
+    tables = [tag for tag, _ in reader.tags if tag == 'details']
+    assert len(tables) == 2
+    columns = [one for tag, one in reader.tags if one.get('class') == 'column']
+    assert len(columns) == len(report.reliability) + len(report.nees[0].counts)
+
+
 def test_what_is_unknown_has_no_chart(tmp_path):
     report, _ = evaluated(detections=None, objects=(), masks=None, depth=None, features=None)
     write_page(report, [], {}, tmp_path / 'report.html')
