@@ -25,8 +25,11 @@ workspace:
 demo: workspace
 	.venv/bin/robot-perception demo $(if $(SOURCE),'$(SOURCE)')
 
+# A test that hangs ends its process, with the stacks of all threads, and fails.
+HANG_LIMIT := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
+
 test: workspace
-	.venv/bin/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	.venv/bin/pytest --numprocesses 2 --dist loadfile $(HANG_LIMIT) $(PYTEST_ARGS)
 
 # From the source tree, because colcon may never have run.
 unit:
