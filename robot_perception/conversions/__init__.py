@@ -7,6 +7,7 @@ from robot_perception.conversions.camera_info import (
     camera_info_message,
     copy_camera_info,
     has_complete_fields,
+    is_same_calibration,
     match_camera,
     to_camera,
 )
@@ -62,6 +63,7 @@ __all__ = [
     'header_message',
     'image_message',
     'instances_message',
+    'is_same_calibration',
     'label_info_message',
     'labeled_cloud_message',
     'marker_keys',

@@ -81,6 +81,19 @@ def has_complete_fields(info: ros.CameraInfo, *, rectified: bool) -> bool:
     return bool(info.height and info.width) and not (rectified and _is_zero('P', info.p, 12))
 
 
+def is_same_calibration(first: ros.CameraInfo, second: ros.CameraInfo) -> bool:
+    """Return whether two messages are equal in what a camera model is made of; not the header."""
+    return bool(
+        (first.width, first.height) == (second.width, second.height)
+        and first.distortion_model == second.distortion_model
+        and list(first.d) == list(second.d)
+        and list(first.k) == list(second.k)
+        and list(first.p) == list(second.p)
+        and (first.binning_x, first.binning_y) == (second.binning_x, second.binning_y)
+        and first.roi == second.roi
+    )
+
+
 def match_camera(camera: CameraModel, size_hw: tuple[int, int]) -> None:
     """Raise CalibrationError, reason ``'size_mismatch'``, unless ``camera`` fits the image."""
     if camera.size_hw != size_hw:

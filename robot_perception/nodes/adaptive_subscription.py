@@ -7,10 +7,11 @@ does not match a best-effort camera. So the reader takes the reliability of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 import time
 from typing import Any
 
+from rclpy.event_handler import UnsupportedEventTypeError
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -19,8 +20,13 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from robot_perception.conversions import Message
 from robot_perception.nodes import qos
-from robot_perception.nodes.connections import silent_publisher_problems, subscription_problems
-from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.connections import (
+    loss_problem,
+    silent_publisher_problems,
+    subscription_problems,
+)
+from robot_perception.nodes.losses import InputLosses, LossMeter
+from robot_perception.nodes.messages import message_class, publisher_id
 from robot_perception.pipeline import Reliability
 
 _FIXED = {
@@ -46,7 +52,7 @@ class AdaptiveSubscription:
         node: Node,
         name: str,
         type_names: tuple[str, ...],
-        callback: Callable[[Message], None],
+        callback: Callable[[Message, bytes], None],
         reliability: Reliability,
     ) -> None:
         """Subscribe.
@@ -55,7 +61,7 @@ class AdaptiveSubscription:
             node: the subscribing node.
             name: full name of the topic.
             type_names: types of messages, preferred first.
-            callback: called with every message.
+            callback: called with every message and the global id of its publisher.
             reliability: reliable, best_effort, or auto for that of the publishers.
         """
         self.name = name
@@ -72,6 +78,8 @@ class AdaptiveSubscription:
         self._published_s: float | None = None
         self._received_s: float | None = None
         self._interval_s = 0.0
+        self._meter = LossMeter()
+        self._is_metered = True
         self.adapt()
         self.open()
 
@@ -82,6 +90,11 @@ class AdaptiveSubscription:
             return False
         limit_s = max(_OVERDUE_S, _OVERDUE_INTERVALS * self._interval_s)
         return time.monotonic() - self._received_s <= limit_s
+
+    @property
+    def is_matched(self) -> bool:
+        """Whether the subscription is connected to a publisher."""
+        return self._subscription is not None and self._subscription.get_publisher_count() > 0
 
     def adapt(self) -> None:
         """Take the type and the reliability of the publishers."""
@@ -124,6 +137,15 @@ class AdaptiveSubscription:
                     self._node, self.name, self._type_name, silent_s
                 )
 
+    def losses(self) -> Iterator[InputLosses]:
+        """Yield the messages that the middleware has lost; call once a second."""
+        recent = self._meter.recent()
+        if self._is_metered and (self._subscription is not None or self._meter.lost):
+            problem = ''
+            if recent is not None:
+                problem = loss_problem(self._node, self.name, self._type_name, *recent)
+            yield InputLosses(self.name, self._meter.lost, problem)
+
     def _match_reliability(self, publishers: list[TopicEndpointInfo]) -> ReliabilityPolicy:
         offered = {peer.qos_profile.reliability for peer in publishers}
         if not offered:
@@ -131,15 +153,28 @@ class AdaptiveSubscription:
         reliable = offered == {ReliabilityPolicy.RELIABLE}
         return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
 
-    def _on_message(self, message: Message) -> None:
+    def _on_message(self, message: Message, info: Mapping[str, Any]) -> None:
         now_s = time.monotonic()
         if self._received_s is not None:
             # Decreases slowly, so that one long interval counts for some messages.
             self._interval_s = max(now_s - self._received_s, 0.9 * self._interval_s)
         self._received_s = now_s
-        self._callback(message)
+        self._meter.received += 1
+        self._callback(message, publisher_id(info))
+
+    def _on_lost(self, event: Any) -> None:  # noqa: ANN401 - a type of rclpy without a name
+        self._meter.lost += event.total_count_change
 
     def _subscribe(self) -> Subscription[Any]:
+        if self._is_metered:
+            try:
+                return self._create(self._on_lost)
+            except UnsupportedEventTypeError:
+                # This middleware does not tell.
+                self._is_metered = False
+        return self._create(None)
+
+    def _create(self, on_lost: Callable[[Any], None] | None) -> Subscription[Any]:
         profile = qos.camera_input()
         profile.reliability = self._reliability
         return self._node.create_subscription(
@@ -148,7 +183,7 @@ class AdaptiveSubscription:
             self._on_message,
             profile,
             # An adapting reader resolves what the default callbacks warn about.
-            event_callbacks=qos.events(default=self._fixed is not None),
+            event_callbacks=qos.events(default=self._fixed is not None, on_lost=on_lost),
             qos_overriding_options=QoSOverridingOptions(
                 (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH)
             ),

@@ -8,8 +8,9 @@ from functools import partial
 from rclpy.node import Node
 
 from robot_perception.conversions import Message
-from robot_perception.nodes.inputs import image_topics, Input, single_topic, Topic
-from robot_perception.nodes.latched_input import LatchedInput
+from robot_perception.nodes.calibration_input import CalibrationInput
+from robot_perception.nodes.inputs import image_topics, Input, Topic
+from robot_perception.nodes.losses import InputLosses
 from robot_perception.nodes.messages import message_stamp_ns
 from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import PerceptionConfig, Transport
@@ -32,7 +33,7 @@ class CameraInputs:
         self._on_image = on_image
         self._transforms = TransformListener(node, synchronizer)
         self._inputs: list[Input] = []
-        self._latched: list[LatchedInput] = []
+        self._calibrations: list[CalibrationInput] = []
 
     @property
     def topics(self) -> CameraTopics:
@@ -68,10 +69,15 @@ class CameraInputs:
             (Role.DEPTH_CAMERA_INFO, default.depth_camera_info),
         ):
             if role in needed_roles(config):
-                topics = single_topic(node, name, role.type_name)
-                add = partial(self._synchronizer.add, role)
-                self._listen(topics, add, config)
-                self._latched += [LatchedInput(node, topic, add) for topic in topics]
+                self._calibrations.append(
+                    CalibrationInput(
+                        node,
+                        node.resolve_topic_name(name),
+                        role.type_name,
+                        partial(self._synchronizer.add, role),
+                        config.input.reliability,
+                    )
+                )
         self.listen_to_transforms(config)
 
     def listen_to_transforms(self, config: PerceptionConfig) -> None:
@@ -89,21 +95,29 @@ class CameraInputs:
 
     def problems(self) -> Iterator[str]:
         """Describe publishers that cannot be received from."""
-        for one in self._inputs:
+        for one in self._all_inputs():
             yield from one.problems()
         yield from self._transforms.problems()
+
+    def calibration_doubts(self) -> list[str]:
+        """Describe calibrations that are lost, or contradict one another."""
+        return [doubt for one in self._calibrations for doubt in one.doubts()]
+
+    def losses(self) -> list[InputLosses]:
+        """Return the messages that were lost, by topic; call once a second."""
+        return [losses for one in self._all_inputs() for losses in one.losses()]
 
     def destroy(self) -> None:
         """Remove all subscriptions, and drop what depends on time."""
         for one in self._all_inputs():
             one.destroy()
         self._inputs.clear()
-        self._latched.clear()
+        self._calibrations.clear()
         self._transforms.listen(frozenset())
         self._synchronizer.reset()
 
-    def _all_inputs(self) -> list[Input | LatchedInput]:
-        return [*self._inputs, *self._latched]
+    def _all_inputs(self) -> list[Input | CalibrationInput]:
+        return [*self._inputs, *self._calibrations]
 
     def _listen(
         self,

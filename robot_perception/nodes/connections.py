@@ -27,6 +27,11 @@ _POLICIES = {
 # Endpoints of one process have an equal part of their global ids, in Fast DDS.
 _PROCESS_ID_BYTES = 8
 _PROFILE = Path(__file__).parent / 'fastdds.xml'
+_SMALL_MEMORY = (
+    'as a best-effort publisher it loses messages that are larger than its shared memory, 512 '
+    f'KiB by default. Start it with FASTDDS_DEFAULT_PROFILES_FILE={_PROFILE}, let it publish '
+    'reliably, or use compressed images.'
+)
 
 
 def subscription_problems(node: Node, topic: str, type_name: str) -> Iterator[str]:
@@ -62,23 +67,49 @@ def silent_publisher_problems(
         type_name: type of the messages; only raw images are too large.
         silent_s: seconds since the publisher appeared, in which nothing has arrived.
     """
-    if type_name != Role.IMAGE.type_name or 'fastrtps' not in get_rmw_implementation_identifier():
-        return
     ours = _find_endpoints(node, node.get_subscriptions_info_by_topic(topic))
     for peer in node.get_publishers_info_by_topic(topic):
-        if (
-            ours
-            and peer.topic_type == type_name
-            and peer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
-            and _process_id(peer) != _process_id(ours[0])
-        ):
+        if peer.topic_type == type_name and _may_exceed_memory(peer, ours):
             yield (
-                f'{topic}: nothing has arrived from {_name(peer)} in {silent_s:.0f} s. Either it '
-                'sends nothing, or all is lost on the way: as a best-effort publisher it loses '
-                'messages that are larger than its shared memory, 512 KiB by default. Start it '
-                f'with FASTDDS_DEFAULT_PROFILES_FILE={_PROFILE}, let it publish reliably, or use '
-                'compressed images.'
+                f'{topic}: nothing has arrived from {endpoint_name(peer)} in {silent_s:.0f} s. '
+                f'Either it sends nothing, or all is lost on the way: {_SMALL_MEMORY}'
             )
+
+
+def loss_problem(node: Node, topic: str, type_name: str, lost: int, total: int) -> str:
+    """Return a message about the messages of a topic that were lost.
+
+    Args:
+        node: the subscribing node.
+        topic: full name of the topic.
+        type_name: type of the messages.
+        lost: number of lost messages.
+        total: number of messages, with those that have arrived.
+    """
+    ours = _find_endpoints(node, node.get_subscriptions_info_by_topic(topic))
+    peers = [
+        one for one in node.get_publishers_info_by_topic(topic) if one.topic_type == type_name
+    ]
+    names = ' and '.join(endpoint_name(one) for one in peers) or 'their publisher'
+    if any(_may_exceed_memory(one, ours) for one in peers):
+        remedy = f'Probably {_SMALL_MEMORY}'
+    else:
+        remedy = 'Lower its rate or the size of its messages'
+        if any(one.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT for one in peers):
+            remedy += ', or let it publish reliably'
+        remedy += '.'
+    return f'{topic}: {lost} of the last {total} messages from {names} were lost. {remedy}'
+
+
+def _may_exceed_memory(peer: TopicEndpointInfo, ours: list[TopicEndpointInfo]) -> bool:
+    """Return whether a publisher may send messages that its shared memory cannot hold."""
+    return (
+        bool(ours)
+        and peer.topic_type == Role.IMAGE.type_name
+        and peer.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+        and 'fastrtps' in get_rmw_implementation_identifier()
+        and _process_id(peer) != _process_id(ours[0])
+    )
 
 
 def _process_id(endpoint: TopicEndpointInfo) -> bytes:
@@ -108,7 +139,9 @@ def _type_problem(topic: str, type_name: str, peer: TopicEndpointInfo) -> str:
     remedy = f'Remap the input to a topic of type {type_name}.'
     if peer.topic_type in _TRANSPORTS and type_name in _TRANSPORTS:
         remedy = f'Set input.transport to {_TRANSPORTS[peer.topic_type]} and remap the topic.'
-    return f'{topic}: expected {type_name}, {_name(peer)} sends {peer.topic_type}. {remedy}'
+    return (
+        f'{topic}: expected {type_name}, {endpoint_name(peer)} sends {peer.topic_type}. {remedy}'
+    )
 
 
 def _qos_problem(
@@ -125,12 +158,13 @@ def _qos_problem(
         remedy = f'Start this node with {values}'
     return (
         f'{topic}: the {role} of this node is {_describe(ours.qos_profile, conflicts)}, '
-        f'{_name(peer)} is {_describe(peer.qos_profile, conflicts)}; they cannot connect. '
+        f'{endpoint_name(peer)} is {_describe(peer.qos_profile, conflicts)}; they cannot connect. '
         f'{remedy}, or change the other side.'
     )
 
 
-def _name(peer: TopicEndpointInfo) -> str:
+def endpoint_name(peer: TopicEndpointInfo) -> str:
+    """Return the name of the node of an endpoint, for messages."""
     return 'an unnamed node' if peer.node_name == _UNNAMED else f'node {peer.node_name}'
 
 

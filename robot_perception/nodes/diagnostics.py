@@ -12,6 +12,7 @@ from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.doctor_facts import FOREIGN_CLOCK_S
+from robot_perception.nodes.losses import InputLosses
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.worker import Health
@@ -71,6 +72,8 @@ class NodeView:
         counts, before: counts of frames, now and at the last report.
         period_s: time between the two.
         connections: problems with the QoS or type of other nodes.
+        losses: messages of the inputs that were lost.
+        calibration_doubts: calibrations that are lost, or contradict one another.
         camera: state of the camera.
         late: stage of the current frame that takes too long, None without one.
         trouble: what was wrong with the worker before this one, empty if nothing was.
@@ -89,6 +92,8 @@ class NodeView:
     before: FrameCounts
     period_s: float
     connections: Sequence[str]
+    losses: Sequence[InputLosses]
+    calibration_doubts: Sequence[str]
     camera: CameraReport
     late: LateStage | None
     trouble: str
@@ -105,12 +110,12 @@ def node_statuses(view: NodeView) -> list[Status]:
     statuses = [
         _lifecycle_status(view),
         frames_status(view, paused),
-        problem_status('connections', ' '.join(view.connections), 'no conflict of types or QoS'),
+        connections_status(view.connections, view.losses),
     ]
     if view.health is not None:
         health, inputs = view.health, view.health.inputs or FrameStatus()
         statuses += [
-            input_status('calibration', inputs.calibration, 'calibration fits the image'),
+            calibration_status(inputs.calibration, view.calibration_doubts),
             replace(
                 input_status('depth', inputs.depth, 'depth is in meters'),
                 values=_fit_values(health.depth_fit),
@@ -217,6 +222,23 @@ def input_status(name: str, status: InputStatus, good: str) -> Status:
     if status.problem and status.is_usable:
         return Status(name, WARN, status.problem)
     return problem_status(name, status.problem if status.needed else None, good)
+
+
+def connections_status(problems: Sequence[str], losses: Sequence[InputLosses]) -> Status:
+    """Return the status of the inputs and outputs: what cannot connect, and what is lost."""
+    status = problem_status('connections', ' '.join(problems), 'no conflict of types or QoS')
+    lost = ' '.join(one.problem for one in losses if one.problem)
+    if lost and not problems:
+        status = Status('connections', WARN, lost)
+    return replace(status, values={f'lost/{one.topic}': one.lost for one in losses})
+
+
+def calibration_status(calibration: InputStatus, doubts: Sequence[str]) -> Status:
+    """Return the status of the calibration, which may be usable and one of several."""
+    if calibration.needed and doubts:
+        problem = ' '.join(part for part in (calibration.problem, *doubts) if part)
+        calibration = replace(calibration, problem=problem)
+    return input_status('calibration', calibration, 'calibration fits the image')
 
 
 def tf_status(frames: InputStatus, bad_transform: str) -> Status:

@@ -11,6 +11,7 @@ from rclpy.node import Node
 
 from robot_perception.conversions import Message
 from robot_perception.nodes.adaptive_subscription import AdaptiveSubscription
+from robot_perception.nodes.losses import InputLosses
 from robot_perception.nodes.messages import message_stamp_ns
 from robot_perception.pipeline import Reliability, Transport
 from robot_perception.sources import IMAGE_TYPES
@@ -46,11 +47,6 @@ def image_topics(
     return (raw if transport.accepts_raw else ()) + (
         compressed if transport.accepts_compressed else ()
     )
-
-
-def single_topic(node: Node, name: str, type_name: str) -> tuple[Topic, ...]:
-    """Return a topic with only one message type, after remapping."""
-    return (Topic(node.resolve_topic_name(name), type_name),)
 
 
 class Input:
@@ -123,12 +119,17 @@ class Input:
         for one in found or self._subscriptions:
             yield from one.problems()
 
+    def losses(self) -> Iterator[InputLosses]:
+        """Yield the messages that were lost, by topic; call once a second."""
+        for one in self._subscriptions:
+            yield from one.losses()
+
     def destroy(self) -> None:
         """Remove the subscriptions."""
         for one in self._subscriptions:
             one.close()
 
-    def _on_message(self, message: Message, *, is_preferred: bool) -> None:
+    def _on_message(self, message: Message, _: bytes, *, is_preferred: bool) -> None:
         """Pass a message on, unless the other topic has delivered the same, or delivers it."""
         if len(self._subscriptions) > 1:
             stamp_ns = message_stamp_ns(message)

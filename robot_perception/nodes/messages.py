@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any, cast
@@ -34,6 +34,12 @@ def message_stamp_ns(message: Message) -> int:
     """Return the stamp of a message with a header, in nanoseconds, without checking it."""
     stamp = message.header.stamp
     return int(stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec)
+
+
+def publisher_id(info: Mapping[str, Any]) -> bytes:
+    """Return the global id of the publisher of a message; empty where rclpy does not have it."""
+    identity = info.get('publisher_gid')
+    return bytes(identity['data']) if identity else b''
 
 
 class RosMessages:

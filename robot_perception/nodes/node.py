@@ -315,6 +315,10 @@ class PerceptionNode(LifecycleNode):
             before=self._reported,
             period_s=_DIAGNOSTICS_PERIOD_S,
             connections=self._connection_problems(),
+            losses=self._inputs.losses(),
+            calibration_doubts=(
+                [] if self._config.camera.info_url else self._inputs.calibration_doubts()
+            ),
             camera=self._camera.report(),
             late=late,
             trouble=str(failure or self._supervisor.trouble),

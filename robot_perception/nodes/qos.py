@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 try:
@@ -40,9 +43,17 @@ def static_transforms() -> QoSProfile:
     return _profile(_TRANSFORMS, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
 
 
-def events(*, default: bool) -> SubscriptionEventCallbacks:
-    """Callbacks of the events of a subscription: those of rclpy, which log them, or none."""
-    return SubscriptionEventCallbacks(use_default_callbacks=default)
+def events(
+    *, default: bool, on_lost: Callable[[Any], None] | None = None
+) -> SubscriptionEventCallbacks:
+    """Return the callbacks of the events of a subscription.
+
+    Args:
+        default: whether those of rclpy log publishers that do not match.
+        on_lost: called when messages are lost; creating the subscription raises
+            UnsupportedEventTypeError if the middleware does not tell.
+    """
+    return SubscriptionEventCallbacks(message_lost=on_lost, use_default_callbacks=default)
 
 
 def _profile(

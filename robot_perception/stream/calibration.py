@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from robot_perception.conversions import (
     CalibrationFile,
     has_complete_fields,
+    is_same_calibration,
     match_camera,
     Message,
     read_calibration_file,
@@ -50,18 +51,9 @@ class _Read:
 
     def equals(self, source: Message, *, rectified: bool, size_hw: tuple[int, int]) -> bool:
         """Return whether a calibration equals this one, apart from its header."""
-        one = self.source
         if (self.rectified, self.size_hw) != (rectified, size_hw):
             return False
-        return one is source or bool(
-            (one.width, one.height) == (source.width, source.height)
-            and one.distortion_model == source.distortion_model
-            and list(one.d) == list(source.d)
-            and list(one.k) == list(source.k)
-            and list(one.p) == list(source.p)
-            and (one.binning_x, one.binning_y) == (source.binning_x, source.binning_y)
-            and one.roi == source.roi
-        )
+        return self.source is source or is_same_calibration(self.source, source)
 
 
 class CalibrationReader:

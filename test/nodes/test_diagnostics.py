@@ -8,7 +8,9 @@ from builtin_interfaces.msg import Time
 
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.diagnostics import (
+    calibration_status,
     clock_status,
+    connections_status,
     diagnostic_array,
     ERROR,
     frames_status,
@@ -23,6 +25,7 @@ from robot_perception.nodes.diagnostics import (
     timing_status,
     WARN,
 )
+from robot_perception.nodes.losses import InputLosses, LossMeter
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.worker import Health
@@ -51,6 +54,8 @@ def view(now, before, **changes):
         'before': before,
         'period_s': 1.0,
         'connections': (),
+        'losses': (),
+        'calibration_doubts': (),
         'camera': CameraReport(is_silent=silent),
         'late': None,
         'trouble': '',
@@ -250,3 +255,42 @@ def test_the_message():
 def test_images_without_a_usable_stamp_are_a_warning():
     status = clock_status(0.01, stamps='the stamp of the image is zero')
     assert (status.level, status.message) == (WARN, 'the stamp of the image is zero')
+
+
+SEVERAL = '/camera_info: the publishers send different calibrations.'
+
+
+@pytest.mark.parametrize(
+    ('calibration', 'level', 'message'),
+    [
+        (USABLE, WARN, SEVERAL),
+        (InputStatus.failed('size_mismatch', 'other size.'), ERROR, f'other size. {SEVERAL}'),
+        (NOT_NEEDED, OK, 'not needed so far'),
+    ],
+)
+def test_calibrations_that_contradict_one_another(calibration, level, message):
+    status = calibration_status(calibration, [SEVERAL])
+    assert (status.level, status.message) == (level, message)
+
+
+def test_lost_messages():
+    few, many = InputLosses('/image', 3), InputLosses('/depth', 40, 'Publish reliably.')
+    status = connections_status((), [few, many])
+    assert (status.level, status.message) == (WARN, 'Publish reliably.')
+    assert status.values == {'lost//image': 3, 'lost//depth': 40}
+    assert connections_status((), [few]).level == OK
+    status = connections_status(('no peer',), [many])
+    assert (status.level, status.message) == (ERROR, 'no peer')
+
+
+def test_losses_matter_only_as_a_share_of_the_last_seconds():
+    meter = LossMeter()
+    answers = []
+    # (arrived, lost) of each second: some lost, many lost, none.
+    for received, lost in [(30, 0), (30, 3), (30, 4), (10, 20), (30, 30)] + [(30, 0)] * 12:
+        meter.received += received
+        meter.lost += lost
+        answers.append(meter.recent())
+    assert answers[:3] == [None] * 3
+    assert answers[3:5] == [(27, 127), (57, 187)]
+    assert answers[-1] is None
