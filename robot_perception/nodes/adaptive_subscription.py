@@ -170,7 +170,7 @@ class AdaptiveSubscription:
             try:
                 return self._create(self._on_lost)
             except UnsupportedEventTypeError:
-                # This middleware does not tell.
+                # This middleware does not count them.
                 self._is_metered = False
         return self._create(None)
 

@@ -95,7 +95,7 @@ class CalibrationInput:
                 f'{silent_s:.0f} s. A calibration that was sent once, before this node started, '
                 'is lost: let the publisher latch it (transient local), or start it again.'
             )
-        # Those that have ended contradict nobody.
+        # Those that have ended contradict no other.
         self._messages = {key: one for key, one in self._messages.items() if key in names}
         groups: list[tuple[Message, list[str]]] = []
         for key, message in self._messages.items():

@@ -51,7 +51,7 @@ def events(
     Args:
         default: whether those of rclpy log publishers that do not match.
         on_lost: called when messages are lost; creating the subscription raises
-            UnsupportedEventTypeError if the middleware does not tell.
+            UnsupportedEventTypeError if the middleware does not report it.
     """
     return SubscriptionEventCallbacks(message_lost=on_lost, use_default_callbacks=default)
 
