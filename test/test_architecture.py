@@ -157,7 +157,8 @@ def test_imports_between_packages_go_through_their_init(package, file):
 
 
 @pytest.mark.parametrize(
-    'package', ['core', 'conversions', 'models', 'viewer', 'pipeline', 'bag', 'evaluation']
+    'package',
+    ['core', 'image_files', 'conversions', 'models', 'viewer', 'pipeline', 'bag', 'evaluation'],
 )
 def test_packages_import_without_ros_torch_and_open3d(package):
     blocked = ['rclpy', 'sensor_msgs', 'torch', 'transformers', 'open3d']
