@@ -18,7 +18,7 @@ from robot_perception.core import CameraModel, PerceptionError
 from robot_perception.nodes import qos
 from robot_perception.nodes.child import (
     child_process,
-    interruptible,
+    interrupt_on_shutdown,
     isolate_ros_graph,
     run_node_process,
 )
@@ -147,7 +147,7 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
     executor.add_node(probe)
     try:
         with (
-            interruptible(),
+            interrupt_on_shutdown(),
             child_process(run_node_process, ros_args, config.to_values()) as child,
         ):
             end = time.monotonic() + _START_LIMIT_S

@@ -60,7 +60,7 @@ def isolate_ros_graph() -> list[str]:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interrupt_on_shutdown() -> Iterator[None]:
     """Raise KeyboardInterrupt if SIGTERM or Ctrl-C shuts ROS down.
 
     Raises:

@@ -20,7 +20,7 @@ from robot_perception.conversions import (
 from robot_perception.core import make_folder, PerceptionError, Scene
 from robot_perception.nodes.child import (
     child_process,
-    interruptible,
+    interrupt_on_shutdown,
     isolate_ros_graph,
     run_node_process,
     run_replay_process,
@@ -135,7 +135,10 @@ def _record(
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
     try:
-        with interruptible(), child_process(run_node_process, ros_args, node_values) as node:
+        with (
+            interrupt_on_shutdown(),
+            child_process(run_node_process, ros_args, node_values) as node,
+        ):
             log('starting the node: loading networks')
             _spin(executor, _START_LIMIT_S, lambda: recorder.ready or not node.is_alive())
             if not recorder.ready:

@@ -304,8 +304,9 @@ class InputConfig(Section, name='input'):
     )
     max_pixels: int = parameter(
         2**25,
-        'Maximum size of an image; larger ones are rejected.',
+        'Maximum size of an image; larger ones are rejected. At least 64 x 64, below which no '
+        'image of a camera is left.',
         unit='pixels',
-        limits=(1, 2**30),
+        limits=(64 * 64, 2**30),
         live=True,
     )

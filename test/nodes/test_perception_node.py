@@ -514,6 +514,7 @@ class TestParameters:
             ('detector.model', 'other', 'fixed at'),
             ('preset', 'cpu', 'read-only'),
             ('depth.max_wait_s', -1.0, 'max_wait_s'),
+            ('input.max_pixels', 1, 'Min: 4096'),
         ],
     )
     def test_a_refusal_has_a_reason(self, graph, name, value, reason):

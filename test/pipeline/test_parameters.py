@@ -78,9 +78,9 @@ def test_an_integer_is_accepted_as_a_float():
             r"expected one of \['auto', 'fp32', 'bf16', 'fp16'\], got 'int8'",
         ),
         (
-            {'input.max_pixels': 0},
+            {'input.max_pixels': 1},
             'out_of_range',
-            'input.max_pixels: expected 1 to .* pixels, got 0',
+            'input.max_pixels: expected 4096 to .* pixels, got 1',
         ),
         ({'camera.fallback_hfov_deg': float('inf')}, 'out_of_range', 'expected 0 to 179 degrees'),
     ],
