@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 import re
@@ -91,6 +92,22 @@ def open_bag(path: Path) -> BagFile:
     return ScannedBag(files)
 
 
+class Part(NamedTuple):
+    """A part of a recording: topics, and times of recording; None for no limit."""
+
+    topics: Collection[str]
+    begin_ns: int | None
+    end_ns: int | None
+
+    def has(self, message: BagMessage) -> bool:
+        """Return whether a message belongs to it."""
+        return (
+            message.topic in self.topics
+            and (self.begin_ns is None or message.stamp_ns >= self.begin_ns)
+            and (self.end_ns is None or message.stamp_ns < self.end_ns)
+        )
+
+
 class IndexedBag:
     """A whole recording, read with its index.
 
@@ -169,13 +186,32 @@ class IndexedBag:
         begin_ns: int | None = None,
         end_ns: int | None = None,
     ) -> Iterator[BagMessage]:
-        count = 0
+        count = repeated = 0
+        last_ns: int | None = None
         try:
             for connection, stamp_ns, data in self._reader.messages(connections, begin_ns, end_ns):
                 yield BagMessage(connection.topic, connection.msgtype, stamp_ns, _plain(data))
                 count += 1
+                repeated = repeated + 1 if stamp_ns == last_ns else 1
+                last_ns = stamp_ns
         except Exception as error:
+            wanted = Part({one.topic for one in connections}, begin_ns, end_ns)
+            for message in self._rest(wanted, last_ns, repeated):
+                yield message
+                count += 1
             raise damage(self._path, count, error) from error
+
+    def _rest(self, wanted: Part, last_ns: int | None, repeated: int) -> Iterator[BagMessage]:
+        """Yield what is whole beyond the damage: after the last message, without its index."""
+        with suppress(SourceError):
+            for path in _storage_files(self._path):
+                for message in _salvage_plain(path):
+                    is_new = last_ns is None or message.stamp_ns > last_ns
+                    if message.stamp_ns == last_ns and wanted.has(message):
+                        repeated -= 1
+                        is_new = repeated < 0
+                    if is_new and wanted.has(message):
+                        yield message
 
 
 class ScannedBag:
@@ -222,11 +258,7 @@ class ScannedBag:
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
         """Yield the readable messages of some topics in the order of writing, then raise."""
-        for message in self._all():
-            early = begin_ns is not None and message.stamp_ns < begin_ns
-            late = end_ns is not None and message.stamp_ns >= end_ns
-            if message.topic in topics and not early and not late:
-                yield message
+        yield from filter(Part(topics, begin_ns, end_ns).has, self._all())
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -245,12 +277,7 @@ class ScannedBag:
         try:
             whole = IndexedBag(path)
         except Exception:  # noqa: BLE001 - as broad as in open_bag()
-            for count, message in enumerate(salvage(path)):
-                try:
-                    data = _plain(message.data)
-                except zstd.ZstdError as error:
-                    raise damage(path, count, error) from error
-                yield message._replace(data=data)
+            yield from _salvage_plain(path)
             return
         try:
             for name in whole.names:
@@ -263,6 +290,16 @@ class ScannedBag:
 
 
 BagFile = IndexedBag | ScannedBag
+
+
+def _salvage_plain(path: Path) -> Iterator[BagMessage]:
+    """Yield the whole messages of a damaged file without their compression, then raise."""
+    for count, message in enumerate(salvage(path)):
+        try:
+            data = _plain(message.data)
+        except zstd.ZstdError as error:
+            raise damage(path, count, error) from error
+        yield message._replace(data=data)
 
 
 def _storage_files(path: Path) -> list[Path]:

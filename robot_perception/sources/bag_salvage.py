@@ -66,7 +66,8 @@ def damage(path: Path, count: int, problem: object) -> DamagedBagError:
     return DamagedBagError(
         'damaged',
         f'{path}: expected a whole bag file, got one that breaks off after {count} messages '
-        f'({problem}). Those are used; record again to have the rest.',
+        f'({problem}), or in which others are damaged. Those are used; record again to have the '
+        'rest.',
     )
 
 
@@ -165,15 +166,25 @@ def _salvage_mcap(path: Path) -> Iterator[BagMessage]:
     with path.open('rb') as stream:
         if stream.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
             raise ValueError('not an mcap file')
-        yield from _McapScan().messages(stream)
+        yield from _McapScan().all_messages(stream)
 
 
 class _McapScan:
-    """Reads records in order and keeps the channels that they define."""
+    """Reads records in order and keeps the channels that they define.
+
+    A chunk that is damaged loses its own messages only.
+    """
 
     def __init__(self) -> None:
         self._schemas: dict[int, str] = {}
         self._channels: dict[int, tuple[str, str]] = {}
+        self._problem: Exception | None = None
+
+    def all_messages(self, stream: BinaryIO) -> Iterator[BagMessage]:
+        """Yield the messages of a file after its magic number; raise if some are damaged."""
+        yield from self.messages(stream)
+        if self._problem is not None:
+            raise self._problem
 
     def messages(self, stream: BinaryIO) -> Iterator[BagMessage]:
         while head := stream.read(_RECORD.size):
@@ -188,7 +199,10 @@ class _McapScan:
         body = stream.read(size)
         cut = len(body) < size
         if code == _CHUNK:
-            yield from self.messages(BytesIO(_chunk_content(body, cut=cut)))
+            try:
+                yield from self.messages(BytesIO(_chunk_content(body, cut=cut)))
+            except Exception as error:  # noqa: BLE001 - a parser of broken bytes raises anything
+                self._problem = error
         if cut:
             raise ValueError('a record is cut')
         if code == _SCHEMA:
