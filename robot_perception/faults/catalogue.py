@@ -36,7 +36,8 @@ CATALOGUE: tuple[Fault, ...] = (
         10,
         'Camera lost and back with another size and QoS',
         'The same process goes on; silence is STALE',
-        'output within 1 s of the first image, of its size; STALE in every silence above 3 s',
+        'output within 1 s (median; 5 s at most) of the first image that any subscriber receives, '
+        'of its size; STALE in every silence above 3 s',
         100,
         3,
         lose_camera,
@@ -45,7 +46,8 @@ CATALOGUE: tuple[Fault, ...] = (
         11,
         'Camera stuck, garbage, slow or off',
         'The fault is named in `frames` of /diagnostics and ends with it',
-        'named within 2 s; no false alarm in 1 h of a static scene with noise',
+        'named within 2.5 s, with a report each second; no false alarm in 1 h of a static scene '
+        'with noise',
         12,
         2,
         disturb_camera,

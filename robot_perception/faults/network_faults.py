@@ -13,7 +13,7 @@ from robot_perception.faults.node_process import NodeProcess
 from robot_perception.faults.observation import ERROR, OK, WARN
 from robot_perception.faults.outcome import Trials
 
-_FRAME_LIMIT_S = 5.0
+_FRAME_LIMIT_S = 15.0
 _RSS_LIMIT_MIB = 20.0
 _FATAL_LIMIT_S, _HANG_LIMIT_S, _RESPAWN_LIMIT_S = 5.0, 10.0, 30.0
 _HANG_TRIAL_EVERY = 2

@@ -42,7 +42,7 @@ GOLDEN = (
     *('masks/instances', 'masks/classes', 'overlay'),
 )
 NODE = 'robot_perception.nodes.perception_node'
-START_LIMIT_S, GOLDEN_LIMIT_S = 120.0, 5.0
+START_LIMIT_S, GOLDEN_LIMIT_S = 120.0, 15.0
 # Topics with absolute names.
 _GLOBAL = ('diagnostics', 'clock', 'tf', 'tf_static')
 _TYPES = {output.topic: output.type_name for output in OUTPUTS}

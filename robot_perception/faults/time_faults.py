@@ -16,7 +16,7 @@ from robot_perception.nodes import message_class
 _SECOND_NS = 1_000_000_000
 _BEGIN_NS = 1_700_000_000 * _SECOND_NS
 _YEAR_S = 365 * 86400
-_RESUME_LIMIT_S = 1.0
+_RESUME_LIMIT_S, _FRAME_LIMIT_S = 1.0, 15.0
 # The clock and the images are two topics, whose messages can overtake each other.
 _SETTLE_S = 0.05
 _FRAMES = 3
@@ -65,10 +65,12 @@ class _Recording:
         self._clock.publish(message)
         time.sleep(_SETTLE_S)
 
-    def send(self, stamp_ns: int) -> tuple[float, list[str]] | None:
+    def send(
+        self, stamp_ns: int, limit_s: float = _FRAME_LIMIT_S
+    ) -> tuple[float, list[str]] | None:
         """Send an image; return the seconds to its detections and their track numbers."""
         image = random_image(self._seeds.randrange(2**32), stamp_ns)
-        seconds = self._node.send(image, _RESUME_LIMIT_S, 'detections')
+        seconds = self._node.send(image, limit_s, 'detections')
         if seconds is None:
             return None
         last = self._node.outputs['detections'][-1]
@@ -90,7 +92,8 @@ def jump_clocks(trials: int, seed: int) -> Trials:
             now_ns = recording.now_ns + int(jump.seconds * _SECOND_NS)
             recording.jump(now_ns if jump.to_ns is None else jump.to_ns)
             begin_ns = recording.now_ns
-            first = recording.send(begin_ns if jump.stamp_ns is None else jump.stamp_ns)
+            stamp_ns = begin_ns if jump.stamp_ns is None else jump.stamp_ns
+            first = recording.send(stamp_ns, _RESUME_LIMIT_S)
             if first is None:
                 failures.append(f'{trial}, {jump.name}: no output in {_RESUME_LIMIT_S:.0f} s')
             else:

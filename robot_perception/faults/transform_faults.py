@@ -19,7 +19,7 @@ from robot_perception.nodes import message_class, message_stamp_ns
 _TARGET = 'base_link'
 _TF = 'tf2_msgs/msg/TFMessage'
 _OBJECTS = 'vision_msgs/msg/Detection3DArray'
-_LIMIT_S = 5.0
+_LIMIT_S = 15.0
 _NORM_TOLERANCE = 1e-3
 _BAD = (math.nan, math.inf, -math.inf, 1e300)
 

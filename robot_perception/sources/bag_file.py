@@ -203,8 +203,9 @@ class IndexedBag:
 
     def _rest(self, wanted: Part, last_ns: int | None, repeated: int) -> Iterator[BagMessage]:
         """Yield what is whole beyond the damage: after the last message, without its index."""
-        with suppress(SourceError):
-            for path in _storage_files(self._path):
+        for path in _storage_files(self._path):
+            # The damage is known already.
+            with suppress(SourceError):
                 for message in _salvage_plain(path):
                     is_new = last_ns is None or message.stamp_ns > last_ns
                     if message.stamp_ns == last_ns and wanted.has(message):

@@ -150,6 +150,28 @@ def test_damage_inside_an_indexed_file_ends_the_stream_with_an_error(tmp_path):
     assert 'breaks off after' in message
 
 
+@pytest.mark.parametrize('index', [True, False], ids=['index', 'no_index'])
+def test_a_damaged_chunk_loses_its_own_messages_only(tmp_path, index):
+    # Chunks end after 1 MiB, which is five images.
+    written = write_rgbd_bag(tmp_path / 'bag', generated_frames(20, (240, 320)), zstd='storage')
+    file = storage_file(tmp_path / 'bag')
+    data = bytearray(file.read_bytes())
+    # The frame header of a compressed chunk.
+    data[data.find(b'\x28\xb5\x2f\xfd', len(data) // 3)] ^= 1
+    file.write_bytes(data if index else data[:-8])
+    with open_source(str(file)) as source:
+        samples, message = read_until_error(source)
+    found, whole = given(samples), expected(written)
+    assert 'damaged' in message
+    assert len(whole) * 0.6 < len(found) < len(whole)
+    assert found[0] == whole[0]
+    assert found[-1] == whole[-1]
+    lost = [one for one in whole if one not in found]
+    begin = whole.index(lost[0])
+    assert lost == whole[begin : begin + len(lost)]
+    assert found == whole[:begin] + whole[begin + len(lost) :]
+
+
 def test_only_the_cut_part_of_a_split_bag_is_lost(tmp_path):
     written = rgbd_messages(tmp_path, 6)
     half = len(written) // 2
