@@ -22,6 +22,8 @@ _STALE_S = 2.5
 
 def signal_node(trials: int, seed: int) -> Trials:
     """End the node by each signal at so many random moments; it must end in time, and cleanly."""
+    # A shell lets background jobs and their children ignore SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     choices = random.Random(seed)  # noqa: S311 - reproducible
     failures: list[str] = []
     slowest_s = 0.0

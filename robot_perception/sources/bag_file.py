@@ -150,9 +150,16 @@ class IndexedBag:
             self._topics = [
                 BagTopic(first.topic, first.type_name, one.msgcount, first.data)
                 for one in self._reader.connections
-                for first in islice(self._read([one]), 1)
+                for first in self._read_first(one)
             ]
         return self._topics
+
+    def _read_first(self, connection: Connection) -> list[BagMessage]:
+        """Read the first message of a topic, none if all of them are lost."""
+        try:
+            return list(islice(self._read([connection]), 1))
+        except DamagedBagError:
+            return []
 
     def definition(self, topic: str) -> Definition | None:
         """Return the definition of a topic's messages; None if the bag has none."""

@@ -8,8 +8,8 @@ cut, without any index.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing
-from io import BytesIO
+from contextlib import closing, suppress
+from io import BytesIO, SEEK_CUR
 from pathlib import Path
 import sqlite3
 import struct
@@ -166,7 +166,12 @@ def _salvage_mcap(path: Path) -> Iterator[BagMessage]:
     with path.open('rb') as stream:
         if stream.read(len(_MCAP_MAGIC)) != _MCAP_MAGIC:
             raise ValueError('not an mcap file')
-        yield from _McapScan().all_messages(stream)
+        scan = _McapScan()
+        # The first chunk alone may hold the definitions otherwise; a parser raises anything.
+        with suppress(Exception):
+            scan.read_definitions(stream)
+        stream.seek(len(_MCAP_MAGIC))
+        yield from scan.all_messages(stream)
 
 
 class _McapScan:
@@ -185,6 +190,23 @@ class _McapScan:
         yield from self.messages(stream)
         if self._problem is not None:
             raise self._problem
+
+    def read_definitions(self, stream: BinaryIO) -> None:
+        """Read the channels outside of chunks, such as those in the summary at the end."""
+        while len(head := stream.read(_RECORD.size)) == _RECORD.size:
+            code, size = _RECORD.unpack(head)
+            if code in (_SCHEMA, _CHANNEL):
+                self._define(code, stream.read(size))
+            else:
+                stream.seek(size, SEEK_CUR)
+
+    def _define(self, code: int, body: bytes) -> None:
+        """Keep a schema or a channel."""
+        if code == _SCHEMA:
+            self._schemas[int.from_bytes(body[:2], 'little')] = _string(body, 2)
+        elif code == _CHANNEL:
+            key, schema = struct.unpack_from('<HH', body)
+            self._channels[key] = (_string(body, 4), self._schemas[schema])
 
     def messages(self, stream: BinaryIO) -> Iterator[BagMessage]:
         while head := stream.read(_RECORD.size):
@@ -205,12 +227,8 @@ class _McapScan:
                 self._problem = error
         if cut:
             raise ValueError('a record is cut')
-        if code == _SCHEMA:
-            self._schemas[int.from_bytes(body[:2], 'little')] = _string(body, 2)
-        elif code == _CHANNEL:
-            key, schema = struct.unpack_from('<HH', body)
-            self._channels[key] = (_string(body, 4), self._schemas[schema])
-        elif code == _MESSAGE:
+        self._define(code, body)
+        if code == _MESSAGE:
             key, _, stamp_ns, _ = _MESSAGE_HEAD.unpack_from(body)
             yield BagMessage(*self._channels[key], stamp_ns, body[_MESSAGE_HEAD.size :])
 
