@@ -4,6 +4,7 @@ As a program: ``python test/bag_kills.py 50`` kills a short run of the stub pres
 """
 
 import argparse
+import math
 from pathlib import Path
 import random
 import shutil
@@ -38,13 +39,19 @@ def kill_often(folder, kills, seed=0):
     recording, output = folder / 'recording', folder / 'results'
     write_rgbd_bag(recording, generated_frames(FRAMES, (24, 32)))
     call = ('bag', recording, '-o', output, *ARGUMENTS)
-    begin = time.monotonic()
-    assert command(*call).returncode == 0
-    whole_s = time.monotonic() - begin
+    whole_s = math.inf
+    # The first run also reads libraries from the disk.
+    for _ in range(2):
+        shutil.rmtree(output, ignore_errors=True)
+        begin = time.monotonic()
+        assert command(*call).returncode == 0
+        whole_s = min(whole_s, time.monotonic() - begin)
     expected = digest(output)
     shutil.rmtree(output)
     left = []
-    while len(left) < kills:
+    for _ in range(20 * kills):
+        if len(left) == kills:
+            break
         program = command.start(*call)
         try:
             program.wait(rng.uniform(0.3, 1.0) * whole_s)
@@ -59,6 +66,7 @@ def kill_often(folder, kills, seed=0):
         assert program.returncode == 0, errors
         check_state(output, expected)
         shutil.rmtree(output)
+    assert len(left) == kills, f'{whole_s:.1f} s is longer than any later run takes'
     assert command(*call).returncode == 0
     assert digest(output) == expected
     assert not output.with_name('.results.part').exists()

@@ -2,12 +2,32 @@
 
 import os
 from pathlib import Path
+import signal
 import subprocess
 import sys
+import threading
 
 PROGRAM = Path(sys.executable).with_name('robot-perception')
 MAIN = 'import sys; from robot_perception.cli.main import main; sys.exit(main())'
 TIMEOUT_S = 120
+
+
+def read_until(program, stream, words):
+    """Return the output up to the line with the words, or all of it if the program ends.
+
+    A program that leads a process group and prints nothing more for long is killed with it.
+    """
+    lines = []
+    watchdog = threading.Timer(2 * TIMEOUT_S, os.killpg, (program.pid, signal.SIGKILL))
+    watchdog.start()
+    try:
+        for line in stream:
+            lines.append(line)
+            if words in line:
+                break
+    finally:
+        watchdog.cancel()
+    return ''.join(lines)
 
 
 class Command:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from bags import generated_frames, write_rgbd_bag
-from commands import Command, MAIN
+from commands import Command, MAIN, read_until
 import cv2
 import pytest
 
@@ -113,13 +113,6 @@ def check_scene(folder, size_hw):
     assert cv2.imread(str(folder / 'demo_overlay.png')).shape[:2] == size_hw
 
 
-def wait_for(program, words):
-    """Read the output of a program until the words appear, or it ends."""
-    for line in program.stdout:
-        if words in line:
-            return
-
-
 def wait_until(done, limit_s=30):
     end = time.monotonic() + limit_s
     while not done():
@@ -140,7 +133,7 @@ def demos(tmp_path_factory):
         arguments = ('demo', *source, '--preset', 'stub', '-o', 'seen')
         programs[name] = command.start(*arguments)
         # By then its domain is in use.
-        wait_for(programs[name], 'starting the node')
+        read_until(programs[name], programs[name].stdout, 'starting the node')
     return {name: (commands[name], commands[name].end(programs[name])) for name in SOURCES}
 
 
@@ -278,7 +271,7 @@ def test_ending_it_while_it_records_leaves_no_recording(command, end):
     program = command.start('demo', '--preset', 'stub', '-o', 'seen')
     folder = command.folder / 'seen'
     try:
-        wait_for(program, 'recording')
+        assert 'recording' in read_until(program, program.stdout, 'recording')
         wait_until(lambda: any(folder.glob('.world_bag.*/.world_bag.*')))
         end(program)
         _, errors = program.communicate(timeout=30)
@@ -293,7 +286,7 @@ def test_ending_it_while_it_records_leaves_no_recording(command, end):
 def test_ending_it_ends_its_nodes(command, end):
     program = command.start('demo', make_bag(command.folder), '--preset', 'stub', '-o', 'seen')
     try:
-        wait_for(program, 'replaying')
+        assert 'replaying' in read_until(program, program.stdout, 'replaying')
         nodes = read_nodes(program.pid)
         end(program)
         _, errors = program.communicate(timeout=30)

@@ -1,9 +1,11 @@
 """The command ``robot-perception``: verbs, help and exit codes."""
 
 import argparse
+from contextlib import contextmanager
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -128,12 +130,26 @@ def test_other_exceptions_propagate(verb):
         verb(ZeroDivisionError())
 
 
+@contextmanager
+def opened_for_writing(pipe, program):
+    """Open a pipe once the program reads it."""
+    while True:
+        assert program.poll() is None
+        try:
+            descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError:
+            time.sleep(0.05)
+    yield
+    os.close(descriptor)
+
+
 def test_interrupted(command):
     """Reading a pipe without a writer blocks until the signal."""
     pipe = command.folder / 'picture.png'
     os.mkfifo(pipe)
     program = command.start('image', pipe, '--preset', 'stub')
-    with pipe.open('wb'):
+    with opened_for_writing(pipe, program):
         program.send_signal(signal.SIGINT)
         out, errors = program.communicate(timeout=20)
     assert (program.returncode, out, errors) == (130, '', '')

@@ -8,6 +8,7 @@ import sys
 import threading
 
 from bags import folder_frames, FRAME_ID, generated_frames, write_rgbd_bag
+from commands import read_until
 import cv2
 import numpy as np
 import pytest
@@ -258,6 +259,7 @@ def start_program(folder, source, *arguments):
         env={**os.environ, **environment},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
 
 
@@ -291,8 +293,7 @@ def test_exit_code(recording, arguments, code, text):
 def test_signal_ends_the_program_cleanly(recording, number):
     program = start_program(recording, 'whole', '-p', 'loop:=true', '-p', 'clock:=true')
     try:
-        text = program.stderr.readline()
-        assert 'bag whole: ' in text
+        assert 'bag whole: ' in read_until(program, program.stderr, 'bag whole: ')
         program.send_signal(number)
         _, errors = program.communicate(timeout=TIMEOUT_S)
     finally:
