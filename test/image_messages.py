@@ -8,7 +8,7 @@ STAMP_NS = 12_345_678_901
 
 
 def as_message(fields):
-    """Convert fields as made by test/malformed.py to an image message."""
+    """Convert fields by name to an image message."""
     stamp = SimpleNamespace(sec=fields['sec'], nanosec=fields['nanosec'])
     names = ('height', 'width', 'encoding', 'is_bigendian', 'step', 'data')
     return SimpleNamespace(

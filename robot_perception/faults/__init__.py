@@ -1,7 +1,7 @@
 """Faults that a robot meets, injected into the real node and the real commands.
 
 Each row of the catalogue has a required behavior and a pass mark; ``robot-perception bench
-faults`` runs them and prints what was measured.
+faults`` runs them and prints what was measured, ``bench soak`` runs the node for a long time.
 """
 
 from typing import TYPE_CHECKING
@@ -10,14 +10,18 @@ if TYPE_CHECKING:
     from robot_perception.faults.catalogue import CATALOGUE, find_faults
     from robot_perception.faults.fault import Fault
     from robot_perception.faults.outcome import FaultOutcome
+    from robot_perception.faults.soak import run_soak
+    from robot_perception.faults.soak_report import SoakReport
 
-__all__ = ['CATALOGUE', 'Fault', 'FaultOutcome', 'find_faults']
+__all__ = ['CATALOGUE', 'Fault', 'FaultOutcome', 'SoakReport', 'find_faults', 'run_soak']
 
 _MODULES = {
     'CATALOGUE': 'catalogue',
     'find_faults': 'catalogue',
     'Fault': 'fault',
     'FaultOutcome': 'outcome',
+    'SoakReport': 'soak_report',
+    'run_soak': 'soak',
 }
 
 

@@ -8,6 +8,7 @@ from robot_perception.faults.camera_faults import lose_camera
 from robot_perception.faults.fault import Fault
 from robot_perception.faults.lifecycle_faults import change_states
 from robot_perception.faults.load_faults import flood, outrun_networks
+from robot_perception.faults.message_faults import MESSAGE_FAULTS, TRANSFORM_FAULT
 from robot_perception.faults.model_faults import load_hostile_models
 from robot_perception.faults.network_faults import (
     exhaust_memory,
@@ -22,6 +23,7 @@ from robot_perception.faults.transform_faults import break_transforms
 from robot_perception.faults.watch_faults import disturb_camera
 
 CATALOGUE: tuple[Fault, ...] = (
+    *MESSAGE_FAULTS,
     Fault(
         9,
         'Clock jumps, a bag loops, stamps cannot be used',
@@ -148,6 +150,7 @@ CATALOGUE: tuple[Fault, ...] = (
         14,
         break_transforms,
     ),
+    TRANSFORM_FAULT,
     Fault(
         20,
         'Bag cut or with flipped bits',

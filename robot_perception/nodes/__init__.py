@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from robot_perception.nodes.benchmark import benchmark_node
     from robot_perception.nodes.camera_watch import CameraWatch
-    from robot_perception.nodes.child import isolate_ros_graph
+    from robot_perception.nodes.child import (
+        child_process,
+        interrupt_on_shutdown,
+        isolate_ros_graph,
+        run_node_process,
+    )
     from robot_perception.nodes.demo import run_demo
     from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, headline_tables
     from robot_perception.nodes.doctor import examine_graph
@@ -38,23 +43,29 @@ __all__ = [
     'RosMessages',
     'Severity',
     'benchmark_node',
+    'child_process',
     'examine_graph',
     'exit_code',
     'find_stale_segments',
     'headline_tables',
+    'interrupt_on_shutdown',
     'isolate_ros_graph',
     'main',
     'message_class',
     'message_stamp_ns',
     'replay',
     'run_demo',
+    'run_node_process',
     'sort_causes',
 ]
 
 _MODULES = {
     'benchmark_node': 'benchmark',
     'CameraWatch': 'camera_watch',
+    'child_process': 'child',
+    'interrupt_on_shutdown': 'child',
     'isolate_ros_graph': 'child',
+    'run_node_process': 'child',
     'run_demo': 'demo',
     'AccuracyReport': 'demo_report',
     'DemoReport': 'demo_report',

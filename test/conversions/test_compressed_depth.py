@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from image_messages import STAMP_NS
+from inverse_depth import quantize
 import numpy as np
 import pytest
 from reasons import raises
-from rvl import compressed_depth, encode_rvl, quantize
 
 from robot_perception.conversions import to_depth
 from robot_perception.core import ConversionError
+from robot_perception.faults.depth_mutations import compressed_depth, encode_rvl
 
 RNG = np.random.default_rng(4)
 

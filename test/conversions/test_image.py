@@ -1,6 +1,7 @@
 """Conversion of image messages, compared with independent arithmetic."""
 
 import array
+from dataclasses import asdict
 import tracemalloc
 from types import SimpleNamespace
 
@@ -8,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from image_messages import as_message, mosaic, raw_image, smooth, STAMP_NS
-from malformed import good_image, malformed_images, MUTATORS
 import numpy as np
 import pytest
 from reasons import raises
@@ -16,6 +16,8 @@ from reasons import raises
 from robot_perception.conversions import image_message, to_image
 from robot_perception.conversions.encodings import COLOR, DEPTH
 from robot_perception.core.errors import ConversionError, ShapeError
+from robot_perception.faults.image_mutations import good_image, mutated_images, MUTATORS
+from robot_perception.faults.mutation import Verdict
 
 RNG = np.random.default_rng(7)
 RGB = RNG.integers(0, 256, (12, 16, 3), np.uint8)
@@ -286,21 +288,22 @@ def test_exactly_the_malformed_images_are_rejected(no_cv_bridge):
     del no_cv_bridge
     wrong, accepted, reasons, longest = [], 0, set(), 0
     golden = good_image()
-    pixels = np.frombuffer(golden['data'], np.uint8).reshape(12, 16, 3)
+    pixels = np.frombuffer(golden.data, np.uint8).reshape(12, 16, 3)
     tracemalloc.start()
-    for name, fields, is_valid in malformed_images(1000):
+    for one in mutated_images(1000):
+        fields = one.subject
         try:
-            image = to_image(as_message(fields))
-            assert image.size_hw == (fields['height'], fields['width'])
+            image = to_image(as_message(asdict(fields)))
+            assert image.size_hw == (fields.height, fields.width)
             ok = True
         except ConversionError as error:
             reasons.add(error.reason)
             longest = max(longest, len(str(error)))
             ok = False
         accepted += ok
-        if ok != is_valid:
-            wrong.append(name)
-        np.testing.assert_array_equal(to_image(as_message(golden)).rgb, pixels)
+        if ok != (one.verdict is Verdict.LEGAL):
+            wrong.append(one.name)
+        np.testing.assert_array_equal(to_image(as_message(asdict(golden))).rgb, pixels)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert not wrong
@@ -311,8 +314,8 @@ def test_exactly_the_malformed_images_are_rejected(no_cv_bridge):
 
 
 def test_malformed_images_are_reproducible():
-    assert list(malformed_images(200, 3)) == list(malformed_images(200, 3))
-    assert len({name.split('-')[-1] for name, *_ in malformed_images(len(MUTATORS))}) > 60
+    assert list(mutated_images(200, 3)) == list(mutated_images(200, 3))
+    assert len({one.name.split('-')[-1] for one in mutated_images(len(MUTATORS))}) > 60
 
 
 WRITTEN = [

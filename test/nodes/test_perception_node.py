@@ -25,7 +25,6 @@ from graph import (
     to_image_message,
     TYPES,
 )
-from malformed import malformed_images
 from rcl_interfaces.srv import DescribeParameters
 import rclpy
 from rclpy.event_handler import PublisherEventCallbacks
@@ -36,6 +35,8 @@ from std_srvs.srv import SetBool
 from robot_perception import conversions
 from robot_perception.core import CameraModel, Image, MetricDepth, RelativeDepth
 from robot_perception.core.errors import ConfigError, ModelError
+from robot_perception.faults.image_mutations import mutated_images
+from robot_perception.faults.mutation import Verdict
 from robot_perception.models.stub import StubDepthEstimator, StubDetector, StubFeatureExtractor
 from robot_perception.nodes.messages import message_class, message_stamp_ns
 from robot_perception.nodes.worker import FrameWorker
@@ -318,14 +319,8 @@ class TestBadImages:
         # Both frames have one stamp.
         expected = self.golden(graph, image, SECOND_NS)
         valid, config = 0, PerceptionConfig.from_preset('stub')
-        for _, fields, is_valid in malformed_images(1000, seed=1):
-            message = message_class('sensor_msgs/msg/Image')()
-            stamp = message.header.stamp
-            stamp.sec, stamp.nanosec = fields['sec'], fields['nanosec']
-            message.header.frame_id = fields['frame_id']
-            for name in ('height', 'width', 'encoding', 'is_bigendian', 'step'):
-                setattr(message, name, fields[name])
-            message.data = FACTORY.sequence(np.frombuffer(fields['data'], np.uint8))
+        for one in mutated_images(1000, seed=1):
+            message = one.subject.message(FACTORY)
             stamp_ns = message_stamp_ns(message)
             frame_set = graph.node.synchronizer.frame_set(
                 message, stamp_ns, stamp_ns, config, CameraTopics()
@@ -333,7 +328,7 @@ class TestBadImages:
             graph.node.slot.put(frame_set)
             while graph.node.slot.counts().waiting:
                 time.sleep(0.0005)
-            valid += is_valid
+            valid += one.verdict is Verdict.LEGAL
         counts = graph.node.slot.counts()
         assert counts.received == 1001
         assert counts.published == 1 + valid

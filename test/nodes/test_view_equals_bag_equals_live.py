@@ -10,7 +10,6 @@ from graph import wait_until
 from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import Reader
-from rvl import compressed_depth
 
 from robot_perception.bag import BagJob, iter_scenes, process_bags, read_results
 from robot_perception.conversions import (
@@ -21,6 +20,7 @@ from robot_perception.conversions import (
     timing_message,
 )
 from robot_perception.core import CameraModel
+from robot_perception.faults.depth_mutations import compressed_depth
 from robot_perception.nodes.messages import RosMessages
 from robot_perception.nodes.replay_node import ReplayNode
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
