@@ -8,6 +8,7 @@ pytest.importorskip('rclpy')
 
 from graph import random_rgb, RELIABLE, SECOND_NS, to_image_message
 from lifecycle_msgs.srv import GetState
+from rclpy.lifecycle import LifecyclePublisher
 
 from robot_perception.models.stub import StubDepthEstimator
 from robot_perception.nodes import stage_limits
@@ -24,7 +25,7 @@ def hang(monkeypatch):
     monkeypatch.setattr(stage_limits, '_LATE', (0.2, 3.0))
     monkeypatch.setattr(stage_limits, '_HANGS', (0.5, 10.0))
     hangs, release, estimate = threading.Event(), threading.Event(), StubDepthEstimator.estimate
-    hangs.began = threading.Event()
+    hangs.began, hangs.release = threading.Event(), release
 
     def hanging(self, frame):
         if hangs.is_set():
@@ -95,6 +96,27 @@ def test_a_second_hang_ends_the_node(graph, hang):
     with pytest.raises(WorkerError, match='depth has run for .* for the second time'):
         graph.spin(20)
     assert check_sum(graph, 3).dropped == {'hang': 2}
+
+
+def test_a_publisher_that_blocks_is_named_and_frames_go_on(graph, hang, monkeypatch):
+    feed = Feed(graph)
+    blocks, publish = threading.Event(), LifecyclePublisher.publish
+
+    def blocking(self, message):
+        if self.topic_name == '/perception/depth/image' and blocks.is_set():
+            hang.release.wait()
+        return publish(self, message)
+
+    monkeypatch.setattr(LifecyclePublisher, 'publish', blocking)
+    blocks.set()
+    feed.send()
+    graph.spin_until(lambda: graph.node.slot.counts().dropped == {'hang': 1}, 'end of the hang')
+    level, message, _ = graph.statuses()['frames']
+    assert level == ERROR
+    assert message.startswith('publish has run for ')
+    blocks.clear()
+    feed.send()
+    graph.spin_until(lambda: len(graph.received['depth/image']) == 2, 'frame after the hang')
 
 
 def test_deactivation_abandons_a_stage_that_hangs(graph, hang):
