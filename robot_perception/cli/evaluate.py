@@ -20,13 +20,20 @@ from robot_perception.core import (
     InputError,
     make_folder,
     MetricDepth,
+    OutputError,
     Stage,
+    write_bytes,
     write_error,
 )
 from robot_perception.pipeline import keep_freed_memory
 
 if TYPE_CHECKING:
-    from robot_perception.evaluation import EvaluationPipeline, GroundTruth, PredictedFrame
+    from robot_perception.evaluation import (
+        CalibrationFit,
+        EvaluationPipeline,
+        GroundTruth,
+        PredictedFrame,
+    )
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.world import WorldFrame
 
@@ -39,6 +46,7 @@ examples:
   robot-perception evaluate --world 900000:900200
   robot-perception evaluate --world 900000:900050 -o robot --preset robot
   robot-perception evaluate --world 900000:900200 --given depth,objects
+  robot-perception evaluate --world 900000:900300 --fit-calibration calibration.json
   robot-perception evaluate --predictions results_bag --truth scene_bag
   robot-perception evaluate --predictions detections.json --truth instances.json --images val/
   robot-perception evaluate --predictions depth/ --truth true_depth/
@@ -74,6 +82,16 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='with --world: use ground truth instead of networks for depth, objects (boxes, '
         'classes and masks) or both (depth,objects), to measure the other stages alone',
     )
+    parser.add_argument(
+        '--fit-calibration',
+        type=Path,
+        metavar='FILE',
+        help='fit scores and positions to the ground truth, and write them as JSON for the '
+        'parameters detector.calibration and depth.calibration',
+    )
+    parser.add_argument(
+        '--force', action='store_true', help='replace an existing FILE of --fit-calibration'
+    )
     add_files(parser)
     add_settings(parser, preset='demo')
     parser.set_defaults(run=run)
@@ -96,7 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
             'conflicting_flags',
             '--given: expected --world with it, got files, which contain all results.',
         )
+    _check_fit(arguments)
     job = read_files(arguments) if files else _world(arguments)
+    fit = None if arguments.fit_calibration is None else _start_fit(job.config)
     _check_writable(arguments.output)
     metrics = evaluation.Evaluation()
     worst = evaluation.HardestFrames(arguments.worst)
@@ -107,6 +127,13 @@ def run(arguments: argparse.Namespace) -> int:
             candidates=frame.candidates,
             true_box_masks=frame.true_box_masks,
         )
+        if fit is not None:
+            fit.add(
+                frame.scene,
+                frame.truth,
+                candidates=frame.candidates,
+                sensor_depth=frame.sensor_depth,
+            )
         worst.add(evaluation.EvaluatedFrame(frame.name, frame.scene, frame.truth, errors))
     if sys.stderr.isatty():
         print('computing metrics and confidence intervals ...', file=sys.stderr)
@@ -120,10 +147,65 @@ def run(arguments: argparse.Namespace) -> int:
     evaluation.write_results(results, arguments.output / _RESULTS)
     if arguments.json:
         print(json.dumps(results, indent=2))
-        return 0
-    print(report.as_text())
-    print(f'wrote {_RESULTS}, {_PAGE} and {len(images)} images to {arguments.output.resolve()}')
+    else:
+        print(report.as_text())
+        print(
+            f'wrote {_RESULTS}, {_PAGE} and {len(images)} images to {arguments.output.resolve()}'
+        )
+    if fit is not None:
+        fitted = fit.result()
+        text = json.dumps(fitted.as_json(), indent=2)
+        write_bytes(arguments.fit_calibration, (text + '\n').encode())
+        print(f'wrote {arguments.fit_calibration.resolve()}: fitted {fitted}', file=sys.stderr)
     return 0
+
+
+def _check_fit(arguments: argparse.Namespace) -> None:
+    """Raise ConfigError or OutputError unless a calibration can be fitted and written."""
+    path = arguments.fit_calibration
+    if path is None:
+        if arguments.force:
+            raise ConfigError(
+                'conflicting_flags', '--force: expected with --fit-calibration only.'
+            )
+        return
+    if arguments.given:
+        raise ConfigError(
+            'conflicting_flags',
+            '--fit-calibration: expected results of networks alone, got --given. Leave it out.',
+        )
+    if arguments.world is None and arguments.predictions.suffix.lower() != '.json':
+        raise ConfigError(
+            'conflicting_flags',
+            f'--fit-calibration: expected --world or COCO results, got {arguments.predictions}, '
+            'which lacks the uncalibrated scores and the depth of the sensor. Use --world.',
+        )
+    if path.is_dir() or (path.exists() and not arguments.force):
+        raise OutputError(
+            'exists',
+            f'{path}: expected a new name, got one that exists. Choose another, or replace a '
+            'file with --force.',
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            'missing_folder',
+            f'{path}: expected its folder {path.parent} to exist, got none. Make it first.',
+        )
+
+
+def _start_fit(config: PerceptionConfig | None) -> CalibrationFit:
+    """Return an empty fit that starts from the calibrations of a configuration, None for files."""
+    from robot_perception.evaluation import CalibrationFit  # noqa: PLC0415 - for this verb
+    from robot_perception.pipeline import (  # noqa: PLC0415 - for this verb
+        LocationUncertainty,
+        ScoreCalibration,
+    )
+
+    if config is None:
+        return CalibrationFit(ScoreCalibration(), {})
+    return CalibrationFit(
+        ScoreCalibration.from_config(config), LocationUncertainty.from_config(config).errors
+    )
 
 
 def _world(arguments: argparse.Namespace) -> Job:
@@ -171,10 +253,12 @@ def _process(
     known: set[str] = set()
     for seed, frame in frames:
         truth = _truth(frame)
-        result = pipeline.process(truth, _sensor_depth(frame, seed) if senses else None)
+        measured = _sensor_depth(frame, seed) if senses else None
+        result = pipeline.process(truth, measured)
         known.update(truth.detections.class_names)
         yield PredictedFrame(
-            f'seed {seed}', result.scene, truth, result.candidates, result.true_box_masks
+            f'seed {seed}',
+            *(result.scene, truth, result.candidates, result.true_box_masks, measured),
         )
     if pipeline.class_names and not set(pipeline.class_names) & known:
         print('note: the detector has none of the classes of these scenes.', file=sys.stderr)

@@ -1,6 +1,12 @@
 """Metrics of predictions against ground truth, with confidence intervals, and their reports."""
 
 from robot_perception.evaluation.bag_ground_truth import read_bag_ground_truth
+from robot_perception.evaluation.calibration_fit import (
+    CalibrationFit,
+    fit_location_error,
+    fit_scores,
+    FittedCalibration,
+)
 from robot_perception.evaluation.compare import compare, pair_by_stamp
 from robot_perception.evaluation.comparison import CHECKS, Limits
 from robot_perception.evaluation.evaluation import evaluate, Evaluation, PredictedFrame
@@ -31,9 +37,11 @@ from robot_perception.evaluation.score_reliability import (
 __all__ = [
     'CHECKS',
     'GIVEN_STAGES',
+    'CalibrationFit',
     'EvaluatedFrame',
     'Evaluation',
     'EvaluationPipeline',
+    'FittedCalibration',
     'GroundTruth',
     'HardestFrames',
     'Limits',
@@ -48,6 +56,8 @@ __all__ = [
     'depth_frames',
     'evaluate',
     'expected_calibration_error',
+    'fit_location_error',
+    'fit_scores',
     'pair_by_stamp',
     'read_bag_ground_truth',
     'reliability_bins',

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Detections, Masks, Scene, ShapeError
+from robot_perception.core import Detections, Masks, MetricDepth, Scene, ShapeError
 from robot_perception.evaluation.bootstrap import RESAMPLES
 from robot_perception.evaluation.depth import depth_error_by_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
@@ -53,6 +53,7 @@ class PredictedFrame:
         truth: the ground truth.
         candidates: predictions of any score, None without boxes.
         true_box_masks: masks predicted for the true boxes.
+        sensor_depth: what a depth sensor measured.
     """
 
     name: str
@@ -60,6 +61,7 @@ class PredictedFrame:
     truth: GroundTruth
     candidates: Detections | None = None
     true_box_masks: Masks | None = None
+    sensor_depth: MetricDepth | None = None
 
 
 class Evaluation:

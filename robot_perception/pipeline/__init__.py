@@ -1,5 +1,6 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
+from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIBRATION_VERSION
 from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.config_sections import (
@@ -10,7 +11,7 @@ from robot_perception.pipeline.config_sections import (
 )
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
-from robot_perception.pipeline.location_uncertainty import LocationUncertainty
+from robot_perception.pipeline.location_uncertainty import LocationError, LocationUncertainty
 from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
@@ -28,6 +29,8 @@ from robot_perception.pipeline.timing import (
 from robot_perception.pipeline.visibility import measure_visibility
 
 __all__ = [
+    'CALIBRATION_SCHEMA',
+    'CALIBRATION_VERSION',
     'DEVICE_LOST',
     'PIPELINE',
     'PRESETS',
@@ -37,6 +40,7 @@ __all__ = [
     'DepthConfig',
     'FramesConfig',
     'InputConfig',
+    'LocationError',
     'LocationUncertainty',
     'Networks',
     'Parameter',

@@ -10,15 +10,19 @@ from typing import Any
 
 from robot_perception.core import ConfigError
 
-_VERSION = 1
+# A file with the calibrations of both parameters, each under the name of its own schema.
+CALIBRATION_SCHEMA = 'robot_perception/calibration'
+CALIBRATION_VERSION = 1
 _REMEDY = 'Leave the parameter empty, or name a file with the keys of docs/uncertainty.md.'
 
 
 def read_calibration(name: str, path: Path, schema: str) -> Mapping[str, Any]:
-    """Return the content of the JSON file that the parameter ``name`` names.
+    """Return the calibration in the JSON file that the parameter ``name`` names.
+
+    The file is of the schema, or of `CALIBRATION_SCHEMA` and has the calibration under its name.
 
     Raises:
-        ConfigError: ``'missing_file'``, ``'damaged'`` or ``'wrong_schema'``.
+        ConfigError: ``'missing_file'``, ``'damaged'``, ``'wrong_schema'`` or ``'missing_part'``.
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
@@ -31,12 +35,22 @@ def read_calibration(name: str, path: Path, schema: str) -> Mapping[str, Any]:
         raise ConfigError(
             'damaged', f'{name}: expected JSON in {path}, got: {error}. {_REMEDY}'
         ) from error
+    if isinstance(content, dict) and content.get('schema') == CALIBRATION_SCHEMA:
+        part = content.get(schema.rpartition('/')[2])
+        if not isinstance(part, dict):
+            raise ConfigError(
+                'missing_part',
+                f'{name}: expected {schema.rpartition("/")[2]} in {path}, got '
+                f'{", ".join(sorted(content))}. Fit it: robot-perception evaluate '
+                '--fit-calibration.',
+            )
+        content = {**part, 'schema': schema, 'version': content.get('version')}
     got = (content.get('schema'), content.get('version')) if isinstance(content, dict) else None
-    if not isinstance(content, dict) or got != (schema, _VERSION):
+    if not isinstance(content, dict) or got != (schema, CALIBRATION_VERSION):
         raise ConfigError(
             'wrong_schema',
-            f'{name}: expected schema {schema!r} of version {_VERSION} in {path}, got {got}. '
-            f'{_REMEDY}',
+            f'{name}: expected schema {schema!r} of version {CALIBRATION_VERSION} in {path}, '
+            f'got {got}. {_REMEDY}',
         )
     return content
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from robot_perception.core import (
     CameraModel,
+    ConfigError,
     DepthSource,
     Float64Array,
     Masks,
@@ -104,14 +105,21 @@ _FILE = 'depth_calibration.json'
 
 @dataclass(frozen=True, slots=True)
 class LocationUncertainty:
-    """Errors of positions by source of depth, and whether they were fitted to ground truth."""
+    """Errors of positions by source of depth.
+
+    Attributes:
+        errors: of each source that occurs.
+        calibrated: sources whose errors were fitted to ground truth.
+    """
 
     errors: Mapping[DepthSource, LocationError]
-    calibrated: bool
+    calibrated: frozenset[DepthSource]
 
     @classmethod
     def from_config(cls, config: PerceptionConfig) -> LocationUncertainty:
         """Read the file of ``depth.calibration``, by default that of the demo networks.
+
+        Sources that the file lacks have the general values of other networks.
 
         Raises:
             ConfigError: the file is missing or invalid.
@@ -122,19 +130,23 @@ class LocationUncertainty:
         elif models == {DEMO}:
             path = DEMO_FOLDER / _FILE
         else:
-            return cls(_GENERAL, calibrated=False)
+            return cls(_GENERAL, frozenset())
         content = read_calibration('depth.calibration', path, SCHEMA)
         sources = content.get('sources')
-        values = sources if isinstance(sources, dict) else {}
-        return cls(
-            {
-                source: LocationError(
-                    **read_numbers('depth.calibration', path, values.get(source), _NAMES)
-                )
-                for source in DepthSource
-            },
-            calibrated=True,
-        )
+        known = [one for one in DepthSource if isinstance(sources, dict) and one in sources]
+        if not isinstance(sources, dict) or not known or len(known) < len(sources):
+            raise ConfigError(
+                'damaged',
+                f'depth.calibration: expected sources with {", ".join(DepthSource)} in {path}, '
+                f'got {sources!r}. Fit it: robot-perception evaluate --fit-calibration.',
+            )
+        fitted = {
+            source: LocationError(
+                **read_numbers('depth.calibration', path, sources[source], _NAMES)
+            )
+            for source in known
+        }
+        return cls({**_GENERAL, **fitted}, frozenset(fitted))
 
     def add(
         self,
@@ -179,7 +191,9 @@ class LocationUncertainty:
             filled=filled,
         )
         position = replace(
-            item.position, covariance_m2=covariance, covariance_calibrated=self.calibrated
+            item.position,
+            covariance_m2=covariance,
+            covariance_calibrated=source in self.calibrated,
         )
         return replace(item, position=position)
 

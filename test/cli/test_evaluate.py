@@ -175,6 +175,11 @@ def test_bad_seeds(tmp_path, capsys, monkeypatch, seeds, message):
             '--given: expected no depth with depth.source=sensor',
         ),
         (('--set', 'detector.threshold=2'), 'detector.threshold'),
+        (('--force',), '--force: expected with --fit-calibration only'),
+        (
+            ('--given', 'depth', '--fit-calibration', 'new.json'),
+            '--fit-calibration: expected results of networks alone',
+        ),
         (('--given', 'masks'), '--given: expected some of depth, objects, got masks'),
     ],
 )
@@ -193,6 +198,20 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
         assert run('--world', '900000:900002', *SMALL, '-o', out) == 1
         assert f'{out}: cannot be written' in capsys.readouterr().err
     assert taken.read_text() == 'mine'
+
+
+def test_a_calibration_of_too_few_objects_is_refused(tmp_path, capsys):
+    path = tmp_path / 'calibration.json'
+    arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path / 'out')
+    assert run(*arguments, '--fit-calibration', path) == 2
+    assert '--fit-calibration: expected at least 100' in capsys.readouterr().err
+    assert not path.exists()
+    path.write_text('mine')
+    assert run(*arguments, '--fit-calibration', path) == 1
+    assert 'replace a file with --force' in capsys.readouterr().err
+    assert run(*arguments, '--fit-calibration', tmp_path / 'none' / 'file') == 1
+    assert 'Make it first' in capsys.readouterr().err
+    assert path.read_text() == 'mine'
 
 
 def test_missing_networks(tmp_path, capsys):

@@ -91,6 +91,7 @@ def test_scores_keep_their_order_and_thresholds_are_inverted():
     assert [calibration.raw(0.0), ScoreCalibration().raw(0.3)] == [0.0, 0.3]
 
 
+BOTH = 'robot_perception/calibration'
 DEPTH, SCORES = 'robot_perception/depth_calibration', 'robot_perception/score_calibration'
 
 
@@ -102,6 +103,23 @@ DEPTH, SCORES = 'robot_perception/depth_calibration', 'robot_perception/score_ca
         ('depth', '[]', 'wrong_schema'),
         ('depth', json.dumps({'schema': SCORES, 'version': 1}), 'wrong_schema'),
         ('depth', json.dumps({'schema': DEPTH, 'version': 1, 'sources': 3}), 'damaged'),
+        ('depth', json.dumps({'schema': DEPTH, 'version': 1, 'sources': {}}), 'damaged'),
+        (
+            'depth',
+            json.dumps({'schema': DEPTH, 'version': 1, 'sources': {'lidar': {}}}),
+            'damaged',
+        ),
+        ('depth', json.dumps({'schema': BOTH, 'version': 1}), 'missing_part'),
+        (
+            'depth',
+            json.dumps({'schema': BOTH, 'version': 2, 'depth_calibration': {}}),
+            'wrong_schema',
+        ),
+        (
+            'detector',
+            json.dumps({'schema': BOTH, 'version': 1, 'depth_calibration': {}}),
+            'missing_part',
+        ),
         ('detector', None, 'missing_file'),
         ('detector', json.dumps({'schema': SCORES, 'version': 2}), 'wrong_schema'),
         ('detector', json.dumps({'schema': SCORES, 'version': 1, 'slope': 'a'}), 'damaged'),
