@@ -15,7 +15,10 @@ def main(args: list[str] | None = None) -> int:
     signals = SignalExit()
     from robot_perception.nodes.program import run_program  # noqa: PLC0415 - imports rclpy
 
-    return run_program(args, signals.ros_started)
+    try:
+        return run_program(args, signals.ros_started)
+    finally:
+        signals.program_ended()
 
 
 if __name__ == '__main__':

@@ -31,6 +31,11 @@ class SignalExit:
         """Leave it to rclpy to end the program."""
         self._ros_runs = True
 
+    def program_ended(self) -> None:
+        """Ignore signals from now on: while Python ends, one more would kill the process."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
     def _handle(self, *_: object) -> None:
         if not self._ros_runs:
             end_process(0)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -179,3 +180,14 @@ def test_security_without_keys_ends_it_with_the_remedy(start, monkeypatch):
     assert program.returncode == 2, errors
     assert 'Traceback' not in errors
     assert 'ROS_SECURITY_KEYSTORE has to name a keystore' in errors
+
+
+@SIGNALS
+def test_more_signals_than_one_end_it_with_0(start, number):
+    program = start()
+    wait_for(program, 'configured')
+    # As a terminal and launch send it both, or an impatient user.
+    while program.poll() is None:
+        program.send_signal(number)
+        time.sleep(0.01)
+    assert program.returncode == 0
