@@ -19,7 +19,7 @@ from robot_perception.core import (
 )
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.matching import match
-from robot_perception.evaluation.position_uncertainty import MEDIANS, squared_errors
+from robot_perception.evaluation.position_uncertainty import ELLIPSOIDS, MEDIANS, squared_errors
 from robot_perception.evaluation.precision import FrameBoxes
 from robot_perception.evaluation.score_reliability import BOX_IOU, JudgedScores, pooled
 from robot_perception.pipeline import (
@@ -44,6 +44,9 @@ _UPDATES = 300
 _FREEDOM = 4.0
 # Terms of the covariance that are fitted; each is proportional to the square of its parameter.
 _TERMS = ('range_share', 'pixels', 'filled_share', 'spread_share')
+# Terms that `LocationError.tail_scale` widens.
+_TAILED = frozenset(_TERMS) - {'range_share'}
+_MAX_TAIL, _TAIL_STEP = 20.0, 1e-4
 _UNIT = 1e-3
 _SMALLEST = 1e-12
 
@@ -241,7 +244,8 @@ def fit_location_error(
 
     The likelihood is that of a t distribution, so that few large errors do not count for much.
     Variance components are updated as by Zhou et al. 2019, MM Algorithms for Variance Components
-    Models; then all are scaled so that the median of NEES is that of a true covariance.
+    Models; then all are scaled so that the median of NEES is that of a true covariance, and
+    ``tail_scale`` is chosen such that the 95 % ellipsoid holds 95 % of the sample.
 
     Args:
         start: the powers, which are kept.
@@ -251,7 +255,7 @@ def fit_location_error(
         centroids_m: (N, 3) float64, meters.
 
     Raises:
-        ConfigError: ``'too_few_objects'``.
+        ConfigError: ``'too_few_objects'``; ``'out_of_range'``, there are too many outliers.
     """
     if len(errors_m) < LEAST_POSITIONS:
         raise _too_few('right detections with a position', LEAST_POSITIONS, len(errors_m))
@@ -267,7 +271,37 @@ def fit_location_error(
         variances = variances * np.sqrt(ratio)
     nees, _, _ = squared_errors(errors_m, _total(variances, terms), centroids_m)
     variances = variances * (np.median(nees) / MEDIANS[2])
-    return replace(start, **dict(zip(_TERMS, np.sqrt(variances).tolist(), strict=True)))
+    return replace(
+        start,
+        **dict(zip(_TERMS, np.sqrt(variances).tolist(), strict=True)),
+        tail_scale=_fit_tail(variances, errors_m, terms, centroids_m),
+    )
+
+
+def _fit_tail(
+    variances: Float64Array, errors_m: Float64Array, terms: Float64Array, centroids_m: Float64Array
+) -> float:
+    """Return the least `LocationError.tail_scale`, from 1, that holds 95 % of the errors."""
+
+    def holds(scale: float) -> bool:
+        widened = np.where([term in _TAILED for term in _TERMS], scale**2, 1.0) * variances
+        nees, _, _ = squared_errors(errors_m, _total(widened, terms), centroids_m)
+        return bool(np.quantile(nees, 0.95) <= ELLIPSOIDS[95])
+
+    low, high = 1.0, _MAX_TAIL
+    if holds(low):
+        return low
+    if not holds(high):
+        raise ConfigError(
+            'out_of_range',
+            '--fit-calibration: expected errors of positions whose 95 % ellipsoid can be widened '
+            f'to hold 95 % of them, got too many outliers for a factor of {high:g}. Look at the '
+            'frames with the largest errors, or set depth.calibration by hand.',
+        )
+    while high - low > _TAIL_STEP:
+        middle = (low + high) / 2
+        low, high = (low, middle) if holds(middle) else (middle, high)
+    return high
 
 
 def _total(variances: Float64Array, terms: Float64Array) -> Float64Array:
@@ -277,7 +311,7 @@ def _total(variances: Float64Array, terms: Float64Array) -> Float64Array:
 
 def _unit_errors(error: LocationError) -> list[LocationError]:
     """Return errors that have one term each, too small for any limit."""
-    none = dict.fromkeys(_TERMS, 0.0)
+    none = {**dict.fromkeys(_TERMS, 0.0), 'tail_scale': 1.0}
     return [replace(error, **{**none, term: _UNIT}) for term in _TERMS]
 
 

@@ -11,7 +11,11 @@ from robot_perception.pipeline.config_sections import (
 )
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
-from robot_perception.pipeline.location_uncertainty import LocationError, LocationUncertainty
+from robot_perception.pipeline.location_uncertainty import (
+    LocatedObjects,
+    LocationError,
+    LocationUncertainty,
+)
 from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
@@ -40,6 +44,7 @@ __all__ = [
     'DepthConfig',
     'FramesConfig',
     'InputConfig',
+    'LocatedObjects',
     'LocationError',
     'LocationUncertainty',
     'Networks',

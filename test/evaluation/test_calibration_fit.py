@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from reasons import raises
+from scipy.stats import chi2
 from truths import example_truth, perfect
 
 from robot_perception.core import ConfigError, DepthSource, Detections
@@ -81,6 +82,18 @@ def test_a_few_large_errors_do_not_count_for_much():
     errors[::20] *= 20
     fitted = fit_location_error(START, errors, terms, centroids)
     assert fitted.range_share == pytest.approx(TRUE['range_share'], rel=0.15)
+
+
+def test_tails_are_widened_until_the_95_percent_ellipsoid_holds_95_percent():
+    errors, terms, centroids = samples(4000, 3)
+    errors[::10] *= 4
+    fitted = fit_location_error(START, errors, terms, centroids)
+    assert fitted.tail_scale > 1.3
+    widths = np.array([getattr(fitted, name) for name in TERMS])
+    widths[1:] *= fitted.tail_scale
+    covariances = np.einsum('k,nkij->nij', widths**2, terms)
+    nees, _, _ = squared_errors(errors, covariances, centroids)
+    assert np.mean(nees <= chi2.ppf(0.95, 3)) == pytest.approx(0.95, abs=0.001)
 
 
 def test_too_few_objects_are_refused():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 import json
 import math
 
@@ -14,8 +15,13 @@ from robot_perception.core import (
     ObjectPosition,
     SceneObject,
 )
-from robot_perception.pipeline import LocationUncertainty, PerceptionConfig, ScoreCalibration
-from robot_perception.pipeline.location_uncertainty import LocationError
+from robot_perception.pipeline import (
+    LocatedObjects,
+    LocationError,
+    LocationUncertainty,
+    PerceptionConfig,
+    ScoreCalibration,
+)
 
 CAMERA = CameraModel.nominal((480, 640), 62.0)
 ON_AXIS = ObjectPosition(
@@ -25,14 +31,18 @@ ITEM = SceneObject(0, 0, 'cup', 0.9, (300, 200, 340, 240), position=ON_AXIS)
 
 
 def covariance(error, filled=0.0, mask_score=0.9, area_px=5000):
-    return error.covariance(
-        ON_AXIS,
-        CAMERA,
-        score=ITEM.score,
-        mask_score=mask_score,
-        area_px=area_px,
-        filled=filled,
+    objects = LocatedObjects(
+        np.array([ON_AXIS.centroid_m]),
+        np.array([ON_AXIS.depth_m]),
+        ON_AXIS.points_covariance_m2[None],
+        np.array([ITEM.score]),
+        np.array([mask_score]),
+        np.array([area_px]),
+        np.array([filled]),
+        CAMERA.fx,
     )
+    (result,) = error.covariances(objects)
+    return result
 
 
 def test_range_pixels_and_spread_add_up_on_the_optical_axis():
@@ -55,6 +65,15 @@ def test_the_share_of_the_spread_follows_the_powers():
         covariance(error, mask_score=0.8, area_px=10000),
         share**2 * ON_AXIS.points_covariance_m2,
         rtol=1e-6,
+    )
+
+
+def test_tails_widen_all_but_the_range():
+    without_range = LocationError(0.0, 1.0, 0.02, 0.5)
+    np.testing.assert_allclose(
+        covariance(replace(without_range, range_share=0.05, tail_scale=1.5), filled=0.4),
+        covariance(LocationError(0.05, 0.0, 0.0, 0.0)) + 2.25 * covariance(without_range, 0.4),
+        rtol=1e-12,
     )
 
 
