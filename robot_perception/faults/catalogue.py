@@ -205,5 +205,5 @@ def find_faults(rows: str = '') -> tuple[Fault, ...]:
 
 
 def _span(part: str) -> range:
-    first, _, last = part.partition('-')
-    return range(int(first), int(last or first) + 1)
+    first, dash, last = part.partition('-')
+    return range(int(first), int(last if dash else first) + 1)

@@ -185,7 +185,7 @@ def test_unreadable_input_is_reported_and_nothing_is_written(command, target, tm
     (tmp_path / 'no.jpg').write_bytes(b'no picture')
     for name, message in (
         ('missing', 'missing: expected a bag, video, picture, folder of pictures or webcam'),
-        ('no.jpg', 'no.jpg: expected an image such as JPEG or PNG'),
+        ('no.jpg', 'no.jpg: expected a jpeg, png, tiff, webp, bmp or pnm file'),
         ('other', 'other: expected results on /perception/scene, or images of a camera'),
     ):
         done = command(target[0], name, *target[1:], *STUB)
