@@ -201,11 +201,11 @@ class LocationUncertainty:
         if source is None or camera is None:
             return objects
         located = tuple(item for item in objects if item.position is not None)
-        seen = LocatedObjects.measure(located, masks, camera, measured)
+        measurements = LocatedObjects.measure(located, masks, camera, measured)
         covariances = dict(
             zip(
                 (item.index for item in located),
-                self.errors[source].covariances(seen),
+                self.errors[source].covariances(measurements),
                 strict=True,
             )
         )

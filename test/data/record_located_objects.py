@@ -66,7 +66,7 @@ def main() -> None:
             for item in fields(LocatedObjects):
                 if item.name != 'focal_px':
                     found[f'{source}.{item.name}'] += list(getattr(objects, item.name))
-            found[f'{source}.truths_m'] += [place for _, place in matched]
+            found[f'{source}.truths_m'] += [position for _, position in matched]
             found[f'{source}.focal_px'] = objects.focal_px
     arrays = {
         name: np.float32(values[::3] if isinstance(values, list) else values)
