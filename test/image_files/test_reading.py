@@ -53,8 +53,17 @@ def test_what_would_take_long_is_refused_at_once_wherever_it_is_read(tmp_path, n
         assert advice in str(caught.value)
 
 
-@pytest.mark.parametrize('suffix', ['png', 'bmp', 'ppm', 'pgm', 'pbm', 'tiff', 'webp', 'jpg'])
-@pytest.mark.parametrize('mode', ['RGB', 'L', '1', 'P', 'I;16'])
+KINDS = [
+    (suffix, mode)
+    for suffix in ('png', 'bmp', 'ppm', 'pgm', 'pbm', 'tiff', 'webp', 'jpg')
+    for mode in ('RGB', 'L', '1', 'P', 'I;16')
+    # Combinations that the formats do not have.
+    if (mode != 'P' or suffix not in {'ppm', 'pgm', 'pbm', 'jpg'})
+    and (mode != 'I;16' or suffix not in {'bmp', 'jpg'})
+]
+
+
+@pytest.mark.parametrize(('suffix', 'mode'), KINDS)
 def test_pixels_of_every_kind(tmp_path, suffix, mode):
     path = tmp_path / f'a.{suffix}'
     pillow = Pillow.fromarray(RGB)
@@ -64,10 +73,7 @@ def test_pixels_of_every_kind(tmp_path, suffix, mode):
         else pillow.convert(mode)
     )
     options = {'lossless': True} if suffix == 'webp' else {}
-    try:
-        pillow.save(path, **options)
-    except (OSError, KeyError):
-        pytest.skip('there is no such file')
+    pillow.save(path, **options)
     # Equal to OpenCV without any check.
     expected = cv2.imread(str(path), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(read_image(path).rgb, expected[..., ::-1])
