@@ -9,13 +9,16 @@ pytest.importorskip('rclpy')
 
 from graph import Graph
 
+from robot_perception.nodes.child import free_domain
+
 pytestmark = pytest.mark.ros
 POLICY = Path(__file__).parents[2] / 'config' / 'perception.policy.xml'
 
 
 @pytest.fixture
 def graph():
-    made = Graph()
+    """Return a graph in a free domain: a node of an earlier test would have the same name."""
+    made = Graph(free_domain())
     yield made
     made.close()
 
