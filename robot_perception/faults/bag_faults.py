@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 import hashlib
 from pathlib import Path
-import random
 import resource
 import shutil
 import signal
@@ -21,6 +20,7 @@ from rclpy.serialization import serialize_message
 
 from robot_perception.core import SourceError
 from robot_perception.faults.camera import calibration, random_image
+from robot_perception.faults.mutation import seeded
 from robot_perception.faults.node_process import CAMERA_INFO, IMAGE
 from robot_perception.faults.outcome import Trials
 from robot_perception.sources import BagMessage, BagWriter, Compression, open_bag
@@ -98,7 +98,7 @@ def _read(path: Path) -> tuple[list[BagMessage], bool]:
 
 def damage_bags(trials: int, seed: int) -> Trials:
     """Cut a bag at 64 points and flip bytes; all messages of whole chunks must be read."""
-    choices = random.Random(seed)  # noqa: S311 - reproducible
+    choices = seeded(seed)
     failures: list[str] = []
     recovered = whole = 0
     with tempfile.TemporaryDirectory() as name:
@@ -177,7 +177,7 @@ def _process(
 
 def interrupt_runs(trials: int, seed: int) -> Trials:
     """Kill offline runs and fill their disk; the resumed output must equal that of a whole run."""
-    choices = random.Random(seed)  # noqa: S311 - reproducible
+    choices = seeded(seed)
     failures: list[str] = []
     killed = full = 0
     with tempfile.TemporaryDirectory() as name:

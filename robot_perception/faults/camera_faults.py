@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-import random
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import numpy as np
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.serialization import deserialize_message
 
+from robot_perception.faults.mutation import seeded
 from robot_perception.faults.node_process import CAMERA_INFO, IMAGE, NodeProcess
 from robot_perception.faults.observation import OutputMessage, STALE
 from robot_perception.faults.outcome import Trials
@@ -64,7 +64,7 @@ def camera(node: NodeProcess, *options: str) -> Iterator[int]:
 
 def lose_camera(trials: int, seed: int) -> Trials:
     """Kill the camera; when it is back with other images, their outputs must come."""
-    choices = random.Random(seed)  # noqa: S311 - reproducible
+    choices = seeded(seed)
     failures: list[str] = []
     returns: list[_Return] = []
     stale = silent = 0

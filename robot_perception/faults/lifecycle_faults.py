@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import time
 
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import GetState
 
 from robot_perception.faults.camera import calibration, random_image
+from robot_perception.faults.mutation import seeded
 from robot_perception.faults.node_process import NodeProcess
 from robot_perception.faults.outcome import Trials
 
@@ -32,7 +32,7 @@ _ROUND = (_DEACTIVATE, _CLEANUP, _CONFIGURE, _ACTIVATE)
 
 def change_states(trials: int, seed: int) -> Trials:
     """Go through all states while images come, each time with one transition that is refused."""
-    choices = random.Random(seed)  # noqa: S311 - reproducible
+    choices = seeded(seed)
     failures: list[str] = []
     slowest_s = first_mib = 0.0
     with NodeProcess() as node:
@@ -47,7 +47,7 @@ def change_states(trials: int, seed: int) -> Trials:
                 node.image.publish(random_image(trial))
                 expected = _ALLOWED.get((state, step))
                 begin_s = time.monotonic()
-                changed = _change(node, step)
+                changed = node.change_state(step)
                 slowest_s = max(slowest_s, time.monotonic() - begin_s)
                 if changed != (expected is not None):
                     failures.append(f'round {trial}: transition {step} of {state}: {changed}')
@@ -55,7 +55,7 @@ def change_states(trials: int, seed: int) -> Trials:
         growth_mib = node.use().rss_mib - first_mib
         while state != State.PRIMARY_STATE_ACTIVE and len(failures) < trials:
             step = next(one for (before, one) in _ALLOWED if before == state and one != _CLEANUP)
-            _change(node, step)
+            node.change_state(step)
             state = _state(node)
         node.wait_for_golden()
         failures += node.check_survival()
@@ -63,12 +63,6 @@ def change_states(trials: int, seed: int) -> Trials:
         failures.append(f'memory grew by {growth_mib:.0f} MiB')
     figures = {'transition_max_s': slowest_s, 'rss_growth_mib': growth_mib}
     return Trials(trials, tuple(failures), figures)
-
-
-def _change(node: NodeProcess, transition: int) -> bool | None:
-    request = ChangeState.Request(transition=Transition(id=transition))
-    response = node.call(ChangeState, 'change_state', request)
-    return None if response is None else bool(response.success)
 
 
 def _state(node: NodeProcess) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 
 from robot_perception.faults.camera import random_image
 from robot_perception.faults.faulty_process import FaultyNode
@@ -59,14 +58,14 @@ def fail_to_load(trials: int, seed: int) -> Trials:
     del seed  # nothing is random
     failures: list[str] = []
     with FaultyNode() as node:
-        _change(node, Transition.TRANSITION_DEACTIVATE)
-        _change(node, Transition.TRANSITION_CLEANUP)
+        node.change_state(Transition.TRANSITION_DEACTIVATE)
+        node.change_state(Transition.TRANSITION_CLEANUP)
         before = node.use().rss_mib
         with node.fault('load oom'):
             failures += [
                 f'load {trial}: configuring did not fail'
                 for trial in range(trials)
-                if _change(node, Transition.TRANSITION_CONFIGURE) is not False
+                if node.change_state(Transition.TRANSITION_CONFIGURE) is not False
             ]
         if node.wait_for_status('lifecycle', (ERROR,), 'out of memory') is None:
             failures.append(f'after failing loads: {node.report["lifecycle"]}')
@@ -74,20 +73,13 @@ def fail_to_load(trials: int, seed: int) -> Trials:
         failures += [
             f'transition {transition} fails after the fault'
             for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
-            if not _change(node, transition)
+            if not node.change_state(transition)
         ]
         node.wait_for_golden()
         failures += node.check_survival()
     if growth_mib > _RSS_LIMIT_MIB:
         failures.append(f'memory grew by {growth_mib:.0f} MiB')
     return Trials(trials, tuple(failures), {'rss_growth_mib': growth_mib})
-
-
-def _change(node: NodeProcess, transition: int) -> bool | None:
-    """Request a transition; return whether it succeeded, None without an answer."""
-    request = ChangeState.Request(transition=Transition(id=transition))
-    response = node.call(ChangeState, 'change_state', request)
-    return None if response is None else bool(response.success)
 
 
 def lose_gpu_or_hang(trials: int, seed: int) -> Trials:

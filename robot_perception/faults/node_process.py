@@ -11,6 +11,8 @@ import threading
 import time
 from typing import Any, TYPE_CHECKING
 
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -284,6 +286,12 @@ class NodeProcess(Program):
         future = client.call_async(request)
         self.wait(future.done, limit_s)
         return future.result() if future.done() else None
+
+    def change_state(self, transition: int) -> bool | None:
+        """Request a transition; return whether it succeeded, None without an answer."""
+        request = ChangeState.Request(transition=Transition(id=transition))
+        response = self.call(ChangeState, 'change_state', request)
+        return None if response is None else bool(response.success)
 
     def close(self) -> None:
         """End the node and this side of the graph."""

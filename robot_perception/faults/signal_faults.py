@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import subprocess
 import time
 
 from robot_perception.faults.camera import calibration, random_image
+from robot_perception.faults.mutation import seeded
 from robot_perception.faults.node_process import NodeProcess
 from robot_perception.faults.outcome import Trials
 from robot_perception.nodes import find_stale_segments
@@ -24,7 +24,7 @@ def signal_node(trials: int, seed: int) -> Trials:
     """End the node by each signal at so many random moments; it must end in time, and cleanly."""
     # A shell lets background jobs and their children ignore SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    choices = random.Random(seed)  # noqa: S311 - reproducible
+    choices = seeded(seed)
     failures: list[str] = []
     slowest_s = 0.0
     clean = before_main = 0

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 import ctypes
 from functools import partial
 from pathlib import Path
-import struct
 import subprocess
 import sys
 import threading
@@ -26,7 +25,7 @@ from robot_perception.conversions import (
     Message,
 )
 from robot_perception.core import CameraModel, NANOSECONDS_PER_SECOND, PerceptionError
-from robot_perception.faults.observation import Counts, read_report
+from robot_perception.faults.observation import Counts, OutputMessage, read_report
 from robot_perception.faults.process_use import read_use
 from robot_perception.faults.soak_report import Delay, judge, Sample, SoakReport
 from robot_perception.nodes import (
@@ -36,6 +35,7 @@ from robot_perception.nodes import (
     message_class,
     RosMessages,
     run_node_process,
+    spin_until,
 )
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, Synchronizer, TIMING
@@ -53,9 +53,6 @@ _LAST_S, _END_LIMIT_S = 2.0, 30.0
 _SAMPLE_PERIOD_S = 1.0
 _REPORT_PERIOD_S = 60.0
 _TICKS_PER_S = 100
-_STAMP = struct.Struct('<iI')
-_ENCAPSULATION_BYTES = 4
-
 
 _RELIABLE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 _LATCHED = QoSProfile(
@@ -155,9 +152,10 @@ class _Observer(Node):
             self._stop.wait(due_s - time.monotonic())
 
     def _on_timing(self, data: bytes) -> None:
-        seconds, nanoseconds = _STAMP.unpack_from(data, _ENCAPSULATION_BYTES)
-        age_ns = time.time_ns() - seconds * NANOSECONDS_PER_SECOND - nanoseconds
-        self.delays.append(Delay(time.monotonic() - self.start_s, age_ns / NANOSECONDS_PER_SECOND))
+        message = OutputMessage(time.monotonic(), data)
+        age_ns = time.time_ns() - message.stamp_ns
+        delay = Delay(message.received_s - self.start_s, age_ns / NANOSECONDS_PER_SECOND)
+        self.delays.append(delay)
 
     def _on_diagnostics(self, message: Message) -> None:
         self.counts = Counts.read(read_report(message))
@@ -191,16 +189,16 @@ def run_soak(
     target = partial(run_observed_node, leak=leak)
     try:
         with interrupt_on_shutdown(), child_process(target, ros_args, config.to_values()) as child:
-            _spin(
+            spin_until(
                 executor,
-                lambda: observer.connected() or not child.is_alive(),
                 _START_LIMIT_S,
+                lambda: observer.connected() or not child.is_alive(),
             )
             if not observer.connected() or child.pid is None:
                 raise PerceptionError(
                     'node_failed', 'the node did not start; its messages above state the reason.'
                 )
-            _spin(executor, lambda: False, _SETTLE_S)
+            spin_until(executor, _SETTLE_S, lambda: False)
             samples = _observe(
                 observer,
                 executor,
@@ -210,9 +208,9 @@ def run_soak(
             )
             observer.stop()
             # The report must be one that was made after the last image.
-            _spin(executor, lambda: False, _LAST_S)
+            spin_until(executor, _LAST_S, lambda: False)
             observer.discard_counts()
-            _spin(executor, observer.is_settled, _END_LIMIT_S)
+            spin_until(executor, _END_LIMIT_S, observer.is_settled)
     finally:
         observer.stop()
         executor.shutdown()
@@ -259,12 +257,6 @@ def _leak() -> None:
     Synchronizer.frame_set = leak  # type: ignore[method-assign]
 
 
-def _spin(executor: SingleThreadedExecutor, done: Callable[[], bool], limit_s: float) -> None:
-    end = time.monotonic() + limit_s
-    while not done() and time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.1)
-
-
 def _observe(
     observer: _Observer,
     executor: SingleThreadedExecutor,
@@ -295,7 +287,7 @@ def _observe(
                 f'{now_s / 60:.0f} min: {observer.sent} sent, {len(observer.delays)} published, '
                 f'{last.rss_mib:.1f} MiB, {last.threads} threads, {last.files} files'
             )
-        _spin(executor, lambda: False, _SAMPLE_PERIOD_S)
+        spin_until(executor, _SAMPLE_PERIOD_S, lambda: False)
     return samples
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-import random
 import time
 
 from rclpy.serialization import deserialize_message
 
 from robot_perception.faults.camera import random_image
+from robot_perception.faults.mutation import seeded
 from robot_perception.faults.node_process import NodeProcess
 from robot_perception.faults.outcome import Trials
 from robot_perception.nodes import message_class
@@ -52,7 +52,7 @@ class _Recording:
 
     def __init__(self, node: NodeProcess, seed: int) -> None:
         self._node = node
-        self._seeds = random.Random(seed)  # noqa: S311 - reproducible
+        self._seeds = seeded(seed)
         self._clock = node.publisher('clock', 'rosgraph_msgs/msg/Clock')
         node.wait(lambda: self._clock.get_subscription_count() > 0, 10.0)
         self.now_ns = _BEGIN_NS

@@ -11,6 +11,7 @@ from rclpy.serialization import deserialize_message
 
 from robot_perception.conversions import Message
 from robot_perception.faults.camera import FRAME_ID, next_stamp_ns, random_image
+from robot_perception.faults.mutation import seeded
 from robot_perception.faults.node_process import NodeProcess
 from robot_perception.faults.observation import OK, WARN
 from robot_perception.faults.outcome import Trials
@@ -64,7 +65,7 @@ _FAULTS: tuple[Callable[[Any, random.Random], None], ...] = (
 
 def break_transforms(trials: int, seed: int) -> Trials:
     """Publish bad transforms; no pose may be published that is not finite or not a rotation."""
-    choices = random.Random(seed)  # noqa: S311 - reproducible
+    choices = seeded(seed)
     failures: list[str] = []
     poses = bad = 0
     with NodeProcess({'frames.target_frame': _TARGET, 'frames.tf_wait_s': 0.02}) as node:

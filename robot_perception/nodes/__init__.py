@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         interrupt_on_shutdown,
         isolate_ros_graph,
         run_node_process,
+        spin_until,
     )
     from robot_perception.nodes.demo import run_demo
     from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, headline_tables
@@ -57,6 +58,7 @@ __all__ = [
     'run_demo',
     'run_node_process',
     'sort_causes',
+    'spin_until',
 ]
 
 _MODULES = {
@@ -66,6 +68,7 @@ _MODULES = {
     'interrupt_on_shutdown': 'child',
     'isolate_ros_graph': 'child',
     'run_node_process': 'child',
+    'spin_until': 'child',
     'run_demo': 'demo',
     'AccuracyReport': 'demo_report',
     'DemoReport': 'demo_report',

@@ -14,6 +14,7 @@ import threading
 import time
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from robot_perception.core import PerceptionError
@@ -72,6 +73,13 @@ def interrupt_on_shutdown() -> Iterator[None]:
         if rclpy.ok():
             raise
         raise KeyboardInterrupt from None
+
+
+def spin_until(executor: SingleThreadedExecutor, limit_s: float, done: Callable[[], bool]) -> None:
+    """Spin until ``done()`` is true, for a limited time."""
+    end = time.monotonic() + limit_s
+    while not done() and time.monotonic() < end:
+        executor.spin_once(timeout_sec=0.1)
 
 
 def free_domain() -> int:

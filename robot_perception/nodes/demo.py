@@ -24,6 +24,7 @@ from robot_perception.nodes.child import (
     isolate_ros_graph,
     run_node_process,
     run_replay_process,
+    spin_until,
 )
 from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, write_report
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
@@ -140,7 +141,7 @@ def _record(
             child_process(run_node_process, ros_args, node_values) as node,
         ):
             log('starting the node: loading networks')
-            _spin(executor, _START_LIMIT_S, lambda: recorder.ready or not node.is_alive())
+            spin_until(executor, _START_LIMIT_S, lambda: recorder.ready or not node.is_alive())
             if not recorder.ready:
                 raise PerceptionError(
                     'node_failed',
@@ -151,9 +152,9 @@ def _record(
             with child_process(
                 run_replay_process, ros_args, replay_values, _SUBSCRIBERS
             ) as replay:
-                _spin(executor, seconds, lambda: not (replay.is_alive() and node.is_alive()))
+                spin_until(executor, seconds, lambda: not (replay.is_alive() and node.is_alive()))
             played_s = time.monotonic()
-            _spin(
+            spin_until(
                 executor,
                 _LAST_FRAME_LIMIT_S,
                 lambda: not node.is_alive() or _is_quiet(recorder, played_s),
@@ -169,12 +170,6 @@ def _is_quiet(recorder: Recorder, since_s: float) -> bool:
     """Return whether the node is done: no messages for a while, and no frame in progress."""
     quiet_s = time.monotonic() - max(since_s, recorder.last_arrival_s)
     return quiet_s > _QUIET_S and recorder.counters.get('waiting', '0') == '0'
-
-
-def _spin(executor: SingleThreadedExecutor, limit_s: float, done: Callable[[], bool]) -> None:
-    end = time.monotonic() + limit_s
-    while not done() and time.monotonic() < end:
-        executor.spin_once(timeout_sec=0.1)
 
 
 def _last_frame(recorder: Recorder) -> RecordedFrame:
