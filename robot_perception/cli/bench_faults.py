@@ -13,7 +13,7 @@ from robot_perception.cli.ros_installation import check_ros
 from robot_perception.core import ConfigError
 
 if TYPE_CHECKING:
-    from robot_perception.faults import FaultOutcome
+    from robot_perception.faults import Fault, Trials
 
 _SHOWN_FAILURES = 5
 
@@ -46,31 +46,37 @@ def run_faults(arguments: argparse.Namespace) -> int:
         )
     from robot_perception.faults import find_faults  # noqa: PLC0415 - needs ROS
 
-    outcomes = []
+    results = []
     for fault in find_faults(arguments.rows):
         begin = time.monotonic()
-        outcome = fault.run(fault.short if arguments.short else fault.trials, arguments.seed)
-        outcomes.append(outcome)
+        result = fault.run(fault.short if arguments.short else fault.trials, arguments.seed)
+        results.append((fault, result))
         if not arguments.json:
-            _print(outcome, time.monotonic() - begin)
-    text = json.dumps([{**asdict(one), 'is_passed': one.is_passed} for one in outcomes], indent=2)
+            _print(fault, result, time.monotonic() - begin)
+    text = json.dumps(
+        [
+            {'row': fault.row, 'fault': fault.name, **asdict(one), 'is_passed': one.is_passed}
+            for fault, one in results
+        ],
+        indent=2,
+    )
     if arguments.json:
         print(text)
     if arguments.output is not None:
         arguments.output.write_text(text + '\n', encoding='utf-8')
-    return 0 if all(outcome.is_passed for outcome in outcomes) else 1
+    return 0 if all(result.is_passed for _, result in results) else 1
 
 
-def _print(outcome: FaultOutcome, seconds: float) -> None:
+def _print(fault: Fault, result: Trials, seconds: float) -> None:
     """Print a row of the table, and what failed."""
-    verdict = 'pass' if outcome.is_passed else 'FAIL'
-    figures = ', '.join(f'{name} {value:.4g}' for name, value in outcome.figures.items())
+    verdict = 'pass' if result.is_passed else 'FAIL'
+    figures = ', '.join(f'{name} {value:.4g}' for name, value in result.figures.items())
     print(
-        f'{outcome.row:>3}  {verdict}  {outcome.fault}: {outcome.trials} trials in '
-        f'{seconds:.0f} s, {len(outcome.failures)} failures; {figures}',
+        f'{fault.row:>3}  {verdict}  {fault.name}: {result.trials} trials in '
+        f'{seconds:.0f} s, {len(result.failures)} failures; {figures}',
         flush=True,
     )
-    for failure in outcome.failures[:_SHOWN_FAILURES]:
+    for failure in result.failures[:_SHOWN_FAILURES]:
         print(f'           {failure}', flush=True)
-    if len(outcome.failures) > _SHOWN_FAILURES:
-        print(f'           and {len(outcome.failures) - _SHOWN_FAILURES} more', flush=True)
+    if len(result.failures) > _SHOWN_FAILURES:
+        print(f'           and {len(result.failures) - _SHOWN_FAILURES} more', flush=True)

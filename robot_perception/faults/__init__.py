@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from robot_perception.faults.catalogue import CATALOGUE, find_faults
     from robot_perception.faults.fault import Fault
-    from robot_perception.faults.outcome import FaultOutcome
+    from robot_perception.faults.outcome import Trials
     from robot_perception.faults.soak import run_soak
     from robot_perception.faults.soak_report import SoakReport
 
-__all__ = ['CATALOGUE', 'Fault', 'FaultOutcome', 'SoakReport', 'find_faults', 'run_soak']
+__all__ = ['CATALOGUE', 'Fault', 'SoakReport', 'Trials', 'find_faults', 'run_soak']
 
 _MODULES = {
     'CATALOGUE': 'catalogue',
     'find_faults': 'catalogue',
     'Fault': 'fault',
-    'FaultOutcome': 'outcome',
     'SoakReport': 'soak_report',
+    'Trials': 'outcome',
     'run_soak': 'soak',
 }
 

@@ -31,12 +31,13 @@ from robot_perception.faults.observation import (
 from robot_perception.faults.program import Program
 from robot_perception.nodes import isolate_ros_graph, message_class, message_stamp_ns
 from robot_perception.pipeline import Value
+from robot_perception.sources import Role
 from robot_perception.stream import OUTPUTS
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from Python 3.11 on
 
-IMAGE, CAMERA_INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
+IMAGE, CAMERA_INFO = Role.IMAGE.type_name, Role.CAMERA_INFO.type_name
 QOS = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 # Outputs whose bytes depend on nothing but their image; without numbers of tracks and times.
 GOLDEN = (
@@ -295,8 +296,7 @@ class NodeProcess(Program):
 
     def close(self) -> None:
         """End the node and this side of the graph."""
-        if self.is_alive:
-            self.stop()
+        super().close()
         self._executor.shutdown()
         self._thread.join()
         self.node.destroy_node()

@@ -31,7 +31,7 @@ class Program:
         environment: Mapping[str, str],
     ) -> None:
         """Start it with ROS arguments, ROS parameters and further environment variables."""
-        self.folder = Path(tempfile.mkdtemp(prefix='robot_perception_faults_'))
+        self._folder = tempfile.TemporaryDirectory(prefix='robot_perception_faults_')
         self._module = module
         self._ros_args = list(ros_args)
         self._parameters = dict(parameters)
@@ -48,7 +48,7 @@ class Program:
         with self.log_file.open('ab') as log:
             self.process = subprocess.Popen(  # noqa: S603 - a module of this package
                 [sys.executable, '-m', self._module, *self._ros_args, *values],
-                cwd=self.folder,
+                cwd=self._folder.name,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -59,7 +59,7 @@ class Program:
     @property
     def log_file(self) -> Path:
         """What the node writes to its terminal."""
-        return self.folder / 'node.log'
+        return Path(self._folder.name) / 'node.log'
 
     def log(self) -> str:
         """Return what the node wrote to its terminal."""
@@ -83,6 +83,12 @@ class Program:
             self.process.kill()
             self.process.wait()
             return None
+
+    def close(self) -> None:
+        """End the process if it runs, and remove its files."""
+        if self.is_alive:
+            self.stop()
+        self._folder.cleanup()
 
 
 def _yaml(value: Value) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 
 from robot_perception.faults.camera import calibration, random_image
@@ -41,7 +40,9 @@ def signal_node(trials: int, seed: int) -> Trials:
             time.sleep(delay_s)
             node.camera_info.publish(calibration())
             node.image.publish(random_image(trial))
-            code, seconds = _end(node, number)
+            begin_s = time.monotonic()
+            code = node.stop(number, _GIVE_UP_S)
+            seconds = time.monotonic() - begin_s
             log = node.log()[logged:]
             case = f'{number.name} after {delay_s:.2f} s'
             slowest_s = max(slowest_s, seconds)
@@ -69,17 +70,6 @@ def signal_node(trials: int, seed: int) -> Trials:
         'stale_segments': float(stale),
     }
     return Trials(trials * len(_SIGNALS), tuple(failures), figures)
-
-
-def _end(node: NodeProcess, number: signal.Signals) -> tuple[int, float]:
-    """Send a signal; return the exit code and the seconds until the end."""
-    node.process.send_signal(number)
-    begin_s = time.monotonic()
-    try:
-        node.process.wait(_GIVE_UP_S)
-    except subprocess.TimeoutExpired:
-        node.process.kill()
-    return node.process.wait(), time.monotonic() - begin_s
 
 
 def _ran(log: str) -> bool:

@@ -38,6 +38,7 @@ from robot_perception.nodes import (
     spin_until,
 )
 from robot_perception.pipeline import PerceptionConfig
+from robot_perception.sources import Role
 from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, Synchronizer, TIMING
 
 SIZE_HW = (480, 640)
@@ -76,10 +77,10 @@ class _Observer(Node):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._send_all, name='camera', daemon=True)
         self._image = self.create_publisher(
-            message_class('sensor_msgs/msg/Image'), 'image', _RELIABLE
+            message_class(Role.IMAGE.type_name), 'image', _RELIABLE
         )
         self._info = self.create_publisher(
-            message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', _RELIABLE
+            message_class(Role.CAMERA_INFO.type_name), 'camera_info', _RELIABLE
         )
         for output in OUTPUTS:
             self.create_subscription(

@@ -24,6 +24,7 @@ from robot_perception.nodes.child import (
 )
 from robot_perception.nodes.messages import message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig, PIPELINE
+from robot_perception.sources import Role
 from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, TIMING
 
 SIZE_HW = (480, 640)
@@ -67,10 +68,10 @@ class _Probe(Node):
         self._last_s = 0.0
         self._timing: Any = None
         self._image = self.create_publisher(
-            message_class('sensor_msgs/msg/Image'), 'image', qos.output()
+            message_class(Role.IMAGE.type_name), 'image', qos.output()
         )
         self._info = self.create_publisher(
-            message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', qos.output()
+            message_class(Role.CAMERA_INFO.type_name), 'camera_info', qos.output()
         )
         for output in OUTPUTS:
             self._subscribe(output.topic, output.type_name)

@@ -18,6 +18,7 @@ from robot_perception.core import (
     UInt8Array,
     UInt16Array,
 )
+from robot_perception.sources.sample import Role
 
 
 @lru_cache(maxsize=1)
@@ -44,7 +45,7 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
     matrix = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
     ideal = camera.distortion_model is DistortionModel.NONE
     height, width = camera.size_hw
-    message = types['sensor_msgs/msg/CameraInfo'](
+    message = types[Role.CAMERA_INFO.type_name](
         header=_header(stamp_ns, frame_id),
         height=height,
         width=width,
@@ -60,7 +61,7 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         ),
     )
-    return bytes(standard_types().serialize_cdr(message, 'sensor_msgs/msg/CameraInfo'))
+    return bytes(standard_types().serialize_cdr(message, Role.CAMERA_INFO.type_name))
 
 
 def _header(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - types made at run time
@@ -73,7 +74,7 @@ def _header(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - types made a
 def _image(pixels: AnyArray, encoding: str, stamp_ns: int, frame_id: str) -> bytes:
     height, width = pixels.shape[:2]
     packed = np.ascontiguousarray(pixels)
-    message = standard_types().types['sensor_msgs/msg/Image'](
+    message = standard_types().types[Role.IMAGE.type_name](
         header=_header(stamp_ns, frame_id),
         height=height,
         width=width,
@@ -82,4 +83,4 @@ def _image(pixels: AnyArray, encoding: str, stamp_ns: int, frame_id: str) -> byt
         step=packed.strides[0],
         data=packed.reshape(-1).view(np.uint8),
     )
-    return bytes(standard_types().serialize_cdr(message, 'sensor_msgs/msg/Image'))
+    return bytes(standard_types().serialize_cdr(message, Role.IMAGE.type_name))

@@ -13,7 +13,7 @@ import numpy as np
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
 from robot_perception.core import Image, OutputError, replacing_folder, UInt16Array
-from robot_perception.sources import BagWriter, message_store
+from robot_perception.sources import BagWriter, message_store, Role
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import sequence
@@ -92,16 +92,16 @@ def _messages(
     """
     header = conversions.header_message(factory, frame.image.stamp_ns, frame.image.frame_id)
     raw_image = partial(conversions.image_message, factory, header)
-    image_type = 'sensor_msgs/msg/Image'
+    image_type = Role.IMAGE.type_name
     if compressed:
         jpeg = _jpeg(factory, header, frame.image)
-        yield COMPRESSED_TOPIC, 'sensor_msgs/msg/CompressedImage', jpeg
+        yield COMPRESSED_TOPIC, Role.COMPRESSED_IMAGE.type_name, jpeg
     else:
         yield IMAGE_TOPIC, image_type, raw_image(frame.image.rgb, 'rgb8')
     camera_info = conversions.camera_info_message(factory, header, frame.camera)
-    yield '/camera/camera_info', 'sensor_msgs/msg/CameraInfo', camera_info
+    yield '/camera/camera_info', Role.CAMERA_INFO.type_name, camera_info
     yield DEPTH_TOPIC, image_type, raw_image(depth_mm, '16UC1')
-    yield '/tf', 'tf2_msgs/msg/TFMessage', _transform(factory, frame)
+    yield '/tf', Role.TF.type_name, _transform(factory, frame)
     boxes = conversions.detections_2d_message(factory, header, frame.detections)
     yield '/truth/detections', 'vision_msgs/msg/Detection2DArray', boxes
     boxes_3d = conversions.detections_3d_message(factory, header, frame.objects())

@@ -23,6 +23,7 @@ def test_the_oracle_notices_a_fault_and_its_end():
         assert node.counts().dropped == {'internal_error': 1}
         assert node.stop() == 0
         assert 'ended with 0' in node.check_survival()[0]
+    assert not node.log_file.parent.exists()
 
 
 @pytest.mark.parametrize('rows', ['99', '1-', 'x', '1,,2'])
