@@ -9,6 +9,7 @@ from rclpy.node import Node
 
 from robot_perception.conversions import Message
 from robot_perception.nodes.calibration_input import CalibrationInput
+from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.inputs import image_topics, Input, Topic
 from robot_perception.nodes.losses import InputLosses
 from robot_perception.nodes.messages import message_stamp_ns
@@ -25,13 +26,25 @@ class CameraInputs:
     """
 
     def __init__(
-        self, node: Node, synchronizer: Synchronizer, on_image: Callable[[Message], None]
+        self,
+        node: Node,
+        synchronizer: Synchronizer,
+        on_image: Callable[[Message], None],
+        errors: CallbackErrors,
     ) -> None:
-        """Create the inputs without subscriptions; call `subscribe`."""
+        """Create the inputs without subscriptions; call `subscribe`.
+
+        Args:
+            node: the subscribing node.
+            synchronizer: receives all messages but images.
+            on_image: receives the images.
+            errors: counts the messages that are lost to an error.
+        """
         self._node = node
         self._synchronizer = synchronizer
         self._on_image = on_image
-        self._transforms = TransformListener(node, synchronizer)
+        self._errors = errors
+        self._transforms = TransformListener(node, synchronizer, errors)
         self._inputs: list[Input] = []
         self._calibrations: list[CalibrationInput] = []
 
@@ -69,14 +82,10 @@ class CameraInputs:
             (Role.DEPTH_CAMERA_INFO, default.depth_camera_info),
         ):
             if role in needed_roles(config):
+                topic = node.resolve_topic_name(name)
+                add = self._errors.guarded(topic, partial(self._synchronizer.add, role))
                 self._calibrations.append(
-                    CalibrationInput(
-                        node,
-                        node.resolve_topic_name(name),
-                        role.type_name,
-                        partial(self._synchronizer.add, role),
-                        config.input.reliability,
-                    )
+                    CalibrationInput(node, topic, role.type_name, add, config.input.reliability)
                 )
         self.listen_to_transforms(config)
 
@@ -125,7 +134,8 @@ class CameraInputs:
         callback: Callable[[Message], None],
         config: PerceptionConfig,
     ) -> None:
-        self._inputs.append(Input(self._node, topics, callback, config.input.reliability))
+        guarded = self._errors.guarded(topics[0].name, callback)
+        self._inputs.append(Input(self._node, topics, guarded, config.input.reliability))
 
     def _on_depth(self, message: Message) -> None:
         received_ns = self._node.get_clock().now().nanoseconds

@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
+from robot_perception.nodes.callback_errors import FailedMessages
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.doctor_facts import FOREIGN_CLOCK_S
 from robot_perception.nodes.losses import InputLosses
@@ -72,7 +73,8 @@ class NodeView:
         counts, before: counts of frames, now and at the last report.
         period_s: time between the two.
         connections: problems with the QoS or type of other nodes.
-        losses: messages of the inputs that were lost.
+        losses: messages of the inputs that were lost by the middleware.
+        failed: messages of the inputs that were lost to an error of their callback.
         calibration_doubts: calibrations that are lost, or contradict one another.
         camera: state of the camera.
         late: stage of the current frame that takes too long, None without one.
@@ -93,6 +95,7 @@ class NodeView:
     period_s: float
     connections: Sequence[str]
     losses: Sequence[InputLosses]
+    failed: FailedMessages
     calibration_doubts: Sequence[str]
     camera: CameraReport
     late: LateStage | None
@@ -111,6 +114,7 @@ def node_statuses(view: NodeView) -> list[Status]:
         _lifecycle_status(view),
         frames_status(view, paused),
         connections_status(view.connections, view.losses),
+        inputs_status(view.failed),
     ]
     if view.health is not None:
         health, inputs = view.health, view.health.inputs or FrameStatus()
@@ -231,6 +235,12 @@ def connections_status(problems: Sequence[str], losses: Sequence[InputLosses]) -
     if lost and not problems:
         status = Status('connections', WARN, lost)
     return replace(status, values={f'lost/{one.topic}': one.lost for one in losses})
+
+
+def inputs_status(failed: FailedMessages) -> Status:
+    """Return the status of the messages that arrive: an error if one has failed."""
+    values = {f'failed/{topic}': count for topic, count in failed.counts.items()}
+    return replace(problem_status('inputs', failed.problem, 'messages are read'), values=values)
 
 
 def calibration_status(calibration: InputStatus, doubts: Sequence[str]) -> Status:

@@ -90,6 +90,9 @@ def _observe(
         observer = Observer(node, config)
         executor.add_node(node)
         observer.observe(max(seconds - (time.monotonic() - begin_s), 0.0))
+        failed = observer.failed_messages()
+        if failed:
+            unchecked['messages'] = failed
         running = None if reader is None else reader.result()
         return observer.facts(seconds, running, {_READER, _OBSERVER}, environment)
 

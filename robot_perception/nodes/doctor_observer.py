@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock
 from robot_perception.conversions import Message
 from robot_perception.core import ConversionError, ModelError, NANOSECONDS_PER_SECOND, Stage
 from robot_perception.nodes import qos
+from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.camera_watch import CameraReport, CameraWatch
 from robot_perception.nodes.doctor_facts import (
@@ -84,7 +85,8 @@ class Observer:
         self._node = node
         self._config = _with_stubs(config)
         self._inputs = _ObservedInputs()
-        self._subscriptions = CameraInputs(node, self._inputs, self._on_image)
+        self._errors = CallbackErrors(node)
+        self._subscriptions = CameraInputs(node, self._inputs, self._on_image, self._errors)
         self._subscriptions.subscribe(self._config)
         self._pipeline = PerceptionPipeline.load(self._config)
         self._processor = FrameProcessor(self._pipeline, RosMessages())
@@ -115,6 +117,10 @@ class Observer:
             fault = self._inputs.take_transform_fault()
             self._bad_transform = fault or self._bad_transform
         self._inputs.close()
+
+    def failed_messages(self) -> str:
+        """Describe messages that could not be examined, empty if there are none."""
+        return self._errors.report().problem
 
     def facts(
         self,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined] # Humble
 from rclpy.duration import Duration
@@ -16,17 +15,13 @@ from std_srvs.srv import SetBool
 
 from robot_perception.conversions import label_info_message, Message
 from robot_perception.core import ConfigError, PerceptionError
-from robot_perception.nodes import qos
 from robot_perception.nodes.bond import Bond, create_bond
+from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.camera_watch import CameraWatch
 from robot_perception.nodes.connections import publisher_problems
-from robot_perception.nodes.diagnostics import (
-    diagnostic_array,
-    node_statuses,
-    NodeView,
-    scene_problem,
-)
+from robot_perception.nodes.diagnostics import NodeView
+from robot_perception.nodes.diagnostics_publisher import DiagnosticsPublisher
 from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.nodes.parameters import changed_config, declare_config
 from robot_perception.nodes.perceive import PerceiveService
@@ -68,17 +63,17 @@ class PerceptionNode(LifecycleNode):
             # Nothing runs that would have to stop.
             super().destroy_node()
             raise
-        self._inputs = CameraInputs(self, self._synchronizer, self._on_image)
+        self._errors = CallbackErrors(self)
+        self._inputs = CameraInputs(self, self._synchronizer, self._on_image, self._errors)
         self._pipeline: PerceptionPipeline | None = None
         self._outputs: OutputPublishers | None = None
         self._enabled = True
         self._configure_error = ''
-        self._problem = ''
         self._reported = self._slot.counts()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self._perceive = PerceiveService(self, self._refusal, lambda: self._problem)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.output())
+        self._perceive = PerceiveService(self, self._refusal, lambda: self._diagnostics.problem)
+        self._diagnostics = DiagnosticsPublisher(self)
         # Steady time: a paused or absent /clock must not silence the node.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
@@ -211,21 +206,23 @@ class PerceptionNode(LifecycleNode):
         return int(self.get_clock().now().nanoseconds)
 
     def _on_image(self, message: Message) -> None:
-        self._camera.add(message)
-        if not self.is_active:
-            self._slot.refuse('inactive')
-        elif not self._enabled:
-            self._slot.refuse('disabled')
-        else:
-            # Depth and transforms are waited for from the receipt on.
-            frame_set = self._synchronizer.frame_set(
-                message,
-                message_stamp_ns(message),
-                self._now_ns(),
-                self._config,
-                self._inputs.topics,
-            )
-            self._slot.put(frame_set)
+        try:
+            self._camera.add(message)
+            if not self.is_active:
+                self._slot.refuse('inactive')
+            elif not self._enabled:
+                self._slot.refuse('disabled')
+            else:
+                # Depth and transforms are waited for from the receipt on.
+                stamp_ns, now_ns = message_stamp_ns(message), self._now_ns()
+                self._slot.put(
+                    self._synchronizer.frame_set(
+                        message, stamp_ns, now_ns, self._config, self._inputs.topics
+                    )
+                )
+        except BaseException:
+            self._slot.refuse('internal_error')
+            raise
 
     def _publish_label_info(self) -> None:
         assert self._pipeline is not None  # noqa: S101 - configured
@@ -316,6 +313,7 @@ class PerceptionNode(LifecycleNode):
             period_s=_DIAGNOSTICS_PERIOD_S,
             connections=self._connection_problems(),
             losses=self._inputs.losses(),
+            failed=self._errors.report(),
             calibration_doubts=(
                 [] if self._config.camera.info_url else self._inputs.calibration_doubts()
             ),
@@ -329,10 +327,7 @@ class PerceptionNode(LifecycleNode):
             clock_missing=now.nanoseconds == 0,
         )
         self._reported = counts
-        name, camera = self.get_fully_qualified_name(), view.topic
-        statuses = node_statuses(view)
-        self._problem = scene_problem(statuses)
-        self._diagnostics.publish(diagnostic_array(now.to_msg(), name, camera, statuses))
+        self._diagnostics.publish(view)
         if failure is not None:
             self.get_logger().fatal(str(failure))
             raise failure

@@ -12,6 +12,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
 from robot_perception.nodes import qos
+from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.messages import message_class
 from robot_perception.sources import Role
@@ -29,10 +30,11 @@ _OVERRIDABLE = (
 class TransformListener:
     """Adds the transforms of /tf and /tf_static to a synchronizer while they are needed."""
 
-    def __init__(self, node: Node, synchronizer: Synchronizer) -> None:
+    def __init__(self, node: Node, synchronizer: Synchronizer, errors: CallbackErrors) -> None:
         """Create a listener without subscriptions; call `listen`."""
         self._node = node
         self._synchronizer = synchronizer
+        self._errors = errors
         self._subscriptions: dict[Role, Subscription[Any]] = {}
 
     def listen(self, roles: frozenset[Role]) -> None:
@@ -58,7 +60,7 @@ class TransformListener:
         return self._node.create_subscription(
             message_class(role.type_name),
             topic,
-            partial(self._synchronizer.add, role),
+            self._errors.guarded(topic, partial(self._synchronizer.add, role)),
             qos.transforms() if role is Role.TF else qos.static_transforms(),
             # /diagnostics names publishers with incompatible QoS, and the remedy.
             event_callbacks=qos.events(default=False),
