@@ -126,6 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
             frame.truth,
             candidates=frame.candidates,
             true_box_masks=frame.true_box_masks,
+            box_matches=frame.box_matches,
+            mask_matches=frame.mask_matches,
         )
         if fit is not None:
             fit.add(

@@ -145,6 +145,7 @@ def _frames(
             arguments.truth,
             threshold=arguments.threshold,
             images=arguments.images,
+            note=lambda text: print(f'note: {text}', file=sys.stderr),
         )
     if kind == _DEPTH:
         return evaluation.depth_frames(arguments.predictions, arguments.truth)

@@ -64,7 +64,7 @@ from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.pose import Pose
 from robot_perception.core.registration import register_depth
 from robot_perception.core.rigid_transform import transform_objects, transform_points
-from robot_perception.core.rle import decode_rle, encode_rle, run_lengths
+from robot_perception.core.rle import decode_rle, decode_run_lengths, encode_rle, run_lengths
 from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.core.scene import Scene
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
@@ -138,6 +138,7 @@ __all__ = [
     'class_color',
     'clip_xyxy',
     'decode_rle',
+    'decode_run_lengths',
     'encode_rle',
     'flush',
     'instance_color',

@@ -67,18 +67,29 @@ def decode_rle(counts: str | Sequence[int], size_hw: tuple[int, int]) -> BoolArr
         InputError: ``'broken_rle'``, the text is not RLE; ``'wrong_size'``, the lengths do not
             add up to the number of pixels.
     """
+    lengths = decode_run_lengths(counts, size_hw)
     height, width = size_hw
-    pixels = height * width
+    inside = np.arange(len(lengths)) % 2 == 1
+    mask: BoolArray = np.repeat(inside, lengths).reshape(width, height).T
+    return np.ascontiguousarray(mask)
+
+
+def decode_run_lengths(counts: str | Sequence[int], size_hw: tuple[int, int]) -> Int64Array:
+    """Return the run lengths of COCO's compressed text, or of the lengths themselves, checked.
+
+    They take memory by their number, not by that of the pixels.
+
+    Raises:
+        InputError: as `decode_rle`.
+    """
+    pixels = size_hw[0] * size_hw[1]
     # Python's integers: a sum of broken counts may exceed 64 bits.
     plain = _decode_text(counts).tolist() if isinstance(counts, str) else counts
     if min(plain, default=0) < 0 or sum(plain) != pixels:
         raise InputError(
             'wrong_size', f'expected run lengths that add up to {pixels} pixels, got {sum(plain)}.'
         )
-    lengths = np.array(plain, np.int64)
-    inside = np.arange(len(lengths)) % 2 == 1
-    mask: BoolArray = np.repeat(inside, lengths).reshape(width, height).T
-    return np.ascontiguousarray(mask)
+    return np.array(plain, np.int64)
 
 
 def _decode_text(text: str) -> Int64Array:

@@ -7,11 +7,12 @@ from robot_perception.evaluation.calibration_fit import (
     fit_scores,
     FittedCalibration,
 )
+from robot_perception.evaluation.coco_frames import coco_frames
 from robot_perception.evaluation.compare import compare, pair_by_stamp
 from robot_perception.evaluation.comparison import CHECKS, Limits
+from robot_perception.evaluation.depth_frames import depth_frames
 from robot_perception.evaluation.evaluation import evaluate, Evaluation, PredictedFrame
 from robot_perception.evaluation.evaluation_pipeline import EvaluationPipeline
-from robot_perception.evaluation.file_frames import coco_frames, depth_frames
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.ground_truth_stages import check_given, GIVEN_STAGES
 from robot_perception.evaluation.hardest_frames import (

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-import json
-import math
 from pathlib import Path
-from typing import Any
 
-from robot_perception.core import SourceError
-
-# What json.loads returns.
-Json = Any
-_BOX_NUMBERS = 4
-# Up to this, float32 is exact to a pixel.
-_FARTHEST_PX = 2**24
+from robot_perception.core import InputError, SourceError
+from robot_perception.evaluation.coco_masks import segmentation_box
+from robot_perception.evaluation.coco_values import (
+    BoxXywh,
+    Id,
+    join_some,
+    Json,
+    kind,
+    load_json,
+    read_box,
+    read_id,
+    read_list,
+    read_score,
+    read_size,
+    read_value,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class CocoObject:
 
     Attributes:
         where: its position in the file, for messages.
-        category_id: of the class.
+        class_name: name of its category.
         box_xywh: left, top, width and height in pixels.
         score: in [0, 1]; 1 for annotations.
         crowd: whether it is a crowd, which is ignored.
@@ -32,8 +38,8 @@ class CocoObject:
     """
 
     where: str
-    category_id: int
-    box_xywh: tuple[float, float, float, float]
+    class_name: str
+    box_xywh: BoxXywh
     score: float
     crowd: bool
     segmentation: Json
@@ -41,19 +47,27 @@ class CocoObject:
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """An image with its objects in order of the file; its name is empty when the file has none."""
+    """An image with its objects in order of the file.
 
+    Attributes:
+        where: its position in the file, for messages.
+        file_name: empty when the file has none.
+        size_hw: height and width, None when the file has none.
+        objects: the objects.
+    """
+
+    where: str
     file_name: str
-    size_hw: tuple[int, int]
-    objects: tuple[CocoObject, ...]
+    size_hw: tuple[int, int] | None
+    objects: tuple[CocoObject, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CocoTruth:
-    """Annotations: id -> name of each category, and id -> image in order of the file."""
+    """Annotations: id -> name of each category, and id -> image in order of the ids."""
 
-    categories: Mapping[int, str]
-    images: Mapping[int, CocoImage]
+    categories: Mapping[Id, str]
+    images: Mapping[Id, CocoImage]
 
 
 def read_truth(path: Path) -> CocoTruth:
@@ -62,83 +76,126 @@ def read_truth(path: Path) -> CocoTruth:
     Raises:
         SourceError: not such a file, or a part of it is missing or invalid.
     """
-    root = _load(path)
+    root = load_json(path)
     if not isinstance(root, dict):
         raise SourceError(
             'wrong_format',
             f'{path}: expected COCO annotations, an object with images, annotations and '
-            f'categories, got {_kind(root)}. Are predictions and truth swapped?',
+            f'categories, got {kind(root)}. Are predictions and truth swapped?',
         )
-    categories = {
-        number: str(_value(where, entry, 'name'))
-        for where, number, entry in _identified(path, root, 'categories')
-    }
-    if len(set(categories.values())) < len(categories):
-        raise SourceError(
-            'duplicate_name',
-            f'{path}: expected categories of different names, got one name twice.',
-        )
-    sizes: dict[int, tuple[str, tuple[int, int]]] = {}
-    for where, number, entry in _identified(path, root, 'images'):
-        size_hw = _integer(where, entry, 'height'), _integer(where, entry, 'width')
-        if min(size_hw) < 1:
-            raise SourceError(
-                'out_of_range', f'{where}: expected height and width above 0, got {size_hw}.'
-            )
-        sizes[number] = str(entry.get('file_name', '')), size_hw
-    objects = _objects(path, _list(path, root, 'annotations'), 'annotations', categories)
-    _check_images(path, objects, sizes)
+    categories = read_categories(path, root)
+    images = read_images(path, root)
+    objects = read_objects(path, read_list(path, root, 'annotations'), 'annotations', categories)
+    check_images(path, objects, images)
     return CocoTruth(
         categories,
         {
-            number: CocoImage(name, size_hw, tuple(objects.get(number, ())))
-            for number, (name, size_hw) in sizes.items()
+            number: CocoImage(
+                image.where, image.file_name, image.size_hw, tuple(objects.get(number, ()))
+            )
+            for number, image in images.items()
         },
     )
 
 
-def read_predictions(path: Path, truth: CocoTruth) -> dict[int, tuple[CocoObject, ...]]:
-    """Read predictions: a JSON list of COCO results, or an object with such ``annotations``.
+def read_categories(path: Path, root: dict[str, Json]) -> dict[Id, str]:
+    """Read id -> name; raise SourceError for an id or a name that occurs twice."""
+    positions: dict[str, str] = {}
+    categories: dict[Id, str] = {}
+    for where, number, entry in _identified(path, root, 'categories'):
+        name = str(read_value(where, entry, 'name'))
+        if name in positions:
+            raise SourceError(
+                'duplicate_name',
+                f'{where}: expected a name of its own, got {name!r} of {positions[name]} again. '
+                'Rename one of them, or join both.',
+            )
+        positions[name] = where.removeprefix(f'{path}: ')
+        categories[number] = name
+    return categories
 
-    Returns:
-        Image id -> predictions; images without any are left out.
+
+def read_images(path: Path, root: dict[str, Json]) -> dict[Id, CocoImage]:
+    """Read id -> image without objects, in order of the ids, as evaluations of COCO take them."""
+    images: dict[Id, CocoImage] = {}
+    as_text = True
+    for where, number, entry in _identified(path, root, 'images'):
+        name = entry.get('file_name')
+        images[number] = CocoImage(
+            where, '' if name is None else str(name), read_size(where, entry)
+        )
+        as_text &= isinstance(entry['id'], str)
+
+    def order(number: Id) -> tuple[bool, Id]:
+        return (True, str(number)) if as_text else (isinstance(number, str), number)
+
+    return {number: images[number] for number in sorted(images, key=order)}
+
+
+def read_objects(
+    path: Path,
+    entries: list[Json],
+    name: str,
+    categories: Mapping[Id, str],
+    *,
+    scored: bool = False,
+) -> dict[Id, list[CocoObject]]:
+    """Read image id -> its objects in order of the file.
+
+    Args:
+        path: the file, for messages.
+        entries: annotations, or results if ``scored``.
+        name: of that list in the file, for messages.
+        categories: id -> name.
+        scored: whether each entry needs a score.
 
     Raises:
-        SourceError: as above, or a class or an image is missing in the ground truth.
+        SourceError: an entry is invalid, or its category unknown.
     """
-    root = _load(path)
-    name = ''
-    if isinstance(root, dict):
-        root, name = _list(path, root, 'annotations'), 'annotations'
-    if not isinstance(root, list):
-        raise SourceError(
-            'wrong_format', f'{path}: expected a list of COCO results, got {_kind(root)}.'
+    objects: dict[Id, list[CocoObject]] = {}
+    for index, entry in enumerate(entries):
+        where = f'{path}: {name}[{index}]'
+        image = read_id(where, entry, 'image_id')
+        category = read_id(where, entry, 'category_id')
+        if category not in categories:
+            raise SourceError(
+                'unknown_class',
+                f'{where}: expected a category_id of the ground truth, got {category}. '
+                f'Its categories are: {join_some(categories)}.',
+            )
+        segmentation = _segmentation(entry)
+        objects.setdefault(image, []).append(
+            CocoObject(
+                where,
+                categories[category],
+                _box(where, entry, segmentation),
+                read_score(where, entry) if scored else 1.0,
+                bool(entry.get('iscrowd', 0)),
+                segmentation,
+            )
         )
-    objects = _objects(path, root, name, truth.categories, scored=True)
-    _check_images(path, objects, truth.images)
-    return {number: tuple(items) for number, items in objects.items()}
+    return objects
 
 
-def _load(path: Path) -> Json:
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
+def check_images(
+    path: Path, objects: Mapping[Id, list[CocoObject]], known: Mapping[Id, object]
+) -> None:
+    """Raise SourceError unless all objects are on images that are known."""
+    unknown = [number for number in objects if number not in known]
+    if unknown:
         raise SourceError(
-            'cannot_read', f'{path}: cannot be read: {error.strerror or error}. Check the path.'
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise SourceError(
-            'not_json',
-            f'{path}: expected JSON in the COCO format, got a file that is not JSON ({error}).',
-        ) from error
+            'unknown_image',
+            f'{path}: expected image_ids of the ground truth, got {len(unknown)} others of '
+            f'{len(objects)}: {join_some(unknown)}. The ground truth has {join_some(known)}.',
+        )
 
 
-def _identified(path: Path, root: dict[str, Json], key: str) -> Iterator[tuple[str, int, Json]]:
+def _identified(path: Path, root: dict[str, Json], key: str) -> Iterator[tuple[str, Id, Json]]:
     """Yield the position of each entry of a list, its unique id, and the entry."""
-    known: set[int] = set()
-    for index, entry in enumerate(_list(path, root, key)):
+    known: set[Id] = set()
+    for index, entry in enumerate(read_list(path, root, key)):
         where = f'{path}: {key}[{index}]'
-        number = _integer(where, entry, 'id')
+        number = read_id(where, entry, 'id')
         if number in known:
             raise SourceError(
                 'duplicate_id', f'{where}: expected a unique id, got {number} again.'
@@ -147,106 +204,19 @@ def _identified(path: Path, root: dict[str, Json], key: str) -> Iterator[tuple[s
         yield where, number, entry
 
 
-def _objects(
-    path: Path,
-    entries: list[Json],
-    name: str,
-    categories: Mapping[int, str],
-    *,
-    scored: bool = False,
-) -> dict[int, list[CocoObject]]:
-    objects: dict[int, list[CocoObject]] = {}
-    for index, entry in enumerate(entries):
-        where = f'{path}: {name}[{index}]'
-        image = _integer(where, entry, 'image_id')
-        category = _integer(where, entry, 'category_id')
-        if category not in categories:
-            raise SourceError(
-                'unknown_class',
-                f'{where}: expected a category_id of the ground truth, got {category}. '
-                f'Its categories are: {_join_some(categories)}.',
-            )
-        objects.setdefault(image, []).append(
-            CocoObject(
-                where,
-                category,
-                _box(where, entry),
-                _score(where, entry) if scored else 1.0,
-                bool(entry.get('iscrowd', 0)),
-                entry.get('segmentation') or None,
-            )
-        )
-    return objects
+def _segmentation(entry: dict[str, Json]) -> Json:
+    """Return the segmentation, None where nothing is in it, as labeling tools write for boxes."""
+    value = entry.get('segmentation')
+    if isinstance(value, list):
+        return value if any(part != [] for part in value) else None
+    return value or None
 
 
-def _check_images(
-    path: Path, objects: Mapping[int, list[CocoObject]], known: Mapping[int, object]
-) -> None:
-    unknown = [number for number in objects if number not in known]
-    if unknown:
-        raise SourceError(
-            'unknown_image',
-            f'{path}: expected image_ids of the ground truth, got {len(unknown)} others of '
-            f'{len(objects)}: {_join_some(unknown)}. The ground truth has {_join_some(known)}.',
-        )
-
-
-def _box(where: str, entry: Json) -> tuple[float, float, float, float]:
-    box = _value(where, entry, 'bbox')
-    numbers = box if isinstance(box, list) and len(box) == _BOX_NUMBERS else ()
-    known = all(is_number(one) and abs(one) <= _FARTHEST_PX for one in numbers)
-    if not numbers or not known or min(numbers[2:]) < 0:
-        raise SourceError(
-            'wrong_format',
-            f'{where}: expected bbox as [left, top, width, height] in pixels, got {box}.',
-        )
-    left, top, width, height = map(float, numbers)
-    return left, top, width, height
-
-
-def _score(where: str, entry: Json) -> float:
-    score = _value(where, entry, 'score')
-    if not (is_number(score) and 0 <= score <= 1):
-        raise SourceError('out_of_range', f'{where}: expected score in [0, 1], got {score}.')
-    return float(score)
-
-
-def is_number(value: Json) -> bool:
-    """Return whether a JSON value is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _list(path: Path, root: dict[str, Json], key: str) -> list[Json]:
-    entries = root.get(key)
-    if not isinstance(entries, list):
-        raise SourceError(
-            'missing_list',
-            f'{path}: expected a list {key}, got {_kind(entries) if key in root else "none"}. '
-            'The COCO format has images, annotations and categories.',
-        )
-    return entries
-
-
-def _value(where: str, entry: Json, key: str) -> Json:
-    if not isinstance(entry, dict) or key not in entry:
-        got = ', '.join(map(str, entry)) if isinstance(entry, dict) else _kind(entry)
-        raise SourceError('missing_key', f'{where}: expected {key}, got {got or "nothing"}.')
-    return entry[key]
-
-
-def _integer(where: str, entry: Json, key: str) -> int:
-    value = _value(where, entry, key)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise SourceError('wrong_type', f'{where}: expected {key} as an integer, got {value!r}.')
-    return value
-
-
-def _kind(value: Json) -> str:
-    return 'null' if value is None else type(value).__name__
-
-
-def _join_some(numbers: Mapping[int, object] | list[int]) -> str:
-    """Join at most five numbers as text."""
-    listed = [str(number) for number in numbers]
-    more = f' and {len(listed) - 5} more' if len(listed) > 5 else ''  # noqa: PLR2004 - five
-    return (', '.join(listed[:5]) or 'none') + more
+def _box(where: str, entry: dict[str, Json], segmentation: Json) -> BoxXywh:
+    """Return the box of an object, that of its mask if it has no other."""
+    if entry.get('bbox') or segmentation is None:
+        return read_box(where, entry)
+    try:
+        return segmentation_box(segmentation)
+    except InputError as error:
+        raise SourceError('damaged', f'{where}: segmentation: {error}') from error

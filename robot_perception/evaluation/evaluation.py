@@ -12,6 +12,7 @@ from robot_perception.core import Detections, Masks, MetricDepth, Scene, ShapeEr
 from robot_perception.evaluation.bootstrap import RESAMPLES
 from robot_perception.evaluation.depth import depth_error_by_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
+from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
 from robot_perception.evaluation.precision import check_installation, FrameBoxes
@@ -54,6 +55,8 @@ class PredictedFrame:
         candidates: predictions of any score, None without boxes.
         true_box_masks: masks predicted for the true boxes.
         sensor_depth: what a depth sensor measured.
+        box_matches: the matches of all candidates, None to match their boxes.
+        mask_matches: the same of masks, None to match those of the scene.
     """
 
     name: str
@@ -62,6 +65,8 @@ class PredictedFrame:
     candidates: Detections | None = None
     true_box_masks: Masks | None = None
     sensor_depth: MetricDepth | None = None
+    box_matches: FrameMatches | None = None
+    mask_matches: FrameMatches | None = None
 
 
 class Evaluation:
@@ -85,6 +90,8 @@ class Evaluation:
         *,
         candidates: Detections | None = None,
         true_box_masks: Masks | None = None,
+        box_matches: FrameMatches | None = None,
+        mask_matches: FrameMatches | None = None,
     ) -> FrameErrors:
         """Add the next frame and return its errors.
 
@@ -94,6 +101,9 @@ class Evaluation:
             candidates: predictions of any score, for average precision; by default those of the
                 scene.
             true_box_masks: M masks that the segmenter predicts for the true boxes.
+            box_matches: for average precision, when more exact than float32 boxes; by default
+                those of the candidates.
+            mask_matches: for average precision of masks; by default those of the scene.
 
         Raises:
             ShapeError: scene and ground truth differ in size, or the masks in number.
@@ -102,13 +112,15 @@ class Evaluation:
         errors = frame_errors(scene, truth, true_box_masks)
         predictions = scene.detections if candidates is None else candidates
         counted = truth.counted
-        boxes = FrameBoxes.of(
-            Detections.empty() if predictions is None else predictions, truth.detections, counted
-        )
+        all_predictions = Detections.empty() if predictions is None else predictions
+        boxes = FrameBoxes.of(all_predictions, truth.detections, counted)
         self._records.append(
             FrameRecord(
                 errors=errors,
                 boxes=boxes,
+                box_matches=box_matches
+                or FrameMatches.of_boxes(all_predictions, truth.detections, counted),
+                mask_matches=mask_matches or _mask_matches(scene, truth),
                 scores=JudgedScores.of(boxes),
                 has_detector=predictions is not None,
                 vector=None if scene.features is None else scene.features.vector.copy(),
@@ -150,6 +162,14 @@ def _segments(scene: Scene, truth: GroundTruth) -> dict[str, SegmentCounts] | No
         Segments(scene.detections, scene.masks),
         Segments(truth.detections, truth.masks),
         truth.counted,
+    )
+
+
+def _mask_matches(scene: Scene, truth: GroundTruth) -> FrameMatches | None:
+    if scene.masks is None or scene.detections is None or truth.masks is None:
+        return None
+    return FrameMatches.of_masks(
+        (scene.detections, scene.masks), (truth.detections, truth.masks), truth.counted
     )
 
 

@@ -15,13 +15,13 @@ from robot_perception.core import (
     Scene,
     Stage,
 )
+from robot_perception.evaluation.frame_matches import MAX_DETECTIONS
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.ground_truth_stages import (
     check_given,
     GIVEN_STAGES,
     GroundTruthStages,
 )
-from robot_perception.evaluation.precision import MAX_DETECTIONS
 from robot_perception.models import Detector, Segmenter, UploadedImage
 from robot_perception.pipeline import (
     load_networks,

@@ -10,6 +10,7 @@ import numpy as np
 from robot_perception.core import Detections, Float32Array, Int64Array, Masks, Scene
 from robot_perception.evaluation.box_overlap import box_iou
 from robot_perception.evaluation.depth import depth_errors, DepthErrorByRange, DepthErrors
+from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.masks import boundary_iou, mask_iou
 from robot_perception.evaluation.matching import match, Matches
@@ -167,6 +168,8 @@ class FrameRecord:
     Attributes:
         errors: against its ground truth.
         boxes: all predictions and true objects.
+        box_matches: matches of all predictions by their boxes.
+        mask_matches: by their masks, None without masks.
         scores: of all predictions.
         has_detector: whether a detector ran, even if it found nothing.
         vector: (C,) float32, features of the scene.
@@ -180,6 +183,8 @@ class FrameRecord:
 
     errors: FrameErrors
     boxes: FrameBoxes
+    box_matches: FrameMatches
+    mask_matches: FrameMatches | None
     scores: JudgedScores
     has_detector: bool
     vector: Float32Array | None

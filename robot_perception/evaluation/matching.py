@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import area_xyxy, BoolArray, Detections, Float64Array, Int64Array
+from robot_perception.core import BoolArray, Detections, Float64Array, Int64Array
 
 # As in COCO's own code: boxes that agree exactly also pass a limit of 1.
 _MAX_LIMIT = 1 - 1e-10
 _NO_OVERLAP = -1.0
-# Ranks objects that count above all that are ignored, whose overlap is at most 1.
-_COUNTED_FIRST = 2.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,24 +53,69 @@ def match(
         counted: (M,) bool, objects that have to be detected.
         limits: T IoU thresholds, in (0, 1].
     """
-    partners = np.full((len(limits), len(predictions)), -1, np.int64)
+    return match_overlaps(
+        predictions.scores.astype(np.float64),
+        _overlaps(predictions, truth, counted),
+        counted,
+        limits,
+    )
+
+
+def match_overlaps(
+    scores: Float64Array, overlaps: Float64Array, counted: BoolArray, limits: Sequence[float]
+) -> Matches:
+    """Match N predictions as `match` does, boxes or masks.
+
+    Args:
+        scores: (N,) float64.
+        overlaps: (N, M) float64 in [0, 1], negative for another class: the IoU, and the share of
+            the prediction that lies on an object that does not count.
+        counted: (M,) bool.
+        limits: T IoU thresholds, in (0, 1].
+    """
+    partners = np.full((len(limits), len(scores)), -1, np.int64)
     ignored = np.zeros(partners.shape, np.bool_)
-    if not len(truth):
+    if not len(counted):
         return Matches(partners, ignored)
-    overlaps = _overlaps(predictions, truth, counted)
     least = np.minimum(np.array(limits, np.float64), _MAX_LIMIT)[:, None]
-    free = np.ones((len(limits), len(truth)), np.bool_)
+    free = np.ones((len(limits), len(counted)), np.bool_)
     rows = np.arange(len(limits))
-    for index in best_first(predictions):
+    for index in np.argsort(-scores, kind='stable'):
         overlap = overlaps[index]
-        rank = np.where(free & (overlap >= least), overlap + _COUNTED_FIRST * counted, -1.0)
+        enough = free & (overlap >= least)
+        eligible = enough & counted
+        eligible |= enough & ~eligible.any(axis=1, keepdims=True)
+        rank = np.where(eligible, overlap, _NO_OVERLAP)
         # The last of equals, as in COCO's own code.
-        best = len(truth) - 1 - np.argmax(rank[:, ::-1], axis=1)
-        matched = rank[rows, best] >= 0
+        best = len(counted) - 1 - np.argmax(rank[:, ::-1], axis=1)
+        matched = eligible.any(axis=1)
         partners[matched, index] = best[matched]
         ignored[:, index] = matched & ~counted[best]
         free[rows, best] &= ~(matched & counted[best])
     return Matches(partners, ignored)
+
+
+def box_overlaps(boxes: Float64Array, truth: Float64Array, counted: BoolArray) -> Float64Array:
+    """Compute the IoU of boxes, and the share of a box that lies on an object that is ignored.
+
+    The order of operations is that of COCO's own code, so that the last bit is the same.
+
+    Args:
+        boxes: (N, 4) float64: left, top, width, height.
+        truth: (M, 4) float64 likewise.
+        counted: (M,) bool, false for objects that are ignored.
+
+    Returns:
+        (N, M) float64 in [0, 1].
+    """
+    first, second = boxes[:, None, :], truth[None, :, :]
+    near = np.maximum(first[..., :2], second[..., :2])
+    far = np.minimum(first[..., 2:] + first[..., :2], second[..., 2:] + second[..., :2])
+    sides = far - near
+    common = np.where((sides > 0).all(axis=-1), sides[..., 0] * sides[..., 1], 0.0)
+    own = (boxes[:, 2] * boxes[:, 3])[:, None]
+    whole = np.where(counted, own + (truth[:, 2] * truth[:, 3])[None] - common, own)
+    return np.divide(common, whole, out=np.zeros_like(common), where=common > 0)
 
 
 def best_first(predictions: Detections) -> Int64Array:
@@ -80,15 +123,15 @@ def best_first(predictions: Detections) -> Int64Array:
     return np.argsort(-predictions.scores.astype(np.float64), kind='stable')
 
 
+def box_xywh(objects: Detections) -> Float64Array:
+    """Return the boxes of N objects as (N, 4) float64: left, top, width, height."""
+    boxes = objects.boxes_xyxy.astype(np.float64)
+    boxes[:, 2:] -= boxes[:, :2]
+    return boxes
+
+
 def _overlaps(predictions: Detections, truth: Detections, counted: BoolArray) -> Float64Array:
     """Return the overlaps, (N, M) float64 in [0, 1]; -1 for another class."""
-    first, second = (boxes.boxes_xyxy.astype(np.float64) for boxes in (predictions, truth))
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    common = np.prod(np.clip(high - low, 0, None), axis=-1)
-    own = area_xyxy(predictions.boxes_xyxy)[:, None]
-    union = own + area_xyxy(truth.boxes_xyxy)[None] - common
-    whole = np.where(counted, union, own)
-    share = np.divide(common, whole, out=np.zeros_like(common), where=whole > 0)
+    share = box_overlaps(box_xywh(predictions), box_xywh(truth), counted)
     same = np.array(predictions.class_names)[:, None] == np.array(truth.class_names)[None]
     return np.where(same, share, _NO_OVERLAP)

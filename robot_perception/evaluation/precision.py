@@ -1,8 +1,8 @@
-"""Average precision and recall of boxes, for any resample of frames.
+"""Average precision and recall of boxes or masks by COCO's rules, for any resample of frames.
 
-COCO's own evaluation (`coco_metrics`) processes all frames at once. A confidence interval needs
-the same metrics for thousands of resamples of the frames. Which predictions are true positives
-does not depend on the resample, so they are matched once, and only the sums are repeated.
+A confidence interval needs the metrics of thousands of resamples of the frames. Which predictions
+are true positives does not depend on the resample, so they are matched once, and only the sums
+are repeated.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
 from robot_perception.core import BoolArray, Detections, Float64Array, Int64Array, requires
-from robot_perception.evaluation.matching import best_first, match
+from robot_perception.evaluation.frame_matches import (
+    FrameMatches,
+    IOU_LIMITS,
+    MAX_DETECTIONS,
+)
+from robot_perception.evaluation.matching import best_first
 
-# COCO's IoU thresholds, levels of recall, and most predictions of one frame.
-IOU_LIMITS: tuple[float, ...] = tuple(np.linspace(0.5, 0.95, 10).tolist())
+# COCO's levels of recall.
 RECALLS = np.linspace(0, 1, 101)
-MAX_DETECTIONS = 100
 
 _AP50, _AP75 = 0, 5
 _TINY = np.spacing(1)
@@ -112,22 +114,20 @@ class _RankedPredictions:
 class PrecisionCurves:
     """Predictions of all frames, matched once."""
 
-    def __init__(self, frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> None:
-        """Match F frames; predictions of classes not among the K are ignored, as in COCO."""
-        matches = [match(one.predictions, one.truth, one.counted, IOU_LIMITS) for one in frames]
-        counts = [len(one.predictions) for one in frames]
-        frame = np.repeat(np.arange(len(frames)), counts)
-        scores = np.concatenate([np.zeros(0), *(one.predictions.scores for one in frames)])
-        order = np.argsort(-scores.astype(np.float64), kind='stable')
+    def __init__(self, frames: Sequence[FrameMatches], class_names: Sequence[str]) -> None:
+        """Collect F frames; predictions of classes not among the K are ignored, as in COCO."""
+        frame = np.repeat(np.arange(len(frames)), [len(one.scores) for one in frames])
+        scores = np.concatenate([np.zeros(0), *(one.scores for one in frames)])
+        order = np.argsort(-scores, kind='stable')
         empty = np.zeros((len(IOU_LIMITS), 0), np.bool_)
         true_positives, false_positives = (
             np.concatenate([empty, *parts], axis=1)[:, order]
             for parts in (
-                [one.true_positives for one in matches],
-                [one.false_positives for one in matches],
+                [one.true_positives for one in frames],
+                [one.false_positives for one in frames],
             )
         )
-        names = np.array([name for one in frames for name in one.predictions.class_names], np.str_)
+        names = np.array([name for one in frames for name in one.class_names], np.str_)
         self._classes = []
         for name in class_names:
             own = np.flatnonzero(names[order] == name)
@@ -140,7 +140,7 @@ class PrecisionCurves:
                     np.flatnonzero(~always_false),
                     true_positives[:, others],
                     false_positives[:, others],
-                    _objects(frames, name),
+                    np.array([one.objects.get(name, 0) for one in frames], np.int64),
                 )
             )
 
@@ -161,13 +161,6 @@ class PrecisionCurves:
             if total:
                 precision[..., index], recall[..., index] = _curve(ranked, weights, total)
         return precision, recall
-
-
-def _objects(frames: Sequence[FrameBoxes], name: str) -> Int64Array:
-    """Count the true objects of a class that count in each frame, (F,)."""
-    own = [np.array(one.truth.class_names, np.str_) == name for one in frames]
-    counts = [np.sum(same & one.counted) for same, one in zip(own, frames, strict=True)]
-    return np.array(counts, np.int64)
 
 
 def _curve(
@@ -198,61 +191,7 @@ def _nan_mean(values: Float64Array) -> float:
     return float(known.mean()) if known.size else float('nan')
 
 
-_ALL_AREAS, _MOST_DETECTIONS = 0, -1
-
-
 def check_installation() -> None:
     """Raise MissingLibraryError unless faster-coco-eval can be imported."""
     with requires('"faster-coco-eval>=1.6.7"'):
         import_module('faster_coco_eval')
-
-
-def coco_metrics(frames: Sequence[FrameBoxes], class_names: Sequence[str]) -> DetectionMetrics:
-    """Compute the metrics by COCO's evaluation, of one frame and one class at least.
-
-    Objects that do not count are its crowds.
-    """
-    from faster_coco_eval import COCO, COCOeval_faster  # noqa: PLC0415 - takes 0.3 s to import
-
-    images = [{'id': number} for number in range(len(frames))]
-    categories = [{'id': number, 'name': name} for number, name in enumerate(class_names)]
-    table = {'images': images, 'categories': categories}
-    ids = {name: number for number, name in enumerate(class_names)}
-    truth: list[dict[str, Any]] = []
-    predictions: list[dict[str, Any]] = []
-    for number, one in enumerate(frames):
-        crowds = (~one.counted).astype(int).tolist()
-        for item, crowd in zip(_annotations(one.truth, number, ids), crowds, strict=True):
-            truth.append({**item, 'id': len(truth) + 1, 'iscrowd': crowd})
-        scores = one.predictions.scores.tolist()
-        for item, score in zip(_annotations(one.predictions, number, ids), scores, strict=True):
-            if item['category_id'] >= 0:
-                predictions.append(
-                    {**item, 'id': len(predictions) + 1, 'iscrowd': 0, 'score': score}
-                )
-    run = COCOeval_faster(
-        COCO({**table, 'annotations': truth}), COCO({**table, 'annotations': predictions}), 'bbox'
-    )
-    run.params.maxDets = [MAX_DETECTIONS]
-    run.params.iouThrs = np.array(IOU_LIMITS)
-    run.evaluate()
-    run.accumulate()
-    precision = np.asarray(run.eval['precision'])[..., _ALL_AREAS, _MOST_DETECTIONS]
-    recall = np.asarray(run.eval['recall'])[..., _ALL_AREAS, _MOST_DETECTIONS]
-    return DetectionMetrics.of(_missing_to_nan(precision), _missing_to_nan(recall))
-
-
-def _annotations(objects: Detections, image: int, ids: dict[str, int]) -> list[dict[str, Any]]:
-    """Return COCO annotations; category -1 is a class that is not evaluated."""
-    corners = objects.boxes_xyxy.astype(np.float64)
-    sides = corners[:, 2:] - corners[:, :2]
-    boxes = np.concatenate([corners[:, :2], sides], axis=1)
-    return [
-        {'image_id': image, 'category_id': ids.get(name, -1), 'bbox': box, 'area': box[2] * box[3]}
-        for name, box in zip(objects.class_names, boxes.tolist(), strict=True)
-    ]
-
-
-def _missing_to_nan(values: Float64Array) -> Float64Array:
-    """Replace COCO's -1 by NaN."""
-    return np.where(values < 0, np.nan, values)

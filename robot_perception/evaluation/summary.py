@@ -12,9 +12,7 @@ from robot_perception.core import Float32Array, Float64Array, Int64Array
 from robot_perception.evaluation.bootstrap import (
     Bootstrap,
     Estimate,
-    finite_or_none,
     FrameValues,
-    make_estimate,
     mean,
     Values,
 )
@@ -26,9 +24,10 @@ from robot_perception.evaluation.depth import (
 )
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, ErrorType
 from robot_perception.evaluation.frame import FrameErrors, FrameRecord
+from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.panoptic import panoptic_estimate, SegmentCounts
 from robot_perception.evaluation.position_rows import position_rows
-from robot_perception.evaluation.precision import coco_metrics, FrameBoxes, PrecisionCurves
+from robot_perception.evaluation.precision import FrameBoxes, PrecisionCurves
 from robot_perception.evaluation.report import make_row, MetricRow, PrecisionCurve
 from robot_perception.evaluation.score_reliability import score_rows
 from robot_perception.evaluation.tracking import tracking_metrics
@@ -47,9 +46,9 @@ def detector_rows(
 ) -> Iterator[MetricRow]:
     """Yield average precision, precision and recall."""
     estimates = [Estimate(None, None, None)] * (len(_PRECISIONS) + len(class_names))
-    boxes = [one.boxes for one in records]
     if class_names and any(one.has_detector for one in records):
-        estimates = _precision(bootstrap, boxes, class_names)
+        matches = [one.box_matches for one in records]
+        estimates = _precision(bootstrap, matches, class_names)
     rows = [
         MetricRow(group, name, one.value, one.low, one.high, '', higher_is_better=True)
         for group, name, one in zip(
@@ -68,19 +67,15 @@ def detector_rows(
 
 
 def _precision(
-    bootstrap: Bootstrap, frames: Sequence[FrameBoxes], class_names: Sequence[str]
+    bootstrap: Bootstrap, frames: Sequence[FrameMatches], class_names: Sequence[str]
 ) -> list[Estimate]:
-    """Return COCO's own metrics, with intervals of sums that agree with it."""
+    """Return average precision and recall with their intervals."""
     curves = PrecisionCurves(frames, class_names)
 
     def estimate(weights: Int64Array) -> Float64Array:
         return curves.metrics(weights).as_array()
 
-    values = coco_metrics(frames, class_names).as_array().tolist()
-    return [
-        make_estimate(finite_or_none(value), one.low, one.high)
-        for value, one in zip(values, bootstrap.estimates(estimate), strict=True)
-    ]
+    return bootstrap.estimates(estimate)
 
 
 def error_rows(
@@ -99,7 +94,7 @@ def error_rows(
 
 
 def precision_curves(
-    frames: Sequence[FrameBoxes], class_names: Sequence[str]
+    frames: Sequence[FrameMatches], class_names: Sequence[str]
 ) -> tuple[PrecisionCurve, ...]:
     """Return the mean curve over classes at two IoU thresholds, then the curve of each class."""
     precision, _ = PrecisionCurves(frames, class_names).curves(np.ones(len(frames), np.int64))
@@ -165,6 +160,7 @@ def summarize(
         *_depth_rows(bootstrap, [one.depth for one in errors]),
         *_range_rows(bootstrap, [one.depth_range for one in records]),
         *_mask_rows(bootstrap, errors),
+        *_mask_precision_rows(bootstrap, [one.mask_matches for one in records], class_names),
         *_panoptic_rows(bootstrap, [one.segments for one in records]),
         *position_rows(bootstrap, [one.positions for one in errors], class_names),
         *uncertainty_rows(bootstrap, [one.uncertainty for one in errors]),
@@ -172,7 +168,8 @@ def summarize(
         *_tracking_rows(records),
         *_timing_rows(bootstrap, [one.timing_s for one in records]),
     )
-    return rows, precision_curves(boxes, class_names) if has_detector else ()
+    matches = [one.box_matches for one in records]
+    return rows, precision_curves(matches, class_names) if has_detector else ()
 
 
 def _depth_rows(bootstrap: Bootstrap, errors: Sequence[DepthErrors]) -> Iterator[MetricRow]:
@@ -224,6 +221,18 @@ def _mask_rows(bootstrap: Bootstrap, errors: Sequence[FrameErrors]) -> Iterator[
         yield make_row(bootstrap, 'masks', f'IoU, {boxes}', overlaps)
         overlaps = mean(one.boundary_iou for one in masks)
         yield make_row(bootstrap, 'masks', f'boundary IoU, {boxes}', overlaps)
+
+
+def _mask_precision_rows(
+    bootstrap: Bootstrap, frames: Sequence[FrameMatches | None], class_names: Sequence[str]
+) -> Iterator[MetricRow]:
+    """Yield the average precision of masks; frames without masks are left out."""
+    estimates = [Estimate(None, None, None)] * len(_PRECISIONS)
+    if class_names and any(one is not None for one in frames):
+        matches = [one or FrameMatches.empty() for one in frames]
+        estimates = _precision(bootstrap, matches, class_names)[: len(_PRECISIONS)]
+    for name, one in zip(_PRECISIONS, estimates, strict=True):
+        yield MetricRow('masks', name, one.value, one.low, one.high, '', higher_is_better=True)
 
 
 def _scene_type_hits(records: Sequence[FrameRecord]) -> list[Values]:

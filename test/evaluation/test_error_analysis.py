@@ -1,12 +1,13 @@
 """Reasons and costs of errors: in closed form, and from tidecv 1.0.1."""
 
+from coco_reference import coco_metrics
 import numpy as np
 import pytest
 from random_boxes import NAMES, random_frame
 
 from robot_perception.core import Detections
 from robot_perception.evaluation.error_analysis import ErrorAnalysis, ErrorType
-from robot_perception.evaluation.precision import coco_metrics, FrameBoxes
+from robot_perception.evaluation.precision import FrameBoxes
 
 # AP50 and what each reason costs, and how often it is met, in tide_frames(seed) by tidecv 1.0.1.
 BY_TIDE = [

@@ -1,0 +1,75 @@
+"""Frames of an evaluation from folders of depth images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from robot_perception.core import (
+    Detections,
+    Image,
+    InputError,
+    MetricDepth,
+    Scene,
+    SourceError,
+)
+from robot_perception.evaluation.evaluation import PredictedFrame
+from robot_perception.evaluation.ground_truth import GroundTruth
+from robot_perception.image_files import read_image_file
+
+_GRAY = 128
+_PNG = '.png'
+
+
+def depth_frames(predictions: Path, truth: Path) -> tuple[int, Iterator[PredictedFrame]]:
+    """Read two folders of depth images of the same names: 16 bit PNG, millimeters, 0 unknown.
+
+    Returns:
+        Count of frames, and an iterator that reads them.
+
+    Raises:
+        SourceError: the names differ, or an image is not such depth or has another size.
+    """
+    true_names, names = (
+        {path.name for path in folder.glob(f'*{_PNG}')} for folder in (truth, predictions)
+    )
+    if true_names != names or not true_names:
+        alone = sorted(true_names ^ names)
+        raise SourceError(
+            'name_mismatch',
+            f'{predictions} and {truth}: expected depth images ({_PNG}) of the same names, got '
+            f'{len(names)} and {len(true_names)}, {len(alone)} of them on one side'
+            f'{f", such as {alone[0]}" if alone else ""}.',
+        )
+    frames = (_depth_frame(predictions / name, truth / name) for name in sorted(true_names))
+    return len(true_names), frames
+
+
+def _depth_frame(predicted_path: Path, true_path: Path) -> PredictedFrame:
+    predicted, truth = (_depth(path) for path in (predicted_path, true_path))
+    if predicted.size_hw != truth.size_hw:
+        raise SourceError(
+            'size_mismatch',
+            f'{predicted_path}: expected the size of its ground truth {truth.size_hw}, '
+            f'got {predicted.size_hw} (rows, columns).',
+        )
+    picture = Image(np.full((*truth.size_hw, 3), _GRAY, np.uint8))
+    true = GroundTruth(picture, None, truth, Detections.empty(), None, ())
+    return PredictedFrame(true_path.stem, Scene(picture, depth=predicted), true)
+
+
+def _depth(path: Path) -> MetricDepth:
+    raw = read_image_file(path, cv2.IMREAD_UNCHANGED)
+    if raw.dtype != np.uint16 or raw.ndim != 2:  # noqa: PLR2004 - one channel
+        raise SourceError(
+            'wrong_format',
+            f'{path}: expected depth as a 16 bit image of one channel, millimeters, got '
+            f'{raw.dtype} {raw.shape}.',
+        )
+    try:
+        return MetricDepth.from_millimeters(raw)
+    except InputError as error:
+        raise SourceError('damaged', f'{path}: {error}') from error
