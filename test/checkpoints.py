@@ -264,6 +264,11 @@ def to_timm(key):
     return f'{head}{mark}{block}.{kind[parts[7]]}{int(parts[6]) + 1}.{parts[8]}'
 
 
+def read_network(stage):
+    """Return the network of transformers that a stage computes."""
+    return stage.family.networks[0].network
+
+
 def raw_network(folder, network_class):
     """Load a checkpoint with transformers only, as an independent reference."""
     with quiet_transformers():

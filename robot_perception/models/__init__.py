@@ -74,9 +74,11 @@ def build_feature_extractor(
     if model == STUB:
         return StubFeatureExtractor()
     checkpoint = _checkpoint(model, Stage.FEATURES)
-    from robot_perception.models.dinov2 import Dinov2  # noqa: PLC0415 - imports torch
+    from robot_perception.models.stages import NetworkFeatureExtractor  # noqa: PLC0415 - torch
 
-    return Dinov2(checkpoint, device=device, precision=precision, input_size=input_size)
+    return NetworkFeatureExtractor(
+        checkpoint, device=device, precision=precision, input_size=input_size
+    )
 
 
 def build_depth_estimator(
@@ -86,9 +88,11 @@ def build_depth_estimator(
     if model == STUB:
         return StubDepthEstimator()
     checkpoint = _checkpoint(model, Stage.DEPTH)
-    from robot_perception.models.depth_anything import DepthAnything  # noqa: PLC0415 - torch
+    from robot_perception.models.stages import NetworkDepthEstimator  # noqa: PLC0415 - torch
 
-    return DepthAnything(checkpoint, device=device, precision=precision, input_size=input_size)
+    return NetworkDepthEstimator(
+        checkpoint, device=device, precision=precision, input_size=input_size
+    )
 
 
 def build_detector(
@@ -98,9 +102,9 @@ def build_detector(
     if model == STUB:
         return StubDetector()
     checkpoint = _checkpoint(model, Stage.DETECTOR)
-    from robot_perception.models.detr import Detr  # noqa: PLC0415 - imports torch
+    from robot_perception.models.stages import NetworkDetector  # noqa: PLC0415 - torch
 
-    return Detr(checkpoint, device=device, precision=precision, input_size=input_size)
+    return NetworkDetector(checkpoint, device=device, precision=precision, input_size=input_size)
 
 
 def build_segmenter(
@@ -110,9 +114,9 @@ def build_segmenter(
     if model == STUB:
         return StubSegmenter()
     checkpoint = _checkpoint(model, Stage.SEGMENTER)
-    from robot_perception.models.sam2 import Sam2  # noqa: PLC0415 - imports torch
+    from robot_perception.models.stages import NetworkSegmenter  # noqa: PLC0415 - torch
 
-    return Sam2(checkpoint, device=device, precision=precision, input_size=input_size)
+    return NetworkSegmenter(checkpoint, device=device, precision=precision, input_size=input_size)
 
 
 def _checkpoint(model: str, task: Stage) -> Checkpoint:

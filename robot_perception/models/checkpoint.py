@@ -25,27 +25,8 @@ from robot_perception.models.catalogue import (
     STUB,
 )
 from robot_perception.models.config_check import check_content
+from robot_perception.models.families import FAMILIES
 from robot_perception.models.installation import check_installation
-
-# Task -> model_type of config.json -> class of transformers.
-NETWORKS: Mapping[Stage, Mapping[str, str]] = {
-    Stage.FEATURES: {
-        'dinov2': 'Dinov2Model',
-        'dinov2_with_registers': 'Dinov2WithRegistersModel',
-    },
-    Stage.DEPTH: {'depth_anything': 'DepthAnythingForDepthEstimation'},
-    Stage.DETECTOR: {
-        'detr': 'DetrForObjectDetection',
-        'conditional_detr': 'ConditionalDetrForObjectDetection',
-        'deformable_detr': 'DeformableDetrForObjectDetection',
-        'rt_detr': 'RTDetrForObjectDetection',
-        'rt_detr_v2': 'RTDetrV2ForObjectDetection',
-        'd_fine': 'DFineForObjectDetection',
-        'yolos': 'YolosForObjectDetection',
-    },
-    # Published SAM 2 checkpoints are video models that contain the image model.
-    Stage.SEGMENTER: {'sam2': 'Sam2Model', 'sam2_video': 'Sam2Model'},
-}
 
 EMBEDDED: Mapping[Stage, str] = {
     Stage.FEATURES: 'dinov2',
@@ -89,7 +70,7 @@ class Checkpoint:
     @property
     def network_class(self) -> str:
         """Name of its class in transformers."""
-        return NETWORKS[self.task][self.family]
+        return FAMILIES[self.task][self.family].network_class
 
 
 def find_checkpoint(model: str, task: Stage) -> Checkpoint:
@@ -156,7 +137,7 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
         preprocessor = _read_json(folder / PREPROCESSOR, where)
     check_content(config, where)
     check_content(preprocessor, where)
-    families = NETWORKS[task]
+    families = FAMILIES[task]
     if config.get('model_type') not in families:
         raise ModelError(
             'wrong_task',

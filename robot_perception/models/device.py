@@ -18,22 +18,17 @@ class DeviceSpec:
 
     Attributes:
         device: of a GPU always with its index, so that ``cuda`` and ``cuda:0`` share an upload.
-        precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``. Below fp32, weights stay fp32 and torch
-            casts where that is safe (autocast). bf16 has the range of fp32 and 2 to 3 decimal
-            digits, fp16 has 3 to 4 digits and a maximum of 65504.
+        precision: ``'fp32'``, ``'bf16'`` or ``'fp16'``. bf16 has the range of fp32 and 2 to 3
+            decimal digits, fp16 has 3 to 4 digits and a maximum of 65504.
     """
 
     device: torch.device
     precision: str
 
-    def autocast(self) -> torch.autocast:
-        """Return the context in which networks run."""
-        dtype = _DTYPES[self.precision]
-        return torch.autocast(
-            self.device.type,
-            dtype=None if dtype is torch.float32 else dtype,
-            enabled=dtype is not torch.float32,
-        )
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the values in this precision."""
+        return _DTYPES[self.precision]
 
 
 def choose_device(device: str, precision: str) -> DeviceSpec:

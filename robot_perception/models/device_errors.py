@@ -19,7 +19,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Return whether a network failed because the memory of its GPU was used up."""
     if isinstance(error, ModelError):
         return error.reason == 'out_of_memory'
-    return isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+    # torch is not imported for the type of its error.
+    is_named = type(error).__name__ == 'OutOfMemoryError' or _OUT_OF_MEMORY.search(str(error))
+    return isinstance(error, RuntimeError) and bool(is_named)
 
 
 def is_fatal(error: BaseException) -> bool:

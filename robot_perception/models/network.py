@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 import json
 import logging
 from pathlib import Path
@@ -12,16 +11,14 @@ import threading
 from typing import Any
 
 from huggingface_hub import constants
-import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 import torch
 import transformers
 
-from robot_perception.core import Float32Array, ModelError, WeightsInvalidError
+from robot_perception.core import WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.config_check import check_is_local, check_numbers
-from robot_perception.models.device import choose_device, DeviceSpec
 from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_backbone, uses_timm
 
 _LOG = logging.getLogger(__name__)
@@ -32,69 +29,16 @@ _LOADING = threading.Lock()
 ConfigEdit = Callable[[Any], None]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """A loaded network.
-
-    Attributes:
-        module: the network of transformers, on its device, in evaluation mode.
-        checkpoint: the checkpoint it was loaded from.
-        device_spec: its device and precision.
-    """
-
-    # transformers publishes no types.
-    module: Any
-    checkpoint: Checkpoint
-    device_spec: DeviceSpec
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Return the context to run the network in: no gradients, in its precision.
-
-        Raises:
-            ModelError: the device ran out of memory.
-        """
-        try:
-            with torch.inference_mode(), self.device_spec.autocast():
-                yield
-        except torch.OutOfMemoryError as error:
-            raise _out_of_memory(self.checkpoint, self.device_spec) from error
-
-    def to_numpy(self, output: torch.Tensor) -> Float32Array:
-        """Copy an output to the CPU as float32.
-
-        Raises:
-            ModelError: it contains NaN or infinity.
-        """
-        values: Float32Array = output.float().cpu().numpy()
-        if not np.all(np.isfinite(values)):
-            raise ModelError(
-                'not_finite',
-                f'{self.checkpoint.task}: expected finite numbers of {self.checkpoint.name}, got '
-                f'NaN or infinity in precision {self.device_spec.precision}. Use precision '
-                f'{"bf16 or fp32" if self.device_spec.precision == "fp16" else "fp32"}; if it is '
-                'fp32 already, the checkpoint is at fault.',
-            )
-        return values
-
-
-def load_network(
-    checkpoint: Checkpoint, *, device: str, precision: str, edit: ConfigEdit | None = None
-) -> Network:
-    """Load a checkpoint.
+def load_network(checkpoint: Checkpoint, edit: ConfigEdit | None = None) -> Any:  # noqa: ANN401
+    """Load the network of a checkpoint on the CPU, in fp32 and in evaluation mode.
 
     Args:
         checkpoint: found by `find_checkpoint`.
-        device: see `choose_device`.
-        precision: see `choose_device`.
         edit: changes the config in place before the network is built.
 
     Raises:
-        ConfigError, DeviceUnavailableError: see `choose_device`.
-        ModelError: the device has too little memory.
         WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
     """
-    device_spec = choose_device(device, precision)
     where = f'{checkpoint.task}.model: {checkpoint.folder}'
     config: Mapping[str, Any] = checkpoint.config
     weights = _read_weights(checkpoint.weight_files, where)
@@ -103,23 +47,7 @@ def load_network(
         weights = {rename_timm_key(key): value for key, value in weights.items()}
     check_is_local(config, where)
     check_numbers(config, weights, where)
-    module = _assemble(checkpoint, config, weights, edit, where)
-    try:
-        # Saves convolutions from reordering their inputs: RT-DETRv2 takes a third less time on a
-        # CPU.
-        module.to(device_spec.device, memory_format=torch.channels_last)
-    except torch.OutOfMemoryError as error:
-        raise _out_of_memory(checkpoint, device_spec) from error
-    return Network(module.eval(), checkpoint, device_spec)
-
-
-def _out_of_memory(checkpoint: Checkpoint, device_spec: DeviceSpec) -> ModelError:
-    task = checkpoint.task
-    return ModelError(
-        'out_of_memory',
-        f'{task}: {checkpoint.name} ran out of memory on {device_spec.device}. '
-        f'Lower {task}.input_size, close what else uses the device, or use device cpu.',
-    )
+    return _assemble(checkpoint, config, weights, edit, where).eval()
 
 
 def _read_weights(files: tuple[Path, ...], where: str) -> dict[str, torch.Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -54,11 +55,8 @@ class Preprocessor:
         height, width = pixels.shape[-2:]
         values = _resize(pixels, self.rule((height, width)), self.mode).float() * self.factor
         if self.mean is not None and self.std is not None:
-            mean, std = (
-                torch.tensor(channel, device=pixels.device).view(1, 3, 1, 1)
-                for channel in (self.mean, self.std)
-            )
-            values.sub_(mean).div_(std)
+            values.sub_(_channels_on(pixels.device, self.mean))
+            values.div_(_channels_on(pixels.device, self.std))
         return values
 
 
@@ -122,6 +120,12 @@ def _invalid(checkpoint: Checkpoint, key: str, expected: str, got: object) -> We
         f'{checkpoint.task}.model: {checkpoint.folder / PREPROCESSOR}: expected {key} to be '
         f'{expected}, got {got!r}. Copy or pull the file again.',
     )
+
+
+@cache
+def _channels_on(device: torch.device, values: tuple[float, ...]) -> torch.Tensor:
+    """Return numbers per channel on a device, to which copying them takes longer than using."""
+    return torch.tensor(values, device=device).view(1, 3, 1, 1)
 
 
 def _resize(pixels: torch.Tensor, size_hw: SizeHW, mode: str) -> torch.Tensor:

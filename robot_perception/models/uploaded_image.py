@@ -24,7 +24,7 @@ class UploadedImage:
     def __init__(self, image: Image) -> None:
         """Wrap an image; the first call of `on` uploads it."""
         self.image = image
-        self._uploaded: dict[torch.device, torch.Tensor] = {}
+        self._uploads: dict[torch.device, _Upload] = {}
         self._uploading = threading.Lock()
 
     @property
@@ -38,17 +38,39 @@ class UploadedImage:
         return self.image.size_hw
 
     def on(self, device: torch.device) -> torch.Tensor:
-        """Return the pixels on ``device``: (1, 3, H, W) uint8, channels red, green, blue."""
-        with self._uploading:
-            if device not in self._uploaded:
-                self._uploaded[device] = self._upload(device)
-            return self._uploaded[device]
+        """Return the pixels on ``device``: (1, 3, H, W) uint8, channels red, green, blue.
 
-    def _upload(self, device: torch.device) -> torch.Tensor:
+        The host does not wait for the upload to a GPU; the current stream of the device does.
+        """
+        with self._uploading:
+            if device not in self._uploads:
+                self._uploads[device] = _Upload(self.image.rgb, device)
+            upload = self._uploads[device]
+        return upload.for_current_stream()
+
+
+class _Upload:
+    """Pixels on one device."""
+
+    def __init__(self, rgb: UInt8Array, device: torch.device) -> None:
         import torch  # noqa: PLC0415 - stubs run without torch
 
         with warnings.catch_warnings():
-            # torch has no read-only tensors and warns; no adapter writes to its input.
+            # torch has no read-only tensors and warns; no family writes to its input.
             warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
-            pixels = torch.from_numpy(np.ascontiguousarray(self.image.rgb))
-        return pixels.to(device).permute(2, 0, 1)[None]
+            pixels = torch.from_numpy(np.ascontiguousarray(rgb))
+        self._finished: torch.cuda.Event | None = None
+        if device.type == 'cuda':
+            pixels = pixels.pin_memory().to(device, non_blocking=True)
+            self._finished = torch.cuda.current_stream(device).record_event()
+        self._pixels = pixels.permute(2, 0, 1)[None]
+
+    def for_current_stream(self) -> torch.Tensor:
+        if self._finished is not None:
+            import torch  # noqa: PLC0415 - stubs run without torch
+
+            stream = torch.cuda.current_stream(self._pixels.device)
+            stream.wait_event(self._finished)
+            # Otherwise the memory could be used again while this stream still reads it.
+            self._pixels.record_stream(stream)
+        return self._pixels

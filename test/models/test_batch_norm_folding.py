@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from robot_perception.models.batch_norm_folding import fold_batch_norm
-from robot_perception.models.checkpoint import NETWORKS
+from robot_perception.models.families import FAMILIES
+from robot_perception.models.families.batch_norm_folding import fold_batch_norm
 
 # Statistics of a new network would make normalization the identity.
 SPREAD = (0.5, 2.0)
@@ -32,7 +32,9 @@ def kinds(network):
 @pytest.mark.parametrize('family', [family for family in DETECTORS if family != 'yolos'])
 @pytest.mark.slow
 def test_outputs_stay(family, detector_folder):
-    network = with_statistics(raw_network(detector_folder(family), NETWORKS['detector'][family]))
+    network = with_statistics(
+        raw_network(detector_folder(family), FAMILIES['detector'][family].network_class)
+    )
     folded = copy.deepcopy(network)
     fold_batch_norm(folded)
     assert any(kind.endswith('BatchNorm2d') for kind in kinds(network))
@@ -53,7 +55,7 @@ def test_outputs_stay(family, detector_folder):
 
 @pytest.mark.parametrize('family', ['rt_detr', 'rt_detr_v2', 'd_fine'])
 def test_parallel_convolutions_are_merged(family, detector_folder):
-    network = raw_network(detector_folder(family), NETWORKS['detector'][family])
+    network = raw_network(detector_folder(family), FAMILIES['detector'][family].network_class)
     assert any(kind.endswith('RepVggBlock') for kind in kinds(network))
     fold_batch_norm(network)
     assert not any(kind.endswith('RepVggBlock') for kind in kinds(network))

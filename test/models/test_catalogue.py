@@ -3,12 +3,12 @@ import re
 import pytest
 
 from robot_perception.models import CATALOGUE, find_row, known_models
-from robot_perception.models.checkpoint import NETWORKS
+from robot_perception.models.families import FAMILIES
 
 
 @pytest.mark.parametrize('row', CATALOGUE, ids=lambda row: row.model)
 def test_every_row_is_complete(row):
-    assert row.task in NETWORKS
+    assert row.task in FAMILIES
     assert re.fullmatch(r'[0-9a-f]{40}|main', row.revision)
     assert row.is_pinned == (row.revision != 'main')
     assert '/' in row.model

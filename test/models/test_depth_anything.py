@@ -1,4 +1,9 @@
-from checkpoints import raw_network, rewrite_config, sample_image
+from checkpoints import (
+    raw_network,
+    read_network,
+    rewrite_config,
+    sample_image,
+)
 import numpy as np
 import pytest
 from reasons import raises
@@ -17,8 +22,8 @@ def build(folder, **options):
 def raw_depth(folder, adapter, frame):
     network = raw_network(folder, 'DepthAnythingForDepthEstimation')
     with torch.inference_mode():
-        raw = network(pixel_values=adapter.preprocess(frame)).predicted_depth
-        assert raw.shape[-2:] == adapter.preprocess(frame).shape[-2:]
+        raw = network(pixel_values=adapter.prepare(frame)).predicted_depth
+        assert raw.shape[-2:] == adapter.prepare(frame).shape[-2:]
         full = functional.interpolate(raw[None], frame.image.size_hw, mode='bilinear')
     return full[0, 0].numpy()
 
@@ -55,7 +60,7 @@ def with_output(adapter, monkeypatch, value):
     class Output:
         predicted_depth = torch.full((1, 14, 14), value)
 
-    monkeypatch.setattr(type(adapter.network.module), 'forward', lambda _, **__: Output())
+    monkeypatch.setattr(type(read_network(adapter)), 'forward', lambda _, **__: Output())
 
 
 def test_relative_depth_is_never_negative(checkpoint_copy, monkeypatch):
@@ -90,8 +95,19 @@ def test_out_of_memory_is_an_error(tiny, monkeypatch):
     def fail(_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(type(adapter.network.module), 'forward', fail)
+    monkeypatch.setattr(type(read_network(adapter)), 'forward', fail)
     with raises(ModelError, 'out_of_memory', r'ran out of memory on cpu. Lower depth.input_size'):
+        adapter.estimate(UploadedImage(sample_image()))
+
+
+def test_an_error_inside_the_network_is_a_model_error(tiny, monkeypatch):
+    adapter = build(tiny['depth'])
+
+    def fail(_, **__):
+        raise IndexError('index 3 is out of bounds')
+
+    monkeypatch.setattr(type(read_network(adapter)), 'forward', fail)
+    with raises(ModelError, 'network_failed', r'failed on cpu .IndexError: index 3 is out'):
         adapter.estimate(UploadedImage(sample_image()))
 
 
@@ -100,7 +116,7 @@ def test_out_of_memory_is_an_error(tiny, monkeypatch):
 )
 def test_input_size(tiny, input_size, expected):
     adapter = build(tiny['depth'], input_size=input_size)
-    assert adapter.preprocess(UploadedImage(sample_image(480, 640))).shape[-2:] == expected
+    assert adapter.prepare(UploadedImage(sample_image(480, 640))).shape[-2:] == expected
 
 
 def test_a_negative_input_size_is_rejected(tiny):

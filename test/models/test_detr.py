@@ -6,6 +6,7 @@ import shutil
 from checkpoints import (
     DETECTORS,
     raw_network,
+    read_network,
     rewrite_config,
     rewrite_weights,
     sample_image,
@@ -21,7 +22,7 @@ from robot_perception.core import Image
 from robot_perception.core.boxes import clip_xyxy
 from robot_perception.core.errors import ConfigError, ModelError, WeightsInvalidError
 from robot_perception.models import build_detector, UploadedImage
-from robot_perception.models.checkpoint import NETWORKS
+from robot_perception.models.families import FAMILIES
 
 PROCESSORS = {
     'detr': 'DetrImageProcessorPil',
@@ -40,9 +41,9 @@ def build(folder, **options):
 
 def as_transformers_decodes(family, folder, adapter, frame):
     """Return scores, class ids and boxes as decoded by transformers, best first."""
-    network = raw_network(folder, NETWORKS['detector'][family])
+    network = raw_network(folder, FAMILIES['detector'][family].network_class)
     with torch.inference_mode():
-        output = network(pixel_values=adapter.preprocess(frame))
+        output = network(pixel_values=adapter.prepare(frame))
     processor = getattr(transformers, PROCESSORS[family])()
     decoded = processor.post_process_object_detection(
         output, threshold=0.0, target_sizes=[frame.image.size_hw]
@@ -110,7 +111,7 @@ def with_outputs(adapter, monkeypatch, logits, boxes):
     answer = Answer()
     answer.logits = torch.tensor([logits])
     answer.pred_boxes = torch.tensor([boxes])
-    monkeypatch.setattr(type(adapter.network.module), 'forward', lambda _, **__: answer)
+    monkeypatch.setattr(type(read_network(adapter)), 'forward', lambda _, **__: answer)
 
 
 def test_boxes_are_clipped_and_dropped_without_area_or_class(detector_folder, monkeypatch):
@@ -188,13 +189,13 @@ def test_input_size(detector_folder, family, input_size, expected):
         build(detector_folder(family), input_size=input_size),
         UploadedImage(sample_image()),
     )
-    assert adapter.preprocess(frame).shape == (1, 3, *expected)
+    assert adapter.prepare(frame).shape == (1, 3, *expected)
     adapter.detect(frame, threshold=0.0, max_objects=5)
 
 
 def test_the_limit_of_the_long_side_scales_with_the_input_size(detector_folder):
     adapter = build(detector_folder('detr'), input_size=48)
-    assert adapter.preprocess(UploadedImage(sample_image(10, 40))).shape[-2:] == (20, 80)
+    assert adapter.prepare(UploadedImage(sample_image(10, 40))).shape[-2:] == (20, 80)
 
 
 def test_a_square_size_in_the_config_of_a_detr_is_used(detector_folder, tmp_path):
@@ -266,7 +267,7 @@ def test_weights_can_be_of_another_precision(detector_folder, tmp_path):
     for file in detector_folder('detr').iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     rewrite_weights(folder, lambda weights: {key: value.half() for key, value in weights.items()})
-    assert next(build(folder).network.module.parameters()).dtype == torch.float32
+    assert next(read_network(build(folder)).parameters()).dtype == torch.float32
 
 
 def test_a_label_table_with_holes_is_an_error(tmp_path):

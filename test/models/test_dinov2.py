@@ -17,7 +17,7 @@ def test_equals_transformers(tiny):
     adapter, frame = build(tiny['features']), UploadedImage(sample_image(480, 640))
     network = raw_network(tiny['features'], 'Dinov2Model')
     with torch.inference_mode():
-        raw = network(pixel_values=adapter.preprocess(frame))
+        raw = network(pixel_values=adapter.prepare(frame))
     found = adapter.extract(frame)
     assert found.grid_hw == (16, 21)
     assert found.model == 'tiny-dinov2'
@@ -27,7 +27,7 @@ def test_equals_transformers(tiny):
     assert found.patches.std(axis=(0, 1)).min() > 0
 
 
-def test_close_to_preprocessing_and_network_of_transformers(tiny):
+def test_close_to_preprocessing_and_read_network_transformers(tiny):
     """The processor of transformers, without its crop, then the raw network."""
     processor = transformers.BitImageProcessorPil.from_pretrained(tiny['features'])
     frame = UploadedImage(sample_image(480, 640))
@@ -48,7 +48,7 @@ def test_registers_are_dropped(tmp_path):
     adapter, frame = build(folder), UploadedImage(sample_image(60, 90))
     network = raw_network(folder, 'Dinov2WithRegistersModel')
     with torch.inference_mode():
-        tokens = network(pixel_values=adapter.preprocess(frame)).last_hidden_state[0].numpy()
+        tokens = network(pixel_values=adapter.prepare(frame)).last_hidden_state[0].numpy()
     found = adapter.extract(frame)
     assert found.grid_hw == (4, 6)
     np.testing.assert_array_equal(found.vector, tokens[0])

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from robot_perception.models.mask_upsampling import upsample_and_threshold
+from robot_perception.models.families.mask_upsampling import upsample_and_threshold
 
 SIZES = [((8, 8), (48, 64)), ((88, 88), (480, 640)), ((16, 20), (16, 20)), ((9, 7), (5, 4))]
 

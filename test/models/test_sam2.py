@@ -1,7 +1,13 @@
 import gc
 import weakref
 
-from checkpoints import raw_network, rewrite_config, rewrite_weights, sample_image
+from checkpoints import (
+    raw_network,
+    read_network,
+    rewrite_config,
+    rewrite_weights,
+    sample_image,
+)
 import numpy as np
 import pytest
 from reasons import raises
@@ -26,7 +32,7 @@ def segment(adapter, boxes=BOXES):
 def direct_call(folder, adapter, boxes):
     """Run the raw network once on pixels and boxes together."""
     network, frame = raw_network(folder, 'Sam2Model'), UploadedImage(IMAGE)
-    pixels = adapter.preprocess(frame)
+    pixels = adapter.prepare(frame)
     side, (height, width) = pixels.shape[-1], IMAGE.size_hw
     scale = torch.tensor([side / width, side / height] * 2)
     with torch.inference_mode():
@@ -54,7 +60,7 @@ def test_an_embedding_serves_several_calls(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     expected = segment(adapter)
     embedding = adapter.encode(UploadedImage(IMAGE))
-    monkeypatch.setattr(type(adapter.network.module), 'get_image_embeddings', None)
+    monkeypatch.setattr(type(read_network(adapter)), 'get_image_embeddings', None)
     for boxes, pixels in ((BOXES, expected.pixels), (BOXES[:1], expected.pixels[:1])):
         np.testing.assert_array_equal(adapter.segment(embedding, boxes).pixels, pixels)
 
@@ -62,7 +68,7 @@ def test_an_embedding_serves_several_calls(tiny, monkeypatch):
 def test_position_encodings_are_computed_once(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     segment(adapter)
-    encoder = adapter.network.module.vision_encoder
+    encoder = read_network(adapter).vision_encoder
     monkeypatch.setattr(type(encoder.backbone), '_get_pos_embed', None)
     monkeypatch.setattr(type(encoder.neck.position_encoding), 'forward', None)
     assert len(segment(adapter)) == 3
@@ -71,7 +77,7 @@ def test_position_encodings_are_computed_once(tiny, monkeypatch):
 def test_the_cache_does_not_keep_the_network_alive(tiny):
     adapter = build(tiny['segmenter'])
     segment(adapter)
-    backbone = weakref.ref(adapter.network.module.vision_encoder.backbone)
+    backbone = weakref.ref(read_network(adapter).vision_encoder.backbone)
     gc.collect()
     gc.disable()
     try:
@@ -83,13 +89,16 @@ def test_the_cache_does_not_keep_the_network_alive(tiny):
 
 def test_the_decoder_does_not_run_without_boxes(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
-    monkeypatch.setattr(type(adapter.network.module), 'forward', None)
+    monkeypatch.setattr(type(read_network(adapter)), 'forward', None)
     found = segment(adapter, np.zeros((0, 4), np.float32))
     assert (len(found), found.size_hw) == (0, (80, 100))
 
 
 def test_many_boxes_are_decoded_in_batches_from_one_embedding(tiny, monkeypatch):
-    adapter, network = build(tiny['segmenter']), type(build(tiny['segmenter']).network.module)
+    adapter, network = (
+        build(tiny['segmenter']),
+        type(read_network(build(tiny['segmenter']))),
+    )
     boxes = np.concatenate([BOXES + np.float32(index) / 4 for index in range(6)])
     calls = []
     encode, ask = network.get_image_embeddings, network.forward
@@ -112,12 +121,12 @@ def test_many_boxes_are_decoded_in_batches_from_one_embedding(tiny, monkeypatch)
 @pytest.mark.parametrize('side', [64, 160])
 def test_another_input_size_uses_the_same_weights(tiny, side):
     adapter = build(tiny['segmenter'], input_size=side)
-    assert adapter.preprocess(UploadedImage(IMAGE)).shape == (1, 3, side, side)
+    assert adapter.prepare(UploadedImage(IMAGE)).shape == (1, 3, side, side)
     found = segment(adapter)
     assert found.pixels.shape == (3, 80, 100)
     native = build(tiny['segmenter'])
-    for key, value in adapter.network.module.state_dict().items():
-        assert torch.equal(value, native.network.module.state_dict()[key])
+    for key, value in read_network(adapter).state_dict().items():
+        assert torch.equal(value, read_network(native).state_dict()[key])
 
 
 def test_the_image_part_of_a_video_checkpoint_is_used(tiny, checkpoint_copy):
@@ -148,7 +157,7 @@ def test_an_overflow_is_an_error(tiny, monkeypatch):
         pred_masks = torch.full((1, 3, 1, 32, 32), float('nan'))
         iou_scores = torch.zeros(1, 3, 1)
 
-    monkeypatch.setattr(type(adapter.network.module), 'forward', lambda _, **__: Output())
+    monkeypatch.setattr(type(read_network(adapter)), 'forward', lambda _, **__: Output())
     with raises(ModelError, 'not_finite'):
         segment(adapter)
 

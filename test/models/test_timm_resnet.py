@@ -1,4 +1,10 @@
-from checkpoints import rewrite_config, sample_image, to_timm, write_timm_detr
+from checkpoints import (
+    read_network,
+    rewrite_config,
+    sample_image,
+    to_timm,
+    write_timm_detr,
+)
 import numpy as np
 import pytest
 from reasons import raises
@@ -32,7 +38,7 @@ def test_the_network_is_the_same_without_timm(pair):
     plain, timm = (build_detector(str(folder), device='cpu') for folder in pair)
     pixels = plain.preprocess(UploadedImage(sample_image()))
     with torch.inference_mode():
-        expected, found = (model.network.module(pixel_values=pixels) for model in (plain, timm))
+        expected, found = (read_network(model)(pixel_values=pixels) for model in (plain, timm))
     assert torch.equal(found.logits, expected.logits)
     assert torch.equal(found.pred_boxes, expected.pred_boxes)
     assert expected.logits.std() > 1e-3

@@ -124,7 +124,7 @@ def train_demo_model(
 
 def _weights(fresh: TrainedNetwork, task: Stage, start: Path) -> Mapping[str, torch.Tensor]:
     checkpoint = read_checkpoint(start / fresh.name, task)
-    module = load_network(checkpoint, device='cpu', precision='fp32').module
+    module = load_network(checkpoint)
     found: dict[str, torch.Tensor] = module.state_dict()
     there = {key: value.shape for key, value in found.items()}
     if there != {key: value.shape for key, value in fresh.network.state_dict().items()}:

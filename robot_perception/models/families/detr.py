@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -14,13 +14,16 @@ from robot_perception.core import (
     Float32Array,
     WeightsInvalidError,
 )
-from robot_perception.models.batch_norm_folding import fold_batch_norm
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.families.batch_norm_folding import fold_batch_norm
+from robot_perception.models.families.interfaces import NamedNetwork, SizeHW, Tensors
 from robot_perception.models.network import load_network
+from robot_perception.models.outputs import to_numpy
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
-from robot_perception.models.resize import check_input_size, Exactly, ResizeRule, ShortSide, SizeHW
-from robot_perception.models.uploaded_image import UploadedImage
+from robot_perception.models.resize import check_input_size, Exactly, ResizeRule, ShortSide
 
+# Those whose every layer computes in half precision; others fail or give NaN.
+_IN_HALF = ('detr', 'yolos')
 _SQUARE = ('rt_detr', 'rt_detr_v2', 'd_fine')
 _SQUARE_SIDE, _SQUARE_STRIDE = 640, 32
 _SHORTEST, _LONGEST = 800, 1333
@@ -35,62 +38,54 @@ class Detr:
     The decoding in transformers of networks with sigmoid scores may return one box several
     times with different classes. Boxes of unused classes (``N/A``) and boxes without area inside
     the image are dropped.
-
-    Attributes:
-        network: the loaded network.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, *, device: str, precision: str, input_size: int
-    ) -> None:
-        """Load the network; arguments as in `build_detector`."""
+    def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
+        """Load the network; ``input_size`` as in `build_detector`."""
         rule = _resize_rule(checkpoint, input_size)
-        self.network = load_network(checkpoint, device=device, precision=precision)
-        fold_batch_norm(self.network.module)
-        self._class_names = _class_names(self.network.module.config.id2label, checkpoint)
-        self._preprocessor = read_preprocessor(
+        self._folder = checkpoint.folder
+        network = load_network(checkpoint)
+        fold_batch_norm(network)
+        self.class_names = _class_names(network.config.id2label, checkpoint)
+        self.prepare = read_preprocessor(
             checkpoint, rule, resample=BILINEAR, normalize=checkpoint.family not in _SQUARE
         )
 
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names by class id, as in config.json."""
-        return self._class_names
+        def queries(pixels: torch.Tensor) -> Tensors:
+            output = network(pixel_values=pixels)
+            return output.logits, output.pred_boxes
 
-    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
-        """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
-        with self.network.running():
-            predictions = self._forward(self.preprocess(image))
-        return self._postprocess(predictions, image.size_hw, threshold, max_objects)
+        in_half = (network,) if checkpoint.family in _IN_HALF else ()
+        self.networks = (NamedNetwork('image', network, queries, in_half),)
 
-    def preprocess(self, image: UploadedImage) -> torch.Tensor:
-        """Return the network's input: (1, 3, H, W) float32 on its device."""
-        return self._preprocessor(image.on(self.network.device_spec.device))
-
-    def _forward(self, pixels: torch.Tensor) -> Float32Array:
-        """Return (Q, 6): center x and y, width and height in [0, 1], score, class."""
-        output = self.network.module(pixel_values=pixels)
-        scores, classes = self._probabilities(output.logits[0].float()).max(-1)
-        columns = [output.pred_boxes[0].float(), scores[:, None], classes[:, None].float()]
-        return self.network.to_numpy(torch.cat(columns, dim=-1))
+    def read(
+        self, outputs: Tensors, size_hw: SizeHW, *, threshold: float, max_objects: int
+    ) -> Detections:
+        """Return the objects in (1, Q, L) logits and (1, Q, 4) boxes, best first."""
+        logits, boxes = (output[0].float() for output in outputs)
+        scores, classes = self._probabilities(logits).max(-1)
+        columns = [boxes, scores[:, None], classes[:, None].float()]
+        predictions = to_numpy(torch.cat(columns, dim=-1))
+        return self._select(predictions, size_hw, threshold, max_objects)
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (Q, L) scores; softmax if there is one logit more, for the background."""
-        count = len(self._class_names)
+        count = len(self.class_names)
         if logits.shape[-1] == count + 1:
             return logits.softmax(-1)[:, :-1]
         if logits.shape[-1] == count:
             return logits.sigmoid()
         raise WeightsInvalidError(
             'count_mismatch',
-            f'detector.model: {self.network.checkpoint.folder}: expected scores for the '
+            f'detector.model: {self._folder}: expected scores for the '
             f'{count} classes that config.json names, got {logits.shape[-1]}. '
             'Name every class in id2label.',
         )
 
-    def _postprocess(
+    def _select(
         self, predictions: Float32Array, size_hw: SizeHW, threshold: float, max_objects: int
     ) -> Detections:
+        """Return the objects in (Q, 6): center x, y, width, height in [0, 1], score, class."""
         predictions = predictions[np.argsort(-predictions[:, 4], kind='stable')]
         predictions = predictions[predictions[:, 4] > threshold]
         height, width = size_hw
@@ -101,7 +96,7 @@ class Detr:
         boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
         boxes = clip_xyxy(boxes, size_hw)
         classes = predictions[:, 5].astype(np.int32)
-        names = tuple(self._class_names[index] for index in classes)
+        names = tuple(self.class_names[index] for index in classes)
         detections = Detections(boxes, predictions[:, 4].clip(0, 1), classes, names)
         is_object = np.array([name != _UNUSED_CLASS for name in names], np.bool_)
         return detections[np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects]]

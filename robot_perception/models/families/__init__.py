@@ -1,0 +1,60 @@
+"""Network architectures: preparation of their inputs and reading of their outputs.
+
+A family is a class of one file, which is constructed with a checkpoint and an input size. It
+chooses no device and runs nothing: `networks` names what a runtime computes, ``prepare`` makes the
+input of an image, and ``read`` turns outputs into results. What each stage asks of its families
+is in `robot_perception.models.families.interfaces`. A new family is a file and a row of
+`FAMILIES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from robot_perception.core import Stage
+
+
+class FamilyRow(NamedTuple):
+    """How checkpoints of one ``model_type`` are loaded.
+
+    Attributes:
+        network_class: name of the network in transformers.
+        module: module that defines the family.
+        family: name of its class.
+    """
+
+    network_class: str
+    module: str
+    family: str
+
+
+_HERE = __name__
+_DINOV2 = (f'{_HERE}.dinov2', 'Dinov2')
+_DEPTH_ANYTHING = (f'{_HERE}.depth_anything', 'DepthAnything')
+_DETR = (f'{_HERE}.detr', 'Detr')
+_SAM2 = (f'{_HERE}.sam2', 'Sam2')
+
+FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
+    Stage.FEATURES: {
+        'dinov2': FamilyRow('Dinov2Model', *_DINOV2),
+        'dinov2_with_registers': FamilyRow('Dinov2WithRegistersModel', *_DINOV2),
+    },
+    Stage.DEPTH: {
+        'depth_anything': FamilyRow('DepthAnythingForDepthEstimation', *_DEPTH_ANYTHING)
+    },
+    Stage.DETECTOR: {
+        'detr': FamilyRow('DetrForObjectDetection', *_DETR),
+        'conditional_detr': FamilyRow('ConditionalDetrForObjectDetection', *_DETR),
+        'deformable_detr': FamilyRow('DeformableDetrForObjectDetection', *_DETR),
+        'rt_detr': FamilyRow('RTDetrForObjectDetection', *_DETR),
+        'rt_detr_v2': FamilyRow('RTDetrV2ForObjectDetection', *_DETR),
+        'd_fine': FamilyRow('DFineForObjectDetection', *_DETR),
+        'yolos': FamilyRow('YolosForObjectDetection', *_DETR),
+    },
+    # Published SAM 2 checkpoints are video models that contain the image model.
+    Stage.SEGMENTER: {
+        'sam2': FamilyRow('Sam2Model', *_SAM2),
+        'sam2_video': FamilyRow('Sam2Model', *_SAM2),
+    },
+}

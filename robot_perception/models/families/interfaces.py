@@ -1,0 +1,95 @@
+"""What each stage asks of its families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from robot_perception.core import Depth, Detections, Float32Array, Masks, SceneFeatures
+
+SizeHW = tuple[int, int]
+Tensors = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NamedNetwork:
+    """A network of a family: tensors in, tensors out.
+
+    Attributes:
+        name: unique in the family.
+        network: owner of all weights, in evaluation mode.
+        call: calls the network with tensors by position.
+        in_half: modules that may hold and compute everything in fp16 or bf16 on a GPU. Empty if
+            some values need fp32; then only matrix products and convolutions use less (autocast).
+        speed_up: changes the network in place for eager torch; what exporters read is unchanged.
+    """
+
+    name: str
+    # transformers publishes no types.
+    network: Any
+    call: Callable[..., Tensors]
+    in_half: tuple[nn.Module, ...] = ()
+    speed_up: Callable[[], None] | None = None
+
+
+class Family(Protocol):
+    """What all families offer."""
+
+    @property
+    def networks(self) -> tuple[NamedNetwork, ...]:
+        """The networks that a runtime computes."""
+
+    def prepare(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the input of the first network.
+
+        Args:
+            pixels: (B, 3, H, W) uint8 on any device, channels red, green, blue; not written to.
+
+        Returns:
+            (B, 3, h, w) float32 on the same device.
+        """
+
+
+class FeatureFamily(Family, Protocol):
+    """A family of feature extractors, with the network ``image``."""
+
+    def read(self, outputs: Tensors, input_hw: SizeHW) -> SceneFeatures:
+        """Return the features in the outputs for one input of ``input_hw`` pixels."""
+
+
+class DepthFamily(Family, Protocol):
+    """A family of depth networks, with the network ``image``."""
+
+    def read(self, outputs: Tensors, size_hw: SizeHW) -> Depth:
+        """Return the depth in the outputs for one image of ``size_hw`` pixels."""
+
+
+class DetectorFamily(Family, Protocol):
+    """A family of detectors, with the network ``image``."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+
+    def read(
+        self, outputs: Tensors, size_hw: SizeHW, *, threshold: float, max_objects: int
+    ) -> Detections:
+        """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
+
+
+class SegmenterFamily(Family, Protocol):
+    """A family of segmenters.
+
+    The network ``encoder`` computes feature maps of the image, the network ``decoder`` masks from
+    these maps and prompts.
+    """
+
+    def prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
+        """Return the last input of the decoder for (N, 4) boxes in pixels: (1, N, 4) float32."""
+
+    def read(self, outputs: Tensors, size_hw: SizeHW) -> Masks:
+        """Return the masks in the outputs of the decoder for one image of ``size_hw`` pixels."""

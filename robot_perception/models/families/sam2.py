@@ -1,0 +1,80 @@
+"""SAM 2: masks of objects given their boxes."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from robot_perception.core import Float32Array, Masks
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.families.interfaces import NamedNetwork, SizeHW, Tensors
+from robot_perception.models.families.mask_upsampling import upsample_and_threshold
+from robot_perception.models.families.sam2_encoder import skip_unused_work
+from robot_perception.models.network import load_network
+from robot_perception.models.outputs import to_numpy
+from robot_perception.models.preprocess import BILINEAR, read_preprocessor
+from robot_perception.models.resize import check_input_size, Exactly
+
+_STRIDE = 32
+
+
+class Sam2:
+    """Predicts one mask for each box; the image is encoded once for any number of boxes.
+
+    The single-mask output is used rather than the best of three: a box is hardly ambiguous, and
+    the network itself falls back to the best of three where the single mask is unstable.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
+        """Load the network; ``input_size`` as in `build_segmenter`."""
+        check_input_size('segmenter.input_size', input_size, _STRIDE)
+        edit = partial(_set_side, side=input_size) if input_size else None
+        network = load_network(checkpoint, edit=edit)
+        self._side = int(network.config.prompt_encoder_config.image_size)
+        rule = Exactly(self._side, self._side)
+        self.prepare = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalize=True)
+
+        def encode(pixels: torch.Tensor) -> Tensors:
+            return tuple(network.get_image_embeddings(pixels))
+
+        def decode(*inputs: torch.Tensor) -> Tensors:
+            *maps, prompts = inputs
+            output = network(image_embeddings=maps, input_boxes=prompts, multimask_output=False)
+            return output.pred_masks, output.iou_scores
+
+        encoder = network.vision_encoder
+        in_half = (encoder, network.mask_decoder.conv_s0, network.mask_decoder.conv_s1)
+        self.networks = (
+            NamedNetwork('encoder', network, encode, in_half, partial(skip_unused_work, encoder)),
+            # Coordinates of prompts need fp32.
+            NamedNetwork('decoder', network, decode),
+        )
+
+    def prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
+        """Scale (N, 4) boxes to the input, whose aspect ratio is another: (1, N, 4)."""
+        height, width = size_hw
+        image = np.array([width, height, width, height], np.float32)
+        return torch.from_numpy(boxes_xyxy * (np.float32(self._side) / image))[None]
+
+    def read(self, outputs: Tensors, size_hw: SizeHW) -> Masks:
+        """Return the masks in (1, N, 1, h, w) logits and (1, N, 1) scores."""
+        logits, scores = outputs[0][0].float(), outputs[1][0, :, 0]
+        if logits.device.type == 'cpu':
+            pixels = upsample_and_threshold(to_numpy(logits[:, 0]), size_hw)
+        else:
+            # The sum shows an overflow of any logit and is cheaper to copy than all of them.
+            to_numpy(logits.sum())
+            full = functional.interpolate(logits, size_hw, mode='bilinear', align_corners=False)
+            pixels = (full[:, 0] > 0).cpu().numpy()
+        return Masks(pixels, to_numpy(scores).clip(0, 1))
+
+
+def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types
+    """Set another square input size, which does not change the weights."""
+    config.vision_config.backbone_config.image_size = [side, side]
+    config.vision_config.backbone_feature_sizes = [[side // stride] * 2 for stride in (4, 8, 16)]
+    config.prompt_encoder_config.image_size = side

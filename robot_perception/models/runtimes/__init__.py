@@ -1,0 +1,1 @@
+"""Runtimes: who computes a named network, on which device and in which precision."""

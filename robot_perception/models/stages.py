@@ -1,0 +1,199 @@
+"""The four stages, each computed by the networks of a family on a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+import importlib
+from typing import cast, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from robot_perception.core import (
+    checked,
+    Depth,
+    Detections,
+    Float32Array,
+    Masks,
+    ModelError,
+    PerceptionError,
+    SceneFeatures,
+)
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.device import choose_device
+from robot_perception.models.device_errors import is_fatal, is_out_of_memory
+from robot_perception.models.families import FAMILIES
+from robot_perception.models.families.interfaces import (
+    DepthFamily,
+    DetectorFamily,
+    Family,
+    FeatureFamily,
+    SegmenterFamily,
+    Tensors,
+)
+from robot_perception.models.interfaces import ImageEmbedding
+from robot_perception.models.outputs import NotFiniteError
+from robot_perception.models.runtimes.eager import EagerNetwork
+from robot_perception.models.uploaded_image import UploadedImage
+
+_Family = TypeVar('_Family', bound=Family)
+# A decoder on a CPU takes longer per box with larger batches. On a GPU batches of few sizes can
+# be recorded.
+_BOXES_ON_CPU, _BOXES_ON_GPU = 8, 16
+
+
+class NetworkStage(Generic[_Family]):
+    """A stage that is computed by the networks of one checkpoint.
+
+    Attributes:
+        family: prepares inputs and reads outputs.
+        placement: device and precision.
+    """
+
+    def __init__(
+        self, checkpoint: Checkpoint, *, device: str, precision: str, input_size: int
+    ) -> None:
+        """Load the networks; arguments as in the builders of `robot_perception.models`.
+
+        Raises:
+            ConfigError, DeviceUnavailableError: see `choose_device`.
+            ModelError: the checkpoint is not usable, or the device has too little memory.
+        """
+        self.placement = choose_device(device, precision)
+        self._checkpoint = checkpoint
+        row = FAMILIES[checkpoint.task][checkpoint.family]
+        family_class = getattr(importlib.import_module(row.module), row.family)
+        self.family = cast('_Family', family_class(checkpoint, input_size))
+        # Stages of other threads compute at the same time.
+        gpu = self.placement.device.type == 'cuda'
+        self._stream = torch.cuda.Stream(self.placement.device) if gpu else None  # type: ignore[no-untyped-call]
+        with self._computing():
+            self._networks = {
+                one.name: EagerNetwork(one, self.placement) for one in self.family.networks
+            }
+
+    def prepare(self, image: UploadedImage) -> torch.Tensor:
+        """Return the input of the first network: (1, 3, h, w) float32 on its device."""
+        return self.family.prepare(image.on(self.placement.device))
+
+    def _run(self, name: str, *inputs: torch.Tensor) -> Tensors:
+        return self._networks[name](*inputs)
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """Return the context to prepare inputs, run networks and read outputs in."""
+        task, name, placement = self._checkpoint.task, self._checkpoint.name, self.placement
+        on_stream = nullcontext() if self._stream is None else torch.cuda.stream(self._stream)
+        try:
+            with torch.inference_mode(), on_stream:
+                yield
+        except NotFiniteError:
+            wider = 'bf16 or fp32' if placement.precision == 'fp16' else 'fp32'
+            raise ModelError(
+                'not_finite',
+                f'{task}: expected finite numbers of {name}, got NaN or infinity in precision '
+                f'{placement.precision}. Use precision {wider}; if it is fp32 already, the '
+                'checkpoint is at fault.',
+            ) from None
+        except PerceptionError:
+            raise
+        except Exception as error:
+            if is_fatal(error):
+                raise
+            if is_out_of_memory(error):
+                raise ModelError(
+                    'out_of_memory',
+                    f'{task}: {name} ran out of memory on {placement.device}. Lower '
+                    f'{task}.input_size, close what else uses the device, or use device cpu.',
+                ) from error
+            reason = ' '.join(str(error).split())
+            raise ModelError(
+                'network_failed',
+                f'{task}: {name} failed on {placement.device} ({type(error).__name__}: {reason}). '
+                'Use a checkpoint saved for this version of transformers, or another model.',
+            ) from error
+
+
+class NetworkFeatureExtractor(NetworkStage[FeatureFamily]):
+    """Computes features of an image."""
+
+    def extract(self, image: UploadedImage) -> SceneFeatures:
+        """Return the features of the whole image and of its patches."""
+        with self._computing():
+            pixels = self.prepare(image)
+            height, width = pixels.shape[-2:]
+            return self.family.read(self._run('image', pixels), (height, width))
+
+
+class NetworkDepthEstimator(NetworkStage[DepthFamily]):
+    """Estimates the depth of each pixel."""
+
+    def estimate(self, image: UploadedImage) -> Depth:
+        """Return depth at the image's size, metric or relative depending on the checkpoint."""
+        with self._computing():
+            return self.family.read(self._run('image', self.prepare(image)), image.size_hw)
+
+
+class NetworkDetector(NetworkStage[DetectorFamily]):
+    """Detects objects."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id, as in config.json."""
+        return self.family.class_names
+
+    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
+        """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
+        with self._computing():
+            return self.family.read(
+                self._run('image', self.prepare(image)),
+                image.size_hw,
+                threshold=threshold,
+                max_objects=max_objects,
+            )
+
+
+class NetworkSegmenter(NetworkStage[SegmenterFamily]):
+    """Segments objects given their boxes."""
+
+    def encode(self, image: UploadedImage) -> ImageEmbedding:
+        """Encode the image."""
+        with self._computing():
+            return ImageEmbedding(image.image, self._run('encoder', self.prepare(image)))
+
+    def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
+        """Return one mask at the image's size for each of (N, 4) float32 boxes in pixels."""
+        boxes = checked('boxes_xyxy', boxes_xyxy, (None, 4), np.float32, 'Pass one row per box.')
+        size_hw = embedding.image.size_hw
+        if not len(boxes):
+            return Masks.empty(size_hw)
+        device = self.placement.device
+        with self._computing():
+            # They are elsewhere if the encoder ran before this stage was moved to the CPU.
+            maps = [
+                one if one.device == device else one.to(device).float()
+                for one in embedding.feature_maps
+            ]
+            prompts = self.family.prompts(boxes, size_hw).to(device)
+            masks = [
+                self.family.read(self._decode(maps, chunk), size_hw)
+                for chunk in torch.split(prompts, self._boxes_per_call, dim=1)
+            ]
+        return Masks(
+            np.concatenate([chunk.pixels for chunk in masks]),
+            np.concatenate([chunk.scores for chunk in masks]),
+        )
+
+    @property
+    def _boxes_per_call(self) -> int:
+        return _BOXES_ON_CPU if self._stream is None else _BOXES_ON_GPU
+
+    def _decode(self, maps: list[torch.Tensor], prompts: torch.Tensor) -> Tensors:
+        """Run the decoder; on a GPU always with the same number of boxes."""
+        count = prompts.shape[1]
+        if self._stream is None or count == self._boxes_per_call:
+            return self._run('decoder', *maps, prompts)
+        filling = prompts[:, -1:].expand(-1, self._boxes_per_call - count, -1)
+        outputs = self._run('decoder', *maps, torch.cat([prompts, filling], dim=1))
+        return tuple(output[:, :count] for output in outputs)
