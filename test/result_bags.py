@@ -1,19 +1,35 @@
 """Writes bags of results for tests, as `ros2 bag record` beside the node would."""
 
-from robot_perception.conversions import FrameTiming, header_message, image_message, RosbagsFactory
+from robot_perception.conversions import (
+    FrameTiming,
+    header_message,
+    image_message,
+    label_info_message,
+    RosbagsFactory,
+)
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
-from robot_perception.stream import OutputFrame, OUTPUTS
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OutputFrame, OUTPUTS
 
 IMAGE_TOPIC = '/camera/image_raw'
 DELAY_NS = 80_000_000
 
 
 def write_result_bag(
-    path, scenes, *, topics=('scene',), node='/perception', pictures=(), compression='none'
+    path,
+    scenes,
+    *,
+    topics=('scene',),
+    node='/perception',
+    pictures=(),
+    compression='none',
+    classes=(),
 ):
-    """Write the outputs ``topics`` of scenes, later than their stamps, and their ``pictures``."""
+    """Write the outputs ``topics`` of scenes, later than their stamps, and their ``pictures``.
+
+    Names of ``classes`` are written as the label table of the detector.
+    """
     types = message_store()
     factory = RosbagsFactory(types)
     entries = []
@@ -22,6 +38,10 @@ def write_result_bag(
         header = header_message(factory, stamp_ns, scene.image.frame_id)
         picture = image_message(factory, header, scene.image.rgb, 'rgb8')
         entries.append((stamp_ns, IMAGE_TOPIC, 'sensor_msgs/msg/Image', picture))
+    if classes:
+        header = header_message(factory, 0, 'camera')
+        table = label_info_message(factory, header, classes, 0.5)
+        entries.append((0, f'{node}/{LABEL_INFO}', LABEL_INFO_TYPE, table))
     for scene in scenes:
         stamp_ns = scene.image.stamp_ns
         header = header_message(factory, stamp_ns, scene.image.frame_id)

@@ -24,7 +24,7 @@ from robot_perception.sources import (
     TopicWish,
     Typestore,
 )
-from robot_perception.stream import ImageReader, OUTPUTS
+from robot_perception.stream import ImageReader, LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
 
 NODE = '/perception'
 _SCENE, _FEATURES = 'scene', 'features'
@@ -108,6 +108,21 @@ def read_results(
                     'Record it again.',
                 ) from error
             yield RecordedScene(scene, has_image)
+
+
+def read_class_names(path: Path, node: str = NODE) -> dict[int, str]:
+    """Read the detector's classes from ``label_info`` of a bag: index -> name.
+
+    Empty where it was not recorded; at most 254 classes, as the message has room for.
+    """
+    with closing(open_bag(path)) as bag:
+        topics = {topic.name: topic for topic in bag.topics()}
+    name = f'/{node.strip("/")}/{LABEL_INFO}'
+    if name not in topics or topics[name].type_name != LABEL_INFO_TYPE:
+        return {}
+    with closing(_stamped_messages(path, topics[name], message_store())) as messages:
+        _, message = next(messages, (0, None))
+    return {} if message is None else conversions.to_class_names(message)
 
 
 def _check(topics: dict[str, BagTopic], prefix: str, path: Path) -> None:

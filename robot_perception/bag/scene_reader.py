@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from robot_perception.bag.result_reader import NODE, read_results, scene_topics
+from robot_perception.bag.result_reader import (
+    NODE,
+    read_class_names,
+    read_results,
+    scene_topics,
+)
 from robot_perception.conversions import RosbagsFactory
 from robot_perception.core import ConversionError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline, read_image
@@ -40,6 +45,7 @@ def iter_scenes(
     note: Note,
     node: str = NODE,
     hfov_deg: float = NOMINAL_HFOV_DEG,
+    classes: Callable[[Mapping[int, str]], None] = lambda _: None,
 ) -> Iterator[Scene]:
     """Yield the scenes of an input: as recorded in a result bag, otherwise by the pipeline.
 
@@ -49,6 +55,7 @@ def iter_scenes(
         note: called with every shortcoming of a frame.
         node: full name of the node whose results a bag holds.
         hfov_deg: horizontal field of view in degrees where no calibration is recorded.
+        classes: called with index -> name of all classes of the detector, where they are known.
 
     Raises:
         SourceError: the input cannot be read. Scenes before the error are yielded first.
@@ -58,10 +65,12 @@ def iter_scenes(
     if path.is_file() and is_picture(path):
         image = read_image(path)
         networks = pipeline()
+        classes(dict(enumerate(networks.class_names)))
         yield networks.process(image, picture_camera(image, networks.config.camera, hfov_deg))
         return
     is_recording = path.exists() and is_bag(path)
     if is_recording and _has_results(path):
+        classes(read_class_names(path, node))
         for item in read_results(path, node):
             if not item.has_image:
                 note('the bag lacks the input image, which is gray here')
@@ -80,7 +89,9 @@ def iter_scenes(
     with source:
         for one in source.notes:
             note(one)
-        yield from process_stream(pipeline(), source, note=note)
+        networks = pipeline()
+        classes(dict(enumerate(networks.class_names)))
+        yield from process_stream(networks, source, note=note)
 
 
 def process_stream(

@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     def files() -> Iterator[Add]:
         exporter = Exporter(arguments.output, [Kind(name) for name in arguments.only])
         yield exporter.add
-        exporter.finish()
+        exporter.finish(loop.class_names)
         _report(exporter, loop.frames, arguments)
 
     return loop.run(files)

@@ -63,6 +63,7 @@ class InputLoop:
 
     Attributes:
         frames: number of scenes processed so far.
+        class_names: index -> name of all classes of the detectors so far, where known.
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
@@ -74,6 +75,7 @@ class InputLoop:
         self._notes: Counter[str] = Counter()
         self._code = 0
         self.frames = 0
+        self.class_names: dict[int, str] = {}
 
     def run(self, target: Target) -> int:
         """Pass every scene to a target, which is opened for the first one; return the exit code.
@@ -111,7 +113,12 @@ class InputLoop:
         flags = self._arguments
         try:
             yield from iter_scenes(
-                spec, self._networks, note=self._note, node=flags.node, hfov_deg=flags.hfov
+                spec,
+                self._networks,
+                note=self._note,
+                node=flags.node,
+                hfov_deg=flags.hfov,
+                classes=self.class_names.update,
             )
         except (SourceError, InputError) as error:
             self._code = _EXIT_PARTLY

@@ -22,6 +22,7 @@ from robot_perception.conversions.masks import (
     classes_message,
     instances_message,
     label_info_message,
+    to_class_names,
     to_instances,
 )
 from robot_perception.conversions.messages import Fields, Made, Message, MessageFactory
@@ -76,6 +77,7 @@ __all__ = [
     'scene_message',
     'timing_message',
     'to_camera',
+    'to_class_names',
     'to_depth',
     'to_features',
     'to_image',

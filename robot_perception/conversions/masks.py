@@ -56,6 +56,16 @@ def classes_message(
     return image_message(factory, header, masks.class_map(values), 'mono8')
 
 
+def to_class_names(message: ros.LabelInfo) -> dict[int, str]:
+    """Return index -> name of the detector's classes in a vision_msgs/msg/LabelInfo."""
+    names = {int(one.class_id): str(one.class_name) for one in message.class_map}
+    return {
+        value - 1: name
+        for value, name in names.items()
+        if value > 0 and (value < _MAX_VALUE or name != OTHER)
+    }
+
+
 def label_info_message(
     factory: MessageFactory, header: ros.Header, class_names: Sequence[str], threshold: float
 ) -> ros.LabelInfo:

@@ -8,6 +8,8 @@ compressed run lengths, exact with holes and with several parts. Format: cocodat
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 import json
 from pathlib import Path
 
@@ -57,14 +59,19 @@ class CocoFile:
                 {'id': number, 'image_id': image_id, **_annotation(item, mask, (height, width))}
             )
 
-    def dataset(self) -> dict[str, JsonValue]:
-        """Return the data set: images, categories and annotations with scores."""
+    def dataset(self, class_names: Mapping[int, str]) -> dict[str, JsonValue]:
+        """Return the data set: images, categories and annotations with scores.
+
+        Categories are the detector's classes, index -> name, also those without an annotation.
+        Names that several classes have are those of unused indices.
+        """
+        counts = Counter(class_names.values())
+        names = {index: name for index, name in class_names.items() if counts[name] == 1}
+        names |= self._names
         return {
             'info': {'description': 'Predictions of robot_perception'},
             'images': self._images,
-            'categories': [
-                {'id': number, 'name': name} for number, name in sorted(self._names.items())
-            ],
+            'categories': [{'id': number, 'name': name} for number, name in sorted(names.items())],
             'annotations': self._annotations,
         }
 
@@ -76,14 +83,16 @@ class CocoFile:
             for annotation in self._annotations
         ]
 
-    def write(self, folder: Path) -> list[Path]:
-        """Write both forms.
+    def write(self, folder: Path, class_names: Mapping[int, str] | None = None) -> list[Path]:
+        """Write both forms; see `dataset`.
 
         Raises:
             OutputError: a file cannot be written; it is not there then.
         """
         paths = [folder / DATASET_NAME, folder / RESULTS_NAME]
-        for path, content in zip(paths, (self.dataset(), self.results()), strict=True):
+        for path, content in zip(
+            paths, (self.dataset(class_names or {}), self.results()), strict=True
+        ):
             text = json.dumps(content, ensure_ascii=False, allow_nan=False)
             write_bytes(path, (text + '\n').encode())
         return paths

@@ -94,16 +94,23 @@ class Exporter:
                 write(value, self._folder / kind.value / f'{stem}{suffix}')
                 self.written[kind] += 1
 
-    def finish(self) -> None:
+    def finish(self, class_names: Mapping[int, str] | None = None) -> None:
         """Write the JSON files of COCO, and which value of the class pictures is which class.
+
+        Args:
+            class_names: index -> name of the detector's classes; None has those of the frames.
 
         Raises:
             OutputError: a file cannot be written.
         """
         if Kind.COCO in self._kinds:
-            self.written[Kind.COCO] = len(self._coco.write(self._folder / Kind.COCO.value))
+            self.written[Kind.COCO] = len(
+                self._coco.write(self._folder / Kind.COCO.value, class_names or {})
+            )
         if Kind.CLASSES in self._kinds:
-            names = {str(value): name for value, name in sorted(self._class_names.items())}
+            every = {index + 1: name for index, name in (class_names or {}).items()}
+            every |= self._class_names
+            names = {str(value): name for value, name in sorted(every.items())}
             path = self._folder / Kind.CLASSES.value / CLASSES_NAME
             write_bytes(path, (json.dumps({'0': 'background', **names}, indent=2) + '\n').encode())
 

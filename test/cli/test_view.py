@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -202,6 +203,16 @@ def test_results_of_another_node_are_named(command, tmp_path):
     done = command('view', bag, '--html', 'out', '--node', '/left/eye')
     assert done.returncode == 0, done.stderr
     assert 'note: the bag lacks the input image, which is gray here (3 frames)' in done.stderr
+
+
+def test_categories_of_exports_are_those_of_the_detector(command, tmp_path):
+    classes = ['cup', 'chair', 'person', 'book', 'bottle', 'fork', 'spoon']
+    bag = write_result_bag(tmp_path / 'labeled', scenes(), classes=classes)
+    assert command('export', bag, '-o', 'out', '--only', 'coco', 'classes').returncode == 0
+    dataset = json.loads((command.folder / 'out/coco/annotations.json').read_text())
+    assert [one['name'] for one in dataset['categories']] == classes
+    values = json.loads((command.folder / 'out/classes/classes.json').read_text())
+    assert values == dict(zip(map(str, range(8)), ['background', *classes], strict=True))
 
 
 def test_one_bad_input_among_good_ones_sets_the_exit_code(command, results):

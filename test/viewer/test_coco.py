@@ -89,6 +89,17 @@ def test_without_masks_there_are_boxes_and_their_area(tmp_path):
         assert one['area'] == pytest.approx(one['bbox'][2] * one['bbox'][3], rel=0.01)
 
 
+def test_categories_are_all_classes_of_the_detector(tmp_path):
+    file = CocoFile()
+    file.add(example_scene(0), 0, 'a.png')
+    found = {item.class_id: item.class_name for item in example_scene(0).objects}
+    classes = {**found, 70: 'N/A', 71: 'N/A', 72: 'fork'}
+    (path, _) = file.write(tmp_path, classes)
+    coco = COCO(path)
+    names = {one['id']: one['name'] for one in coco.loadCats(coco.getCatIds())}
+    assert names == {**found, 72: 'fork'}
+
+
 def test_no_frames_are_a_valid_empty_data_set(tmp_path):
     dataset, results = CocoFile().write(tmp_path)
     assert COCO(dataset).getImgIds() == []
