@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # A recording, video, folder of images or webcam index; empty for the demo world.
 SOURCE ?=
+# Networks for SOURCE: robot, cpu or demo; empty for the best that are on this machine.
+PRESET ?=
 
 # Other ROS installations and environments must not leak in. ROS_DOMAIN_ID and the like are kept.
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONHOME
@@ -10,7 +12,8 @@ unexport PYTHONPATH RMW_IMPLEMENTATION ROS_DISTRO VIRTUAL_ENV _ROS_WHEELS_BOOTST
 .PHONY: help workspace demo test unit check words docs clean
 
 help:
-	@echo 'make demo [SOURCE=PATH]  replay a recording, or the demo world, into the node; see demo_output/'
+	@echo 'make demo [SOURCE=PATH [PRESET=robot]]  replay a recording, or the demo world, into the node;'
+	@echo '                         see demo_output/'
 	@echo 'make test                run all tests'
 	@echo 'make unit                run the fast tests that need no built messages'
 	@echo 'make check               run the linters, the type checker and the architecture test'
@@ -23,7 +26,7 @@ workspace:
 	@$(PYTHON) workspace/create.py
 
 demo: workspace
-	.venv/bin/robot-perception demo $(if $(SOURCE),'$(SOURCE)')
+	.venv/bin/robot-perception demo $(if $(SOURCE),'$(SOURCE)') $(if $(PRESET),--preset '$(PRESET)')
 
 # A test that hangs ends its process, with the stacks of all threads, and fails.
 HANG_LIMIT := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true

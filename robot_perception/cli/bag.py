@@ -111,13 +111,14 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='replace an existing output, and discard the unfinished output of another job',
     )
     parser.add_argument('--json', action='store_true', help='print the summary as JSON')
-    add_settings(parser, preset='demo')
+    add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Process the recordings and return the exit code."""
-    config = read_settings(arguments)
+    inputs = [str(path) for path in arguments.inputs]
+    config = read_settings(arguments, inputs)
     job = BagJob(
         inputs=tuple(arguments.inputs),
         output=arguments.output,
@@ -135,7 +136,7 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
     )
     keep_freed_memory()
-    print_caveat(config)
+    print_caveat(config, inputs)
     with tqdm(unit='frame', disable=None) as bar:
 
         def begin(done: int, total: int) -> None:

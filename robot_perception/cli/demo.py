@@ -9,9 +9,16 @@ from typing import Any
 
 from robot_perception.cli.next_steps import next_steps, steps_as_text
 from robot_perception.cli.ros_installation import check_ros
-from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
+from robot_perception.cli.settings import (
+    add_output,
+    add_settings,
+    check_settings,
+    print_caveat,
+    read_settings,
+)
 from robot_perception.core import ConfigError
 from robot_perception.nodes import DemoReport, headline_tables
+from robot_perception.sources import open_source
 
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -36,33 +43,40 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=30.0,
         help='maximum duration of the replay (default: %(default)s)',
     )
-    add_settings(parser, preset='demo')
+    add_settings(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo and return the exit code."""
-    config = read_settings(arguments)
+    check_settings(arguments)
     if not 0 < arguments.seconds < math.inf:
         raise ConfigError(
             'out_of_range', f'--seconds: expected a number above 0, got {arguments.seconds:g}.'
         )
-    check_ros()
     output = arguments.output
     log = partial(print, flush=True)
     first = arguments.source is None
     if first:
+        # It renders the demo world.
+        arguments.preset = arguments.preset or (None if arguments.config else 'demo')
+        config = read_settings(arguments)
+        check_ros()
         from robot_perception.cli.first_run import first_run  # noqa: PLC0415 - needs ROS
 
         report = first_run(config, output, seconds=arguments.seconds, log=log)
     else:
+        with open_source(arguments.source):
+            config = read_settings(arguments, [arguments.source])
+        check_ros()
         from robot_perception.nodes import run_demo  # noqa: PLC0415 - needs ROS
 
         report = run_demo(
             config, output, source=arguments.source, seconds=arguments.seconds, log=log
         )
     _print(report)
-    print_caveat(config)
+    if not first:
+        print_caveat(config, [arguments.source])
     print(f'\nwrote {output.resolve() / "index.html"}')
     if first:
         print(f'\nWhat to try next\n\n{steps_as_text(next_steps())}')

@@ -13,7 +13,7 @@ from typing import Any, TYPE_CHECKING
 from tqdm import tqdm
 
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
-from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
+from robot_perception.cli.settings import add_output, add_settings, read_settings
 from robot_perception.cli.world import add_size, read_seeds, read_size_hw
 from robot_perception.core import (
     ConfigError,
@@ -224,7 +224,6 @@ def _world(arguments: argparse.Namespace) -> Job:
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
     pipeline = evaluation.EvaluationPipeline.load(config, given)
-    print_caveat(config)
     return Job(
         _process(pipeline, frames, senses=config.depth.source.uses_sensor),
         len(seeds),

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from robot_perception.cli.input_loop import check_hfov
 from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
+from robot_perception.cli.stage_times import StageTimes
 from robot_perception.core import PerceptionError, Scene
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_image
 from robot_perception.stream import picture_camera
@@ -50,7 +51,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         'with a calibration file: --set camera.info_url=FILE',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object per image')
-    add_settings(parser, preset='demo')
+    add_settings(parser)
     parser.set_defaults(run=run)
 
 
@@ -60,9 +61,10 @@ def run(arguments: argparse.Namespace) -> int:
     check_hfov(arguments.hfov)
     keep_freed_memory()
     pipeline = PerceptionPipeline.load(config)
-    print_caveat(config)
+    print_caveat(config, arguments.files)
     stems = _stems(arguments.files)
     failed = 0
+    times = StageTimes()
     for file, stem in tqdm(
         list(zip(arguments.files, stems, strict=True)),
         unit='image',
@@ -72,7 +74,8 @@ def run(arguments: argparse.Namespace) -> int:
             image = read_image(file)
             camera = picture_camera(image, config.camera, arguments.hfov)
             scene = pipeline.process(image, camera)
-            written = write_scene(scene, arguments.output, stem)
+            times.add(config, scene)
+            written = write_scene(scene, arguments.output, stem, caption=config.caption)
         except PerceptionError as error:
             failed += 1
             tqdm.write(f'robot-perception image: {error}', file=sys.stderr)
@@ -81,6 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
             tqdm.write(json.dumps({'file': file, **scene_to_dict(scene)}))
         else:
             tqdm.write('\n'.join(_lines(file, scene, written)))
+    times.save()
     if failed == len(stems):
         return 1
     return _EXIT_PARTLY if failed else 0

@@ -13,7 +13,8 @@ import sys
 from tqdm import tqdm
 
 from robot_perception.bag import iter_scenes, NODE
-from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.settings import add_settings, check_settings, print_caveat, read_settings
+from robot_perception.cli.stage_times import StageTimes
 from robot_perception.core import ConfigError, InputError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import NOMINAL_HFOV_DEG
@@ -47,7 +48,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         help='horizontal field of view to assume if no calibration is recorded '
         '(default: %(default)s)',
     )
-    add_settings(parser, preset='demo')
+    add_settings(parser)
 
 
 def check_hfov(degrees: float) -> None:
@@ -64,18 +65,23 @@ class InputLoop:
     Attributes:
         frames: number of scenes processed so far.
         class_names: index -> name of all classes of the detectors so far, where known.
+        caveat: what limits the networks that were used, empty if nothing does.
+        caption: the same in a few words, for pictures.
     """
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         """Check the flags without reading any input; raise ConfigError for a bad one."""
         check_hfov(arguments.hfov)
         self._arguments = arguments
-        self._config = read_settings(arguments)
+        check_settings(arguments)
         self._pipeline: PerceptionPipeline | None = None
         self._notes: Counter[str] = Counter()
         self._code = 0
         self.frames = 0
         self.class_names: dict[int, str] = {}
+        self.caveat = self.caption = ''
+        self._uses_networks = False
+        self._times = StageTimes()
 
     def run(self, target: Target) -> int:
         """Pass every scene to a target, which is opened for the first one; return the exit code.
@@ -88,6 +94,7 @@ class InputLoop:
         """
         with ExitStack() as stack:
             self._loop(partial(stack.enter_context, target()))
+            self._times.save()
             for note, count in self._notes.items():
                 frames = f' ({count} frames)' if count > 1 else ''
                 print(f'note: {note}{frames}', file=sys.stderr)
@@ -111,24 +118,31 @@ class InputLoop:
     def _readable_scenes(self, spec: str) -> Iterator[Scene]:
         """Yield the scenes of an input until an error, which is printed."""
         flags = self._arguments
+        self._uses_networks = False
         try:
-            yield from iter_scenes(
+            for scene in iter_scenes(
                 spec,
-                self._networks,
+                partial(self._networks, spec),
                 note=self._note,
                 node=flags.node,
                 hfov_deg=flags.hfov,
                 classes=self.class_names.update,
-            )
+            ):
+                if self._pipeline is not None and self._uses_networks:
+                    self._times.add(self._pipeline.config, scene)
+                yield scene
         except (SourceError, InputError) as error:
             self._code = _EXIT_PARTLY
             tqdm.write(f'robot-perception {flags.verb}: {error}', file=sys.stderr)
 
-    def _networks(self) -> PerceptionPipeline:
-        if self._pipeline is None:
-            self._pipeline = PerceptionPipeline.load(self._config)
-            if self._config.caveat:
-                tqdm.write(f'note: {self._config.caveat}', file=sys.stderr)
+    def _networks(self, spec: str) -> PerceptionPipeline:
+        """Load the networks for an input, or return those of the one before it."""
+        self._uses_networks = True
+        config = read_settings(self._arguments, [spec])
+        if self._pipeline is None or self._pipeline.config != config:
+            self._pipeline = PerceptionPipeline.load(config)
+            self.caveat, self.caption = config.caveat, config.caption
+            print_caveat(config, [spec])
         return self._pipeline
 
     def _note(self, text: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 import sys
 
+from robot_perception.cli.preset_choice import are_demo_world, choose_config
 from robot_perception.core import ConfigError
 from robot_perception.pipeline import PerceptionConfig, PRESETS, Value
 
@@ -22,15 +24,20 @@ def add_output(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
-    """Add the flags --preset, --config, --device and --set to a parser."""
+def add_settings(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
+    """Add the flags --preset, --config, --device and --set to a parser.
+
+    Without a default preset `read_settings` chooses one.
+    """
     group = parser.add_argument_group('parameters')
     choice = group.add_mutually_exclusive_group()
     choice.add_argument(
         '--preset',
         choices=tuple(PRESETS),
         default=preset,
-        help='set of default parameters (default: %(default)s)',
+        help='set of default parameters (default: '
+        + (preset or 'the best whose networks are here; demo for recordings of the demo world')
+        + ')',
     )
     choice.add_argument(
         '--config', metavar='FILE', help='ROS parameter file to use instead of a preset'
@@ -45,20 +52,40 @@ def add_settings(parser: argparse.ArgumentParser, *, preset: str) -> None:
     )
 
 
-def read_settings(arguments: argparse.Namespace) -> PerceptionConfig:
-    """Build the configuration; raise ConfigError for an unknown parameter or a bad value."""
-    overrides = dict(_assignment(text) for text in arguments.set)
-    if arguments.device is not None:
-        overrides['device'] = arguments.device
+def read_settings(arguments: argparse.Namespace, inputs: Sequence[str] = ()) -> PerceptionConfig:
+    """Build the configuration; without a preset it depends on the inputs.
+
+    Raises:
+        ConfigError: a parameter is unknown, or its value is invalid.
+        WeightsMissingError: no preset is given, and none for these inputs is on this machine.
+    """
+    overrides = _overrides(arguments)
     if arguments.config is not None:
         return PerceptionConfig.from_file(arguments.config, overrides)
+    if arguments.preset is None:
+        return choose_config(overrides, inputs)
     return PerceptionConfig.from_preset(arguments.preset, overrides)
 
 
-def print_caveat(config: PerceptionConfig) -> None:
-    """Print what limits the networks of a configuration, if anything does."""
-    if config.caveat:
+def check_settings(arguments: argparse.Namespace) -> None:
+    """Raise ConfigError for flags that are wrong whatever the inputs are."""
+    if arguments.config is None and arguments.preset is None:
+        PerceptionConfig().with_values(_overrides(arguments))
+    else:
+        read_settings(arguments)
+
+
+def print_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
+    """Print what limits the networks of a configuration, if that matters for the inputs."""
+    if config.caveat and not are_demo_world(inputs):
         print(f'note: {config.caveat}', file=sys.stderr)
+
+
+def _overrides(arguments: argparse.Namespace) -> dict[str, Value]:
+    overrides = dict(_assignment(text) for text in arguments.set)
+    if arguments.device is not None:
+        overrides['device'] = arguments.device
+    return overrides
 
 
 def _assignment(text: str) -> tuple[str, Value]:

@@ -95,7 +95,8 @@ def _write_pages(loop: InputLoop, folder: Path, inputs: Sequence[str]) -> int:
 
     @contextmanager
     def pages() -> Iterator[Add]:
-        gallery = Gallery(folder, 'robot_perception', [f'Input: {", ".join(inputs)}.'])
+        notes = [f'Input: {", ".join(inputs)}.', *filter(None, [loop.caveat])]
+        gallery = Gallery(folder, 'robot_perception', notes, caption=loop.caption)
         yield gallery.add
         print(f'wrote {loop.frames} frames: {gallery.finish().resolve()}')
 

@@ -57,6 +57,8 @@ if TYPE_CHECKING:
         cache_folder,
         Checkpoint,
         find_checkpoint,
+        locate_checkpoint,
+        pulled_models,
         read_checkpoint,
     )
     from robot_perception.models.device import check_device, limit_cpu_threads
@@ -159,7 +161,9 @@ __all__ = [
     'known_models',
     'limit_cpu_threads',
     'load_network',
+    'locate_checkpoint',
     'pull',
+    'pulled_models',
     'read_checkpoint',
     'write_checkpoint',
 ]
@@ -169,6 +173,8 @@ __getattr__ = lazy_attributes(
     {
         'cache_folder': 'checkpoint',
         'find_checkpoint': 'checkpoint',
+        'locate_checkpoint': 'checkpoint',
+        'pulled_models': 'checkpoint',
         'read_checkpoint': 'checkpoint',
         'check_device': 'device',
         'check_installation': 'installation',

@@ -11,7 +11,6 @@ STUB = 'stub'
 DEMO = 'demo'
 # Networks and calibrations shipped with the package, fitted to its demo world.
 DEMO_FOLDER = Path(__file__).parent / DEMO
-_COMMIT_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +21,13 @@ class CatalogueRow:
         model: id on the Hugging Face Hub, which is also the value of the parameter.
         task: the stage it is for.
         family: the architecture.
-        revision: the commit that is loaded, 40 hexadecimal digits; or ``'main'`` if no commit
-            has been verified, in which case the commit that was pulled last is loaded.
+        revision: the commit that is loaded, 40 hexadecimal digits.
+        sha256: checksum of its model.safetensors, 64 hexadecimal digits.
         license: of the weights, as an SPDX identifier.
         unit: of the results.
         size_mb: of the download, in megabytes, rounded.
+        accuracy: figure published by the authors, with its data set.
+        source: where that figure is published.
         description: one line for a listing.
     """
 
@@ -34,67 +35,94 @@ class CatalogueRow:
     task: Stage
     family: str
     revision: str
+    sha256: str
     license: str
     unit: str
     size_mb: int
+    accuracy: str
+    source: str
     description: str
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether the revision is one commit, so that every machine loads the same weights."""
-        return len(self.revision) == _COMMIT_LENGTH
 
 
 CATALOGUE: tuple[CatalogueRow, ...] = (
     CatalogueRow(
-        'facebook/dinov2-small',
-        Stage.FEATURES,
-        'DINOv2',
-        'ed25f3a31f01632728cabb09d1542f84ab7b0056',
-        'Apache-2.0',
-        'unitless vectors of 384',
-        88,
-        'scene and patch features',
+        model='facebook/dinov2-small',
+        task=Stage.FEATURES,
+        family='DINOv2',
+        revision='ed25f3a31f01632728cabb09d1542f84ab7b0056',
+        sha256='ae1e99fcefd534ed978cdeb8326f08030c96e28b7a81ffcbc98a857c84d14be1',
+        license='Apache-2.0',
+        unit='unitless vectors of 384',
+        size_mb=88,
+        accuracy='ImageNet k-NN 79.0 %',
+        source='github.com/facebookresearch/dinov2',
+        description='scene and patch features',
     ),
     CatalogueRow(
-        'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf',
-        Stage.DEPTH,
-        'Depth Anything V2',
-        '8078d68a9c75a972131914f6afd0c1723be0da7f',
-        'Apache-2.0',
-        'meters, up to 20',
-        99,
-        'metric depth, trained indoors',
+        model='depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf',
+        task=Stage.DEPTH,
+        family='Depth Anything V2',
+        revision='8078d68a9c75a972131914f6afd0c1723be0da7f',
+        sha256='e990eb82fbf11b05b7813261196a2b841bdcf5a05f64396724a8987fa90504a3',
+        license='Apache-2.0',
+        unit='meters, up to 20',
+        size_mb=99,
+        # The figures of the paper belong to weights trained on NYUv2, which are others.
+        accuracy='none for these weights',
+        source='',
+        description='metric depth, trained indoors',
     ),
     CatalogueRow(
-        'facebook/detr-resnet-50',
-        Stage.DETECTOR,
-        'DETR',
-        '1d5f47bd3bdd2c4bbfa585418ffe6da5028b4c0b',
-        'Apache-2.0',
-        'pixels, scores 0 to 1',
-        167,
-        'objects of COCO, ResNet-50',
+        model='facebook/detr-resnet-50',
+        task=Stage.DETECTOR,
+        family='DETR',
+        revision='1d5f47bd3bdd2c4bbfa585418ffe6da5028b4c0b',
+        sha256='830f5e2eeaada8c8c8281779dcc8ab12833972eb8514ed0a35be6c1d4420ad81',
+        license='Apache-2.0',
+        unit='pixels, scores 0 to 1',
+        size_mb=167,
+        accuracy='COCO AP 42.0',
+        source='github.com/facebookresearch/detr',
+        description='objects of COCO, ResNet-50',
     ),
     CatalogueRow(
-        'ustc-community/dfine-nano-coco',
-        Stage.DETECTOR,
-        'D-FINE',
-        'main',
-        'Apache-2.0',
-        'pixels, scores 0 to 1',
-        15,
-        'objects of COCO, cheap enough for a CPU; no commit is pinned',
+        model='PekingU/rtdetr_v2_r18vd',
+        task=Stage.DETECTOR,
+        family='RT-DETRv2',
+        revision='5650961749fa93567c0d46fc7f43ea4f9e914107',
+        sha256='d18309d0d7ea57048138885c4c6ecfcb1e24506fc6153b94ad484f8ab62c7115',
+        license='Apache-2.0',
+        unit='pixels, scores 0 to 1',
+        size_mb=81,
+        accuracy='COCO AP 48.1',
+        source='github.com/lyuwenyu/RT-DETR',
+        description='objects of COCO, ResNet-18',
     ),
     CatalogueRow(
-        'facebook/sam2.1-hiera-tiny',
-        Stage.SEGMENTER,
-        'SAM 2',
-        'de431c4043854a71d8101e17995dfe596bf101a5',
-        'Apache-2.0',
-        'pixels, scores 0 to 1',
-        156,
-        'masks of boxes',
+        model='ustc-community/dfine-nano-coco',
+        task=Stage.DETECTOR,
+        family='D-FINE',
+        revision='066438d3d8f0da137a37b38fdf3368fd4afceced',
+        sha256='19e06bdc873da819920a8d373b879721a5b9759d822f8213220bb09abbdab58b',
+        license='Apache-2.0',
+        unit='pixels, scores 0 to 1',
+        size_mb=15,
+        accuracy='COCO AP 42.8',
+        source='github.com/Peterande/D-FINE',
+        description='objects of COCO, cheap enough for a CPU',
+    ),
+    CatalogueRow(
+        model='facebook/sam2.1-hiera-tiny',
+        task=Stage.SEGMENTER,
+        family='SAM 2',
+        revision='de431c4043854a71d8101e17995dfe596bf101a5',
+        sha256='48c14467e5cf9e51870511feb72c89688e82dd74523142c0538b663e193ac2a7',
+        license='Apache-2.0',
+        unit='pixels, scores 0 to 1',
+        size_mb=156,
+        accuracy='SA-V test J&F 76.5 (video)',
+        source='github.com/facebookresearch/sam2',
+        description='masks of boxes',
     ),
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+import difflib
 import json
 from pathlib import Path
 import re
@@ -16,6 +17,7 @@ from robot_perception.core import (
     WeightsInvalidError,
     WeightsMissingError,
 )
+from robot_perception.models.architectures import check_architecture
 from robot_perception.models.catalogue import (
     CatalogueRow,
     DEMO,
@@ -27,6 +29,14 @@ from robot_perception.models.catalogue import (
 from robot_perception.models.config_check import check_content
 from robot_perception.models.families import FAMILIES
 from robot_perception.models.installation import check_installation
+from robot_perception.models.pull_record import (
+    check_sha256,
+    is_hub_id,
+    PullRecord,
+    read_record,
+    recorded_models,
+    snapshot_folder,
+)
 
 EMBEDDED: Mapping[Stage, str] = {
     Stage.FEATURES: 'dinov2',
@@ -36,10 +46,11 @@ EMBEDDED: Mapping[Stage, str] = {
 }
 
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
+WEIGHTS = 'model.safetensors'
 # Those of the largest label tables are a tenth of this.
 _MAX_JSON_BYTES = 2**24
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
-_SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
+SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +64,7 @@ class Checkpoint:
         config: config.json.
         preprocessor: preprocessor_config.json; empty when the folder has none.
         weight_files: one safetensors file, or all its shards in order.
+        sha256: name of a file -> its checksum, for those that are known.
     """
 
     name: str
@@ -61,6 +73,7 @@ class Checkpoint:
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
     weight_files: tuple[Path, ...]
+    sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -74,20 +87,42 @@ class Checkpoint:
 
 
 def find_checkpoint(model: str, task: Stage) -> Checkpoint:
-    """Find the folder of ``model`` and read its small files.
+    """Find a checkpoint to load: check the libraries, find it, and verify its checksums.
 
-    Args:
-        model: ``'demo'``, the path of a folder, or an id of the catalogue, which is looked up in
-            the cache of the Hugging Face Hub at the catalogue's revision. Folders take precedence.
-        task: the stage that the network is for.
+    See `locate_checkpoint` for the arguments.
 
     Raises:
         ModelError: the libraries are not usable, or the network is for another stage.
-        UnknownModelError: neither a folder nor an id of the catalogue.
+        UnknownModelError: neither a folder nor an id of the Hugging Face Hub.
         WeightsMissingError: the checkpoint is not on this machine.
         WeightsInvalidError: the checkpoint is on this machine and cannot be used.
     """
     check_installation()
+    checkpoint = locate_checkpoint(model, task)
+    check_sha256(
+        checkpoint.folder,
+        checkpoint.sha256,
+        f'{task}.model: {checkpoint.folder}',
+        f'Remove {checkpoint.folder}, then run: robot-perception models pull {checkpoint.name}',
+    )
+    return checkpoint
+
+
+def locate_checkpoint(model: str, task: Stage) -> Checkpoint:
+    """Find the folder of ``model`` and read its small files, which needs no library of networks.
+
+    Args:
+        model: ``'demo'``, the path of a folder, or an id of the Hugging Face Hub, which is looked
+            up in the cache of the Hub: one of the catalogue at the catalogue's revision, any
+            other at the commit that was pulled last. Folders take precedence.
+        task: the stage that the network is for.
+
+    Raises:
+        ModelError: the network is for another stage.
+        UnknownModelError: neither a folder nor an id of the Hugging Face Hub.
+        WeightsMissingError: the checkpoint is not on this machine.
+        WeightsInvalidError: the checkpoint is on this machine and cannot be used.
+    """
     if model == DEMO:
         return _embedded(task)
     parameter = f'{task}.model'
@@ -95,21 +130,26 @@ def find_checkpoint(model: str, task: Stage) -> Checkpoint:
     if model and folder.is_dir():
         return read_checkpoint(folder, task)
     row = find_row(model)
-    if row is None:
+    if row is None and not is_hub_id(model):
+        nearest = difflib.get_close_matches(model, (DEMO, STUB, *known_models(task)), 1)
         raise UnknownModelError(
             'unknown_model',
-            f'{parameter}: expected {STUB}, {DEMO}, an id of the catalogue or a folder; got '
-            f'{model!r}, which is none of them. Catalogue: {", ".join(known_models(task))}. '
+            f'{parameter}: expected {STUB}, {DEMO}, a folder or an id of the Hugging Face Hub; '
+            f'got {model!r}, which is none of them. '
+            + (f'Nearest: {nearest[0]}. ' if nearest else '')
+            + f'Catalogue: {", ".join(known_models(task))}. '
             'For any other checkpoint give the folder that holds its config.json and '
             'model.safetensors.',
         )
-    if row.task != task:
+    if row is not None and row.task != task:
         raise ModelError(
             'wrong_task',
             f'{parameter}: expected a model for this task, got {model!r}, which is for '
             f'{row.task}. Use one of {", ".join(known_models(task))}.',
         )
-    return read_checkpoint(_cached_folder(row), task, name=row.model)
+    record = _find_record(model, row, parameter)
+    folder = snapshot_folder(cache_folder(), model, record.revision)
+    return read_checkpoint(folder, task, name=model, sha256=record.sha256)
 
 
 def _embedded(task: Stage) -> Checkpoint:
@@ -122,8 +162,10 @@ def _embedded(task: Stage) -> Checkpoint:
         ) from error
 
 
-def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
-    """Read the small files of a folder; see `find_checkpoint`."""
+def read_checkpoint(
+    folder: Path, task: Stage, *, name: str = '', sha256: Mapping[str, str] | None = None
+) -> Checkpoint:
+    """Read the small files of a folder; see `locate_checkpoint`."""
     where = f'{task}.model: {folder}'
     if not (folder / CONFIG).is_file():
         raise WeightsMissingError(
@@ -131,19 +173,13 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
             f'{where}: expected a {CONFIG} beside the weights, found none. '
             'Give the folder of a checkpoint saved for transformers.',
         )
-    config = _read_json(folder / CONFIG, where)
+    config = read_json(folder / CONFIG, where)
     preprocessor = {}
     if (folder / PREPROCESSOR).is_file():
-        preprocessor = _read_json(folder / PREPROCESSOR, where)
+        preprocessor = read_json(folder / PREPROCESSOR, where)
     check_content(config, where)
     check_content(preprocessor, where)
-    families = FAMILIES[task]
-    if config.get('model_type') not in families:
-        raise ModelError(
-            'wrong_task',
-            f'{where}: expected model_type to be one of {", ".join(families)}; '
-            f'got {config.get("model_type")!r}. Give a checkpoint for this task.',
-        )
+    check_architecture(config, task, where)
     return Checkpoint(
         name or folder.resolve().name,
         task,
@@ -151,6 +187,7 @@ def read_checkpoint(folder: Path, task: Stage, *, name: str = '') -> Checkpoint:
         config,
         preprocessor,
         _weight_files(folder, where),
+        sha256 or {},
     )
 
 
@@ -161,29 +198,45 @@ def cache_folder() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def _cached_folder(row: CatalogueRow) -> Path:
-    """Return the snapshot of exactly a row's revision in the cache."""
-    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow, optional
-
+def pulled_models() -> Iterator[tuple[str, Stage, Path, int]]:
+    """Yield id, stage, folder and size in bytes of all models that were pulled and are usable."""
     cache = cache_folder()
-    found = try_to_load_from_cache(row.model, CONFIG, cache, revision=row.revision)
-    if isinstance(found, str):
-        return Path(found).parent
+    for model, record in recorded_models(cache):
+        folder = snapshot_folder(cache, model, record.revision)
+        try:
+            task = check_architecture(read_json(folder / CONFIG, model), None, model)
+            files = locate_checkpoint(model, task).weight_files
+        except ModelError:
+            continue
+        yield model, task, folder, sum(file.stat().st_size for file in files)
+
+
+def _find_record(model: str, row: CatalogueRow | None, parameter: str) -> PullRecord:
+    """Return revision and checksums of a model of the Hub that is in the cache."""
+    cache = cache_folder()
+    pulled = read_record(cache, model)
+    if row is None and pulled is not None:
+        return pulled
+    if row is not None and (snapshot_folder(cache, model, row.revision) / CONFIG).is_file():
+        # Another program may have downloaded it.
+        known = {} if pulled is None or pulled.revision != row.revision else pulled.sha256
+        return PullRecord(row.revision, {**known, WEIGHTS: row.sha256})
+    revision = '' if row is None else f' and for revision {row.revision}'
     raise WeightsMissingError(
         'not_downloaded',
-        f'{row.task}.model: {row.model} is not on this machine. Looked for a folder of that name '
-        f'and for revision {row.revision} in {cache}. '
-        f'Run: robot-perception models pull {row.model}; or give the folder of a copy.',
+        f'{parameter}: {model} is not on this machine. Looked for a folder of that name{revision} '
+        f'in {cache}. '
+        f'Run: robot-perception models pull {model}; or give the folder of a copy.',
     )
 
 
 def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
-    single = folder / 'model.safetensors'
+    single = folder / WEIGHTS
     if single.is_file():
         return (single,)
-    shards = sorted(path for path in folder.iterdir() if _SHARD.fullmatch(path.name))
+    shards = sorted(path for path in folder.iterdir() if SHARD.fullmatch(path.name))
     if shards:
-        expected = int(_SHARD.fullmatch(shards[0].name)[2])  # type: ignore[index] # matched above
+        expected = int(SHARD.fullmatch(shards[0].name)[2])  # type: ignore[index] # matched above
         if len(shards) != expected:
             raise WeightsInvalidError(
                 'missing_file',
@@ -205,7 +258,8 @@ def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
     )
 
 
-def _read_json(path: Path, where: str) -> dict[str, Any]:
+def read_json(path: Path, where: str) -> dict[str, Any]:
+    """Read a JSON object; raise WeightsInvalidError if the file holds none, or is too large."""
     try:
         if path.stat().st_size > _MAX_JSON_BYTES:
             raise ValueError(f'larger than {_MAX_JSON_BYTES} bytes')  # noqa: TRY301 - one message

@@ -109,6 +109,7 @@ def run_demo(
     report = DemoReport(
         source=description,
         caveat=config.caveat,
+        caption=config.caption,
         counters={
             key: int(value) for key, value in recorder.counters.items() if value.isdecimal()
         },

@@ -36,6 +36,7 @@ class DemoReport:
     Attributes:
         source: description of the recording.
         caveat: limitation of the networks, empty for none.
+        caption: the same in a few words, for pictures.
         counters: frame counters of the node: received, published, dropped/REASON ...
         messages: number of received messages by topic.
         stages: (stage, p50, p95, p99) in seconds, as the node measured them.
@@ -46,6 +47,7 @@ class DemoReport:
 
     source: str
     caveat: str
+    caption: str
     counters: Mapping[str, int]
     messages: Mapping[str, int]
     stages: tuple[tuple[str, float, float, float], ...]
@@ -65,7 +67,7 @@ def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> Non
     Raises:
         OutputError: a file cannot be written. Earlier files stay; no file is partial.
     """
-    files = write_scene(report.scene, output, _STEM)
+    files = write_scene(report.scene, output, _STEM, caption=report.caption)
     text = json.dumps(_as_json(report), indent=2) + '\n'
     write_bytes(output / 'report.json', text.encode())
     write_page(

@@ -131,6 +131,8 @@ class PerceptionNode(LifecycleNode):
             self.get_logger().info(
                 f'configured: {names}; listening to {self._inputs.topics.image}'
             )
+            if self._config.caveat:
+                self.get_logger().warning(self._config.caveat)
             self._bond = None if self._config.autostart else create_bond(self)
             return _SUCCESS
         # After a signal nothing can be created, which is expected.

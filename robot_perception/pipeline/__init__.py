@@ -1,6 +1,11 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
 from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIBRATION_VERSION
+from robot_perception.pipeline.checkpoints import (
+    check_checkpoints,
+    download_mb,
+    missing_checkpoints,
+)
 from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.config_sections import (
@@ -60,10 +65,13 @@ __all__ = [
     'TimingWindow',
     'Transport',
     'Value',
+    'check_checkpoints',
+    'download_mb',
     'keep_freed_memory',
     'lift_objects',
     'load_networks',
     'measure_visibility',
+    'missing_checkpoints',
     'parameter',
     'pipeline_seconds',
     'read_image',

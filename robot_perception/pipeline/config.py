@@ -83,6 +83,11 @@ class PerceptionConfig(Section):
             '"robot-perception models pull --preset robot" (or cpu) and use --preset robot.'
         )
 
+    @property
+    def caption(self) -> str:
+        """The caveat in a few words, for pictures; empty if there is none."""
+        return 'demo networks: no meaning outside of the demo world' if self.caveat else ''
+
     @classmethod
     def from_preset(
         cls, name: str, overrides: Mapping[str, object] | None = None

@@ -29,6 +29,7 @@ from robot_perception.models import (
     Segmenter,
     UploadedImage,
 )
+from robot_perception.pipeline.checkpoints import check_checkpoints
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import lazy_execution, Promise, resolve, threaded_execution
 from robot_perception.pipeline.ground import find_ground
@@ -109,6 +110,7 @@ class PerceptionPipeline:
     @classmethod
     def load(cls, config: PerceptionConfig) -> PerceptionPipeline:
         """Load the networks of a configuration; raises as `from_preset`."""
+        check_checkpoints(config)
         return cls(config, **load_networks(config)._asdict())
 
     def resumed(self, stages: Collection[str]) -> PerceptionPipeline:

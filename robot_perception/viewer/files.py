@@ -19,12 +19,14 @@ from robot_perception.core import (
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth_with_scale
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.overlay import draw_instances, draw_overlay
+from robot_perception.viewer.overlay import add_caption, draw_instances, draw_overlay
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import write_scene_json
 
 
-def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list[Path]:
+def write_scene(
+    scene: Scene, folder: str | os.PathLike[str], stem: str, *, caption: str = ''
+) -> list[Path]:
     """Write the pictures, the cloud and the description of a scene.
 
     What the scene lacks is not written. Files of the same name are replaced.
@@ -35,6 +37,7 @@ def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list
         stem: beginning of the names: ``STEM_overlay.png``, ``STEM_depth.png``,
             ``STEM_features.png``, ``STEM_instances.png``, ``STEM_cloud.png``, ``STEM.ply`` and
             ``STEM_scene.json``.
+        caption: written on the overlay, empty for none.
 
     Returns:
         Paths of the files, in that order.
@@ -43,7 +46,7 @@ def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list
         OutputError: a file cannot be written. Those before it stay; none is half-written.
     """
     target = Path(folder)
-    written = write_pictures(scene, target, stem)
+    written = write_pictures(scene, target, stem, caption=caption)
     cloud = scene.cloud()
     if cloud is not None:
         written.append(target / f'{stem}.ply')
@@ -53,7 +56,9 @@ def write_scene(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list
     return written
 
 
-def write_pictures(scene: Scene, folder: str | os.PathLike[str], stem: str) -> list[Path]:
+def write_pictures(
+    scene: Scene, folder: str | os.PathLike[str], stem: str, *, caption: str = ''
+) -> list[Path]:
     """Write the pictures of a scene, those of `write_scene` that end in ``.png``.
 
     Raises:
@@ -66,7 +71,7 @@ def write_pictures(scene: Scene, folder: str | os.PathLike[str], stem: str) -> l
         )
     make_folder(target)
     written = []
-    for name, picture in _pictures(scene):
+    for name, picture in _pictures(scene, caption):
         written.append(target / f'{stem}_{name}.png')
         write_picture(picture, written[-1])
     return written
@@ -89,9 +94,12 @@ def encode_png(picture: UInt8Array | UInt16Array) -> bytes:
     return bytes(encoded)
 
 
-def _pictures(scene: Scene) -> Iterator[tuple[str, UInt8Array]]:
+def _pictures(scene: Scene, caption: str) -> Iterator[tuple[str, UInt8Array]]:
     size_hw = scene.image.size_hw
-    yield 'overlay', draw_overlay(scene)
+    overlay = draw_overlay(scene)
+    if caption:
+        add_caption(overlay, caption)
+    yield 'overlay', overlay
     if scene.depth is not None:
         yield 'depth', draw_depth_with_scale(scene.depth)
     # Recorded features have their patches only where these were asked for.

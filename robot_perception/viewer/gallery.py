@@ -26,10 +26,13 @@ _CAPTIONS = {
 class Gallery:
     """Writes a page for each scene into a new folder; `finish` writes the one that lists them."""
 
-    def __init__(self, folder: Path, title: str, notes: Sequence[str]) -> None:
+    def __init__(
+        self, folder: Path, title: str, notes: Sequence[str], *, caption: str = ''
+    ) -> None:
         """Make the folder, which must not exist, or be empty.
 
-        The title of the pages and the notes, paragraphs below it, are plain text.
+        The title of the pages and the notes, paragraphs below it, are plain text. The
+        caption is written on the overlays.
 
         Raises:
             OutputError: something is in the folder, or it cannot be made.
@@ -38,6 +41,7 @@ class Gallery:
         self._folder = folder
         self._title = title
         self._notes = notes
+        self._caption = caption
         self._figures: list[Figure] = []
 
     def add(self, scene: Scene, frame: int) -> None:
@@ -49,7 +53,7 @@ class Gallery:
         name = frame_stem(scene, frame)
         folder = self._folder / name
         make_folder(folder)
-        files = write_pictures(scene, folder, _STEM)
+        files = write_pictures(scene, folder, _STEM, caption=self._caption)
         summary = _summary(scene)
         write_page(
             folder,

@@ -15,12 +15,14 @@ from robot_perception.core import (
     UInt8Array,
 )
 from robot_perception.viewer.labels import draw_plates, place_plates
+from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
 _TINT = 0.38
 # The contour is the color of its class, lightened so that it stands out from the tint.
 _CONTOUR_WHITE = 0.45
 _LINE_SHARE = 1 / 300
 _BACKGROUND: Rgb = (24, 26, 31)
+_LETTERS: Rgb = (255, 255, 255)
 
 PixelBox = tuple[int, int, int, int]
 
@@ -47,6 +49,16 @@ def draw_overlay(scene: Scene) -> UInt8Array:
         _draw_box(canvas, box, class_color(item.class_name), stroke)
     draw_plates(canvas, place_plates(visible, size_hw))
     return canvas
+
+
+def add_caption(picture: UInt8Array, text: str) -> None:
+    """Write one line on a dark strip at the lower edge of a picture, (H, W, 3) uint8, in place."""
+    height, width = picture.shape[:2]
+    size_px = min(text_size_px((height, width)), height)
+    strip = picture[height - min(2 * size_px, height) :]
+    strip[:] = _BACKGROUND
+    text = fit_text(text, size_px, width - size_px)
+    draw_text(strip, text, (size_px // 2, strip.shape[0] // 2), size_px, _LETTERS)
 
 
 def _to_pixel_box(

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from robot_perception.core import lazy_attributes
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
+from robot_perception.world.mark import is_demo_world
 from robot_perception.world.record import record
 from robot_perception.world.render import render, sequence
 from robot_perception.world.vocabulary import (
@@ -26,6 +27,7 @@ __all__ = [
     'WorldFrame',
     'benchmark_lifting',
     'depth_sensor_rng',
+    'is_demo_world',
     'record',
     'render',
     'sense_depth',

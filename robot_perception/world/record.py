@@ -16,6 +16,7 @@ from robot_perception.core import Image, OutputError, replacing_folder, UInt16Ar
 from robot_perception.sources import BagWriter, message_store, Role
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
+from robot_perception.world.mark import write_mark
 from robot_perception.world.render import sequence
 from robot_perception.world.vocabulary import WORLD_FRAME
 
@@ -63,6 +64,8 @@ def record(
         for index, frame in enumerate(rendered):
             rng = depth_sensor_rng(seed, index)
             depth_mm = sense_depth(frame.depth, frame.camera, rng)
+            if index == 0:
+                write_mark(bag, types, seed, frame.image.stamp_ns)
             for message in _messages(factory, frame, depth_mm, compressed=compressed):
                 bag.write(*message, frame.image.stamp_ns)
             on_frame()

@@ -206,13 +206,13 @@ def test_a_disabled_stage_writes_no_files(command, picture):
 def test_missing_networks_are_named_with_a_remedy(command, picture):
     done = command('image', picture('a.png'), '--preset', 'robot')
     assert (done.returncode, done.stdout) == (1, '')
-    assert 'is not on this machine' in done.stderr
+    assert '4 networks are not on this machine' in done.stderr
     assert 'Run: robot-perception models pull ' in done.stderr
 
 
 def test_demo_networks_print_their_limitation(command, picture):
     pytest.importorskip('transformers')
-    done = command('image', picture('a.png', (96, 128)), '--json')
+    done = command('image', picture('a.png', (96, 128)), '--preset', 'demo', '--json')
     assert done.returncode == 0, done.stderr
     (scene,) = parsed(done.stdout)
     assert scene['depth']['kind'] == 'metric'

@@ -1,10 +1,18 @@
 """`robot-perception models list | pull`, without a network."""
 
+from dataclasses import asdict
 import json
+import re
 
+from hub_server import serve_hub
+import numpy as np
 import pytest
+from tiny_checkpoints import write_tiny_checkpoints
 
+from robot_perception.cli.stage_times import read_times_ms, StageTimes
+from robot_perception.core import Image, Scene
 from robot_perception.models import CATALOGUE
+from robot_perception.pipeline import PerceptionConfig
 
 DINO = 'facebook/dinov2-small'
 
@@ -12,11 +20,19 @@ DINO = 'facebook/dinov2-small'
 def test_list(command):
     done = command('models', 'list')
     assert (done.returncode, done.stderr) == (0, '')
-    lines = done.stdout.splitlines()
-    assert len(lines) == len(CATALOGUE)
-    for line, row in zip(lines, CATALOGUE, strict=True):
-        assert line.split()[:3] == [row.task, row.model, row.license]
-        assert line.endswith(f'missing ({row.size_mb} MB): robot-perception models pull')
+    head, *lines = done.stdout.splitlines()
+    assert re.split(r' {2,}', head) == [
+        'task', 'model', 'presets', 'license', 'MB', 'accuracy', 'ms here', 'on this machine',
+    ]  # fmt: skip
+    for line, row in zip(lines, CATALOGUE, strict=False):
+        task, model, presets, *facts, here = re.split(r' {2,}', line)
+        assert (task, model, here) == (row.task, row.model, 'no')
+        assert facts[:3] == [row.license, str(row.size_mb), row.accuracy]
+        for preset in ('robot', 'cpu'):
+            used = PerceptionConfig.from_preset(preset).stage(row.task).model == row.model
+            assert (preset in presets.split(', ')) == used
+        assert f'  {row.model}: {row.source}' in lines or not row.source
+    assert lines[-1] == 'download: robot-perception models pull MODEL, or --preset robot or cpu'
 
 
 def test_list_as_json(command):
@@ -24,11 +40,22 @@ def test_list_as_json(command):
     assert done.returncode == 0
     rows = json.loads(done.stdout)
     assert [row['model'] for row in rows] == [row.model for row in CATALOGUE]
+    assert rows[0].items() >= asdict(CATALOGUE[0]).items()
     for row in rows:
-        assert set(row) == {
-            'model', 'task', 'family', 'revision', 'licence', 'unit', 'size_mb', 'path',
-        }  # fmt: skip
-        assert row['path'] is None
+        assert (row['path'], row['time_ms']) == (None, None)
+
+
+def test_times_of_earlier_runs_are_listed(command, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', command.environment['XDG_CACHE_HOME'])
+    image = Image(np.zeros((4, 6, 3), np.uint8))
+    times = StageTimes()
+    for seconds in (0.1, 0.4, 0.2):
+        scene = Scene(image, timing_s={'features': seconds, 'depth': 1.0, 'pipeline': 2.0})
+        times.add(PerceptionConfig.from_preset('robot', {'depth.model': 'demo'}), scene)
+    times.save()
+    assert read_times_ms() == {DINO: 200.0}
+    first = command('models', 'list').stdout.splitlines()[1]
+    assert re.split(r' {2,}', first)[-2] == '200.0'
 
 
 def test_a_checkpoint_on_this_machine_is_listed_with_its_path(command):
@@ -47,19 +74,25 @@ def test_a_checkpoint_on_this_machine_is_listed_with_its_path(command):
 def test_pull_offline_names_the_remedy(command):
     done = command('models', 'pull', DINO)
     assert (done.returncode, done.stdout) == (1, '')
-    assert done.stderr.startswith(
-        f'robot-perception models: {DINO}: expected to download revision '
-    )
-    assert done.stderr.endswith(
-        'Check the network and HF_HUB_OFFLINE, or copy the folder from another machine and give '
-        'its path as model.\n'
+    assert done.stderr == (
+        f'robot-perception models: {DINO}: no network may be used, because HF_HUB_OFFLINE is set. '
+        'Unset it, or copy the folder from another machine and give its path as model.\n'
     )
 
 
-def test_pull_of_a_preset(command):
-    done = command('models', 'pull', '--preset', 'robot')
-    assert done.returncode == 1
-    assert f'robot-perception models: {DINO}: expected to download' in done.stderr
+def test_any_id_is_pulled_listed_and_used(command, picture, tmp_path):
+    folder = write_tiny_checkpoints(tmp_path / 'tiny')['detector']
+    with serve_hub() as hub:
+        hub.add('somebody/tuned', folder)
+        online = {'HF_HUB_OFFLINE': '0', 'HF_ENDPOINT': hub.url}
+        done = command('models', 'pull', 'somebody/tuned', **online)
+    assert done.returncode == 0, done.stderr
+    assert f'revision {"b" * 40}, ' in done.stdout
+    (row,) = json.loads(command('models', 'list', '--json').stdout)[len(CATALOGUE) :]
+    assert (row['model'], row['task'], row['revision']) == ('somebody/tuned', 'detector', 'b' * 40)
+    model = 'detector.model=somebody/tuned'
+    done = command('image', picture('a.png'), '--preset', 'stub', '--set', model)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize('preset', ['stub', 'demo'])
@@ -76,9 +109,13 @@ def test_a_preset_without_downloads_is_no_error(command, preset):
         (
             ['unknown/model'],
             1,
-            "'unknown/model': expected an id of the catalogue. Available: fa",
+            'unknown/model: no network may be used, because HF_HUB_OFFLINE is set',
         ),
-        (['stub'], 1, "'stub': expected an id of the catalogue. Available: facebook/dinov2-small"),
+        (
+            ['stub'],
+            1,
+            "'stub': expected an id of the Hugging Face Hub such as owner/name. Catalog",
+        ),
         (['--preset', 'rowboat'], 2, "invalid choice: 'rowboat'"),
     ],
 )

@@ -1,3 +1,4 @@
+from pathlib import Path
 import re
 
 import pytest
@@ -9,10 +10,10 @@ from robot_perception.models.families import FAMILIES
 @pytest.mark.parametrize('row', CATALOGUE, ids=lambda row: row.model)
 def test_every_row_is_complete(row):
     assert row.task in FAMILIES
-    assert re.fullmatch(r'[0-9a-f]{40}|main', row.revision)
-    assert row.is_pinned == (row.revision != 'main')
+    assert re.fullmatch(r'[0-9a-f]{40}', row.revision)
+    assert re.fullmatch(r'[0-9a-f]{64}', row.sha256)
     assert '/' in row.model
-    assert all((row.family, row.license, row.unit, row.description))
+    assert all((row.family, row.license, row.unit, row.accuracy, row.description))
     assert row.size_mb > 0
 
 
@@ -25,12 +26,23 @@ def test_names_of_a_task():
     assert set(known_models('detector')) < set(known_models())
 
 
-def test_descriptions_mention_missing_pins():
-    unpinned = [row for row in CATALOGUE if not row.is_pinned]
-    assert [row.model for row in unpinned] == ['ustc-community/dfine-nano-coco']
-    assert 'no commit is pinned' in unpinned[0].description
+def test_figures_have_a_source_and_revisions_are_not_repeated():
+    assert [row.task for row in CATALOGUE if not row.source] == ['depth']
+    assert len({row.revision for row in CATALOGUE}) == len({row.sha256 for row in CATALOGUE})
 
 
 def test_rows_are_found_by_their_id():
     assert find_row('facebook/dinov2-small') is CATALOGUE[0]
     assert find_row('nobody/nothing') is None
+
+
+def test_the_documentation_lists_the_catalogue():
+    text = (Path(__file__).parents[2] / 'docs' / 'models.md').read_text(encoding='utf-8')
+    lines = [line for line in text.splitlines() if line.startswith('| `')]
+    for line, row in zip(lines, CATALOGUE, strict=True):
+        cells = [cell.strip() for cell in line.strip('|').split('|')]
+        assert cells[:2] == [f'`{row.model}`', row.task]
+        assert cells[3:5] == [str(row.size_mb), row.accuracy]
+        assert f'(https://{row.source})' in cells[5] or not row.source
+    for family in (name for families in FAMILIES.values() for name in families):
+        assert f'`{family}`' in text

@@ -24,9 +24,9 @@ from robot_perception.models import (
     find_row,
     UploadedImage,
 )
-from robot_perception.models.checkpoint import find_checkpoint
+from robot_perception.models.checkpoint import find_checkpoint, locate_checkpoint
 
-DETR, D_FINE = 'facebook/detr-resnet-50', 'ustc-community/dfine-nano-coco'
+DETR = 'facebook/detr-resnet-50'
 BUILD = {
     'features': build_feature_extractor,
     'depth': build_depth_estimator,
@@ -69,26 +69,20 @@ def test_a_folder_takes_precedence_over_the_catalogue(tiny, tmp_path, monkeypatc
 
 
 def test_the_cache_of_the_hub_is_read_at_the_pinned_revision(tiny, hub_cache):
-    revision = find_row(DETR).revision
-    shutil.copytree(tiny['detector'], snapshot(hub_cache, DETR, revision))
-    found = find_checkpoint(DETR, 'detector')
-    assert (found.name, found.folder.name) == (DETR, revision)
-    assert build_detector(DETR, device='cpu').class_names[0] == 'thing'
+    """Another program may have downloaded it, so only the catalogue knows its checksum."""
+    row = find_row(DETR)
+    shutil.copytree(tiny['detector'], snapshot(hub_cache, DETR, row.revision))
+    found = locate_checkpoint(DETR, 'detector')
+    assert (found.name, found.folder.name) == (DETR, row.revision)
+    assert found.sha256 == {'model.safetensors': row.sha256}
+    with raises(WeightsInvalidError, 'wrong_checksum', f'SHA-256 {row.sha256}, got'):
+        build_detector(DETR, device='cpu')
 
 
 def test_another_revision_in_the_cache_is_not_used(tiny, hub_cache):
     shutil.copytree(tiny['detector'], snapshot(hub_cache, DETR, '0' * 40))
     with raises(WeightsMissingError, 'not_downloaded'):
         find_checkpoint(DETR, 'detector')
-
-
-def test_without_a_pinned_commit_the_last_pulled_one_is_used(tiny, hub_cache):
-    folder = snapshot(hub_cache, D_FINE, 'a' * 40)
-    shutil.copytree(tiny['detector'], folder)
-    refs = folder.parents[1] / 'refs'
-    refs.mkdir()
-    (refs / 'main').write_text('a' * 40)
-    assert find_checkpoint(D_FINE, 'detector').folder == folder
 
 
 @pytest.mark.parametrize('task', BUILD)
@@ -115,11 +109,41 @@ def test_the_error_of_a_missing_checkpoint_names_parameter_cache_and_remedy(task
 def test_the_error_of_an_unknown_name_lists_the_catalogue(model, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     message = (
-        f'detector.model: expected stub, demo, an id of the catalogue or a folder; got {model!r}'
-        f'.*Catalogue: {DETR}, {D_FINE}. For any other checkpoint give the folder'
+        'detector.model: expected stub, demo, a folder or an id of the Hugging Face Hub; got '
+        f'{model!r}.*Catalogue: {DETR}, .*For any other checkpoint give the folder'
     )
     with raises(UnknownModelError, 'unknown_model', message):
         build_detector(model)
+
+
+def test_a_misspelled_name_is_answered_with_the_nearest(hub_cache):
+    with raises(UnknownModelError, 'unknown_model', 'Nearest: demo. Catalogue: '):
+        build_detector('demmo')
+    message = 'somebody/unknown is not on this machine. .*Run: robot-perception models pull some'
+    with raises(WeightsMissingError, 'not_downloaded', message):
+        build_detector('somebody/unknown')
+
+
+@pytest.mark.parametrize(
+    ('task', 'family', 'nearest'),
+    [
+        ('detector', 'rf_detr', 'rt_detr_v2'),
+        ('detector', 'rtdetr', 'rt_detr'),
+        ('detector', None, 'detr'),
+        ('depth', 'zoedepth', 'depth_anything'),
+        ('segmenter', 'sam', 'sam2'),
+        ('features', 'dinov3_vit', 'dinov2_with_registers'),
+    ],
+)
+def test_an_unsupported_architecture_is_answered_with_the_nearest(
+    checkpoint_copy, task, family, nearest
+):
+    folder = checkpoint_copy(task)
+    rewrite_config(folder, model_type=family)
+    message = f'got {str(family)!r}' if family else 'got None'
+    message += f', which is not supported. Nearest: {nearest}.'
+    with raises(ModelError, 'unsupported_architecture', message):
+        BUILD[task](str(folder))
 
 
 def test_a_model_of_the_catalogue_for_another_task_is_rejected():

@@ -1,96 +1,195 @@
-"""Downloads of checkpoints from a fake Hugging Face Hub."""
+"""Downloads of checkpoints from a server that speaks the protocol of the Hugging Face Hub."""
 
-import os
-from pathlib import Path
+from dataclasses import replace
 import shutil
-import subprocess
-import sys
+import socket
+import time
 
+from checkpoints import rewrite_config
+from hub_server import serve_hub, sha256
 import huggingface_hub
 import pytest
 from reasons import raises
 
 from robot_perception.core.errors import ModelError, UnknownModelError, WeightsInvalidError
-from robot_perception.models import find_row
+from robot_perception.models import build_detector, catalogue, find_row
+from robot_perception.models.checkpoint import locate_checkpoint
 from robot_perception.models.download import pull
 
-DETR, D_FINE = 'facebook/detr-resnet-50', 'ustc-community/dfine-nano-coco'
+DETR, OTHER = 'facebook/detr-resnet-50', 'somebody/fine-tuned'
+COMMIT = 'b' * 40
 
 
 @pytest.fixture
-def hub(tmp_path, monkeypatch, tiny):
-    """A Hub that serves the tiny detector; the list of requests."""
-    requests = []
-
-    def download(model, *, revision, allow_patterns):
-        requests.append((model, revision, allow_patterns))
-        commit = 'b' * 40 if revision == 'main' else revision
-        folder = tmp_path / 'snapshots' / commit
-        shutil.copytree(tiny['detector'], folder, dirs_exist_ok=True)
-        return str(folder)
-
-    monkeypatch.setattr(huggingface_hub, 'snapshot_download', download)
-    return requests
+def cache(tmp_path, monkeypatch):
+    """An empty cache of the Hub."""
+    path = tmp_path / 'cache'
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(path))
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', False)
+    return path
 
 
-def test_the_pinned_revision_is_downloaded_without_pickles(hub, tiny):
+@pytest.fixture
+def hub(cache, tiny, tmp_path, monkeypatch):
+    """A Hub that serves the tiny detector under two ids, of which one is in the catalogue."""
+    with serve_hub() as server:
+        constants = huggingface_hub.constants
+        monkeypatch.setattr(constants, 'ENDPOINT', server.url)
+        monkeypatch.setattr(
+            constants,
+            'HUGGINGFACE_CO_URL_TEMPLATE',
+            server.url + '/{repo_id}/resolve/{revision}/{filename}',
+        )
+        folder = shutil.copytree(tiny['detector'], tmp_path / 'served')
+        (folder / 'pytorch_model.bin').touch()
+        server.add(OTHER, folder, COMMIT)
+        server.add(DETR, folder, find_row(DETR).revision)
+        row = replace(find_row(DETR), sha256=sha256(folder / 'model.safetensors'))
+        others = tuple(one for one in catalogue.CATALOGUE if one.model != DETR)
+        monkeypatch.setattr(catalogue, 'CATALOGUE', (row, *others))
+        yield server
+
+
+def test_any_id_of_a_known_architecture_is_pinned_to_its_commit(hub, tiny):
+    pulled = pull(OTHER)
+    assert (pulled.path.name, pulled.revision) == (COMMIT, COMMIT)
+    names = {path.name for path in pulled.path.iterdir()}
+    assert names == {'config.json', 'preprocessor_config.json', 'model.safetensors'}
+    assert pulled.bytes == sum(file.stat().st_size for file in pulled.path.iterdir())
+    found = locate_checkpoint(OTHER, 'detector')
+    assert (found.name, found.folder) == (OTHER, pulled.path)
+    assert found.sha256['model.safetensors'] == sha256(tiny['detector'] / 'model.safetensors')
+    assert build_detector(OTHER, device='cpu').class_names[0] == 'thing'
+    # The newer commit is used once it is pulled.
+    hub.add(OTHER, hub.models[OTHER][0], 'c' * 40)
+    assert locate_checkpoint(OTHER, 'detector').folder == pulled.path
+    assert pull(OTHER).revision == 'c' * 40
+    assert locate_checkpoint(OTHER, 'detector').folder.name == 'c' * 40
+
+
+def test_a_revision_can_be_named(hub):
+    assert pull(f'{OTHER}@{COMMIT}').revision == COMMIT
+    with raises(UnknownModelError, 'unknown_revision', f'commit that exists, got {"d" * 40!r}'):
+        pull(f'{OTHER}@{"d" * 40}')
+    with raises(ModelError, 'pinned_revision', f'got {COMMIT}. Leave @{COMMIT} out'):
+        pull(f'{DETR}@{COMMIT}')
+
+
+def test_a_row_of_the_catalogue_is_downloaded_at_its_revision_and_once(hub):
     pulled = pull(DETR)
-    revision = find_row(DETR).revision
-    patterns = ['config.json', 'preprocessor_config.json', '*.safetensors']
-    assert hub == [(DETR, revision, patterns)]
-    assert (pulled.path.name, pulled.revision) == (revision, revision)
-    assert pulled.bytes == sum(file.stat().st_size for file in tiny['detector'].iterdir())
+    assert pulled.revision == find_row(DETR).revision
+    count = len(hub.requests)
+    assert pull(DETR) == pulled
+    assert len(hub.requests) == count
 
 
-def test_without_a_pinned_commit_the_downloaded_one_is_reported(hub):
-    assert pull(D_FINE).revision == 'b' * 40
-    assert hub[0][1] == 'main'
+def test_without_network_an_earlier_download_is_enough(hub, monkeypatch):
+    pulled = pull(OTHER)
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+    assert pull(OTHER) == pulled
 
 
-@pytest.mark.parametrize('model', ['nobody/nothing', 'stub', '../folder'])
-def test_other_names_are_rejected(hub, model):
-    message = f'{model!r}: expected an id of the catalogue. Available: facebook/dinov2-small, '
-    with raises(UnknownModelError, 'unknown_model', message):
-        pull(model)
-    assert not hub
+def test_files_are_verified_when_loaded(hub):
+    weights = pull(OTHER).path / 'model.safetensors'
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.resolve().write_bytes(data)
+    message = r'expected model.safetensors with the SHA-256 .*Remove .*models pull somebody/fine-'
+    with raises(WeightsInvalidError, 'wrong_checksum', message):
+        build_detector(OTHER)
 
 
-@pytest.mark.parametrize('error', [OSError('no route to host'), ValueError('odd'), TimeoutError()])
-def test_errors_of_the_client_are_reported_with_a_remedy(monkeypatch, error):
-    def fail(*_, **__):
-        raise error
-
-    monkeypatch.setattr(huggingface_hub, 'snapshot_download', fail)
-    message = (
-        f'{DETR}: expected to download revision {find_row(DETR).revision} from the Hugging Face '
-        f'Hub, got {type(error).__name__}: {error}. Check the network and HF_HUB_OFFLINE, or copy'
-    )
-    with raises(ModelError, 'download_failed', message):
+def test_other_bytes_than_those_of_the_catalogue_are_refused(hub, cache):
+    hub.damaged.add('model.safetensors')
+    with raises(WeightsInvalidError, 'wrong_checksum', 'expected model.safetensors with the SHA'):
         pull(DETR)
+    hub.damaged.clear()
+    assert pull(DETR).path.is_relative_to(cache)
 
 
-def test_an_unusable_download_is_rejected(hub, monkeypatch, tmp_path):
-    folder = Path(huggingface_hub.snapshot_download(DETR, revision='c' * 40, allow_patterns=[]))
-    (folder / 'model.safetensors').rename(folder / 'pytorch_model.bin')
-    monkeypatch.setattr(huggingface_hub, 'snapshot_download', lambda *_, **__: str(folder))
+def test_an_unsupported_architecture_is_refused_before_its_weights(hub, tmp_path):
+    rewrite_config(tmp_path / 'served', model_type='rf_detr')
+    message = "got 'rf_detr', which is not supported. Nearest: rt_detr_v2. Give a checkpoint of"
+    with raises(ModelError, 'unsupported_architecture', message):
+        pull(OTHER)
+    assert not [path for _, path in hub.requests if path.endswith('.safetensors')]
+
+
+def test_only_pickles_are_refused(hub, tmp_path):
+    (tmp_path / 'served' / 'model.safetensors').unlink()
     with raises(WeightsInvalidError, 'pickled'):
+        pull(OTHER)
+
+
+@pytest.mark.parametrize('model', ['stub', '../folder', 'a/b/c', '', 'https://x/y', 'a b/c'])
+def test_names_that_are_no_ids_are_refused(hub, model):
+    with raises(UnknownModelError, 'unknown_model', 'expected an id of the Hugging Face Hub'):
+        pull(model)
+    assert not hub.requests
+
+
+def test_a_misspelled_id_names_the_nearest(hub):
+    message = f'got none of that name, or a private one. Nearest in the catalogue: {DETR}'
+    with raises(UnknownModelError, 'unknown_model', message):
+        pull('facebok/detr-resnet50')
+
+
+def test_terms_that_have_to_be_accepted(hub):
+    hub.gated.add(OTHER)
+    message = f'Accept the terms at {hub.url}/{OTHER}, then run "hf auth login"'
+    with raises(ModelError, 'terms_not_accepted', message):
+        pull(OTHER)
+
+
+def test_a_full_disk_is_named_before_the_download(hub):
+    hub.claimed_bytes['model.safetensors'] = 2**60
+    with raises(ModelError, 'disk_full', r'got \d+ MB in .*cache. Free \d+ MB, or set HF_HOME'):
+        pull(OTHER)
+    assert not [path for _, path in hub.requests if path.endswith('.safetensors')]
+
+
+def test_a_disk_that_becomes_full_is_named(hub, monkeypatch):
+    def fail(*_, **__):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', fail)
+    with raises(ModelError, 'disk_full', 'the disk is full. Free space in'):
+        pull(OTHER)
+
+
+def test_no_network_is_named_within_seconds(hub, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(('127.0.0.1', 0))
+        closed = f'http://127.0.0.1:{unused.getsockname()[1]}'
+    monkeypatch.setattr(huggingface_hub.constants, 'ENDPOINT', closed)
+    begin = time.monotonic()
+    with raises(ModelError, 'no_network', f'no network: {closed} cannot be reached'):
+        pull(OTHER)
+    assert time.monotonic() - begin < 25
+
+
+def test_offline_mode_of_the_client_is_named(cache, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+    with raises(ModelError, 'offline', 'HF_HUB_OFFLINE is set. Unset it, or copy the folder'):
         pull(DETR)
-    assert hub
-    assert tmp_path in folder.parents
+    assert not cache.exists()
 
 
-def test_offline_mode_of_the_client_is_an_error(tmp_path):
-    code = (
-        'from robot_perception.models.download import pull\n'
-        'from robot_perception.core.errors import ModelError\n'
-        'try: pull("facebook/dinov2-small")\n'
-        'except ModelError as error: print(error)\n'
-    )
-    env = dict(os.environ, HF_HUB_OFFLINE='1', HF_HOME=str(tmp_path))
-    done = subprocess.run(
-        [sys.executable, '-c', code], env=env, capture_output=True, text=True, check=False
-    )
-    assert 'facebook/dinov2-small: expected to download revision ed25f3a' in done.stdout, (
-        done.stderr
-    )
-    assert 'Check the network and HF_HUB_OFFLINE' in done.stdout
+def test_an_interrupted_download_is_not_used(hub, monkeypatch):
+    fetch = huggingface_hub.hf_hub_download
+
+    def interrupted(name, file, **named):
+        if file == 'model.safetensors':
+            raise KeyboardInterrupt
+        return fetch(name, file, **named)
+
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', interrupted)
+    for model in (OTHER, DETR):
+        with pytest.raises(KeyboardInterrupt):
+            pull(model)
+        with pytest.raises(ModelError):
+            locate_checkpoint(model, 'detector')
+    monkeypatch.setattr(huggingface_hub, 'hf_hub_download', fetch)
+    for model in (OTHER, DETR):
+        folder = pull(model).path
+        assert locate_checkpoint(model, 'detector').folder == folder

@@ -23,6 +23,7 @@ TOPICS = {
     '/camera/depth_registered/image_raw': 'sensor_msgs/msg/Image',
     '/camera/image_raw': 'sensor_msgs/msg/Image',
     '/tf': 'tf2_msgs/msg/TFMessage',
+    '/truth/demo_world': 'std_msgs/msg/String',
     '/truth/depth': 'sensor_msgs/msg/Image',
     '/truth/detections': 'vision_msgs/msg/Detection2DArray',
     '/truth/detections_3d': 'vision_msgs/msg/Detection3DArray',

@@ -1,0 +1,65 @@
+"""Check that the networks of a configuration are on this machine, before any is loaded."""
+
+from __future__ import annotations
+
+from robot_perception import models
+from robot_perception.core import WeightsMissingError
+from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.networks import networks_needed
+
+
+def missing_checkpoints(config: PerceptionConfig) -> dict[str, WeightsMissingError]:
+    """Return models that a configuration needs and this machine lacks, with the error of each.
+
+    Needs no library of networks, and takes milliseconds.
+
+    Raises:
+        ModelError: a checkpoint cannot be used for another reason.
+    """
+    missing: dict[str, WeightsMissingError] = {}
+    for stage in networks_needed(config):
+        model = config.stage(stage).model
+        try:
+            if model != models.STUB:
+                models.locate_checkpoint(model, stage)
+        except WeightsMissingError as error:
+            missing[model] = error
+    return missing
+
+
+def check_checkpoints(config: PerceptionConfig) -> None:
+    """Raise one error for all models that this machine lacks.
+
+    Raises:
+        WeightsMissingError: at least one is missing.
+        ModelError: a checkpoint cannot be used for another reason.
+    """
+    missing = missing_checkpoints(config)
+    if len(missing) == 1:
+        raise next(iter(missing.values()))
+    if missing:
+        raise WeightsMissingError(
+            'not_downloaded',
+            f'{len(missing)} networks are not on this machine: '
+            f'{", ".join(map(_with_size, missing))}. '
+            f'Run: robot-perception models pull {_what_to_pull(config, missing)}',
+        )
+
+
+def download_mb(missing: dict[str, WeightsMissingError]) -> int:
+    """Return the size of a download in megabytes, without models that have no known size."""
+    rows = (models.find_row(model) for model in missing)
+    return sum(row.size_mb for row in rows if row is not None)
+
+
+def _with_size(model: str) -> str:
+    row = models.find_row(model)
+    return model if row is None else f'{model} ({row.size_mb} MB)'
+
+
+def _what_to_pull(config: PerceptionConfig, missing: dict[str, WeightsMissingError]) -> str:
+    """Return arguments of ``models pull`` that fetch what is missing."""
+    standard = PerceptionConfig.from_preset(config.preset)
+    if set(missing) <= {standard.stage(stage).model for stage in networks_needed(standard)}:
+        return f'--preset {config.preset}'
+    return ' '.join(missing)
