@@ -77,10 +77,10 @@ CATALOGUE: tuple[Fault, ...] = (
         14,
         'GPU lost; a stage hangs',
         'A lost GPU ends the process with 1. The first hang is given up and frames go on, the '
-        'second ends the process with 1',
-        'end within 5 s, hang given up within 10 s, output within 30 s of a restart',
-        20,
-        2,
+        'second ends the process with 1. Native code that holds the GIL gets it killed',
+        'end within 5 s, hang given up and GIL held within 10 s, output within 30 s of a restart',
+        21,
+        3,
         lose_gpu_or_hang,
     ),
     Fault(

@@ -9,6 +9,7 @@ the last fails) and ``times`` (after so many failures the file is emptied).
 from __future__ import annotations
 
 from collections.abc import Callable
+import ctypes
 import os
 from pathlib import Path
 import sys
@@ -69,10 +70,14 @@ class _FaultPoint:
         self._failures += 1
         if self._failures >= float(numbers.get('times', 'inf')):
             Path(os.environ[FAULT_FILE]).write_text('', encoding='utf-8')
-        if fault != 'sleep':
+        if fault in _ERRORS:
             error = _ERRORS[fault]()
             raise error
-        time.sleep(float(numbers['seconds']))
+        if fault == 'block':
+            # PyDLL, other than CDLL, does not release the GIL.
+            ctypes.PyDLL(None).sleep(int(numbers['seconds']))
+        else:
+            time.sleep(float(numbers['seconds']))
 
 
 def _inject(name: str, owner: type[Any], method: str) -> None:

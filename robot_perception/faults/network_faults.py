@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 from lifecycle_msgs.msg import Transition
@@ -15,7 +16,6 @@ from robot_perception.faults.outcome import Trials
 _FRAME_LIMIT_S = 15.0
 _RSS_LIMIT_MIB = 20.0
 _FATAL_LIMIT_S, _HANG_LIMIT_S, _RESPAWN_LIMIT_S = 5.0, 10.0, 30.0
-_HANG_TRIAL_EVERY = 2
 _POINTS = ('features', 'depth', 'detector', 'encoder', 'segmenter')
 _EXCEPTIONS = ('raise', 'exit', 'memory')
 
@@ -83,23 +83,23 @@ def fail_to_load(trials: int, seed: int) -> Trials:
 
 
 def lose_gpu_or_hang(trials: int, seed: int) -> Trials:
-    """Let the GPU be lost, or a stage hang twice; the process must end and be restartable."""
+    """Let the GPU be lost, a stage hang twice or hold the GIL; the process must be restartable."""
     failures: list[str] = []
-    figures = {'exit_max_s': 0.0, 'abandon_max_s': 0.0, 'respawn_max_s': 0.0}
+    figures = {'exit_max_s': 0.0, 'abandon_max_s': 0.0, 'gil_max_s': 0.0, 'respawn_max_s': 0.0}
+    limits_s = (_FATAL_LIMIT_S, _HANG_LIMIT_S, _HANG_LIMIT_S, _RESPAWN_LIMIT_S)
+    faults = (_lose_gpu, _hang, _hold_gil)
     with FaultyNode() as node:
         for trial in range(trials):
-            hangs = trial % _HANG_TRIAL_EVERY
-            failures += _hang(node, figures) if hangs else _lose_gpu(node, figures)
+            failures += faults[trial % len(faults)](node, figures)
             node.set_fault('')
             begin = time.monotonic()
             node.start()
             node.wait_for_golden()
             figures['respawn_max_s'] = max(figures['respawn_max_s'], time.monotonic() - begin)
         failures += node.check_survival()
-    limits = zip(figures.items(), (_FATAL_LIMIT_S, _HANG_LIMIT_S, _RESPAWN_LIMIT_S), strict=True)
     failures += [
         f'{name} is {seconds:.1f}, expected at most {limit:.0f}'
-        for (name, seconds), limit in limits
+        for (name, seconds), limit in zip(figures.items(), limits_s, strict=True)
         if seconds > limit
     ]
     del seed  # nothing is random
@@ -109,19 +109,31 @@ def lose_gpu_or_hang(trials: int, seed: int) -> Trials:
 def _lose_gpu(node: FaultyNode, figures: dict[str, float]) -> list[str]:
     node.set_fault('depth sticky')
     node.image.publish(random_image())
-    return _await_exit(node, figures, _FATAL_LIMIT_S)
+    return _await_exit(node, figures)
 
 
-def _await_exit(node: FaultyNode, figures: dict[str, float], limit_s: float) -> list[str]:
-    """Wait for the process to end with 1."""
+def _hold_gil(node: FaultyNode, figures: dict[str, float]) -> list[str]:
+    node.set_fault('depth block seconds=60')
+    node.image.publish(random_image())
+    return _await_exit(node, figures, 'gil_max_s', _HANG_LIMIT_S, -signal.SIGKILL)
+
+
+def _await_exit(
+    node: FaultyNode,
+    figures: dict[str, float],
+    figure: str = 'exit_max_s',
+    limit_s: float = _FATAL_LIMIT_S,
+    expected: int = 1,
+) -> list[str]:
+    """Wait for the process to end with an exit code."""
     seconds = node.wait(lambda: not node.is_alive, 3 * limit_s)
     if seconds is None:
         node.process.kill()
         node.process.wait()
         return [f'the process did not end within {3 * limit_s:.0f} s']
-    figures['exit_max_s'] = max(figures['exit_max_s'], seconds)
+    figures[figure] = max(figures[figure], seconds)
     code = node.process.returncode
-    return [] if code == 1 else [f'the process ended with {code}, expected 1']
+    return [] if code == expected else [f'the process ended with {code}, expected {expected}']
 
 
 def _hang(node: FaultyNode, figures: dict[str, float]) -> list[str]:
@@ -137,7 +149,7 @@ def _hang(node: FaultyNode, figures: dict[str, float]) -> list[str]:
     node.image.publish(random_image())
     if node.wait_for_status('model', (ERROR,), 'depth has run for', 2 * _HANG_LIMIT_S) is None:
         failures.append('the second hang is not reported')
-    return failures + _await_exit(node, figures, _FATAL_LIMIT_S)
+    return failures + _await_exit(node, figures)
 
 
 def raise_exceptions(trials: int, seed: int) -> Trials:

@@ -162,7 +162,7 @@ def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
     signals.ros_started()
     _unblock_interrupts()
     parameters = [Parameter(name, value=value) for name, value in values.items()]
-    code = run_node(parameters, must_start=True)
+    code = run_node(signals, parameters, must_start=True)
     rclpy.try_shutdown()
     sys.exit(code)
 

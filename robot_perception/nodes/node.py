@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 import traceback
 from typing import Any
 
@@ -19,7 +20,6 @@ from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.camera_watch import CameraWatch
-from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.diagnostics import NodeView
 from robot_perception.nodes.diagnostics_publisher import DiagnosticsPublisher
 from robot_perception.nodes.messages import message_stamp_ns, RosMessages
@@ -45,12 +45,22 @@ class PerceptionNode(LifecycleNode):
     only keep the newest message, so services respond while a network runs.
     """
 
-    def __init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - those of rclpy's Node
+    def __init__(
+        self,
+        *,
+        show_stages: Callable[[Collection[str]], None] | None = None,
+        **kwargs: Any,  # noqa: ANN401 - those of rclpy's Node
+    ) -> None:
         """Declare the parameters, and start unless ``autostart`` is false.
+
+        Args:
+            show_stages: called with the stages of a frame that run, whenever these change.
+            kwargs: as of a lifecycle node.
 
         Raises:
             ConfigError: a parameter has a value that it refuses.
         """
+        self._show_stages = show_stages
         self._slot = FrameSlot()
         self._synchronizer = Synchronizer()
         self._bond: Bond | None = None
@@ -150,7 +160,10 @@ class PerceptionNode(LifecycleNode):
         self._synchronizer.open()
         timer = FrameTimer(self._config.timing_window, self._now_ns)
         processor = FrameProcessor(self._pipeline, RosMessages(), timer=timer)
-        worker = FrameWorker(self._slot, processor, self._outputs, self.get_logger())
+        worker = FrameWorker(
+            *(self._slot, processor, self._outputs, self.get_logger()),
+            show_stages=self._show_stages,
+        )
         self._publish_label_info()
         self._supervisor.start(worker)
         if self._bond is not None:
@@ -313,7 +326,10 @@ class PerceptionNode(LifecycleNode):
             counts=counts,
             before=self._reported,
             period_s=_DIAGNOSTICS_PERIOD_S,
-            connections=self._connection_problems(),
+            connections=[
+                *self._inputs.problems(),
+                *(() if self._outputs is None else self._outputs.problems()),
+            ],
             losses=self._inputs.losses(),
             failed=self._errors.report(),
             calibration_doubts=(
@@ -333,10 +349,3 @@ class PerceptionNode(LifecycleNode):
         if failure is not None:
             self.get_logger().fatal(str(failure))
             raise failure
-
-    def _connection_problems(self) -> list[str]:
-        problems = list(self._inputs.problems())
-        if self._outputs is not None:
-            for publisher in self._outputs.all:
-                problems += publisher_problems(self, publisher.topic_name)
-        return problems

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 import os
 import sys
@@ -14,8 +14,9 @@ from rclpy.parameter import Parameter
 
 from robot_perception.core import ConfigError
 from robot_perception.nodes.executor import QuietExecutor
+from robot_perception.nodes.heartbeat import Heartbeat
 from robot_perception.nodes.node import PerceptionNode
-from robot_perception.nodes.signals import end_within
+from robot_perception.nodes.signals import end_within, SignalExit
 from robot_perception.nodes.supervisor import WorkerError
 from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import keep_freed_memory
@@ -30,13 +31,21 @@ _SECURITY = (
 )
 
 
-def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool = False) -> int:
+def run_node(
+    signals: SignalExit,
+    parameters: list[Parameter[Any]] | None = None,
+    *,
+    must_start: bool = False,
+    show_stages: Callable[[Collection[str]], None] | None = None,
+) -> int:
     """Run the node in this process until it is interrupted; returns the exit code.
 
     Args:
+        signals: end the process with an exit code of the node if it does not end in time.
         parameters: values that win over those of the ROS arguments.
         must_start: end with 1 when the node cannot be activated, instead of waiting for
             a change of its parameters.
+        show_stages: as of the node.
 
     Returns:
         0 after an interruption, 1 if a restart may help, 2 for bad parameters.
@@ -46,7 +55,8 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
         # Created early, while a signal is unlikely: one during its creation leaves it incomplete.
         executor = QuietExecutor()
         try:
-            return _spin(executor, parameters, must_start=must_start)
+            node = _create_node(parameters, show_stages)
+            return _spin(node, executor, signals, must_start=must_start)
         finally:
             executor.shutdown()
     except ConfigError as error:
@@ -62,26 +72,28 @@ def run_node(parameters: list[Parameter[Any]] | None = None, *, must_start: bool
 
 
 def _spin(
-    executor: QuietExecutor, parameters: list[Parameter[Any]] | None, *, must_start: bool
+    node: PerceptionNode, executor: QuietExecutor, signals: SignalExit, *, must_start: bool
 ) -> int:
-    node = _create_node(parameters)
-    code = 0
+    failed = False
+
+    def exit_code() -> int:
+        return _EXIT_FAILED if failed or node.supervisor.hangs else 0
+
+    signals.exit_code = exit_code
     try:
         if must_start and not node.is_active:
             return _EXIT_FAILED
         rclpy.spin(node, executor)
     except WorkerError:
-        code = _EXIT_FAILED
+        failed = True
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         _answer_open_requests(node, executor)
         node.destroy_node()
-    if node.supervisor.hangs:
-        code = _EXIT_FAILED
     if node.supervisor.has_abandoned_thread:
-        end_within(_END_S, code)
-    return code
+        end_within(_END_S, exit_code)
+    return exit_code()
 
 
 def _answer_open_requests(node: PerceptionNode, executor: QuietExecutor) -> None:
@@ -94,9 +106,12 @@ def _answer_open_requests(node: PerceptionNode, executor: QuietExecutor) -> None
             executor.spin_once(timeout_sec=0)
 
 
-def _create_node(parameters: list[Parameter[Any]] | None) -> PerceptionNode:
+def _create_node(
+    parameters: list[Parameter[Any]] | None,
+    show_stages: Callable[[Collection[str]], None] | None,
+) -> PerceptionNode:
     try:
-        return PerceptionNode(parameter_overrides=parameters)
+        return PerceptionNode(parameter_overrides=parameters, show_stages=show_stages)
     except RuntimeError as error:
         if not _is_secure():
             raise
@@ -107,12 +122,13 @@ def _is_secure() -> bool:
     return os.environ.get('ROS_SECURITY_ENABLE') == 'true'
 
 
-def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:
+def run_program(args: list[str] | None, signals: SignalExit, heartbeat: Heartbeat) -> int:
     """Run the node with the ROS arguments of a command line; see `run_node`.
 
     Args:
         args: the arguments; None for those of this process.
-        on_start: called when ROS takes signals from now on.
+        signals: handle those of this process.
+        heartbeat: shows the stages to the process that watches this one.
     """
     remove_stale_segments()
     enlarge_shared_memory()
@@ -123,8 +139,8 @@ def run_program(args: list[str] | None, on_start: Callable[[], None]) -> int:
         remedy = f'. {_SECURITY}' if _is_secure() else ''
         print(f'perception: bad ROS arguments: {error}{remedy}', file=sys.stderr)
         return _EXIT_BAD_ARGUMENTS
-    on_start()
+    signals.ros_started()
     try:
-        return run_node()
+        return run_node(signals, show_stages=heartbeat.show_stages)
     finally:
         rclpy.try_shutdown()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
@@ -10,6 +10,7 @@ from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
+from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.stream import (
@@ -61,10 +62,10 @@ class OutputPublishers:
             qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )
 
-    @property
-    def all(self) -> tuple[LifecyclePublisher[Any], ...]:
-        """Every publisher."""
-        return (*self._publishers.values(), self._label_info)
+    def problems(self) -> Iterator[str]:
+        """Describe subscribers that cannot connect."""
+        for publisher in self._all():
+            yield from publisher_problems(self._node, publisher.topic_name)
 
     @property
     def can_publish(self) -> bool:
@@ -112,5 +113,8 @@ class OutputPublishers:
 
     def destroy(self) -> None:
         """Remove the publishers from the node."""
-        for publisher in self.all:
+        for publisher in self._all():
             self._node.destroy_lifecycle_publisher(publisher)
+
+    def _all(self) -> tuple[LifecyclePublisher[Any], ...]:
+        return (*self._publishers.values(), self._label_info)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 import os
 import signal
@@ -18,10 +18,14 @@ class SignalExit:
 
     Until `ros_started` it ends at once. From then on rclpy shuts down, `interruptible` work is
     interrupted, and what has not ended within seconds is ended.
+
+    Attributes:
+        exit_code: returns the exit code of a process that has not ended in time.
     """
 
     def __init__(self) -> None:
         """Handle the signals from now on."""
+        self.exit_code: Callable[[], int] = lambda: 0
         self._ros_runs = False
         self._ends = False
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,7 +45,7 @@ class SignalExit:
             end_process(0)
         if not self._ends:
             self._ends = True
-            end_within(_LIMIT_S, 0)
+            end_within(_LIMIT_S, self.exit_code)
             if _interruptible.is_set():
                 raise KeyboardInterrupt
 
@@ -56,9 +60,9 @@ def interruptible() -> Iterator[None]:
         _interruptible.clear()
 
 
-def end_within(seconds: float, code: int) -> None:
+def end_within(seconds: float, code: Callable[[], int]) -> None:
     """End the process with an exit code when the time is over, if it is not over before."""
-    timer = threading.Timer(seconds, end_process, (code,))
+    timer = threading.Timer(seconds, lambda: end_process(code()))
     timer.daemon = True
     timer.start()
 

@@ -29,7 +29,6 @@ class WorkerSupervisor:
         self.worker: FrameWorker | None = None
         self.trouble = ''
         self._abandoned: list[FrameWorker] = []
-        self._late: list[FrameWorker] = []
         self._hangs = 0
         self._checked_s = time.monotonic()
 
@@ -40,8 +39,9 @@ class WorkerSupervisor:
 
     @property
     def hangs(self) -> bool:
-        """Whether one of those was late already when it was abandoned."""
-        return any(worker.is_alive for worker in self._late)
+        """Whether the current thread, or one that was abandoned, takes too long for a stage."""
+        workers = [*self._abandoned, *(() if self.worker is None else (self.worker,))]
+        return any(one.is_alive and one.late_stage() is not None for one in workers)
 
     def start(self, worker: FrameWorker) -> None:
         """Start a worker."""
@@ -57,12 +57,9 @@ class WorkerSupervisor:
         worker, self.worker, self.trouble = self.worker, None, ''
         if worker is None:
             return None
-        is_late = worker.late_stage() is not None
-        if worker.join(0.0 if is_late else _JOIN_S) or not worker.abandon():
+        if worker.join(0.0 if worker.late_stage() else _JOIN_S) or not worker.abandon():
             return worker
         self._abandoned.append(worker)
-        if is_late:
-            self._late.append(worker)
         return worker.successor()
 
     def check(self) -> LateStage | None:
@@ -85,7 +82,6 @@ class WorkerSupervisor:
             return None
         what = str(late) if late is not None else 'the thread of the worker has ended'
         self._abandoned.append(worker)
-        self._late.append(worker)
         self._hangs += 1
         if self._hangs > 1:
             self.worker = None

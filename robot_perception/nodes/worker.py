@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 import math
 import threading
@@ -76,6 +76,7 @@ class FrameWorker:
         logger: RcutilsLogger,
         *,
         limits: StageLimits | None = None,
+        show_stages: Callable[[Collection[str]], None] | None = None,
     ) -> None:
         """Create the thread; `start` starts it.
 
@@ -85,6 +86,7 @@ class FrameWorker:
             publishers: publish the outputs.
             logger: logs lost frames.
             limits: times of earlier frames; None without any.
+            show_stages: called with the stages that run, see `Stopwatch`.
         """
         assert processor.timer is not None  # noqa: S101 - a programming error
         self.health = Health()
@@ -92,6 +94,7 @@ class FrameWorker:
         self.processor = processor
         self.fatal_error = ''
         self._limits = limits or StageLimits()
+        self._show_stages = show_stages
         self._lock = threading.Lock()
         self._frame: Stopwatch | None = None
         self._abandoned = False
@@ -153,6 +156,7 @@ class FrameWorker:
             self._publishers,
             self._logger,
             limits=self._limits,
+            show_stages=self._show_stages,
         )
 
     def time_jumped(self) -> None:
@@ -161,7 +165,7 @@ class FrameWorker:
 
     def _run(self) -> None:
         while not self._abandoned and (frame_set := self._slot.take()) is not None:
-            watch = Stopwatch()
+            watch = Stopwatch(self._show_stages)
             with self._lock:
                 self._frame = watch
             self._process_safely(frame_set, watch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 import threading
@@ -31,9 +31,15 @@ def pipeline_seconds(timing_s: Mapping[str, float]) -> float:
 class Stopwatch:
     """Measures named stages of one frame; two threads may time different ones."""
 
-    def __init__(self) -> None:
-        """Start without times."""
+    def __init__(self, on_change: Callable[[Collection[str]], None] | None = None) -> None:
+        """Start without times.
+
+        Args:
+            on_change: called with the innermost stage of each thread whenever one begins or ends,
+                and with none when the frame is cancelled; must be quick.
+        """
         self._lock = threading.Lock()
+        self._on_change = on_change
         self._seconds: dict[str, float] = {}
         # Thread -> its stages that have begun, outermost first, each with its start.
         self._running: dict[int, list[tuple[str, float]]] = {}
@@ -51,6 +57,7 @@ class Stopwatch:
                 raise PerceptionError('cancelled', f'{name}: the frame was given up.')
             running = self._running.setdefault(threading.get_ident(), [])
             running.append((name, time.perf_counter()))
+            self._show()
         try:
             yield
         finally:
@@ -58,6 +65,7 @@ class Stopwatch:
             with self._lock:
                 _, start = running.pop()
                 self._seconds[name] = self._seconds.get(name, 0.0) + end - start
+                self._show()
 
     def running(self) -> Mapping[str, float]:
         """Return the innermost stage that each thread is in -> seconds since it began."""
@@ -74,7 +82,16 @@ class Stopwatch:
 
     def cancel(self) -> None:
         """Let every further stage of this frame raise an error."""
-        self._cancelled = True
+        with self._lock:
+            self._cancelled = True
+            self._show()
+
+    def _show(self) -> None:
+        if self._on_change is not None:
+            running = () if self._cancelled else self._running.values()
+            names = {stages[-1][0] for stages in running if stages}
+            # Outside of its stages the pipeline only waits, perhaps for one on another thread.
+            self._on_change(sorted(names - {PIPELINE} or names))
 
     def timed(self, name: str, work: Callable[[], _Result]) -> Callable[[], _Result]:
         """Return ``work`` wrapped so that its call is timed as a stage."""
