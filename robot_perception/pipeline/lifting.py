@@ -20,8 +20,9 @@ from robot_perception.core import (
     SceneObject,
 )
 from robot_perception.pipeline.outliers import inlier_mask
+from robot_perception.pipeline.surfaces import fill_unknown, main_surface
 from robot_perception.pipeline.upright_box import upright_box
-from robot_perception.pipeline.visibility import main_surface, measure_visibility, Visibility
+from robot_perception.pipeline.visibility import measure_visibility, Visibility
 
 # Fewer points give no position.
 _MIN_POINTS = 12
@@ -60,21 +61,48 @@ def lift_objects(
     """
     rays = camera.rays()
     positions = []
-    for index in range(len(detections)):
+    for index, box_xyxy in enumerate(detections.boxes_xyxy):
         if masks is None:
-            rows, columns = _window(detections.boxes_xyxy[index], depth.size_hw)
-        else:
-            # A mask may reach beyond its box.
-            rows, columns = masks.window(index)
-        window = _subsample(rows, columns)
-        meters = depth.meters[window]
-        inside = None
-        if masks is not None:
-            pixel = window[0].step / min(camera.fx, camera.fy)
-            inside = main_surface(meters, masks.pixels[index][window], pixel)
-        points = _points(rays[window], meters, inside)
-        positions.append(None if points is None else _position(points, gravity_up))
+            window = _subsample(*_window(box_xyxy, depth.size_hw))
+            points = _points(rays[window], depth.meters[window], None)
+            positions.append(None if points is None else _position(points, gravity_up))
+            continue
+        # A mask may reach beyond its box.
+        rows, columns = window = _subsample(*masks.window(index))
+        corner = np.array((columns.start, rows.start) * 2, np.float32)
+        positions.append(
+            _masked_position(
+                rays[window],
+                depth.meters[window],
+                masks.pixels[index][window],
+                (box_xyxy - corner) / np.float32(rows.step),
+                pixel=rows.step / min(camera.fx, camera.fy),
+                gravity_up=gravity_up,
+            )
+        )
     return tuple(positions)
+
+
+def _masked_position(
+    rays: Float32Array,
+    meters: Float32Array,
+    mask: BoolArray,
+    box_xyxy: Float32Array,
+    *,
+    pixel: float,
+    gravity_up: Float64Array | None,
+) -> ObjectPosition | None:
+    """Compute the position of an object from the main surface of its mask, of one window.
+
+    ``box_xyxy`` and ``pixel`` are those of `main_surface`.
+    """
+    filled = fill_unknown(meters)
+    inside = main_surface(filled, mask, pixel, box_xyxy)
+    points = _points(rays, meters, inside)
+    if points is None or filled is meters:
+        return None if points is None else _position(points, gravity_up)
+    holes = inside & ~np.isfinite(meters)
+    return _position(points, gravity_up, _points_in_holes(rays, filled, holes, points))
 
 
 def _subsample(rows: slice, columns: slice) -> tuple[slice, slice]:
@@ -118,6 +146,17 @@ def _points(
     return points
 
 
+def _points_in_holes(
+    rays: Float32Array, filled: Float32Array, holes: BoolArray, points_m: Float64Array
+) -> Float64Array:
+    """Compute points at the pixels of ``holes`` in the range of depth of the others, (M, 3)."""
+    z = filled[holes].astype(np.float64)
+    points: Float64Array = np.concatenate([rays[holes] * z[:, None], z[:, None]], axis=1)
+    within = (z >= points_m[:, 2].min()) & (z <= points_m[:, 2].max())
+    kept: Float64Array = points[within & np.isfinite(points[:, 0])]
+    return kept
+
+
 def _near_median(z: Float32Array) -> BoolArray:
     """Return which depths of a box without a mask are near the median.
 
@@ -135,10 +174,19 @@ def _min_gap(z: Float32Array) -> float:
     return float(_MAX_DEVIATIONS * _RELATIVE_NOISE * np.median(z))
 
 
-def _position(points_m: Float64Array, gravity_up: Float64Array | None) -> ObjectPosition:
-    """Summarize (N, 3) points by centroid, covariance and box."""
-    centroid = points_m.mean(axis=0)
-    offsets = points_m - centroid
+def _position(
+    points_m: Float64Array, gravity_up: Float64Array | None, in_holes_m: Float64Array | None = None
+) -> ObjectPosition:
+    """Summarize (N, 3) points by centroid, covariance and box.
+
+    The (M, 3) points in holes of the depth count for the centroid alone: a side of the object that
+    the sensor cannot measure would move it to the other.
+    """
+    mean = points_m.mean(axis=0)
+    offsets = points_m - mean
+    centroid = mean
+    if in_holes_m is not None and len(in_holes_m):
+        centroid = mean + (in_holes_m - mean).sum(axis=0) / (len(points_m) + len(in_holes_m))
     return ObjectPosition(
         depth_m=float(np.median(points_m[:, 2])),
         centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),

@@ -77,6 +77,13 @@ def test_holes_do_not_move_the_position():
     assert position.centroid_m == pytest.approx((0, 0, 1.5), abs=0.01)
 
 
+def test_a_side_that_the_sensor_does_not_measure_does_not_move_the_position():
+    depth, mask, box = board(1.5, -0.1, -0.1, 0.2, 0.2)
+    depth[:, box[0] - 4 : box[0] + 25] = np.nan
+    (position,) = lift_objects(detection(box), stack_masks(mask), MetricDepth(depth), CAMERA)
+    assert position.centroid_m == pytest.approx((0, 0, 1.5), abs=0.006)
+
+
 @pytest.mark.parametrize('known', [0, 1, 11])
 def test_too_few_points_give_no_position(known):
     depth, mask, box = board(1.0, -0.1, -0.1, 0.2, 0.2)

@@ -1,14 +1,13 @@
-"""Visibility and main surfaces, on flat boards and with the ground truth of the demo world."""
+"""Visibility, on flat boards and with the ground truth of the demo world."""
 
 import numpy as np
 import pytest
 
 from robot_perception.core import Masks, MetricDepth, RelativeDepth
-from robot_perception.pipeline.visibility import main_surface, measure_visibility, Visibility
+from robot_perception.pipeline.visibility import measure_visibility, Visibility
 from robot_perception.world import render
 
 SIZE_HW = (60, 80)
-PIXEL = 1 / 500
 INSIDE = (slice(20, 40), slice(30, 50))
 
 
@@ -26,52 +25,9 @@ def wall(meters=4.0):
     return np.full(SIZE_HW, meters, np.float32)
 
 
-def test_background_in_a_mask_is_removed():
-    depth = wall()
-    depth[INSIDE] = 1.0
-    bleeding = area(slice(18, 42), slice(30, 55))
-    np.testing.assert_array_equal(main_surface(depth, bleeding, PIXEL), area(*INSIDE))
-
-
-def test_foreground_in_a_mask_is_removed():
-    depth = wall(2.0)
-    depth[INSIDE] = 1.0
-    whole = area(slice(10, 50), slice(32, 70))
-    kept = main_surface(depth, whole, PIXEL)
-    assert not kept[INSIDE].any()
-    # One pixel of the farther side of a step is removed as well.
-    assert np.count_nonzero(whole & ~kept) == 20 * 18 + 2 * 18 + 20
-
-
-def test_a_slanted_surface_is_kept_whole():
-    rows = np.arange(SIZE_HW[0], dtype=np.float32)[:, None]
-    depth = (1.01**rows * np.ones(SIZE_HW[1])).astype(np.float32)
-    inside = area(slice(5, 55), slice(5, 75))
-    np.testing.assert_array_equal(main_surface(depth, inside, PIXEL), inside)
-    # At 80 degrees, with a coarse camera.
-    steep = (1.05**rows * np.ones(SIZE_HW[1])).astype(np.float32)
-    np.testing.assert_array_equal(main_surface(steep, inside, 1 / 120), inside)
-    # With every second pixel, depth changes twice as much from one to the next.
-    thin = (slice(None, None, 2), slice(None, None, 2))
-    np.testing.assert_array_equal(main_surface(depth[thin], inside[thin], 2 * PIXEL), inside[thin])
-
-
-def test_holes_do_not_split_a_surface():
-    depth = wall(1.0)
-    depth[:, 38:42] = np.nan
-    np.testing.assert_array_equal(main_surface(depth, area(*INSIDE), PIXEL), area(*INSIDE))
-
-
-def test_noise_is_not_taken_for_edges():
-    rng = np.random.default_rng(0)
-    depth = (1 + 0.1 * rng.standard_normal(SIZE_HW)).astype(np.float32)
-    np.testing.assert_array_equal(main_surface(depth, area(*INSIDE), PIXEL), area(*INSIDE))
-
-
 @pytest.mark.parametrize('meters', [wall(np.nan), wall(1.0)])
 @pytest.mark.parametrize('mask', [area(0, slice(0, 0)), area(30, 30)])
 def test_masks_of_no_or_one_pixel(meters, mask):
-    np.testing.assert_array_equal(main_surface(meters, mask, PIXEL), mask)
     (visibility,) = measure_visibility(stack_masks(mask), MetricDepth(meters))
     expected = Visibility(truncated=False, occluded=False if np.isfinite(meters).all() else None)
     assert visibility == (expected if mask.any() else Visibility())
