@@ -47,6 +47,7 @@ setup(
         'backports.zstd>=1.0; python_version < "3.14"',
         'faster-coco-eval>=1.6.7',
         'jinja2>=3.1',
+        'lz4>=4',
         'numpy>=1.26',
         'open3d>=0.18',
         'opencv-python-headless>=4.8',

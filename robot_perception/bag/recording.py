@@ -55,7 +55,7 @@ class Recording:
             if self._bag.damage is None:
                 raise
             raise DamagedBagError(error.reason, f'{error} {self._bag.damage}') from error
-        self.notes = [*choice.notes]
+        self.notes = [*self._bag.notes, *choice.notes]
         self.topics = CameraTopics.from_roles({role: name for name, role in self._roles.items()})
         self._copied = self._copyable(topics, types) if job.copy_input else frozenset()
         self.duration_s = self._bag.duration_ns / NANOSECONDS_PER_SECOND

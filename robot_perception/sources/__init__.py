@@ -2,16 +2,17 @@
 
 from rosbags.typesys.store import Typestore
 
-from robot_perception.sources.bag_file import BAG_SUFFIXES, BagFile, BagTopic, Definition, open_bag
-from robot_perception.sources.bag_salvage import BagMessage
+from robot_perception.sources.bag_file import BagFile, BagTopic, is_bag, open_bag
 from robot_perception.sources.bag_source import inspect_topic, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
 from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
 from robot_perception.sources.messages import standard_types
-from robot_perception.sources.opener import is_bag, NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
+from robot_perception.sources.opener import NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
 from robot_perception.sources.pictures import is_picture
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
+from robot_perception.sources.storage import BagMessage, Definition
+from robot_perception.sources.storage_files import BAG_SUFFIXES, is_storage_name
 from robot_perception.sources.typestore import (
     decode,
     message_stamp_ns,
@@ -43,6 +44,7 @@ __all__ = [
     'inspect_topic',
     'is_bag',
     'is_picture',
+    'is_storage_name',
     'lasting_samples',
     'message_stamp_ns',
     'message_store',

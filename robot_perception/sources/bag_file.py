@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import suppress
-from itertools import islice
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 import re
-import sys
 from typing import NamedTuple
 
-from rosbags.interfaces import Connection, Qos
-from rosbags.interfaces import ConnectionExtRosbag2 as Rosbag2
-from rosbags.rosbag2 import Reader
-
 from robot_perception.core import DamagedBagError, SourceError
-from robot_perception.sources.bag_salvage import BagMessage, cut_page, damage, salvage
+from robot_perception.sources.bag_metadata import Metadata, METADATA_NAME, read_metadata
+from robot_perception.sources.compression import plain
+from robot_perception.sources.foxglove import is_foxglove, ros_message
+from robot_perception.sources.storage import (
+    BagMessage,
+    damage,
+    Definition,
+    Part,
+    StorageFile,
+)
+from robot_perception.sources.storage_files import (
+    BAG_SUFFIXES,
+    inflated_name,
+    is_storage_name,
+    open_storage,
+)
 
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
-
-BAG_SUFFIXES = ('.mcap', '.db3')
-_ZSTD_MAGIC = b'\x28\xb5\x2f\xfd'
+_NAMED_AT_MOST = 5
 
 
 class BagTopic(NamedTuple):
@@ -36,18 +39,11 @@ class BagTopic(NamedTuple):
     first: bytes
 
 
-class Definition(NamedTuple):
-    """Definition of the messages of a topic, as the bag records it.
-
-    Attributes:
-        text: the .msg or .idl file with those it depends on.
-        digest: hash of the type (RIHS01), empty when unknown.
-        qos: quality of service that was offered.
-    """
-
-    text: str
-    digest: str
-    qos: tuple[Qos, ...]
+def is_bag(path: Path) -> bool:
+    """Whether an existing path is a rosbag2, a folder or a single file."""
+    if path.is_dir():
+        return (path / METADATA_NAME).is_file() or bool(_storage_files(path))
+    return path.is_file() and is_storage_name(path)
 
 
 def open_bag(path: Path) -> BagFile:
@@ -56,272 +52,249 @@ def open_bag(path: Path) -> BagFile:
     Raises:
         SourceError: not a bag, or nothing in it can be read.
     """
-    if not (path.is_file() or path.is_dir()):
-        got = 'what is neither' if path.exists() else 'nothing there'
+    if path.is_file():
+        if not is_storage_name(path):
+            raise SourceError(
+                'not_a_bag',
+                f'{path}: expected a bag, got a file that ends with neither '
+                f'{" nor ".join(sorted(BAG_SUFFIXES))}. Pass the folder of a rosbag2, or one of '
+                'its files; for a .bag of ROS 1 run `rosbags-convert` first.',
+            )
+        return BagFile(path, [path], None)
+    if not path.is_dir():
+        got = 'a device or a pipe' if path.exists() else 'nothing there'
         raise SourceError(
             'missing_file', f'{path}: expected a bag, got {got}. Pass its folder or file.'
         )
-    if path.is_dir() and not (path / 'metadata.yaml').exists():
-        files = _storage_files(path)
-        if not files:
-            raise SourceError(
-                'not_a_bag',
-                f'{path}: expected metadata.yaml or files that end with '
-                f'{" or ".join(BAG_SUFFIXES)}, got neither. '
-                f'Run `ros2 bag reindex {path}`, or name the folder of the bag.',
-            )
-        return ScannedBag(files)
-    if path.is_file() and not set(BAG_SUFFIXES) & set(path.suffixes):
+    files = _storage_files(path)
+    if not files and not (path / METADATA_NAME).is_file():
         raise SourceError(
             'not_a_bag',
-            f'{path}: expected a bag, got a file that ends with neither '
-            f'{" nor ".join(sorted(BAG_SUFFIXES))}. Pass the folder of a rosbag2, or one of its '
-            'files; for a .bag of ROS 1 run `rosbags-convert` first.',
+            f'{path}: expected metadata.yaml or files that end with '
+            f'{" or ".join(BAG_SUFFIXES)}, got neither. '
+            f'Run `ros2 bag reindex {path}`, or name the folder of the bag.',
         )
-    try:
-        return IndexedBag(path)
-    except Exception as error:
-        # rosbags names most of what broken bytes lead to, not all.
-        files = _storage_files(path)
-        if not files:
-            raise SourceError(
-                'damaged',
-                f'{path}: expected a readable rosbag2, got one that cannot be opened ({error}). '
-                f'Run `ros2 bag reindex {path}`, or record it again.',
-            ) from error
-    return ScannedBag(files)
-
-
-class Part(NamedTuple):
-    """A part of a recording: topics, and times of recording; None for no limit."""
-
-    topics: Collection[str]
-    begin_ns: int | None
-    end_ns: int | None
-
-    def has(self, message: BagMessage) -> bool:
-        """Return whether a message belongs to it."""
-        return (
-            message.topic in self.topics
-            and (self.begin_ns is None or message.stamp_ns >= self.begin_ns)
-            and (self.end_ns is None or message.stamp_ns < self.end_ns)
+    metadata = read_metadata(path)
+    if metadata is None and not files:
+        raise SourceError(
+            'damaged',
+            f'{path}: expected a readable rosbag2, got a {METADATA_NAME} that cannot be read and '
+            'no other file. Copy the recording again, or record it again.',
         )
+    return BagFile(path, files, metadata)
 
 
-class IndexedBag:
-    """A whole recording, read with its index.
+class BagFile:
+    """A recording. Its files decide what is read; metadata.yaml tells which files there are.
 
     Attributes:
-        damage: nothing is known to be lost before reading.
+        damage: what is known to be lost before reading.
+        notes: sentences about what a user may want to know.
+        begin_ns: time of recording of the first message; 0 without any.
+        duration_ns: time from the first to the last message.
     """
 
-    damage: SourceError | None = None
+    def __init__(self, path: Path, found: Sequence[Path], metadata: Metadata | None) -> None:
+        """Open the files.
 
-    def __init__(self, path: Path) -> None:
-        """Open the recording; whatever rosbags raises comes through."""
+        Args:
+            path: the bag, for messages.
+            found: its files.
+            metadata: what metadata.yaml tells; None without one.
+
+        Raises:
+            SourceError: nothing can be read.
+        """
         self._path = path
-        for file in _storage_files(path):
-            # sqlite3 reads zeros beyond the end, without an error.
-            if cut_page(file):
-                raise DamagedBagError('damaged', f'{file} ends within a page')
+        self._metadata = metadata
+        self._lost: list[DamagedBagError] = []
+        self.notes: tuple[str, ...] = ()
+        files = list(found) if metadata is None else self._listed(metadata, found)
+        if metadata is None and (path / METADATA_NAME).exists():
+            self._note(f'{METADATA_NAME} cannot be read; the files are read without it.')
+        with ExitStack() as stack:
+            self._files = list(self._opened(files, stack))
+            if not self._files:
+                raise self._lost[0]
+            self._stack = stack.pop_all()
+        self.damage = _joined([*self._lost, *(one.damage for one in self._files if one.damage)])
+        times_ns = [one.times_ns for one in self._files if one.times_ns is not None]
+        self.begin_ns = min((begin_ns for begin_ns, _ in times_ns), default=0)
+        self.duration_ns = max((end_ns for _, end_ns in times_ns), default=0) - self.begin_ns
+        self._types, self._counts = self._merged_topics()
+        if metadata is not None and self.damage is None:
+            self._compare_counts(metadata)
         self._topics: list[BagTopic] | None = None
-        self._reader = Reader(path)
-        self._reader.open()
-
-    @property
-    def duration_ns(self) -> int:
-        """Time from the first to the last message."""
-        # rosbags counts to the nanosecond after the last message.
-        return max(self._reader.duration - 1, 0)
-
-    @property
-    def begin_ns(self) -> int:
-        """Time of the first message; 0 without any."""
-        return self._reader.start_time if self._reader.message_count else 0
-
-    @property
-    def names(self) -> list[str]:
-        """Names of all topics, also of those without messages."""
-        return [one.topic for one in self._reader.connections]
 
     def topics(self) -> list[BagTopic]:
         """Return the topics that hold messages; their first messages are read once."""
         if self._topics is None:
             self._topics = [
-                BagTopic(first.topic, first.type_name, one.msgcount, first.data)
-                for one in self._reader.connections
-                for first in self._read_first(one)
+                BagTopic(name, first.type_name, self._counts[name], first.data)
+                for name in self._types
+                if (first := self._first(name)) is not None
             ]
         return self._topics
 
-    def _read_first(self, connection: Connection) -> list[BagMessage]:
-        """Read the first message of a topic, none if all of them are lost."""
-        try:
-            return list(islice(self._read([connection]), 1))
-        except DamagedBagError:
-            return []
-
     def definition(self, topic: str) -> Definition | None:
         """Return the definition of a topic's messages; None if the bag has none."""
-        for one in self._reader.connections:
-            if one.topic == topic and one.msgdef.data and isinstance(one.ext, Rosbag2):
-                return Definition(one.msgdef.data, one.digest, tuple(one.ext.offered_qos_profiles))
+        metadata = self._metadata
+        listed = None if metadata is None else metadata.definitions.get(topic)
+        for file in self._files:
+            for one in file.topics:
+                is_chosen = (one.name, one.type_name) == (topic, self._types.get(topic))
+                if is_chosen and one.definition.text and not is_foxglove(one.type_name):
+                    return Definition(
+                        one.definition.text,
+                        (listed and listed.digest) or one.definition.digest,
+                        (listed and listed.qos) or one.definition.qos,
+                    )
         return None
 
     def messages(
         self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
     ) -> Iterator[BagMessage]:
-        """Yield the messages of some topics in order; raise SourceError where reading ends.
+        """Yield the messages of some topics in order of recording, file by file.
 
         Args:
             topics: full names.
             begin_ns: time of recording of the first; None from the beginning.
             end_ns: time of recording that is not given any more; None to the end.
+
+        Raises:
+            DamagedBagError: after the last message that could be read, when something is lost.
         """
-        chosen = [one for one in self._reader.connections if one.topic in topics]
-        # To rosbags no connections are all of them.
-        return self._read(chosen, begin_ns, end_ns) if chosen else iter(())
+        types = {name: type_name for name, type_name in self._types.items() if name in topics}
+        part = Part(types, begin_ns, end_ns)
+        problems = [*self._lost]
+        for file in self._files:
+            try:
+                yield from self._of_file(file, part)
+            except DamagedBagError as error:  # noqa: PERF203 - the other files are read too
+                problems.append(error)
+        lost = _joined(problems)
+        if lost is not None:
+            raise lost
 
     def close(self) -> None:
         """Close the files."""
-        if self._reader.is_open:
-            self._reader.close()
+        self._stack.close()
 
-    def _read(
-        self,
-        connections: list[Connection],
-        begin_ns: int | None = None,
-        end_ns: int | None = None,
-    ) -> Iterator[BagMessage]:
-        count = repeated = 0
-        last_ns: int | None = None
-        try:
-            for connection, stamp_ns, data in self._reader.messages(connections, begin_ns, end_ns):
-                yield BagMessage(connection.topic, connection.msgtype, stamp_ns, _plain(data))
-                count += 1
-                repeated = repeated + 1 if stamp_ns == last_ns else 1
-                last_ns = stamp_ns
-        except Exception as error:
-            wanted = Part({one.topic for one in connections}, begin_ns, end_ns)
-            for message in self._rest(wanted, last_ns, repeated):
-                yield message
-                count += 1
-            raise damage(self._path, count, error) from error
-
-    def _rest(self, wanted: Part, last_ns: int | None, repeated: int) -> Iterator[BagMessage]:
-        """Yield what is whole beyond the damage: after the last message, without its index."""
-        for path in _storage_files(self._path):
-            # The damage is known already.
-            with suppress(SourceError):
-                for message in _salvage_plain(path):
-                    is_new = last_ns is None or message.stamp_ns > last_ns
-                    if message.stamp_ns == last_ns and wanted.has(message):
-                        repeated -= 1
-                        is_new = repeated < 0
-                    if is_new and wanted.has(message):
-                        yield message
-
-
-class ScannedBag:
-    """A recording whose index or metadata is lost, such as one that was cut short.
-
-    Attributes:
-        damage: what is known to be lost before reading.
-        begin_ns: time of the first message; 0 without any.
-        duration_ns: time from the first to the last message.
-    """
-
-    def __init__(self, files: list[Path]) -> None:
-        """Read all that is left once, to know what there is."""
-        self._files = files
-        self.damage: SourceError | None = None
-        self._definitions: dict[str, Definition] = {}
-        first: dict[str, BagMessage] = {}
-        counts: Counter[str] = Counter()
-        stamps_ns = []
-        try:
-            for message in self._all():
-                first.setdefault(message.topic, message)
-                counts[message.topic] += 1
-                stamps_ns.append(message.stamp_ns)
-        except SourceError as error:
-            if not stamps_ns:
-                raise
-            self.damage = error
-        self._topics = [
-            BagTopic(name, one.type_name, counts[name], one.data) for name, one in first.items()
-        ]
-        self.begin_ns = min(stamps_ns, default=0)
-        self.duration_ns = max(stamps_ns, default=0) - self.begin_ns
-
-    def topics(self) -> list[BagTopic]:
-        """Return the topics that hold messages."""
-        return self._topics
-
-    def definition(self, topic: str) -> Definition | None:
-        """Return the definition of a topic's messages; None if the files have none."""
-        return self._definitions.get(topic)
-
-    def messages(
-        self, topics: Collection[str], begin_ns: int | None = None, end_ns: int | None = None
-    ) -> Iterator[BagMessage]:
-        """Yield the readable messages of some topics in the order of writing, then raise."""
-        yield from filter(Part(topics, begin_ns, end_ns).has, self._all())
-
-    def close(self) -> None:
-        """Nothing stays open."""
-
-    def _all(self) -> Iterator[BagMessage]:
-        problems: list[SourceError] = []
-        for path in self._files:
+    def _opened(self, files: Sequence[Path], stack: ExitStack) -> Iterator[StorageFile]:
+        """Open files; keep what is lost of them."""
+        for path in files:
             try:
-                yield from self._of_file(path)
-            except SourceError as error:  # noqa: PERF203 - the other files are read all the same
-                problems.append(error)
-        if problems:
-            raise problems[-1]
+                opened, lost = open_storage(path, stack)
+            except DamagedBagError as error:  # noqa: PERF203 - the other files are read too
+                self._lost.append(error)
+            else:
+                self._lost += [lost] if lost else []
+                yield opened
 
-    def _of_file(self, path: Path) -> Iterator[BagMessage]:
-        try:
-            whole = IndexedBag(path)
-        except Exception:  # noqa: BLE001 - as broad as in open_bag()
-            yield from _salvage_plain(path)
-            return
-        try:
-            for name in whole.names:
-                definition = whole.definition(name)
-                if definition is not None:
-                    self._definitions.setdefault(name, definition)
-            yield from whole.messages(whole.names)
-        finally:
-            whole.close()
+    def _of_file(self, file: StorageFile, part: Part) -> Iterator[BagMessage]:
+        count = 0
+        problem: Exception | None = None
+        for message in file.messages(part):
+            try:
+                made = ros_message(message._replace(data=plain(message.data)))
+            except ValueError as error:
+                problem = error
+                continue
+            yield made
+            count += 1
+        if problem is not None:
+            raise damage(self._path, count, problem)
+
+    def _first(self, topic: str) -> BagMessage | None:
+        # The pass over all messages reports damage.
+        with suppress(SourceError):
+            return next(self.messages([topic]), None)
+        return None
+
+    def _note(self, text: str) -> None:
+        self.notes += (f'{self._path}: {text}',)
+
+    def _listed(self, metadata: Metadata, found: Sequence[Path]) -> list[Path]:
+        """Return the files that belong to the bag; keep what is missing."""
+        left = {inflated_name(one.name): one for one in found}
+        names = list(dict.fromkeys(inflated_name(name) for name in metadata.files))
+        listed = [left.pop(name) for name in names if name in left]
+        missing = [name for name in names if name not in {*map(_plain_name, listed)}]
+        others = list(left.values())
+        if missing and len(others) >= len(missing):
+            # Files were renamed.
+            self._note(
+                f'{METADATA_NAME} names {_few(missing)}; '
+                f'{_few([one.name for one in others])} is read instead.'
+            )
+            return sorted([*listed, *others], key=_part_number) if listed else others
+        if missing:
+            self._lost.append(
+                DamagedBagError(
+                    'missing_file',
+                    f'{self._path}: expected {len(names)} files, got {len(listed)}: '
+                    f'{_few(missing)} missing. What is there is used; copy the others too.',
+                )
+            )
+            return sorted([*listed, *others], key=_part_number)
+        if others:
+            self._note(
+                f'{_few([one.name for one in others])} is not read, as '
+                f'{METADATA_NAME} does not name it. Pass it by its name.'
+            )
+        return listed
+
+    def _merged_topics(self) -> tuple[dict[str, str], Counter[str]]:
+        """Return type and number of messages by topic; one topic may be in several channels."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for file in self._files:
+            for one in file.topics:
+                counts[one.name, one.type_name] += one.message_count
+        types: dict[str, str] = {}
+        for (name, type_name), count in counts.items():
+            if name not in types or count > counts[name, types[name]]:
+                types[name] = type_name
+        for name, type_name in counts:
+            if types[name] != type_name and counts[name, type_name]:
+                self._note(f'{name} has messages of two types; those of {type_name} are not read.')
+        return types, Counter({name: counts[name, kind] for name, kind in types.items()})
+
+    def _compare_counts(self, metadata: Metadata) -> None:
+        different = [
+            f'{name} ({count} there, {self._counts[name]} in the files)'
+            for name, count in metadata.counts.items()
+            if count != self._counts[name]
+        ]
+        if different:
+            self._note(
+                f'{METADATA_NAME} has other numbers of messages than the files: '
+                f'{_few(different)}. The files are read.'
+            )
 
 
-BagFile = IndexedBag | ScannedBag
+def _joined(problems: Sequence[DamagedBagError]) -> DamagedBagError | None:
+    """Return one error for all problems; None without any."""
+    if not problems:
+        return None
+    return DamagedBagError(problems[0].reason, ' '.join(map(str, problems)))
 
 
-def _salvage_plain(path: Path) -> Iterator[BagMessage]:
-    """Yield the whole messages of a damaged file without their compression, then raise."""
-    for count, message in enumerate(salvage(path)):
-        try:
-            data = _plain(message.data)
-        except zstd.ZstdError as error:
-            raise damage(path, count, error) from error
-        yield message._replace(data=data)
+def _few(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED_AT_MOST
+    return ', '.join(names[:_NAMED_AT_MOST]) + (f' and {rest} others' if rest > 0 else '')
 
 
-def _storage_files(path: Path) -> list[Path]:
-    """Bag files that can be salvaged, in the order they were recorded."""
-    files = [path] if path.is_file() else list(path.iterdir())
-    return sorted((one for one in files if one.suffix in BAG_SUFFIXES), key=_part_number)
+def _plain_name(path: Path) -> str:
+    return inflated_name(path.name)
+
+
+def _storage_files(folder: Path) -> list[Path]:
+    """Bag files of a folder in the order they were recorded; a pipe is none."""
+    files = (one for one in folder.iterdir() if is_storage_name(one) and one.is_file())
+    return sorted(files, key=_part_number)
 
 
 def _part_number(path: Path) -> tuple[int, str]:
     """Sort ``bag_10.mcap`` after ``bag_9.mcap``."""
-    number = re.search(r'(\d+)$', path.stem)
+    number = re.search(r'(\d+)$', Path(_plain_name(path)).stem)
     return (int(number[1]) if number else -1, path.name)
-
-
-def _plain(data: bytes) -> bytes:
-    """Undo the compression of single messages; no serialized message begins like it."""
-    return zstd.decompress(data) if data.startswith(_ZSTD_MAGIC) else data

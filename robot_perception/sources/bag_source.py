@@ -43,7 +43,7 @@ class BagSource(Source):
         listed = ', '.join(f'{topic} as {role.value}' for topic, role in choice.roles.items())
         self.description = f'bag {path.name}: {listed}'
         self.roles = frozenset(choice.roles.values())
-        self.notes = choice.notes
+        self.notes = self._bag.notes + choice.notes
         self.topics = {role: name for name, role in choice.roles.items()}
         self.sample_count = sum(
             topic.message_count for topic in topics if topic.name in choice.roles
@@ -82,13 +82,23 @@ def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]
 
 
 def inspect_topic(topic: BagTopic) -> Topic:
-    """Look into the first image of a topic.
+    """Read encoding and frame of the first image or calibration of a topic.
 
     Raises:
-        SourceError: it cannot be read.
+        SourceError: the image cannot be read.
     """
-    if topic.type_name not in IMAGE_TYPES:
+    is_info = topic.type_name == Role.CAMERA_INFO.type_name
+    if topic.type_name not in IMAGE_TYPES and not is_info:
         return Topic(topic.name, topic.type_name)
-    message = decode(standard_types(), topic.first, topic.type_name, topic.name)
-    raw = topic.type_name == Role.IMAGE.type_name
-    return Topic(topic.name, topic.type_name, message.encoding if raw else message.format)
+    try:
+        message = decode(standard_types(), topic.first, topic.type_name, topic.name)
+    except SourceError:
+        if is_info:
+            return Topic(topic.name, topic.type_name)
+        raise
+    encoding = ''
+    if not is_info:
+        is_raw = topic.type_name == Role.IMAGE.type_name
+        encoding = message.encoding if is_raw else message.format
+    frame_id = message.header.frame_id.removeprefix('/')
+    return Topic(topic.name, topic.type_name, encoding, frame_id)

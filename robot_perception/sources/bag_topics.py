@@ -23,11 +23,14 @@ class Topic:
         type_name: ROS type.
         encoding: encoding of the first image, or format of the first compressed one; empty for
             other types.
+        frame_id: frame of the first image or calibration, without a leading slash; empty for
+            other types.
     """
 
     name: str
     type_name: str
     encoding: str = ''
+    frame_id: str = ''
 
     @property
     def base(self) -> str:
@@ -103,10 +106,15 @@ def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicCh
     if info is not None:
         roles[info.name] = Role.CAMERA_INFO
     others = [(Role.TF, '/tf'), (Role.TF_STATIC, '/tf_static')]
+    recorded = {(topic.name, topic.type_name) for topic in topics}
     if depth is not None:
         roles[depth.name] = _depth_role(depth)
-        others.insert(0, (Role.DEPTH_CAMERA_INFO, f'{depth.namespace}/camera_info'))
-    recorded = {(topic.name, topic.type_name) for topic in topics}
+        sibling = f'{depth.namespace}/camera_info'
+        infos = [topic for topic in topics if topic.type_name == Role.CAMERA_INFO.type_name]
+        of_frame = _of_frame(infos, depth)
+        if of_frame is not None and (sibling, of_frame.type_name) not in recorded:
+            sibling = of_frame.name
+        others.insert(0, (Role.DEPTH_CAMERA_INFO, sibling))
     for role, name in others:
         if name not in roles and (name, role.type_name) in recorded:
             roles[name] = role
@@ -161,12 +169,25 @@ def _choose_camera_info(
     for topic in infos:
         if topic.name == sibling:
             return topic, ()
+    of_frame = _of_frame(infos, image)
+    if of_frame is not None:
+        note = (
+            f'{bag}: no {sibling} beside {image.name}; {of_frame.name} is taken, the only '
+            f'calibration of its frame {image.frame_id}.'
+        )
+        return of_frame, (note,)
     note = (
         f'{bag}: no {sibling} beside {image.name}, so nothing 3D can be made, unless '
         f'camera.fallback_hfov_deg is set. Calibrations there: {_listed(infos)}; choose one with '
         'camera_info_topic (--camera-info-topic).'
     )
     return None, (note,)
+
+
+def _of_frame(infos: Sequence[Topic], image: Topic) -> Topic | None:
+    """Return the only calibration of the frame of an image, None without one or with several."""
+    found = [topic for topic in infos if image.frame_id and topic.frame_id == image.frame_id]
+    return found[0] if len(found) == 1 else None
 
 
 def _choose_depth(

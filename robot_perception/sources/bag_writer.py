@@ -22,9 +22,9 @@ from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from rosbags.typesys.store import Typestore
 
 from robot_perception.core import OutputError
-from robot_perception.sources.bag_file import Definition
 from robot_perception.sources.mcap_storage import QuickWriter
 from robot_perception.sources.messages import standard_types
+from robot_perception.sources.storage import Definition
 
 if TYPE_CHECKING:
     from typing_extensions import Self

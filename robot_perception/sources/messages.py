@@ -45,8 +45,9 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
     matrix = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
     ideal = camera.distortion_model is DistortionModel.NONE
     height, width = camera.size_hw
-    message = types[Role.CAMERA_INFO.type_name](
-        header=_header(stamp_ns, frame_id),
+    return serialized(
+        Role.CAMERA_INFO.type_name,
+        header=header_message(stamp_ns, frame_id),
         height=height,
         width=width,
         # ROS has no model "no distortion"; five zeros mean the same.
@@ -61,10 +62,16 @@ def camera_info(camera: CameraModel, stamp_ns: int, frame_id: str) -> bytes:
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         ),
     )
-    return bytes(standard_types().serialize_cdr(message, Role.CAMERA_INFO.type_name))
 
 
-def _header(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - types made at run time
+def serialized(type_name: str, **values: Any) -> bytes:  # noqa: ANN401 - fields of any type
+    """Serialize a message of a standard type with these fields."""
+    types = standard_types()
+    return bytes(types.serialize_cdr(types.types[type_name](**values), type_name))
+
+
+def header_message(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - types made at run time
+    """Return a std_msgs/Header."""
     types = standard_types().types
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS_PER_SECOND)
     stamp = types['builtin_interfaces/msg/Time'](sec=seconds, nanosec=nanoseconds)
@@ -74,8 +81,9 @@ def _header(stamp_ns: int, frame_id: str) -> Any:  # noqa: ANN401 - types made a
 def _image(pixels: AnyArray, encoding: str, stamp_ns: int, frame_id: str) -> bytes:
     height, width = pixels.shape[:2]
     packed = np.ascontiguousarray(pixels)
-    message = standard_types().types[Role.IMAGE.type_name](
-        header=_header(stamp_ns, frame_id),
+    return serialized(
+        Role.IMAGE.type_name,
+        header=header_message(stamp_ns, frame_id),
         height=height,
         width=width,
         encoding=encoding,
@@ -83,4 +91,3 @@ def _image(pixels: AnyArray, encoding: str, stamp_ns: int, frame_id: str) -> byt
         step=packed.strides[0],
         data=packed.reshape(-1).view(np.uint8),
     )
-    return bytes(standard_types().serialize_cdr(message, Role.IMAGE.type_name))

@@ -8,11 +8,12 @@ import re
 import time
 
 from robot_perception.core import CalibrationError, CameraModel, SourceError
-from robot_perception.sources.bag_file import BAG_SUFFIXES
+from robot_perception.sources.bag_file import is_bag
 from robot_perception.sources.bag_source import BagSource
 from robot_perception.sources.bag_topics import TopicWish
 from robot_perception.sources.pictures import is_picture, PICTURE_SUFFIXES, PictureSource
 from robot_perception.sources.sample import Source
+from robot_perception.sources.storage_files import BAG_SUFFIXES
 from robot_perception.sources.video import VIDEO_SUFFIXES, VideoSource, WebcamSource
 
 OPTICAL_FRAME = 'camera_optical_frame'
@@ -61,6 +62,12 @@ def open_source(
             f'{spec}: expected a bag, video, picture, folder of pictures or webcam index, got a '
             'path that does not exist. Check the spelling.',
         )
+    if not (path.is_file() or path.is_dir()):
+        raise SourceError(
+            'unknown_format',
+            f'{path}: expected a file or a folder, got a device or a pipe. Copy its content to a '
+            'file; a webcam is named by its index.',
+        )
     if is_bag(path):
         return BagSource(path, topics)
     if path.is_dir() or is_picture(path):
@@ -84,15 +91,6 @@ def _check(hfov_deg: float, fps: float | None) -> None:
         raise SourceError(
             error.reason, f'{error} Pass the field of view of your camera.'
         ) from error
-
-
-def is_bag(path: Path) -> bool:
-    """Whether an existing path is a rosbag2, a folder or a single file."""
-    if path.is_file():
-        return path.suffix in BAG_SUFFIXES
-    return (path / 'metadata.yaml').exists() or any(
-        one.suffix in BAG_SUFFIXES for one in path.iterdir()
-    )
 
 
 def _unknown(path: Path) -> SourceError:

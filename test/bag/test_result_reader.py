@@ -124,7 +124,7 @@ def test_a_bag_without_scenes(tmp_path):
         list(read_results(tmp_path / 'empty'))
     with raises(SourceError, 'missing_file', match='got nothing there'):
         list(read_results(tmp_path / 'nowhere'))
-    with raises(SourceError, 'missing_file', match='got what is neither'):
+    with raises(SourceError, 'missing_file', match='got a device or a pipe'):
         list(read_results(Path('/dev/null')))
 
 
