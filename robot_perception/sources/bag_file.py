@@ -85,7 +85,7 @@ def open_bag(path: Path) -> BagFile:
 
 
 class BagFile:
-    """A recording. Its files decide what is read; metadata.yaml tells which files there are.
+    """A recording. Its files decide what is read; metadata.yaml lists which files there are.
 
     Attributes:
         damage: what is known to be lost before reading.
@@ -100,7 +100,7 @@ class BagFile:
         Args:
             path: the bag, for messages.
             found: its files.
-            metadata: what metadata.yaml tells; None without one.
+            metadata: what metadata.yaml lists; None without one.
 
         Raises:
             SourceError: nothing can be read.

@@ -1,4 +1,4 @@
-"""What the metadata.yaml of a bag tells: which files belong to it. The files tell the rest."""
+"""The metadata.yaml of a bag lists the files that belong to it. The files decide the rest."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ class McapFile(StorageFile):
 
         Returns:
             Whether the end of the file is there, and the number of messages by channel; None if
-            the summary does not tell where all of them are.
+            the summary does not state where all of them are.
         """
         stream = self._stream
         stream.seek(max(self._size - _FOOTER_SIZE, len(MCAP_MAGIC)))

@@ -50,7 +50,7 @@ def message(record: memoryview) -> tuple[int, int, memoryview]:
 
 
 def indexed_block(body: memoryview) -> Block:
-    """Return what the index of a chunk tells of it."""
+    """Return what the index of a chunk states."""
     begin_ns, end_ns, offset, _, size = _CHUNK_INDEX_HEAD.unpack_from(body)
     rows = body[_CHUNK_INDEX_HEAD.size :][:size]
     channels = frozenset(key for key, _ in KEY_AND_NUMBER.iter_unpack(rows))
