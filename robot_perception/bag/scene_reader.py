@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from robot_perception.bag.result_reader import (
@@ -18,9 +19,9 @@ from robot_perception.pipeline import PerceptionPipeline, read_image
 from robot_perception.sources import (
     is_bag,
     is_picture,
-    NOMINAL_HFOV_DEG,
     open_bag,
     open_source,
+    picture_hfov_deg,
     Source,
     standard_types,
 )
@@ -34,6 +35,8 @@ from robot_perception.stream import (
     RecordedSynchronizer,
 )
 
+# Pictures and videos begin at the same time in every run; 0 means no stamp.
+_BEGIN_NS = 1_000_000_000
 # Called with every shortcoming of a frame; the same text for the same cause.
 Note = Callable[[str], None]
 
@@ -44,7 +47,7 @@ def iter_scenes(
     *,
     note: Note,
     node: str = NODE,
-    hfov_deg: float = NOMINAL_HFOV_DEG,
+    hfov_deg: float | None = None,
     classes: Callable[[Mapping[int, str]], None] = lambda _: None,
 ) -> Iterator[Scene]:
     """Yield the scenes of an input: as recorded in a result bag, otherwise by the pipeline.
@@ -54,7 +57,8 @@ def iter_scenes(
         pipeline: called when networks are needed.
         note: called with every shortcoming of a frame.
         node: full name of the node whose results a bag holds.
-        hfov_deg: horizontal field of view in degrees where no calibration is recorded.
+        hfov_deg: horizontal field of view in degrees where no calibration is recorded; None takes
+            that of the EXIF data of a picture, and 60 without.
         classes: called with index -> name of all classes of the detector, where they are known.
 
     Raises:
@@ -66,6 +70,7 @@ def iter_scenes(
         image = read_image(path)
         networks = pipeline()
         classes(dict(enumerate(networks.class_names)))
+        hfov_deg = hfov_deg or picture_hfov_deg(path, image.size_hw)
         yield networks.process(image, picture_camera(image, networks.config.camera, hfov_deg))
         return
     is_recording = path.exists() and is_bag(path)
@@ -77,7 +82,7 @@ def iter_scenes(
             yield item.scene
         return
     try:
-        source = open_source(spec, hfov_deg=hfov_deg)
+        source = open_source(spec, hfov_deg=hfov_deg, start_ns=_BEGIN_NS)
     except SourceError as error:
         if not is_recording:
             raise
@@ -131,7 +136,9 @@ def process_stream(
             if status.problem:
                 # Texts contain times: all frames get that of the first with the same reason.
                 note(first_texts.setdefault(status.reason, status.problem))
-        yield processed.output.scene
+        scene = processed.output.scene
+        name = source.names.get(scene.image.stamp_ns)
+        yield scene if name is None else replace(scene, image=replace(scene.image, name=name))
 
 
 def _synchronized(source: Source, synchronizer: RecordedSynchronizer) -> Iterator[RecordedFrame]:

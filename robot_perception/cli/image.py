@@ -17,6 +17,7 @@ from robot_perception.cli.settings import add_output, add_settings, print_caveat
 from robot_perception.cli.stage_times import StageTimes
 from robot_perception.core import PerceptionError, Scene
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_image
+from robot_perception.sources import picture_hfov_deg
 from robot_perception.stream import picture_camera
 from robot_perception.viewer import scene_to_dict, write_scene
 
@@ -45,9 +46,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser.add_argument(
         '--hfov',
         type=float,
-        default=60.0,
         metavar='DEGREES',
-        help='horizontal field of view of the camera, used for 3D results (default: %(default)s); '
+        help='horizontal field of view of the camera, used for 3D results (default: that of the '
+        'EXIF data, otherwise 60.0); '
         'with a calibration file: --set camera.info_url=FILE',
     )
     parser.add_argument('--json', action='store_true', help='print one JSON object per image')
@@ -72,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         try:
             image = read_image(file)
-            camera = picture_camera(image, config.camera, arguments.hfov)
+            hfov_deg = arguments.hfov or picture_hfov_deg(Path(file), image.size_hw)
+            camera = picture_camera(image, config.camera, hfov_deg)
             scene = pipeline.process(image, camera)
             times.add(config, scene)
             written = write_scene(scene, arguments.output, stem, caption=config.caption)

@@ -43,17 +43,16 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--hfov',
         type=float,
-        default=NOMINAL_HFOV_DEG,
         metavar='DEGREES',
         help='horizontal field of view to assume if no calibration is recorded '
-        '(default: %(default)s)',
+        f'(default: that of the EXIF data of a picture, otherwise {NOMINAL_HFOV_DEG})',
     )
     add_settings(parser)
 
 
-def check_hfov(degrees: float) -> None:
+def check_hfov(degrees: float | None) -> None:
     """Raise ConfigError unless a pinhole camera can have the field of view."""
-    if not 0 < degrees < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
+    if degrees is not None and not 0 < degrees < 180:  # noqa: PLR2004 - a pinhole covers less than a half space
         raise ConfigError(
             'out_of_range', f'--hfov: expected above 0 and below 180 degrees, got {degrees}.'
         )

@@ -20,11 +20,13 @@ class Image(ArrayValue, NotebookImage):
         stamp_ns: time of exposure in nanoseconds since the epoch of the clock in use.
         frame_id: optical frame of the camera (REP 103: z forward, x right, y down); empty when
             unknown.
+        name: name of the file that it was read from; empty for other images.
     """
 
     rgb: UInt8Array
     stamp_ns: int = 0
     frame_id: str = ''
+    name: str = ''
 
     def __post_init__(self) -> None:
         remedy = 'Pass an image as RGB bytes, row-major.'

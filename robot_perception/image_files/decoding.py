@@ -15,12 +15,23 @@ import numpy as np
 from robot_perception.core import AnyArray, ImageFileError
 from robot_perception.image_files import bitmap, jpeg, png, tiff, webp
 from robot_perception.image_files.decoder_output import captured_decoder_output
+from robot_perception.image_files.exif import read_exif, turned
 from robot_perception.image_files.limits import damaged, PixelLimit
 
 # Called with a slug and a sentence.
 Remark = Callable[[str, str], None]
 
 _START_BYTES = 8
+# Kinds that cameras and programs write and OpenCV does not read everywhere: their first bytes, or
+# those after the size of the first box.
+_OTHER_KINDS = {
+    'HEIC, as telephones write it': (b'ftyphei', b'ftyphev', b'ftypmif1', b'ftypmsf1'),
+    'AVIF': (b'ftypavif', b'ftypavis'),
+    'JPEG XL': (b'\xff\x0a', b'JXL \r\n\x87\n'),
+    'JPEG 2000': (b'\xff\x4f\xff\x51', b'jP  \r\n\x87\n'),
+    'GIF': (b'GIF8',),
+    'a video': (b'ftyp',),
+}
 # Bytes of zero at the end of the data of a scan.
 _MAX_ZEROS = 2
 _RESTARTS = tuple(bytes((0xFF, number)) for number in range(0xD0, 0xD8))
@@ -38,11 +49,13 @@ class _SafeFile:
         data: the file, or a file of the same pixels.
         size_hw: rows and columns.
         has_end: whether the end of the file is there.
+        orientation: how to turn the pixels, where the decoder does not (EXIF).
     """
 
     data: bytes | bytearray
     size_hw: tuple[int, int]
     has_end: bool = True
+    orientation: int = 1
 
 
 def decode_image(data: memoryview, flags: int, limit: PixelLimit, remark: Remark) -> AnyArray:
@@ -70,7 +83,7 @@ def decode_image(data: memoryview, flags: int, limit: PixelLimit, remark: Remark
 def _inspect(data: memoryview, limit: PixelLimit) -> _SafeFile:
     if data[:8] == png.SIGNATURE:
         size_hw, safe = png.read_png(data, limit)
-        return _SafeFile(safe, size_hw)
+        return _SafeFile(safe, size_hw, orientation=read_exif(bytes(data)).orientation)
     content = bytes(data)
     if content.startswith(jpeg.START):
         header = jpeg.inspect_jpeg(content, limit)
@@ -78,13 +91,21 @@ def _inspect(data: memoryview, limit: PixelLimit) -> _SafeFile:
     if content.startswith(tiff.STARTS):
         return _SafeFile(content, tiff.inspect_tiff(content, limit))
     if webp.is_webp(content):
-        return _SafeFile(content, webp.inspect_webp(content, limit))
+        size_hw = webp.inspect_webp(content, limit)
+        return _SafeFile(content, size_hw, orientation=read_exif(content).orientation)
     if content.startswith(bitmap.BMP_START):
         return _SafeFile(content, bitmap.inspect_bmp(content, limit))
     if bitmap.is_pnm(content):
         return _SafeFile(content, bitmap.inspect_pnm(content, limit))
     if not content:
         raise damaged('nothing')
+    for kind, starts in _OTHER_KINDS.items():
+        if content.startswith(starts) or content[4:12].startswith(starts):
+            raise ImageFileError(
+                'unknown_format',
+                f'expected a jpeg, png, tiff, webp, bmp or pnm file, got {kind}. Convert it to '
+                'jpeg or png.',
+            )
     raise ImageFileError(
         'unknown_format',
         'expected a jpeg, png, tiff, webp, bmp or pnm file, got bytes that start with '
@@ -94,10 +115,14 @@ def _inspect(data: memoryview, limit: PixelLimit) -> _SafeFile:
 
 def _decode(file: _SafeFile, flags: int, remark: Remark) -> AnyArray:
     if file.has_end:
+        is_turned_here = file.orientation != 1 and not flags & cv2.IMREAD_IGNORE_ORIENTATION
+        if is_turned_here:
+            # Some versions of OpenCV turn WebP and PNG, some do not.
+            flags |= cv2.IMREAD_IGNORE_ORIENTATION
         pixels, output = _decode_whole(file, file.data, flags)
         if output:
             remark('decoder', f'the image may be damaged: {output}.')
-        return pixels
+        return turned(pixels, file.orientation) if is_turned_here else pixels
     # Buffers of fixed size end with zeros. Of data only the very last bytes can be zero.
     content = file.data[: len(file.data.rstrip(b'\0')) + _MAX_ZEROS]
     first, second = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from robot_perception.core import AnyArray, ImageFileError, SourceError
 from robot_perception.image_files.decoding import decode_image
+from robot_perception.image_files.exif import Exif, read_exif
 from robot_perception.image_files.limits import PixelLimit
 
 # The largest sensors of telephones have 200 million pixels.
@@ -28,12 +29,7 @@ def read_image_file(path: Path, flags: int) -> AnyArray:
         SourceError: ``'missing_file'``, ``'not_an_image'``, ``'damaged'``, ``'size'``,
             ``'too_large'`` or ``'encoding'``.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise SourceError(
-            'missing_file', f'{path}: cannot be read ({error.strerror}). Name an image file.'
-        ) from None
+    data = _read(path)
     try:
         return decode_image(
             memoryview(data),
@@ -48,3 +44,26 @@ def read_image_file(path: Path, flags: int) -> AnyArray:
             ) from error
         reason = 'not_an_image' if error.reason == 'unknown_format' else error.reason
         raise SourceError(reason, f'{path}: {error}') from error
+
+
+def read_image_exif(path: Path) -> Exif:
+    """Read what the EXIF data of an image file state.
+
+    Raises:
+        SourceError: ``'missing_file'``.
+    """
+    return read_exif(_read(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        # A pipe would block.
+        if path.exists() and not path.is_file():
+            raise SourceError(
+                'missing_file', f'{path}: expected a file, got something else. Name an image file.'
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise SourceError(
+            'missing_file', f'{path}: cannot be read ({error.strerror}). Name an image file.'
+        ) from None

@@ -7,8 +7,9 @@ from robot_perception.sources.bag_source import inspect_topic, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
 from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
 from robot_perception.sources.messages import standard_types
-from robot_perception.sources.opener import NOMINAL_HFOV_DEG, open_source, OPTICAL_FRAME
-from robot_perception.sources.pictures import is_picture
+from robot_perception.sources.opener import open_source, OPTICAL_FRAME
+from robot_perception.sources.picture_folder import is_picture
+from robot_perception.sources.pictures import NOMINAL_HFOV_DEG, picture_hfov_deg
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
 from robot_perception.sources.storage import BagMessage, Definition
@@ -50,6 +51,7 @@ __all__ = [
     'message_store',
     'open_bag',
     'open_source',
+    'picture_hfov_deg',
     'play',
     'recorded_store',
     'standard_types',

@@ -11,13 +11,13 @@ from robot_perception.core import CalibrationError, CameraModel, SourceError
 from robot_perception.sources.bag_file import is_bag
 from robot_perception.sources.bag_source import BagSource
 from robot_perception.sources.bag_topics import TopicWish
-from robot_perception.sources.pictures import is_picture, PICTURE_SUFFIXES, PictureSource
+from robot_perception.sources.picture_folder import is_picture, PICTURE_SUFFIXES
+from robot_perception.sources.pictures import NOMINAL_HFOV_DEG, PictureSource
 from robot_perception.sources.sample import Source
 from robot_perception.sources.storage_files import BAG_SUFFIXES
 from robot_perception.sources.video import VIDEO_SUFFIXES, VideoSource, WebcamSource
 
 OPTICAL_FRAME = 'camera_optical_frame'
-NOMINAL_HFOV_DEG = 60.0
 
 _WEBCAM = re.compile(r'(?:/dev/video)?(\d+)')
 
@@ -25,7 +25,7 @@ _WEBCAM = re.compile(r'(?:/dev/video)?(\d+)')
 def open_source(
     spec: str,
     *,
-    hfov_deg: float = NOMINAL_HFOV_DEG,
+    hfov_deg: float | None = None,
     fps: float | None = None,
     frame_id: str = OPTICAL_FRAME,
     start_ns: int | None = None,
@@ -36,7 +36,8 @@ def open_source(
     Args:
         spec: path of the recording; a bare number is the index of a webcam (``./0`` is a file).
         hfov_deg: horizontal field of view in degrees that is assumed where no calibration is
-            recorded; everything 3D made with it is nominal too.
+            recorded; everything 3D made with it is nominal too. None takes that of the EXIF data
+            of a picture, and 60 without.
         fps: pictures per second of pictures and videos; None takes the video's own times and 30
             for pictures. Bags and webcams keep their own.
         frame_id: coordinate frame of pictures, videos and webcams; a bag keeps its own.
@@ -46,10 +47,11 @@ def open_source(
     Raises:
         SourceError: nothing there, not a recording, or a bad argument.
     """
-    _check(hfov_deg, fps)
+    nominal_deg = NOMINAL_HFOV_DEG if hfov_deg is None else hfov_deg
+    _check(nominal_deg, fps)
     begin_ns = time.time_ns() if start_ns is None else start_ns
     if (webcam := _WEBCAM.fullmatch(spec)) is not None:
-        return WebcamSource(int(webcam[1]), hfov_deg=hfov_deg, frame_id=frame_id)
+        return WebcamSource(int(webcam[1]), hfov_deg=nominal_deg, frame_id=frame_id)
     if not spec:
         raise SourceError(
             'missing_file',
@@ -71,12 +73,14 @@ def open_source(
     if is_bag(path):
         return BagSource(path, topics)
     if path.is_dir() or is_picture(path):
-        kind: type[PictureSource | VideoSource] = PictureSource
-    elif path.suffix.lower() in VIDEO_SUFFIXES:
-        kind = VideoSource
-    else:
-        raise _unknown(path)
-    return kind(path, hfov_deg=hfov_deg, frame_id=frame_id, start_ns=begin_ns, fps=fps)
+        return PictureSource(
+            path, hfov_deg=hfov_deg, frame_id=frame_id, start_ns=begin_ns, fps=fps
+        )
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoSource(
+            path, hfov_deg=nominal_deg, frame_id=frame_id, start_ns=begin_ns, fps=fps
+        )
+    raise _unknown(path)
 
 
 def _check(hfov_deg: float, fps: float | None) -> None:

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-import re
 
 import cv2
 import numpy as np
 
 from robot_perception.core import (
-    CalibrationError,
     CameraModel,
     NANOSECONDS_PER_SECOND,
     SourceError,
+    UInt8Array,
     UInt16Array,
 )
-from robot_perception.image_files import read_image_file
+from robot_perception.image_files import read_image_exif, read_image_file
 from robot_perception.sources.messages import camera_info, color_image, depth_image
+from robot_perception.sources.picture_folder import find_pictures, Picture, Pinhole
 from robot_perception.sources.sample import Role, Sample, Source
 
-PICTURE_SUFFIXES = (
-    *('.jpg', '.jpeg', '.png', '.bmp', '.webp'),
-    *('.tif', '.tiff', '.ppm', '.pgm'),
-)
-INTRINSICS_NAME = 'camera-intrinsics.txt'
+NOMINAL_HFOV_DEG = 60.0
 _PICTURES_PER_SECOND = 30.0
-_COLOR_MARK, _DEPTH_MARK = '.color', '.depth'
 # The 7-Scenes recordings write it where there is no depth; it is also where 16 bits end.
 _NO_DEPTH = np.iinfo(np.uint16).max
 _NAMED_AT_MOST = 5
@@ -35,52 +30,65 @@ _NAMED_AT_MOST = 5
 class PictureSource(Source):
     """Pictures in order of their names, at a given rate.
 
-    In a folder with ``NAME.color.jpg`` and ``NAME.depth.png`` (16-bit millimeters, registered to
-    the colors) the depth goes with its picture, and ``camera-intrinsics.txt`` (3x3 matrix,
-    pixels) is the calibration. Everything else has a nominal pinhole: a field of view and
-    nothing more. Pictures that cannot be read are left out and named at the end.
+    Depth of the same name (16 bits, registered to the colors) goes with its picture; see
+    `find_pictures` for the folders that are known, and their calibrations. Other pictures have
+    the field of view of their EXIF data, or a nominal one. Pictures that cannot be read are left
+    out and named at the end.
     """
 
     def __init__(
-        self, path: Path, *, hfov_deg: float, frame_id: str, start_ns: int, fps: float | None
+        self,
+        path: Path,
+        *,
+        hfov_deg: float | None,
+        frame_id: str,
+        start_ns: int,
+        fps: float | None,
     ) -> None:
         """Find one picture, or those of a folder; arguments as in `open_source`.
 
         Raises:
-            SourceError: no pictures there, or a bad intrinsics file.
+            SourceError: no pictures there, or a bad calibration file.
         """
         self._hfov_deg = hfov_deg
         self._frame_id = frame_id
-        self._start_ns = start_ns
-        self._fps = fps or _PICTURES_PER_SECOND
-        self._pictures = [path] if path.is_file() else _pictures(path)
-        if not self._pictures:
-            raise SourceError(
-                'no_images',
-                f'{path}: expected pictures in the folder, got none. '
-                f'Pass a folder with {", ".join(PICTURE_SUFFIXES)}.',
-            )
-        self._depths = {one: depth for one in self._pictures if (depth := _find_depth(one))}
-        self._matrix = _read_intrinsics(path / INTRINSICS_NAME) if self._depths else None
-        count = len(self._pictures)
+        self._folder = find_pictures(path)
+        pictures = self._folder.pictures
+        self._path = path
+        rate = fps or _PICTURES_PER_SECOND
+        self._stamps_ns = [
+            start_ns + round(index * NANOSECONDS_PER_SECOND / rate)
+            if fps is not None or one.stamp_ns is None
+            else one.stamp_ns
+            for index, one in enumerate(pictures)
+        ]
+        self.names = {
+            stamp_ns: one.color.name
+            for stamp_ns, one in zip(self._stamps_ns, pictures, strict=True)
+        }
+        count, depths = len(pictures), sum(one.depth is not None for one in pictures)
         self.roles = frozenset((Role.CAMERA_INFO, Role.IMAGE))
-        if self._depths:
+        if depths:
             self.roles |= {Role.DEPTH}
-        self.sample_count = 2 * count + len(self._depths)
-        self.duration_ns = round(count * NANOSECONDS_PER_SECOND / self._fps)
+        self.notes = self._folder.notes
+        self.sample_count = 2 * count + depths
+        period_ns = round(NANOSECONDS_PER_SECOND / rate)
+        self.duration_ns = self._stamps_ns[-1] - self._stamps_ns[0] + period_ns
+        nominal_deg = NOMINAL_HFOV_DEG if hfov_deg is None else hfov_deg
+        is_calibrated = self._folder.color_camera is not None
         self.description = (
-            f'{path.name}: {count} picture{"s" if count > 1 else ""}, {len(self._depths)} with '
-            f'depth, {self._fps:g} per second, '
-            + (f'nominal camera of {hfov_deg:g} degrees' if self._matrix is None else 'calibrated')
+            f'{path.name}: {count} picture{"s" if count > 1 else ""}, {depths} with '
+            f'depth, {rate:g} per second, '
+            + ('calibrated' if is_calibrated else f'nominal camera of {nominal_deg:g} degrees')
         )
 
     def __iter__(self) -> Iterator[Sample]:
         """Yield calibration, depth and image of each frame."""
         lost = []
-        for index, path in enumerate(self._pictures):
-            stamp_ns = self._start_ns + round(index * NANOSECONDS_PER_SECOND / self._fps)
+        pictures = self._folder.pictures
+        for picture, stamp_ns in zip(pictures, self._stamps_ns, strict=True):
             try:
-                samples = list(self._frame(path, stamp_ns))
+                samples = list(self._frame(picture, stamp_ns))
             except SourceError as error:
                 lost.append(str(error))
                 continue
@@ -89,83 +97,67 @@ class PictureSource(Source):
             named = ' '.join(lost[:_NAMED_AT_MOST])
             raise SourceError(
                 'damaged',
-                f'{self._pictures[0].parent}: expected {len(self._pictures)} readable pictures, '
-                f'got {len(self._pictures) - len(lost)}. {named}'
+                f'{self._path}: expected {len(pictures)} readable pictures, '
+                f'got {len(pictures) - len(lost)}. {named}'
                 f'{" ..." if len(lost) > _NAMED_AT_MOST else ""}',
             )
 
     def close(self) -> None:
         """Nothing stays open."""
 
-    def _frame(self, path: Path, stamp_ns: int) -> Iterator[Sample]:
+    def _frame(self, picture: Picture, stamp_ns: int) -> Iterator[Sample]:
         # A registered pair must not be turned by the orientation that the camera recorded.
-        paired = path in self._depths
-        orientation = cv2.IMREAD_IGNORE_ORIENTATION if paired else 0
-        bgr = read_image_file(path, cv2.IMREAD_COLOR | orientation)
-        camera = self._camera((bgr.shape[0], bgr.shape[1]))
+        orientation = 0 if picture.depth is None else cv2.IMREAD_IGNORE_ORIENTATION
+        bgr = read_image_file(picture.color, cv2.IMREAD_COLOR | orientation)
+        camera = self._camera(picture, bgr)
         # The calibration and the depth go first, so that they are there when the picture arrives.
         yield Sample(Role.CAMERA_INFO, stamp_ns, camera_info(camera, stamp_ns, self._frame_id))
-        if paired:
-            depth = _read_depth(self._depths[path], camera.size_hw)
+        if picture.depth is not None:
+            depth = _read_depth(picture.depth, camera, self._folder.depth_camera)
             yield Sample(Role.DEPTH, stamp_ns, depth_image(depth, stamp_ns, self._frame_id))
         yield Sample(Role.IMAGE, stamp_ns, color_image(bgr, stamp_ns, self._frame_id))
 
-    def _camera(self, size_hw: tuple[int, int]) -> CameraModel:
-        if self._matrix is None:
-            return CameraModel.nominal(size_hw, self._hfov_deg)
-        fx, fy, cx, cy = self._matrix
-        return CameraModel(size_hw, fx, fy, cx, cy)
+    def _camera(self, picture: Picture, bgr: UInt8Array) -> CameraModel:
+        size_hw = bgr.shape[0], bgr.shape[1]
+        if self._folder.color_camera is not None:
+            return CameraModel(size_hw, *self._folder.color_camera)
+        hfov_deg = self._hfov_deg or picture_hfov_deg(picture.color, size_hw)
+        return CameraModel.nominal(size_hw, hfov_deg)
 
 
-def is_picture(path: Path) -> bool:
-    """Whether the name is one of a picture."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+def picture_hfov_deg(path: Path, size_hw: tuple[int, int]) -> float:
+    """Return the horizontal field of view of a picture, degrees: by its EXIF data, or 60.
+
+    Raises:
+        SourceError: the file cannot be read.
+    """
+    return read_image_exif(path).hfov_deg(size_hw) or NOMINAL_HFOV_DEG
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """Pictures of a folder by name, 2 before 10; of pairs only the colors."""
-    files = sorted((one for one in folder.iterdir() if is_picture(one)), key=_natural)
-    colors = [one for one in files if Path(one.stem).suffix == _COLOR_MARK]
-    return colors or files
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    parts = re.findall(r'\d+|\D+', path.name)
-    return [(int(part), '') if part.isdigit() else (-1, part) for part in parts]
-
-
-def _find_depth(path: Path) -> Path | None:
-    """Return the depth that belongs to a picture, None without one."""
-    name = Path(path.stem)
-    if name.suffix != _COLOR_MARK:
-        return None
-    depth = path.with_name(f'{name.stem}{_DEPTH_MARK}.png')
-    return depth if depth.exists() else None
-
-
-def _read_intrinsics(path: Path) -> tuple[float, float, float, float] | None:
-    """Focal lengths and principal point; None without a file."""
-    if not path.exists():
-        return None
-    try:
-        (fx, _, cx), (_, fy, cy), _ = np.loadtxt(path).reshape(3, 3).tolist()
-        CameraModel((1, 1), fx, fy, cx, cy)
-    except (OSError, ValueError, CalibrationError) as error:
-        raise SourceError(
-            'bad_calibration',
-            f'{path}: expected three rows of three numbers, fx 0 cx, 0 fy cy, 0 0 1, '
-            f'got something else ({error}). Write the camera matrix there, or take the file away.',
-        ) from error
-    return fx, fy, cx, cy
-
-
-def _read_depth(path: Path, size_hw: tuple[int, int]) -> UInt16Array:
+def _read_depth(path: Path, camera: CameraModel, depth_camera: Pinhole | None) -> UInt16Array:
+    """Read the depth of each pixel of a picture, in units of the file; 0 is unknown."""
     depth = read_image_file(path, cv2.IMREAD_UNCHANGED)
-    if depth.dtype != np.uint16 or depth.shape != size_hw:
+    is_depth = depth.dtype == np.uint16 and depth.ndim == 2  # noqa: PLR2004 - rows and columns
+    if is_depth and depth.shape != camera.size_hw and depth_camera is not None:
+        depth = _resampled(depth, camera, depth_camera)
+    if not is_depth or depth.shape != camera.size_hw:
         raise SourceError(
             'wrong_shape',
-            f'{path}: expected 16-bit depth of {size_hw}, got {depth.shape} {depth.dtype}. '
+            f'{path}: expected 16-bit depth of {camera.size_hw}, got {depth.shape} {depth.dtype}. '
             'Register the depth to the colors, in millimeters.',
         )
-    millimeters: UInt16Array = np.where(depth == _NO_DEPTH, np.uint16(0), depth)
-    return millimeters
+    known: UInt16Array = np.where(depth == _NO_DEPTH, np.uint16(0), depth)
+    return known
+
+
+def _resampled(depth: UInt16Array, camera: CameraModel, depth_camera: Pinhole) -> UInt16Array:
+    """Return depth of another size as the camera of the colors has it, at the same place."""
+    fx, fy, cx, cy = depth_camera
+    height, width = camera.size_hw
+    columns = np.rint((np.arange(width) - camera.cx) * fx / camera.fx + cx).astype(int)
+    rows = np.rint((np.arange(height) - camera.cy) * fy / camera.fy + cy).astype(int)
+    inside = (rows >= 0) & (rows < depth.shape[0])
+    beside = (columns >= 0) & (columns < depth.shape[1])
+    taken = depth[np.clip(rows, 0, depth.shape[0] - 1)][:, np.clip(columns, 0, depth.shape[1] - 1)]
+    found: UInt16Array = np.where(inside[:, None] & beside, taken, np.uint16(0))
+    return found

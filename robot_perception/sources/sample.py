@@ -73,6 +73,7 @@ class Source(ABC):
         notes: sentences about choices a user may want to change.
         topics: full name of the topic of each role in a bag; a name decides whether images are
             rectified. Empty for other sources.
+        names: file names of pictures by their stamps, nanoseconds. Empty for other sources.
     """
 
     description: str
@@ -82,6 +83,7 @@ class Source(ABC):
     live: bool = False
     notes: tuple[str, ...] = ()
     topics: Mapping[Role, str] = MappingProxyType({})
+    names: Mapping[int, str] = MappingProxyType({})
 
     @abstractmethod
     def __iter__(self) -> Iterator[Sample]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from robot_perception.core import (
 )
 from robot_perception.viewer.coco import CocoFile
 from robot_perception.viewer.files import write_picture
+from robot_perception.viewer.frame_stems import FrameStems
 from robot_perception.viewer.ply import write_ply
 
 CLASSES_NAME = 'classes.json'
@@ -67,6 +68,8 @@ class Exporter:
         self._folder = folder
         self._kinds = [kind for kind in Kind if kind in kinds]
         self._coco = CocoFile()
+        self._stems = FrameStems()
+        self._file_names: set[str] = set()
         self._class_names: dict[int, str] = {}
         self.written = dict.fromkeys(self._kinds, 0)
         self.lacking = dict.fromkeys(self._kinds, 0)
@@ -74,16 +77,16 @@ class Exporter:
             make_folder(folder / kind.value)
 
     def add(self, scene: Scene, frame: int) -> None:
-        """Write a frame; names begin with its number, and with its stamp unless that is 0.
+        """Write a frame; see `FrameStems` for the names of its files.
 
         Raises:
             OutputError: a file cannot be written. Those before it stay.
         """
-        stem = frame_stem(scene, frame)
+        stem = self._stems.add(scene, frame)
         self._class_names |= {item.class_id + 1: item.class_name for item in scene.objects}
         for kind in self._kinds:
             if kind is Kind.COCO:
-                self._coco.add(scene, frame, f'{stem}.png')
+                self._coco.add(scene, frame, self._file_name(scene, stem))
                 self.lacking[kind] += scene.detections is None
                 continue
             content, write, suffix = _FILES[kind]
@@ -93,6 +96,14 @@ class Exporter:
             else:
                 write(value, self._folder / kind.value / f'{stem}{suffix}')
                 self.written[kind] += 1
+
+    def _file_name(self, scene: Scene, stem: str) -> str:
+        """Return the name of the file of a picture; of two with one name the second is changed."""
+        name = scene.image.name or f'{stem}.png'
+        if name in self._file_names:
+            name = f'{stem}{PurePath(name).suffix}'
+        self._file_names.add(name)
+        return name
 
     def finish(self, class_names: Mapping[int, str] | None = None) -> None:
         """Write the JSON files of COCO, and which value of the class pictures is which class.
@@ -138,18 +149,6 @@ def check_new_folder(folder: Path) -> None:
         raise OutputError(
             'exists', f'{folder}: expected a folder, got a file. Choose another name.'
         )
-
-
-def frame_stem(scene: Scene, frame: int) -> str:
-    """Name of a frame's files: its number in six digits, then its stamp in nanoseconds if any.
-
-    >>> from robot_perception.core import Image
-    >>> import numpy as np
-    >>> frame_stem(Scene(image=Image(np.zeros((1, 1, 3), np.uint8), stamp_ns=1_500_000_000)), 7)
-    '000007_1500000000'
-    """
-    stamp_ns = scene.image.stamp_ns
-    return f'{frame:06d}_{stamp_ns}' if stamp_ns else f'{frame:06d}'
 
 
 def to_millimeters(depth: MetricDepth) -> UInt16Array:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from robot_perception.core import make_folder, NANOSECONDS_PER_SECOND, Scene
-from robot_perception.viewer.export import frame_stem, new_folder
+from robot_perception.viewer.export import new_folder
 from robot_perception.viewer.files import write_pictures
+from robot_perception.viewer.frame_stems import FrameStems
 from robot_perception.viewer.page import Figure, write_page
 from robot_perception.viewer.table import Table
 
@@ -43,6 +44,7 @@ class Gallery:
         self._notes = notes
         self._caption = caption
         self._figures: list[Figure] = []
+        self._stems = FrameStems()
 
     def add(self, scene: Scene, frame: int) -> None:
         """Write the page of a scene.
@@ -50,24 +52,25 @@ class Gallery:
         Raises:
             OutputError: a file cannot be written. Those before it stay; none is half-written.
         """
-        name = frame_stem(scene, frame)
+        name = self._stems.add(scene, frame)
+        picture = scene.image.name
         folder = self._folder / name
         make_folder(folder)
         files = write_pictures(scene, folder, _STEM, caption=self._caption)
         summary = _summary(scene)
         write_page(
             folder,
-            f'{self._title}, frame {frame}',
+            f'{self._title}, {picture or f"frame {frame}"}',
             scene_figures(files, _STEM),
             scene_tables(scene),
-            [f'{_when(scene)}{summary}.'],
+            [f'{"" if picture else _when(scene)}{summary}.'],
             parent='../index.html',
         )
         self._figures.append(
             Figure(
                 f'{name}/{files[0].name}',
-                f'{frame}: {summary}',
-                f'Frame {frame} with {summary}',
+                f'{picture or frame}: {summary}',
+                f'{picture or f"Frame {frame}"} with {summary}',
                 f'{name}/index.html',
             )
         )

@@ -91,8 +91,9 @@ def test_images_videos_and_cameras_are_processed_by_the_networks(command, pictur
     assert done.returncode == 0, done.stderr
     assert 'wrote 8 frames' in done.stdout
     pages = [path.name for path in sorted((command.folder / 'pages').iterdir()) if path.is_dir()]
-    assert pages[0] == '000000'
-    assert pages[-1] == '000007_1300000000'
+    assert pages[0] == '000001_1000000000'
+    assert pages[-2:] == ['000007_1300000000', 'photo']
+    assert 'photo.jpg with ' in (command.folder / 'pages' / 'index.html').read_text()
 
 
 def test_late_sensor_depth_is_used(command, camera_bag):

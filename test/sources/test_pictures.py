@@ -1,7 +1,9 @@
+import os
 import shutil
 
 import cv2
 import numpy as np
+from PIL import Image as Pillow
 import pytest
 from reasons import raises
 
@@ -201,3 +203,127 @@ def test_picture_that_vanishes_is_named(tmp_path):
     shutil.rmtree(folder)
     with raises(SourceError, 'damaged', match='a.png'):
         list(source)
+
+
+def test_hidden_files_folders_and_pipes_are_no_pictures(tmp_path):
+    cv2.imwrite(str(tmp_path / 'a.png'), noise())
+    (tmp_path / '._a.png').write_bytes(b'\0\5\x16\7')
+    (tmp_path / '.hidden.png').touch()
+    (tmp_path / 'sub.png').mkdir()
+    os.mkfifo(tmp_path / 'pipe.png')
+    source = opened(tmp_path)
+    assert len(of_role(list(source), Role.IMAGE)) == 1
+    assert list(source.names.values()) == ['a.png']
+
+
+def test_pictures_keep_their_names_when_others_cannot_be_read(tmp_path):
+    for name in ('a.png', 'c.png'):
+        cv2.imwrite(str(tmp_path / name), noise())
+    (tmp_path / 'b.heic').write_bytes(b'\0\0\0\x18ftypheic' + bytes(20))
+    source = opened(tmp_path)
+    found = []
+    with raises(SourceError, 'damaged', match='b.heic: expected .* got HEIC'):
+        found.extend(source)
+    stamps = [one.stamp_ns for one in of_role(found, Role.IMAGE)]
+    assert [source.names[one] for one in stamps] == ['a.png', 'c.png']
+
+
+def test_folder_of_folders_names_those_with_pictures(tmp_path):
+    (tmp_path / 'left').mkdir()
+    (tmp_path / 'empty').mkdir()
+    cv2.imwrite(str(tmp_path / 'left' / 'a.png'), noise())
+    with raises(SourceError, 'no_images', match='There are some in left: pass one'):
+        opened(tmp_path)
+
+
+def test_focal_length_of_a_photograph_sets_the_field_of_view(tmp_path):
+    picture = Pillow.fromarray(noise((24, 36)))
+    exif = picture.getexif()
+    exif.get_ifd(0x8769)[0xA405] = 28
+    picture.save(tmp_path / 'a.jpg', exif=exif)
+    info, _ = opened(tmp_path / 'a.jpg')
+    assert message(info).k[0] == pytest.approx(28)
+    info, _ = opened(tmp_path / 'a.jpg', hfov_deg=90.0)
+    assert message(info).k[0] == pytest.approx(18)
+
+
+def write_frames(folder, colors, depths, size_hw=(12, 16)):
+    """Write colors of noise, and depth whose values are its number; return both."""
+    pictures = [noise(size_hw) for _ in colors]
+    for name, picture in zip(colors, pictures, strict=True):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        cv2.imwrite(str(folder / name), picture)
+    for number, name in enumerate(depths, 1):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        cv2.imwrite(str(folder / name), np.full((12, 16), number, np.uint16))
+    return pictures
+
+
+def depth_numbers(samples):
+    """Return the value of the depth before each image, 0 without one."""
+    numbers, last = [], 0
+    for one in samples:
+        if one.role is Role.DEPTH:
+            last = int(message(one).data.view('<u2')[0])
+        elif one.role is Role.IMAGE:
+            numbers.append(last)
+            last = 0
+    return numbers
+
+
+def test_folder_of_the_tum_dataset(tmp_path):
+    colors = [f'rgb/1305031102.{number}.png' for number in ('175304', '211214', '275326')]
+    depths = [f'depth/1305031102.{number}.png' for number in ('160407', '226738')]
+    write_frames(tmp_path, colors, depths)
+    for name, files in (('rgb.txt', colors), ('depth.txt', depths)):
+        lines = ''.join(f'{file.split("/")[1][:-4]} {file}\n' for file in files)
+        (tmp_path / name).write_text(f'# {name}\n{lines}')
+    source = opened(tmp_path)
+    samples = list(source)
+    assert depth_numbers(samples) == [1, 2, 0]
+    stamps = [one.stamp_ns for one in of_role(samples, Role.IMAGE)]
+    assert stamps == pytest.approx([1305031102175304000, 1305031102211214000, 1305031102275326000])
+    assert 'depth.unit_m=0.0002' in source.notes[0]
+    assert opened(tmp_path, fps=10.0).names.keys() == {7 * SECOND_NS + n * 10**8 for n in range(3)}
+
+
+@pytest.mark.parametrize('line', ['1.0 ../../secret.png', 'yesterday rgb/a.png', '1.0'])
+def test_bad_list_of_the_tum_dataset(tmp_path, line):
+    (tmp_path / 'rgb').mkdir()
+    (tmp_path / 'rgb.txt').write_text(line)
+    with raises(SourceError, 'damaged', match='rgb.txt: expected lines with a time'):
+        opened(tmp_path)
+
+
+def test_folder_of_scannet(tmp_path):
+    write_frames(
+        tmp_path, [f'color/{n}.jpg' for n in (2, 10)], ['depth/2.png', 'depth/10.png'], (24, 32)
+    )
+    (tmp_path / 'intrinsic').mkdir()
+    color, depth = (np.diag([fx, fx, 1.0, 1.0]) for fx in (40.0, 20.0))
+    color[:2, 2], depth[:2, 2] = (15.5, 11.5), (7.5, 5.5)
+    np.savetxt(tmp_path / 'intrinsic/intrinsic_color.txt', color)
+    np.savetxt(tmp_path / 'intrinsic/intrinsic_depth.txt', depth)
+    shape = np.arange(1, 12 * 16 + 1, dtype=np.uint16).reshape(12, 16)
+    cv2.imwrite(str(tmp_path / 'depth/2.png'), shape)
+    samples = list(opened(tmp_path))
+    first = next(one for one in samples if one.role is Role.DEPTH)
+    found = message(first).data.view('<u2').reshape(24, 32)
+    # Half the size and the same field of view: each value four times.
+    np.testing.assert_array_equal(found, np.repeat(np.repeat(shape, 2, 0), 2, 1))
+    assert depth_numbers(samples) == [1, 2]
+    assert message(samples[0]).k[0] == 40.0
+
+
+def test_folder_of_bundlefusion(tmp_path):
+    colors = [f'frame-00000{n}.color.jpg' for n in range(2)]
+    write_frames(tmp_path, colors, [f'frame-00000{n}.depth.png' for n in range(2)])
+    matrix = '582.871 0 320 0 0 582.9 240 0 0 0 1 0 0 0 0 1'
+    (tmp_path / 'info.txt').write_text(
+        f'm_versionNumber = 4\nm_calibrationColorIntrinsic = {matrix} \nm_depthShift = 1000\n'
+    )
+    source = opened(tmp_path)
+    samples = list(source)
+    assert depth_numbers(samples) == [1, 2]
+    assert list(message(samples[0]).k) == [582.871, 0, 320, 0, 582.9, 240, 0, 0, 1]
+    assert list(source.names.values()) == colors

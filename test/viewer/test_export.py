@@ -1,5 +1,6 @@
 """Files for other programs, opened with other programs' libraries."""
 
+from dataclasses import replace
 import json
 
 import numpy as np
@@ -60,6 +61,21 @@ def test_every_kind_holds_the_values_of_the_scene(export):
     assert exporter.written == {kind: 2 if kind is Kind.COCO else 1 for kind in Kind}
     dataset = json.loads((folder / 'coco/annotations.json').read_text())
     assert (folder / 'images' / dataset['images'][0]['file_name']).exists()
+
+
+def test_pictures_keep_their_names(tmp_path):
+    scene = example_scene(0)
+    exporter = Exporter(tmp_path / 'out', [Kind.COCO, Kind.DEPTH_PNG])
+    for frame, name in enumerate(('b.jpg', 'a.jpg', 'a.png', 'a.png', '')):
+        exporter.add(replace(scene, image=replace(scene.image, name=name)), frame)
+    exporter.finish()
+    stamped = '000004_1700000000123456789'
+    written = sorted(path.stem for path in (tmp_path / 'out' / 'depth_png').iterdir())
+    assert written == [stamped, 'a', 'a~2', 'a~3', 'b']
+    dataset = json.loads((tmp_path / 'out/coco/annotations.json').read_text())
+    assert [one['file_name'] for one in dataset['images']] == [
+        'b.jpg', 'a.jpg', 'a.png', 'a~3.png', f'{stamped}.png',
+    ]  # fmt: skip
 
 
 def test_only_what_was_asked_for_is_written(export):
