@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 import time
 from typing import Any
 
-from rclpy.event_handler import UnsupportedEventTypeError
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -21,7 +20,6 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import (
-    loss_problem,
     silent_publisher_problems,
     subscription_problems,
 )
@@ -79,7 +77,6 @@ class AdaptiveSubscription:
         self._received_s: float | None = None
         self._interval_s = 0.0
         self._meter = LossMeter()
-        self._is_metered = True
         self.adapt()
         self.open()
 
@@ -117,7 +114,7 @@ class AdaptiveSubscription:
     def open(self) -> None:
         """Subscribe, unless that is done."""
         if self._subscription is None:
-            self._subscription = self._subscribe()
+            self._subscription = self._meter.subscribe(self._create)
 
     def close(self) -> None:
         """Remove the subscription, if there is one."""
@@ -139,12 +136,10 @@ class AdaptiveSubscription:
 
     def losses(self) -> Iterator[InputLosses]:
         """Yield the messages that the middleware has lost; call once a second."""
-        recent = self._meter.recent()
-        if self._is_metered and (self._subscription is not None or self._meter.lost):
-            problem = ''
-            if recent is not None:
-                problem = loss_problem(self._node, self.name, self._type_name, *recent)
-            yield InputLosses(self.name, self._meter.lost, problem)
+        subscribed = self._subscription is not None
+        yield from self._meter.losses(
+            self._node, self.name, self._type_name, subscribed=subscribed
+        )
 
     def _match_reliability(self, publishers: list[TopicEndpointInfo]) -> ReliabilityPolicy:
         offered = {peer.qos_profile.reliability for peer in publishers}
@@ -161,18 +156,6 @@ class AdaptiveSubscription:
         self._received_s = now_s
         self._meter.received += 1
         self._callback(message, publisher_id(info))
-
-    def _on_lost(self, event: Any) -> None:  # noqa: ANN401 - a type of rclpy without a name
-        self._meter.lost += event.total_count_change
-
-    def _subscribe(self) -> Subscription[Any]:
-        if self._is_metered:
-            try:
-                return self._create(self._on_lost)
-            except UnsupportedEventTypeError:
-                # This middleware does not count them.
-                self._is_metered = False
-        return self._create(None)
 
     def _create(self, on_lost: Callable[[Any], None] | None) -> Subscription[Any]:
         profile = qos.camera_input()

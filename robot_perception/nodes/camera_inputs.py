@@ -114,7 +114,8 @@ class CameraInputs:
 
     def losses(self) -> list[InputLosses]:
         """Return the messages that were lost, by topic; call once a second."""
-        return [losses for one in self._all_inputs() for losses in one.losses()]
+        listeners = (*self._all_inputs(), self._transforms)
+        return [losses for one in listeners for losses in one.losses()]
 
     def destroy(self) -> None:
         """Remove all subscriptions, and drop what depends on time."""

@@ -109,6 +109,7 @@ class GraphFacts:
         connections: publishers that cannot be received from, as sentences.
         frames: images that were processed.
         problems: their problems.
+        calibration_doubts: calibrations that are lost, or contradict one another, as sentences.
         bad_transform: error of a transform that was received, empty without one.
         clock_publishers: nodes that publish /clock.
         clock_received: whether /clock has been received.
@@ -129,6 +130,7 @@ class GraphFacts:
     connections: tuple[str, ...] = ()
     frames: int = 0
     problems: tuple[FrameProblem, ...] = ()
+    calibration_doubts: tuple[str, ...] = ()
     bad_transform: str = ''
     clock_publishers: tuple[str, ...] = ()
     clock_received: bool = False

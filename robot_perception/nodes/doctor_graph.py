@@ -57,6 +57,12 @@ def judge_graph(facts: GraphFacts) -> tuple[Cause, ...]:
         cause = _judge_problem(problem, facts)
         if cause is not None and not _is_explained(problem, facts, missing):
             causes.append(cause)
+    # A calibration that never arrives is a topic without messages.
+    causes += [
+        Cause('calibration_doubtful', text.partition(':')[0], text, detail='publishers')
+        for text in facts.calibration_doubts
+        if text.partition(':')[0] not in missing
+    ]
     if facts.bad_transform:
         causes.append(Cause('tf', '/tf', facts.bad_transform, detail='bad_transform'))
     causes += judge_fastdds(facts.fastdds, facts.distribution)

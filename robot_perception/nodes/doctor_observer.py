@@ -165,6 +165,11 @@ class Observer:
                 for (part, reason, text, usable), count in _merged(self._problems)
             ),
             bad_transform=self._bad_transform,
+            calibration_doubts=(
+                ()
+                if self._config.camera.info_url
+                else tuple(self._subscriptions.calibration_doubts())
+            ),
             clock_publishers=tuple(one.node for one in self._publishers('/clock')),
             clock_received=self._clock_ns is not None,
             age_s=median(self._ages_s) if self._ages_s else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,11 @@ from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 
+from robot_perception.conversions import Message
 from robot_perception.nodes import qos
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.connections import subscription_problems
+from robot_perception.nodes.losses import InputLosses, LossMeter
 from robot_perception.nodes.messages import message_class
 from robot_perception.sources import Role
 from robot_perception.stream import Synchronizer
@@ -36,6 +38,7 @@ class TransformListener:
         self._synchronizer = synchronizer
         self._errors = errors
         self._subscriptions: dict[Role, Subscription[Any]] = {}
+        self._meters = {role: LossMeter() for role in _TOPICS}
 
     def listen(self, roles: frozenset[Role]) -> None:
         """Subscribe to the topics of ``roles`` that carry transforms, and to no other.
@@ -56,13 +59,31 @@ class TransformListener:
         for role, subscription in self._subscriptions.items():
             yield from subscription_problems(self._node, subscription.topic_name, role.type_name)
 
+    def losses(self) -> Iterator[InputLosses]:
+        """Yield the messages that were lost, by topic; call once a second."""
+        for role, topic in _TOPICS.items():
+            subscribed = role in self._subscriptions
+            yield from self._meters[role].losses(
+                self._node, topic, role.type_name, subscribed=subscribed
+            )
+
     def _subscribe(self, role: Role, topic: str) -> Subscription[Any]:
-        return self._node.create_subscription(
-            message_class(role.type_name),
-            topic,
-            self._errors.guarded(topic, partial(self._synchronizer.add, role)),
-            qos.transforms() if role is Role.TF else qos.static_transforms(),
-            # /diagnostics names publishers with incompatible QoS, and the remedy.
-            event_callbacks=qos.events(default=False),
-            qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
-        )
+        add = self._errors.guarded(topic, partial(self._synchronizer.add, role))
+        meter = self._meters[role]
+
+        def receive(message: Message) -> None:
+            meter.received += 1
+            add(message)
+
+        def create(on_lost: Callable[[Any], None] | None) -> Subscription[Any]:
+            return self._node.create_subscription(
+                message_class(role.type_name),
+                topic,
+                receive,
+                qos.transforms() if role is Role.TF else qos.static_transforms(),
+                # /diagnostics names publishers with incompatible QoS, and the remedy.
+                event_callbacks=qos.events(default=False, on_lost=on_lost),
+                qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
+            )
+
+        return meter.subscribe(create)

@@ -9,10 +9,19 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from graph import BEST_EFFORT, Graph, random_rgb, RELIABLE, to_camera_info, to_image_message
+from graph import (
+    BEST_EFFORT,
+    Graph,
+    random_rgb,
+    RELIABLE,
+    SIZE_HW,
+    to_camera_info,
+    to_image_message,
+)
 import rclpy
 from rclpy.context import Context
 
+from robot_perception.core import CameraModel
 from robot_perception.nodes import exit_code, sort_causes
 from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.doctor import examine_graph
@@ -147,6 +156,25 @@ def test_many_causes_at_once(graph, other_camera, monkeypatch):
     assert details['calibration'] == 'not_calibrated'
     assert details['depth'] == 'no_depth'
     assert all(cause.remedy or cause.evidence for cause in examination.causes)
+
+
+def test_calibrations_that_differ_are_named_without_a_node(graph, other_camera, monkeypatch):
+    image, info = graph.publisher('/image', IMAGE), graph.publisher('/camera_info', INFO)
+    other_info = other_camera.create_publisher(message_class(INFO), '/camera_info', RELIABLE)
+    other = to_camera_info(CameraModel.nominal(SIZE_HW, 90.0))
+    publish_every(
+        graph,
+        0.1,
+        (info, to_camera_info),
+        (other_info, lambda: other),
+        (image, lambda: to_image_message(random_rgb(next(SEEDS)), time.time_ns())),
+    )
+    examination = examine(graph, monkeypatch)
+    assert 'running node' in examination.unchecked
+    (doubt,) = [one for one in examination.causes if one.reason == 'calibration_doubtful']
+    assert (doubt.subject, doubt.detail) == ('/camera_info', 'publishers')
+    assert 'the publishers send different calibrations: ' in doubt.evidence
+    assert exit_code(examination.causes) == 3
 
 
 def test_no_camera_where_it_was_looked_for(graph, monkeypatch):

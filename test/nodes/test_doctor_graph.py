@@ -100,6 +100,13 @@ def test_silence(publisher, middleware, reason):
     assert judge(streams=(silent,), middleware=middleware, connections=connections) == known
 
 
+def test_calibrations_that_differ_are_named_unless_none_arrives():
+    doubts = ('/info: the publishers send different calibrations.',)
+    assert judge(calibration_doubts=doubts) == ['calibration_doubtful']
+    silent = replace(CAMERA_INFO, stamps_ns=(), arrivals_s=())
+    assert judge(streams=(IMAGE, silent), calibration_doubts=doubts) == ['no_messages']
+
+
 def test_a_part_of_the_images_is_lost():
     publishers = (Publisher('/camera', RAW, is_reliable=False),)
     some = {'publishers': publishers, 'stamps_ns': STAMPS[::2], 'arrivals_s': TIMES_S[::2]}

@@ -261,13 +261,13 @@ def test_deadline_and_liveliness_are_named_and_the_advice_helps(graph):
 
 
 class Camera:
-    """A best-effort camera of 1280x720 in a process of its own."""
+    """A best-effort camera of 1280x720, or a broadcaster, in a process of its own."""
 
-    def __init__(self, graph, **environment):
+    def __init__(self, graph, topic='image', **environment):
         plain = {key: value for key, value in os.environ.items() if not key.startswith('FAST')}
         command = [sys.executable, str(Path(__file__).parents[1] / 'lossy_camera.py')]
         self.process = subprocess.Popen(
-            [*command, str(graph.context.get_domain_id()), '60'], env=plain | environment
+            [*command, str(graph.context.get_domain_id()), '60', topic], env=plain | environment
         )
 
     def __enter__(self):
@@ -296,6 +296,17 @@ def test_lost_images_are_counted_and_the_advice_helps(graph):
         level, _, after = graph.statuses()['connections']
     assert level == OK
     assert int(after['lost//image']) - int(before['lost//image']) < 5
+
+
+def test_lost_transforms_are_counted(graph):
+    override = {'qos_overrides./tf.subscription.reliability': 'best_effort'}
+    graph.start(frames__target_frame='base', **override)
+    assert graph.statuses()['connections'][2]['lost//tf'] == '0'
+    with Camera(graph, 'tf'):
+        graph.spin_until(lambda: graph.statuses()['connections'][0] == WARN, 'loss')
+        _, message, values = graph.statuses()['connections']
+    assert re.match(r'/tf: \d+ of the last \d+ messages from node lossy_camera were lost', message)
+    assert int(values['lost//tf']) >= 5
 
 
 def test_a_middleware_that_does_not_count_is_no_error(graph, monkeypatch):
