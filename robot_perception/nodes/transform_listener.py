@@ -9,9 +9,11 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import QoSPolicyKind
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 
 from robot_perception.conversions import Message
+from robot_perception.core import throttled_output
 from robot_perception.nodes import qos
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.connections import subscription_problems
@@ -27,10 +29,17 @@ _OVERRIDABLE = (
     QoSPolicyKind.RELIABILITY,
     QoSPolicyKind.DURABILITY,
 )
+# Encapsulation and number of transforms; a transform without names: a stamp, two lengths and
+# seven numbers.
+_START_BYTES, _TRANSFORM_BYTES = 8, 72
 
 
 class TransformListener:
-    """Adds the transforms of /tf and /tf_static to a synchronizer while they are needed."""
+    """Adds the transforms of /tf and /tf_static to a synchronizer while they are needed.
+
+    Messages are deserialized here: the middleware allocates as many transforms as a message
+    claims, 165 bytes for each byte of a broken one.
+    """
 
     def __init__(self, node: Node, synchronizer: Synchronizer, errors: CallbackErrors) -> None:
         """Create a listener without subscriptions; call `listen`."""
@@ -68,12 +77,12 @@ class TransformListener:
             )
 
     def _subscribe(self, role: Role, topic: str) -> Subscription[Any]:
-        add = self._errors.guarded(topic, partial(self._synchronizer.add, role))
+        read = self._errors.guarded(topic, partial(self._on_message, role, topic))
         meter = self._meters[role]
 
-        def receive(message: Message) -> None:
+        def receive(data: bytes) -> None:
             meter.received += 1
-            add(message)
+            read(data)
 
         def create(on_lost: Callable[[Any], None] | None) -> Subscription[Any]:
             return self._node.create_subscription(
@@ -84,6 +93,29 @@ class TransformListener:
                 # /diagnostics names publishers with incompatible QoS, and the remedy.
                 event_callbacks=qos.events(default=False, on_lost=on_lost),
                 qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
+                raw=True,
             )
 
         return meter.subscribe(create)
+
+    def _on_message(self, role: Role, topic: str, data: bytes) -> None:
+        message = read_transforms(data)
+        if message is None:
+            self._synchronizer.refuse_transforms(
+                f'{topic}: expected transforms, got {len(data)} bytes that cannot be read. '
+                'Fix its publisher.'
+            )
+        else:
+            self._synchronizer.add(role, message)
+
+
+def read_transforms(data: bytes) -> Message:
+    """Deserialize transforms; None if the bytes are no such message, or too short for it."""
+    count = int.from_bytes(data[4:_START_BYTES], 'little' if data[1:2] == b'\1' else 'big')
+    if count * _TRANSFORM_BYTES > len(data) - _START_BYTES:
+        return None
+    try:
+        with throttled_output():
+            return deserialize_message(data, message_class(Role.TF.type_name))
+    except Exception:  # noqa: BLE001 - the middleware has an error of its own
+        return None

@@ -120,6 +120,7 @@ class DepthHistory:
             return
         if is_restart(time.sequence_ns, self._newest_ns):
             self._drop()
+            self._newest_ns = time.sequence_ns
         self._newest_ns = max(time.sequence_ns, self._newest_ns)
         entry = _Entry(time, message, self._newest_ns - time.sequence_ns)
         self._entries.append(entry)

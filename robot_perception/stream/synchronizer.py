@@ -221,6 +221,11 @@ class Synchronizer:
             fault, self._transform_fault = self._transform_fault, ''
             return fault
 
+    def refuse_transforms(self, fault: str) -> None:
+        """Report a message of transforms that cannot be read; see `take_transform_fault`."""
+        with self._changed:
+            self._transform_fault = fault
+
     def reset(self) -> None:
         """Drop depth, moving transforms and the stamps of images, as after a time jump."""
         with self._changed:

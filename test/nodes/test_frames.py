@@ -1,5 +1,6 @@
 """TF and the node over real DDS: target frame, waiting times and diagnostics."""
 
+import resource
 import sys
 
 import numpy as np
@@ -30,6 +31,7 @@ from robot_perception.core import Box3D, CameraModel, MetricDepth, Pose, Transfo
 from robot_perception.core.rigid_transform import transform_box
 from robot_perception.core.rotation import quaternion_to_matrix
 from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.transform_listener import read_transforms
 
 pytestmark = pytest.mark.ros
 
@@ -265,16 +267,29 @@ def test_a_bad_transform_is_reported_and_the_others_are_used(graph):
     robot.process(5)
     assert robot.wait_for_frame_ids(1) == ['map']
 
-    def is_reported():
+    def is_reported(text):
         texts = [
             status.message
             for report in reports
             for status in report.status
             if status.name.endswith(': tf') and status.level == WARN
         ]
-        return any("'base_link' -> 'arm': expected a unit quaternion" in text for text in texts)
+        return any(text in one for one in texts)
 
-    graph.spin_until(is_reported, 'report')
+    unit = "'base_link' -> 'arm': expected a unit quaternion"
+    graph.spin_until(lambda: is_reported(unit), 'report')
+    robot.moving.publish(b'\0\1\0\0' + b'\xff' * 8)
+    unreadable = '/tf: expected transforms, got 12 bytes that cannot be read'
+    graph.spin_until(lambda: is_reported(unreadable), 'report')
+
+
+def test_a_message_that_claims_transforms_it_does_not_hold_takes_no_memory():
+    # The middleware itself would allocate 165 MiB.
+    length = 1_000_000
+    data = b'\0\1\0\0' + length.to_bytes(4, 'little') + bytes(length)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_transforms(data) is None
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**14
 
 
 # rclpy's own warning of the same uses what rclpy has deprecated.

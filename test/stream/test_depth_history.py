@@ -187,3 +187,11 @@ def test_a_restart_drops_the_depth_of_the_recording_before():
     stamps_s = (100.0, 100.1, 100.2, 99.6)
     samples = [depth(index, stamp) for index, stamp in enumerate(stamps_s)]
     assert offsets_s([*samples, image(3.1, 100.1)]) == [None]
+
+
+def test_depth_before_the_epoch_begins_another_recording():
+    synchronizer, config = Synchronizer(), PerceptionConfig.from_preset('stub')
+    for second in (100, -1, -(2**31)):
+        synchronizer.add(Role.DEPTH, second, second * SECOND_NS, START_NS)
+    time = synchronizer.image_time(-(2**31) * SECOND_NS, START_NS)
+    assert synchronizer.request_depth(time, config.depth).nearest(0.0) == -(2**31)
