@@ -169,8 +169,8 @@ def raise_exceptions(trials: int, seed: int) -> Trials:
                     failures.append(f'{point} {fault} {number}: {problem}')
             node.set_fault('')
             counts = node.counts()
-            if sum(counts.dropped.values()) != lost or counts.unaccounted:
-                failures.append(f'{point}: {counts}, expected {lost} dropped')
+            if counts.dropped.get('internal_error') != lost or counts.unaccounted:
+                failures.append(f'{point}: {counts}, expected {lost} internal errors')
             if node.wait_for_status('model', (OK,)) is None:
                 failures.append(f'{point}: {node.report["model"]} afterwards')
         failures += node.check_survival()
