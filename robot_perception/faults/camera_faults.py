@@ -24,8 +24,7 @@ _SIZES = ((64, 48), (32, 24), (96, 64), (160, 120))
 _GAPS_S = (0.1, 10.0)
 # A gap after which the silence must have been reported: a second, and the period of reports.
 _STALE_GAP_S = 3.0
-# The median and the largest: on a busy machine discovery takes seconds.
-_RESUME_LIMIT_S, _LONGEST_RESUME_S = 1.0, 5.0
+_RESUME_LIMIT_S = 1.0
 _START_LIMIT_S = 60.0
 _FRAMES_S = 0.3
 
@@ -100,8 +99,9 @@ def lose_camera(trials: int, seed: int) -> Trials:
         node.wait_for_golden()
         failures += node.check_survival()
     resumed_s = [one.since_arrival_s for one in returns]
-    if np.median(resumed_s) > _RESUME_LIMIT_S or max(resumed_s) > _LONGEST_RESUME_S:
-        failures.append(f'returns took {np.median(resumed_s):.1f} s, at most {max(resumed_s):.1f}')
+    late = sum(seconds > _RESUME_LIMIT_S for seconds in resumed_s)
+    if late:
+        failures.append(f'{late} of {trials} returns took up to {max(resumed_s):.1f} s')
     if stale != silent:
         failures.append(f'{silent - stale} of {silent} long silences were not STALE')
     figures = {

@@ -8,7 +8,7 @@ import random
 from robot_perception.faults.mutation import Mutated, seeded, Verdict
 
 _ENCAPSULATION_BYTES = 4
-_LENGTHS = (b'\xff\xff\xff\xff', b'\xff\xff\xff\x7f', b'\0\0\0\x80', bytes(4))
+_LENGTHS = (2**32 - 1, 2**31 - 1, 2**31, 2**30)
 _NO_TEXT = (b'\xff\xfe', b'\xc3\x28', b'\xed\xa0\x80', b'\0')
 
 _Change = Callable[[random.Random, bytes], bytes]
@@ -35,9 +35,14 @@ def _flipped_start(rng: random.Random, data: bytes) -> bytes:
 
 
 def _length(rng: random.Random, data: bytes) -> bytes:
-    """Overwrite an aligned word of the first fields, such as the length of a text."""
-    at = _ENCAPSULATION_BYTES * rng.randrange(1, min(100, len(data)) // 4)
-    return data[:at] + rng.choice(_LENGTHS) + data[at + 4 :]
+    """Overwrite a word that may be the length of a text or of a sequence."""
+    words = range(_ENCAPSULATION_BYTES, min(400, len(data) - 4), 4)
+    lengths = [at for at in words if 0 < int.from_bytes(data[at : at + 4], 'little') <= len(data)]
+    at = rng.choice(lengths or words)
+    length = int.from_bytes(data[at : at + 4], 'little')
+    rest = len(data) - at - 4
+    wrong = rng.choice((0, length - 1, length + 1, 2 * length, rest, rest + 1, *_LENGTHS))
+    return data[:at] + (wrong % 2**32).to_bytes(4, 'little') + data[at + 4 :]
 
 
 def _no_text(rng: random.Random, data: bytes) -> bytes:

@@ -17,9 +17,9 @@ import numpy as np
 
 from robot_perception.conversions import header_message, Message, MessageFactory, ros
 from robot_perception.core import AnyArray
+from robot_perception.faults.bombs import inflating, png_chunk, png_file, scanned_jpeg, whole_png
 from robot_perception.faults.mutation import Mutated, seeded, Verdict
 
-_PNG_START = b'\x89PNG\r\n\x1a\n'
 _FRAME_ID = 'camera_optical_frame'
 _FORMATS = ('jpeg', 'png', 'jpg', '', 'rgb8; jpeg compressed bgr8', 'bgr8; png compressed ')
 _SIDES = (0, 1, 65535, 30_000)
@@ -141,31 +141,31 @@ def _jpeg_size(rng: random.Random, files: dict[str, bytes]) -> tuple[bytes, Verd
 
 def _png_size(rng: random.Random, _: dict[str, bytes]) -> tuple[bytes, Verdict]:
     side = rng.choice((0, 30_000, 65535, 2**31 - 1, 2**32 - 1))
-    return _png(side, side, zlib.compress(bytes(1000))), Verdict.REFUSED
+    return png_file(side, side, zlib.compress(bytes(1000))), Verdict.REFUSED
 
 
 def _png_bomb(_: random.Random, __: dict[str, bytes]) -> tuple[bytes, Verdict]:
     """Return a small picture whose pixel data inflate to a quarter of a gibibyte."""
-    return _png(16, 16, _inflating(_BOMB_BYTES)), Verdict.REFUSED
+    return png_file(16, 16, inflating(_BOMB_BYTES)), Verdict.REFUSED
 
 
 def _png_whole_bomb(_: random.Random, __: dict[str, bytes]) -> tuple[bytes, Verdict]:
     """Return a valid picture of 30000 x 30000 pixels in few bytes."""
-    return _whole_bomb(), Verdict.REFUSED
+    return whole_png(30_000), Verdict.REFUSED
 
 
 def _png_text_bomb(rng: random.Random, files: dict[str, bytes]) -> tuple[bytes, Verdict]:
     """Put text, or a color profile, that inflates to much memory into a valid picture."""
     kind = rng.choice((b'zTXt', b'iTXt', b'iCCP'))
     before = {b'zTXt': b'k\0\0', b'iTXt': b'k\0\1\0\0\0', b'iCCP': b'k\0\0'}[kind]
-    content = before + _inflating(_BOMB_BYTES // 8)
+    content = before + inflating(_BOMB_BYTES // 8)
     data = files['png']
-    return data[:33] + _chunk(kind, content) * rng.choice((1, 8)) + data[33:], Verdict.EITHER
+    return data[:33] + png_chunk(kind, content) * rng.choice((1, 8)) + data[33:], Verdict.EITHER
 
 
 def _jpeg_scans(rng: random.Random, _: dict[str, bytes]) -> tuple[bytes, Verdict]:
     """Return a progressive JPEG of very many scans that change nothing."""
-    return _scan_bomb(5792, rng.choice((100, 1000, 10_000))), Verdict.REFUSED
+    return scanned_jpeg(5792, rng.choice((100, 1000, 10_000))), Verdict.REFUSED
 
 
 def _webp_size(rng: random.Random, files: dict[str, bytes]) -> tuple[bytes, Verdict]:
@@ -201,47 +201,3 @@ def mutated_files(
         data, verdict = change(rng, files)
         name = f'{number}-{change.__name__.lstrip("_")}'
         yield Mutated(name, (data, rng.choice(_FORMATS)), verdict)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    checksum = zlib.crc32(body, zlib.crc32(kind))
-    return struct.pack('>I', len(body)) + kind + body + struct.pack('>I', checksum)
-
-
-def _png(width: int, height: int, pixels: bytes, bits: int = 8) -> bytes:
-    header = struct.pack('>IIBBBBB', width, height, bits, 0, 0, 0, 0)
-    chunks = ((b'IHDR', header), (b'IDAT', pixels), (b'IEND', b''))
-    return _PNG_START + b''.join(_chunk(*chunk) for chunk in chunks)
-
-
-@cache
-def _inflating(size: int) -> bytes:
-    """Return zlib data of ``size`` zeros."""
-    packer, piece = zlib.compressobj(9), bytes(2**20)
-    parts = [packer.compress(piece) for _ in range(size // len(piece))]
-    return b''.join((*parts, packer.compress(bytes(size % len(piece))), packer.flush()))
-
-
-@cache
-def _whole_bomb() -> bytes:
-    side = 30_000
-    return _png(side, side, _inflating(side * (1 + side // 8)), bits=1)
-
-
-@cache
-def _scan_bomb(side: int, scans: int) -> bytes:
-    table = bytes([1] + [0] * 15)
-    segments = (
-        (0xDB, b'\0' + bytes([1] * 64)),
-        (0xC2, b'\x08' + struct.pack('>HH', side, side) + b'\x01\x01\x11\x00'),
-        (0xC4, b'\x00' + table + b'\x00'),
-        (0xC4, b'\x10' + table + b'\xe0'),
-        (0xDA, b'\x01\x01\x00\x00\x00\x00'),
-    )
-    start = b''.join(_segment(*segment) for segment in segments) + bytes(16)
-    scan = _segment(0xDA, b'\x01\x01\x00\x01\x3f\x00') + bytes(2)
-    return b'\xff\xd8' + start + scan * scans + b'\xff\xd9'
-
-
-def _segment(marker: int, body: bytes) -> bytes:
-    return bytes((0xFF, marker)) + struct.pack('>H', 2 + len(body)) + body

@@ -1,9 +1,16 @@
-"""Rows 1 to 8 of the fault table: messages that no camera should send."""
+"""Rows 1 to 8 of the fault table: messages that no sender should send."""
 
 from __future__ import annotations
 
 from robot_perception.faults import stream_rows
 from robot_perception.faults.fault import Fault
+from robot_perception.faults.middleware_faults import send_broken, send_malformed
+
+_OVER_DDS = (
+    'trials are those of each of six inputs: 0 crashes, each image that the middleware can read '
+    'received and accounted for, every 50th valid and as before, /diagnostics OK afterwards, '
+    'at most 256 MiB more'
+)
 
 MESSAGE_FAULTS = (
     Fault(
@@ -77,6 +84,36 @@ MESSAGE_FAULTS = (
         2000,
         84,
         stream_rows.files,
+    ),
+    Fault(
+        8,
+        'decompression bombs of 13 kinds, each of another size',
+        'refused before they are decoded',
+        'refused within 0.1 s (p99), at most 192 MiB',
+        2000,
+        78,
+        stream_rows.decompression_bombs,
+    ),
+)
+
+MIDDLEWARE_FAULTS = (
+    Fault(
+        1,
+        'malformed messages to every input, over DDS',
+        'as on the stream',
+        _OVER_DDS,
+        10_000,
+        100,
+        send_malformed,
+    ),
+    Fault(
+        2,
+        'serialized messages that are cut, changed or random, over DDS',
+        'the middleware discards what it cannot read; a broken length takes no memory',
+        _OVER_DDS,
+        10_000,
+        100,
+        send_broken,
     ),
 )
 

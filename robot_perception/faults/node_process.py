@@ -20,7 +20,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from robot_perception.conversions import Message
 from robot_perception.core import PerceptionError
-from robot_perception.faults.camera import calibration, random_image
+from robot_perception.faults.camera import calibration, next_stamp_ns, random_image
 from robot_perception.faults.observation import (
     Counts,
     is_equal,
@@ -29,7 +29,7 @@ from robot_perception.faults.observation import (
     Status,
 )
 from robot_perception.faults.program import Program
-from robot_perception.nodes import isolate_ros_graph, message_class, message_stamp_ns
+from robot_perception.nodes import isolate_ros_graph, message_class
 from robot_perception.pipeline import Value
 from robot_perception.sources import Role
 from robot_perception.stream import OUTPUTS
@@ -79,7 +79,7 @@ class NodeProcess(Program):
 
         Args:
             parameters: besides the preset ``stub`` and no tracking, which makes the outputs of an
-                image depend on that image only.
+                image depend on that image only. ``{namespace}`` in a name is that of the node.
             program: module to run.
             wait: whether to wait for its first output.
             environment: further variables of the process.
@@ -92,7 +92,11 @@ class NodeProcess(Program):
         names = [f'__ns:={self.namespace}', *(f'/{topic}:={topic}' for topic in _GLOBAL)]
         ros_args = ['--ros-args', *(word for name in names for word in ('-r', name))]
         defaults: dict[str, Value] = {'preset': 'stub', 'tracking.enabled': False}
-        super().__init__(program, ros_args, {**defaults, **(parameters or {})}, environment or {})
+        defaults |= {
+            name.replace('{namespace}', self.namespace): value
+            for name, value in (parameters or {}).items()
+        }
+        super().__init__(program, ros_args, defaults, environment or {})
         self._clients: dict[str, Any] = {}
         self._golden: dict[str, bytes] = {}
         self._reports: deque[tuple[float, Mapping[str, Status]]] = deque(maxlen=600)
@@ -175,7 +179,7 @@ class NodeProcess(Program):
         """
         end = time.monotonic() + START_LIMIT_S
         while self.is_alive and time.monotonic() < end:
-            if self.image.get_subscription_count() and self.camera_info.get_subscription_count():
+            if self.is_connected:
                 outputs = self._send_golden(1.0)
                 if len(outputs) == len(GOLDEN):
                     self._golden = self._golden or outputs
@@ -185,15 +189,24 @@ class NodeProcess(Program):
 
     def _send_golden(self, limit_s: float, stamp_ns: int | None = None) -> dict[str, bytes]:
         """Send the golden image, and return its outputs without their stamps."""
-        image = random_image(_GOLDEN_SEED, stamp_ns)
-        stamp_ns = message_stamp_ns(image)
-        self.camera_info.publish(calibration())
-        self.image.publish(image)
+        stamp_ns = next_stamp_ns() if stamp_ns is None else stamp_ns
+        self.publish_golden(stamp_ns)
         self.wait(lambda: len(self.find_outputs(stamp_ns)) == len(GOLDEN), limit_s)
         return {
             topic: message.without_stamp()
             for topic, message in self.find_outputs(stamp_ns).items()
         }
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the node subscribes to all that `publish_golden` publishes."""
+        publishers = (self.image, self.camera_info)
+        return all(one.get_subscription_count() > 0 for one in publishers)
+
+    def publish_golden(self, stamp_ns: int) -> None:
+        """Publish the golden image with a stamp, and what belongs to it."""
+        self.camera_info.publish(calibration())
+        self.image.publish(random_image(_GOLDEN_SEED, stamp_ns))
 
     def find_outputs(self, stamp_ns: int) -> dict[str, OutputMessage]:
         """Return the outputs of one image: topic -> message."""

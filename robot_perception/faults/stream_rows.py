@@ -11,6 +11,7 @@ import time
 import numpy as np
 
 from robot_perception.conversions import header_message, image_message, Message
+from robot_perception.faults.bombs import bombs
 from robot_perception.faults.calibration_mutations import mutated_calibrations
 from robot_perception.faults.depth_mutations import mutated_packets
 from robot_perception.faults.file_mutations import compressed_message, mutated_files
@@ -251,6 +252,29 @@ def files(trials: int, seed: int = 0) -> Trials:
     log.require(p99_s < _MAX_FILE_S, 'time', f'p99 {1e3 * p99_s:.0f} ms')
     log.require(memory_mib <= _MAX_FILE_MIB, 'memory', f'{memory_mib:.0f} MiB')
     return log.trials(memory_mib=memory_mib, slowest_cpu_s=max(log.seconds))
+
+
+def decompression_bombs(trials: int, seed: int = 0) -> Trials:
+    """Row 8: small files that would take very much time or memory to decode."""
+    log = _Log(MessageStream())
+    refused_s = []
+    for number, one in enumerate(bombs(trials, seed)):
+        message = compressed_message(FACTORY, one.subject, '', (1000 + number) * 10**9)
+        result = log.process(one.name, message)
+        if result is not None:
+            log.check_verdict(one.name, one.verdict, result.refusal)
+            if result.refusal:
+                refused_s.append(result.cpu_s)
+    p50_s, p99_s = np.percentile(refused_s, (50, 99))
+    log.require(p99_s < _MAX_FILE_S, 'time', f'p99 {1e3 * p99_s:.0f} ms')
+    log.require(log.memory_mib <= _MAX_FILE_MIB, 'memory', f'{log.memory_mib:.0f} MiB')
+    return log.trials(
+        memory_mib=log.memory_mib,
+        refusal_p50_s=float(p50_s),
+        refusal_p99_s=float(p99_s),
+        refusal_max_s=max(refused_s),
+        slowest_cpu_s=max(log.seconds),
+    )
 
 
 def transforms(trials: int, seed: int = 0) -> Trials:
