@@ -89,9 +89,9 @@ MESSAGE_FAULTS = (
         8,
         'decompression bombs of 13 kinds, each of another size',
         'refused before they are decoded',
-        'refused within 0.1 s (p99), at most 192 MiB',
+        'refused within 50 ms (p99), at most 192 MiB',
         2000,
-        78,
+        39,
         stream_rows.decompression_bombs,
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 import itertools
 import time
 from typing import Any
@@ -107,25 +107,25 @@ class _InputNode(NodeProcess):
         self._publishers[topic].publish(serialize(role, valid_message(role, stamp_ns, seed)))
 
 
-def send_malformed(trials: int, seed: int) -> Trials:
+def send_malformed(trials: int, seed: int, inputs: Sequence[NodeInput] = NODE_INPUTS) -> Trials:
     """Send so many messages to each input that serialize, but that no sender should send."""
-    return _send_all(trials, seed, NodeInput.serialized)
+    return _send_all(trials, seed, inputs, NodeInput.serialized)
 
 
-def send_broken(trials: int, seed: int) -> Trials:
+def send_broken(trials: int, seed: int, inputs: Sequence[NodeInput] = NODE_INPUTS) -> Trials:
     """Send so many serialized messages to each input that are cut, changed or no messages."""
-    return _send_all(trials, seed, _broken)
+    return _send_all(trials, seed, inputs, _broken)
 
 
 def _broken(one: NodeInput, count: int, seed: int) -> Iterator[Mutated[bytes]]:
     return mutated_bytes(lambda _: serialize(one.role, one.valid(next_stamp_ns())), count, seed)
 
 
-def _send_all(trials: int, seed: int, messages: _Messages) -> Trials:
+def _send_all(trials: int, seed: int, inputs: Sequence[NodeInput], messages: _Messages) -> Trials:
     failures: list[str] = []
     figures: Counter[str] = Counter()
     growth_mib = 0.0
-    for one in NODE_INPUTS:
+    for one in inputs:
         name = one.role.value
         with _InputNode(one) as node:
             _send(node, messages(one, min(_WARM_UP, trials // 2), seed + 1))

@@ -17,8 +17,8 @@ SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _HEADER = struct.Struct('>IIBBBBB')
 # Bytes of length, name and checksum of a chunk.
 _CHUNK_OVERHEAD = 12
-# Encoders write at least 8 KiB in each. Bounds the time spent on a hostile file.
-_MIN_CHUNKS, _USUAL_CHUNK = 10_000, 8192
+# Encoders write 8 KiB or more in each. Bounds the time spent on a hostile file.
+_MIN_CHUNKS, _MIN_CHUNK_BYTES = 2000, 4096
 _COPIED = (b'PLTE', b'tRNS', b'eXIf')
 _COMPRESSED_TEXT = (b'zTXt', b'iTXt', b'iCCP')
 # Color profiles take a few KiB, those of printers 1 MiB.
@@ -65,7 +65,7 @@ def read_png(data: memoryview, limit: PixelLimit) -> tuple[tuple[int, int], byte
 def _chunks(data: memoryview) -> Iterator[tuple[bytes, memoryview]]:
     """Yield name and content of every chunk before the end chunk, which must be there."""
     offset = len(SIGNATURE)
-    for _ in range(max(_MIN_CHUNKS, len(data) // _USUAL_CHUNK)):
+    for _ in range(max(_MIN_CHUNKS, len(data) // _MIN_CHUNK_BYTES)):
         end = offset + _CHUNK_OVERHEAD + int.from_bytes(data[offset : offset + 4], 'big')
         name = bytes(data[offset + 4 : offset + 8])
         if name == b'IEND':
