@@ -72,7 +72,14 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         type=int,
         default=20,
         metavar='N',
-        help='write images of the N worst frames (default: %(default)s)',
+        help='write images of the N worst frames, and of at most N more that are the worst of a '
+        'kind of error or a class (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--baseline',
+        type=Path,
+        metavar='FILE',
+        help='results.json of an earlier evaluation, to show beside this one in report.html',
     )
     parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     parser.add_argument(
@@ -115,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
             '--given: expected --world with it, got files, which contain all results.',
         )
     _check_fit(arguments)
+    baseline = None if arguments.baseline is None else evaluation.read_baseline(arguments.baseline)
     job = read_files(arguments) if files else _world(arguments)
     fit = None if arguments.fit_calibration is None else _start_fit(job.config)
     _check_writable(arguments.output)
@@ -140,12 +148,12 @@ def run(arguments: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         print('computing metrics and confidence intervals ...', file=sys.stderr)
     report = metrics.report()
-    cases = worst.cases()
+    cases = [*worst.cases(), *worst.cases_of_kinds()]
     results = evaluation.results_to_dict(
         report, job.source, job.config, [case.name for case in cases]
     )
     images = evaluation.write_hardest_frames(cases, arguments.output)
-    evaluation.write_page(report, cases, job.about, arguments.output / _PAGE)
+    evaluation.write_page(report, cases, job.about, arguments.output / _PAGE, baseline)
     evaluation.write_results(results, arguments.output / _RESULTS)
     if arguments.json:
         print(json.dumps(results, indent=2))

@@ -1,6 +1,7 @@
 """Metrics of predictions against ground truth, with confidence intervals, and their reports."""
 
 from robot_perception.evaluation.bag_ground_truth import read_bag_ground_truth
+from robot_perception.evaluation.baseline import Baseline, read_baseline
 from robot_perception.evaluation.calibration_fit import (
     CalibrationFit,
     fit_location_error,
@@ -38,6 +39,7 @@ from robot_perception.evaluation.score_reliability import (
 __all__ = [
     'CHECKS',
     'GIVEN_STAGES',
+    'Baseline',
     'CalibrationFit',
     'EvaluatedFrame',
     'Evaluation',
@@ -61,6 +63,7 @@ __all__ = [
     'fit_scores',
     'pair_by_stamp',
     'read_bag_ground_truth',
+    'read_baseline',
     'reliability_bins',
     'results_to_dict',
     'squared_errors',

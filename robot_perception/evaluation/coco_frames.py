@@ -29,7 +29,7 @@ from robot_perception.evaluation.coco_masks import (
     segmentation_size,
 )
 from robot_perception.evaluation.coco_predictions import read_predictions
-from robot_perception.evaluation.coco_values import check_size
+from robot_perception.evaluation.coco_values import check_size, shown
 from robot_perception.evaluation.evaluation import PredictedFrame
 from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.ground_truth import GroundTruth
@@ -241,11 +241,11 @@ def _extent(objects: Sequence[CocoObject], where: str) -> tuple[int, int]:
 
 def _image_path(image: CocoImage, folder: Path) -> Path:
     name = PurePosixPath(image.file_name)
-    if not name.parts or name.is_absolute() or '..' in name.parts or '\0' in image.file_name:
+    if not name.parts or name.is_absolute() or '..' in name.parts:
         raise SourceError(
             'wrong_path',
             f'{image.where}: expected a file_name inside the folder of --images, '
-            f'got {image.file_name!r}.',
+            f'got {shown(image.file_name)}.',
         )
     return folder / name
 

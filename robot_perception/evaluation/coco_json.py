@@ -10,6 +10,7 @@ from robot_perception.core import InputError, SourceError
 from robot_perception.evaluation.coco_masks import segmentation_box
 from robot_perception.evaluation.coco_values import (
     BoxXywh,
+    clean_text,
     Id,
     join_some,
     Json,
@@ -21,6 +22,7 @@ from robot_perception.evaluation.coco_values import (
     read_score,
     read_size,
     read_value,
+    shown,
 )
 
 
@@ -103,12 +105,12 @@ def read_categories(path: Path, root: dict[str, Json]) -> dict[Id, str]:
     positions: dict[str, str] = {}
     categories: dict[Id, str] = {}
     for where, number, entry in _identified(path, root, 'categories'):
-        name = str(read_value(where, entry, 'name'))
+        name = clean_text(read_value(where, entry, 'name'))
         if name in positions:
             raise SourceError(
                 'duplicate_name',
-                f'{where}: expected a name of its own, got {name!r} of {positions[name]} again. '
-                'Rename one of them, or join both.',
+                f'{where}: expected a name of its own, got {shown(name)} of {positions[name]} '
+                'again. Rename one of them, or join both.',
             )
         positions[name] = where.removeprefix(f'{path}: ')
         categories[number] = name
@@ -122,7 +124,7 @@ def read_images(path: Path, root: dict[str, Json]) -> dict[Id, CocoImage]:
     for where, number, entry in _identified(path, root, 'images'):
         name = entry.get('file_name')
         images[number] = CocoImage(
-            where, '' if name is None else str(name), read_size(where, entry)
+            where, '' if name is None else clean_text(name), read_size(where, entry)
         )
         as_text &= isinstance(entry['id'], str)
 
@@ -160,7 +162,7 @@ def read_objects(
         if category not in categories:
             raise SourceError(
                 'unknown_class',
-                f'{where}: expected a category_id of the ground truth, got {category}. '
+                f'{where}: expected a category_id of the ground truth, got {shown(category)}. '
                 f'Its categories are: {join_some(categories)}.',
             )
         segmentation = _segmentation(entry)
@@ -198,7 +200,7 @@ def _identified(path: Path, root: dict[str, Json], key: str) -> Iterator[tuple[s
         number = read_id(where, entry, 'id')
         if number in known:
             raise SourceError(
-                'duplicate_id', f'{where}: expected a unique id, got {number} again.'
+                'duplicate_id', f'{where}: expected a unique id, got {shown(number)} again.'
             )
         known.add(number)
         yield where, number, entry

@@ -16,7 +16,15 @@ from robot_perception.evaluation.coco_json import (
     read_images,
     read_objects,
 )
-from robot_perception.evaluation.coco_values import Id, join_some, Json, kind, load_json, read_list
+from robot_perception.evaluation.coco_values import (
+    Id,
+    join_some,
+    Json,
+    kind,
+    load_json,
+    read_list,
+    shown,
+)
 
 
 def read_predictions(
@@ -108,7 +116,7 @@ def _by_file_name(
             raise SourceError(
                 'unknown_image',
                 f'{images[number].where}: expected an image of the ground truth, got '
-                f'{images[number].file_name or number!r}. It has {join_some(names)}.',
+                f'{shown(images[number].file_name or number)}. It has {join_some(names)}.',
             )
         mapped[partners[number]] = tuple(items)
     for number, partner in partners.items():
@@ -133,7 +141,7 @@ def _by_path(images: Mapping[Id, CocoImage]) -> dict[str, Id]:
         if path in paths:
             raise SourceError(
                 'duplicate_name',
-                f'{image.where}: expected a file_name of its own, got {image.file_name!r} of '
+                f'{image.where}: expected a file_name of its own, got {shown(image.file_name)} of '
                 f'{images[paths[path]].where} again.',
             )
         paths[path] = number
@@ -153,13 +161,13 @@ def _check_pair(predicted: CocoImage, truth: CocoImage) -> None:
     if all(names) and _name(_path(predicted)) != _name(_path(truth)):
         raise SourceError(
             'name_mismatch',
-            f'{predicted.where}: expected file_name {truth.file_name!r}, as {truth.where} of the '
-            f'same id, got {predicted.file_name!r}. Give every image its file_name.',
+            f'{predicted.where}: expected file_name {shown(truth.file_name)}, as {truth.where} of '
+            f'the same id, got {shown(predicted.file_name)}. Give every image its file_name.',
         )
     if predicted.size_hw and truth.size_hw and predicted.size_hw != truth.size_hw:
         raise SourceError(
             'size_mismatch',
-            f'{predicted.where}: expected the size of {truth.file_name!r} in the ground truth '
-            f'{truth.size_hw}, got {predicted.size_hw} (rows, columns). Scale the predictions to '
-            'the images of the ground truth.',
+            f'{predicted.where}: expected the size of {shown(truth.file_name)} in the ground '
+            f'truth {truth.size_hw}, got {predicted.size_hw} (rows, columns). Scale the '
+            'predictions to the images of the ground truth.',
         )

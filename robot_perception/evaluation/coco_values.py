@@ -24,6 +24,7 @@ _FARTHEST_PX = 2**24
 MAX_PIXELS = 2**26
 _LARGEST = 2**63
 _LISTED = 5
+_LONGEST = 60
 
 BoxXywh = tuple[float, float, float, float]
 
@@ -58,9 +59,14 @@ def read_list(path: Path, root: dict[str, Json], key: str) -> list[Json]:
 def read_value(where: str, entry: Json, key: str) -> Json:
     """Return a value of an entry; raise SourceError without it."""
     if not isinstance(entry, dict) or key not in entry:
-        got = ', '.join(map(str, entry)) if isinstance(entry, dict) else kind(entry)
+        got = ', '.join(map(shown, entry)) if isinstance(entry, dict) else kind(entry)
         raise SourceError('missing_key', f'{where}: expected {key}, got {got or "nothing"}.')
     return entry[key]
+
+
+def clean_text(value: Json) -> str:
+    """Return a name as text, with a replacement for what cannot be printed."""
+    return ''.join(one if one.isprintable() else '\N{REPLACEMENT CHARACTER}' for one in str(value))
 
 
 def read_id(where: str, entry: Json, key: str) -> Id:
@@ -71,7 +77,7 @@ def read_id(where: str, entry: Json, key: str) -> Id:
     number = _integer(value)
     if number is None:
         raise SourceError(
-            'wrong_type', f'{where}: expected {key} as an integer or text, got {value!r}.'
+            'wrong_type', f'{where}: expected {key} as an integer or text, got {shown(value)}.'
         )
     return number
 
@@ -90,7 +96,7 @@ def read_size(where: str, entry: dict[str, Json]) -> tuple[int, int] | None:
         number = _integer(value)
         if number is None:
             raise SourceError(
-                'wrong_type', f'{where}: expected {key} as an integer, got {value!r}.'
+                'wrong_type', f'{where}: expected {key} as an integer, got {shown(value)}.'
             )
         sides.append(number)
     return check_size(where, (sides[0], sides[1]))
@@ -118,8 +124,7 @@ def read_box(where: str, entry: Json) -> BoxXywh:
     if not numbers or not known or min(numbers[2:]) < 0:
         raise SourceError(
             'wrong_format',
-            f'{where}: expected bbox as [left, top, width, height] in pixels, '
-            f'got {str(box)[:80]}.',
+            f'{where}: expected bbox as [left, top, width, height] in pixels, got {shown(box)}.',
         )
     left, top, width, height = map(float, numbers)
     return left, top, width, height
@@ -131,7 +136,7 @@ def read_score(where: str, entry: Json) -> float:
     if not (is_number(score) and 0 <= score <= 1):
         remedy = ' Divide scores in percent by 100.' if is_number(score) and score > 1 else ''
         raise SourceError(
-            'out_of_range', f'{where}: expected score in [0, 1], got {str(score)[:40]}.{remedy}'
+            'out_of_range', f'{where}: expected score in [0, 1], got {shown(score)}.{remedy}'
         )
     return float(score)
 
@@ -148,9 +153,15 @@ def kind(value: Json) -> str:
     return 'null' if value is None else type(value).__name__
 
 
+def shown(value: object) -> str:
+    """Return a value as text for messages, without control characters, at most 60 characters."""
+    text = str(value)
+    return (text if text.isprintable() else repr(text))[:_LONGEST]
+
+
 def join_some(values: Iterable[object]) -> str:
     """Join at most five values as text."""
-    listed = [str(value) for value in values]
+    listed = list(map(shown, values))
     more = f' and {len(listed) - _LISTED} more' if len(listed) > _LISTED else ''
     return (', '.join(listed[:_LISTED]) or 'none') + more
 

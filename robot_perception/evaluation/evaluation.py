@@ -10,10 +10,12 @@ import numpy as np
 
 from robot_perception.core import Detections, Masks, MetricDepth, Scene, ShapeError
 from robot_perception.evaluation.bootstrap import RESAMPLES
+from robot_perception.evaluation.confusion import ConfusionMatrix, frame_confusions
 from robot_perception.evaluation.depth import depth_error_by_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
 from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.ground_truth import GroundTruth
+from robot_perception.evaluation.operating_points import operating_points
 from robot_perception.evaluation.panoptic import panoptic_counts, SegmentCounts, Segments
 from robot_perception.evaluation.precision import check_installation, FrameBoxes
 from robot_perception.evaluation.report import Report
@@ -127,6 +129,11 @@ class Evaluation:
                 scene_type=truth.scene_type,
                 timing_s=scene.timing_s,
                 depth_range=depth_error_by_range(scene.depth, truth.depth),
+                confusions=frame_confusions(
+                    Detections.empty() if scene.detections is None else scene.detections,
+                    truth.detections,
+                    counted,
+                ),
                 segments=_segments(scene, truth),
                 tracks=None
                 if scene.detections is None
@@ -151,6 +158,14 @@ class Evaluation:
             curves=curves,
             resamples=self._resamples,
             reliability=reliability_bins(scores.scores, scores.true_positives),
+            operating_points=operating_points(
+                [one.box_matches for one in self._records], sorted(self._objects)
+            )
+            if curves
+            else (),
+            confusion=ConfusionMatrix.of(one.confusions for one in self._records)
+            if curves
+            else None,
             nees=nees_histograms([one.errors.uncertainty for one in self._records]),
         )
 

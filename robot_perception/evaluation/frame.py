@@ -9,6 +9,7 @@ import numpy as np
 
 from robot_perception.core import Detections, Float32Array, Int64Array, Masks, Scene
 from robot_perception.evaluation.box_overlap import box_iou
+from robot_perception.evaluation.confusion import Confusions
 from robot_perception.evaluation.depth import depth_errors, DepthErrorByRange, DepthErrors
 from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.ground_truth import GroundTruth
@@ -84,16 +85,31 @@ class FrameErrors:
     uncertainty: PositionUncertainty
 
     @property
+    def by_kind(self) -> dict[str, float]:
+        """Error of each kind, >= 0, 0 where nothing is known.
+
+        False negatives and false positives count 1 each, masks 1 minus their mean IoU, depth its
+        mean relative error, positions the mean distance of centroids in centimeters.
+        """
+        overlaps = self.masks.iou or self.true_box_masks.iou
+        away = self.positions.centroid_cm
+        return {
+            'missed': float(len(self.false_negatives)),
+            'false positives': float(len(self.false_positives)),
+            'masks': 1 - sum(overlaps) / len(overlaps) if overlaps else 0.0,
+            'depth': self.depth.abs_rel or 0.0,
+            'positions': sum(away) / len(away) if away else 0.0,
+        }
+
+    @property
     def error_score(self) -> float:
         """Score by which frames are ranked, worst highest; >= 0, no unit.
 
-        False negatives and false positives count 1 each, masks 1 minus their mean IoU, depth its
-        mean relative error up to 1.
+        The sum of `by_kind` without positions, with depth up to 1.
         """
-        overlaps = self.masks.iou or self.true_box_masks.iou
-        masks = 1 - sum(overlaps) / len(overlaps) if overlaps else 0.0
-        depth = min(self.depth.abs_rel or 0.0, 1.0)
-        return len(self.false_negatives) + len(self.false_positives) + masks + depth
+        kinds = self.by_kind
+        counts = kinds['missed'] + kinds['false positives']
+        return counts + kinds['masks'] + min(kinds['depth'], 1.0)
 
 
 def frame_errors(scene: Scene, truth: GroundTruth, true_box_masks: Masks | None) -> FrameErrors:
@@ -176,6 +192,7 @@ class FrameRecord:
         scene_type: true type of the scene.
         timing_s: seconds of each stage.
         depth_range: depth errors by range of distance.
+        confusions: true and predicted classes above the threshold.
         segments: panoptic counts of each class.
         tracks: tracked objects, None where some have no track id.
         stamp_ns: time of the frame.
@@ -191,6 +208,7 @@ class FrameRecord:
     scene_type: str | None
     timing_s: Mapping[str, float]
     depth_range: DepthErrorByRange | None
+    confusions: Confusions
     segments: Mapping[str, SegmentCounts] | None
     tracks: FrameTracks | None
     stamp_ns: int

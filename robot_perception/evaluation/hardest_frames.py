@@ -43,11 +43,12 @@ class HardestFrames:
     """Keeps the frames of the largest errors among all that are added."""
 
     def __init__(self, count: int) -> None:
-        """Keep at most ``count`` frames."""
+        """Keep at most ``count`` frames, and as many for kinds of errors and classes."""
         self._count = count
         self._count_added = 0
         # Of equal errors the first frame is kept.
         self._heap: list[tuple[float, int, EvaluatedFrame]] = []
+        self._worst: dict[tuple[str, str], tuple[float, int, EvaluatedFrame]] = {}
 
     def add(self, case: EvaluatedFrame) -> None:
         """Add the next frame."""
@@ -55,10 +56,26 @@ class HardestFrames:
         heapq.heappush(self._heap, (case.errors.error_score, -self._count_added, case))
         if len(self._heap) > self._count:
             heapq.heappop(self._heap)
+        errors = case.errors
+        names = Counter((*errors.false_negatives, *errors.false_positives))
+        for key, value in (
+            *((('kind', kind), value) for kind, value in errors.by_kind.items()),
+            *((('class', name), float(count)) for name, count in names.items()),
+        ):
+            worst = self._worst.get(key)
+            is_new = worst is None and len(self._worst) < self._count
+            if value > 0 and (is_new or (worst is not None and value > worst[0])):
+                self._worst[key] = value, self._count_added, case
 
     def cases(self) -> list[EvaluatedFrame]:
         """Return the frames that are kept, worst first."""
         return [case for *_, case in sorted(self._heap, key=lambda item: item[:2], reverse=True)]
+
+    def cases_of_kinds(self) -> list[EvaluatedFrame]:
+        """Return the worst frame of each kind of error and of each class, but for `cases`."""
+        shown = {-number for _, number, _ in self._heap}
+        others = {number: case for _, number, case in self._worst.values()}
+        return [others[number] for number in sorted(others.keys() - shown)]
 
 
 def write_hardest_frames(cases: Sequence[EvaluatedFrame], folder: Path) -> list[Path]:

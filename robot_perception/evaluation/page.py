@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-import math
+import json
 from pathlib import Path
 
 import cv2
 
 from robot_perception.core import DepthSource, OutputError, write_bytes
+from robot_perception.evaluation.baseline import Baseline
 from robot_perception.evaluation.bootstrap import CONFIDENCE
-from robot_perception.evaluation.calibration_charts import calibration_charts, Chart
-from robot_perception.evaluation.depth import range_names, RANGES_M
+from robot_perception.evaluation.confusion import ConfusionMatrix
 from robot_perception.evaluation.hardest_frames import draw_evaluated_frame, EvaluatedFrame
-from robot_perception.evaluation.report import MetricRow, PrecisionCurve, Report, value_text
-from robot_perception.evaluation.summary import BY_CLASS, ERRORS, LOSSES, RANGES
+from robot_perception.evaluation.report import MetricRow, Report, value_text
+from robot_perception.evaluation.report_charts import report_charts
 from robot_perception.evaluation.uncertainty_rows import group_name
-from robot_perception.viewer import Bar, bar_chart, Line, line_chart, render
+from robot_perception.viewer import render
 
-_JPEG_QUALITY = 88
-_WIDEST_PX = 1280
+# Without subsampling of colors, which blurs labels.
+_JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 88),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
+_WIDEST_PX = 1920
 _MOST_CLASSES = 12
 # Metrics shown as tiles: group, name, title.
 _HEADLINE = (
@@ -40,6 +43,14 @@ _HEADLINE = (
     ('score calibration', 'expected calibration error', 'calibration error'),
     ('tracking', 'HOTA', 'HOTA of tracks'),
 )
+# Kind of error in `FrameErrors.by_kind` -> how it is counted.
+_KINDS = {
+    'missed': 'missed: {:.0f}',
+    'false positives': 'false positives: {:.0f}',
+    'masks': 'masks lack {:.2f} of an IoU of 1',
+    'depth': 'depth off by {:.0%}',
+    'positions': 'positions off by {:.1f} cm',
+}
 _TEMPLATES = Path(__file__).with_name('templates')
 
 
@@ -52,28 +63,56 @@ class _Metric:
     interval: str
     unit: str
     better: str
+    earlier: str
+    change: str
+    verdict: str
 
     @classmethod
-    def from_row(cls, row: MetricRow, title: str) -> _Metric:
+    def from_row(cls, row: MetricRow, title: str, baseline: Baseline | None) -> _Metric:
         """Format a row under a title."""
         known = row.low is not None and row.high is not None
+        earlier = None if baseline is None else baseline.values.get((row.group, row.name))
+        change = None if earlier is None or row.value is None else row.value - earlier
         return cls(
             title=title,
             value=value_text(row.value),
             interval=f'{value_text(row.low)} to {value_text(row.high)}' if known else '',
             unit=row.unit,
             better=row.better,
+            earlier=value_text(earlier),
+            change=value_text(change)
+            if change is None or change <= 0
+            else f'+{value_text(change)}',
+            verdict=_verdict(row, change),
         )
 
 
+def _verdict(row: MetricRow, change: float | None) -> str:
+    """Return whether a change is for the better or the worse, empty where neither."""
+    if not change or row.higher_is_better is None:
+        return ''
+    return 'better' if (change > 0) == row.higher_is_better else 'worse'
+
+
 def write_page(
-    report: Report, cases: Sequence[EvaluatedFrame], about: Mapping[str, str], path: Path
+    report: Report,
+    cases: Sequence[EvaluatedFrame],
+    about: Mapping[str, str],
+    path: Path,
+    baseline: Baseline | None = None,
 ) -> None:
     """Write a page that contains its images, atomically; raise OutputError if that is impossible.
 
-    The cases are the worst frames, worst first; ``about`` names what was evaluated, such as
-    {'predictions': 'results.json'}.
+    Args:
+        report: the metrics.
+        cases: the worst frames, worst first.
+        about: what was evaluated, such as {'predictions': 'results.json'}.
+        path: of the page.
+        baseline: an earlier evaluation to show beside, None without one.
     """
+    matrices = [('this run', report.confusion)]
+    if baseline is not None:
+        matrices.append((baseline.name, baseline.confusion))
     text = render(
         'report.html.j2',
         _TEMPLATES,
@@ -81,110 +120,83 @@ def write_page(
         about=about,
         report=report,
         confidence=f'{CONFIDENCE:.0%}',
-        tiles=list(_tiles(report.rows)),
-        charts=list(_charts(report)),
-        frames=[{'name': case.name, 'jpeg': _encode_frame(case)} for case in cases],
+        baseline=baseline,
+        tiles=list(_tiles(report.rows, baseline)),
+        charts=list(report_charts(report, baseline)),
+        matrices=[
+            (name, _matrix_cells(one.of_most_errors(_MOST_CLASSES)))
+            for name, one in matrices
+            if one is not None and one.class_names
+        ],
+        frames=[_frame(case) for case in cases],
+        kinds=_KINDS,
+        classes=sorted({name for case in cases for name in _error_classes(case)}),
         groups=[
-            (group, [_Metric.from_row(row, row.name) for row in rows])
+            (group, [_Metric.from_row(row, row.name, baseline) for row in rows])
             for group, rows in report.groups()
         ],
     )
     write_bytes(path, text.encode())
 
 
-def _tiles(rows: Sequence[MetricRow]) -> Iterator[_Metric]:
+def _tiles(rows: Sequence[MetricRow], baseline: Baseline | None) -> Iterator[_Metric]:
     known = {(row.group, row.name): row for row in rows if row.value is not None}
     for group, name, title in _HEADLINE:
         if (group, name) in known:
-            yield _Metric.from_row(known[group, name], title)
+            yield _Metric.from_row(known[group, name], title, baseline)
 
 
-def _charts(report: Report) -> Iterator[Chart]:
-    by_group = {
-        group: [row for row in rows if row.value is not None] for group, rows in report.groups()
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One count of a confusion matrix, and its share of the row in [0, 1]."""
+
+    count: int
+    share: float
+    title: str
+    is_diagonal: bool
+
+
+def _matrix_cells(matrix: ConfusionMatrix) -> dict[str, object]:
+    """Return the names of rows and columns, and the cells."""
+    rows = (*matrix.class_names, 'no object')
+    columns = (*matrix.class_names, 'missed')
+    return {
+        'columns': columns,
+        'rows': [
+            (
+                name,
+                [
+                    _Cell(
+                        count,
+                        count / max(sum(row), 1),
+                        f'{count} times: {name} detected as {column}'
+                        if column != 'missed'
+                        else f'{count} times: {name} missed',
+                        name == column,
+                    )
+                    for column, count in zip(columns, row, strict=True)
+                ],
+            )
+            for name, row in zip(rows, matrix.counts, strict=True)
+        ],
     }
-    objects = report.objects
-    if report.curves:
-        shown = [one for one in report.curves if not one.name or len(objects) <= _MOST_CLASSES]
-        classes = '; each class at 0.5 in gray' if any(one.name for one in shown) else ''
-        yield Chart(
-            'Precision over recall',
-            f'Mean over classes at a box IoU of 0.5 (line) and 0.75 (dashed){classes}.',
-            line_chart([_curve(one) for one in shown], 'recall', 'precision', y_top=1.0),
-        )
-    if by_group.get(LOSSES):
-        counts = {row.name: row.value or 0.0 for row in by_group.get(ERRORS, ())}
-        yield Chart(
-            'Detection errors',
-            'AP50 that would be gained if all errors of a type were fixed.',
-            _bars(
-                by_group[LOSSES],
-                'AP50 lost by error type',
-                lambda row: f'{counts.get(row.name, 0):.0f} times',
-            ),
-        )
-    if by_group.get(BY_CLASS):
-        yield _class_chart(by_group[BY_CLASS], objects)
-    if by_group.get(RANGES):
-        yield Chart(
-            'Depth error over distance',
-            'Mean relative error of the pixels in each range of true depth, with its interval.',
-            line_chart(
-                [_range_line(by_group[RANGES])], 'true depth, meters', 'mean relative error'
-            ),
-        )
-    yield from calibration_charts(report)
 
 
-def _class_chart(rows: Sequence[MetricRow], objects: Mapping[str, int]) -> Chart:
-    worst = sorted(rows, key=lambda row: row.value or 0.0)[:_MOST_CLASSES]
-    if len(worst) < len(rows):
-        text = f'COCO average precision of the {len(worst)} worst of {len(rows)} classes.'
-    else:
-        worst = list(rows)
-        text = 'COCO average precision, and the count of true objects.'
-    bars = _bars(worst, 'AP by class', lambda row: f'of {objects[row.name]}')
-    return Chart('AP by class', text, bars)
+def _error_classes(case: EvaluatedFrame) -> set[str]:
+    return {*case.errors.false_negatives, *case.errors.false_positives}
 
 
-def _curve(curve: PrecisionCurve) -> Line:
-    steps = len(curve.precision) - 1
-    return Line(
-        name=curve.name or f'mean at an IoU of {curve.box_iou:g}',
-        x=tuple(index / steps for index in range(steps + 1)),
-        y=curve.precision,
-        strong=not curve.name,
-    )
-
-
-def _bars(rows: Sequence[MetricRow], title: str, note: Callable[[MetricRow], str]) -> str:
-    """Draw a bar for each row, with its value and a note beside it."""
-    bars = [
-        Bar(
-            row.name,
-            row.value or 0.0,
-            row.low,
-            row.high,
-            f'{value_text(row.value)}  ({note(row)})',
-        )
-        for row in rows
-    ]
-    return bar_chart(bars, title)
-
-
-def _range_line(rows: Sequence[MetricRow]) -> Line:
-    """Return the line over the middle of each range; the last range is drawn at its start."""
-    ends = [low if math.isinf(high) else (low + high) / 2 for low, high in pairwise(RANGES_M)]
-    middles = dict(zip(range_names(), ends, strict=True))
-    banded = all(row.low is not None and row.high is not None for row in rows)
-    return Line(
-        'AbsRel',
-        tuple(middles[row.name] for row in rows),
-        tuple(row.value or 0.0 for row in rows),
-        tuple(row.low or 0.0 for row in rows) if banded else (),
-        tuple(row.high or 0.0 for row in rows) if banded else (),
-        dots=True,
-    )
+def _frame(case: EvaluatedFrame) -> dict[str, object]:
+    """Return what the page shows of a frame, and sorts and filters it by."""
+    kinds = case.errors.by_kind
+    texts = [_KINDS[kind].format(value) for kind, value in kinds.items() if value > 0]
+    return {
+        'name': case.name,
+        'jpeg': _encode_frame(case),
+        'caption': ', '.join(texts) or 'no errors',
+        'errors': json.dumps([case.errors.error_score, *kinds.values()]),
+        'classes': json.dumps(sorted(_error_classes(case))),
+    }
 
 
 def _encode_frame(case: EvaluatedFrame) -> str:
@@ -193,7 +205,7 @@ def _encode_frame(case: EvaluatedFrame) -> str:
     if bgr.shape[1] > _WIDEST_PX:
         scale = _WIDEST_PX / bgr.shape[1]
         bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    done, data = cv2.imencode('.jpg', bgr, _JPEG)
     if not done:
         raise OutputError(
             'cannot_encode', f'{case.name}: expected an image that can be encoded as JPEG.'

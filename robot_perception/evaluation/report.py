@@ -14,6 +14,8 @@ import platform
 from robot_perception import __version__
 from robot_perception.core import write_bytes
 from robot_perception.evaluation.bootstrap import Bootstrap, CONFIDENCE, RESAMPLES, Statistic
+from robot_perception.evaluation.confusion import ConfusionMatrix
+from robot_perception.evaluation.operating_points import OperatingPoints, THRESHOLDS
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.viewer import JsonValue
 
@@ -132,6 +134,8 @@ class Report:
         curves: precision over recall, that of the mean first.
         resamples: count of resamples of frames for the intervals.
         reliability: detections by score, lowest first.
+        operating_points: detections above each threshold, of all classes, then of each.
+        confusion: true and predicted classes above the threshold in use, None without detector.
         nees: errors of positions by source of depth.
     """
 
@@ -142,6 +146,8 @@ class Report:
     curves: tuple[PrecisionCurve, ...] = ()
     resamples: int = RESAMPLES
     reliability: tuple[ReliabilityBin, ...] = ()
+    operating_points: tuple[OperatingPoints, ...] = ()
+    confusion: ConfusionMatrix | None = None
     nees: tuple[NeesHistogram, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
@@ -167,6 +173,22 @@ class Report:
                 {name: _significant(value) for name, value in asdict(one).items()}
                 for one in self.reliability
             ],
+            'over_confidence': [
+                {
+                    'class': one.name or None,
+                    'precision': [_significant(value) for value in one.precision],
+                    'recall': [_significant(value) for value in one.recall],
+                    'best_threshold': round(float(THRESHOLDS[one.best]), 2),
+                    'best_f1': _significant(one.f1[one.best]),
+                }
+                for one in self.operating_points
+            ],
+            'confusion': None
+            if self.confusion is None
+            else {
+                'classes': list(self.confusion.class_names),
+                'counts': [list(row) for row in self.confusion.counts],
+            },
             'nees': [
                 {
                     'source': one.source,
@@ -235,7 +257,7 @@ def _significant(value: JsonValue) -> JsonValue:
 
 
 SCHEMA = 'robot_perception/evaluation'
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 def results_to_dict(

@@ -41,7 +41,7 @@ def test_two_scenes(tmp_path, capsys):
     ]
     assert cv2.imread(str(out / 'worst_1.png')) is not None
     results = json.loads((out / 'results.json').read_text())
-    assert (results['schema'], results['version']) == ('robot_perception/evaluation', 3)
+    assert (results['schema'], results['version']) == ('robot_perception/evaluation', 4)
     assert results['package'] == robot_perception.__version__
     assert results['world'] == {
         'first_seed': 900000,

@@ -65,11 +65,12 @@ def test_everything_is_on_it_and_nothing_beside_it(tmp_path):
         assert title in text
     assert all(row.name in text for row in report.rows if row.value is not None)
     assert 'tracking' not in text
-    pictures = [attributes for tag, attributes in reader.tags if tag == 'img']
+    pictures = [one for tag, one in reader.tags if tag == 'img' and one.get('loading')]
     assert len(pictures) == 3
     assert all(one['src'].startswith('data:image/jpeg;base64,') for one in pictures)
-    assert pictures[0]['alt'] == 'frame <0>: ground truth and prediction'
-    assert not {tag for tag, _ in reader.tags} & {'script', 'link', 'iframe'}
+    assert pictures[0]['alt'] == 'frame <0>: ground truth and prediction, no errors'
+    assert not {tag for tag, _ in reader.tags} & {'link', 'iframe'}
+    assert not [one for tag, one in reader.tags if tag == 'script' and one]
     assert list(tmp_path.iterdir()) == [tmp_path / 'report.html']
 
 
@@ -97,7 +98,7 @@ def test_calibration_has_charts_with_their_counts(tmp_path):
     assert 'Errors of positions, fused depth' in text
     assert 'near 0.95' in text
     tables = [tag for tag, _ in reader.tags if tag == 'details']
-    assert len(tables) == 2
+    assert len(tables) == 3
     columns = [one for tag, one in reader.tags if one.get('class') == 'column']
     assert len(columns) == len(report.reliability) + len(report.nees[0].counts)
 
@@ -106,7 +107,7 @@ def test_what_is_unknown_has_no_chart(tmp_path):
     report, _ = evaluated(detections=None, objects=(), masks=None, depth=None, features=None)
     write_page(report, [], {}, tmp_path / 'report.html')
     reader = read(tmp_path / 'report.html')
-    assert not [tag for tag, _ in reader.tags if tag in {'svg', 'img'}]
+    assert not [tag for tag, _ in reader.tags if tag in {'svg', 'img', 'dialog'}]
     assert 'All metrics' in reader.texts
 
 
