@@ -93,11 +93,11 @@ class FrameRunner:
         try:
             frame_set = synchronizer.frame_set(frame)
             processed = self._processor.process(frame_set, self._job.outputs)
-        except SourceError:
-            self.counts.rejected['serialization'] += 1
+        except SourceError as error:
+            self.counts.reject('serialization', str(error))
             return None
         except ConversionError as error:
-            self.counts.rejected[error.reason] += 1
+            self.counts.reject(error.reason, str(error))
             return None
         self._count(processed)
         stages_s = dict(processed.output.scene.timing_s)

@@ -256,10 +256,13 @@ class _Run:
 def _no_image(recordings: list[Recording], counts: Counts, damage: list[str]) -> SourceError:
     names = ', '.join(str(recording.path) for recording in recordings)
     if counts.rejected:
-        reasons = ', '.join(f'{count} {reason}' for reason, count in counts.rejected.items())
-        cause = f'all of them were rejected ({reasons})'
+        reasons = ' '.join(
+            f'{count} images ({reason}): {counts.rejections[reason]}'
+            for reason, count in counts.rejected.items()
+        )
+        cause = f'all of them were rejected. {reasons}'
     else:
         lengths = ', '.join(f'{recording.duration_s:.1f} s' for recording in recordings)
-        cause = f'none lies in the part from --start to --end, of {lengths}'
-    text = f'{names}: expected images that can be read, got none: {cause}.'
+        cause = f'none lies in the part from --start to --end, of {lengths}.'
+    text = f'{names}: expected images that can be read, got none: {cause}'
     return SourceError('no_image', ' '.join([text, *damage]))

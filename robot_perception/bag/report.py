@@ -15,6 +15,7 @@ class Counts:
     Attributes:
         processed: images with results.
         rejected: images that could not be read, by reason.
+        rejections: the text of the first rejection, by reason.
         imperfect: images with a fault that were read nevertheless, by reason.
         without_calibration: images without a calibration, by problem.
         without_depth: images without metric depth although the configuration needs it, by problem.
@@ -26,12 +27,18 @@ class Counts:
 
     processed: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
+    rejections: dict[str, str] = field(default_factory=dict)
     imperfect: Counter[str] = field(default_factory=Counter)
     without_calibration: Counter[str] = field(default_factory=Counter)
     without_depth: Counter[str] = field(default_factory=Counter)
     without_frames: Counter[str] = field(default_factory=Counter)
     without_stamp: Counter[str] = field(default_factory=Counter)
     doubtful: Counter[str] = field(default_factory=Counter)
+
+    def reject(self, reason: str, text: str) -> None:
+        """Count an image that could not be read."""
+        self.rejected[reason] += 1
+        self.rejections.setdefault(reason, text)
 
     @property
     def without(self) -> tuple[Counter[str], ...]:
@@ -48,6 +55,7 @@ class Counts:
         return {
             'seen': self.processed,
             'rejected': dict(self.rejected),
+            'rejections': self.rejections,
             'imperfect': dict(self.imperfect),
             'without_calibration': dict(self.without_calibration),
             'without_depth': dict(self.without_depth),
@@ -59,8 +67,9 @@ class Counts:
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Counts:
         """Return the counts of what `values` returned."""
-        reasons = {name: Counter(counts) for name, counts in values.items() if name != 'seen'}
-        return cls(values['seen'], **reasons)
+        others = {'seen', 'rejections'}
+        reasons = {name: Counter(counts) for name, counts in values.items() if name not in others}
+        return cls(values['seen'], rejections=dict(values['rejections']), **reasons)
 
 
 @dataclass(frozen=True, slots=True)

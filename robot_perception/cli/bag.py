@@ -173,7 +173,6 @@ def _lines(report: BagReport) -> list[str]:
         f'  {report.elapsed_s:.1f} s, {rate:.1f} frames/s; busy threads: {_shares(report)}',
     ]
     for name, reasons in (
-        ('rejected', counts.rejected),
         ('read in spite of a fault', counts.imperfect),
         ('without calibration, so without 3D results', counts.without_calibration),
         ('without sensor depth', counts.without_depth),
@@ -182,6 +181,10 @@ def _lines(report: BagReport) -> list[str]:
         ('probably wrong', counts.doubtful),
     ):
         lines += [f'  {count} images {name}: {reason}' for reason, count in reasons.items()]
+    lines += [
+        f'  {count} images rejected ({reason}): {counts.rejections[reason]}'
+        for reason, count in counts.rejected.items()
+    ]
     lines += [f'  not read completely: {problem}' for problem in report.damage]
     return lines
 

@@ -386,7 +386,7 @@ def test_input_without_a_readable_image_is_not_copied(tmp_path, job):
         for one in write_rgbd_bag(tmp_path / 'whole', generated_frames(3)):
             bag.write(one.topic, one.type_name, one.cdr.replace(b'bgr8', b'what'), one.stamp_ns)
     before = sorted(tmp_path.iterdir())
-    with raises(SourceError, 'no_image', match=r'all of them were rejected \(3 encoding\)'):
+    with raises(SourceError, 'no_image', match=r'3 images \(encoding\): .*what'):
         process_bags(replace(job, inputs=(tmp_path / 'bag2',), copy_input=True, split=1))
     assert sorted(tmp_path.iterdir()) == before
 
