@@ -9,6 +9,7 @@ import time
 import cv2
 
 from robot_perception.core import CameraModel, NANOSECONDS_PER_SECOND, SourceError, UInt8Array
+from robot_perception.sources.edit_list import shown_part
 from robot_perception.sources.messages import camera_info, color_image
 from robot_perception.sources.sample import Role, Sample, Source
 
@@ -42,6 +43,8 @@ class VideoSource(Source):
         recorded_fps = capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS
         self._frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         capture.release()
+        # The container counts frames that an edit list leaves out.
+        self._frames = round(self._frames * shown_part(path))
         if not readable:
             raise SourceError(
                 'damaged',

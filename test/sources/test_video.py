@@ -1,3 +1,5 @@
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -125,3 +127,26 @@ def test_webcam_gives_frames_until_it_is_unplugged(monkeypatch):
 def test_absent_webcam():
     with raises(SourceError, 'no_camera'):
         open_source('99')
+
+
+@pytest.mark.parametrize('kept', [0, 5, 25])
+def test_video_that_was_trimmed_by_an_edit_list_is_whole(tmp_path, kept):
+    path = tmp_path / 'a.mp4'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 30, (64, 48))
+    for number in range(30):
+        writer.write(np.full((48, 64, 3), number * 8, np.uint8))
+    writer.release()
+    data = bytearray(path.read_bytes())
+    at, media = data.find(b'elst') + 12, data.find(b'mdhd') + 16
+    (length, _), (scale,) = (
+        struct.unpack_from('>Ii', data, at),
+        struct.unpack_from('>I', data, media),
+    )
+    if kept:
+        first = 30 - kept
+        struct.pack_into('>Ii', data, at, length * kept // 30, scale * first // 30)
+    path.write_bytes(data)
+    with open_source(str(path)) as source:
+        images = [one for one in source if one.role is Role.IMAGE]
+        assert len(images) == (kept or 30)
+        assert source.sample_count == 2 * len(images)
