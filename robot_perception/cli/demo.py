@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from robot_perception.cli.next_steps import next_steps, steps_as_text
+from robot_perception.cli.output_paths import check_apart
 from robot_perception.cli.ros_installation import check_ros
 from robot_perception.cli.settings import (
     add_output,
@@ -66,6 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         report = first_run(config, output, seconds=arguments.seconds, log=log)
     else:
+        check_apart(output, [arguments.source])
         with open_source(arguments.source):
             config = read_settings(arguments, [arguments.source])
         check_ros()

@@ -13,6 +13,7 @@ from typing import Any, TYPE_CHECKING
 from tqdm import tqdm
 
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
+from robot_perception.cli.output_paths import check_apart
 from robot_perception.cli.settings import add_output, add_settings, read_settings
 from robot_perception.cli.world import add_size, read_seeds, read_size_hw
 from robot_perception.core import (
@@ -121,6 +122,7 @@ def run(arguments: argparse.Namespace) -> int:
             'conflicting_flags',
             '--given: expected --world with it, got files, which contain all results.',
         )
+    check_apart(arguments.output, (arguments.predictions, arguments.truth))
     _check_fit(arguments)
     baseline = None if arguments.baseline is None else evaluation.read_baseline(arguments.baseline)
     job = read_files(arguments) if files else _world(arguments)

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from robot_perception.cli.input_loop import Add, add_inputs, EXIT_CODES, InputLoop
+from robot_perception.cli.output_paths import check_apart
+from robot_perception.cli.text import counted
+from robot_perception.core import make_folder, replacing_folder
 from robot_perception.viewer import check_new_folder, Exporter, Kind
 
 _EPILOG = f"""\
@@ -66,13 +69,16 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run(arguments: argparse.Namespace) -> int:
     """Export the inputs and return the exit code."""
     loop = InputLoop(arguments)
+    check_apart(arguments.output, arguments.inputs)
     check_new_folder(arguments.output)
 
     @contextmanager
     def files() -> Iterator[Add]:
-        exporter = Exporter(arguments.output, [Kind(name) for name in arguments.only])
-        yield exporter.add
-        exporter.finish(loop.class_names)
+        make_folder(arguments.output.parent)
+        with replacing_folder(arguments.output) as new:
+            exporter = Exporter(new, [Kind(name) for name in arguments.only])
+            yield exporter.add
+            exporter.finish(loop.class_names)
         _report(exporter, loop.frames, arguments)
 
     return loop.run(files)
@@ -84,7 +90,7 @@ def _report(exporter: Exporter, frames: int, arguments: argparse.Namespace) -> N
     if arguments.json:
         print(json.dumps({'frames': frames, 'files': written, 'frames_without': lacking}))
         return
-    print(f'wrote {frames} frames to {arguments.output.resolve()}')
+    print(f'wrote {counted(frames, "frame")} to {arguments.output.resolve()}')
     for kind, count in written.items():
         without = f', {lacking[kind]} frames have none' if kind in lacking else ''
-        print(f'  {kind:<10} {count} files{without}')
+        print(f'  {kind:<10} {counted(count, "file")}{without}')

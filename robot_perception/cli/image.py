@@ -7,14 +7,20 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, count
 import json
 from pathlib import Path
-import sys
 from typing import Any
 
 from tqdm import tqdm
 
 from robot_perception.cli.input_loop import check_hfov
-from robot_perception.cli.settings import add_output, add_settings, print_caveat, read_settings
+from robot_perception.cli.settings import (
+    add_output,
+    add_settings,
+    check_settings,
+    load_pipeline,
+    read_settings,
+)
 from robot_perception.cli.stage_times import StageTimes
+from robot_perception.cli.text import counted, print_error, printable
 from robot_perception.core import PerceptionError, Scene
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline, read_image
 from robot_perception.sources import picture_hfov_deg
@@ -58,11 +64,10 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 def run(arguments: argparse.Namespace) -> int:
     """Process every image and return the exit code."""
-    config = read_settings(arguments)
+    check_settings(arguments)
     check_hfov(arguments.hfov)
     keep_freed_memory()
-    pipeline = PerceptionPipeline.load(config)
-    print_caveat(config, arguments.files)
+    pipeline: PerceptionPipeline | None = None
     stems = _stems(arguments.files)
     failed = 0
     times = StageTimes()
@@ -73,6 +78,15 @@ def run(arguments: argparse.Namespace) -> int:
     ):
         try:
             image = read_image(file)
+        except PerceptionError as error:
+            failed += 1
+            print_error('image', error)
+            continue
+        if pipeline is None:
+            # After the first image is read, so that a wrong name costs no time.
+            pipeline = load_pipeline(read_settings(arguments, arguments.files), arguments.files)
+        config = pipeline.config
+        try:
             hfov_deg = arguments.hfov or picture_hfov_deg(Path(file), image.size_hw)
             camera = picture_camera(image, config.camera, hfov_deg)
             scene = pipeline.process(image, camera)
@@ -80,12 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
             written = write_scene(scene, arguments.output, stem, caption=config.caption)
         except PerceptionError as error:
             failed += 1
-            tqdm.write(f'robot-perception image: {error}', file=sys.stderr)
+            print_error('image', error)
             continue
         if arguments.json:
             tqdm.write(json.dumps({'file': file, **scene_to_dict(scene)}))
         else:
-            tqdm.write('\n'.join(_lines(file, scene, written)))
+            tqdm.write(printable('\n'.join(_lines(file, scene, written))))
     times.save()
     if failed == len(stems):
         return 1
@@ -104,7 +118,7 @@ def _stems(files: Sequence[str]) -> list[str]:
 
 def _lines(file: str, scene: Scene, written: Sequence[Path]) -> Iterator[str]:
     height, width = scene.image.size_hw
-    yield f'{file}: {width}x{height}, {len(scene.objects)} objects'
+    yield f'{file}: {width}x{height}, {counted(len(scene.objects), "object")}'
     for stage, seconds in scene.timing_s.items():
         yield f'  {stage:<10} {seconds * _MILLISECONDS:8.1f} ms'
     for item in scene.objects:

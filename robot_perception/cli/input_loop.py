@@ -13,8 +13,14 @@ import sys
 from tqdm import tqdm
 
 from robot_perception.bag import iter_scenes, NODE
-from robot_perception.cli.settings import add_settings, check_settings, print_caveat, read_settings
+from robot_perception.cli.settings import (
+    add_settings,
+    check_settings,
+    load_pipeline,
+    read_settings,
+)
 from robot_perception.cli.stage_times import StageTimes
+from robot_perception.cli.text import print_error, printable
 from robot_perception.core import ConfigError, InputError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import NOMINAL_HFOV_DEG
@@ -96,7 +102,7 @@ class InputLoop:
             self._times.save()
             for note, count in self._notes.items():
                 frames = f' ({count} frames)' if count > 1 else ''
-                print(f'note: {note}{frames}', file=sys.stderr)
+                print(printable(f'note: {note}{frames}'), file=sys.stderr)
         if self._code == _EXIT_PARTLY and not self.frames:
             return _EXIT_FAILED
         return self._code
@@ -132,16 +138,15 @@ class InputLoop:
                 yield scene
         except (SourceError, InputError) as error:
             self._code = _EXIT_PARTLY
-            tqdm.write(f'robot-perception {flags.verb}: {error}', file=sys.stderr)
+            print_error(flags.verb, error)
 
     def _networks(self, spec: str) -> PerceptionPipeline:
         """Load the networks for an input, or return those of the one before it."""
         self._uses_networks = True
         config = read_settings(self._arguments, [spec])
         if self._pipeline is None or self._pipeline.config != config:
-            self._pipeline = PerceptionPipeline.load(config)
+            self._pipeline = load_pipeline(config, [spec])
             self.caveat, self.caption = config.caveat, config.caption
-            print_caveat(config, [spec])
         return self._pipeline
 
     def _note(self, text: str) -> None:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+import difflib
 from importlib import import_module
+import os
+import signal
 import sys
+import threading
 
 from robot_perception import __version__
+from robot_perception.cli.text import printable
 
-EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
 
 _VERBS = (
     *('demo', 'image', 'bag', 'view', 'export', 'replay', 'compare', 'evaluate', 'bench'),
@@ -24,40 +30,78 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         0 on success, 1 on failure, 2 for bad arguments, 3 if a part of the input could not be
-        read, 4 if two results differ, 130 if interrupted.
+        read, 4 if two results differ, 130 if interrupted or terminated, 141 if the reader of the
+        output ended first.
     """
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with _terminate_as_interrupt():
+            code = _run(words)
+            sys.stdout.flush()
+            return code
+    except BrokenPipeError:
+        # Python flushes once more at the end, into the same pipe.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         from robot_perception.core import ConfigError, PerceptionError  # noqa: PLC0415 - numpy
 
-        modules = [import_module(f'robot_perception.cli.{verb}') for verb in _VERBS]
+        parser = _parser(words)
     except ModuleNotFoundError as error:
         # colcon installs a package without the libraries of pip.
         missing = (error.name or '').partition('.')[0]
         library = _LIBRARIES.get(missing, missing)
-        print(
-            f'robot-perception: {error}. Install it: pip install {library}',
-            file=sys.stderr,
-        )
+        _complain(f'robot-perception: {error}. Install it: pip install {library}')
         return EXIT_FAILED
+    arguments = parser.parse_args(words)
+    try:
+        return int(arguments.run(arguments))
+    except ConfigError as error:
+        _complain(f'robot-perception {arguments.verb}: {error}')
+        return EXIT_BAD_ARGUMENTS
+    except PerceptionError as error:
+        _complain(f'robot-perception {arguments.verb}: {error}')
+        return EXIT_FAILED
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the verb in use, or of all, of which the help lists each."""
     parser = argparse.ArgumentParser(
         prog='robot-perception',
         description='Compute scene features, depth, objects and masks of camera images.',
     )
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
     verbs = parser.add_subparsers(metavar='VERB', required=True, dest='verb')
-    for module in modules:
-        module.add_parser(verbs)
-    arguments = parser.parse_args(argv)
+    first = next((word for word in words if not word.startswith('-')), '')
+    nearest = difflib.get_close_matches(first, _VERBS, 1)
+    if nearest and first not in _VERBS:
+        parser.error(f'invalid choice: {first!r} (nearest: {nearest[0]})')
+    for verb in (first,) if first in _VERBS else _VERBS:
+        import_module(f'robot_perception.cli.{verb}').add_parser(verbs)
+    return parser
+
+
+def _complain(text: str) -> None:
+    print(printable(text), file=sys.stderr)
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a verb as Ctrl-C does, so that nothing unfinished is left."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return int(arguments.run(arguments))
-    except ConfigError as error:
-        print(f'robot-perception {arguments.verb}: {error}', file=sys.stderr)
-        return EXIT_BAD_ARGUMENTS
-    except PerceptionError as error:
-        print(f'robot-perception {arguments.verb}: {error}', file=sys.stderr)
-        return EXIT_FAILED
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == '__main__':

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 import sys
 
+from tqdm import tqdm
+
 from robot_perception.cli.preset_choice import are_demo_world, choose_config
-from robot_perception.core import ConfigError
-from robot_perception.pipeline import PerceptionConfig, PRESETS, Value
+from robot_perception.cli.text import counted
+from robot_perception.core import ConfigError, Stage
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, PRESETS, Value
 
 
 def add_output(parser: argparse.ArgumentParser, default: str) -> None:
@@ -78,7 +81,17 @@ def check_settings(arguments: argparse.Namespace) -> None:
 def print_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
     """Print what limits the networks of a configuration, if that matters for the inputs."""
     if config.caveat and not are_demo_world(inputs):
-        print(f'note: {config.caveat}', file=sys.stderr)
+        tqdm.write(f'note: {config.caveat}', file=sys.stderr)
+
+
+def load_pipeline(config: PerceptionConfig, inputs: Sequence[str]) -> PerceptionPipeline:
+    """Load the networks for inputs, with a line on a terminal, and print what limits them."""
+    count = sum(config.stage(stage).enabled for stage in Stage)
+    if sys.stderr.isatty():
+        tqdm.write(f'loading {counted(count, "network")} on {config.device} ...', file=sys.stderr)
+    pipeline = PerceptionPipeline.load(config)
+    print_caveat(config, inputs)
+    return pipeline
 
 
 def _overrides(arguments: argparse.Namespace) -> dict[str, Value]:

@@ -14,7 +14,9 @@ from typing import Any
 
 from robot_perception import viewer
 from robot_perception.cli.input_loop import Add, add_inputs, EXIT_CODES, InputLoop, Target
-from robot_perception.core import ConfigError, OutputError
+from robot_perception.cli.output_paths import check_apart
+from robot_perception.cli.text import counted
+from robot_perception.core import ConfigError, make_folder, OutputError, replacing_folder
 from robot_perception.viewer import check_new_folder, Gallery
 
 _WEB_PORT = 9090
@@ -91,14 +93,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _write_pages(loop: InputLoop, folder: Path, inputs: Sequence[str]) -> int:
+    check_apart(folder, inputs)
     check_new_folder(folder)
 
     @contextmanager
     def pages() -> Iterator[Add]:
+        make_folder(folder.parent)
         notes = [f'Input: {", ".join(inputs)}.', *filter(None, [loop.caveat])]
-        gallery = Gallery(folder, 'robot_perception', notes, caption=loop.caption)
-        yield gallery.add
-        print(f'wrote {loop.frames} frames: {gallery.finish().resolve()}')
+        with replacing_folder(folder) as new:
+            gallery = Gallery(new, 'robot_perception', notes, caption=loop.caption)
+            yield gallery.add
+            index = gallery.finish().name
+        print(f'wrote {counted(loop.frames, "frame")}: {folder.resolve() / index}')
 
     return loop.run(pages)
 
@@ -106,7 +112,9 @@ def _write_pages(loop: InputLoop, folder: Path, inputs: Sequence[str]) -> int:
 def _save(loop: InputLoop, target: Target, path: Path) -> int:
     code = loop.run(target)
     if loop.frames:
-        print(f'wrote {loop.frames} frames: {path.resolve()}; open it with "rerun {path}"')
+        print(
+            f'wrote {counted(loop.frames, "frame")}: {path.resolve()}; open it with "rerun {path}"'
+        )
     return code
 
 
@@ -115,7 +123,7 @@ def _serve(loop: InputLoop, target: Target) -> int:
     def served() -> Iterator[Add]:
         with target() as add:
             yield add
-            print(f'serving {loop.frames} frames until Ctrl-C', flush=True)
+            print(f'serving {counted(loop.frames, "frame")} until Ctrl-C', flush=True)
             with suppress(KeyboardInterrupt):
                 threading.Event().wait()
 

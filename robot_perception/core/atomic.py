@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 import ctypes
+import fcntl
+import logging
 import os
 from pathlib import Path
+import re
 import secrets
 import shutil
 
 from robot_perception.core.errors import OutputError
 
+_LOG = logging.getLogger(__name__)
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
@@ -50,21 +54,57 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     That name lies in a temporary folder beside ``path`` and ends like it. When the block raises,
     it is removed, and a folder that was at ``path`` before stays as it was. The folder above
-    ``path`` must exist.
+    ``path`` must exist. What a killed process left of the same output is removed, with a warning.
 
     Raises:
-        OutputError: the operating system refused.
+        OutputError: another process writes the same output, or the operating system refused.
     """
+    _remove_leftovers(path)
     scratch = _temporary(path)
     new = scratch / path.name
     try:
         scratch.mkdir()
-        yield new
-        replace_folder(new, path)
+        with _locked(scratch):
+            yield new
+            replace_folder(new, path)
     except OSError as error:
         raise write_error(path, error) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove temporary folders of killed processes; raise OutputError if a process uses one."""
+    pattern = re.compile(re.escape(f'.{path.name[:80]}.') + r'[0-9a-f]{8}\.part')
+    try:
+        found = [one for one in path.parent.iterdir() if pattern.fullmatch(one.name)]
+    except OSError:
+        # The folder above is missing or cannot be read, which is named when it is written to.
+        return
+    for leftover in found:
+        try:
+            with _locked(leftover):
+                shutil.rmtree(leftover, ignore_errors=True)
+        except BlockingIOError:
+            raise OutputError(
+                'in_use',
+                f'{path}: expected an output of its own, got one that another process is writing. '
+                'Wait until it ends, or choose another.',
+            ) from None
+        except OSError:
+            continue
+        _LOG.warning('%s: removed %s, which an interrupted run left', path, leftover.name)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder, until its process ends at the latest; raise BlockingIOError if it is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = False) -> None:
@@ -130,7 +170,8 @@ def write_error(path: Path, error: Exception) -> OutputError:
 
 
 def _temporary(path: Path, suffix: str = '') -> Path:
-    return path.with_name(f'.{path.stem[:80]}.{secrets.token_hex(4)}.part{suffix}')
+    name = path.name.removesuffix(suffix)[:80]
+    return path.with_name(f'.{name}.{secrets.token_hex(4)}.part{suffix}')
 
 
 def _swap(first: Path, second: Path) -> bool:

@@ -203,6 +203,13 @@ def test_a_disabled_stage_writes_no_files(command, picture):
     assert ' at ' not in done.stdout
 
 
+def test_a_wrong_name_is_named_before_networks_are_looked_for(command):
+    done = command('image', 'nofile.png')
+    assert (done.returncode, done.stdout) == (1, '')
+    assert done.stderr.startswith('robot-perception image: nofile.png: ')
+    assert 'networks' not in done.stderr
+
+
 def test_missing_networks_are_named_with_a_remedy(command, picture):
     done = command('image', picture('a.png'), '--preset', 'robot')
     assert (done.returncode, done.stdout) == (1, '')

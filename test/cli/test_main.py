@@ -4,6 +4,7 @@ import argparse
 from contextlib import contextmanager
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -43,6 +44,7 @@ def test_version(command):
     [
         ([], 'the following arguments are required: VERB'),
         (['fly'], "invalid choice: 'fly'"),
+        (['imag', 'a.png'], "invalid choice: 'imag' (nearest: image)"),
         (['--fly'], 'the following arguments are required: VERB'),
         (['image'], 'the following arguments are required: FILE'),
         (['models'], 'the following arguments are required: ACTION'),
@@ -125,6 +127,46 @@ def test_exit_codes(verb, capsys, outcome, code):
     assert printed.err == (expected and f'robot-perception try: {expected}')
 
 
+def test_names_cannot_control_the_terminal(verb, capsys):
+    assert verb(SourceError('odd', 'a\x1b[31m\x9b\r.png: odd\ntwo lines')) == 1
+    assert (
+        capsys.readouterr().err
+        == 'robot-perception try: a\\x1b[31m\\x9b\\x0d.png: odd\ntwo lines\n'
+    )
+
+
+def test_a_verb_is_imported_when_it_is_called():
+    code = (
+        'import sys; from robot_perception.cli.main import main\n'
+        'try: main(["compare", "--help"])\n'
+        'except SystemExit: pass\n'
+        'verbs = {"demo", "bag", "view", "export", "doctor", "models"}\n'
+        'assert not {f"robot_perception.cli.{verb}" for verb in verbs} & set(sys.modules)\n'
+    )
+    subprocess.run([sys.executable, '-c', code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_it_runs_as_a_module():
+    words = [sys.executable, '-m', 'robot_perception', '--version']
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert done.stdout == f'robot-perception {robot_perception.__version__}\n'
+
+
+def test_a_reader_of_the_output_may_end_first(command):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, 'w') as pipe:
+        done = subprocess.run(
+            [*command.program, 'models', 'list'],
+            env=command.environment,
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, '')
+
+
 def test_other_exceptions_propagate(verb):
     with pytest.raises(ZeroDivisionError):
         verb(ZeroDivisionError())
@@ -144,13 +186,14 @@ def opened_for_writing(pipe, program):
     os.close(descriptor)
 
 
-def test_interrupted(command):
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
+def test_interrupted(command, sent):
     """Reading a pipe without a writer blocks until the signal."""
     pipe = command.folder / 'picture.png'
     os.mkfifo(pipe)
     program = command.start('image', pipe, '--preset', 'stub')
     with opened_for_writing(pipe, program):
-        program.send_signal(signal.SIGINT)
+        program.send_signal(sent)
         out, errors = program.communicate(timeout=20)
     assert (program.returncode, out, errors) == (130, '', '')
 

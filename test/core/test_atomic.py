@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 import pytest
 from reasons import raises
 
@@ -123,3 +127,37 @@ def test_a_folder_without_a_parent_is_an_output_error(tmp_path):
 
     with raises(OutputError, 'cannot_write'):
         write()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from robot_perception.core import replacing_folder
+with replacing_folder(Path(sys.argv[1])) as new:
+    new.mkdir()
+    (new / 'file').write_text('half')
+    os.kill(os.getpid(), int(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_left_is_removed_and_named(tmp_path, caplog):
+    target = tmp_path / 'out'
+    words = [sys.executable, '-c', KILLED, str(target), str(int(signal.SIGKILL))]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    other = tmp_path / '.out.txt.0123abcd.part'
+    other.mkdir()
+    with replacing_folder(target) as part:
+        folder_with(part, 'new')
+    assert sorted(tmp_path.iterdir()) == [other, target]
+    assert f'removed {left.name}, which an interrupted run left' in caplog.text
+
+
+def test_of_two_writers_of_one_folder_the_second_is_refused(tmp_path):
+    target = tmp_path / 'out'
+    with replacing_folder(target) as part:
+        with raises(OutputError, 'in_use', 'got one that another process is writing'):
+            replacing_folder(target).__enter__()
+        folder_with(part, 'first')
+    assert (target / 'file').read_text() == 'first'
