@@ -1,8 +1,11 @@
 """Lookup of checkpoints, and every reason to reject one."""
 
 import json
+import os
 from pathlib import Path
 import shutil
+import subprocess
+import sys
 
 from checkpoints import rewrite_config, sample_image
 import huggingface_hub
@@ -271,6 +274,9 @@ def test_nested_remote_code_is_never_run(checkpoint_copy):
         ({'num_hidden_layers': 20_000}, 'out_of_range'),
         ({'num_labels': 10**9}, 'out_of_range'),
         ({'fusion_hidden_size': 10**6}, 'out_of_range'),
+        # Each number fits; their product is 13 GB.
+        ({'fusion_hidden_size': 16_000}, 'out_of_range'),
+        ({'neck_hidden_sizes': [8] * 10**5}, 'out_of_range'),
     ],
     ids=str,
 )
@@ -291,3 +297,54 @@ def test_overwriting_a_file_in_use_changes_nothing(checkpoint_copy):
     before = network.estimate(image)
     (folder / 'model.safetensors').open('wb').close()
     assert np.array_equal(network.estimate(image).meters, before.meters, equal_nan=True)
+
+
+HOSTILE = """
+import json, socket, sys
+from pathlib import Path
+uses = ('socket.connect', 'socket.sendto', 'socket.getaddrinfo', 'socket.gethostbyname')
+sys.addaudithook(lambda event, values: event in uses and print(event, *values, flush=True))
+from robot_perception.core import ModelError
+from robot_perception.models import build_depth_estimator
+path = Path(sys.argv[1]) / 'config.json'
+original = json.loads(path.read_text())
+for change in json.loads(sys.argv[2]):
+    path.write_text(json.dumps(original | change))
+    try:
+        build_depth_estimator(sys.argv[1], device='cpu')
+    except ModelError as error:
+        print('refused', error.reason)
+    else:
+        print('built')
+"""
+CHANGES = [
+    {'backbone': 'owner/name', 'backbone_config': None},
+    {'backbone': 'owner/name', 'backbone_config': None, 'use_timm_backbone': True},
+    {'backbone_config': None},
+    {'backbone_config': {'model_type': 'owner/name'}},
+    {'backbone_config': {'model_type': 'timm_backbone', 'backbone': 'hf_hub:owner/name'}},
+    {'backbone_config': 'owner/name'},
+    {'_name_or_path': 'owner/name'},
+    {'_attn_implementation': 'owner/kernel'},
+    {'_attn_implementation_internal': 'owner/kernel'},
+    {'experts_implementation': 'owner/kernel'},
+    {'auto_map': {'AutoConfig': 'owner/name--config.Config'}},
+    {'transformers_weights': 'owner/name', 'base_model_name_or_path': 'owner/name'},
+    {'quantization_config': {'quant_method': 'gptq'}},
+]
+
+
+@pytest.mark.slow
+def test_no_config_makes_the_program_ask_the_network(checkpoint_copy):
+    folder = str(checkpoint_copy('depth'))
+    environment = {key: value for key, value in os.environ.items() if key != 'HF_HUB_OFFLINE'}
+    done = subprocess.run(
+        [sys.executable, '-c', HOSTILE, folder, json.dumps(CHANGES)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(CHANGES), lines
+    assert {line.partition(' ')[0] for line in lines} <= {'refused', 'built'}
