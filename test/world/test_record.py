@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 import subprocess
 import sys
@@ -58,6 +59,8 @@ def read(path):
 def test_topics_and_headers(bag, frames):
     found = read(bag)
     assert dict(found).keys() == set(TOPICS.items())
+    ((stamp_ns, mark),) = found.pop(('/truth/demo_world', TOPICS['/truth/demo_world']))
+    assert (stamp_ns, json.loads(mark.data)) == (frames[0].image.stamp_ns, {'seed': SEED})
     for (topic, _), messages in found.items():
         assert len(messages) == COUNT
         for (stamp_ns, message), frame in zip(messages, frames, strict=True):
