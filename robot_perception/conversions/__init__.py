@@ -27,9 +27,14 @@ from robot_perception.conversions.masks import (
 )
 from robot_perception.conversions.messages import Fields, Made, Message, MessageFactory
 from robot_perception.conversions.pointcloud import (
+    add_labels,
     cloud_message,
-    labeled_cloud_message,
+    label_table,
+    pack_cloud,
+    pack_points,
     point_list_message,
+    select_records,
+    unpack_points,
 )
 from robot_perception.conversions.results import to_features, to_scene
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
@@ -51,6 +56,7 @@ __all__ = [
     'ReadTransforms',
     'RosbagsFactory',
     'SensorBits',
+    'add_labels',
     'camera_info_message',
     'classes_message',
     'cloud_message',
@@ -66,15 +72,18 @@ __all__ = [
     'instances_message',
     'is_same_calibration',
     'label_info_message',
-    'labeled_cloud_message',
+    'label_table',
     'marker_keys',
     'markers_message',
     'match_camera',
+    'pack_cloud',
+    'pack_points',
     'point_list_message',
     'read_calibration_file',
     'read_header',
     'ros',
     'scene_message',
+    'select_records',
     'timing_message',
     'to_camera',
     'to_class_names',
@@ -84,4 +93,5 @@ __all__ = [
     'to_instances',
     'to_scene',
     'to_transforms',
+    'unpack_points',
 ]

@@ -21,7 +21,7 @@ from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.core import Float64Array, Masks, MetricDepth, Scene, SceneObject, UInt8Array
 
-_MASK_VALUE = 255
+_MASK_VALUE = np.uint8(255)
 # Indexed by UNKNOWN, NO and YES of robot_perception/msg/SceneObject.
 FLAGS = (None, False, True)
 
@@ -100,5 +100,5 @@ def _cropped(masks: Masks | None, index: int) -> tuple[tuple[int, int], UInt8Arr
     if masks is None:
         return (0, 0), np.zeros((0, 0), np.uint8)
     rows, columns = masks.window(index)
-    pixels = np.where(masks.pixels[index][rows, columns], _MASK_VALUE, 0)
-    return (rows.start, columns.start), pixels.astype(np.uint8)
+    pixels = masks.pixels[index][rows, columns].view(np.uint8) * _MASK_VALUE
+    return (rows.start, columns.start), pixels

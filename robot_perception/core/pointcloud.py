@@ -70,7 +70,8 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
             f'camera {camera.size_hw} (rows, columns). Register the depth to the image.',
         )
     rays = camera.rays()
-    xyz = np.empty((*image.size_hw, 3), np.float32)
+    # One plane for each axis, as the converters to messages read them.
+    xyz = np.empty((3, *image.size_hw), np.float32).transpose(1, 2, 0)
     np.multiply(rays[..., 0], depth.meters, out=xyz[..., 0])
     np.multiply(rays[..., 1], depth.meters, out=xyz[..., 1])
     xyz[..., 2] = depth.meters

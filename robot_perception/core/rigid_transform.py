@@ -47,7 +47,8 @@ def transform_objects(
 
 def transform_points(points: _Points, target_from_source: Pose) -> _Points:
     """Apply a rigid transform to points, in double precision."""
-    xyz = target_from_source.apply(points.xyz_m.astype(np.float64)).astype(np.float32)
+    source = points.xyz_m.astype(np.float64, order='C')
+    xyz = target_from_source.apply(source).astype(np.float32)
     return replace(points, xyz_m=xyz)
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
+
 from robot_perception import conversions
 from robot_perception.conversions import FrameTiming, MarkerKey, Message, MessageFactory
 from robot_perception.core import (
-    LabeledPoints,
+    AnyArray,
+    BoolArray,
     MetricDepth,
     PointCloud,
     Pose,
@@ -16,7 +19,6 @@ from robot_perception.core import (
     SceneObject,
     transform_objects,
     transform_points,
-    UInt32Array,
 )
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.stream.target_frame import TargetFrame
@@ -94,26 +96,52 @@ class OutputFrame:
             return scene
         return replace(scene, objects=transform_objects(scene.objects, pose))
 
-    @property
-    def header_cloud(self) -> PointCloud | None:
-        """The point cloud in the frame of the header."""
-        pose, cloud = self.image_from_optical, self.cloud
-        if pose is None or cloud is None:
-            return cloud
-        return transform_points(cloud, pose)
-
     @cached_property
-    def cloud(self) -> PointCloud | None:
-        """Organized point cloud in the optical frame; None without metric depth or calibration."""
+    def _cloud(self) -> PointCloud | None:
         return self.scene.cloud()
 
     @cached_property
-    def labels(self) -> tuple[UInt32Array, UInt32Array] | None:
-        """Class and instance of each pixel, as `Scene.labels` returns them."""
-        return self.scene.labels()
+    def _points(self) -> AnyArray | None:
+        return None if self._cloud is None else conversions.pack_cloud(self._cloud)
 
-    def labeled_points(self, *, of_objects: bool) -> LabeledPoints | None:
-        """Return the points of the objects or of the background, in the optical frame."""
-        if self.cloud is None or self.labels is None:
+    @property
+    def header_points(self) -> AnyArray | None:
+        """The point cloud in the frame of the header.
+
+        (H, W) records of `pack_cloud`; None without metric depth or calibration.
+        """
+        pose, cloud = self.image_from_optical, self._cloud
+        if pose is None or cloud is None:
+            return self._points
+        return conversions.pack_cloud(transform_points(cloud, pose))
+
+    @property
+    def labels(self) -> AnyArray | None:
+        """Class and instance of each pixel; None without masks.
+
+        (H, W) records of `label_table`.
+        """
+        masks, detections = self.scene.masks, self.scene.detections
+        if masks is None or detections is None:
             return None
-        return LabeledPoints.from_cloud(self.cloud, *self.labels, of_objects=of_objects)
+        return conversions.label_table(detections.class_ids).take(masks.instance_map())
+
+    def select_points(self, *, of_objects: bool) -> AnyArray | None:
+        """Return the known points of the objects or of the background, in the optical frame.
+
+        (N,) records of `add_labels`; None without metric depth, calibration or masks.
+        """
+        points, masks, detections = self._points, self.scene.masks, self.scene.detections
+        if points is None or masks is None or detections is None:
+            return None
+        instances = masks.instance_map()
+        is_selected = self._is_known & ((instances > 0) == of_objects)
+        selected = conversions.select_records(points, is_selected)
+        if not of_objects:
+            return conversions.add_labels(selected, None)
+        labels = conversions.label_table(detections.class_ids)[instances[is_selected]]
+        return conversions.add_labels(selected, labels)
+
+    @cached_property
+    def _is_known(self) -> BoolArray | None:
+        return None if self._cloud is None else np.isfinite(self._cloud.xyz_m[..., 2])

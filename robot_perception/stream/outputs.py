@@ -5,7 +5,7 @@ The node, the bag processor and all other writers iterate over this table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from robot_perception import conversions
@@ -59,39 +59,50 @@ def _depth_info(frame: OutputFrame) -> Message | None:
 
 
 def _points(frame: OutputFrame) -> Message | None:
-    cloud = frame.header_cloud
-    if cloud is None:
+    records = frame.header_points
+    if records is None:
         return None
-    if not frame.config.points.labels:
-        return conversions.cloud_message(frame.factory, frame.header, cloud)
-    labels = frame.labels
-    if labels is None:
-        return None
-    return conversions.labeled_cloud_message(frame.factory, frame.header, cloud, *labels)
+    if frame.config.points.labels:
+        if frame.labels is None:
+            return None
+        records = conversions.add_labels(records, frame.labels)
+    return conversions.cloud_message(frame.factory, frame.header, records)
 
 
 def _object_points(frame: OutputFrame) -> Message | None:
-    return _point_list(frame, frame.labeled_points(of_objects=True))
+    return _point_list(frame, of_objects=True)
 
 
 def _background_points(frame: OutputFrame) -> Message | None:
-    points, ground = frame.labeled_points(of_objects=False), frame.scene.ground
-    if points is not None and ground is not None and frame.config.points.remove_ground:
-        points = points.above(ground, frame.config.points.ground_tolerance_m)
-    return _point_list(frame, points)
+    return _point_list(frame, of_objects=False)
 
 
-def _point_list(frame: OutputFrame, points: LabeledPoints | None) -> Message | None:
-    if points is None:
+def _point_list(frame: OutputFrame, *, of_objects: bool) -> Message | None:
+    records = frame.select_points(of_objects=of_objects)
+    if records is None:
         return None
-    limits = frame.config.points
+    filters = tuple(_filters(frame, of_objects=of_objects))
+    if filters:
+        points = conversions.unpack_points(records)
+        for apply in filters:
+            points = apply(points)
+        records = conversions.pack_points(points)
+    return conversions.point_list_message(frame.factory, frame.target_header, records)
+
+
+def _filters(
+    frame: OutputFrame, *, of_objects: bool
+) -> Iterator[Callable[[LabeledPoints], LabeledPoints]]:
+    """Yield what is applied to a list of points in the optical frame, in order."""
+    limits, ground, pose = frame.config.points, frame.scene.ground, frame.target_from_optical
+    if limits.remove_ground and ground is not None and not of_objects:
+        yield lambda points: points.above(ground, limits.ground_tolerance_m)
     if limits.max_range_m:
-        points = points.within(limits.max_range_m)
-    if frame.target_from_optical is not None:
-        points = transform_points(points, frame.target_from_optical)
+        yield lambda points: points.within(limits.max_range_m)
+    if pose is not None:
+        yield lambda points: transform_points(points, pose)
     if limits.voxel_m:
-        points = points.voxel_downsample(limits.voxel_m)
-    return conversions.point_list_message(frame.factory, frame.target_header, points)
+        yield lambda points: points.voxel_downsample(limits.voxel_m)
 
 
 def _detections(frame: OutputFrame) -> Message | None:

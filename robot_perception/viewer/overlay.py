@@ -44,7 +44,9 @@ def draw_overlay(scene: Scene) -> UInt8Array:
     visible.sort(key=lambda pair: _area(pair[1]), reverse=True)
     if scene.masks is not None:
         for item, _ in visible:
-            _tint(canvas, scene.masks.pixels[item.index], class_color(item.class_name), stroke)
+            window = scene.masks.window(item.index)
+            mask = scene.masks.pixels[item.index][window]
+            _tint(canvas[window], mask, class_color(item.class_name), stroke)
     for item, box in visible:
         _draw_box(canvas, box, class_color(item.class_name), stroke)
     draw_plates(canvas, place_plates(visible, size_hw))
@@ -78,13 +80,11 @@ def _area(box: PixelBox) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _tint(canvas: UInt8Array, mask: BoolArray, color: Rgb, stroke: int) -> None:
-    pixels = mask.view(np.uint8)
-    left, top, width, height = cv2.boundingRect(pixels)
-    if width == 0:
+def _tint(region: UInt8Array, mask: BoolArray, color: Rgb, stroke: int) -> None:
+    """Tint the pixels of a mask, and draw its contour."""
+    if not mask.size:
         return
-    window = np.s_[top : top + height, left : left + width]
-    region, stencil = canvas[window], pixels[window]
+    stencil = mask.view(np.uint8)
     tinted = np.arange(256)[:, None] * (1 - _TINT) + np.array(color) * _TINT
     cv2.copyTo(cv2.LUT(region, tinted.round().astype(np.uint8)[None]), stencil, region)
     # An inner edge by erosion: its cost does not depend on how ragged the mask is.
@@ -93,7 +93,8 @@ def _tint(canvas: UInt8Array, mask: BoolArray, color: Rgb, stroke: int) -> None:
         stencil, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
     light = np.array(color) * (1 - _CONTOUR_WHITE) + 255 * _CONTOUR_WHITE
-    region[stencil != inner] = light.astype(np.uint8)
+    contour = cv2.merge([np.full_like(stencil, channel) for channel in light.astype(np.uint8)])
+    cv2.copyTo(contour, stencil - inner, region)
 
 
 def _draw_box(canvas: UInt8Array, box: PixelBox, color: Rgb, stroke: int) -> None:

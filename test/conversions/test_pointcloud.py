@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from robot_perception.conversions import (
+    add_labels,
     cloud_message,
-    labeled_cloud_message,
+    label_table,
+    pack_cloud,
+    pack_points,
     point_list_message,
+    unpack_points,
 )
 from robot_perception.core import LabeledPoints, PointCloud
 
@@ -35,7 +39,7 @@ def read_point(message, row, column):
 
 def test_points_are_at_the_offsets_of_the_fields(factory, header, on_the_wire):
     points = cloud()
-    message = on_the_wire(cloud_message(factory, header, points))
+    message = on_the_wire(cloud_message(factory, header, pack_cloud(points)))
     assert message.header == header
     assert (message.height, message.width) == (5, 7)
     assert [field.name for field in message.fields] == ['x', 'y', 'z', 'rgb']
@@ -51,30 +55,26 @@ def test_points_are_at_the_offsets_of_the_fields(factory, header, on_the_wire):
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (3, 1)])
 def test_small_clouds(factory, header, size_hw):
-    message = cloud_message(
-        factory,
-        header,
-        cloud(
-            *size_hw,
-        )
-        if size_hw[1] > 1
-        else PointCloud(np.ones((*size_hw, 3), np.float32), np.full((*size_hw, 3), 9, np.uint8)),
-    )
+    points = PointCloud(np.ones((*size_hw, 3), np.float32), np.full((*size_hw, 3), 9, np.uint8))
+    message = cloud_message(factory, header, pack_cloud(points))
     assert len(message.data) == 16 * size_hw[0] * size_hw[1]
 
 
 def test_colors_of_a_sliced_image(factory, header):
     points = cloud()
     part = PointCloud(points.xyz_m[1:4, 2:5], points.rgb[1:4, 2:5])
-    message = cloud_message(factory, header, part)
+    message = cloud_message(factory, header, pack_cloud(part))
     assert read_point(message, 2, 1)[1][:3] == tuple(points.rgb[3, 3])
 
 
 def test_labels_and_instances_are_fields(factory, header, on_the_wire):
     points = cloud()
-    labels = RNG.integers(0, 90, (5, 7)).astype(np.uint32)
-    instances = RNG.integers(0, 70000, (5, 7)).astype(np.uint32)
-    message = on_the_wire(labeled_cloud_message(factory, header, points, labels, instances))
+    class_ids = RNG.integers(0, 90, 60_000).astype(np.int32)
+    instances = RNG.integers(0, 60_001, (5, 7))
+    instances[0, 0] = 0
+    labels = np.array([0, *(class_ids + 1)])[instances]
+    records = add_labels(pack_cloud(points), label_table(class_ids)[instances])
+    message = on_the_wire(cloud_message(factory, header, records))
     layout = [(field.name, field.offset, field.datatype) for field in message.fields]
     assert layout == [
         ('x', 0, 7),
@@ -99,9 +99,21 @@ def test_point_lists_are_dense_with_one_row(factory, header, on_the_wire, count)
     xyz = RNG.normal(size=(count, 3)).astype(np.float32)
     numbers = np.arange(count, dtype=np.uint32)
     points = LabeledPoints(xyz, np.zeros((count, 3), np.uint8), numbers, numbers + 1)
-    message = on_the_wire(point_list_message(factory, header, points))
+    message = on_the_wire(point_list_message(factory, header, pack_points(points)))
     assert (message.height, message.width, message.is_dense) == (1, count, True)
     assert len(message.data) == 24 * count
     raw = np.frombuffer(bytes(message.data), np.uint32).reshape(count, 6)
     np.testing.assert_array_equal(raw[:, :3].view(np.float32), xyz)
     np.testing.assert_array_equal(raw[:, 4:], np.stack([numbers, numbers + 1], axis=1))
+
+
+@pytest.mark.parametrize('count', [0, 5])
+def test_packed_points_are_unpacked_unchanged(count):
+    numbers = np.arange(count, dtype=np.uint32)
+    points = LabeledPoints(
+        RNG.normal(size=(count, 3)).astype(np.float32),
+        RNG.integers(0, 256, (count, 3), np.uint8),
+        numbers,
+        numbers + 2**31,
+    )
+    assert unpack_points(pack_points(points)) == points
