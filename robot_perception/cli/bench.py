@@ -63,10 +63,10 @@ def run_node(arguments: argparse.Namespace) -> int:
         'overhead': result.overhead_s,
         **{f'  {name}': value for name, value in result.steps_s.items()},
     }
-    print(f'{"":<42}{"p50/ms":>9}{"p95/ms":>9}{"share":>8}')
-    for name, (p50, p95) in rows.items():
-        share = f'{p50 / result.overhead_s[0]:8.0%}' if name.startswith('  ') else ''
-        print(f'{name:<42}{p50 * _MILLISECONDS:9.1f}{p95 * _MILLISECONDS:9.1f}{share}')
+    print(f'{"":<42}{"p50/ms":>9}{"p95/ms":>9}{"p99/ms":>9}{"share":>8}')
+    for name, spread in rows.items():
+        share = f'{spread[0] / result.overhead_s[0]:8.0%}' if name.startswith('  ') else ''
+        print(f'{name:<42}{"".join(f"{s * _MILLISECONDS:9.1f}" for s in spread)}{share}')
     return 0
 
 

@@ -35,10 +35,13 @@ _PAUSE_S = 0.05
 _SETTLE_S = 1.0
 _WARM_UP = 10
 
+Spread = tuple[float, float, float]
+"""Percentiles 50, 95 and 99."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeBenchmark:
-    """Medians and 95th percentiles over the frames, in seconds.
+    """Medians, 95th and 99th percentiles over the frames, in seconds.
 
     Attributes:
         frames: number of frames.
@@ -49,10 +52,10 @@ class NodeBenchmark:
     """
 
     frames: int
-    total_s: tuple[float, float]
-    models_s: tuple[float, float]
-    overhead_s: tuple[float, float]
-    steps_s: Mapping[str, tuple[float, float]]
+    total_s: Spread
+    models_s: Spread
+    overhead_s: Spread
+    steps_s: Mapping[str, Spread]
 
 
 class _Probe(Node):
@@ -191,9 +194,9 @@ def _measure(probe: _Probe, executor: SingleThreadedExecutor, seed: int) -> dict
 
 
 def _summary(rows: list[dict[str, float]]) -> NodeBenchmark:
-    def spread(name: str) -> tuple[float, float]:
-        p50, p95 = np.percentile([row[name] for row in rows], (50, 95))
-        return float(p50), float(p95)
+    def spread(name: str) -> Spread:
+        p50, p95, p99 = np.percentile([row[name] for row in rows], (50, 95, 99)).tolist()
+        return p50, p95, p99
 
     steps = [name for name in rows[0] if name not in {'total', 'models', 'overhead'}]
     return NodeBenchmark(

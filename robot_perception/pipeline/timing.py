@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 import threading
 import time
 from typing import TypeVar
-
-import numpy as np
 
 from robot_perception.core import PerceptionError, Stage
 
@@ -162,5 +160,14 @@ class TimingWindow:
 
     def _describe(self, stage: str) -> StageTiming:
         values = self._values[stage]
-        p50, p95, p99 = np.percentile(values, (50, 95, 99))
-        return StageTiming(stage, values[-1], float(p50), float(p95), float(p99))
+        p50_s, p95_s, p99_s = _percentiles(sorted(values), (50, 95, 99))
+        return StageTiming(stage, values[-1], p50_s, p95_s, p99_s)
+
+
+def _percentiles(ordered: Sequence[float], percents: Iterable[float]) -> Iterator[float]:
+    """Yield percentiles as `numpy.percentile`, which takes 0.1 ms a call for any length."""
+    for percent in percents:
+        position = percent / 100 * (len(ordered) - 1)
+        index = int(position)
+        low, high = ordered[index], ordered[min(index + 1, len(ordered) - 1)]
+        yield low + (position - index) * (high - low)

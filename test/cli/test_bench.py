@@ -15,8 +15,8 @@ def test_json_adds_up(command):
     assert result['frames'] == 3
     assert len(result['steps_s']) >= 3
     spreads = [result['total_s'], result['models_s'], result['overhead_s']]
-    for p50, p95 in [*spreads, *result['steps_s'].values()]:
-        assert 0 < p50 <= p95 < 10
+    for p50, p95, p99 in [*spreads, *result['steps_s'].values()]:
+        assert 0 < p50 <= p95 <= p99 < 10
     assert result['total_s'][0] > result['models_s'][0]
     assert result['total_s'][1] > result['overhead_s'][0]
 
@@ -28,7 +28,7 @@ def test_table(command):
     assert done.returncode == 0, done.stderr
     first, head, *rows = done.stdout.splitlines()
     assert first == '2 frames of 640x480, all topics subscribed'
-    assert head.split() == ['p50/ms', 'p95/ms', 'share']
+    assert head.split() == ['p50/ms', 'p95/ms', 'p99/ms', 'share']
     assert [row.split('  ')[0] for row in rows[:3]] == [
         'image to last output', 'networks', 'overhead',
     ]  # fmt: skip

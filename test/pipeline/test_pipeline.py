@@ -167,6 +167,17 @@ def test_window_gives_percentiles_of_the_last_frames():
     assert window.summary() == ()
 
 
+@pytest.mark.parametrize('count', [1, 2, 3, 99, 200, 250])
+def test_percentiles_are_those_of_numpy(count):
+    values = np.random.default_rng(count).lognormal(-4, 1, count)
+    window = TimingWindow(200)
+    for seconds in values:
+        (timing,) = window.add({'depth': float(seconds)})
+    expected = np.percentile(values[-200:], (50, 95, 99))
+    assert timing.last_s == values[-1]
+    np.testing.assert_allclose((timing.p50_s, timing.p95_s, timing.p99_s), expected, rtol=1e-12)
+
+
 @pytest.mark.slow
 def test_window_may_be_read_while_it_is_written():
     window = TimingWindow(50)

@@ -169,21 +169,23 @@ def plain_filter(points, limits, pose, *, removes_ground):
     """Apply the parameters of lists point by point."""
     kept, cells = [], set()
     for point in points:
-        place = np.array([point['x'], point['y'], point['z']])
-        height = place.astype(float) @ GROUND.normal + GROUND.distance_m
+        position = np.array([point['x'], point['y'], point['z']])
+        height = position.astype(float) @ GROUND.normal + GROUND.distance_m
         if removes_ground and height <= limits.get('ground_tolerance_m', 0.03):
             continue
-        if 'max_range_m' in limits and np.linalg.norm(place) > limits['max_range_m']:
+        if 'max_range_m' in limits and np.linalg.norm(position) > limits['max_range_m']:
             continue
         if pose is not None:
-            place = (pose.rotation @ place.astype(float) + pose.translation_m).astype(np.float32)
+            position = (pose.rotation @ position.astype(float) + pose.translation_m).astype(
+                np.float32
+            )
         if 'voxel_m' in limits:
-            cell = (*np.floor(place / np.float32(limits['voxel_m'])), point['instance'])
+            cell = (*np.floor(position / np.float32(limits['voxel_m'])), point['instance'])
             if cell in cells:
                 continue
             cells.add(cell)
         kept.append(point.copy())
-        for name, value in zip('xyz', place, strict=True):
+        for name, value in zip('xyz', position, strict=True):
             kept[-1][name] = value
     return np.array(kept, LABELED)
 
