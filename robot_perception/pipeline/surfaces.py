@@ -7,21 +7,16 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from robot_perception.core import (
-    BoolArray,
-    Float32Array,
-    Int32Array,
-    iou_xyxy,
-)
+from robot_perception.core import BoolArray, Float32Array, Int32Array, Int64Array, iou_xyxy
 
 # Neighboring pixels whose depths differ by more than this share lie on two surfaces.
 STEP = 0.02
 # Where pixels are coarse the step is larger: one surface may be tilted by up to 80 degrees (this
 # is the tangent), and is measured with this share of noise.
 _MAX_SLOPE, _NOISE = 5.7, 0.01
-# If the components that are kept have a smaller share of the mask, the steps are noise.
+# If the components that are kept have no larger share of the mask, the steps are noise.
 _MIN_SHARE = 0.5
-# Further components are kept if they are not smaller than this share of the mask, and the IoU of
+# Further components are kept if they are larger than this share of the mask, and the IoU of
 # the box around them all with that of the detection rises by at least this much.
 _MIN_COMPONENT, _MIN_GAIN = 0.02, 0.05
 _Window = tuple[slice, ...]
@@ -59,47 +54,48 @@ def main_surface(
         box_xyxy: (4,) float32, box of the detection in pixels of the window.
 
     Returns:
-        (h, w) bool, a part of ``inside``; all of it if these components have less than half.
+        (h, w) bool, a part of ``inside``; all of it if these components have at most half.
     """
+    if not inside.any():
+        return inside
     kept = inside.copy()
     step = np.float32(1 + max(STEP, _MAX_SLOPE * pixel + _NOISE))
     for near, far in neighbor_pairs():
         # The farther pixel of a step is removed, since its depth may be a mixture of both.
         beyond = meters[far] > meters[near] * step
         kept[far] &= ~(beyond & inside[near])
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(kept.view(np.uint8), connectivity=4)
+    _, labels = cv2.connectedComponents(kept.view(np.uint8), connectivity=4)
+    sizes = np.bincount(labels[kept], minlength=2)
     pixels = np.count_nonzero(inside)
-    chosen = _components(stats, _MIN_COMPONENT * pixels, box_xyxy)
-    if stats[chosen, cv2.CC_STAT_AREA].sum() < _MIN_SHARE * pixels:
+    chosen = [int(sizes.argmax())]
+    large = np.flatnonzero(sizes > _MIN_COMPONENT * pixels)
+    if len(large) > 1:
+        chosen = _components(labels, large[np.argsort(-sizes[large], kind='stable')], box_xyxy)
+    if sizes[chosen].sum() <= _MIN_SHARE * pixels:
         return inside
-    if len(chosen) == 1:
-        largest: BoolArray = np.equal(labels, chosen[0])
-        return largest
-    is_chosen = np.zeros(len(stats), np.bool_)
-    is_chosen[chosen] = True
-    surface: BoolArray = is_chosen[labels]
+    surface: BoolArray = np.equal(labels, chosen[0])
+    for label in chosen[1:]:
+        surface |= labels == label
     return surface
 
 
-def _components(stats: Int32Array, least: float, box_xyxy: Float32Array) -> list[int]:
-    """Return the labels of the components to keep, the largest first; none without components.
-
-    ``stats`` are those of cv2.connectedComponentsWithStats, the first row of the background.
-    """
-    sizes = stats[:, cv2.CC_STAT_AREA]
-    by_size = 1 + np.argsort(-sizes[1:], kind='stable')
-    chosen: list[int] = by_size[:1].tolist()
-    others = [label for label in by_size[1:].tolist() if sizes[label] >= least]
-    low = stats[:, :2]
-    boxes = np.concatenate([low, low + stats[:, 2:4]], axis=1).astype(np.float32)
-    extent = boxes[chosen].reshape(-1)
-    for label in others:
-        both = np.stack([extent, _around(extent, boxes[label])])
+def _components(labels: Int32Array, by_size: Int64Array, box_xyxy: Float32Array) -> list[int]:
+    """Return those of the components of ``labels`` to keep, the first of ``by_size`` always."""
+    chosen = [int(by_size[0])]
+    extent = _extent(labels == chosen[0])
+    for label in by_size[1:].tolist():
+        both = np.stack([extent, _around(extent, _extent(labels == label))])
         without, within = iou_xyxy(both, box_xyxy[None])[:, 0]
         if within - without >= _MIN_GAIN:
             chosen.append(label)
             extent = both[1]
     return chosen
+
+
+def _extent(mask: BoolArray) -> Float32Array:
+    """Return the box around the pixels of a mask, (4,), left, top, right, bottom."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float32)
 
 
 def _around(one_xyxy: Float32Array, other_xyxy: Float32Array) -> Float32Array:

@@ -19,7 +19,7 @@ from robot_perception.pipeline import (
 )
 from robot_perception.world import depth_sensor_rng, render, sense_depth
 
-SCENES = range(900_000, 900_340)
+SCENES = range(801_000, 801_340)
 SIZE_HW = (480, 640)
 MIN_IOU, MIN_VISIBILITY = 0.5, 0.25
 
