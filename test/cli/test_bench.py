@@ -61,8 +61,9 @@ def test_a_node_that_cannot_start_is_not_waited_for(command):
     pytest.importorskip('rclpy')
     done = command('bench', 'node', '--frames', '2', '--set', 'detector.model=/no/such/folder')
     assert done.returncode == 1
-    assert "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no" in (
-        done.stderr
+    assert (
+        "detector.model: expected stub, demo, a folder or an id of the Hugging Face Hub; got '/no"
+        in (done.stderr)
     )
     assert (
         'robot-perception bench: the node did not start; its messages above state the reason'

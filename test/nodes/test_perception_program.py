@@ -137,7 +137,7 @@ def test_without_its_networks_it_keeps_running(start):
     program = start('-p', 'detector.model:=/no/such/folder')
     output = wait_for(program, 'cannot configure')
     assert (
-        "detector.model: expected stub, demo, an id of the catalogue or a folder; got '/no"
+        "detector.model: expected stub, demo, a folder or an id of the Hugging Face Hub; got '/no"
         in output
     )
     assert program.poll() is None
