@@ -58,9 +58,9 @@ def read_image_exif(path: Path) -> Exif:
 def _read(path: Path) -> bytes:
     try:
         # A pipe would block.
-        if path.exists() and not path.is_file():
+        if path.exists() and not (path.is_file() or path.is_dir()):
             raise SourceError(
-                'missing_file', f'{path}: expected a file, got something else. Name an image file.'
+                'missing_file', f'{path}: expected a file, got a pipe. Name an image file.'
             )
         return path.read_bytes()
     except OSError as error:

@@ -1,6 +1,7 @@
 """Image files from disk: the pixels of every kind, and refusal of what would take long."""
 
 import logging
+import os
 import time
 import zlib
 
@@ -137,3 +138,11 @@ def test_the_limit_and_its_advice():
     assert decode(256).shape == (16, 16, 3)
     with raises(ImageFileError, 'too_large', r'at most 255 pixels, got 16x16\. Stop\.'):
         decode(255)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with raises(SourceError, 'missing_file', match='expected a file, got a pipe'):
+        read_image(tmp_path / 'a.png')
+    with raises(SourceError, 'missing_file', match='Is a directory'):
+        read_image(tmp_path)
