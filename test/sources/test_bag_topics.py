@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from reasons import raises
 
@@ -211,3 +213,37 @@ def test_notes_name_what_is_missing():
     assert 'no /x/camera_info beside /x/image' in calibration
     assert '/right/camera_info' in calibration
     assert 'several depth topics, none published: /far' in depth
+
+
+def framed(topic, frame_id):
+    return replace(topic, frame_id=frame_id)
+
+
+def test_only_calibration_of_the_frame_is_taken_wherever_it_lies():
+    topics = [
+        framed(image('/front/image_raw'), 'front_optical'),
+        framed(info('/front/image_raw/camera_info'), 'front_optical'),
+        framed(info('/rear/camera_info'), 'rear_optical'),
+        framed(image('/sensor/depth', '16UC1'), 'depth_optical'),
+        framed(info('/calibrations/depth'), 'depth_optical'),
+    ]
+    choice = choose_topics(topics, TopicWish(), 'bag')
+    assert choice.roles == {
+        '/front/image_raw': Role.IMAGE,
+        '/front/image_raw/camera_info': Role.CAMERA_INFO,
+        '/sensor/depth': Role.DEPTH,
+        '/calibrations/depth': Role.DEPTH_CAMERA_INFO,
+    }
+    (note,) = choice.notes
+    assert 'the only calibration of its frame front_optical' in note
+
+
+@pytest.mark.parametrize('frame_ids', [('front', 'front'), ('', ''), ('other', 'third')])
+def test_calibration_that_is_not_certain_is_not_taken(frame_ids):
+    topics = [framed(image('/a/image'), frame_ids[0])]
+    topics += [framed(info(f'/{n}/camera_info'), one) for n, one in enumerate(frame_ids)]
+    if frame_ids[0] == 'other':
+        topics[0] = framed(topics[0], 'mine')
+    choice = choose_topics(topics, TopicWish(), 'bag')
+    assert choice.roles == {'/a/image': Role.IMAGE}
+    assert 'choose one with camera_info_topic' in choice.notes[0]
