@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from robot_perception.cli.bench_faults import add_faults
+from robot_perception.cli.bench_networks import add_networks
 from robot_perception.cli.bench_soak import add_soak
 from robot_perception.cli.ros_installation import check_ros
 from robot_perception.cli.settings import add_settings, read_settings
@@ -41,6 +42,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         )
         subject.add_argument('--json', action='store_true', help='print JSON')
     lift.set_defaults(run=run_lift)
+    add_networks(subjects)
     add_faults(subjects)
     add_soak(subjects)
 

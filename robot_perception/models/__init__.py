@@ -66,7 +66,15 @@ if TYPE_CHECKING:
     from robot_perception.models.installation import check_installation, describe_cuda
     from robot_perception.models.network import load_network, write_checkpoint
     from robot_perception.models.preprocess import Preprocessor
+    from robot_perception.models.published import write_random_checkpoint
+    from robot_perception.models.reference import load_reference, REFERENCE_MODELS
     from robot_perception.models.resize import Exactly
+    from robot_perception.models.stage_benchmark import (
+        BOXES_XYXY,
+        relative_error,
+        run_stage,
+        working_memory_mb,
+    )
 
 
 def build_feature_extractor(
@@ -128,9 +136,11 @@ def _checkpoint(model: str, task: Stage) -> Checkpoint:
 
 
 __all__ = [
+    'BOXES_XYXY',
     'CATALOGUE',
     'DEMO',
     'DEMO_FOLDER',
+    'REFERENCE_MODELS',
     'STUB',
     'CatalogueRow',
     'DepthEstimator',
@@ -161,11 +171,16 @@ __all__ = [
     'known_models',
     'limit_cpu_threads',
     'load_network',
+    'load_reference',
     'locate_checkpoint',
     'pull',
     'pulled_models',
     'read_checkpoint',
+    'relative_error',
+    'run_stage',
+    'working_memory_mb',
     'write_checkpoint',
+    'write_random_checkpoint',
 ]
 
 __getattr__ = lazy_attributes(
@@ -185,5 +200,12 @@ __getattr__ = lazy_attributes(
         'Preprocessor': 'preprocess',
         'pull': 'download',
         'Exactly': 'resize',
+        'BOXES_XYXY': 'stage_benchmark',
+        'REFERENCE_MODELS': 'reference',
+        'load_reference': 'reference',
+        'relative_error': 'stage_benchmark',
+        'run_stage': 'stage_benchmark',
+        'working_memory_mb': 'stage_benchmark',
+        'write_random_checkpoint': 'published',
     },
 )

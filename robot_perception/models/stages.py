@@ -38,9 +38,10 @@ from robot_perception.models.runtimes.eager import EagerNetwork
 from robot_perception.models.uploaded_image import UploadedImage
 
 _Family = TypeVar('_Family', bound=Family)
-# A decoder on a CPU takes longer per box with larger batches. On a GPU batches of few sizes can
-# be recorded.
-_BOXES_ON_CPU, _BOXES_ON_GPU = 8, 16
+# A decoder on a CPU takes longer per box with larger batches.
+_BOXES_ON_CPU = 8
+# Batches of few sizes can be recorded on a GPU.
+_BOXES_ON_GPU = (8, 16)
 
 
 class NetworkStage(Generic[_Family]):
@@ -73,12 +74,21 @@ class NetworkStage(Generic[_Family]):
                 one.name: EagerNetwork(one, self.placement) for one in self.family.networks
             }
 
-    def prepare(self, image: UploadedImage) -> torch.Tensor:
-        """Return the input of the first network: (1, 3, h, w) float32 on its device."""
-        return self.family.prepare(image.on(self.placement.device))
+    def prepare(self, *images: UploadedImage) -> torch.Tensor:
+        """Return the input of the first network for B images of one size: (B, 3, h, w) float32."""
+        pixels = [image.on(self.placement.device) for image in images]
+        return self.family.prepare(torch.cat(pixels))
 
-    def _run(self, name: str, *inputs: torch.Tensor) -> Tensors:
-        return self._networks[name](*inputs)
+    def compute(self, name: str, *inputs: torch.Tensor) -> Tensors:
+        """Run a named network; see `ComputedNetwork`."""
+        with self._computing():
+            return self._networks[name](*inputs)
+
+    def _run_many(self, name: str, pixels: torch.Tensor) -> Iterator[Tensors]:
+        """Run a network on the inputs of B images and yield the outputs of each image."""
+        outputs = self.compute(name, pixels)
+        for index in range(len(pixels)):
+            yield tuple(output[index : index + 1] for output in outputs)
 
     @contextmanager
     def _computing(self) -> Iterator[None]:
@@ -120,10 +130,17 @@ class NetworkFeatureExtractor(NetworkStage[FeatureFamily]):
 
     def extract(self, image: UploadedImage) -> SceneFeatures:
         """Return the features of the whole image and of its patches."""
+        return self.extract_many([image])[0]
+
+    def extract_many(self, images: Sequence[UploadedImage]) -> list[SceneFeatures]:
+        """Return the features of images of one size, computed together."""
         with self._computing():
-            pixels = self.prepare(image)
+            pixels = self.prepare(*images)
             height, width = pixels.shape[-2:]
-            return self.family.read(self._run('image', pixels), (height, width))
+            return [
+                self.family.read(outputs, (height, width))
+                for outputs in self._run_many('image', pixels)
+            ]
 
 
 class NetworkDepthEstimator(NetworkStage[DepthFamily]):
@@ -131,8 +148,15 @@ class NetworkDepthEstimator(NetworkStage[DepthFamily]):
 
     def estimate(self, image: UploadedImage) -> Depth:
         """Return depth at the image's size, metric or relative depending on the checkpoint."""
+        return self.estimate_many([image])[0]
+
+    def estimate_many(self, images: Sequence[UploadedImage]) -> list[Depth]:
+        """Return the depth of images of one size, computed together."""
         with self._computing():
-            return self.family.read(self._run('image', self.prepare(image)), image.size_hw)
+            return [
+                self.family.read(outputs, images[0].size_hw)
+                for outputs in self._run_many('image', self.prepare(*images))
+            ]
 
 
 class NetworkDetector(NetworkStage[DetectorFamily]):
@@ -145,13 +169,18 @@ class NetworkDetector(NetworkStage[DetectorFamily]):
 
     def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
+        return self.detect_many([image], threshold=threshold, max_objects=max_objects)[0]
+
+    def detect_many(
+        self, images: Sequence[UploadedImage], *, threshold: float, max_objects: int
+    ) -> list[Detections]:
+        """Return the objects of images of one size, computed together."""
+        size_hw = images[0].size_hw
         with self._computing():
-            return self.family.read(
-                self._run('image', self.prepare(image)),
-                image.size_hw,
-                threshold=threshold,
-                max_objects=max_objects,
-            )
+            return [
+                self.family.read(outputs, size_hw, threshold=threshold, max_objects=max_objects)
+                for outputs in self._run_many('image', self.prepare(*images))
+            ]
 
 
 class NetworkSegmenter(NetworkStage[SegmenterFamily]):
@@ -159,8 +188,16 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
 
     def encode(self, image: UploadedImage) -> ImageEmbedding:
         """Encode the image."""
+        return self.encode_many([image])[0]
+
+    def encode_many(self, images: Sequence[UploadedImage]) -> list[ImageEmbedding]:
+        """Encode images of one size together."""
         with self._computing():
-            return ImageEmbedding(image.image, self._run('encoder', self.prepare(image)))
+            outputs = self._run_many('encoder', self.prepare(*images))
+            return [
+                ImageEmbedding(image.image, maps)
+                for image, maps in zip(images, outputs, strict=True)
+            ]
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Return one mask at the image's size for each of (N, 4) float32 boxes in pixels."""
@@ -169,6 +206,7 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
         if not len(boxes):
             return Masks.empty(size_hw)
         device = self.placement.device
+        per_call = _BOXES_ON_CPU if self._stream is None else _BOXES_ON_GPU[-1]
         with self._computing():
             # They are elsewhere if the encoder ran before this stage was moved to the CPU.
             maps = [
@@ -178,22 +216,22 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
             prompts = self.family.prompts(boxes, size_hw).to(device)
             masks = [
                 self.family.read(self._decode(maps, chunk), size_hw)
-                for chunk in torch.split(prompts, self._boxes_per_call, dim=1)
+                for chunk in torch.split(prompts, per_call, dim=1)
             ]
         return Masks(
             np.concatenate([chunk.pixels for chunk in masks]),
             np.concatenate([chunk.scores for chunk in masks]),
         )
 
-    @property
-    def _boxes_per_call(self) -> int:
-        return _BOXES_ON_CPU if self._stream is None else _BOXES_ON_GPU
-
     def _decode(self, maps: list[torch.Tensor], prompts: torch.Tensor) -> Tensors:
-        """Run the decoder; on a GPU always with the same number of boxes."""
+        """Run the decoder; on a GPU with one of few numbers of boxes."""
         count = prompts.shape[1]
-        if self._stream is None or count == self._boxes_per_call:
-            return self._run('decoder', *maps, prompts)
-        filling = prompts[:, -1:].expand(-1, self._boxes_per_call - count, -1)
-        outputs = self._run('decoder', *maps, torch.cat([prompts, filling], dim=1))
+        missing = min(size - count for size in self._batch_sizes(count) if size >= count)
+        if not missing:
+            return self.compute('decoder', *maps, prompts)
+        filling = prompts[:, -1:].expand(-1, missing, -1)
+        outputs = self.compute('decoder', *maps, torch.cat([prompts, filling], dim=1))
         return tuple(output[:, :count] for output in outputs)
+
+    def _batch_sizes(self, count: int) -> tuple[int, ...]:
+        return (count,) if self._stream is None else _BOXES_ON_GPU

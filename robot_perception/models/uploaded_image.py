@@ -55,14 +55,19 @@ class _Upload:
     def __init__(self, rgb: UInt8Array, device: torch.device) -> None:
         import torch  # noqa: PLC0415 - stubs run without torch
 
-        with warnings.catch_warnings():
-            # torch has no read-only tensors and warns; no family writes to its input.
-            warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
-            pixels = torch.from_numpy(np.ascontiguousarray(rgb))
         self._finished: torch.cuda.Event | None = None
         if device.type == 'cuda':
-            pixels = pixels.pin_memory().to(device, non_blocking=True)
+            # Only from pinned memory the host can go on meanwhile. torch would copy with all
+            # cores, which then wait actively for the next copy.
+            staged = torch.empty(rgb.shape, dtype=torch.uint8, pin_memory=True)
+            np.copyto(staged.numpy(), rgb)
+            pixels = staged.to(device, non_blocking=True)
             self._finished = torch.cuda.current_stream(device).record_event()
+        else:
+            with warnings.catch_warnings():
+                # torch has no read-only tensors and warns; no family writes to its input.
+                warnings.filterwarnings('ignore', message='The given NumPy array is not writable')
+                pixels = torch.from_numpy(np.ascontiguousarray(rgb))
         self._pixels = pixels.permute(2, 0, 1)[None]
 
     def for_current_stream(self) -> torch.Tensor:

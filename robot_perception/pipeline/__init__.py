@@ -23,6 +23,7 @@ from robot_perception.pipeline.location_uncertainty import (
 )
 from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
+from robot_perception.pipeline.networks_benchmark import benchmark_networks, NetworksBenchmark
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import DEVICE_LOST
@@ -53,6 +54,7 @@ __all__ = [
     'LocationError',
     'LocationUncertainty',
     'Networks',
+    'NetworksBenchmark',
     'Parameter',
     'PerceptionConfig',
     'PerceptionPipeline',
@@ -65,6 +67,7 @@ __all__ = [
     'TimingWindow',
     'Transport',
     'Value',
+    'benchmark_networks',
     'check_checkpoints',
     'download_mb',
     'keep_freed_memory',

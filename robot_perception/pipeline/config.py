@@ -49,8 +49,8 @@ class PerceptionConfig(Section):
     parallel: bool = parameter(
         False,
         'Compute masks and features in parallel with boxes and depth, each with cpu_threads '
-        'threads (so not 0). This is faster for small networks on a CPU with a spare core, and no '
-        'faster on a GPU. The image is encoded for masks even if nothing is detected.',
+        'threads (so not 0 on a CPU). This is faster for small networks on a CPU with a spare '
+        'core, and on a GPU. The image is encoded for masks even if nothing is detected.',
         live=True,
     )
     autostart: bool = parameter(True, 'Configure and activate the node on startup.', startup=True)

@@ -247,8 +247,6 @@ class PerceptionPipeline:
             encoded = segmented = extracted = None
             if segmenter is not None and detector is not None:
                 encoded = submit(watch.timed(Stage.SEGMENTER, partial(segmenter.encode, frame)))
-            if extractor is not None:
-                extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if detector is not None:
                 with watch.stage(Stage.DETECTOR):
                     detections = self._state.detect(detector, self._scores, frame, time_ns, config)
@@ -256,6 +254,9 @@ class PerceptionPipeline:
                     segmented = submit(
                         partial(_segment, segmenter, encoded, frame, detections, watch)
                     )
+            # Nothing else waits for the features: on a second thread they come last.
+            if extractor is not None:
+                extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
             if Stage.DEPTH in due:
                 with watch.stage(Stage.DEPTH):
                     estimator = networks.depth if config.depth.source.uses_network else None

@@ -1,0 +1,102 @@
+"""``robot-perception bench networks``: times each network in each precision on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import asdict
+import json
+from pathlib import Path
+from typing import Any
+
+from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.core import ConfigError
+from robot_perception.pipeline import benchmark_networks, NetworksBenchmark
+
+_MILLISECONDS = 1e3
+_PRECISIONS = ('fp32', 'bf16', 'fp16')
+
+
+def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
+    """Add the subject and its flags."""
+    parser: argparse.ArgumentParser = subjects.add_parser(
+        'networks',
+        help='time of each network and of a whole frame, in each precision',
+        description='Measures the networks of a preset on 640x480 images; ways to compute the '
+        'same take turns. A model whose checkpoint is not on this machine gets random weights in '
+        'the published layout, which take as long.',
+    )
+    add_settings(parser, preset='robot')
+    parser.add_argument(
+        '--precision',
+        nargs='+',
+        choices=_PRECISIONS,
+        default=['fp32', 'bf16'],
+        help='precisions to measure (default: fp32 bf16)',
+    )
+    parser.add_argument(
+        '--batch',
+        type=int,
+        nargs='+',
+        default=[1],
+        metavar='N',
+        help='numbers of images to compute together (default: 1)',
+    )
+    parser.add_argument(
+        '--against',
+        choices=('reference',),
+        help='also measure the modules of transformers in fp32 with preprocessing by Pillow',
+    )
+    parser.add_argument(
+        '--frames', type=int, default=30, help='measured calls of each way (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--json',
+        nargs='?',
+        const='-',
+        metavar='FILE',
+        help='write JSON to FILE beside the table, or print it instead of the table',
+    )
+    parser.set_defaults(run=run_networks)
+
+
+def run_networks(arguments: argparse.Namespace) -> int:
+    """Measure the networks."""
+    config = read_settings(arguments)
+    for flag, values in (('--frames', [arguments.frames]), ('--batch', arguments.batch)):
+        if min(values) < 1:
+            raise ConfigError('out_of_range', f'{flag}: expected at least 1, got {min(values)}.')
+    result = benchmark_networks(
+        config,
+        precisions=arguments.precision,
+        batches=arguments.batch,
+        frames=arguments.frames,
+        against_reference=arguments.against is not None,
+    )
+    document = json.dumps(asdict(result), indent=2)
+    if arguments.json == '-':
+        print(document)
+        return 0
+    if arguments.json is not None:
+        Path(arguments.json).write_text(f'{document}\n', encoding='utf-8')
+    for line in _table(result):
+        print(line)
+    return 0
+
+
+def _table(result: NetworksBenchmark) -> Iterator[str]:
+    yield f'640x480, {result.frames} calls each, interleaved'
+    if result.random_weights:
+        yield f'random weights in the published layout: {", ".join(result.random_weights)}'
+    columns = ('p50/ms', 'p95/ms', 'p99/ms', 'CPU/ms', 'MB', 'error')
+    yield f'{"":<12}{"precision":<11}{"batch":>5}' + ''.join(f'{name:>10}' for name in columns)
+    for row in result.rows:
+        seconds = (row.p50_s, row.p95_s, row.p99_s, row.cpu_s)
+        times = ''.join(f'{value * _MILLISECONDS:10.2f}' for value in seconds)
+        error = '' if row.relative_error is None else f'{row.relative_error:10.1e}'
+        name = f'{row.subject:<12}{row.precision:<11}{row.batch:>5}'
+        yield f'{name}{times}{row.working_memory_mb:10.0f}{error}'
+    if result.rows:
+        yield f'on {result.rows[0].device}; error: largest relative error of raw outputs (L2)'
+    for way, reason in result.skipped.items():
+        yield f'{way}: {reason}'
