@@ -17,7 +17,7 @@ def check_apart(output: Path, inputs: Iterable[str | Path | None]) -> None:
         )
     target = output.resolve()
     for spec in inputs:
-        if spec is None:
+        if spec is None or not str(spec):
             continue
         source = Path(spec).expanduser()
         if source.is_dir() and target.is_relative_to(source.resolve()):

@@ -87,6 +87,7 @@ class CalibrationInput:
         names = {
             bytes(peer.endpoint_gid): endpoint_name(peer)
             for peer in self._node.get_publishers_info_by_topic(self._name)
+            if peer.topic_type == self._type_name
         }
         silent_s = time.monotonic() - (self._published_s or time.monotonic())
         if names and not self._has_received and silent_s > _SILENT_S:

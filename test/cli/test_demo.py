@@ -201,7 +201,6 @@ def test_a_recording_of_the_user_has_no_ground_truth(demos, name):
         ),
         ('', 'source: expected a path or the index of a webcam, got nothing. Name one.'),
         ('notes.txt', "notes.txt: expected a bag, a video or a picture, got a file named '.txt'"),
-        ('.', 'expected'),
     ],
 )
 def test_a_source_that_cannot_be_read(command, source, message):
@@ -237,9 +236,7 @@ def test_a_node_that_cannot_start_is_not_waited_for(command):
     arguments = ('--preset', 'stub', '--set', 'depth.model=/no/such/folder', '-o', 'seen')
     done = command('demo', make_bag(command.folder), *arguments)
     assert done.returncode == 1
-    assert 'cannot configure: depth.model: expected stub, demo, an id of the catalogue or a' in (
-        done.stderr
-    )
+    assert 'cannot configure: depth.model: expected stub, demo, a folder or' in done.stderr
     assert (
         'robot-perception demo: the node did not start; its messages above state the reason'
         in (done.stderr)

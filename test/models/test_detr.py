@@ -204,13 +204,13 @@ def test_a_square_size_in_the_config_of_a_detr_is_used(detector_folder, tmp_path
     for file in detector_folder('detr').iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / 'preprocessor_config.json').write_text('{"size": {"height": 64, "width": 96}}')
-    assert build(folder).preprocess(UploadedImage(sample_image())).shape[-2:] == (64, 96)
-    assert build(folder, input_size=48).preprocess(UploadedImage(sample_image())).shape[-2:] == (
+    assert build(folder).prepare(UploadedImage(sample_image())).shape[-2:] == (64, 96)
+    assert build(folder, input_size=48).prepare(UploadedImage(sample_image())).shape[-2:] == (
         48,
         64,
     )
     (folder / 'preprocessor_config.json').unlink()
-    assert build(folder).preprocess(UploadedImage(sample_image())).shape[-2:] == (800, 1066)
+    assert build(folder).prepare(UploadedImage(sample_image())).shape[-2:] == (800, 1066)
 
 
 def test_an_input_size_that_is_not_a_multiple_is_rejected(detector_folder):
@@ -225,7 +225,7 @@ def test_a_size_in_the_config_that_is_not_a_multiple_is_rejected(detector_folder
     (folder / 'preprocessor_config.json').write_text('{"size": {"height": 216, "width": 288}}')
     with raises(WeightsInvalidError, 'invalid_preprocessor'):
         build(folder)
-    assert build(folder, input_size=64).preprocess(UploadedImage(sample_image())).shape[-2:] == (
+    assert build(folder, input_size=64).prepare(UploadedImage(sample_image())).shape[-2:] == (
         64,
         64,
     )

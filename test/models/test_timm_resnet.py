@@ -36,7 +36,7 @@ def pair(request, tmp_path_factory):
 @pytest.mark.slow
 def test_the_network_is_the_same_without_timm(pair):
     plain, timm = (build_detector(str(folder), device='cpu') for folder in pair)
-    pixels = plain.preprocess(UploadedImage(sample_image()))
+    pixels = plain.prepare(UploadedImage(sample_image()))
     with torch.inference_mode():
         expected, found = (read_network(model)(pixel_values=pixels) for model in (plain, timm))
     assert torch.equal(found.logits, expected.logits)
