@@ -32,6 +32,7 @@ setup(
     package_data={
         '': ['py.typed', '*.json', '*.msg', '*.xml', '*.yaml'],
         f'{NAME}.models': ['demo/*.json', 'demo/*/*'],
+        f'{NAME}.models.runtimes': ['*.npz'],
         f'{NAME}.viewer': ['templates/*'],
         f'{NAME}.evaluation': ['templates/*'],
     },
@@ -72,6 +73,7 @@ setup(
         ],
         'docs': ['mkdocs-material>=9.6', 'mkdocstrings-python>=2'],
         'notebook': ['pandas>=2', 'pillow>=10.1', 'supervision>=0.22'],
+        'openvino': ['openvino>=2026.4'],
         'training': ['scipy>=1.11'],
         'view': ['rerun-sdk>=0.39'],
     },

@@ -8,7 +8,9 @@ The four builders take the same arguments:
   package and trained on its demo world only), an id of the catalogue, or the path of a checkpoint
   folder.
 - ``device``: ``'auto'`` (CUDA if available), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
-- ``precision``: ``'auto'`` (fp32 on a CPU, fp16 on CUDA), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+- ``precision``: ``'auto'`` (fp16 on CUDA; with OpenVINO bf16 for networks that gain by
+  instructions of the processor; fp32 otherwise), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+- ``runtime``: ``'torch'``, ``'openvino'``, or ``'auto'`` (OpenVINO on a CPU if it is installed).
 - ``input_size``: size of the network's input in pixels; 0 = the checkpoint's own rule. For DINOv2,
   Depth Anything, DETR and YOLOS, which keep the aspect ratio, it is the short side, rounded as by
   the checkpoint's processor. For RT-DETR, RT-DETRv2, D-FINE and SAM 2 it is the side of a square,
@@ -44,6 +46,7 @@ from robot_perception.models.interfaces import (
     ImageEmbedding,
     Segmenter,
 )
+from robot_perception.models.runtimes.compiling import is_compiling
 from robot_perception.models.stub import (
     StubDepthEstimator,
     StubDetector,
@@ -78,7 +81,12 @@ if TYPE_CHECKING:
 
 
 def build_feature_extractor(
-    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+    model: str,
+    *,
+    device: str = 'auto',
+    precision: str = 'auto',
+    runtime: str = 'torch',
+    input_size: int = 0,
 ) -> FeatureExtractor:
     """Build the feature extractor (parameter ``features.model``)."""
     if model == STUB:
@@ -87,12 +95,17 @@ def build_feature_extractor(
     from robot_perception.models.stages import NetworkFeatureExtractor  # noqa: PLC0415 - torch
 
     return NetworkFeatureExtractor(
-        checkpoint, device=device, precision=precision, input_size=input_size
+        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
     )
 
 
 def build_depth_estimator(
-    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+    model: str,
+    *,
+    device: str = 'auto',
+    precision: str = 'auto',
+    runtime: str = 'torch',
+    input_size: int = 0,
 ) -> DepthEstimator:
     """Build the depth network (parameter ``depth.model``)."""
     if model == STUB:
@@ -101,12 +114,17 @@ def build_depth_estimator(
     from robot_perception.models.stages import NetworkDepthEstimator  # noqa: PLC0415 - torch
 
     return NetworkDepthEstimator(
-        checkpoint, device=device, precision=precision, input_size=input_size
+        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
     )
 
 
 def build_detector(
-    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+    model: str,
+    *,
+    device: str = 'auto',
+    precision: str = 'auto',
+    runtime: str = 'torch',
+    input_size: int = 0,
 ) -> Detector:
     """Build the detector (parameter ``detector.model``)."""
     if model == STUB:
@@ -114,11 +132,18 @@ def build_detector(
     checkpoint = _checkpoint(model, Stage.DETECTOR)
     from robot_perception.models.stages import NetworkDetector  # noqa: PLC0415 - torch
 
-    return NetworkDetector(checkpoint, device=device, precision=precision, input_size=input_size)
+    return NetworkDetector(
+        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
+    )
 
 
 def build_segmenter(
-    model: str, *, device: str = 'auto', precision: str = 'auto', input_size: int = 0
+    model: str,
+    *,
+    device: str = 'auto',
+    precision: str = 'auto',
+    runtime: str = 'torch',
+    input_size: int = 0,
 ) -> Segmenter:
     """Build the segmenter (parameter ``segmenter.model``)."""
     if model == STUB:
@@ -126,7 +151,9 @@ def build_segmenter(
     checkpoint = _checkpoint(model, Stage.SEGMENTER)
     from robot_perception.models.stages import NetworkSegmenter  # noqa: PLC0415 - torch
 
-    return NetworkSegmenter(checkpoint, device=device, precision=precision, input_size=input_size)
+    return NetworkSegmenter(
+        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
+    )
 
 
 def _checkpoint(model: str, task: Stage) -> Checkpoint:
@@ -166,6 +193,7 @@ __all__ = [
     'find_checkpoint',
     'find_row',
     'free_device_memory',
+    'is_compiling',
     'is_fatal',
     'is_out_of_memory',
     'known_models',

@@ -34,9 +34,15 @@ from robot_perception.models.families.interfaces import (
 )
 from robot_perception.models.interfaces import ImageEmbedding
 from robot_perception.models.outputs import NotFiniteError
-from robot_perception.models.runtimes.eager import EagerNetwork
+from robot_perception.models.runtimes.choice import choose_backends
+from robot_perception.models.runtimes.runner import NetworkRunner
+from robot_perception.models.runtimes.self_check import reference_picture
 from robot_perception.models.uploaded_image import UploadedImage
 
+# Boxes of the reference picture, as fractions of its sides.
+_REFERENCE_BOXES = np.array(
+    [[0.1, 0.1, 0.4, 0.5], [0.3, 0.4, 0.6, 0.9], [0.55, 0.2, 0.95, 0.7]], np.float32
+)
 _Family = TypeVar('_Family', bound=Family)
 # A decoder on a CPU takes longer per box with larger batches.
 _BOXES_ON_CPU = 8
@@ -49,11 +55,17 @@ class NetworkStage(Generic[_Family]):
 
     Attributes:
         family: prepares inputs and reads outputs.
-        placement: device and precision.
+        placement: device, and precision of torch.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, device: str, precision: str, input_size: int
+        self,
+        checkpoint: Checkpoint,
+        *,
+        device: str,
+        precision: str,
+        runtime: str,
+        input_size: int,
     ) -> None:
         """Load the networks; arguments as in the builders of `robot_perception.models`.
 
@@ -66,13 +78,49 @@ class NetworkStage(Generic[_Family]):
         row = FAMILIES[checkpoint.task][checkpoint.family]
         family_class = getattr(importlib.import_module(row.module), row.family)
         self.family = cast('_Family', family_class(checkpoint, input_size))
+        backends, problem = choose_backends(
+            runtime,
+            self.placement,
+            is_precision_given=precision != 'auto',
+            gains_by_bf16=any(one.in_half for one in self.family.networks),
+        )
+        self._problem = f'{checkpoint.task}: {problem}.' if problem else ''
+        self._seen_sizes: set[tuple[int, int]] = set()
         # Stages of other threads compute at the same time.
         gpu = self.placement.device.type == 'cuda'
         self._stream = torch.cuda.Stream(self.placement.device) if gpu else None  # type: ignore[no-untyped-call]
         with self._computing():
-            self._networks = {
-                one.name: EagerNetwork(one, self.placement) for one in self.family.networks
-            }
+            self._networks = NetworkRunner(
+                self.family.networks,
+                self.placement.device,
+                backends,
+                checkpoint.task,
+            )
+
+    @property
+    def backend(self) -> str:
+        """Runtime and precision in use."""
+        return str(self._networks.backend)
+
+    @property
+    def note(self) -> str:
+        """Why it is not the runtime that was asked for or chosen; empty if it is."""
+        return self._networks.note or self._problem
+
+    def _check(self, image: UploadedImage) -> None:
+        """Compare a runtime with torch on the reference picture, before the first image of a size.
+
+        Further images are compared while they are computed.
+        """
+        if not self._networks.is_checked or image.size_hw in self._seen_sizes:
+            return
+        self._seen_sizes.add(image.size_hw)
+        self._run_all(UploadedImage(reference_picture(image.size_hw)))
+
+    def _run_all(self, image: UploadedImage) -> None:
+        """Run every network on an image."""
+        with self._computing():
+            self.compute('image', self.prepare(image))
 
     def prepare(self, *images: UploadedImage) -> torch.Tensor:
         """Return the input of the first network for B images of one size: (B, 3, h, w) float32."""
@@ -82,7 +130,7 @@ class NetworkStage(Generic[_Family]):
     def compute(self, name: str, *inputs: torch.Tensor) -> Tensors:
         """Run a named network; see `ComputedNetwork`."""
         with self._computing():
-            return self._networks[name](*inputs)
+            return self._networks(name, *inputs)
 
     def _run_many(self, name: str, pixels: torch.Tensor) -> Iterator[Tensors]:
         """Run a network on the inputs of B images and yield the outputs of each image."""
@@ -134,6 +182,7 @@ class NetworkFeatureExtractor(NetworkStage[FeatureFamily]):
 
     def extract_many(self, images: Sequence[UploadedImage]) -> list[SceneFeatures]:
         """Return the features of images of one size, computed together."""
+        self._check(images[0])
         with self._computing():
             pixels = self.prepare(*images)
             height, width = pixels.shape[-2:]
@@ -152,6 +201,7 @@ class NetworkDepthEstimator(NetworkStage[DepthFamily]):
 
     def estimate_many(self, images: Sequence[UploadedImage]) -> list[Depth]:
         """Return the depth of images of one size, computed together."""
+        self._check(images[0])
         with self._computing():
             return [
                 self.family.read(outputs, images[0].size_hw)
@@ -176,6 +226,7 @@ class NetworkDetector(NetworkStage[DetectorFamily]):
     ) -> list[Detections]:
         """Return the objects of images of one size, computed together."""
         size_hw = images[0].size_hw
+        self._check(images[0])
         with self._computing():
             return [
                 self.family.read(outputs, size_hw, threshold=threshold, max_objects=max_objects)
@@ -186,12 +237,18 @@ class NetworkDetector(NetworkStage[DetectorFamily]):
 class NetworkSegmenter(NetworkStage[SegmenterFamily]):
     """Segments objects given their boxes."""
 
+    def _run_all(self, image: UploadedImage) -> None:
+        height, width = image.size_hw
+        sides = np.array([width, height, width, height], np.float32)
+        self.segment(self.encode(image), _REFERENCE_BOXES * sides)
+
     def encode(self, image: UploadedImage) -> ImageEmbedding:
         """Encode the image."""
         return self.encode_many([image])[0]
 
     def encode_many(self, images: Sequence[UploadedImage]) -> list[ImageEmbedding]:
         """Encode images of one size together."""
+        self._check(images[0])
         with self._computing():
             outputs = self._run_many('encoder', self.prepare(*images))
             return [

@@ -12,6 +12,8 @@ _LATE = (2.0, 3.0)
 _HANGS = (5.0, 10.0)
 # The first frame of a network includes compilation and the choice of algorithms.
 _FIRST_HANGS_S = 60.0
+# Compilation for another runtime takes minutes on a busy machine.
+_COMPILING_HANGS_S = 900.0
 _FRAMES = 500
 
 
@@ -23,7 +25,7 @@ class LateStage:
         stage: its name.
         seconds: since it began.
         hangs: whether it is not expected to end.
-        is_first: whether it has never ended so far.
+        is_first: whether it has never ended so far, or a network is being compiled.
     """
 
     stage: str
@@ -48,11 +50,14 @@ class StageLimits:
         """Add the times of a frame that ended."""
         self._window.record(seconds)
 
-    def find_late(self, running: Mapping[str, float]) -> LateStage | None:
+    def find_late(
+        self, running: Mapping[str, float], *, compiling: bool = False
+    ) -> LateStage | None:
         """Return the stage that is late, None if there is none.
 
         Args:
             running: stages that have begun and not ended -> seconds since then.
+            compiling: whether a network is being compiled.
         """
         # Outside of its stages the pipeline only waits, perhaps for one on another thread.
         stages = {name: s for name, s in running.items() if name != PIPELINE} or running
@@ -65,6 +70,9 @@ class StageLimits:
             )
             if usual_s is None:
                 hangs_s = _FIRST_HANGS_S
+            if compiling:
+                hangs_s = max(hangs_s, _COMPILING_HANGS_S)
             if seconds > late_s:
-                return LateStage(stage, seconds, seconds > hangs_s, usual_s is None)
+                is_first = compiling or usual_s is None
+                return LateStage(stage, seconds, seconds > hangs_s, is_first)
         return None

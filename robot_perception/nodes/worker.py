@@ -14,7 +14,7 @@ from robot_perception.core import ConversionError, DepthFit, PerceptionError, St
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.stage_limits import LateStage, StageLimits
-from robot_perception.pipeline import DEVICE_LOST, Stopwatch
+from robot_perception.pipeline import DEVICE_LOST, is_compiling, Stopwatch
 from robot_perception.stream import (
     FrameProcessor,
     FrameSet,
@@ -130,7 +130,7 @@ class FrameWorker:
         if frame is None:
             return None
         frame.exclude(stopped_s)
-        return self._limits.find_late(frame.running())
+        return self._limits.find_late(frame.running(), compiling=is_compiling())
 
     def abandon(self) -> bool:
         """Count the current frame as lost and ignore this thread from now on.

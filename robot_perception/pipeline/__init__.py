@@ -1,5 +1,6 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
+from robot_perception.models import is_compiling
 from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIBRATION_VERSION
 from robot_perception.pipeline.checkpoints import (
     check_checkpoints,
@@ -70,6 +71,7 @@ __all__ = [
     'benchmark_networks',
     'check_checkpoints',
     'download_mb',
+    'is_compiling',
     'keep_freed_memory',
     'lift_objects',
     'load_networks',

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from robot_perception.core import ConfigError, Stage
-from robot_perception.pipeline.choices import Precision, Preset
+from robot_perception.pipeline.choices import Precision, Preset, Runtime
 from robot_perception.pipeline.config_sections import (
     CameraConfig,
     DepthConfig,
@@ -36,9 +36,15 @@ class PerceptionConfig(Section):
         Preset.ROBOT, 'Set of defaults of the other parameters.', startup=True
     )
     device: str = parameter('auto', 'Device of the networks: auto, cpu, cuda or cuda:N.')
+    runtime: Runtime = parameter(
+        Runtime.AUTO,
+        'Library that computes the networks; auto = openvino on a CPU if it is installed, torch '
+        'otherwise (docs/runtimes.md).',
+    )
     precision: Precision = parameter(
         Precision.AUTO,
-        'Precision of the networks; auto = fp16 on CUDA, fp32 otherwise.',
+        'Precision of the networks; auto = fp16 on CUDA, with openvino bf16 for networks that '
+        'gain by instructions of the processor, fp32 otherwise.',
     )
     cpu_threads: int = parameter(
         0,
@@ -71,6 +77,16 @@ class PerceptionConfig(Section):
         """Return the section of a stage."""
         section: StageSection = getattr(self, stage.value)
         return section
+
+    def runtime_of(self, stage: Stage) -> Runtime:
+        """Return the runtime that a stage or all stages are given."""
+        own = self.stage(stage).runtime
+        return self.runtime if own is Runtime.AUTO else own
+
+    def precision_of(self, stage: Stage) -> Precision:
+        """Return the precision that a stage or all stages are given."""
+        own = self.stage(stage).precision
+        return self.precision if own is Precision.AUTO else own
 
     @property
     def caveat(self) -> str:
@@ -136,6 +152,8 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
         'segmenter.input_size': 512,
     },
     Preset.DEMO: {
+        # Compiling for another runtime would take longer than the first demo.
+        'runtime': 'torch',
         'cpu_threads': 1,
         'parallel': True,
         'features.model': 'demo',

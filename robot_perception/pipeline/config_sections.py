@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from robot_perception.core import DepthSource
 from robot_perception.pipeline.choices import (
     CameraAxes,
+    Precision,
     Rectification,
     Reliability,
+    Runtime,
     TfPolicy,
     Transport,
 )
@@ -34,6 +36,12 @@ class StageSection(Section):
         'square otherwise; 0 = as in the checkpoint.',
         unit='pixels',
         limits=(0, 4096),
+    )
+    runtime: Runtime = parameter(
+        Runtime.AUTO, 'Library that computes this network; auto = that of the parameter runtime.'
+    )
+    precision: Precision = parameter(
+        Precision.AUTO, 'Precision of this network; auto = that of the parameter precision.'
     )
     every_k: int = parameter(
         1,

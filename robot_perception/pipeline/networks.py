@@ -44,8 +44,13 @@ class Networks(NamedTuple):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence for each network that was moved to the CPU."""
+        """One sentence for each network that was moved to the CPU or to another runtime."""
         return tuple(one.note for one in self._recovering() if one.note)
+
+    @property
+    def backends(self) -> Mapping[str, str]:
+        """Stage -> runtime and precision of its network; without stubs."""
+        return {one.stage.value: one.backend for one in self._recovering() if one.backend}
 
     def _recovering(self) -> list[RecoveringNetwork[Any]]:
         networks: tuple[object, ...] = self

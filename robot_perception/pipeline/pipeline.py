@@ -124,8 +124,13 @@ class PerceptionPipeline:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """One sentence for each network that lacks GPU memory and was moved to the CPU."""
+        """One sentence for each network that was moved to the CPU or to another runtime."""
         return self._networks.notes
+
+    @property
+    def backends(self) -> Mapping[str, str]:
+        """Stage -> runtime and precision that compute its network, for example openvino fp32."""
+        return self._networks.backends
 
     @property
     def config(self) -> PerceptionConfig:

@@ -35,7 +35,6 @@ DEVICE_LOST = 'device_lost'
 """Reason of an error after which no network of this process can run on its GPU."""
 
 _ATTEMPTS = 2
-_CPU = {'device': 'cpu', 'precision': 'fp32'}
 _BUILDERS: dict[Stage, Callable[..., Any]] = {
     Stage.FEATURES: models.build_feature_extractor,
     Stage.DEPTH: models.build_depth_estimator,
@@ -50,8 +49,6 @@ class RecoveringNetwork(Generic[_Network]):
     If it runs out of GPU memory, unused memory is freed and it runs again; if that fails too, it
     is moved to the CPU and stays there.
 
-    Attributes:
-        note: states that it was moved to the CPU, empty if not.
     """
 
     stage: Stage
@@ -62,9 +59,19 @@ class RecoveringNetwork(Generic[_Network]):
         Raises:
             ModelError: its checkpoint is missing or unusable, or its device is not there.
         """
-        self.note = ''
+        self._moved = ''
         self._config = config
         self._network: _Network | None = self._load(config)
+
+    @property
+    def note(self) -> str:
+        """States that it was moved to the CPU or to another runtime, empty if not."""
+        return self._moved or getattr(self._network, 'note', '')
+
+    @property
+    def backend(self) -> str:
+        """Runtime and precision in use; empty for a stub."""
+        return getattr(self._network, 'backend', '')
 
     def renewed(self) -> Self:
         """Return the same network, to be loaded again when it is first used."""
@@ -77,7 +84,8 @@ class RecoveringNetwork(Generic[_Network]):
         network: _Network = _BUILDERS[self.stage](
             section.model,
             device=config.device,
-            precision=config.precision.value,
+            precision=config.precision_of(self.stage).value,
+            runtime=config.runtime_of(self.stage).value,
             input_size=section.input_size,
         )
         return network
@@ -93,7 +101,7 @@ class RecoveringNetwork(Generic[_Network]):
                         f'{self.stage}: the GPU refuses every further call of this process '
                         f'({error}). Restart the process.',
                     ) from error
-                if self.note or not models.is_out_of_memory(error):
+                if self._moved or not models.is_out_of_memory(error):
                     raise
             # Outside of the handler, since the error keeps the memory of the failed call.
             models.free_device_memory()
@@ -108,11 +116,14 @@ class RecoveringNetwork(Generic[_Network]):
         """Move the network to the CPU for good, unless it fails there as well."""
         self._network = None
         models.free_device_memory()
-        config = self._config.with_values(_CPU)
+        stage = self.stage
+        config = self._config.with_values(
+            {'device': 'cpu', f'{stage}.precision': 'fp32', f'{stage}.runtime': 'torch'}
+        )
         network = self._load(config)
         result = call(network)
         self._network, self._config = network, config
-        self.note = (
+        self._moved = (
             f'{self.stage}: the GPU ran out of memory twice, so this network now runs on the CPU '
             f'and is slow. Lower {self.stage}.input_size or free memory of the GPU, then '
             'deactivate, clean up and configure the node again.'

@@ -40,3 +40,12 @@ def test_a_stage_is_blamed_rather_than_the_pipeline_that_waits_for_it():
     assert str(limits.find_late(running)) == 'segmenter has run for 6 s'
     assert limits.find_late({'pipeline': 7.0}).stage == 'pipeline'
     assert limits.find_late({}) is None
+
+
+def test_compilation_is_late_and_does_not_hang():
+    limits = StageLimits()
+    limits.add({'depth': 0.02})
+    assert limits.find_late({'depth': 300.0}).hangs
+    late = limits.find_late({'depth': 300.0}, compiling=True)
+    assert str(late) == 'depth has run for 300 s: its first run takes longer'
+    assert limits.find_late({'depth': 1000.0}, compiling=True).hangs

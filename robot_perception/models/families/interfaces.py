@@ -25,7 +25,9 @@ class NamedNetwork:
         call: calls the network with tensors by position.
         in_half: modules that may hold and compute everything in fp16 or bf16 on a GPU. Empty if
             some values need fp32; then only matrix products and convolutions use less (autocast).
-        speed_up: changes the network in place for eager torch; what exporters read is unchanged.
+        speed_up: changes the network in place for eager torch; exporters need it unchanged.
+        varying: index of the input, and its axis, whose length differs from call to call; None
+            if the shapes of all inputs follow from the size of the image.
     """
 
     name: str
@@ -34,6 +36,7 @@ class NamedNetwork:
     call: Callable[..., Tensors]
     in_half: tuple[nn.Module, ...] = ()
     speed_up: Callable[[], None] | None = None
+    varying: tuple[int, int] | None = None
 
 
 class Family(Protocol):

@@ -51,7 +51,7 @@ class Sam2:
         self.networks = (
             NamedNetwork('encoder', network, encode, in_half, partial(skip_unused_work, encoder)),
             # Coordinates of prompts need fp32.
-            NamedNetwork('decoder', network, decode),
+            NamedNetwork('decoder', network, decode, varying=(-1, 1)),
         )
 
     def prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:

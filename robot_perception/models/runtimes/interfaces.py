@@ -6,7 +6,13 @@ from typing import Protocol
 
 import torch
 
-from robot_perception.models.families.interfaces import Tensors
+from robot_perception.models.families.interfaces import NamedNetwork, Tensors
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class UnusableRuntimeError(Exception):
+    """A runtime cannot compute a network, or computes it wrongly; the next one is used."""
 
 
 class ComputedNetwork(Protocol):
@@ -17,4 +23,16 @@ class ComputedNetwork(Protocol):
 
         Inputs are float32. Outputs are on the same device, float32 or of lower precision, and
         stay valid after further calls.
+
+        Raises:
+            UnusableRuntimeError: the network cannot be computed with a runtime besides torch.
         """
+
+
+def fixed_shapes(network: NamedNetwork, inputs: Tensors) -> Shapes:
+    """Return the shapes of inputs, with 0 for a length that differs from call to call."""
+    shapes = [list(one.shape) for one in inputs]
+    if network.varying is not None:
+        index, axis = network.varying
+        shapes[index][axis] = 0
+    return tuple(tuple(shape) for shape in shapes)
