@@ -85,7 +85,7 @@ class NetworkStage(Generic[_Family]):
             gains_by_bf16=any(one.in_half for one in self.family.networks),
         )
         self._problem = f'{checkpoint.task}: {problem}.' if problem else ''
-        self._seen_sizes: set[tuple[int, int]] = set()
+        self._checked_sizes: set[tuple[int, int]] = set()
         # Stages of other threads compute at the same time.
         gpu = self.placement.device.type == 'cuda'
         self._stream = torch.cuda.Stream(self.placement.device) if gpu else None  # type: ignore[no-untyped-call]
@@ -112,9 +112,9 @@ class NetworkStage(Generic[_Family]):
 
         Further images are compared while they are computed.
         """
-        if not self._networks.is_checked or image.size_hw in self._seen_sizes:
+        if not self._networks.is_checked or image.size_hw in self._checked_sizes:
             return
-        self._seen_sizes.add(image.size_hw)
+        self._checked_sizes.add(image.size_hw)
         self._run_all(UploadedImage(reference_picture(image.size_hw)))
 
     def _run_all(self, image: UploadedImage) -> None:

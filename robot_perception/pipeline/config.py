@@ -78,12 +78,12 @@ class PerceptionConfig(Section):
         section: StageSection = getattr(self, stage.value)
         return section
 
-    def runtime_of(self, stage: Stage) -> Runtime:
+    def choose_runtime(self, stage: Stage) -> Runtime:
         """Return the runtime that a stage or all stages are given."""
         own = self.stage(stage).runtime
         return self.runtime if own is Runtime.AUTO else own
 
-    def precision_of(self, stage: Stage) -> Precision:
+    def choose_precision(self, stage: Stage) -> Precision:
         """Return the precision that a stage or all stages are given."""
         own = self.stage(stage).precision
         return self.precision if own is Precision.AUTO else own

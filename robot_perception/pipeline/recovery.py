@@ -84,8 +84,8 @@ class RecoveringNetwork(Generic[_Network]):
         network: _Network = _BUILDERS[self.stage](
             section.model,
             device=config.device,
-            precision=config.precision_of(self.stage).value,
-            runtime=config.runtime_of(self.stage).value,
+            precision=config.choose_precision(self.stage).value,
+            runtime=config.choose_runtime(self.stage).value,
             input_size=section.input_size,
         )
         return network

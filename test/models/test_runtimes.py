@@ -29,7 +29,7 @@ from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 HERE = pathlib.Path(__file__).parent
 
 class Fake:
-    """Computes with torch, and goes wrong as the files beside this one say."""
+    """Computes with torch, and goes wrong as the files beside this one state."""
 
     def __init__(self, network, precision, files):
         self._network, self._precision = network, precision
@@ -52,7 +52,7 @@ BOXES = np.array([[2, 3, 30, 40], [20, 10, 60, 40]], np.float32)
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """A runtime in a folder of its own, for which files say what it computes wrongly."""
+    """A runtime in a folder of its own, for which files state what it computes wrongly."""
     folder = tmp_path / 'runtime'
     folder.mkdir()
     (folder / 'fake_runtime.py').write_text(textwrap.dedent(SOURCE))
