@@ -97,6 +97,8 @@ def test_errors_of_the_other_inputs_stand_until_a_later_message_is_read(graph, f
     level, message, values = graph.statuses()['inputs']
     assert level == ERROR
     assert all(f'injected {role.name}' in message for role, _ in inputs.values())
-    assert values == {f'failed/{topic}': '1' for topic in inputs}
+    # A calibration may arrive at two subscriptions, while they adapt to its publisher.
+    assert values.keys() == {f'failed/{topic}' for topic in inputs}
+    assert values['failed//depth'] == values['failed//tf'] == '1'
     send()
     graph.spin_until(lambda: graph.statuses()['inputs'][0] == OK, 'end of the errors')

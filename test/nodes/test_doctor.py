@@ -1,7 +1,7 @@
 """The doctor in a real graph: many causes at once, a healthy graph, and no camera."""
 
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, groupby
 import threading
 import time
 
@@ -146,11 +146,14 @@ def test_many_causes_at_once(graph, other_camera, monkeypatch):
     )
     examination = examine(graph, monkeypatch)
     found = reasons(examination)
-    assert found == [
-        *('connections', 'connections', 'calibration', 'depth'),
-        *('several_publishers', 'duplicate_node', 'tf', 'tf', 'stamps_zero'),
-        *('stamps_equal', 'stamps_disorder', 'foreign_clock', 'clock_unused'),
-    ]
+    # The first images may have another problem of a kind, as before their calibration arrives.
+    assert [reason for reason, _ in groupby(found)] == [
+        *('connections', 'calibration', 'depth', 'several_publishers', 'duplicate_node'),
+        *('tf', 'stamps_zero', 'stamps_equal', 'stamps_disorder', 'foreign_clock'),
+        'clock_unused',
+    ], examination.causes
+    assert found.count('connections') >= 2
+    assert found.count('tf') >= 2
     assert exit_code(examination.causes) == 1
     details = {cause.reason: cause.detail for cause in examination.causes}
     assert details['calibration'] == 'not_calibrated'
