@@ -120,12 +120,12 @@ class NetworkStage(Generic[_Family]):
     def _run_all(self, image: UploadedImage) -> None:
         """Run every network on an image."""
         with self._computing():
-            self.compute('image', self.prepare(image))
+            self._networks('image', self.prepare(image))
 
     def prepare(self, *images: UploadedImage) -> torch.Tensor:
         """Return the input of the first network for B images of one size: (B, 3, h, w) float32."""
         pixels = [image.on(self.placement.device) for image in images]
-        return self.family.prepare(torch.cat(pixels))
+        return self.family.prepare(pixels[0] if len(pixels) == 1 else torch.cat(pixels))
 
     def compute(self, name: str, *inputs: torch.Tensor) -> Tensors:
         """Run a named network; see `ComputedNetwork`."""
@@ -134,7 +134,7 @@ class NetworkStage(Generic[_Family]):
 
     def _run_many(self, name: str, pixels: torch.Tensor) -> Iterator[Tensors]:
         """Run a network on the inputs of B images and yield the outputs of each image."""
-        outputs = self.compute(name, pixels)
+        outputs = self._networks(name, pixels)
         for index in range(len(pixels)):
             yield tuple(output[index : index + 1] for output in outputs)
 
@@ -285,9 +285,9 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
         count = prompts.shape[1]
         missing = min(size - count for size in self._batch_sizes(count) if size >= count)
         if not missing:
-            return self.compute('decoder', *maps, prompts)
+            return self._networks('decoder', *maps, prompts)
         filling = prompts[:, -1:].expand(-1, missing, -1)
-        outputs = self.compute('decoder', *maps, torch.cat([prompts, filling], dim=1))
+        outputs = self._networks('decoder', *maps, torch.cat([prompts, filling], dim=1))
         return tuple(output[:, :count] for output in outputs)
 
     def _batch_sizes(self, count: int) -> tuple[int, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 import tempfile
 import time
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -27,13 +27,8 @@ from robot_perception.models import Detector, ImageEmbedding, Segmenter, Uploade
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import load_networks, networks_needed
 from robot_perception.pipeline.pipeline import PerceptionPipeline
+from robot_perception.pipeline.recovery import BUILDERS
 
-_BUILDERS: Mapping[Stage, Callable[..., Any]] = {
-    Stage.FEATURES: models.build_feature_extractor,
-    Stage.DEPTH: models.build_depth_estimator,
-    Stage.DETECTOR: models.build_detector,
-    Stage.SEGMENTER: models.build_segmenter,
-}
 _SIZE_HW, _HFOV_DEG = (480, 640), 60.0
 _WARM_UP, _IMAGES = 3, 8
 _Variant = TypeVar('_Variant')
@@ -169,7 +164,7 @@ class _Benchmark:
 
     def measure_stage(self, stage: Stage) -> Iterator[Measured]:
         section = self._config.stage(stage)
-        build = partial(_BUILDERS[stage], section.model, input_size=section.input_size)
+        build = partial(BUILDERS[stage], section.model, input_size=section.input_size)
         reference = build(device=self._device, precision='fp32')
         variants: dict[tuple[str, int], Callable[[int], None]] = {}
         errors: dict[str, float] = {}

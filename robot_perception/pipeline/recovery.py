@@ -35,7 +35,7 @@ DEVICE_LOST = 'device_lost'
 """Reason of an error after which no network of this process can run on its GPU."""
 
 _ATTEMPTS = 2
-_BUILDERS: dict[Stage, Callable[..., Any]] = {
+BUILDERS: dict[Stage, Callable[..., Any]] = {
     Stage.FEATURES: models.build_feature_extractor,
     Stage.DEPTH: models.build_depth_estimator,
     Stage.DETECTOR: models.build_detector,
@@ -81,7 +81,7 @@ class RecoveringNetwork(Generic[_Network]):
 
     def _load(self, config: PerceptionConfig) -> _Network:
         section = config.stage(self.stage)
-        network: _Network = _BUILDERS[self.stage](
+        network: _Network = BUILDERS[self.stage](
             section.model,
             device=config.device,
             precision=config.choose_precision(self.stage).value,

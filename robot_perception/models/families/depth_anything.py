@@ -8,11 +8,11 @@ from torch.nn import functional
 
 from robot_perception.core import Depth, MetricDepth, RelativeDepth
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.families.interfaces import NamedNetwork, SizeHW, Tensors
+from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
 from robot_perception.models.preprocess import BICUBIC, read_preprocessor, read_size
-from robot_perception.models.resize import check_input_size, WholePatches
+from robot_perception.models.resize import check_input_size, SizeHW, WholePatches
 
 _SIDE = 518
 

@@ -16,11 +16,11 @@ from robot_perception.core import (
 )
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.families.batch_norm_folding import fold_batch_norm
-from robot_perception.models.families.interfaces import NamedNetwork, SizeHW, Tensors
+from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
-from robot_perception.models.resize import check_input_size, Exactly, ResizeRule, ShortSide
+from robot_perception.models.resize import check_input_size, Exactly, ResizeRule, ShortSide, SizeHW
 
 # Those whose every layer computes in half precision; others fail or give NaN.
 _IN_HALF = ('detr', 'yolos')

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from robot_perception.core import Depth, Detections, Float32Array, Masks, SceneFeatures
+from robot_perception.models.resize import SizeHW
 
-SizeHW = tuple[int, int]
 Tensors = tuple[torch.Tensor, ...]
 
 

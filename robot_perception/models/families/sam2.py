@@ -11,13 +11,13 @@ from torch.nn import functional
 
 from robot_perception.core import Float32Array, Masks
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.families.interfaces import NamedNetwork, SizeHW, Tensors
+from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.families.mask_upsampling import upsample_and_threshold
 from robot_perception.models.families.sam2_encoder import skip_unused_work
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor
-from robot_perception.models.resize import check_input_size, Exactly
+from robot_perception.models.resize import check_input_size, Exactly, SizeHW
 
 _STRIDE = 32
 

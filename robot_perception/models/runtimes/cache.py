@@ -11,11 +11,11 @@ import logging
 import os
 from pathlib import Path
 import platform
-import tempfile
 from typing import Any
 
 import torch
 
+from robot_perception.core import OutputError, replacing_file
 from robot_perception.models.families.interfaces import NamedNetwork
 
 _LOG = logging.getLogger(__name__)
@@ -76,17 +76,9 @@ class CompiledFiles:
         path = self.path(shapes, suffix)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-                temporary = Path(file.name)
-                try:
-                    file.write(hashlib.sha256(content).digest())
-                    file.write(content)
-                    file.close()
-                    temporary.replace(path)
-                except BaseException:
-                    temporary.unlink(missing_ok=True)
-                    raise
-        except OSError as error:
+            with replacing_file(path) as part:
+                part.write_bytes(hashlib.sha256(content).digest() + content)
+        except (OSError, OutputError) as error:
             _LOG.warning('a compiled network is not kept for the next start: %s', error)
 
     def read_record(self, shapes: object) -> Mapping[str, Any]:
