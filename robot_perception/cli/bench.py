@@ -11,8 +11,7 @@ from robot_perception.cli.bench_faults import add_faults
 from robot_perception.cli.bench_networks import add_networks
 from robot_perception.cli.bench_soak import add_soak
 from robot_perception.cli.ros_installation import check_ros
-from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core import ConfigError
+from robot_perception.cli.settings import add_settings, check_count, read_settings
 
 _MILLISECONDS = 1e3
 
@@ -50,7 +49,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run_node(arguments: argparse.Namespace) -> int:
     """Measure the node."""
     config = read_settings(arguments)
-    _check_frames(arguments)
+    check_count('--frames', arguments.frames)
     check_ros()
     from robot_perception.nodes import benchmark_node  # noqa: PLC0415 - needs ROS
 
@@ -74,7 +73,7 @@ def run_node(arguments: argparse.Namespace) -> int:
 
 def run_lift(arguments: argparse.Namespace) -> int:
     """Measure lifting to 3D."""
-    _check_frames(arguments)
+    check_count('--frames', arguments.frames)
     from robot_perception.world import benchmark_lifting  # noqa: PLC0415 - for this verb
 
     result = benchmark_lifting(arguments.frames)
@@ -92,10 +91,3 @@ def run_lift(arguments: argparse.Namespace) -> int:
         print(f'{name:<42}{p50 * _MILLISECONDS:9.1f}{p95 * _MILLISECONDS:9.1f}')
     print(f'{"rays, once per calibration":<42}{result.rays_s * _MILLISECONDS:9.1f}')
     return 0
-
-
-def _check_frames(arguments: argparse.Namespace) -> None:
-    if arguments.frames < 1:
-        raise ConfigError(
-            'out_of_range', f'--frames: expected at least 1, got {arguments.frames}.'
-        )

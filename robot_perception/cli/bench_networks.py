@@ -9,8 +9,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.core import ConfigError
+from robot_perception.cli.settings import add_settings, check_count, read_settings
+from robot_perception.core import write_bytes
 from robot_perception.pipeline import benchmark_networks, NetworksBenchmark
 
 _MILLISECONDS = 1e3
@@ -64,8 +64,7 @@ def run_networks(arguments: argparse.Namespace) -> int:
     """Measure the networks."""
     config = read_settings(arguments)
     for flag, values in (('--frames', [arguments.frames]), ('--batch', arguments.batch)):
-        if min(values) < 1:
-            raise ConfigError('out_of_range', f'{flag}: expected at least 1, got {min(values)}.')
+        check_count(flag, min(values))
     result = benchmark_networks(
         config,
         precisions=arguments.precision,
@@ -78,7 +77,7 @@ def run_networks(arguments: argparse.Namespace) -> int:
         print(document)
         return 0
     if arguments.json is not None:
-        Path(arguments.json).write_text(f'{document}\n', encoding='utf-8')
+        write_bytes(Path(arguments.json), f'{document}\n'.encode())
     for line in _table(result):
         print(line)
     return 0
@@ -88,14 +87,14 @@ def _table(result: NetworksBenchmark) -> Iterator[str]:
     yield f'640x480, {result.frames} calls each, interleaved'
     if result.random_weights:
         yield f'random weights in the published layout: {", ".join(result.random_weights)}'
-    columns = ('p50/ms', 'p95/ms', 'p99/ms', 'CPU/ms', 'MB', 'error')
+    columns = ('p50/ms', 'p95/ms', 'p99/ms', 'CPU/ms', 'MiB', 'error')
     yield f'{"":<12}{"precision":<11}{"batch":>5}' + ''.join(f'{name:>10}' for name in columns)
     for row in result.rows:
         seconds = (row.p50_s, row.p95_s, row.p99_s, row.cpu_s)
         times = ''.join(f'{value * _MILLISECONDS:10.2f}' for value in seconds)
         error = '' if row.relative_error is None else f'{row.relative_error:10.1e}'
         name = f'{row.subject:<12}{row.precision:<11}{row.batch:>5}'
-        yield f'{name}{times}{row.working_memory_mb:10.0f}{error}'
+        yield f'{name}{times}{row.working_memory_mib:10.0f}{error}'
     if result.rows:
         yield f'on {result.rows[0].device}; error: largest relative error of raw outputs (L2)'
     for way, reason in result.skipped.items():

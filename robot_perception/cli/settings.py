@@ -78,6 +78,12 @@ def check_settings(arguments: argparse.Namespace) -> None:
         read_settings(arguments)
 
 
+def check_count(flag: str, count: int) -> None:
+    """Raise ConfigError for a number below 1."""
+    if count < 1:
+        raise ConfigError('out_of_range', f'{flag}: expected at least 1, got {count}.')
+
+
 def print_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
     """Print what limits the networks of a configuration, if that matters for the inputs."""
     if config.caveat and not are_demo_world(inputs):

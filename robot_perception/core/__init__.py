@@ -62,6 +62,7 @@ from robot_perception.core.native_output import captured_output, throttled_outpu
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import PointCloud
 from robot_perception.core.pose import Pose
+from robot_perception.core.process_use import ProcessUse, read_use
 from robot_perception.core.registration import register_depth
 from robot_perception.core.rigid_transform import transform_objects, transform_points
 from robot_perception.core.rle import decode_rle, decode_run_lengths, encode_rle, run_lengths
@@ -112,6 +113,7 @@ __all__ = [
     'Plane',
     'PointCloud',
     'Pose',
+    'ProcessUse',
     'Quaternion',
     'RelativeDepth',
     'Rgb',
@@ -150,6 +152,7 @@ __all__ = [
     'non_max_suppression',
     'normalize_frame_id',
     'quaternion_to_matrix',
+    'read_use',
     'register_depth',
     'replace_folder',
     'replacing_file',

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from robot_perception.faults.process_use import ProcessUse, read_use
+from robot_perception.core import ProcessUse, read_use
 from robot_perception.pipeline import Value
 
 _STOP_LIMIT_S = 15.0

@@ -24,9 +24,8 @@ from robot_perception.conversions import (
     image_message,
     Message,
 )
-from robot_perception.core import CameraModel, NANOSECONDS_PER_SECOND, PerceptionError
+from robot_perception.core import CameraModel, NANOSECONDS_PER_SECOND, PerceptionError, read_use
 from robot_perception.faults.observation import Counts, OutputMessage, read_report
-from robot_perception.faults.process_use import read_use
 from robot_perception.faults.soak_report import Delay, judge, Sample, SoakReport
 from robot_perception.nodes import (
     child_process,

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from robot_perception.core import Float64Array, PerceptionError
+from robot_perception.core import Float64Array, PerceptionError, ProcessUse
 from robot_perception.faults.observation import Counts
-from robot_perception.faults.process_use import ProcessUse
 
 MAX_GROWTH_MIB = 20.0
 MAX_SLOPE_MIB_PER_MIN = 0.3

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
         BOXES_XYXY,
         relative_error,
         run_stage,
-        working_memory_mb,
+        working_memory_mib,
     )
 
 
@@ -206,7 +206,7 @@ __all__ = [
     'read_checkpoint',
     'relative_error',
     'run_stage',
-    'working_memory_mb',
+    'working_memory_mib',
     'write_checkpoint',
     'write_random_checkpoint',
 ]
@@ -233,7 +233,7 @@ __getattr__ = lazy_attributes(
         'load_reference': 'reference',
         'relative_error': 'stage_benchmark',
         'run_stage': 'stage_benchmark',
-        'working_memory_mb': 'stage_benchmark',
+        'working_memory_mib': 'stage_benchmark',
         'write_random_checkpoint': 'published',
     },
 )

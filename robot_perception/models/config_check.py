@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TYPE_CHECKING
 
 from robot_perception.core import WeightsInvalidError
-from robot_perception.models.families import FAMILIES
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +20,6 @@ _LOCAL_IMPLEMENTATIONS = ('eager', 'sdpa', None)
 # No network has a side this many times that of its largest weight.
 _LARGEST_RATIO, _SMALLEST_LIMIT = 16, 16384
 _MAX_LIST = 4096
-# Parameters without weights are reported by their names; only memory is at stake here.
-_LARGEST_EXCESS, _SMALLEST_EXCESS = 2, 10**7
 
 
 def check_content(config: Mapping[str, Any], where: str) -> None:
@@ -76,8 +73,7 @@ def check_numbers(
     """Refuse numbers of config.json that are absurd for the weights, before memory is allocated.
 
     Raises:
-        WeightsInvalidError: more layers than weights, a size far beyond that of any weight, or
-            many more parameters than weights.
+        WeightsInvalidError: more layers than weights, or a size far beyond that of any weight.
     """
     largest = max((side for value in weights.values() for side in value.shape), default=1)
     limit = max(_SMALLEST_LIMIT, _LARGEST_RATIO * largest)
@@ -99,35 +95,6 @@ def check_numbers(
                 f'{key}: {value:g}, where at most {allowed} is possible. '
                 'The two files do not belong together; copy or pull both.',
             )
-    _check_parameters(config, weights, where)
-
-
-def _check_parameters(
-    config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], where: str
-) -> None:
-    """Compare the number of parameters of the network, built without memory, with the weights."""
-    import torch  # noqa: PLC0415 - slow
-    import transformers  # noqa: PLC0415 - slow
-
-    from robot_perception.models.network import quiet_transformers  # noqa: PLC0415 - circular
-
-    family = config['model_type']
-    name = next(rows[family].network_class for rows in FAMILIES.values() if family in rows)
-    network_class = getattr(transformers, name)
-    try:
-        with quiet_transformers(), torch.device('meta'):
-            network = network_class(network_class.config_class.from_dict(dict(config)))
-    except Exception:  # noqa: BLE001 - loading reports it, with its reason
-        return
-    parameters = sum(value.numel() for value in network.parameters())
-    available = sum(value.numel() for value in weights.values())
-    if parameters > _LARGEST_EXCESS * available + _SMALLEST_EXCESS:
-        raise WeightsInvalidError(
-            'out_of_range',
-            f'{where}: expected config.json to describe the network of these {available} weights, '
-            f'got one with {parameters} parameters. The two files do not belong together; copy '
-            'or pull both.',
-        )
 
 
 def _entries(config: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:

@@ -23,6 +23,8 @@ from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_ba
 
 _LOG = logging.getLogger(__name__)
 _MAX_NAMED_KEYS = 3
+# Parameters without weights are reported by their names; only memory is at stake here.
+_LARGEST_EXCESS, _SMALLEST_EXCESS = 2, 10**7
 # Settings of transformers and the hub are those of the process.
 _LOADING = threading.Lock()
 
@@ -47,6 +49,7 @@ def load_network(checkpoint: Checkpoint, edit: ConfigEdit | None = None) -> Any:
         weights = {rename_timm_key(key): value for key, value in weights.items()}
     check_is_local(config, where)
     check_numbers(config, weights, where)
+    _check_parameters(checkpoint, config, weights, where)
     return _assemble(checkpoint, config, weights, edit, where).eval()
 
 
@@ -78,6 +81,30 @@ def _read_file(file: Path, where: str) -> dict[str, torch.Tensor]:
             f'{where}: {file.name} cannot be read as safetensors ({error}). '
             'It is damaged or truncated; copy or pull it again.',
         ) from None
+
+
+def _check_parameters(
+    checkpoint: Checkpoint,
+    config: Mapping[str, Any],
+    weights: Mapping[str, torch.Tensor],
+    where: str,
+) -> None:
+    """Compare the number of parameters of the network, built without memory, with the weights."""
+    network_class = getattr(transformers, checkpoint.network_class)
+    try:
+        with _LOADING, quiet_transformers(), torch.device('meta'):
+            network = network_class(network_class.config_class.from_dict(dict(config)))
+    except Exception:  # noqa: BLE001 - loading reports it, with its reason
+        return
+    parameters = sum(value.numel() for value in network.parameters())
+    available = sum(value.numel() for value in weights.values())
+    if parameters > _LARGEST_EXCESS * available + _SMALLEST_EXCESS:
+        raise WeightsInvalidError(
+            'out_of_range',
+            f'{where}: expected config.json to describe the network of these {available} weights, '
+            f'got one with {parameters} parameters. The two files do not belong together; copy '
+            'or pull both.',
+        )
 
 
 def _assemble(

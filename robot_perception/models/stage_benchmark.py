@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from robot_perception.core import Float32Array
+from robot_perception.core import Float32Array, read_use
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -30,9 +31,9 @@ BOXES_XYXY: Float32Array = np.array(
     np.float32,
 )
 _THRESHOLD, _MAX_OBJECTS = 0.5, 20
-_STATUS, _CLEAR_REFS = Path('/proc/self/status'), Path('/proc/self/clear_refs')
+_CLEAR_REFS = Path('/proc/self/clear_refs')
 _RESET_PEAK = '5'
-_KIB, _MIB = 2**10, 2**20
+_MIB = 2**20
 
 
 def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
@@ -75,23 +76,17 @@ def relative_error(
     return max(errors)
 
 
-def working_memory_mb(device: str, call: Callable[[], None]) -> float:
+def working_memory_mib(device: str, call: Callable[[], None]) -> float:
     """Run a function and return the memory it took at most beyond what was in use before.
 
     On a CPU that is resident memory of the process, on a GPU memory that torch allocated.
     """
     if device == 'cpu':
         _CLEAR_REFS.write_text(_RESET_PEAK, encoding='ascii')
-        before = _resident_mb('VmRSS')
+        before = read_use(os.getpid()).rss_mib
         call()
-        return max(_resident_mb('VmHWM') - before, 0.0)
+        return max(read_use(os.getpid()).peak_rss_mib - before, 0.0)
     torch.cuda.reset_peak_memory_stats(device)
     in_use = torch.cuda.memory_allocated(device)
     call()
     return float((torch.cuda.max_memory_allocated(device) - in_use) / _MIB)
-
-
-def _resident_mb(key: str) -> float:
-    lines = _STATUS.read_text(encoding='ascii').splitlines()
-    line = next(line for line in lines if line.startswith(f'{key}:'))
-    return int(line.split()[1]) * _KIB / _MIB

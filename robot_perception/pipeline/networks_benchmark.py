@@ -45,7 +45,7 @@ class Measured:
         batch: images computed together.
         p50_s, p95_s, p99_s: percentiles of the time for a batch.
         cpu_s: mean CPU time for a batch, all threads.
-        working_memory_mb: memory that a call takes beyond that of the loaded networks.
+        working_memory_mib: memory that a call takes beyond that of the loaded networks.
         relative_error: largest relative error (L2) of raw outputs against fp32 torch on the same
             device; None for a frame.
     """
@@ -58,7 +58,7 @@ class Measured:
     p95_s: float
     p99_s: float
     cpu_s: float
-    working_memory_mb: float
+    working_memory_mib: float
     relative_error: float | None = None
 
 
@@ -254,7 +254,7 @@ def _take_turns(
     """Call all functions in turn; yield p50, p95, p99, CPU seconds and memory of each."""
     working_mb = {}
     for variant, run in variants.items():
-        working_mb[variant] = models.working_memory_mb(device, partial(run, 0))
+        working_mb[variant] = models.working_memory_mib(device, partial(run, 0))
         for index in range(_WARM_UP):
             run(index)
     wall: dict[_Variant, list[float]] = {variant: [] for variant in variants}

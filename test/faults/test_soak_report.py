@@ -5,9 +5,9 @@ import pytest
 from reasons import raises
 from scipy.stats import theilslopes
 
+from robot_perception.core import ProcessUse
 from robot_perception.core.errors import PerceptionError
 from robot_perception.faults.observation import Counts
-from robot_perception.faults.process_use import ProcessUse
 from robot_perception.faults.soak_report import Delay, judge, Sample
 
 COUNTS = Counts(36_000, 6_000, {'newer_frame': 30_000}, {}, 0)
