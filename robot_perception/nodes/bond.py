@@ -11,6 +11,7 @@ from rclpy.timer import Timer
 from std_msgs.msg import Header
 
 from robot_perception.core import PerceptionError
+from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.messages import message_class
 
 _STATUS = 'bond/msg/Status'
@@ -18,10 +19,10 @@ _PERIOD_S, _TIMEOUT_S = 0.1, 4.0  # as the nodes of Nav2 have them
 _DEPTH = 100
 
 
-def create_bond(node: Node) -> Bond | None:
+def create_bond(node: Node, errors: CallbackErrors) -> Bond | None:
     """Create the bond of a managed node; warn and return None without the package bond."""
     try:
-        return Bond(node)
+        return Bond(node, errors)
     except PerceptionError as error:
         node.get_logger().warning(
             f'no bond with the lifecycle manager: {error} Or set its bond_timeout to 0.0.'
@@ -36,28 +37,28 @@ class Bond:
     the other acknowledges it with one of its own. A manager that dies does not stop the node.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Create the topic.
+    def __init__(self, node: Node, errors: CallbackErrors) -> None:
+        """Create the topic; ``errors`` counts heartbeats that fail.
 
         Raises:
             PerceptionError: this ROS installation has no package bond.
         """
         self._node = node
+        self._heartbeat = errors.guarded('bond timer', self._send, 'a heartbeat')
         self._status: Any = message_class(_STATUS)
         self._instance_id = ''
         self._timer: Timer | None = None
         # Not a lifecycle publisher: the last status is sent while the node becomes inactive.
         self._publisher = node.create_publisher(self._status, 'bond', _DEPTH)
-        self._subscription = node.create_subscription(
-            self._status, 'bond', self._on_status, _DEPTH
-        )
+        receive = errors.guarded(node.resolve_topic_name('bond'), self._on_status)
+        self._subscription = node.create_subscription(self._status, 'bond', receive, _DEPTH)
 
     def start(self) -> None:
         """Begin to send heartbeats as a new instance."""
         self._instance_id = str(uuid.uuid4())
         # Steady time: a paused /clock does not mean that the node died.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self._node.create_timer(_PERIOD_S, self._send, clock=steady)
+        self._timer = self._node.create_timer(_PERIOD_S, self._heartbeat, clock=steady)
         self._send()
 
     def stop(self) -> None:

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
-from robot_perception.nodes.callback_errors import FailedMessages
+from robot_perception.nodes.callback_errors import FailedCalls
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.doctor_facts import FOREIGN_CLOCK_S
 from robot_perception.nodes.losses import InputLosses
@@ -74,7 +74,7 @@ class NodeView:
         period_s: time between the two.
         connections: problems with the QoS or type of other nodes.
         losses: messages of the inputs that were lost by the middleware.
-        failed: messages of the inputs that were lost to an error of their callback.
+        failed: calls of callbacks that failed, by topic, service or task.
         calibration_doubts: calibrations that are lost, or contradict one another.
         camera: state of the camera.
         late: stage of the current frame that takes too long, None without one.
@@ -95,7 +95,7 @@ class NodeView:
     period_s: float
     connections: Sequence[str]
     losses: Sequence[InputLosses]
-    failed: FailedMessages
+    failed: FailedCalls
     calibration_doubts: Sequence[str]
     camera: CameraReport
     late: LateStage | None
@@ -237,9 +237,9 @@ def connections_status(problems: Sequence[str], losses: Sequence[InputLosses]) -
     return replace(status, values={f'lost/{one.topic}': one.lost for one in losses})
 
 
-def inputs_status(failed: FailedMessages) -> Status:
-    """Return the status of the messages that arrive: an error if one has failed."""
-    values = {f'failed/{topic}': count for topic, count in failed.counts.items()}
+def inputs_status(failed: FailedCalls) -> Status:
+    """Return the status of messages, requests and periodic tasks: an error if one has failed."""
+    values = {f'failed/{name}': count for name, count in failed.counts.items()}
     return replace(problem_status('inputs', failed.problem, 'messages are read'), values=values)
 
 

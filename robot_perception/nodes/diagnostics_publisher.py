@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from robot_perception.nodes import qos
+from robot_perception.nodes.callback_errors import FailedCalls
 from robot_perception.nodes.diagnostics import (
     diagnostic_array,
+    inputs_status,
     node_statuses,
     NodeView,
     scene_problem,
+    Status,
 )
 
 
@@ -31,6 +36,13 @@ class DiagnosticsPublisher:
         """Report the state of the node."""
         statuses = node_statuses(view)
         self.problem = scene_problem(statuses)
+        self._send(statuses, view.topic)
+
+    def publish_failed(self, failed: FailedCalls) -> None:
+        """Report failed calls alone, where the state of the node cannot be reported."""
+        self._send([inputs_status(failed)], '')
+
+    def _send(self, statuses: Sequence[Status], hardware_id: str) -> None:
         stamp = self._node.get_clock().now().to_msg()
         name = self._node.get_fully_qualified_name()
-        self._publisher.publish(diagnostic_array(stamp, name, view.topic, statuses))
+        self._publisher.publish(diagnostic_array(stamp, name, hardware_id, statuses))

@@ -17,7 +17,7 @@ from std_srvs.srv import SetBool
 from robot_perception.conversions import label_info_message, Message
 from robot_perception.core import ConfigError, PerceptionError
 from robot_perception.nodes.bond import Bond, create_bond
-from robot_perception.nodes.callback_errors import CallbackErrors
+from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.camera_watch import CameraWatch
 from robot_perception.nodes.diagnostics import NodeView
@@ -28,6 +28,7 @@ from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.signals import interruptible
 from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.supervisor import WorkerError, WorkerSupervisor
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import PerceptionPipeline
@@ -82,17 +83,22 @@ class PerceptionNode(LifecycleNode):
         self._reported = self._slot.counts()
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self._perceive = PerceiveService(self, self._refusal, lambda: self._diagnostics.problem)
+        self._perceive = PerceiveService(
+            self, self._errors, self._refusal, lambda: self._diagnostics.problem
+        )
         self._diagnostics = DiagnosticsPublisher(self)
         # Steady time: a paused or absent /clock must not silence the node.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_DIAGNOSTICS_PERIOD_S, self._report, clock=steady)
-        self.create_timer(_FOLLOW_PERIOD_S, self._inputs.follow_publishers, clock=steady)
+        self.create_timer(_DIAGNOSTICS_PERIOD_S, self._supervise, clock=steady)
+        update = self._errors.guarded(
+            'subscription timer', self._inputs.follow_publishers, 'an update'
+        )
+        self.create_timer(_FOLLOW_PERIOD_S, update, clock=steady)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
             ),
-            post_callback=self._on_time_jump,
+            post_callback=self._errors.guarded('clock', self._on_time_jump, 'a time jump'),
         )
         if self._config.autostart and self.trigger_configure() == _SUCCESS:
             self.trigger_activate()
@@ -143,7 +149,7 @@ class PerceptionNode(LifecycleNode):
             )
             if self._config.caveat:
                 self.get_logger().warning(self._config.caveat)
-            self._bond = None if self._config.autostart else create_bond(self)
+            self._bond = None if self._config.autostart else create_bond(self, self._errors)
             return _SUCCESS
         # After a signal nothing can be created, which is expected.
         if self.context.ok():
@@ -254,12 +260,14 @@ class PerceptionNode(LifecycleNode):
     # Requests
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._enabled = request.data
-        if not request.data:
-            self._slot.discard('disabled')
-            self._perceive.refuse()
-        response.success = True
-        response.message = 'frames are processed' if request.data else 'frames are dropped'
+        response.success, response.message = False, INTERNAL_ERROR
+        with self._errors.guard(self.resolve_service_name('~/enable'), 'a request'):
+            self._enabled = request.data
+            if not request.data:
+                self._slot.discard('disabled')
+                self._perceive.refuse()
+            response.success = True
+            response.message = 'frames are processed' if request.data else 'frames are dropped'
         return response
 
     def _refusal(self) -> str:
@@ -278,6 +286,11 @@ class PerceptionNode(LifecycleNode):
         return ''
 
     def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        with self._errors.guard('parameters', 'a change'):
+            return self._change_parameters(parameters)
+        return SetParametersResult(successful=False, reason=INTERNAL_ERROR)
+
+    def _change_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         result, config = changed_config(self._config, parameters)
         if not result.successful or config == self._config:
             return result
@@ -302,20 +315,33 @@ class PerceptionNode(LifecycleNode):
 
     # Diagnostics
 
-    def _report(self) -> None:
-        """Publish diagnostics, and replace a worker that hangs.
+    def _supervise(self) -> None:
+        """Replace a worker that hangs, and publish diagnostics.
 
         Raises:
             WorkerError: only a restart of the process helps.
         """
         failure = late = None
         worker = self._supervisor.worker
-        try:
-            late = self._supervisor.check()
-        except WorkerError as error:
-            failure = error
+        with self._errors.guard('worker timer', 'a check'):
+            try:
+                late = self._supervisor.check()
+            except WorkerError as error:
+                failure = error
+        is_reported = False
+        with self._errors.guard('diagnostics timer', 'a report'):
+            self._report(self._supervisor.worker or worker, late, failure)
+            is_reported = True
+        if not is_reported:
+            self._diagnostics.publish_failed(self._errors.report())
+        if failure is not None:
+            self.get_logger().fatal(str(failure))
+            raise failure
+
+    def _report(
+        self, worker: FrameWorker | None, late: LateStage | None, failure: WorkerError | None
+    ) -> None:
         now, counts = self.get_clock().now(), self._slot.counts()
-        worker = self._supervisor.worker or worker
         if worker is not None:
             self._pipeline = worker.processor.pipeline
         view = NodeView(
@@ -346,6 +372,3 @@ class PerceptionNode(LifecycleNode):
         )
         self._reported = counts
         self._diagnostics.publish(view)
-        if failure is not None:
-            self.get_logger().fatal(str(failure))
-            raise failure

@@ -11,6 +11,7 @@ from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined] # Humble
 from rclpy.node import Node
 from rclpy.task import Future
 
+from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
 from robot_perception.nodes.messages import message_class
 
 _SERVICE = 'robot_perception/srv/Perceive'
@@ -25,11 +26,18 @@ class PerceiveService:
     leaves them to the next one.
     """
 
-    def __init__(self, node: Node, refusal: Callable[[], str], problem: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        errors: CallbackErrors,
+        refusal: Callable[[], str],
+        problem: Callable[[], str],
+    ) -> None:
         """Create the service.
 
         Args:
             node: the node.
+            errors: counts the requests that fail.
             refusal: why no frame is processed in its present state, empty if frames are.
             problem: what is wrong with the frames, empty if nothing is known.
 
@@ -37,6 +45,7 @@ class PerceiveService:
             PerceptionError: the messages of this package are not built.
         """
         self._node = node
+        self._errors = errors
         self._refusal = refusal
         self._problem = problem
         self._lock = threading.Lock()
@@ -80,6 +89,12 @@ class PerceiveService:
         return len(resolved)
 
     async def _on_request(self, request: Any, response: Any) -> Any:  # noqa: ANN401 - generated
+        with self._errors.guard(self._node.resolve_service_name('~/perceive'), 'a request'):
+            return await self._wait_for_scene(request, response)
+        response.success, response.message = False, INTERNAL_ERROR
+        return response
+
+    async def _wait_for_scene(self, request: Any, response: Any) -> Any:  # noqa: ANN401
         timeout_s = request.timeout_s or _DEFAULT_TIMEOUT_S
         response.message = self._refusal()
         if not 0 < timeout_s <= _MAX_TIMEOUT_S:

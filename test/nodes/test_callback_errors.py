@@ -1,13 +1,22 @@
-"""Errors of the callbacks of input messages, on the real node."""
+"""Errors of the callbacks of messages, timers, services and parameters, on the real node."""
 
 import pytest
 
 pytest.importorskip('rclpy')
 
 from graph import random_rgb, RELIABLE, SECOND_NS, to_camera_info, to_image_message
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from std_srvs.srv import SetBool
 
+from robot_perception.nodes.camera_inputs import CameraInputs
+from robot_perception.nodes.camera_watch import CameraWatch
 from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.perceive import PerceiveService
+from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.supervisor import WorkerSupervisor
+from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import Role
 from robot_perception.stream import Synchronizer
 
@@ -102,3 +111,97 @@ def test_errors_of_the_other_inputs_stand_until_a_later_message_is_read(graph, f
     assert values['failed//depth'] == values['failed//tf'] == '1'
     send()
     graph.spin_until(lambda: graph.statuses()['inputs'][0] == OK, 'end of the errors')
+
+
+def fail_once(monkeypatch, owner, name, error):
+    """Let the next call of a method raise an error."""
+    method, errors = getattr(owner, name), [error]
+
+    def failing(self, *arguments, **options):
+        if errors:
+            raise errors.pop()
+        return method(self, *arguments, **options)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+def call(graph, kind, name, request):
+    client = graph.subscriber.create_client(kind, name)
+    graph.spin_until(client.service_is_ready, name)
+    future = client.call_async(request)
+    graph.spin_until(future.done, f'answer of {name}')
+    return future.result()
+
+
+def wait_for_failed(graph, name):
+    """Wait until the error of a call is in /diagnostics, and return its text."""
+
+    def is_named():
+        level, message, values = graph.statuses()['inputs']
+        return level == ERROR and f'{name}: ' in message and values == {f'failed/{name}': '1'}
+
+    graph.spin_until(is_named, name)
+    return graph.received['/diagnostics'][-1]
+
+
+@pytest.mark.parametrize(
+    ('owner', 'method', 'name'),
+    [
+        (CameraInputs, 'follow_publishers', 'subscription timer'),
+        (CameraWatch, 'report', 'diagnostics timer'),
+        (WorkerSupervisor, 'check', 'worker timer'),
+    ],
+)
+def test_an_error_of_a_timer_is_named_and_the_timer_goes_on(
+    graph, monkeypatch, owner, method, name
+):
+    fail_once(monkeypatch, owner, method, SystemExit('injected'))
+    graph.start()
+    wait_for_failed(graph, name)
+    graph.spin_until(lambda: graph.statuses()['inputs'][0] == OK, 'end of the error')
+    assert 'frames' in graph.statuses()
+
+
+def test_a_report_that_always_fails_is_named(graph, monkeypatch):
+    def failing(_):
+        raise ValueError('injected')
+
+    monkeypatch.setattr(CameraWatch, 'report', failing)
+    graph.start()
+    for _ in range(2):
+        (name,) = graph.statuses()
+        assert name == 'inputs'
+
+
+def test_an_error_of_a_service_is_an_answer(graph, monkeypatch):
+    graph.start()
+    fail_once(monkeypatch, FrameSlot, 'discard', ValueError('injected'))
+    answer = call(graph, SetBool, '/perception/enable', SetBool.Request(data=False))
+    assert (answer.success, answer.message[:17]) == (False, 'an internal error')
+    wait_for_failed(graph, '/perception/enable')
+    assert call(graph, SetBool, '/perception/enable', SetBool.Request(data=False)).success
+    graph.spin_until(lambda: graph.statuses()['inputs'][0] == OK, 'end of the error')
+
+
+def test_an_error_of_a_change_of_parameters_is_an_answer_and_changes_nothing(graph, monkeypatch):
+    graph.start()
+    fail_once(monkeypatch, PerceptionPipeline, 'reconfigure', ValueError('injected'))
+    value = Parameter('detector.threshold', value=0.7).to_parameter_msg()
+    request = SetParameters.Request(parameters=[value])
+    (result,) = call(graph, SetParameters, '/perception/set_parameters', request).results
+    assert not result.successful
+    assert 'internal error' in result.reason
+    wait_for_failed(graph, 'parameters')
+    assert graph.node.get_parameter('detector.threshold').value == 0.5
+    (result,) = call(graph, SetParameters, '/perception/set_parameters', request).results
+    assert result.successful
+
+
+def test_an_error_of_perceive_is_an_answer(graph, monkeypatch):
+    pytest.importorskip('robot_perception.srv')
+    graph.start()
+    service = message_class('robot_perception/srv/Perceive')
+    fail_once(monkeypatch, PerceiveService, '_next_scene', ValueError('injected'))
+    answer = call(graph, service, '/perception/perceive', service.Request())
+    assert (answer.success, answer.message[:17]) == (False, 'an internal error')
+    wait_for_failed(graph, '/perception/perceive')

@@ -6,7 +6,7 @@ pytest.importorskip('diagnostic_msgs')
 
 from builtin_interfaces.msg import Time
 
-from robot_perception.nodes.callback_errors import FailedMessages
+from robot_perception.nodes.callback_errors import FailedCalls
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.diagnostics import (
     calibration_status,
@@ -56,7 +56,7 @@ def view(now, before, **changes):
         'period_s': 1.0,
         'connections': (),
         'losses': (),
-        'failed': FailedMessages({}),
+        'failed': FailedCalls({}),
         'calibration_doubts': (),
         'camera': CameraReport(is_silent=silent),
         'late': None,
