@@ -73,6 +73,7 @@ setup(
         ],
         'docs': ['mkdocs-material>=9.6', 'mkdocstrings-python>=2'],
         'notebook': ['pandas>=2', 'pillow>=10.1', 'supervision>=0.22'],
+        'onnx': ['onnx>=1.19', 'onnxruntime>=1.23'],
         'openvino': ['openvino>=2026.4'],
         'training': ['scipy>=1.11'],
         'view': ['rerun-sdk>=0.39'],

@@ -25,6 +25,7 @@ PIP_NAMES = {
 }
 # Optional, and imported where they are used: the extras list them.
 EXTRAS = {
+    'onnxruntime': 'onnxruntime',
     'openvino': 'openvino',
     'pandas': 'pandas',
     'PIL': 'pillow',

@@ -8,9 +8,10 @@ The four builders take the same arguments:
   package and trained on its demo world only), an id of the catalogue, or the path of a checkpoint
   folder.
 - ``device``: ``'auto'`` (CUDA if available), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
-- ``precision``: ``'auto'`` (fp16 on CUDA; with OpenVINO bf16 for networks that gain by
-  instructions of the processor; fp32 otherwise), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
-- ``runtime``: ``'torch'``, ``'openvino'``, or ``'auto'`` (OpenVINO on a CPU if it is installed).
+- ``precision``: ``'auto'`` (fp16 on CUDA; bf16 on a CPU for networks that are faster with its
+  instructions for bf16; fp32 otherwise), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
+- ``runtime``: ``'torch'``, ``'openvino'``, ``'onnxruntime'``, or ``'auto'`` (on a CPU the fastest
+  of those that are installed).
 - ``input_size``: size of the network's input in pixels; 0 = the checkpoint's own rule. For DINOv2,
   Depth Anything, DETR and YOLOS, which keep the aspect ratio, it is the short side, rounded as by
   the checkpoint's processor. For RT-DETR, RT-DETRv2, D-FINE and SAM 2 it is the side of a square,
@@ -46,6 +47,7 @@ from robot_perception.models.interfaces import (
     ImageEmbedding,
     Segmenter,
 )
+from robot_perception.models.runtimes import RUNTIME_CHOICES
 from robot_perception.models.runtimes.compiling import is_compiling
 from robot_perception.models.stub import (
     StubDepthEstimator,
@@ -168,6 +170,7 @@ __all__ = [
     'DEMO',
     'DEMO_FOLDER',
     'REFERENCE_MODELS',
+    'RUNTIME_CHOICES',
     'STUB',
     'CatalogueRow',
     'DepthEstimator',

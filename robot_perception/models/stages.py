@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 import importlib
 from typing import cast, Generic, TypeVar
 
@@ -35,6 +36,7 @@ from robot_perception.models.families.interfaces import (
 from robot_perception.models.interfaces import ImageEmbedding
 from robot_perception.models.outputs import NotFiniteError
 from robot_perception.models.runtimes.choice import choose_backends
+from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 from robot_perception.models.runtimes.runner import NetworkRunner
 from robot_perception.models.runtimes.self_check import reference_picture
 from robot_perception.models.uploaded_image import UploadedImage
@@ -77,14 +79,15 @@ class NetworkStage(Generic[_Family]):
         self._checkpoint = checkpoint
         row = FAMILIES[checkpoint.task][checkpoint.family]
         family_class = getattr(importlib.import_module(row.module), row.family)
-        self.family = cast('_Family', family_class(checkpoint, input_size))
-        backends, problem = choose_backends(
+        load = cast('Callable[[], _Family]', partial(family_class, checkpoint, input_size))
+        self.family = load()
+        choice = choose_backends(
             runtime,
             self.placement,
             is_precision_given=precision != 'auto',
             gains_by_bf16=any(one.in_half for one in self.family.networks),
         )
-        self._problem = f'{checkpoint.task}: {problem}.' if problem else ''
+        self._problem = f'{checkpoint.task}: {choice.problem}.' if choice.problem else ''
         self._checked_sizes: set[tuple[int, int]] = set()
         # Stages of other threads compute at the same time.
         gpu = self.placement.device.type == 'cuda'
@@ -92,8 +95,9 @@ class NetworkStage(Generic[_Family]):
         with self._computing():
             self._networks = NetworkRunner(
                 self.family.networks,
+                lambda: load().networks,
                 self.placement.device,
-                backends,
+                choice,
                 checkpoint.task,
             )
 
@@ -108,14 +112,15 @@ class NetworkStage(Generic[_Family]):
         return self._networks.note or self._problem
 
     def _check(self, image: UploadedImage) -> None:
-        """Compare a runtime with torch on the reference picture, before the first image of a size.
+        """Choose a runtime on the reference picture, before the first image of a size.
 
         Further images are compared while they are computed.
         """
-        if not self._networks.is_checked or image.size_hw in self._checked_sizes:
+        if image.size_hw in self._checked_sizes:
             return
         self._checked_sizes.add(image.size_hw)
-        self._run_all(UploadedImage(reference_picture(image.size_hw)))
+        picture = UploadedImage(reference_picture(image.size_hw))
+        self._networks.choose(partial(self._run_all, picture), image.size_hw)
 
     def _run_all(self, image: UploadedImage) -> None:
         """Run every network on an image."""
@@ -154,7 +159,7 @@ class NetworkStage(Generic[_Family]):
                 f'{placement.precision}. Use precision {wider}; if it is fp32 already, the '
                 'checkpoint is at fault.',
             ) from None
-        except PerceptionError:
+        except (PerceptionError, UnusableRuntimeError):
             raise
         except Exception as error:
             if is_fatal(error):

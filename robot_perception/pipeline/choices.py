@@ -25,14 +25,6 @@ class Precision(StrEnum):
     FP16 = 'fp16'
 
 
-class Runtime(StrEnum):
-    """Library that computes the networks."""
-
-    AUTO = 'auto'
-    TORCH = 'torch'
-    OPENVINO = 'openvino'
-
-
 class TfPolicy(StrEnum):
     """Time at which transforms are looked up."""
 

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 
 from robot_perception.core import ConfigError, Stage
-from robot_perception.pipeline.choices import Precision, Preset, Runtime
+from robot_perception.models import RUNTIME_CHOICES
+from robot_perception.pipeline.choices import Precision, Preset
 from robot_perception.pipeline.config_sections import (
     CameraConfig,
     DepthConfig,
@@ -36,15 +37,16 @@ class PerceptionConfig(Section):
         Preset.ROBOT, 'Set of defaults of the other parameters.', startup=True
     )
     device: str = parameter('auto', 'Device of the networks: auto, cpu, cuda or cuda:N.')
-    runtime: Runtime = parameter(
-        Runtime.AUTO,
-        'Library that computes the networks; auto = openvino on a CPU if it is installed, torch '
+    runtime: str = parameter(
+        'auto',
+        'Library that computes the networks; auto = on a CPU the fastest that is installed, torch '
         'otherwise (docs/runtimes.md).',
+        choices=RUNTIME_CHOICES,
     )
     precision: Precision = parameter(
         Precision.AUTO,
-        'Precision of the networks; auto = fp16 on CUDA, with openvino bf16 for networks that '
-        'gain by instructions of the processor, fp32 otherwise.',
+        'Precision of the networks; auto = fp16 on CUDA, bf16 on a CPU for networks that are '
+        'faster with its instructions for bf16, fp32 otherwise.',
     )
     cpu_threads: int = parameter(
         0,
@@ -78,10 +80,10 @@ class PerceptionConfig(Section):
         section: StageSection = getattr(self, stage.value)
         return section
 
-    def choose_runtime(self, stage: Stage) -> Runtime:
+    def choose_runtime(self, stage: Stage) -> str:
         """Return the runtime that a stage or all stages are given."""
         own = self.stage(stage).runtime
-        return self.runtime if own is Runtime.AUTO else own
+        return self.runtime if own == 'auto' else own
 
     def choose_precision(self, stage: Stage) -> Precision:
         """Return the precision that a stage or all stages are given."""
@@ -152,8 +154,10 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
         'segmenter.input_size': 512,
     },
     Preset.DEMO: {
-        # Compiling for another runtime would take longer than the first demo.
+        # Compiling for another runtime would take longer than the first demo, and the demo gives
+        # the same results on every processor.
         'runtime': 'torch',
+        'precision': 'fp32',
         'cpu_threads': 1,
         'parallel': True,
         'features.model': 'demo',

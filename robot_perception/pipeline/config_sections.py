@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robot_perception.core import DepthSource
+from robot_perception.models import RUNTIME_CHOICES
 from robot_perception.pipeline.choices import (
     CameraAxes,
     Precision,
     Rectification,
     Reliability,
-    Runtime,
     TfPolicy,
     Transport,
 )
@@ -37,8 +37,10 @@ class StageSection(Section):
         unit='pixels',
         limits=(0, 4096),
     )
-    runtime: Runtime = parameter(
-        Runtime.AUTO, 'Library that computes this network; auto = that of the parameter runtime.'
+    runtime: str = parameter(
+        'auto',
+        'Library that computes this network; auto = that of the parameter runtime.',
+        choices=RUNTIME_CHOICES,
     )
     precision: Precision = parameter(
         Precision.AUTO, 'Precision of this network; auto = that of the parameter precision.'

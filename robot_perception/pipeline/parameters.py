@@ -37,7 +37,7 @@ class Constraint:
         description: one or more sentences for users.
         unit: unit of the value, empty for none.
         limits: closed range of a number; every number has one.
-        choices: values of the enum that the parameter is; empty for other types.
+        choices: values of the enum that the parameter is, or the allowed texts; empty for others.
         live: may change while the node runs.
         startup: read once, when the node starts. A parameter that is neither live nor startup may
             change while no networks are loaded.
@@ -124,8 +124,9 @@ def parameter(
 
     Its type is that of ``default``; the members of an enum become its choices.
     """
-    choices = tuple(one.value for one in type(default)) if isinstance(default, Enum) else ()
-    metadata = {_KEY: Constraint(description, choices=choices, **constraint)}
+    if isinstance(default, Enum):
+        constraint['choices'] = tuple(one.value for one in type(default))
+    metadata = {_KEY: Constraint(description, **constraint)}
     return field(default=default, metadata=metadata)
 
 

@@ -85,7 +85,7 @@ class RecoveringNetwork(Generic[_Network]):
             section.model,
             device=config.device,
             precision=config.choose_precision(self.stage).value,
-            runtime=config.choose_runtime(self.stage).value,
+            runtime=config.choose_runtime(self.stage),
             input_size=section.input_size,
         )
         return network

@@ -1,5 +1,7 @@
 """Runtimes besides torch: the choice, the comparison with torch, and what replaces a wrong one."""
 
+import hashlib
+import re
 import textwrap
 
 from checkpoints import sample_image
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from reasons import raises
 import torch
+from torch.nn import functional
 
 from robot_perception.core import ConfigError
 from robot_perception.models import (
@@ -17,13 +20,16 @@ from robot_perception.models import (
     UploadedImage,
 )
 from robot_perception.models.device import DeviceSpec
-from robot_perception.models.runtimes import choice
+from robot_perception.models.runtimes import choice, RuntimeRow
 from robot_perception.models.runtimes.cache import compiled_folder
-from robot_perception.models.runtimes.choice import choose_backends, RuntimeRow
+from robot_perception.models.runtimes.choice import choose_backends
+from robot_perception.models.runtimes.onnxruntime import choose_providers
 from robot_perception.models.runtimes.self_check import measure, reference_picture, tolerance
 
 SOURCE = '''
 import pathlib
+import time
+from robot_perception.models.runtimes.compiled import CompiledNetwork
 from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 
 HERE = pathlib.Path(__file__).parent
@@ -31,19 +37,37 @@ HERE = pathlib.Path(__file__).parent
 class Fake:
     """Computes with torch, and goes wrong as the files beside this one state."""
 
-    def __init__(self, network, precision, files):
-        self._network, self._precision = network, precision
+    def __init__(self, network, placement, files):
+        self._network, self._precision = network, placement.precision
+        self._last = None, ()
         if (HERE / 'start').exists():
             raise UnusableRuntimeError('it cannot start')
 
     def __call__(self, *inputs):
         with (HERE / 'calls').open('a') as file:
             file.write(self._precision + ' ')
+        if (HERE / 'slow').exists():
+            time.sleep(float((HERE / 'slow').read_text()))
+        key = [one.numpy().tobytes() for one in inputs] if (HERE / 'fast').exists() else None
+        if key is not None and key == self._last[0]:
+            return self._last[1]
         outputs = self._network.call(*inputs)
         factor = HERE / self._precision
         if factor.exists():
             outputs = tuple(one * float(factor.read_text()) for one in outputs)
+        self._last = key, outputs
         return outputs
+
+class Hungry(CompiledNetwork):
+    """Needs more memory than there is."""
+
+    title = 'Hungry'
+
+    def _compile(self, inputs):
+        raise MemoryError('64 GiB')
+
+    def _load(self, content):
+        raise MemoryError('64 GiB')
 '''
 CPU = DeviceSpec(torch.device('cpu'), 'fp32')
 FRAME = UploadedImage(sample_image())
@@ -59,13 +83,20 @@ def fake(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
     monkeypatch.delitem(__import__('sys').modules, 'fake_runtime', raising=False)
-    row = RuntimeRow('fake_runtime', 'Fake', 'torch', 'fake', ('fp32', 'bf16'))
+    row = RuntimeRow('fake_runtime', 'Fake', ('torch',), 'fake', {'cpu': ('fp32', 'bf16')})
     monkeypatch.setitem(choice.RUNTIMES, 'fake', row)
     return folder
 
 
+@pytest.fixture
+def only_fake(fake, monkeypatch):
+    for name in set(choice.RUNTIMES) - {'fake'}:
+        monkeypatch.delitem(choice.RUNTIMES, name)
+
+
 def features(tiny, **options):
-    return build_feature_extractor(str(tiny['features']), device='cpu', runtime='fake', **options)
+    options = {'runtime': 'fake', **options}
+    return build_feature_extractor(str(tiny['features']), device='cpu', **options)
 
 
 def test_a_runtime_is_a_file_and_a_row(fake, tiny):
@@ -144,29 +175,72 @@ def test_every_stage_is_compared(fake, tiny):
     assert {one.backend for one in (depth, detector, segmenter)} == {'torch fp32'}
 
 
-def test_the_order_of_backends(fake, monkeypatch):
-    def choose(runtime, *, given=False, gains=True):
-        backends, problem = choose_backends(
-            runtime, CPU, is_precision_given=given, gains_by_bf16=gains
-        )
-        return [str(one) for one in backends], problem
+def test_the_order_of_backends(only_fake, monkeypatch):
+    def choose(runtime, *, precision='fp32', given=False, gains=True):
+        placement = DeviceSpec(torch.device('cpu'), precision)
+        chosen = choose_backends(runtime, placement, is_precision_given=given, gains_by_bf16=gains)
+        names = [str(one) for one in chosen.backends]
+        return names[: chosen.timed], names[chosen.timed :], chosen.problem
 
     monkeypatch.setattr(choice, 'has_bf16_instructions', lambda: True)
-    monkeypatch.delitem(choice.RUNTIMES, 'openvino')
-    assert choose('auto') == (['fake bf16', 'fake fp32', 'torch fp32'], '')
-    assert choose('auto', gains=False) == (['fake fp32', 'torch fp32'], '')
-    assert choose('fake', given=True) == (['fake fp32', 'torch fp32'], '')
-    assert choose('torch') == (['torch fp32'], '')
+    every = ['fake bf16', 'fake fp32', 'torch bf16', 'torch fp32']
+    assert choose('auto') == (every, [], '')
+    assert choose('auto', gains=False) == (['fake fp32', 'torch fp32'], [], '')
+    assert choose('auto', given=True) == (['fake fp32', 'torch fp32'], [], '')
+    assert choose('auto', given=True, precision='fp16') == (['torch fp16'], [], '')
+    assert choose('fake') == (['fake bf16', 'fake fp32'], ['torch fp32'], '')
+    assert choose('fake', given=True) == (['fake fp32'], ['torch fp32'], '')
+    bf16 = {'given': True, 'precision': 'bf16'}
+    assert choose('fake', **bf16) == (['fake bf16'], ['fake fp32', 'torch bf16'], '')
+    assert choose('torch') == (['torch bf16', 'torch fp32'], [], '')
+    assert choose('torch', given=True) == (['torch fp32'], [], '')
     monkeypatch.setattr(choice, 'has_bf16_instructions', lambda: False)
-    assert choose('auto') == (['fake fp32', 'torch fp32'], '')
-    row = choice.RUNTIMES['fake']._replace(library='not_installed')
+    assert choose('auto') == (['fake fp32', 'torch fp32'], [], '')
+    assert choose('torch') == (['torch fp32'], [], '')
+    row = choice.RUNTIMES['fake']._replace(libraries=('torch', 'not_installed'))
     monkeypatch.setitem(choice.RUNTIMES, 'fake', row)
-    assert choose('auto') == (['torch fp32'], '')
-    backends, problem = choose('fake')
-    assert backends == ['torch fp32']
-    assert problem == (
-        'not_installed is not installed; install it with pip install "robot_perception[fake]"'
+    assert choose('auto') == (['torch fp32'], [], '')
+    assert choose('fake') == (
+        ['torch fp32'],
+        [],
+        'not_installed is not installed; install it with pip install "robot_perception[fake]"',
     )
+
+
+@pytest.mark.parametrize(('speed', 'backend'), [('fast', 'fake fp32'), ('slow', 'torch fp32')])
+def test_auto_takes_the_fastest_and_keeps_the_choice(fake, tiny, only_fake, speed, backend):
+    (fake / speed).write_text('0.2')
+    for start in range(2):
+        (fake / 'calls').write_text('')
+        stage = build_feature_extractor(str(tiny['features']), device='cpu', runtime='auto')
+        stage.extract(FRAME)
+        assert (stage.backend, stage.note) == (backend, '')
+        calls = len((fake / 'calls').read_text().split())
+        assert calls == ((5 if start == 0 else 2) if speed == 'fast' else 4 * (start == 0))
+
+
+def test_auto_leaves_out_what_is_wrong_and_names_it_at_every_start(fake, tiny, only_fake):
+    (fake / 'fast').touch()
+    (fake / 'fp32').write_text('1.01')
+    for _ in range(2):
+        stage = build_feature_extractor(str(tiny['features']), device='cpu', runtime='auto')
+        stage.extract(FRAME)
+        assert stage.backend == 'torch fp32'
+        assert 'fake fp32 is replaced by torch fp32, since its outputs differ' in stage.note
+    assert len((fake / 'calls').read_text().split()) == 1
+
+
+@pytest.mark.slow
+def test_torch_in_bf16_is_chosen_only_where_it_is_faster(tiny, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    monkeypatch.setattr(choice, 'has_bf16_instructions', lambda: True)
+    caplog.set_level('INFO')
+    expected = build_depth_estimator(str(tiny['depth']), device='cpu').estimate(FRAME)
+    stage = build_depth_estimator(str(tiny['depth']), device='cpu', precision='auto')
+    found = stage.estimate(FRAME)
+    assert stage.backend in {'torch bf16', 'torch fp32'}
+    assert {'torch bf16', 'torch fp32'} == set(re.findall(r'torch \w+', caplog.text))
+    np.testing.assert_allclose(found.meters, expected.meters, rtol=0.05)
 
 
 def test_unknown_runtimes_and_those_of_another_device_are_refused():
@@ -199,23 +273,86 @@ def test_the_reference_picture_has_the_size_asked_for():
     assert picture.rgb.std() > 20
 
 
-@pytest.mark.slow
-def test_openvino_computes_as_torch(tiny, tmp_path, monkeypatch, caplog):
-    pytest.importorskip('openvino', reason='an extra')
+@pytest.fixture(params=['openvino', 'onnxruntime'])
+def installed(request, tmp_path, monkeypatch):
+    """A runtime that is installed, with an empty cache."""
+    for library in choice.RUNTIMES[request.param].libraries:
+        pytest.importorskip(library, reason='an extra')
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    return request.param
+
+
+@pytest.mark.slow
+def test_a_runtime_computes_as_torch(installed, tiny, tmp_path, caplog):
     expected = build_segmenter(str(tiny['segmenter']), device='cpu')
     masks = expected.segment(expected.encode(FRAME), BOXES)
     for start in range(2):
         caplog.clear()
-        stage = build_segmenter(str(tiny['segmenter']), device='cpu', runtime='openvino')
+        stage = build_segmenter(str(tiny['segmenter']), device='cpu', runtime=installed)
         found = stage.segment(stage.encode(FRAME), BOXES)
-        assert (stage.backend, stage.note) == ('openvino fp32', '')
+        assert (stage.backend, stage.note) == (f'{installed} fp32', '')
         assert np.mean(found.pixels != masks.pixels) < 1e-3
         np.testing.assert_allclose(found.scores, masks.scores, atol=1e-4)
         assert ('compiling the network' in caplog.text) == (start == 0)
-    for path in tmp_path.rglob('*.blob'):
+    for path in tmp_path.rglob('*.network'):
         path.write_bytes(path.read_bytes()[:1000])
-    stage = build_segmenter(str(tiny['segmenter']), device='cpu', runtime='openvino')
+    stage = build_segmenter(str(tiny['segmenter']), device='cpu', runtime=installed)
     stage.segment(stage.encode(FRAME), BOXES)
-    assert stage.backend == 'openvino fp32'
+    assert stage.backend == f'{installed} fp32'
     assert 'is damaged and is written again' in caplog.text
+
+
+@pytest.mark.slow
+def test_another_file_in_place_of_a_compiled_one_is_compiled_again(
+    installed, tiny, tmp_path, caplog
+):
+    for start in range(2):
+        stage = features(tiny, runtime=installed)
+        stage.extract(FRAME)
+        assert (stage.backend, stage.note) == (f'{installed} fp32', '')
+        for path in tmp_path.rglob('*.network'):
+            content = b'not a network' * 1000
+            path.write_bytes(hashlib.sha256(content).digest() + content)
+        assert ('cannot be read again' in caplog.text) == (start == 1)
+
+
+@pytest.mark.slow
+def test_an_operator_that_a_runtime_lacks_leaves_the_network_to_torch(
+    installed, tiny, monkeypatch
+):
+    original = functional.gelu
+
+    def unknown(values, **options):
+        return original(values, **options) + 0 * torch.special.airy_ai(values)
+
+    monkeypatch.setattr(functional, 'gelu', unknown)
+    stage = features(tiny, runtime=installed)
+    found = stage.extract(FRAME)
+    assert stage.backend == 'torch fp32'
+    assert re.match(rf'features: {installed} fp32 is replaced by torch fp32, since ', stage.note)
+    assert 'cannot convert it' in stage.note
+    assert np.isfinite(found.vector).all()
+
+
+def test_a_runtime_without_memory_is_replaced(fake, tiny, monkeypatch):
+    monkeypatch.setitem(choice.RUNTIMES, 'fake', choice.RUNTIMES['fake']._replace(name='Hungry'))
+    stage = features(tiny)
+    stage.extract(FRAME)
+    assert stage.backend == 'torch fp32'
+    assert stage.note == (
+        'features: fake fp32 is replaced by torch fp32, since Hungry cannot convert it '
+        '(MemoryError: 64 GiB).'
+    )
+
+
+def test_the_providers_of_onnx_runtime():
+    cpu = [['CPUExecutionProvider']]
+    assert [choose_providers(CPU, [])] == cpu
+    gpu = DeviceSpec(torch.device('cuda', 1), 'fp16')
+    with pytest.raises(LookupError, match='no provider of cuda:1; install onnxruntime-gpu'):
+        choose_providers(gpu, ['CPUExecutionProvider'])
+    (name, settings), (second, _) = choose_providers(
+        gpu, ['CUDAExecutionProvider', 'TensorrtExecutionProvider']
+    )
+    assert (name, second) == ('TensorrtExecutionProvider', 'CUDAExecutionProvider')
+    assert settings == {'device_id': 1, 'trt_fp16_enable': True}

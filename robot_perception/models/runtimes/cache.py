@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 import functools
 import hashlib
 import importlib.metadata
@@ -38,9 +38,9 @@ class CompiledFiles:
     content, since libraries may crash on damaged files.
     """
 
-    def __init__(self, network: NamedNetwork, backend: str, library: str) -> None:
+    def __init__(self, network: NamedNetwork, backend: str, libraries: Iterable[str]) -> None:
         """Compute the part of the key that does not depend on the shapes of inputs."""
-        versions = {name: importlib.metadata.version(name) for name in (*_VERSIONS, library)}
+        versions = {name: importlib.metadata.version(name) for name in (*_VERSIONS, *libraries)}
         parts = (
             network.name,
             hash_weights(network.network),

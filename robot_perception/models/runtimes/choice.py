@@ -9,35 +9,7 @@ import torch
 
 from robot_perception.core import ConfigError
 from robot_perception.models.device import DeviceSpec
-
-TORCH = 'torch'
-
-
-class RuntimeRow(NamedTuple):
-    """A runtime besides torch.
-
-    Attributes:
-        module: module that defines it.
-        name: of its class, which is constructed with a `NamedNetwork`, a precision, and a
-            `CompiledFiles`.
-        library: what must be installed.
-        extra: extra of this package that installs it.
-        precisions: those it has.
-    """
-
-    module: str
-    name: str
-    library: str
-    extra: str
-    precisions: tuple[str, ...]
-
-
-_HERE = __name__.rpartition('.')[0]
-RUNTIMES: dict[str, RuntimeRow] = {
-    'openvino': RuntimeRow(
-        f'{_HERE}.openvino', 'OpenVinoNetwork', 'openvino', 'openvino', ('fp32', 'bf16')
-    ),
-}
+from robot_perception.models.runtimes import RuntimeRow, RUNTIMES, TORCH
 
 
 class Backend(NamedTuple):
@@ -51,19 +23,32 @@ class Backend(NamedTuple):
         return f'{self.runtime} {self.precision}'
 
 
+class Choice(NamedTuple):
+    """Backends of a stage.
+
+    Attributes:
+        backends: the fastest of the first ``timed`` that computes the same as torch in fp32 is
+            used; where none does, the next one that does. The last one is torch, and not compared.
+        timed: how many are timed.
+        problem: why the requested runtime is none of them; empty if it is.
+    """
+
+    backends: tuple[Backend, ...]
+    timed: int
+    problem: str = ''
+
+
 def choose_backends(
     runtime: str, placement: DeviceSpec, *, is_precision_given: bool, gains_by_bf16: bool
-) -> tuple[tuple[Backend, ...], str]:
-    """Return the backends of a stage, best first, and why the requested one is none of them.
-
-    The last one is torch, with the precision that was given, or else fp32 on a CPU.
+) -> Choice:
+    """Return the backends of a stage.
 
     Args:
         runtime: ``'auto'``, ``'torch'`` or one of `RUNTIMES`.
         placement: device and precision of torch.
         is_precision_given: whether the user chose this precision.
-        gains_by_bf16: whether the networks compute faster, and right, in bf16 where the processor
-            has instructions for it.
+        gains_by_bf16: whether the networks may be computed in bf16, which is tried where the
+            processor has instructions for it and no precision was given.
 
     Raises:
         ConfigError: there is no such runtime, or it does not compute on this device.
@@ -74,37 +59,51 @@ def choose_backends(
             'unknown_choice', f'runtime: expected {", ".join(known)}; got {runtime!r}. Use auto.'
         )
     last = Backend(TORCH, placement.precision)
-    if placement.device.type != 'cpu':
-        if runtime not in RUNTIMES:
-            return (last,), ''
+    device = placement.device.type
+    precisions = [placement.precision]
+    if device == 'cpu' and not is_precision_given and gains_by_bf16 and has_bf16_instructions():
+        precisions.insert(0, 'bf16')
+    if runtime in RUNTIMES:
+        return _choose_given(runtime, placement, precisions, last)
+    found = [Backend(TORCH, one) for one in precisions]
+    if runtime == 'auto' and device == 'cpu':
+        found[:0] = [
+            Backend(name, one)
+            for name, row in RUNTIMES.items()
+            for one in precisions
+            if one in row.precisions[device] and not _missing(row)
+        ]
+    return Choice(tuple(found), len(found))
+
+
+def _choose_given(
+    runtime: str, placement: DeviceSpec, precisions: list[str], last: Backend
+) -> Choice:
+    row = RUNTIMES[runtime]
+    offered = row.precisions.get(placement.device.type)
+    if offered is None:
         raise ConfigError(
             'unknown_choice',
             f'runtime: expected auto or torch on {placement.device}, got {runtime!r}, which '
-            'computes on the CPU. Use auto, or device cpu.',
+            f'computes on {" or ".join(row.precisions)}. Use auto, or device cpu.',
         )
-    precisions = [placement.precision]
-    if not is_precision_given and gains_by_bf16 and has_bf16_instructions():
-        precisions.insert(0, 'bf16')
-    for name, row in RUNTIMES.items():
-        if runtime in {name, 'auto'}:
-            problem = _problem(name, row, placement.precision)
-            if not problem:
-                tried = dict.fromkeys((*precisions, 'fp32'))
-                return (*(Backend(name, one) for one in tried), last), ''
-            if runtime == name:
-                return (last,), problem
-    return (last,), ''
-
-
-def _problem(name: str, row: RuntimeRow, precision: str) -> str:
-    if importlib.util.find_spec(row.library) is None:
-        return (
-            f'{row.library} is not installed; install it with pip install '
+    missing = _missing(row)
+    if missing:
+        problem = (
+            f'{missing[0]} is not installed; install it with pip install '
             f'"robot_perception[{row.extra}]"'
         )
-    if precision not in row.precisions:
-        return f'{name} has no {precision}; use precision {" or ".join(row.precisions)}'
-    return ''
+        return Choice((last,), 1, problem)
+    if placement.precision not in offered:
+        problem = f'{runtime} has no {placement.precision}; use precision {" or ".join(offered)}'
+        return Choice((last,), 1, problem)
+    timed = [one for one in precisions if one in offered]
+    tried = dict.fromkeys((*timed, 'fp32'))
+    return Choice((*(Backend(runtime, one) for one in tried), last), len(timed))
+
+
+def _missing(row: RuntimeRow) -> list[str]:
+    return [name for name in row.libraries if importlib.util.find_spec(name) is None]
 
 
 def has_bf16_instructions() -> bool:

@@ -36,3 +36,12 @@ def fixed_shapes(network: NamedNetwork, inputs: Tensors) -> Shapes:
         index, axis = network.varying
         shapes[index][axis] = 0
     return tuple(tuple(shape) for shape in shapes)
+
+
+def compute_in_fp32(network: NamedNetwork, inputs: Tensors) -> Tensors:
+    """Compute a network as loaded, which is in fp32 on the CPU, and return outputs on the device.
+
+    ``network`` is one that was neither sped up nor moved.
+    """
+    outputs = network.call(*(one.cpu() for one in inputs))
+    return tuple(one.to(inputs[0].device) for one in outputs)

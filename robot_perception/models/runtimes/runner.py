@@ -1,22 +1,38 @@
-"""Computes the networks of a stage in the best way that is right."""
+"""Computes the networks of a stage in the fastest way that is right."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 import importlib
 import logging
+import math
+import time
 
 import torch
 
 from robot_perception.models.device import DeviceSpec
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
+from robot_perception.models.runtimes import RUNTIMES, TORCH
 from robot_perception.models.runtimes.cache import CompiledFiles
-from robot_perception.models.runtimes.choice import Backend, RUNTIMES, TORCH
+from robot_perception.models.runtimes.choice import Backend, Choice
 from robot_perception.models.runtimes.eager import EagerNetwork
 from robot_perception.models.runtimes.interfaces import ComputedNetwork, UnusableRuntimeError
 from robot_perception.models.runtimes.self_check import CheckedNetwork
 
 _LOG = logging.getLogger(__name__)
+# Backends take turns, and the shortest time counts: other programs only make it longer.
+_ROUNDS = 3
+
+Loader = Callable[[], Sequence[NamedNetwork]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Networks by name, with and without the comparison with torch in fp32."""
+
+    checked: Mapping[str, ComputedNetwork]
+    unchecked: Mapping[str, ComputedNetwork]
 
 
 class NetworkRunner:
@@ -26,64 +42,175 @@ class NetworkRunner:
 
     Attributes:
         backend: runtime and precision in use.
-        note: states which backends were replaced and why; empty if none was.
+        note: states which backends were rejected and why; empty if none was.
+        seconds: time of the stage on the reference picture, by name of the backend; empty where
+            none was to be chosen.
     """
 
     def __init__(
         self,
         networks: Sequence[NamedNetwork],
+        load: Loader,
         device: torch.device,
-        backends: Sequence[Backend],
+        choice: Choice,
         task: str,
     ) -> None:
         """Prepare the networks for the first backend that can be used.
 
         Args:
-            networks: as loaded.
+            networks: as loaded, on the CPU.
+            load: loads them once more.
             device: where torch computes.
-            backends: best first; the last one is torch.
+            choice: backends to use.
             task: name of the stage.
         """
         self.note = ''
-        self._networks, self._device = networks, device
-        self._backends, self._task = list(backends), task
+        self.seconds: dict[str, float] = {}
+        self._load, self._device, self._task = load, device, task
+        self._networks = networks
+        self._backends, self._timed = list(choice.backends), choice.timed
+        self._last = choice.backends[-1]
+        # Used instead of the backend in use while backends are compared.
+        self._trial: Mapping[str, ComputedNetwork] | None = None
         self._start()
 
     def __call__(self, name: str, *inputs: torch.Tensor) -> Tensors:
-        """Compute the outputs of a network."""
+        """Compute the outputs of a network.
+
+        Raises:
+            UnusableRuntimeError: while backends are compared.
+        """
+        if self._trial is not None:
+            return self._trial[name](*inputs)
         while True:
             try:
-                return self._computed[name](*inputs)
+                return self._current.checked[name](*inputs)
             except UnusableRuntimeError as error:  # noqa: PERF203 - each one is another backend
-                self._replace(error)
+                self._reject(self._backends.pop(0), str(error))
                 self._start()
 
-    @property
-    def is_checked(self) -> bool:
-        """Whether outputs are compared with those of torch in fp32."""
-        return self.backend.runtime != TORCH
+    def choose(self, run: Callable[[], None], size_hw: tuple[int, int]) -> None:
+        """Compare what computes images of a size with torch; first choose the fastest.
 
-    def _start(self) -> None:
+        Args:
+            run: runs the stage on the reference picture.
+            size_hw: size of the picture.
+        """
+        is_compared = self._timed > 1 and self._choose_fastest(run, size_hw)
+        if not is_compared and self.backend != self._last:
+            run()
+
+    def _choose_fastest(self, run: Callable[[], None], size_hw: tuple[int, int]) -> bool:
+        """Choose by the kept times or by new ones; return whether they are new."""
+        timed, self._backends = self._backends[: self._timed], self._backends[self._timed :]
+        self._timed = 1
+        names = [str(one) for one in timed]
+        libraries = [name for one in timed for name in _libraries(one)]
+        files = CompiledFiles(self._networks[0], f'choice of {", ".join(names)}', libraries)
+        key = (size_hw, torch.get_num_threads())
+        prepared: dict[Backend, _Prepared] = {}
+        record = files.read_record(key)
+        if not record:
+            prepared, rejected = self._compare(timed, run)
+            record = {'seconds': self._measure(prepared, run), 'rejected': rejected}
+            files.write_record(key, record)
+        self.seconds = dict(record['seconds'])
+        right = sorted((one for one in timed if str(one) in self.seconds), key=self._seconds)
+        self._backends = [*right, *self._backends]
+        for backend in timed:
+            if backend not in right:
+                self._reject(backend, record['rejected'][str(backend)])
+        self._start(prepared)
+        times = ', '.join(f'{one} {self._seconds(one) * 1e3:.0f} ms' for one in right)
+        _LOG.info('%s: the fastest of %s', self._task, times)
+        return bool(prepared)
+
+    def _compare(
+        self, timed: Sequence[Backend], run: Callable[[], None]
+    ) -> tuple[dict[Backend, _Prepared], dict[str, str]]:
+        """Return the backends that are right, and by name why others are rejected."""
+        prepared: dict[Backend, _Prepared] = {}
+        rejected: dict[str, str] = {}
+        for backend in timed:
+            try:
+                networks = self._prepare(backend, self._load)
+                self._try(networks.checked, run)
+            except UnusableRuntimeError as error:  # noqa: PERF203 - each one is another backend
+                rejected[str(backend)] = str(error)
+            else:
+                prepared[backend] = networks
+        return prepared, rejected
+
+    def _measure(
+        self, prepared: Mapping[Backend, _Prepared], run: Callable[[], None]
+    ) -> dict[str, float]:
+        """Return the seconds of each backend for a run of the stage."""
+        seconds = dict.fromkeys(map(str, prepared), math.inf)
+        for _ in range(_ROUNDS):
+            for backend, networks in prepared.items():
+                began = time.perf_counter()
+                self._try(networks.unchecked, run)
+                taken = time.perf_counter() - began
+                seconds[str(backend)] = min(seconds[str(backend)], taken)
+        return seconds
+
+    def _try(self, networks: Mapping[str, ComputedNetwork], run: Callable[[], None]) -> None:
+        self._trial = networks
+        try:
+            run()
+        finally:
+            self._trial = None
+
+    def _seconds(self, backend: Backend) -> float:
+        return self.seconds[str(backend)]
+
+    def _start(self, prepared: Mapping[Backend, _Prepared] | None = None) -> None:
         while True:
             self.backend = self._backends[0]
             try:
-                self._computed = {one.name: self._prepare(one) for one in self._networks}
+                if self.backend == self._last:
+                    # Nothing is compared any more: torch may change the networks.
+                    self._current = self._prepare(self.backend, lambda: self._networks)
+                else:
+                    known = (prepared or {}).get(self.backend)
+                    self._current = known or self._prepare(self.backend, self._load)
             except UnusableRuntimeError as error:
-                self._replace(error)
+                self._reject(self._backends.pop(0), str(error))
             else:
                 return
 
-    def _replace(self, error: UnusableRuntimeError) -> None:
-        rejected = self._backends.pop(0)
-        self.note = f'{self._task}: {rejected} is replaced by {self._backends[0]}, since {error}.'
+    def _reject(self, rejected: Backend, reason: str) -> None:
+        self._timed = max(self._timed - 1, 1)
+        self.note = f'{self._task}: {rejected} is replaced by {self._backends[0]}, since {reason}.'
         _LOG.warning(self.note)
 
-    def _prepare(self, network: NamedNetwork) -> ComputedNetwork:
-        runtime, precision = self.backend
+    def _prepare(self, backend: Backend, load: Loader) -> _Prepared:
+        """Prepare the networks; those that torch changes come from ``load``."""
+        runtime, precision = backend
+        placement = DeviceSpec(self._device, precision)
+        files = {
+            one.name: CompiledFiles(one, str(backend), _libraries(backend))
+            for one in self._networks
+            if backend != self._last
+        }
+        computed: dict[str, ComputedNetwork]
         if runtime == TORCH:
-            return EagerNetwork(network, DeviceSpec(self._device, precision))
-        row = RUNTIMES[runtime]
-        files = CompiledFiles(network, str(self.backend), row.library)
-        kind = getattr(importlib.import_module(row.module), row.name)
-        computed = kind(network, precision, files)
-        return CheckedNetwork(network, computed, self._task, precision, files)
+            computed = {one.name: EagerNetwork(one, placement) for one in load()}
+        else:
+            row = RUNTIMES[runtime]
+            kind = getattr(importlib.import_module(row.module), row.name)
+            computed = {one.name: kind(one, placement, files[one.name]) for one in self._networks}
+        if backend == self._last:
+            return _Prepared(computed, computed)
+        checked = {
+            one.name: CheckedNetwork(
+                one, computed[one.name], self._task, precision, files[one.name]
+            )
+            for one in self._networks
+        }
+        return _Prepared(checked, computed)
+
+
+def _libraries(backend: Backend) -> tuple[str, ...]:
+    row = RUNTIMES.get(backend.runtime)
+    return () if row is None else row.libraries

@@ -16,6 +16,7 @@ from robot_perception.core import Image, Stage
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.runtimes.cache import CompiledFiles
 from robot_perception.models.runtimes.interfaces import (
+    compute_in_fp32,
     ComputedNetwork,
     fixed_shapes,
     Shapes,
@@ -157,7 +158,7 @@ class CheckedNetwork:
 
     def _compare(self, shapes: Shapes, record: dict[str, Any], inputs: Tensors) -> Tensors:
         found = self._computed(*inputs)
-        difference = measure(self._task, self._network.call(*inputs), found).joined(
+        difference = measure(self._task, compute_in_fp32(self._network, inputs), found).joined(
             Difference(record['overall'], record['row'])
         )
         # A runtime that failed once is not tried again.
