@@ -136,11 +136,16 @@ class Graph:
 
     def wait_for_camera_info(self):
         """Wait until the node has received a CameraInfo."""
-        self.spin_until(lambda: self.node.synchronizer.camera_info is not None, 'CameraInfo')
+        (camera,) = self.node.cameras
+        self.spin_until(lambda: camera.synchronizer.camera_info is not None, 'CameraInfo')
+
+    def counts(self, camera=0):
+        """Return what became of the frames of a camera of the node."""
+        return self.node.cameras[camera].slot.counts()
 
     def settle(self):
         """Wait until the node has processed all frames."""
-        self.spin_until(lambda: self.node.slot.counts().waiting == 0, 'end of processing')
+        self.spin_until(lambda: self.counts().waiting == 0, 'end of processing')
 
     def statuses(self):
         """Wait for a new report of /diagnostics: name -> (level, message, values)."""

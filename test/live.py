@@ -28,7 +28,7 @@ def uses_sensor_depth(node):
 def has_depth(node, stamp_ns):
     """Return whether the node has received depth of a stamp, or later."""
     time = MessageTime(stamp_ns, stamp_ns, stamp_ns)
-    return node.synchronizer.request_depth(time, DepthConfig()).is_settled
+    return node.cameras[0].synchronizer.request_depth(time, DepthConfig()).is_settled
 
 
 class Pace:
@@ -53,11 +53,11 @@ class Pace:
             wait_until(self._done)
 
     def _calibrated(self, stamp):
-        info = self.graph.node.synchronizer.camera_info
+        info = self.graph.node.cameras[0].synchronizer.camera_info
         return info is not None and info.header.stamp == stamp
 
     def _done(self):
-        counts = self.graph.node.slot.counts()
+        counts = self.graph.counts()
         is_complete = all(len(self.graph.received[topic]) >= self.images for topic in TYPES)
         return counts.received == self.images and counts.waiting == 0 and is_complete
 
@@ -83,6 +83,6 @@ def play(graph, bag, **parameters):
     replay.start()
     graph.spin_until(replay.finished.done, 'end of the replay')
     assert replay.finished.result().error is None
-    counts = graph.node.slot.counts()
+    counts = graph.counts()
     assert (counts.published, counts.dropped, counts.rejected) == (pace.images, {}, {})
     return pace.samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, replace
 from functools import partial
 
 from rclpy.node import Node
@@ -12,7 +13,7 @@ from robot_perception.nodes.calibration_input import CalibrationInput
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.inputs import image_topics, Input, Topic
 from robot_perception.nodes.losses import InputLosses
-from robot_perception.nodes.messages import message_stamp_ns
+from robot_perception.nodes.messages import camera_topic, message_stamp_ns
 from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import PerceptionConfig, Transport
 from robot_perception.sources import Role
@@ -28,6 +29,7 @@ class CameraInputs:
     def __init__(
         self,
         node: Node,
+        camera: str,
         synchronizer: Synchronizer,
         on_image: Callable[[Message], None],
         errors: CallbackErrors,
@@ -36,11 +38,15 @@ class CameraInputs:
 
         Args:
             node: the subscribing node.
+            camera: name of the camera; empty for the only one.
             synchronizer: receives all messages but images.
             on_image: receives the images.
             errors: counts the messages that are lost to an error.
         """
         self._node = node
+        self._names = CameraTopics(
+            *(camera_topic(name, camera) for name in astuple(CameraTopics()))
+        )
         self._synchronizer = synchronizer
         self._on_image = on_image
         self._errors = errors
@@ -51,16 +57,8 @@ class CameraInputs:
     @property
     def topics(self) -> CameraTopics:
         """Full names of the topics; that of the images follows the publishers."""
-        default = CameraTopics()
-        return CameraTopics(
-            next(
-                (one.topic for one in self._inputs),
-                self._node.resolve_topic_name(default.image),
-            ),
-            self._node.resolve_topic_name(default.camera_info),
-            self._node.resolve_topic_name(default.depth),
-            self._node.resolve_topic_name(default.depth_camera_info),
-        )
+        names = CameraTopics(*map(self._node.resolve_topic_name, astuple(self._names)))
+        return replace(names, image=next((one.topic for one in self._inputs), names.image))
 
     def subscribe(self, config: PerceptionConfig) -> None:
         """Subscribe to images, and to what else the configuration needs.
@@ -68,7 +66,7 @@ class CameraInputs:
         Raises:
             PerceptionError: a message package is missing.
         """
-        default = CameraTopics()
+        default = self._names
         node, transport = self._node, config.input.transport
         self._listen(
             image_topics(node, default.image, 'compressed', transport), self._on_image, config

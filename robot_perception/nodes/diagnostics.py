@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 import math
 
@@ -11,12 +11,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from robot_perception.conversions import Message
 from robot_perception.core import DepthFit
 from robot_perception.nodes.callback_errors import FailedCalls
+from robot_perception.nodes.camera_processor import Health
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.doctor_facts import FOREIGN_CLOCK_S
 from robot_perception.nodes.losses import InputLosses
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.stage_limits import LateStage
-from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
 from robot_perception.stream import FrameStatus, InputStatus
 
@@ -27,6 +27,9 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.STALE,
 )
 _MILLISECONDS = 1e3
+OF_NODE = frozenset({'lifecycle', 'inputs'})
+"""Names of statuses that concern the whole node."""
+
 # Bad images in a row after which not an image but the camera is to blame.
 _GARBAGE = 10
 
@@ -41,7 +44,12 @@ class Status:
     values: Mapping[str, object] = field(default_factory=dict)
 
     def to_message(self, node_name: str, hardware_id: str) -> DiagnosticStatus:
-        """Convert to a message of a node, given its full name, and of its camera."""
+        """Convert to a message.
+
+        Args:
+            node_name: full name of the node, and of its camera if it has several.
+            hardware_id: topic of the images.
+        """
         return DiagnosticStatus(
             level=self.level,
             name=f'{node_name}: {self.name}',
@@ -51,13 +59,11 @@ class Status:
         )
 
 
-def diagnostic_array(
-    stamp: Message, node_name: str, hardware_id: str, statuses: Sequence[Status]
-) -> DiagnosticArray:
-    """Return one message of all statuses; see `Status.to_message`."""
+def diagnostic_array(stamp: Message, statuses: Iterable[DiagnosticStatus]) -> DiagnosticArray:
+    """Return one message of all statuses."""
     message = DiagnosticArray()
     message.header.stamp = stamp
-    message.status = [status.to_message(node_name, hardware_id) for status in statuses]
+    message.status = list(statuses)
     return message
 
 
@@ -69,52 +75,64 @@ class NodeView:
         state: unconfigured, inactive, active ...
         configure_error: error of the last configuration, empty without one.
         paused: why frames are not processed, empty when they are.
-        topic: full name of the image topic.
-        counts, before: counts of frames, now and at the last report.
-        period_s: time between the two.
-        connections: problems with the QoS or type of other nodes.
-        losses: messages of the inputs that were lost by the middleware.
+        period_s: time since the last report.
         failed: calls of callbacks that failed, by topic, service or task.
-        calibration_doubts: calibrations that are lost, or contradict one another.
-        camera: state of the camera.
         late: stage of the current frame that takes too long, None without one.
         trouble: what was wrong with the worker before this one, empty if nothing was.
-        notes: what is unusual about the networks.
-        bad_transform: error of a transform received since the last report, empty without one.
-        health: state of the worker, None without a worker.
-        stages: timing of the stages.
         clock_missing: simulated time is used and no /clock has been received.
     """
 
     state: str
     configure_error: str
     paused: str
+    period_s: float
+    failed: FailedCalls
+    late: LateStage | None
+    trouble: str
+    clock_missing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """State of one camera of the node to report.
+
+    Attributes:
+        node: state of the node.
+        topic: full name of the image topic.
+        counts, before: counts of frames, now and at the last report.
+        connections: problems with the QoS or type of other nodes.
+        losses: messages of the inputs that were lost by the middleware.
+        calibration_doubts: calibrations that are lost, or contradict one another.
+        camera: state of the camera.
+        notes: what is unusual about the networks.
+        bad_transform: error of a transform received since the last report, empty without one.
+        health: state of its frames, None without a worker.
+        stages: timing of the stages.
+    """
+
+    node: NodeView
     topic: str
     counts: FrameCounts
     before: FrameCounts
-    period_s: float
     connections: Sequence[str]
     losses: Sequence[InputLosses]
-    failed: FailedCalls
     calibration_doubts: Sequence[str]
     camera: CameraReport
-    late: LateStage | None
-    trouble: str
     notes: Sequence[str]
     bad_transform: str
     health: Health | None
     stages: Sequence[StageTiming]
-    clock_missing: bool
 
 
-def node_statuses(view: NodeView) -> list[Status]:
-    """Return the statuses of a node."""
-    paused = view.paused or ('' if view.state == 'active' else view.state)
+def camera_statuses(view: CameraView) -> list[Status]:
+    """Return the statuses of a camera, with those in `OF_NODE`, which are of the whole node."""
+    node = view.node
+    paused = node.paused or ('' if node.state == 'active' else node.state)
     statuses = [
-        _lifecycle_status(view),
+        _lifecycle_status(node),
         frames_status(view, paused),
         connections_status(view.connections, view.losses),
-        inputs_status(view.failed),
+        inputs_status(node.failed),
     ]
     if view.health is not None:
         health, inputs = view.health, view.health.inputs or FrameStatus()
@@ -127,7 +145,7 @@ def node_statuses(view: NodeView) -> list[Status]:
             tf_status(inputs.frames, view.bad_transform),
             _model_status(view, health),
             problem_status('outputs', health.output, 'outputs are published'),
-            clock_status(health.age_s, missing=view.clock_missing, stamps=health.stamps.problem),
+            clock_status(health.age_s, missing=node.clock_missing, stamps=health.stamps.problem),
             timing_status(view.stages, health.age_s),
         ]
     return statuses
@@ -150,28 +168,28 @@ def _lifecycle_status(view: NodeView) -> Status:
     return Status('lifecycle', OK if view.state == 'active' else WARN, view.state)
 
 
-def frames_status(view: NodeView, paused: str = '') -> Status:
+def frames_status(view: CameraView, paused: str = '') -> Status:
     """Return the status of the frames since the last report.
 
     Args:
-        view: state of the node.
+        view: state of the camera.
         paused: why frames are not processed at all, empty when they are.
     """
-    counts, before = view.counts, view.before
+    counts, before, period_s = view.counts, view.before, view.node.period_s
     values: dict[str, object] = {
         'topic': view.topic,
         'received': counts.received,
         'published': counts.published,
         'waiting': counts.waiting,
-        'received_hz': f'{(counts.received - before.received) / view.period_s:.1f}',
-        'published_hz': f'{(counts.published - before.published) / view.period_s:.1f}',
+        'received_hz': f'{(counts.received - before.received) / period_s:.1f}',
+        'published_hz': f'{(counts.published - before.published) / period_s:.1f}',
     }
     values |= {f'dropped/{reason}': count for reason, count in sorted(counts.dropped.items())}
     values |= {f'rejected/{reason}': count for reason, count in sorted(counts.rejected.items())}
     return Status('frames', *_frames_level(view, paused), values)
 
 
-def _frames_level(view: NodeView, paused: str) -> tuple[bytes, str]:
+def _frames_level(view: CameraView, paused: str) -> tuple[bytes, str]:
     counts, before = view.counts, view.before
     dropped = _grown(counts.dropped, before.dropped)
     rejected = _grown(counts.rejected, before.rejected)
@@ -179,10 +197,14 @@ def _frames_level(view: NodeView, paused: str) -> tuple[bytes, str]:
     lost = dropped - {'newer_frame', 'no_subscriber'}
     silent = counts.published == before.published
     garbage = rejected and counts.rejected_in_a_row >= _GARBAGE
-    late, why = view.late, view.health.rejection if view.health else ''
+    trouble, late, why = (
+        view.node.trouble,
+        view.node.late,
+        view.health.rejection if view.health else '',
+    )
     cases = (
         (paused, WARN, f'frames are not processed: {paused}'),
-        (view.trouble, ERROR, view.trouble),
+        (trouble, ERROR, trouble),
         (late is not None and late.hangs, ERROR, f'{late}'),
         (failed, ERROR, f'frames lost to {", ".join(sorted(failed))}'),
         (
@@ -202,11 +224,11 @@ def _frames_level(view: NodeView, paused: str) -> tuple[bytes, str]:
     return next((level, text) for holds, level, text in cases if holds)
 
 
-def _model_status(view: NodeView, health: Health) -> Status:
+def _model_status(view: CameraView, health: Health) -> Status:
     """Return an error of the networks, a stage that takes too long, or a network on the CPU."""
-    late = view.late
+    trouble, late = view.node.trouble, view.node.late
     cases = (
-        (view.trouble, ERROR, view.trouble),
+        (trouble, ERROR, trouble),
         (health.model, ERROR, health.model),
         (late, ERROR if late is not None and late.hangs else WARN, f'{late}'),
         (view.notes, WARN, ' '.join(view.notes)),

@@ -86,7 +86,7 @@ class Observer:
         self._config = _with_stubs(config)
         self._inputs = _ObservedInputs()
         self._errors = CallbackErrors(node)
-        self._subscriptions = CameraInputs(node, self._inputs, self._on_image, self._errors)
+        self._subscriptions = CameraInputs(node, '', self._inputs, self._on_image, self._errors)
         self._subscriptions.subscribe(self._config)
         self._pipeline = PerceptionPipeline.load(self._config)
         self._processor = FrameProcessor(self._pipeline, RosMessages())

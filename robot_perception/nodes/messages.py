@@ -29,6 +29,17 @@ def message_class(type_name: str) -> Message:
         ) from error
 
 
+def camera_topic(name: str, camera: str) -> str:
+    """Return the name of a topic or service of a camera, such as ~/front/scene.
+
+    Args:
+        name: that of the only camera of a node, relative or beginning with ~/.
+        camera: name of the camera; empty for the only one.
+    """
+    private, name = ('~/', name[2:]) if name.startswith('~/') else ('', name)
+    return f'{private}{camera}/{name}' if camera else f'{private}{name}'
+
+
 def message_stamp_ns(message: Message) -> int:
     """Return the stamp of a message with a header, in nanoseconds, without checking it."""
     stamp = message.header.stamp

@@ -1,4 +1,4 @@
-"""The node: subscribes to a camera, publishes features, depth, objects and masks."""
+"""The node: subscribes to cameras, publishes features, depth, objects and masks."""
 
 from __future__ import annotations
 
@@ -6,33 +6,27 @@ from collections.abc import Callable, Collection
 import traceback
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-defined] # Humble
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from robot_perception.conversions import label_info_message, Message
 from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.nodes import qos
 from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
-from robot_perception.nodes.camera_inputs import CameraInputs
-from robot_perception.nodes.camera_watch import CameraWatch
-from robot_perception.nodes.diagnostics import NodeView
-from robot_perception.nodes.diagnostics_publisher import DiagnosticsPublisher
-from robot_perception.nodes.messages import message_stamp_ns, RosMessages
+from robot_perception.nodes.camera import Camera
+from robot_perception.nodes.diagnostics import diagnostic_array, inputs_status, NodeView
 from robot_perception.nodes.parameters import changed_config, declare_config
-from robot_perception.nodes.perceive import PerceiveService
-from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.signals import interruptible
-from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.supervisor import WorkerError, WorkerSupervisor
 from robot_perception.nodes.worker import FrameWorker
-from robot_perception.pipeline import PerceptionPipeline
-from robot_perception.stream import FrameProcessor, FrameTimer, Synchronizer
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
@@ -44,6 +38,9 @@ class PerceptionNode(LifecycleNode):
 
     Configuring loads the networks and creates the topics; activating starts the worker. Callbacks
     only keep the newest message, so services respond while a network runs.
+
+    Attributes:
+        cameras: inputs and outputs of each camera.
     """
 
     def __init__(
@@ -62,11 +59,9 @@ class PerceptionNode(LifecycleNode):
             ConfigError: a parameter has a value that it refuses.
         """
         self._show_stages = show_stages
-        self._slot = FrameSlot()
-        self._synchronizer = Synchronizer()
+        self.cameras: tuple[Camera, ...] = ()
         self._bond: Bond | None = None
         self._supervisor = WorkerSupervisor()
-        self._camera = CameraWatch()
         super().__init__('perception', **kwargs)
         try:
             self._config = declare_config(self)
@@ -75,24 +70,24 @@ class PerceptionNode(LifecycleNode):
             super().destroy_node()
             raise
         self._errors = CallbackErrors(self)
-        self._inputs = CameraInputs(self, self._synchronizer, self._on_image, self._errors)
-        self._pipeline: PerceptionPipeline | None = None
-        self._outputs: OutputPublishers | None = None
         self._enabled = True
         self._configure_error = ''
-        self._reported = self._slot.counts()
+        self._queue = FrameQueue(1)
+        self.cameras = tuple(
+            Camera(
+                *(self, name, slot, self._errors),
+                drop_reason=self._drop_reason,
+                refusal=self._refusal,
+            )
+            for name, slot in zip(('',), self._queue.slots, strict=True)
+        )
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
-        self._perceive = PerceiveService(
-            self, self._errors, self._refusal, lambda: self._diagnostics.problem
-        )
-        self._diagnostics = DiagnosticsPublisher(self)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.output())
         # Steady time: a paused or absent /clock must not silence the node.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_DIAGNOSTICS_PERIOD_S, self._supervise, clock=steady)
-        update = self._errors.guarded(
-            'subscription timer', self._inputs.follow_publishers, 'an update'
-        )
+        update = self._errors.guarded('subscription timer', self._follow_publishers, 'an update')
         self.create_timer(_FOLLOW_PERIOD_S, update, clock=steady)
         self._jump = self.get_clock().create_jump_callback(
             JumpThreshold(
@@ -102,16 +97,6 @@ class PerceptionNode(LifecycleNode):
         )
         if self._config.autostart and self.trigger_configure() == _SUCCESS:
             self.trigger_activate()
-
-    @property
-    def slot(self) -> FrameSlot:
-        """Where images arrive, with the counts of what became of them."""
-        return self._slot
-
-    @property
-    def synchronizer(self) -> Synchronizer:
-        """Received messages that belong to images: calibrations, depth and transforms."""
-        return self._synchronizer
 
     @property
     def is_active(self) -> bool:
@@ -135,18 +120,19 @@ class PerceptionNode(LifecycleNode):
         self._configure_error = ''
         try:
             with interruptible():
-                self._pipeline = PerceptionPipeline.load(self._config)
-            self._outputs = OutputPublishers(self, self._perceive)
-            self._inputs.subscribe(self._config)
+                pipeline = PerceptionPipeline.load(self._config)
+            first, *others = self.cameras
+            first.configure(pipeline)
+            for camera in others:
+                camera.configure(pipeline.sibling())
         except PerceptionError as error:
             self._configure_error = str(error)
         except Exception:  # noqa: BLE001 - rclpy would swallow it
             self._configure_error = traceback.format_exc()
         else:
             names = f'{self._config.preset} preset on {self._config.device}'
-            self.get_logger().info(
-                f'configured: {names}; listening to {self._inputs.topics.image}'
-            )
+            topics = ', '.join(camera.inputs.topics.image for camera in self.cameras)
+            self.get_logger().info(f'configured: {names}; listening to {topics}')
             if self._config.caveat:
                 self.get_logger().warning(self._config.caveat)
             self._bond = None if self._config.autostart else create_bond(self, self._errors)
@@ -159,19 +145,9 @@ class PerceptionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker."""
-        assert self._pipeline is not None  # noqa: S101 - guaranteed by the state machine
-        assert self._outputs is not None  # noqa: S101 - guaranteed by the state machine
         super().on_activate(state)
-        self._slot.open()
-        self._synchronizer.open()
-        timer = FrameTimer(self._config.timing_window, self._now_ns)
-        processor = FrameProcessor(self._pipeline, RosMessages(), timer=timer)
-        worker = FrameWorker(
-            *(self._slot, processor, self._outputs, self.get_logger()),
-            show_stages=self._show_stages,
-        )
-        self._publish_label_info()
-        self._supervisor.start(worker)
+        processors = [camera.activate() for camera in self.cameras]
+        self._supervisor.start(FrameWorker(self._queue, processors, show_stages=self._show_stages))
         if self._bond is not None:
             self._bond.start()
         return _SUCCESS
@@ -202,73 +178,37 @@ class PerceptionNode(LifecycleNode):
 
         Their answers are sent when the executor spins again.
         """
-        self._slot.close('inactive')
-        self._synchronizer.close()
+        for camera in self.cameras:
+            camera.deactivate()
         if self._bond is not None:
             self._bond.stop()
-        worker = self._supervisor.stop()
-        if worker is not None:
-            self._pipeline = worker.processor.pipeline
-        return self._perceive.refuse()
+        self._keep_pipelines(self._supervisor.stop())
+        return self._refuse_requests()
 
     def _release(self) -> None:
-        self._inputs.destroy()
-        if self._outputs is not None:
-            self._outputs.destroy()
+        for camera in self.cameras:
+            camera.release()
         if self._bond is not None:
             self._bond.destroy()
-        self._outputs = None
         self._bond = None
-        self._pipeline = None
 
-    # Topics
+    def _keep_pipelines(self, worker: FrameWorker | None) -> None:
+        """Keep the pipelines of a worker, which may have replaced another one."""
+        if worker is not None:
+            for camera, processor in zip(self.cameras, worker.cameras, strict=True):
+                camera.pipeline = processor.processor.pipeline
 
-    def _now_ns(self) -> int:
-        return int(self.get_clock().now().nanoseconds)
+    # Callbacks
 
-    def _on_image(self, message: Message) -> None:
-        try:
-            self._camera.add(message)
-            if not self.is_active:
-                self._slot.refuse('inactive')
-            elif not self._enabled:
-                self._slot.refuse('disabled')
-            else:
-                # Depth and transforms are waited for from the receipt on.
-                stamp_ns, now_ns = message_stamp_ns(message), self._now_ns()
-                self._slot.put(
-                    self._synchronizer.frame_set(
-                        message, stamp_ns, now_ns, self._config, self._inputs.topics
-                    )
-                )
-        except BaseException:
-            self._slot.refuse('internal_error')
-            raise
+    def _follow_publishers(self) -> None:
+        for camera in self.cameras:
+            camera.inputs.follow_publishers()
 
-    def _publish_label_info(self) -> None:
-        assert self._pipeline is not None  # noqa: S101 - configured
-        assert self._outputs is not None  # noqa: S101 - configured
-        self._outputs.publish_label_info(
-            label_info_message(
-                RosMessages(),
-                Header(stamp=self.get_clock().now().to_msg()),
-                self._pipeline.class_names,
-                self._config.detector.threshold,
-            )
-        )
-
-    # Requests
-
-    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success, response.message = False, INTERNAL_ERROR
-        with self._errors.guard(self.resolve_service_name('~/enable'), 'a request'):
-            self._enabled = request.data
-            if not request.data:
-                self._slot.discard('disabled')
-                self._perceive.refuse()
-            response.success = True
-            response.message = 'frames are processed' if request.data else 'frames are dropped'
-        return response
+    def _drop_reason(self) -> str:
+        """Return why images are dropped in the present state, empty if they are not."""
+        if not self.is_active:
+            return 'inactive'
+        return '' if self._enabled else 'disabled'
 
     def _refusal(self) -> str:
         """Return why no frame is processed in the present state, and what to do."""
@@ -285,31 +225,51 @@ class PerceptionNode(LifecycleNode):
             return f'frames are disabled by ~/enable: run {enable!r} first.'
         return ''
 
+    def _refuse_requests(self) -> int:
+        return sum(camera.perceive.refuse() for camera in self.cameras)
+
+    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        response.success, response.message = False, INTERNAL_ERROR
+        with self._errors.guard(self.resolve_service_name('~/enable'), 'a request'):
+            self._enabled = request.data
+            if not request.data:
+                for camera in self.cameras:
+                    camera.slot.discard('disabled')
+                self._refuse_requests()
+            response.success = True
+            response.message = 'frames are processed' if request.data else 'frames are dropped'
+        return response
+
     def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         with self._errors.guard('parameters', 'a change'):
-            return self._change_parameters(parameters)
+            result, config = changed_config(self._config, parameters)
+            if result.successful and config != self._config:
+                try:
+                    self._reconfigure(config)
+                except PerceptionError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                self._config = config
+            return result
         return SetParametersResult(successful=False, reason=INTERNAL_ERROR)
 
-    def _change_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
-        result, config = changed_config(self._config, parameters)
-        if not result.successful or config == self._config:
-            return result
-        if self._pipeline is not None:
-            try:
-                self._pipeline.reconfigure(config)
-            except ConfigError as error:
-                return SetParametersResult(successful=False, reason=str(error))
-            try:
-                self._inputs.listen_to_transforms(config)
-            except PerceptionError as error:
-                self._pipeline.reconfigure(self._config)
-                return SetParametersResult(successful=False, reason=str(error))
-        self._config = config
-        return result
+    def _reconfigure(self, config: PerceptionConfig) -> None:
+        """Change the parameters of all cameras, or of none.
+
+        Raises:
+            PerceptionError: a parameter is fixed, or this ROS installation has no tf2_msgs.
+        """
+        cameras = [camera for camera in self.cameras if camera.pipeline is not None]
+        try:
+            for camera in cameras:
+                camera.reconfigure(config)
+        except PerceptionError:
+            for camera in cameras:
+                camera.reconfigure(self._config)
+            raise
 
     def _on_time_jump(self, _: object) -> None:
-        self._slot.discard('time_jump')
-        self._synchronizer.reset()
+        for camera in self.cameras:
+            camera.reset()
         if self._supervisor.worker is not None:
             self._supervisor.worker.time_jumped()
 
@@ -328,47 +288,35 @@ class PerceptionNode(LifecycleNode):
                 late = self._supervisor.check()
             except WorkerError as error:
                 failure = error
-        is_reported = False
+        statuses: list[DiagnosticStatus] = []
         with self._errors.guard('diagnostics timer', 'a report'):
-            self._report(self._supervisor.worker or worker, late, failure)
-            is_reported = True
-        if not is_reported:
-            self._diagnostics.publish_failed(self._errors.report())
+            statuses = self._statuses(self._supervisor.worker or worker, late, failure)
+        if not statuses:
+            failed = inputs_status(self._errors.report())
+            statuses = [failed.to_message(self.get_fully_qualified_name(), '')]
+        self._diagnostics.publish(diagnostic_array(self.get_clock().now().to_msg(), statuses))
         if failure is not None:
             self.get_logger().fatal(str(failure))
             raise failure
 
-    def _report(
+    def _statuses(
         self, worker: FrameWorker | None, late: LateStage | None, failure: WorkerError | None
-    ) -> None:
-        now, counts = self.get_clock().now(), self._slot.counts()
-        if worker is not None:
-            self._pipeline = worker.processor.pipeline
+    ) -> list[DiagnosticStatus]:
+        self._keep_pipelines(worker)
         view = NodeView(
             state=self.lifecycle_state,
             configure_error=self._configure_error,
             paused='' if self._enabled else 'disabled by ~/enable',
-            topic=self._inputs.topics.image,
-            counts=counts,
-            before=self._reported,
             period_s=_DIAGNOSTICS_PERIOD_S,
-            connections=[
-                *self._inputs.problems(),
-                *(() if self._outputs is None else self._outputs.problems()),
-            ],
-            losses=self._inputs.losses(),
             failed=self._errors.report(),
-            calibration_doubts=(
-                [] if self._config.camera.info_url else self._inputs.calibration_doubts()
-            ),
-            camera=self._camera.report(),
             late=late,
             trouble=str(failure or self._supervisor.trouble),
-            notes=() if self._pipeline is None else self._pipeline.notes,
-            bad_transform=self._synchronizer.take_transform_fault(),
-            health=None if worker is None else worker.health,
-            stages=() if worker is None else worker.timing.summary(),
-            clock_missing=now.nanoseconds == 0,
+            clock_missing=self.get_clock().now().nanoseconds == 0,
         )
-        self._reported = counts
-        self._diagnostics.publish(view)
+        processors = [None] * len(self.cameras) if worker is None else worker.cameras
+        # Those of the node are reported once.
+        statuses: dict[str, DiagnosticStatus] = {}
+        for camera, processor in zip(self.cameras, processors, strict=True):
+            for status in camera.report(view, processor):
+                statuses.setdefault(status.name, status)
+        return list(statuses.values())

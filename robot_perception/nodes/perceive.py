@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
-from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.messages import camera_topic, message_class
 
 _SERVICE = 'robot_perception/srv/Perceive'
 _DEFAULT_TIMEOUT_S, _MAX_TIMEOUT_S = 10.0, 3600.0
@@ -29,6 +29,7 @@ class PerceiveService:
     def __init__(
         self,
         node: Node,
+        camera: str,
         errors: CallbackErrors,
         refusal: Callable[[], str],
         problem: Callable[[], str],
@@ -37,6 +38,7 @@ class PerceiveService:
 
         Args:
             node: the node.
+            camera: name of the camera; empty for the only one.
             errors: counts the requests that fail.
             refusal: why no frame is processed in its present state, empty if frames are.
             problem: what is wrong with the frames, empty if nothing is known.
@@ -45,6 +47,7 @@ class PerceiveService:
             PerceptionError: the messages of this package are not built.
         """
         self._node = node
+        self._name = node.resolve_service_name(camera_topic('~/perceive', camera))
         self._errors = errors
         self._refusal = refusal
         self._problem = problem
@@ -57,7 +60,7 @@ class PerceiveService:
         self._group = ReentrantCallbackGroup()
         node.create_service(
             message_class(_SERVICE),
-            '~/perceive',
+            self._name,
             self._on_request,
             callback_group=self._group,
         )
@@ -89,7 +92,7 @@ class PerceiveService:
         return len(resolved)
 
     async def _on_request(self, request: Any, response: Any) -> Any:  # noqa: ANN401 - generated
-        with self._errors.guard(self._node.resolve_service_name('~/perceive'), 'a request'):
+        with self._errors.guard(self._name, 'a request'):
             return await self._wait_for_scene(request, response)
         response.success, response.message = False, INTERNAL_ERROR
         return response

@@ -11,7 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import publisher_problems
-from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.messages import camera_topic, message_class
 from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.stream import (
     LABEL_INFO,
@@ -36,10 +36,15 @@ _OVERRIDABLE = (
 class OutputPublishers:
     """One publisher for each output; no message is made for a topic without subscribers."""
 
-    def __init__(self, node: LifecycleNode, perceive: PerceiveService) -> None:
+    def __init__(self, node: LifecycleNode, camera: str, perceive: PerceiveService) -> None:
         """Create the publishers; they are inactive until the node is active.
 
         A scene that ``perceive`` waits for is made without subscribers too.
+
+        Args:
+            node: the publishing node.
+            camera: name of the camera; empty for the only one.
+            perceive: answers requests with scenes.
 
         Raises:
             PerceptionError: a message package is missing; then no publisher is created.
@@ -47,6 +52,7 @@ class OutputPublishers:
         for type_name in (*(output.type_name for output in OUTPUTS), LABEL_INFO_TYPE):
             message_class(type_name)
         self._node = node
+        self._camera = camera
         self._perceive = perceive
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
@@ -57,7 +63,7 @@ class OutputPublishers:
     def _create(self, topic: str, type_name: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
         return self._node.create_lifecycle_publisher(
             message_class(type_name),
-            f'~/{topic}',
+            camera_topic(f'~/{topic}', self._camera),
             profile,
             qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )

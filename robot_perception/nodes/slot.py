@@ -1,4 +1,4 @@
-"""Where the newest frame waits for the worker."""
+"""Where the newest frame of each camera waits for the worker."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class FrameSlot:
     taken frame must be ended by exactly one of `published`, `drop` and `reject`.
     """
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._ready = threading.Condition()
+    def __init__(self, ready: threading.Condition | None = None) -> None:
+        """Start empty; ``ready`` is notified of frames and of `close`."""
+        self._ready = ready or threading.Condition()
         self._message: Message = None
         self._closed = False
         self._received = 0
@@ -68,20 +68,23 @@ class FrameSlot:
             self._dropped[reason] += 1
 
     def take(self) -> Message:
-        """Wait for a message; None once the slot is closed."""
+        """Return the message that waits, None if there is none."""
         with self._ready:
-            while self._message is None and not self._closed:
-                self._ready.wait()
             message, self._message = self._message, None
             return message
 
     def open(self) -> None:
-        """Let `take` wait again after a `close`."""
+        """Take messages again after a `close`."""
         with self._ready:
             self._closed = False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether messages are refused."""
+        return self._closed
+
     def close(self, reason: str) -> None:
-        """Wake the worker for good; a message still waiting is dropped."""
+        """Refuse further messages; one that is still waiting is dropped."""
         with self._ready:
             self._closed = True
             self._discard(reason)
@@ -126,3 +129,34 @@ class FrameSlot:
                 waiting=self._received - ended,
                 rejected_in_a_row=self._rejected_in_a_row,
             )
+
+
+class FrameQueue:
+    """The newest frames of several cameras, of which the camera served least recently is next.
+
+    So a camera waits for at most one frame of each other camera, whatever their rates.
+
+    Attributes:
+        slots: one for each camera.
+    """
+
+    def __init__(self, cameras: int) -> None:
+        """Create a slot for each of so many cameras."""
+        self._ready = threading.Condition()
+        self.slots = tuple(FrameSlot(self._ready) for _ in range(cameras))
+        # Indices of the slots, the one served least recently first.
+        self._order = list(range(cameras))
+
+    def take(self) -> tuple[int, Message] | None:
+        """Wait for a frame; return the index of its slot and it, None once all are closed."""
+        with self._ready:
+            while True:
+                for index in self._order:
+                    message = self.slots[index].take()
+                    if message is not None:
+                        self._order.remove(index)
+                        self._order.append(index)
+                        return index, message
+                if all(slot.is_closed for slot in self.slots):
+                    return None
+                self._ready.wait()

@@ -49,7 +49,7 @@ class WorkerSupervisor:
         worker.start()
 
     def stop(self) -> FrameWorker | None:
-        """End the worker, whose slot is closed; abandon it if it does not end within seconds.
+        """End the worker, whose queue is closed; abandon it if it does not end within seconds.
 
         Returns:
             One whose processor can be used again, None without a worker.
@@ -75,7 +75,7 @@ class WorkerSupervisor:
             raise WorkerError('device_lost', worker.fatal_error)
         late = worker.late_stage(stopped_s)
         if worker.is_alive and (late is None or not late.hangs):
-            if late is None and worker.health.model == '':
+            if late is None and any(one.health.model == '' for one in worker.cameras):
                 self.trouble = ''
             return late
         if not worker.abandon():

@@ -119,7 +119,17 @@ class PerceptionPipeline:
         They are loaded again when they are used.
         """
         other = type(self)(self._config, **self._networks.renewed(stages)._asdict())
-        other.load_state_dict(self.state_dict())
+        return other.sibling(self.state_dict())
+
+    def sibling(self, state: Mapping[str, Any] | None = None) -> PerceptionPipeline:
+        """Return a pipeline of the same networks for another camera.
+
+        Args:
+            state: from `state_dict` of an earlier pipeline of that camera; None = no frames.
+        """
+        other = type(self)(self._config, **self._networks._asdict())
+        if state is not None:
+            other.load_state_dict(state)
         return other
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -116,15 +116,9 @@ class FrameProcessor:
             self.timer.clear()
         self._newest_ns = 0
 
-    def resumed(self, stages: Collection[str]) -> FrameProcessor:
-        """Return a processor that goes on where one that hangs is abandoned.
-
-        Args:
-            stages: those that hang; their networks are loaded again when they are used.
-        """
-        other = FrameProcessor(
-            self.pipeline.resumed(stages), self._factory, timer=self.timer, remedies=self._remedies
-        )
+    def resumed(self, pipeline: PerceptionPipeline) -> FrameProcessor:
+        """Return a processor that goes on with ``pipeline`` where this one hangs."""
+        other = FrameProcessor(pipeline, self._factory, timer=self.timer, remedies=self._remedies)
         other.load_state_dict(self.state_dict())
         return other
 

@@ -56,7 +56,7 @@ def test_an_error_at_the_arrival_of_an_image_is_named_and_the_node_goes_on(graph
 
     def send(number):
         image.publish(to_image_message(random_rgb(number), number * SECOND_NS))
-        graph.spin_until(lambda: graph.node.slot.counts().received == number, 'arrival')
+        graph.spin_until(lambda: graph.counts().received == number, 'arrival')
 
     faults[Role.IMAGE] = error
     send(1)
@@ -71,7 +71,7 @@ def test_an_error_at_the_arrival_of_an_image_is_named_and_the_node_goes_on(graph
     send(2)
     graph.spin_until(lambda: graph.received['depth/image'], 'frame after the error')
     graph.settle()
-    counts = graph.node.slot.counts()
+    counts = graph.counts()
     assert (counts.received, counts.published, counts.dropped) == (2, 1, {'internal_error': 1})
     graph.spin_until(lambda: graph.statuses()['inputs'][0] == OK, 'end of the error')
     assert graph.statuses()['inputs'][2] == {'failed//image': '1'}

@@ -1,5 +1,7 @@
 """Levels and texts of /diagnostics."""
 
+from dataclasses import fields
+
 import pytest
 
 pytest.importorskip('diagnostic_msgs')
@@ -7,16 +9,18 @@ pytest.importorskip('diagnostic_msgs')
 from builtin_interfaces.msg import Time
 
 from robot_perception.nodes.callback_errors import FailedCalls
+from robot_perception.nodes.camera_processor import Health
 from robot_perception.nodes.camera_watch import CameraReport
 from robot_perception.nodes.diagnostics import (
     calibration_status,
+    camera_statuses,
+    CameraView,
     clock_status,
     connections_status,
     diagnostic_array,
     ERROR,
     frames_status,
     input_status,
-    node_statuses,
     NodeView,
     OK,
     problem_status,
@@ -29,7 +33,6 @@ from robot_perception.nodes.diagnostics import (
 from robot_perception.nodes.losses import InputLosses, LossMeter
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.stage_limits import LateStage
-from robot_perception.nodes.worker import Health
 from robot_perception.pipeline import StageTiming
 from robot_perception.stream.status import InputStatus, NOT_NEEDED, USABLE
 
@@ -67,7 +70,9 @@ def view(now, before, **changes):
         'stages': (),
         'clock_missing': False,
     }
-    return NodeView(**values | changes)
+    values |= changes
+    of_node = {field.name: values.pop(field.name) for field in fields(NodeView)}
+    return CameraView(NodeView(**of_node), **values)
 
 
 def counts(received=0, published=0, dropped=None, rejected=None, waiting=0):
@@ -168,7 +173,7 @@ def test_nothing_is_ok_while_nothing_is_published(now, changes, level, message):
     ],
 )
 def test_the_networks(changes, level, message):
-    statuses = node_statuses(view(counts(5, 5), NOTHING, **changes))
+    statuses = camera_statuses(view(counts(5, 5), NOTHING, **changes))
     (status,) = (one for one in statuses if one.name == 'model')
     assert (status.level, status.message) == (level, message)
 
@@ -245,7 +250,8 @@ def test_the_message():
         Status('frames', WARN, 'bad', {'received': 3, 'hz': '1.0'}),
         Status('model', OK, 'x'),
     )
-    message = diagnostic_array(Time(sec=7, nanosec=8), '/left/perception', '/left/image', statuses)
+    rows = [status.to_message('/left/perception', '/left/image') for status in statuses]
+    message = diagnostic_array(Time(sec=7, nanosec=8), rows)
     assert (message.header.stamp.sec, message.header.stamp.nanosec) == (7, 8)
     first, second = message.status
     assert (first.name, first.level, first.message) == ('/left/perception: frames', b'\x01', 'bad')

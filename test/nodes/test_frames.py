@@ -88,7 +88,7 @@ class Robot:
     def knows(self, target, source, stamp_ns=None):
         """Return whether the node can look up a transform."""
         try:
-            self.graph.node.synchronizer.lookup(target, source, stamp_ns)
+            self.graph.node.cameras[0].synchronizer.lookup(target, source, stamp_ns)
         except TransformError:
             return False
         return True
@@ -102,9 +102,9 @@ class Robot:
         self.graph.spin_until(lambda: self.knows('map', 'base_link', stamp_ns), 'transform')
 
     def process(self, second, seed=0):
-        before = self.graph.node.slot.counts().received
+        before = self.graph.counts().received
         self.image.publish(to_image_message(random_rgb(seed), round(second * SECOND_NS)))
-        self.graph.spin_until(lambda: self.graph.node.slot.counts().received > before, 'image')
+        self.graph.spin_until(lambda: self.graph.counts().received > before, 'image')
         self.graph.settle()
 
     def wait_for_frame_ids(self, count):
@@ -170,7 +170,7 @@ def test_an_image_waits_for_late_transforms(graph):
     robot.drive(4)
     robot.image.publish(to_image_message(random_rgb(), 5 * SECOND_NS))
     graph.spin(0.5)
-    assert graph.node.slot.counts().waiting == 1
+    assert graph.counts().waiting == 1
     robot.drive(6)
     assert robot.wait_for_frame_ids(1) == ['map']
 
@@ -339,7 +339,8 @@ class TestSensorDepth:
         node = graph.node
         graph.spin_until(lambda: has_depth(node, SECOND_NS), 'depth')
         graph.spin_until(
-            lambda: not info or node.synchronizer.depth_camera_info is not None, 'calibration'
+            lambda: not info or node.cameras[0].synchronizer.depth_camera_info is not None,
+            'calibration',
         )
         graph.spin_until(
             lambda: not joined or robot.knows(FRAME_ID, self.DEPTH_FRAME), 'transform'

@@ -53,13 +53,11 @@ class Feed:
     def send(self):
         self.sent += 1
         self.image.publish(to_image_message(random_rgb(self.sent), self.sent * SECOND_NS))
-        self.graph.spin_until(
-            lambda: self.graph.node.slot.counts().received == self.sent, 'arrival'
-        )
+        self.graph.spin_until(lambda: self.graph.counts().received == self.sent, 'arrival')
 
 
 def check_sum(graph, sent):
-    counts = graph.node.slot.counts()
+    counts = graph.counts()
     ended = counts.published + sum(counts.dropped.values()) + sum(counts.rejected.values())
     assert counts.received == sent == ended + counts.waiting
     return counts
@@ -73,7 +71,7 @@ def test_a_hanging_stage_is_named_and_its_frame_counted_and_frames_go_on(graph, 
     graph.spin_until(client.service_is_ready, 'service')
     future = client.call_async(GetState.Request())
     graph.spin_until(future.done, 'answer during the hang')
-    graph.spin_until(lambda: graph.node.slot.counts().dropped == {'hang': 1}, 'end of the hang')
+    graph.spin_until(lambda: graph.counts().dropped == {'hang': 1}, 'end of the hang')
     level, message, _ = graph.statuses()['frames']
     assert level == ERROR
     assert message.startswith('depth has run for ')
@@ -91,7 +89,7 @@ def test_a_second_hang_ends_the_node(graph, hang):
     feed = Feed(graph)
     hang.set()
     feed.send()
-    graph.spin_until(lambda: graph.node.slot.counts().dropped == {'hang': 1}, 'first hang')
+    graph.spin_until(lambda: graph.counts().dropped == {'hang': 1}, 'first hang')
     feed.send()
     with pytest.raises(WorkerError, match='depth has run for .* for the second time'):
         graph.spin(20)
@@ -110,7 +108,7 @@ def test_a_publisher_that_blocks_is_named_and_frames_go_on(graph, hang, monkeypa
     monkeypatch.setattr(LifecyclePublisher, 'publish', blocking)
     blocks.set()
     feed.send()
-    graph.spin_until(lambda: graph.node.slot.counts().dropped == {'hang': 1}, 'end of the hang')
+    graph.spin_until(lambda: graph.counts().dropped == {'hang': 1}, 'end of the hang')
     level, message, _ = graph.statuses()['frames']
     assert level == ERROR
     assert message.startswith('publish has run for ')

@@ -291,8 +291,8 @@ def test_lost_images_are_counted_and_the_advice_helps(graph):
         # Ten seconds are judged together.
         graph.spin_until(lambda: graph.statuses()['connections'][0] == OK, 'end of the loss')
         _, _, before = graph.statuses()['connections']
-        received = graph.node.slot.counts().received
-        graph.spin_until(lambda: graph.node.slot.counts().received > received + 20, 'images')
+        received = graph.counts().received
+        graph.spin_until(lambda: graph.counts().received > received + 20, 'images')
         level, _, after = graph.statuses()['connections']
     assert level == OK
     assert int(after['lost//image']) - int(before['lost//image']) < 5
@@ -318,5 +318,5 @@ def test_a_middleware_that_does_not_count_is_no_error(graph, monkeypatch):
     image = graph.publisher('image', Role.IMAGE.type_name)
     graph.connect(image)
     image.publish(to_image_message(random_rgb()))
-    graph.spin_until(lambda: graph.node.slot.counts().received == 1, 'image')
+    graph.spin_until(lambda: graph.counts().received == 1, 'image')
     assert 'lost//image' not in graph.statuses()['connections'][2]

@@ -49,7 +49,7 @@ def refusal(graph, answer):
 
 def test_a_request_is_answered_with_the_scene_of_the_next_frame(graph, ask, camera):
     camera(1)
-    graph.spin_until(lambda: graph.node.slot.counts().dropped == {'no_subscriber': 1}, 'frame')
+    graph.spin_until(lambda: graph.counts().dropped == {'no_subscriber': 1}, 'frame')
     answers = [ask(60.0), ask(60.0)]
     graph.spin(0.5)
     assert not any(answer.done() for answer in answers)
@@ -63,7 +63,7 @@ def test_a_request_is_answered_with_the_scene_of_the_next_frame(graph, ask, came
         assert len(result.scene.depth) == 1
     # Once answered, scenes are not made again.
     camera(3)
-    graph.spin_until(lambda: graph.node.slot.counts().dropped == {'no_subscriber': 2}, 'frame')
+    graph.spin_until(lambda: graph.counts().dropped == {'no_subscriber': 2}, 'frame')
 
 
 def test_a_frame_that_is_lost_leaves_the_request_to_the_next(graph, ask, camera, monkeypatch):
@@ -75,7 +75,7 @@ def test_a_frame_that_is_lost_leaves_the_request_to_the_next(graph, ask, camera,
         answer = ask(60.0)
         graph.spin(0.5)
         camera(1)
-        graph.spin_until(lambda: graph.node.slot.counts().dropped == {'model_error': 1}, 'loss')
+        graph.spin_until(lambda: graph.counts().dropped == {'model_error': 1}, 'loss')
     camera(2)
     graph.spin_until(answer.done, 'answer')
     assert answer.result().scene.header.stamp.sec == 2

@@ -58,9 +58,9 @@ def create_camera(graph, qos=RELIABLE):
 
 def process(graph, image, rgb, stamp_ns=SECOND_NS):
     """Publish one image and wait until the node has processed it."""
-    before = graph.node.slot.counts().received
+    before = graph.counts().received
     image.publish(to_image_message(rgb, stamp_ns))
-    graph.spin_until(lambda: graph.node.slot.counts().received > before, 'image')
+    graph.spin_until(lambda: graph.counts().received > before, 'image')
     graph.settle()
 
 
@@ -208,7 +208,7 @@ class TestLaziness:
     def test_no_network_runs_without_subscribers(self, graph):
         image, _ = start_calibrated(graph)
         process(graph, image, random_rgb())
-        counts = graph.node.slot.counts()
+        counts = graph.counts()
         assert (counts.received, counts.published, counts.dropped) == (1, 0, {'no_subscriber': 1})
 
     @pytest.mark.parametrize(
@@ -253,13 +253,11 @@ class TestDropping:
         graph.spin_until(entered.is_set, 'first frame')
         for index in range(2, 9):
             image.publish(to_image_message(random_rgb(index), index * SECOND_NS))
-            graph.spin_until(
-                lambda n=index: graph.node.slot.counts().received == n, f'frame {index}'
-            )
+            graph.spin_until(lambda n=index: graph.counts().received == n, f'frame {index}')
         go_on.set()
         graph.settle()
         wait_for(graph, 'detections', count=2)
-        counts = graph.node.slot.counts()
+        counts = graph.counts()
         assert [m.header.stamp.sec for m in graph.received['detections']] == [1, 8]
         assert counts.published == 2
         assert counts.dropped == {'newer_frame': 6}
@@ -278,7 +276,7 @@ class TestDropping:
         assert (level, message) == (ERROR, 'features.model: out of memory')
         process(graph, image, random_rgb(), 2 * SECOND_NS)
         wait_for(graph, 'features')
-        assert graph.node.slot.counts().dropped == {'model_error': 1}
+        assert graph.counts().dropped == {'model_error': 1}
         assert graph.statuses()['model'][0] == OK
 
     def test_a_bug_costs_one_frame(self, graph, monkeypatch):
@@ -292,7 +290,7 @@ class TestDropping:
             process(graph, image, random_rgb())
         process(graph, image, random_rgb(), 2 * SECOND_NS)
         wait_for(graph, 'features')
-        assert graph.node.slot.counts().dropped == {'internal_error': 1}
+        assert graph.counts().dropped == {'internal_error': 1}
 
 
 class TestBadImages:
@@ -324,14 +322,14 @@ class TestBadImages:
         for one in mutated_images(1000, seed=1):
             message = one.subject.message(FACTORY)
             stamp_ns = message_stamp_ns(message)
-            frame_set = graph.node.synchronizer.frame_set(
+            frame_set = graph.node.cameras[0].synchronizer.frame_set(
                 message, stamp_ns, stamp_ns, config, CameraTopics()
             )
-            graph.node.slot.put(frame_set)
-            while graph.node.slot.counts().waiting:
+            graph.node.cameras[0].slot.put(frame_set)
+            while graph.counts().waiting:
                 time.sleep(0.0005)
             valid += one.verdict is Verdict.LEGAL
-        counts = graph.node.slot.counts()
+        counts = graph.counts()
         assert counts.received == 1001
         assert counts.published == 1 + valid
         assert sum(counts.rejected.values()) == 1000 - valid
@@ -345,7 +343,7 @@ class TestBadImages:
         broken = to_image_message(random_rgb())
         broken.encoding = 'xyz8'
         image.publish(broken)
-        graph.spin_until(lambda: graph.node.slot.counts().rejected, 'rejection')
+        graph.spin_until(lambda: graph.counts().rejected, 'rejection')
         level, message, values = graph.statuses()['frames']
         assert (level, values['rejected/encoding']) == (WARN, '1')
         assert 'encoding' in message
@@ -443,7 +441,7 @@ class TestSensorDepth:
         image, depth = self.start(graph, depth__max_wait_s=5.0)
         image.publish(to_image_message(random_rgb(), SECOND_NS))
         graph.spin(0.5)
-        assert graph.node.slot.counts().waiting == 1
+        assert graph.counts().waiting == 1
         depth.publish(
             conversions.depth_message(FACTORY, header(SECOND_NS), MetricDepth(self.METERS))
         )
@@ -550,7 +548,8 @@ class TestLifecycle:
             graph.spin(0.5)
             image.publish(to_image_message(random_rgb(), SECOND_NS))
             graph.spin_until(
-                lambda n=round_number: node.slot.counts().dropped.get('inactive') == n, 'drop'
+                lambda n=round_number: graph.counts().dropped.get('inactive') == n,
+                'drop',
             )
             node.trigger_activate()
             graph.connect(image)
@@ -560,7 +559,7 @@ class TestLifecycle:
             node.trigger_cleanup()
             assert graph.node.lifecycle_state == 'unconfigured'
             graph.spin_until(lambda: image.get_subscription_count() == 0, 'release')
-        counts = node.slot.counts()
+        counts = graph.counts()
         assert counts.received == counts.published + counts.dropped['inactive'] == 6
 
     def test_a_missing_checkpoint_fails_configuration_and_can_be_corrected(self, graph):
@@ -593,10 +592,10 @@ class TestLifecycle:
             graph.spin_until(future.done, 'answer')
             assert future.result().success
             image.publish(to_image_message(random_rgb(), received * SECOND_NS))
-            graph.spin_until(lambda n=received: graph.node.slot.counts().received == n, 'image')
+            graph.spin_until(lambda n=received: graph.counts().received == n, 'image')
         wait_for(graph, 'detections')
         graph.settle()
-        counts = graph.node.slot.counts()
+        counts = graph.counts()
         assert (counts.published, counts.dropped) == (1, {'disabled': 1})
 
 
@@ -665,7 +664,7 @@ class TestReports:
         monkeypatch.setattr('robot_perception.stream.outputs.draw_overlay', fail)
         process(graph, image, random_rgb())
         wait_for(graph, 'detections', 'timing')
-        assert graph.node.slot.counts().published == 1
+        assert graph.counts().published == 1
         level, message, _ = graph.statuses()['outputs']
         assert level == ERROR
         assert 'overlay: ZeroDivisionError' in message

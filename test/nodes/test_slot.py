@@ -10,7 +10,7 @@ from hypothesis import settings, strategies
 from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMachine
 import pytest
 
-from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.slot import FrameQueue, FrameSlot
 
 REASONS = strategies.sampled_from(['inactive', 'disabled', 'time_jump', 'encoding'])
 TIMEOUT_S = 20.0
@@ -59,8 +59,6 @@ class SlotMachine(RuleBasedStateMachine):
         self.slot.refuse(reason)
         self.dropped[reason] += 1
 
-    # On an empty open slot it would wait forever.
-    @precondition(lambda self: self.waiting is not None or self.closed)
     @rule()
     def take(self):
         assert self.slot.take() == self.waiting
@@ -129,14 +127,15 @@ def act_as_camera(slot, seed):
         time.sleep(0.001 if number % 50 == 0 else 0)
 
 
-def act_as_worker(slot, over, taken):
+def act_as_worker(queue, over, taken):
+    (slot,) = queue.slots
     choose = random.Random(9)  # noqa: S311 - no secret
     while not over.is_set():
-        message = slot.take()
-        if message is None:
+        found = queue.take()
+        if found is None:
             slot.open()
             continue
-        taken.append(message)
+        taken.append(found[1])
         choose.choice([slot.published, lambda: slot.drop('odd'), lambda: slot.reject('odd')])()
 
 
@@ -149,9 +148,10 @@ def act_as_observer(slot, over, snapshots):
 
 
 def test_threads_lose_nothing():
-    slot, over, taken, snapshots = FrameSlot(), threading.Event(), [], []
+    queue, over, taken, snapshots = FrameQueue(1), threading.Event(), [], []
+    (slot,) = queue.slots
     work = [
-        Thread(target=act_as_worker, args=(slot, over, taken)),
+        Thread(target=act_as_worker, args=(queue, over, taken)),
         Thread(target=act_as_observer, args=(slot, over, snapshots)),
     ]
     cameras = [Thread(target=act_as_camera, args=(slot, seed)) for seed in (1, 2)]
@@ -186,27 +186,28 @@ def test_the_newest_frame_wins():
 
 @pytest.mark.parametrize('wake', [lambda slot: slot.put('frame'), lambda slot: slot.close('end')])
 def test_a_waiting_worker_wakes(wake):
-    slot = FrameSlot()
+    queue = FrameQueue(1)
     got = []
-    worker = Thread(target=lambda: got.append(slot.take()))
+    worker = Thread(target=lambda: got.append(queue.take()))
     worker.start()
     worker.join(0.05)
     assert worker.is_alive()
-    wake(slot)
+    wake(queue.slots[0])
     worker.join(TIMEOUT_S)
-    assert got in (['frame'], [None])
+    assert got in ([(0, 'frame')], [None])
 
 
-def test_a_closed_slot_waits_again_once_opened():
-    slot = FrameSlot()
-    slot.close('inactive')
-    assert slot.take() is None
-    slot.open()
-    worker = Thread(target=slot.take)
+def test_a_closed_queue_waits_again_once_opened():
+    queue = FrameQueue(2)
+    for slot in queue.slots:
+        slot.close('inactive')
+    assert queue.take() is None
+    queue.slots[1].open()
+    worker = Thread(target=queue.take)
     worker.start()
     worker.join(0.05)
     assert worker.is_alive()
-    slot.put('frame')
+    queue.slots[1].put('frame')
     worker.join(TIMEOUT_S)
     assert not worker.is_alive()
 
@@ -217,3 +218,62 @@ def test_counts_are_a_copy():
     before = slot.counts()
     slot.refuse('disabled')
     assert (before.received, before.dropped) == (1, {'disabled': 1})
+
+
+def serve(periods_s, frame_s, until_s):
+    """Serve cameras of these periods; return the ages of the frames of each when they are done.
+
+    Time is simulated: a frame takes ``frame_s``, and the worker takes the next one at once.
+    """
+    queue = FrameQueue(len(periods_s))
+    arrivals = sorted(
+        (number * period, camera)
+        for camera, period in enumerate(periods_s)
+        for number in range(int(until_s / period))
+    )
+    ages_s = [[] for _ in periods_s]
+    now_s = 0.0
+    while arrivals:
+        while arrivals and arrivals[0][0] <= now_s:
+            begin_s, camera = arrivals.pop(0)
+            queue.slots[camera].put(begin_s)
+        if not any(slot.counts().waiting for slot in queue.slots):
+            now_s = arrivals[0][0]
+            continue
+        camera, begin_s = queue.take()
+        now_s += frame_s
+        ages_s[camera].append(now_s - begin_s)
+        queue.slots[camera].published()
+    return ages_s
+
+
+@pytest.mark.parametrize(
+    'periods_s',
+    [
+        (0.0333, 0.0333, 0.0333, 0.0333),
+        (0.0333, 0.0333, 0.01, 0.001),
+        (0.0333, 0.0333, 1.0, 5.0),
+        (0.05, 0.05, 0.0333, 0.002),
+        (0.1, 0.1, 0.0999, 0.1001),
+        (0.3, 0.3, 0.001, 0.001),
+    ],
+)
+@pytest.mark.parametrize('frame_s', [0.02, 0.05, 0.13])
+def test_equal_cameras_are_served_equally_and_no_frame_waits_for_long(periods_s, frame_s):
+    ages_s = serve(periods_s, frame_s, until_s=20.0)
+    served = [len(one) for one in ages_s]
+    assert served[0] == pytest.approx(served[1], rel=0.1)
+    # The frame at work, one of each other camera, and its own.
+    assert max(map(max, ages_s)) <= (len(periods_s) + 1) * frame_s + 1e-9
+
+
+def test_cameras_with_frames_are_served_in_turn():
+    queue = FrameQueue(3)
+    order = []
+    for number in range(9):
+        for slot in queue.slots[: 2 if number < 3 else 3]:
+            slot.put(number)
+        camera, _ = queue.take()
+        order.append(camera)
+    # The third has waited for longest when it begins.
+    assert order == [0, 1, 0, 2, 1, 0, 2, 1, 0]

@@ -179,7 +179,7 @@ class Pace:
     """Holds the replay at the end of each period until the node has published its scene."""
 
     def __init__(self, graph, scenes):
-        self._synchronizer = graph.node.synchronizer
+        self._synchronizer = graph.node.cameras[0].synchronizer
         self._scenes = scenes
         self._images = self._depths = 0
 
@@ -219,7 +219,7 @@ def published(graph, bag, depth_role):
     replay.start()
     graph.spin_until(replay.finished.done, 'end of the replay')
     assert replay.finished.result().error is None
-    counts = graph.node.slot.counts()
+    counts = graph.counts()
     assert (counts.published, counts.dropped, counts.rejected) == (COUNT, {}, {})
     # The recording is old and over.
     problems = {name: text for name, (level, text, _) in graph.statuses().items() if level != OK}

@@ -1,0 +1,192 @@
+"""Processes the frames of one camera, and publishes every output that has subscribers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+import math
+import threading
+import traceback
+from typing import Protocol
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
+
+from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
+from robot_perception.nodes.publishers import OutputPublishers
+from robot_perception.nodes.slot import FrameSlot
+from robot_perception.pipeline import PerceptionPipeline, Stopwatch
+from robot_perception.stream import (
+    FrameProcessor,
+    FrameSet,
+    FrameStatus,
+    FrameTimer,
+    InputStatus,
+    NOT_NEEDED,
+    Output,
+    OutputFrame,
+    ProcessedFrame,
+    TIMING,
+)
+
+_PUBLISH = 'publish'
+_LOG_PERIOD_S = 1.0
+
+
+@dataclass(slots=True)
+class Health:
+    """State of the frames of a camera after the last one.
+
+    Attributes:
+        inputs: status of the inputs of the last frame that needed them, None before the first.
+        depth_fit: fit of that frame's depth to the sensor, None without one.
+        model: error of the last frame if its processing failed, empty if not; None before the
+            first frame.
+        output: error of an output of the last frame if one failed, empty if not; None before the
+            first frame.
+        stamps: whether the stamp of the last image can be used, and why not.
+        rejection: why the last bad image was rejected, empty before the first.
+        age_s: age of the last image when its outputs were published, by the node's clock; NaN
+            before the first image.
+    """
+
+    inputs: FrameStatus | None = None
+    depth_fit: DepthFit | None = None
+    model: str | None = None
+    output: str | None = None
+    stamps: InputStatus = NOT_NEEDED
+    rejection: str = ''
+    age_s: float = math.nan
+
+
+class CountFrame(Protocol):
+    """Ends a frame: counts it by a method of its slot, unless it was given up meanwhile."""
+
+    def __call__(self, count: Callable[..., None], *reason: str) -> None:
+        """Call ``count`` with the reason."""
+
+
+class CameraProcessor:
+    """Processes the frames of one camera; for the thread of the worker.
+
+    Attributes:
+        slot: counts the frames.
+        processor: processes the images; has a timer.
+        health: state after the last frame.
+    """
+
+    def __init__(
+        self,
+        slot: FrameSlot,
+        processor: FrameProcessor,
+        publishers: OutputPublishers,
+        logger: RcutilsLogger,
+    ) -> None:
+        """Create a processor before its first frame.
+
+        Args:
+            slot: counts the frames.
+            processor: processes the images; must have a timer.
+            publishers: publish the outputs.
+            logger: logs lost frames.
+        """
+        assert processor.timer is not None  # noqa: S101 - a programming error
+        self.slot = slot
+        self.processor = processor
+        self.timing: FrameTimer = processor.timer
+        self.health = Health()
+        self._publishers = publishers
+        self._logger = logger
+        self._jumped = threading.Event()
+
+    def resumed(self, pipeline: PerceptionPipeline) -> CameraProcessor:
+        """Return a processor that goes on with another pipeline where this one is abandoned."""
+        return CameraProcessor(
+            self.slot, self.processor.resumed(pipeline), self._publishers, self._logger
+        )
+
+    def time_jumped(self) -> None:
+        """Request that the state of earlier frames is dropped before the next frame."""
+        self._jumped.set()
+
+    def process(self, frame_set: FrameSet, watch: Stopwatch, end: CountFrame) -> None:
+        """Process one frame, publish its outputs and end it.
+
+        Args:
+            frame_set: the image and what belongs to it.
+            watch: times the stages.
+            end: ends the frame; it is not called if an error is raised.
+        """
+        if self._jumped.is_set():
+            self._jumped.clear()
+            self.processor.reset()
+        outputs = self._publishers.begin_frame()
+        if not outputs:
+            end(self.slot.drop, 'no_subscriber')
+            return
+        try:
+            frame = self.processor.process(frame_set, outputs, watch)
+        except ConversionError as error:
+            self.health.rejection = str(error)
+            end(self.slot.reject, error.reason)
+            self._warn(f'image rejected ({error.reason}): {error}')
+            return
+        for remark in frame.remarks:
+            self._warn(remark.problem)
+        self._update_health(frame)
+        self._publish(outputs, frame.output, frame_set.time.taken_ns, watch, end)
+
+    def lose(self, error: BaseException, end: CountFrame) -> None:
+        """End a frame whose processing raised an error; call in its handler."""
+        if isinstance(error, PerceptionError):
+            self.health.model = str(error)
+            end(self.slot.drop, 'model_error')
+            self._warn(f'frame lost: {error}')
+        elif not self._publishers.can_publish:
+            # A signal has shut ROS down during this frame; nothing can be published.
+            end(self.slot.drop, 'inactive')
+        else:
+            self.health.model = traceback.format_exc(limit=-1)
+            end(self.slot.drop, 'internal_error')
+            self._warn(f'frame lost because of an internal error:\n{traceback.format_exc()}')
+
+    def _warn(self, text: str) -> None:
+        self._logger.warning(text, throttle_duration_sec=_LOG_PERIOD_S)
+
+    def _update_health(self, frame: ProcessedFrame) -> None:
+        self.health.model = ''
+        self.health.stamps = frame.status.stamps
+        if Stage.DEPTH not in frame.stages:
+            return
+        self.health.inputs = frame.status
+        self.health.depth_fit = frame.output.scene.depth_fit
+        if frame.status.frames.problem:
+            self._warn(frame.status.frames.problem)
+
+    def _publish(
+        self,
+        outputs: tuple[Output, ...],
+        frame: OutputFrame,
+        taken_ns: int,
+        watch: Stopwatch,
+        end: CountFrame,
+    ) -> None:
+        """Publish the outputs, timing last, and count the frame."""
+        self.health.output = ''
+        results = tuple(output for output in outputs if output is not TIMING)
+        with watch.stage(_PUBLISH):
+            count = self._publishers.publish(results, frame, self._on_output_error)
+        timing = self.timing.add({_PUBLISH: watch.seconds[_PUBLISH]}, taken_ns, frame.timing)
+        self.health.age_s = timing.age_s
+        if TIMING in outputs:
+            last = replace(frame, timing=timing)
+            with watch.stage(_PUBLISH):
+                count += self._publishers.publish((TIMING,), last, self._on_output_error)
+        if count:
+            end(self.slot.published)
+        else:
+            end(self.slot.drop, 'internal_error' if self.health.output else 'no_result')
+
+    def _on_output_error(self, output: Output, error: Exception) -> None:
+        if self._publishers.can_publish:
+            self.health.output = f'{output.topic}: {error!r}'
+            self._warn(f'{output.topic}: message lost to an error:\n{traceback.format_exc()}')
