@@ -14,12 +14,21 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
 SHARE = Path(__file__).absolute().parents[1]
+# Names of the cameras where there is a single one.
+ONE_CAMERA = ['']
 
 ARGUMENTS = (
     DeclareLaunchArgument(
+        'cameras',
+        default_value='',
+        description='Parameter cameras: names of several cameras, such as front,left. {camera} in '
+        'the topics below stands for the name, as in image:=/{camera}/image_raw.',
+    ),
+    DeclareLaunchArgument(
         'image',
-        default_value='image',
-        description='Topic of the camera images, raw or with /compressed at its end.',
+        default_value='',
+        description='Topic of the camera images, raw or with /compressed at its end; by default '
+        'image, or {camera}/image with several cameras.',
     ),
     DeclareLaunchArgument(
         'camera_info',
@@ -124,7 +133,7 @@ def generate_launch_description() -> LaunchDescription:
 def start_nodes(context: LaunchContext) -> list[LifecycleNode | Node | LogInfo]:
     actions = [perception_node(context)]
     if is_true(context, 'rviz'):
-        actions.append(rviz_node(context))
+        actions += [rviz_node(context, camera) for camera in camera_names(context)]
     return actions
 
 
@@ -142,7 +151,9 @@ def perception_node(context: LaunchContext) -> LifecycleNode:
             ParameterFile(LaunchConfiguration('params_file'), allow_substs=True),
             given_parameters(context),
         ],
-        remappings=camera_remappings(context),
+        remappings=[
+            rule for camera in camera_names(context) for rule in camera_remappings(context, camera)
+        ],
         ros_arguments=ros_arguments,
         respawn=is_true(context, 'use_respawn'),
         respawn_delay=2.0,
@@ -150,7 +161,7 @@ def perception_node(context: LaunchContext) -> LifecycleNode:
     )
 
 
-def rviz_node(context: LaunchContext) -> Node | LogInfo:
+def rviz_node(context: LaunchContext, camera: str) -> Node | LogInfo:
     try:
         get_package_prefix('rviz2')
     except PackageNotFoundError:
@@ -159,16 +170,19 @@ def rviz_node(context: LaunchContext) -> Node | LogInfo:
     return Node(
         package='rviz2',
         executable='rviz2',
-        name='rviz',
+        name='_'.join(filter(None, ('rviz', camera))),
         namespace=LaunchConfiguration('namespace'),
         arguments=['-d', str(SHARE / 'rviz' / 'perception.rviz')],
         parameters=[{'use_sim_time': given.get('use_sim_time', False)}],
-        remappings=[(f'/perception/{topic}', f'perception/{topic}') for topic in SHOWN],
+        remappings=[
+            (f'/perception/{topic}', '/'.join(filter(None, ('perception', camera, topic))))
+            for topic in SHOWN
+        ],
         output='screen',
     )
 
 
-def given_parameters(context: LaunchContext) -> dict[str, bool | ParameterValue]:
+def given_parameters(context: LaunchContext) -> dict[str, bool | list[str] | ParameterValue]:
     """Return the parameters that arguments set."""
     texts = {
         parameter: ParameterValue(text(context, name), value_type=str)
@@ -180,24 +194,48 @@ def given_parameters(context: LaunchContext) -> dict[str, bool | ParameterValue]
         for name, parameter in BOOL_PARAMETERS.items()
         if text(context, name)
     }
-    return {**texts, **switches}
+    names = camera_names(context)
+    cameras = {'cameras': names} if names != ONE_CAMERA else {}
+    return {**texts, **switches, **cameras}
 
 
-def camera_remappings(context: LaunchContext) -> list[tuple[str, str]]:
-    """Return the topics of the camera, for every node that reads or publishes them."""
-    image = text(context, 'image').removesuffix('/compressed')
-    depth = text(context, 'depth') or 'depth'
+def camera_names(context: LaunchContext) -> list[str]:
+    names = [name.strip() for name in text(context, 'cameras').strip('[]').split(',')]
+    return [name for name in names if name] or ONE_CAMERA
+
+
+def camera_remappings(context: LaunchContext, camera: str = '') -> list[tuple[str, str]]:
+    """Return the topics of a camera, for every node that reads or publishes them.
+
+    Raises:
+        ValueError: several cameras are given one topic.
+    """
+
+    def given(name: str) -> str:
+        topic = text(context, name)
+        if camera and topic and '{camera}' not in topic:
+            raise ValueError(
+                f'{name}:={topic}: with several cameras expected a topic with {{camera}} in it, '
+                f'such as {name}:=/{{camera}}/{topic.lstrip("/")}.'
+            )
+        return topic.replace('{camera}', camera)
+
+    prefix = f'{camera}/' if camera else ''
+    image = (given('image') or f'{prefix}image').removesuffix('/compressed')
+    depth = given('depth') or f'{prefix}depth'
     beside_image = '/'.join([*image.split('/')[:-1], 'camera_info'])
     # A depth topic without a folder of its own would have the calibration of the images beside it.
-    beside_depth = f'{depth.rpartition("/")[0] or depth}/camera_info'
-    return [
+    folder = depth.rpartition('/')[0] if given('depth') else ''
+    beside_depth = f'{folder or depth}/camera_info'
+    rules = [
         ('image', image),
         # A name is remapped as a whole, so the compressed topic needs a rule of its own.
         ('image/compressed', f'{image}/compressed'),
-        ('camera_info', text(context, 'camera_info') or beside_image),
+        ('camera_info', given('camera_info') or beside_image),
         ('depth', depth),
-        ('depth/camera_info', text(context, 'depth_camera_info') or beside_depth),
+        ('depth/camera_info', given('depth_camera_info') or beside_depth),
     ]
+    return [(f'{prefix}{name}', topic) for name, topic in rules]
 
 
 def text(context: LaunchContext, argument: str) -> str:

@@ -18,9 +18,9 @@ FILES = sorted((ROOT / 'launch').glob('*.launch.py'))
 PERCEPTION, REPLAY = FILES
 ARGUMENTS = {
     'perception.launch.py': {
-        'image', 'camera_info', 'depth', 'depth_camera_info', 'depth_source', 'preset', 'device',
-        'target_frame', 'params_file', 'namespace', 'autostart', 'use_sim_time', 'use_respawn',
-        'log_level', 'rviz',
+        'cameras', 'image', 'camera_info', 'depth', 'depth_camera_info', 'depth_source', 'preset',
+        'device', 'target_frame', 'params_file', 'namespace', 'autostart', 'use_sim_time',
+        'use_respawn', 'log_level', 'rviz',
     },
     'replay.launch.py': {'source', 'rate', 'loop', 'clock', 'shutdown_at_end'},
 }  # fmt: skip
@@ -276,6 +276,33 @@ class TestPerception:
         names = ('image', 'camera_info', 'depth', 'depth/camera_info')
         assert tuple(found[name] for name in names) == expected
         assert found['image/compressed'] == f'{expected[0]}/compressed'
+
+    def test_several_cameras(self):
+        launched = launch_perception(
+            cameras='front, rear', image='/{camera}/color/image_raw', depth='{camera}_depth/image'
+        )
+        found = launched.remappings('perception_node')
+        assert launched.parameters('perception_node')['cameras'] == ['front', 'rear']
+        assert found == {
+            f'{camera}/{name}': topic.format(camera=camera)
+            for camera in ('front', 'rear')
+            for name, topic in {
+                'image': '/{camera}/color/image_raw',
+                'image/compressed': '/{camera}/color/image_raw/compressed',
+                'camera_info': '/{camera}/color/camera_info',
+                'depth': '{camera}_depth/image',
+                'depth/camera_info': '{camera}_depth/camera_info',
+            }.items()
+        }
+
+    def test_several_cameras_without_topics_are_remapped_to_their_own_names(self):
+        found = launch_perception(cameras='front').remappings('perception_node')
+        assert all(name == topic for name, topic in found.items())
+        assert 'front/depth/camera_info' in found
+
+    def test_several_cameras_on_one_topic_are_refused(self):
+        launched = launch_perception(cameras='front,rear', image='/camera/image')
+        assert (launched.exit_code, launched.commands) == (1, {})
 
     def test_without_rviz_the_rest_starts(self, monkeypatch, caplog):
         import launch.logging

@@ -20,7 +20,7 @@ from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
 from robot_perception.nodes.camera import Camera
 from robot_perception.nodes.diagnostics import diagnostic_array, inputs_status, NodeView
-from robot_perception.nodes.parameters import changed_config, declare_config
+from robot_perception.nodes.parameters import changed_config, declare_cameras, declare_config
 from robot_perception.nodes.signals import interruptible
 from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
@@ -65,6 +65,7 @@ class PerceptionNode(LifecycleNode):
         super().__init__('perception', **kwargs)
         try:
             self._config = declare_config(self)
+            names = declare_cameras(self)
         except ConfigError:
             # Nothing runs that would have to stop.
             super().destroy_node()
@@ -72,14 +73,14 @@ class PerceptionNode(LifecycleNode):
         self._errors = CallbackErrors(self)
         self._enabled = True
         self._configure_error = ''
-        self._queue = FrameQueue(1)
+        self._queue = FrameQueue(len(names))
         self.cameras = tuple(
             Camera(
                 *(self, name, slot, self._errors),
                 drop_reason=self._drop_reason,
                 refusal=self._refusal,
             )
-            for name, slot in zip(('',), self._queue.slots, strict=True)
+            for name, slot in zip(names, self._queue.slots, strict=True)
         )
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+import re
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -15,10 +16,13 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from robot_perception.core import ConfigError
-from robot_perception.pipeline import Parameter, PerceptionConfig, Section, Value
+from robot_perception.pipeline import CAMERAS, Parameter, PerceptionConfig, Section, Value
 
 # Parameters that ROS itself gives a node.
 _OF_ROS = ('qos_overrides.', 'start_type_description_service', 'use_sim_time')
+_CAMERA_NAME = re.compile(r'[A-Za-z](_?[A-Za-z0-9])*')
+ONE_CAMERA = ('',)
+"""Names of the cameras of a node that has a single one."""
 
 
 def declare_config(node: Node) -> PerceptionConfig:
@@ -34,6 +38,35 @@ def declare_config(node: Node) -> PerceptionConfig:
     config = config.with_values(declare(node, config.parameters()))
     warn_of_unknown_parameters(node, config)
     return config
+
+
+def declare_cameras(node: Node) -> tuple[str, ...]:
+    """Declare the parameter ``cameras`` and return the names of the cameras.
+
+    Raises:
+        ConfigError: no list of different names.
+    """
+    given = _overrides(node).get(CAMERAS) or ONE_CAMERA
+    names = tuple(given) if isinstance(given, list | tuple) else (given,)
+    valid = all(isinstance(one, str) and _CAMERA_NAME.fullmatch(one) for one in names)
+    if names != ONE_CAMERA and not (valid and len(set(names)) == len(names)):
+        raise ConfigError(
+            'camera_names',
+            f'{CAMERAS}: expected different names of letters, digits and single underscores that '
+            f'begin with a letter, such as [front, left], got {given!r}.',
+        )
+    node.declare_parameter(
+        CAMERAS,
+        list(names),
+        ParameterDescriptor(
+            name=CAMERAS,
+            description='Names of the cameras: front reads front/image and publishes '
+            '~/front/scene. An empty name = one camera, whose topics have no such part.',
+            read_only=True,
+        ),
+        ignore_override=True,
+    )
+    return names
 
 
 def declare(
@@ -70,7 +103,8 @@ def declare(
 
 def warn_of_unknown_parameters(node: Node, config: Section) -> None:
     """Log the parameters that were given to ``node`` and that it does not have."""
-    names = [name for name in _overrides(node) if not name.startswith(_OF_ROS)]
+    others = (*_OF_ROS, CAMERAS)
+    names = [name for name in _overrides(node) if not name.startswith(others)]
     ignored = config.describe_ignored(names)
     if ignored:
         node.get_logger().warning(ignored)

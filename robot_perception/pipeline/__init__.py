@@ -25,6 +25,7 @@ from robot_perception.pipeline.location_uncertainty import (
 from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.networks_benchmark import benchmark_networks, NetworksBenchmark
+from robot_perception.pipeline.parameter_file import CAMERAS
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import DEVICE_LOST
@@ -42,6 +43,7 @@ from robot_perception.pipeline.visibility import measure_visibility
 __all__ = [
     'CALIBRATION_SCHEMA',
     'CALIBRATION_VERSION',
+    'CAMERAS',
     'DEVICE_LOST',
     'PIPELINE',
     'PRESETS',

@@ -10,6 +10,8 @@ import yaml
 
 from robot_perception.core import ConfigError
 
+CAMERAS = 'cameras'
+"""Parameter of the node: names of its cameras."""
 # Last part of node names in a parameter file that match this node; ** matches any.
 _NODE_NAMES = ('perception', '**', '*')
 
@@ -38,11 +40,11 @@ def read_parameter_file(path: Path) -> dict[str, object]:
     values: dict[str, object] = {}
     for section in sections:
         values.update(_flatten(section))
-    # Parameters that every ROS node has are not part of the configuration.
+    # Parameters that every ROS node has, and the cameras of the node, are not part of it.
     return {
         name: value
         for name, value in values.items()
-        if name != 'use_sim_time' and not name.startswith('qos_overrides.')
+        if name not in {'use_sim_time', CAMERAS} and not name.startswith('qos_overrides.')
     }
 
 
