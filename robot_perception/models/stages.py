@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 import importlib
 from typing import cast, Generic, TypeVar
@@ -37,6 +37,7 @@ from robot_perception.models.interfaces import ImageEmbedding
 from robot_perception.models.outputs import NotFiniteError
 from robot_perception.models.runtimes.choice import choose_backends
 from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
+from robot_perception.models.runtimes.result_check import Result
 from robot_perception.models.runtimes.runner import NetworkRunner
 from robot_perception.models.runtimes.self_check import reference_picture
 from robot_perception.models.uploaded_image import UploadedImage
@@ -45,6 +46,8 @@ from robot_perception.models.uploaded_image import UploadedImage
 _REFERENCE_BOXES = np.array(
     [[0.1, 0.1, 0.4, 0.5], [0.3, 0.4, 0.6, 0.9], [0.55, 0.2, 0.95, 0.7]], np.float32
 )
+# Objects that are compared with those of torch.
+_MIN_SCORE, _MAX_OBJECTS = 0.2, 20
 _Family = TypeVar('_Family', bound=Family)
 # A decoder on a CPU takes longer per box with larger batches.
 _BOXES_ON_CPU = 8
@@ -120,12 +123,15 @@ class NetworkStage(Generic[_Family]):
             return
         self._checked_sizes.add(image.size_hw)
         picture = UploadedImage(reference_picture(image.size_hw))
-        self._networks.choose(partial(self._run_all, picture), image.size_hw)
+        self._networks.choose(partial(self.run, picture), image.size_hw)
 
-    def _run_all(self, image: UploadedImage) -> None:
-        """Run every network on an image."""
-        with self._computing():
-            self._networks('image', self.prepare(image))
+    def run(self, image: UploadedImage) -> Result:
+        """Run the whole stage on an image; objects of any score, or masks of three boxes."""
+        raise NotImplementedError
+
+    def without_comparison(self) -> AbstractContextManager[None]:
+        """Return a context in which the runtime is used as it is; see `NetworkRunner`."""
+        return self._networks.without_comparison()
 
     def prepare(self, *images: UploadedImage) -> torch.Tensor:
         """Return the input of the first network for B images of one size: (B, 3, h, w) float32."""
@@ -181,6 +187,10 @@ class NetworkStage(Generic[_Family]):
 class NetworkFeatureExtractor(NetworkStage[FeatureFamily]):
     """Computes features of an image."""
 
+    def run(self, image: UploadedImage) -> SceneFeatures:
+        """Run the whole stage."""
+        return self.extract(image)
+
     def extract(self, image: UploadedImage) -> SceneFeatures:
         """Return the features of the whole image and of its patches."""
         return self.extract_many([image])[0]
@@ -200,6 +210,10 @@ class NetworkFeatureExtractor(NetworkStage[FeatureFamily]):
 class NetworkDepthEstimator(NetworkStage[DepthFamily]):
     """Estimates the depth of each pixel."""
 
+    def run(self, image: UploadedImage) -> Depth:
+        """Run the whole stage."""
+        return self.estimate(image)
+
     def estimate(self, image: UploadedImage) -> Depth:
         """Return depth at the image's size, metric or relative depending on the checkpoint."""
         return self.estimate_many([image])[0]
@@ -216,6 +230,10 @@ class NetworkDepthEstimator(NetworkStage[DepthFamily]):
 
 class NetworkDetector(NetworkStage[DetectorFamily]):
     """Detects objects."""
+
+    def run(self, image: UploadedImage) -> Detections:
+        """Run the whole stage."""
+        return self.detect(image, threshold=_MIN_SCORE, max_objects=_MAX_OBJECTS)
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -242,10 +260,11 @@ class NetworkDetector(NetworkStage[DetectorFamily]):
 class NetworkSegmenter(NetworkStage[SegmenterFamily]):
     """Segments objects given their boxes."""
 
-    def _run_all(self, image: UploadedImage) -> None:
+    def run(self, image: UploadedImage) -> Masks:
+        """Run the whole stage."""
         height, width = image.size_hw
         sides = np.array([width, height, width, height], np.float32)
-        self.segment(self.encode(image), _REFERENCE_BOXES * sides)
+        return self.segment(self.encode(image), _REFERENCE_BOXES * sides)
 
     def encode(self, image: UploadedImage) -> ImageEmbedding:
         """Encode the image."""

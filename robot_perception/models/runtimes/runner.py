@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 import importlib
 import logging
 import math
@@ -17,7 +19,16 @@ from robot_perception.models.runtimes import RUNTIMES, TORCH
 from robot_perception.models.runtimes.cache import CompiledFiles
 from robot_perception.models.runtimes.choice import Backend, Choice
 from robot_perception.models.runtimes.eager import EagerNetwork
-from robot_perception.models.runtimes.interfaces import ComputedNetwork, UnusableRuntimeError
+from robot_perception.models.runtimes.interfaces import (
+    compute_in_fp32,
+    ComputedNetwork,
+    UnusableRuntimeError,
+)
+from robot_perception.models.runtimes.result_check import (
+    measure_results,
+    Result,
+    result_tolerance,
+)
 from robot_perception.models.runtimes.self_check import CheckedNetwork
 
 _LOG = logging.getLogger(__name__)
@@ -89,26 +100,40 @@ class NetworkRunner:
                 self._reject(self._backends.pop(0), str(error))
                 self._start()
 
-    def choose(self, run: Callable[[], None], size_hw: tuple[int, int]) -> None:
-        """Compare what computes images of a size with torch; first choose the fastest.
+    def choose(self, run: Callable[[], Result], size_hw: tuple[int, int]) -> None:
+        """Compare with torch what computes images of a size; the first time, choose the fastest.
 
         Args:
             run: runs the stage on the reference picture.
             size_hw: size of the picture.
         """
-        is_compared = self._timed > 1 and self._choose_fastest(run, size_hw)
-        if not is_compared and self.backend != self._last:
-            run()
+        while self.backend != self._last or self._timed > 1:
+            timed, self._backends = self._backends[: self._timed], self._backends[self._timed :]
+            self._timed = 1
+            if self._choose_fastest(timed, run, size_hw):
+                return
 
-    def _choose_fastest(self, run: Callable[[], None], size_hw: tuple[int, int]) -> bool:
-        """Choose by the kept times or by new ones; return whether they are new."""
-        timed, self._backends = self._backends[: self._timed], self._backends[self._timed :]
-        self._timed = 1
+    @contextmanager
+    def without_comparison(self) -> Iterator[None]:
+        """Compute with the backend in use, right or wrong.
+
+        Calls in the body raise an `UnusableRuntimeError` where it cannot compute a network.
+        """
+        self._trial = self._current.unchecked
+        try:
+            yield
+        finally:
+            self._trial = None
+
+    def _choose_fastest(
+        self, timed: Sequence[Backend], run: Callable[[], Result], size_hw: tuple[int, int]
+    ) -> bool:
+        """Use the fastest backend that is right; return False, and use the next, if none is."""
         names = [str(one) for one in timed]
         libraries = [name for one in timed for name in _libraries(one)]
         files = CompiledFiles(self._networks[0], f'choice of {", ".join(names)}', libraries)
         key = (size_hw, torch.get_num_threads())
-        prepared: dict[Backend, _Prepared] = {}
+        prepared = {self.backend: self._current}
         record = files.read_record(key)
         if not record:
             prepared, rejected = self._compare(timed, run)
@@ -121,28 +146,42 @@ class NetworkRunner:
             if backend not in right:
                 self._reject(backend, record['rejected'][str(backend)])
         self._start(prepared)
-        times = ', '.join(f'{one} {self._seconds(one) * 1e3:.0f} ms' for one in right)
-        _LOG.info('%s: the fastest of %s', self._task, times)
-        return bool(prepared)
+        if right:
+            times = ', '.join(f'{one} {self._seconds(one) * 1e3:.0f} ms' for one in right)
+            _LOG.info('%s: %s', self._task, times)
+        return bool(right)
 
     def _compare(
-        self, timed: Sequence[Backend], run: Callable[[], None]
+        self, timed: Sequence[Backend], run: Callable[[], Result]
     ) -> tuple[dict[Backend, _Prepared], dict[str, str]]:
         """Return the backends that are right, and by name why others are rejected."""
         prepared: dict[Backend, _Prepared] = {}
         rejected: dict[str, str] = {}
+        expected = self._try({one.name: partial(_compute, one) for one in self._networks}, run)
         for backend in timed:
             try:
-                networks = self._prepare(backend, self._load)
-                self._try(networks.checked, run)
+                networks = self._current if backend == self.backend else None
+                networks = networks or self._prepare(backend, self._load)
+                found = self._try(networks.checked, run)
+                if backend != self._last:
+                    self._check_result(backend.precision, expected, found)
             except UnusableRuntimeError as error:  # noqa: PERF203 - each one is another backend
                 rejected[str(backend)] = str(error)
             else:
                 prepared[backend] = networks
         return prepared, rejected
 
+    def _check_result(self, precision: str, expected: Result, found: Result) -> None:
+        difference = measure_results(expected, found)
+        limit = result_tolerance(self._task, precision)
+        if difference > limit:
+            raise UnusableRuntimeError(
+                f'its results differ from those of torch fp32 by {difference:.1e}, at most '
+                f'{limit:.1e} is allowed'
+            )
+
     def _measure(
-        self, prepared: Mapping[Backend, _Prepared], run: Callable[[], None]
+        self, prepared: Mapping[Backend, _Prepared], run: Callable[[], Result]
     ) -> dict[str, float]:
         """Return the seconds of each backend for a run of the stage."""
         seconds = dict.fromkeys(map(str, prepared), math.inf)
@@ -154,10 +193,10 @@ class NetworkRunner:
                 seconds[str(backend)] = min(seconds[str(backend)], taken)
         return seconds
 
-    def _try(self, networks: Mapping[str, ComputedNetwork], run: Callable[[], None]) -> None:
+    def _try(self, networks: Mapping[str, ComputedNetwork], run: Callable[[], Result]) -> Result:
         self._trial = networks
         try:
-            run()
+            return run()
         finally:
             self._trial = None
 
@@ -181,8 +220,9 @@ class NetworkRunner:
 
     def _reject(self, rejected: Backend, reason: str) -> None:
         self._timed = max(self._timed - 1, 1)
-        self.note = f'{self._task}: {rejected} is replaced by {self._backends[0]}, since {reason}.'
-        _LOG.warning(self.note)
+        note = f'{self._task}: {rejected} is replaced by {self._backends[0]}, since {reason}.'
+        self.note = f'{self.note} {note}'.strip()
+        _LOG.warning(note)
 
     def _prepare(self, backend: Backend, load: Loader) -> _Prepared:
         """Prepare the networks; those that torch changes come from ``load``."""
@@ -209,6 +249,10 @@ class NetworkRunner:
             for one in self._networks
         }
         return _Prepared(checked, computed)
+
+
+def _compute(network: NamedNetwork, *inputs: torch.Tensor) -> Tensors:
+    return compute_in_fp32(network, inputs)
 
 
 def _libraries(backend: Backend) -> tuple[str, ...]:
