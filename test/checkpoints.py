@@ -91,8 +91,8 @@ def _rt_detr(network, config):
     return network(config(backbone_config=backbone, **_RT_DETR, **labels(8)))
 
 
-def _d_fine():
-    backbone = transformers.HGNetV2Config(
+def _hgnet():
+    return transformers.HGNetV2Config(
         embedding_size=8,
         hidden_sizes=[16, 16, 16, 32],
         stem_channels=[3, 8, 8],
@@ -104,8 +104,11 @@ def _d_fine():
         use_learnable_affine_block=True,
         out_indices=[2, 3, 4],
     )
+
+
+def _d_fine():
     config = transformers.DFineConfig(
-        backbone_config=backbone,
+        backbone_config=_hgnet(),
         decoder_n_points=[3, 6, 3],
         depth_mult=0.34,
         lqe_hidden_dim=8,
@@ -126,6 +129,75 @@ def _yolos():
         **labels(12),
     )
     return transformers.YolosForObjectDetection(config)
+
+
+def _dab_detr():
+    config = transformers.DabDetrConfig(
+        backbone_config=_resnet(out_features=['stage4']),
+        hidden_size=32,
+        num_queries=10,
+        encoder_layers=1,
+        decoder_layers=2,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=32,
+        decoder_ffn_dim=32,
+        **labels(12),
+    )
+    return transformers.DabDetrForObjectDetection(config)
+
+
+def _deimv2():
+    config = transformers.Deimv2Config(
+        backbone_config=_hgnet(),
+        decoder_n_points=[3, 6, 3],
+        lqe_hidden_dim=8,
+        **_RT_DETR,
+        **labels(8),
+    )
+    return transformers.Deimv2ForObjectDetection(config)
+
+
+_WINDOWED_DETR = {
+    'd_model': 32,
+    'num_queries': 10,
+    'decoder_layers': 2,
+    'decoder_ffn_dim': 32,
+    'decoder_self_attention_heads': 2,
+    'decoder_cross_attention_heads': 2,
+    'group_detr': 2,
+}
+_SMALL_VIT = {
+    'hidden_size': 32,
+    'num_hidden_layers': 3,
+    'num_attention_heads': 2,
+    'mlp_ratio': 2,
+    'out_features': ['stage1', 'stage3'],
+}
+
+
+def _lw_detr():
+    backbone = transformers.LwDetrViTConfig(
+        image_size=64,
+        pretrain_image_size=32,
+        num_windows=4,
+        window_block_indices=[0],
+        **_SMALL_VIT,
+    )
+    config = transformers.LwDetrConfig(
+        backbone_config=backbone, projector_scale_factors=[1.0], **_WINDOWED_DETR, **labels(8)
+    )
+    return transformers.LwDetrForObjectDetection(config)
+
+
+def _rf_detr():
+    backbone = transformers.RfDetrDinov2Config(
+        image_size=64, patch_size=16, num_windows=2, **_SMALL_VIT
+    )
+    config = transformers.RfDetrConfig(
+        backbone_config=backbone, **_WINDOWED_DETR, **labels(8, UNUSED_IDS)
+    )
+    return transformers.RfDetrForObjectDetection(config)
 
 
 # Family -> builder of the network, and its preprocessor_config.json.
@@ -161,6 +233,10 @@ DETECTORS = {
     ),
     'd_fine': (_d_fine, SQUARE),
     'yolos': (_yolos, ASPECT),
+    'dab-detr': (_dab_detr, ASPECT),
+    'deimv2': (_deimv2, SQUARE),
+    'lw_detr': (_lw_detr, {**SQUARE, 'do_normalize': True}),
+    'rf_detr': (_rf_detr, {**SQUARE, 'do_normalize': True}),
 }
 
 
@@ -204,7 +280,15 @@ def write_dinov2_with_registers(folder):
 
 def rewrite_config(folder, **changes):
     """Change config.json of a checkpoint; None removes a key."""
-    path = folder / 'config.json'
+    _rewrite(folder / 'config.json', changes)
+
+
+def rewrite_preprocessor(folder, **changes):
+    """Change preprocessor_config.json of a checkpoint; None removes a key."""
+    _rewrite(folder / 'preprocessor_config.json', changes)
+
+
+def _rewrite(path, changes):
     config = json.loads(path.read_text())
     config = {key: value for key, value in (config | changes).items() if value is not None}
     path.write_text(json.dumps(config))

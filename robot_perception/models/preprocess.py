@@ -20,7 +20,10 @@ from robot_perception.models.resize import ResizeRule, SizeHW
 
 _MODES = {2: 'bilinear', 3: 'bicubic'}
 BILINEAR, BICUBIC = _MODES
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
+"""Mean and standard deviation of each channel, of values in [0, 1]."""
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+HALVES: Statistics = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _BYTE = 255
 _MAX_SIDE = 16384
 
@@ -61,7 +64,12 @@ class Preprocessor:
 
 
 def read_preprocessor(
-    checkpoint: Checkpoint, rule: ResizeRule, *, resample: int, normalize: bool
+    checkpoint: Checkpoint,
+    rule: ResizeRule,
+    *,
+    resample: int,
+    normalize: bool,
+    statistics: Statistics = IMAGENET,
 ) -> Preprocessor:
     """Read the constants in a checkpoint's preprocessor_config.json.
 
@@ -69,7 +77,8 @@ def read_preprocessor(
         checkpoint: found by `find_checkpoint`.
         rule: the input's size.
         resample: default of ``resample``, Pillow's number of the filter.
-        normalize: default of ``do_normalize``; default mean and std are those of ImageNet.
+        normalize: default of ``do_normalize``.
+        statistics: defaults of ``image_mean`` and ``image_std``.
 
     Raises:
         WeightsInvalidError: a value in the file is not usable.
@@ -80,8 +89,8 @@ def read_preprocessor(
         raise _invalid(checkpoint, 'resample', '2 (bilinear) or 3 (bicubic)', filter_number)
     mean = std = None
     if config.get('do_normalize', normalize):
-        mean = _channels(checkpoint, 'image_mean', _IMAGENET[0])
-        std = _channels(checkpoint, 'image_std', _IMAGENET[1])
+        mean = _channels(checkpoint, 'image_mean', statistics[0])
+        std = _channels(checkpoint, 'image_std', statistics[1])
     factor = config.get('rescale_factor', 1 / _BYTE) if config.get('do_rescale', True) else 1.0
     return Preprocessor(rule, _MODES[filter_number], float(factor), mean, std)
 

@@ -62,29 +62,59 @@ class ShortSide:
 
 @dataclass(frozen=True, slots=True)
 class WholePatches:
-    """One side scaled to ``side``, then both rounded to whole patches.
+    """Sides scaled to a size, then rounded to whole patches.
 
-    Of the two sides the one that needs less scaling is chosen: for an image larger than ``side``
-    the short one. The aspect ratio is kept except for the rounding to the nearest patch.
+    With the aspect ratio kept but for the rounding to the nearest patch, one side is scaled to
+    that of the size and the other follows: the side that needs less scaling, which is the short
+    one of an image that is larger than a square size.
 
     Attributes:
-        side: pixels.
+        height: pixels.
+        width: pixels.
         patch: pixels.
+        keep_aspect_ratio: whether to keep the aspect ratio of the image.
 
-    >>> WholePatches(518, 14)((480, 640))
+    >>> WholePatches(518, 518, 14)((480, 640))
     (518, 686)
+    >>> WholePatches(384, 512, 32, keep_aspect_ratio=False)((480, 848))
+    (384, 512)
     """
 
-    side: int
+    height: int
+    width: int
     patch: int
+    keep_aspect_ratio: bool = True
 
     def __call__(self, size_hw: SizeHW) -> SizeHW:
         """Return rows and columns of the input."""
-        by_height, by_width = (self.side / length for length in size_hw)
-        scale = by_width if abs(1 - by_width) < abs(1 - by_height) else by_height
+        scales = [self.height / size_hw[0], self.width / size_hw[1]]
+        if self.keep_aspect_ratio:
+            by_height, by_width = scales
+            scales = [by_width if abs(1 - by_width) < abs(1 - by_height) else by_height] * 2
         height, width = (
-            max(1, round(scale * length / self.patch)) * self.patch for length in size_hw
+            max(1, round(scale * length / self.patch)) * self.patch
+            for scale, length in zip(scales, size_hw, strict=True)
         )
+        return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class LongSide:
+    """A fixed long side; the aspect ratio is kept.
+
+    Attributes:
+        longest: long side of the input, pixels.
+
+    >>> LongSide(1024)((480, 640))
+    (768, 1024)
+    """
+
+    longest: int
+
+    def __call__(self, size_hw: SizeHW) -> SizeHW:
+        """Return rows and columns of the input."""
+        scale = self.longest / max(size_hw)
+        height, width = (max(1, int(length * scale + 0.5)) for length in size_hw)
         return height, width
 
 

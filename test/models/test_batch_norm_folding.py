@@ -29,7 +29,8 @@ def kinds(network):
     return [type(module).__name__ for module in network.modules()]
 
 
-@pytest.mark.parametrize('family', [family for family in DETECTORS if family != 'yolos'])
+# The others normalize layers.
+@pytest.mark.parametrize('family', sorted(set(DETECTORS) - {'yolos', 'rf_detr'}))
 @pytest.mark.slow
 def test_outputs_stay(family, detector_folder):
     network = with_statistics(

@@ -130,12 +130,12 @@ def test_a_misspelled_name_is_answered_with_the_nearest(hub_cache):
 @pytest.mark.parametrize(
     ('task', 'family', 'nearest'),
     [
-        ('detector', 'rf_detr', 'rt_detr_v2'),
+        ('detector', 'grounding-dino', 'rt_detr_v2'),
         ('detector', 'rtdetr', 'rt_detr'),
         ('detector', None, 'detr'),
-        ('depth', 'zoedepth', 'depth_anything'),
-        ('segmenter', 'sam', 'sam2'),
-        ('features', 'dinov3_vit', 'dinov2_with_registers'),
+        ('depth', 'depth_pro', 'depth_anything'),
+        ('segmenter', 'sam_hq', 'sam'),
+        ('features', 'dinov3_convnext', 'convnext'),
     ],
 )
 def test_an_unsupported_architecture_is_answered_with_the_nearest(

@@ -32,6 +32,11 @@ PROCESSORS = {
     'rt_detr_v2': 'RTDetrImageProcessorPil',
     'd_fine': 'RTDetrImageProcessorPil',
     'yolos': 'YolosImageProcessorPil',
+    'dab-detr': 'ConditionalDetrImageProcessorPil',
+    'deimv2': 'RTDetrImageProcessorPil',
+    'lw_detr': 'DeformableDetrImageProcessorPil',
+    # Its own one needs torchvision and decodes in the same way.
+    'rf_detr': 'DeformableDetrImageProcessorPil',
 }
 
 
@@ -182,6 +187,8 @@ def test_a_label_table_without_every_class_is_an_error(detector_folder, monkeypa
         ('rt_detr', 0, (96, 96)),
         ('rt_detr_v2', 64, (64, 64)),
         ('d_fine', 128, (128, 128)),
+        ('lw_detr', 64, (64, 64)),
+        ('rf_detr', 0, (96, 96)),
     ],
 )
 def test_input_size(detector_folder, family, input_size, expected):

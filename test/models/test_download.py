@@ -108,8 +108,10 @@ def test_other_bytes_than_those_of_the_catalogue_are_refused(hub, cache):
 
 
 def test_an_unsupported_architecture_is_refused_before_its_weights(hub, tmp_path):
-    rewrite_config(tmp_path / 'served', model_type='rf_detr')
-    message = "got 'rf_detr', which is not supported. Nearest: rt_detr_v2. Give a checkpoint of"
+    rewrite_config(tmp_path / 'served', model_type='grounding-dino')
+    message = (
+        "got 'grounding-dino', which is not supported. Nearest: rt_detr_v2. Give a checkpoint of"
+    )
     with raises(ModelError, 'unsupported_architecture', message):
         pull(OTHER)
     assert not [path for _, path in hub.requests if path.endswith('.safetensors')]

@@ -21,8 +21,8 @@ from robot_perception.models.preprocess import BILINEAR, read_preprocessor
 from robot_perception.models.resize import Exactly
 
 
-class Resnet:
-    """Channels of the last stage of a ResNet."""
+class Regnet:
+    """Channels of the last stage of a RegNet."""
 
     def __init__(self, checkpoint, input_size):
         network = load_network(checkpoint)
@@ -36,28 +36,28 @@ class Resnet:
 
     def read(self, outputs, input_hw):
         patches = to_numpy(outputs[0][0].permute(1, 2, 0))
-        return SceneFeatures('resnet', patches.mean(axis=(0, 1)), patches)
+        return SceneFeatures('regnet', patches.mean(axis=(0, 1)), patches)
 '''
 
 
 @pytest.fixture
-def resnet(tmp_path, monkeypatch):
-    """A checkpoint of ResNet, and a family for it in a folder of its own."""
-    (tmp_path / 'resnet_family.py').write_text(textwrap.dedent(SOURCE))
+def regnet(tmp_path, monkeypatch):
+    """A checkpoint of RegNet, and a family for it in a folder of its own."""
+    (tmp_path / 'regnet_family.py').write_text(textwrap.dedent(SOURCE))
     monkeypatch.syspath_prepend(str(tmp_path))
-    row = FamilyRow('ResNetModel', 'resnet_family', 'Resnet')
-    monkeypatch.setitem(FAMILIES['features'], 'resnet', row)
+    row = FamilyRow('RegNetModel', 'regnet_family', 'Regnet')
+    monkeypatch.setitem(FAMILIES['features'], 'regnet', row)
     torch.manual_seed(0)
-    config = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type='basic'
+    config = transformers.RegNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], groups_width=8
     )
-    network = transformers.ResNetModel(config).eval()
+    network = transformers.RegNetModel(config).eval()
     write_checkpoint(network, tmp_path / 'checkpoint', ASPECT, CARD)
     return tmp_path / 'checkpoint', network
 
 
-def test_a_family_is_a_file_and_a_row(resnet):
-    folder, network = resnet
+def test_a_family_is_a_file_and_a_row(regnet):
+    folder, network = regnet
     stage = build_feature_extractor(str(folder), device='cpu', input_size=96)
     frame = UploadedImage(sample_image(48, 64))
     found = stage.extract(frame)

@@ -74,7 +74,7 @@ CASES = [
         0,
     ),
     (
-        WholePatches(518, 14),
+        WholePatches(518, 518, 14),
         BICUBIC,
         True,
         'DPTImageProcessorPil',
@@ -82,7 +82,7 @@ CASES = [
         2 * STEP,
     ),
     (
-        WholePatches(308, 14),
+        WholePatches(308, 308, 14),
         BICUBIC,
         True,
         'DPTImageProcessorPil',
@@ -90,7 +90,7 @@ CASES = [
         STEP,
     ),
     (
-        WholePatches(224, 14),
+        WholePatches(224, 224, 14),
         BICUBIC,
         True,
         'BitImageProcessorPil',

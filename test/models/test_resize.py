@@ -32,7 +32,7 @@ def test_whole_patches_is_the_rule_of_depth_anything(height, width, side):
     expected = get_resize_output_image_size(
         image, (side, side), keep_aspect_ratio=True, multiple=14
     )
-    assert WholePatches(side, 14)((height, width)) == (expected.height, expected.width)
+    assert WholePatches(side, side, 14)((height, width)) == (expected.height, expected.width)
 
 
 @pytest.mark.parametrize(
@@ -42,11 +42,11 @@ def test_whole_patches_is_the_rule_of_depth_anything(height, width, side):
         (ShortSide(800, 1333), (480, 640), (800, 1066)),
         (ShortSide(800, 1333), (1, 1), (800, 800)),
         (ShortSide(800, 1333, 16), (1, 4000), (16, 1328)),
-        (WholePatches(518, 14), (480, 640), (518, 686)),
-        (WholePatches(252, 14), (480, 640), (252, 336)),
-        (WholePatches(224, 14), (480, 640), (224, 294)),
-        (WholePatches(224, 14), (1, 1), (224, 224)),
-        (WholePatches(224, 14), (10, 4000), (14, 224)),
+        (WholePatches(518, 518, 14), (480, 640), (518, 686)),
+        (WholePatches(252, 252, 14), (480, 640), (252, 336)),
+        (WholePatches(224, 224, 14), (480, 640), (224, 294)),
+        (WholePatches(224, 224, 14), (1, 1), (224, 224)),
+        (WholePatches(224, 224, 14), (10, 4000), (14, 224)),
     ],
 )
 def test_known_sizes(rule, size_hw, expected):
@@ -55,7 +55,7 @@ def test_known_sizes(rule, size_hw, expected):
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
 def test_no_side_is_ever_zero(height, width):
-    for rule in (ShortSide(800, 1333, 16), WholePatches(518, 14)):
+    for rule in (ShortSide(800, 1333, 16), WholePatches(518, 518, 14)):
         assert min(rule((height, width))) > 0
 
 

@@ -33,15 +33,25 @@ _HERE = __name__
 _DINOV2 = (f'{_HERE}.dinov2', 'Dinov2')
 _DEPTH_ANYTHING = (f'{_HERE}.depth_anything', 'DepthAnything')
 _DETR = (f'{_HERE}.detr', 'Detr')
+_SAM = (f'{_HERE}.sam', 'Sam')
 _SAM2 = (f'{_HERE}.sam2', 'Sam2')
+_BACKBONE = (f'{_HERE}.backbone', 'Backbone')
+_ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
 
 FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
     Stage.FEATURES: {
         'dinov2': FamilyRow('Dinov2Model', *_DINOV2),
         'dinov2_with_registers': FamilyRow('Dinov2WithRegistersModel', *_DINOV2),
+        'dinov3_vit': FamilyRow('DINOv3ViTModel', *_DINOV2),
+        'convnext': FamilyRow('ConvNextModel', *_BACKBONE),
+        'convnextv2': FamilyRow('ConvNextV2Model', *_BACKBONE),
+        'resnet': FamilyRow('ResNetModel', *_BACKBONE),
+        'swin': FamilyRow('SwinModel', *_BACKBONE),
     },
     Stage.DEPTH: {
-        'depth_anything': FamilyRow('DepthAnythingForDepthEstimation', *_DEPTH_ANYTHING)
+        'depth_anything': FamilyRow('DepthAnythingForDepthEstimation', *_DEPTH_ANYTHING),
+        'dpt': FamilyRow('DPTForDepthEstimation', *_DEPTH_ANYTHING),
+        'zoedepth': FamilyRow('ZoeDepthForDepthEstimation', *_ZOEDEPTH),
     },
     Stage.DETECTOR: {
         'detr': FamilyRow('DetrForObjectDetection', *_DETR),
@@ -50,11 +60,16 @@ FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
         'rt_detr': FamilyRow('RTDetrForObjectDetection', *_DETR),
         'rt_detr_v2': FamilyRow('RTDetrV2ForObjectDetection', *_DETR),
         'd_fine': FamilyRow('DFineForObjectDetection', *_DETR),
+        'dab-detr': FamilyRow('DabDetrForObjectDetection', *_DETR),
+        'deimv2': FamilyRow('Deimv2ForObjectDetection', *_DETR),
+        'lw_detr': FamilyRow('LwDetrForObjectDetection', *_DETR),
+        'rf_detr': FamilyRow('RfDetrForObjectDetection', *_DETR),
         'yolos': FamilyRow('YolosForObjectDetection', *_DETR),
     },
-    # Published SAM 2 checkpoints are video models that contain the image model.
     Stage.SEGMENTER: {
+        'sam': FamilyRow('SamModel', *_SAM),
         'sam2': FamilyRow('Sam2Model', *_SAM2),
+        # Published SAM 2 checkpoints are video models that contain the image model.
         'sam2_video': FamilyRow('Sam2Model', *_SAM2),
     },
 }

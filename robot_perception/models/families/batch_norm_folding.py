@@ -59,6 +59,9 @@ def _merge_convolutions(block: Any) -> nn.Module:  # noqa: ANN401 - transformers
         # Another version of transformers may use other names.
         return cast('nn.Module', block)
     wide, narrow = (layer.conv for layer in layers if layer is not None)
+    if (wide.kernel_size, narrow.kernel_size) != ((3, 3), (1, 1)):
+        # LW-DETR computes two 3 x 3 convolutions one after the other in a block of this name.
+        return cast('nn.Module', block)
     with torch.no_grad():
         wide.weight += functional.pad(narrow.weight, (1, 1, 1, 1))
         wide.bias += narrow.bias

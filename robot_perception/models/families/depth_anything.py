@@ -1,4 +1,4 @@
-"""Depth Anything: monocular depth."""
+"""Depth Anything and DPT (MiDaS): monocular depth."""
 
 from __future__ import annotations
 
@@ -6,19 +6,30 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from robot_perception.core import Depth, MetricDepth, RelativeDepth
+from robot_perception.core import Depth, MetricDepth, RelativeDepth, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
-from robot_perception.models.preprocess import BICUBIC, read_preprocessor, read_size
+from robot_perception.models.preprocess import (
+    BICUBIC,
+    HALVES,
+    IMAGENET,
+    read_preprocessor,
+    read_size,
+)
 from robot_perception.models.resize import check_input_size, SizeHW, WholePatches
 
-_SIDE = 518
+_SIDE, _DPT_SIDE = 518, 384
+# Each stage of the neck of DPT halves the one before.
+_DPT_STRIDE = 32
 
 
 class DepthAnything:
     """Estimates metric or relative inverse depth, depending on the checkpoint's config.
+
+    DPT is the network that Depth Anything is built on; its published checkpoints (MiDaS) estimate
+    relative inverse depth.
 
     Depth is upsampled bilinearly: the bicubic filter that transformers uses overshoots at edges
     and can leave the range of depths.
@@ -26,17 +37,38 @@ class DepthAnything:
 
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
         """Load the network; ``input_size`` as in `build_depth_estimator`."""
-        check_input_size('depth.input_size', input_size, 1)
+        is_dpt = checkpoint.family == 'dpt'
+        check_input_size('depth.input_size', input_size, _DPT_STRIDE if is_dpt else 1)
+        backbone = checkpoint.config.get('backbone_config') or {}
+        if is_dpt and backbone.get('model_type') == 'dinov2':
+            raise WeightsInvalidError(
+                'invalid_config',
+                f'depth.model: {checkpoint.folder}: expected a DPT of MiDaS, which estimates '
+                'inverse depth, got one on DINOv2, of which config.json does not state what it '
+                'estimates. Use a checkpoint of Depth Anything V2.',
+            )
         network = load_network(checkpoint)
-        self._is_metric = network.config.depth_estimation_type == 'metric'
-        side = input_size or read_size(checkpoint).get('height') or _SIDE
-        rule = WholePatches(side, network.config.backbone_config.patch_size)
-        self.prepare = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalize=True)
+        self._is_metric = getattr(network.config, 'depth_estimation_type', '') == 'metric'
+        size, default = read_size(checkpoint), _DPT_SIDE if is_dpt else _SIDE
+        rule = WholePatches(
+            input_size or size.get('height', default),
+            input_size or size.get('width', default),
+            _DPT_STRIDE if is_dpt else network.config.backbone_config.patch_size,
+            keep_aspect_ratio=bool(checkpoint.preprocessor.get('keep_aspect_ratio', not is_dpt)),
+        )
+        self.prepare = read_preprocessor(
+            checkpoint,
+            rule,
+            resample=BICUBIC,
+            normalize=True,
+            statistics=HALVES if is_dpt else IMAGENET,
+        )
 
         def raw_depth(pixels: torch.Tensor) -> Tensors:
             return (network(pixel_values=pixels).predicted_depth,)
 
-        self.networks = (NamedNetwork('image', network, raw_depth, in_half=(network,)),)
+        in_half = () if is_dpt else (network,)
+        self.networks = (NamedNetwork('image', network, raw_depth, in_half),)
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Depth:
         """Upsample (1, h, w) depth to the image's size."""

@@ -1,8 +1,9 @@
-"""Detectors of the DETR family: DETR, RT-DETR, D-FINE, YOLOS and similar ones."""
+"""Detectors of the DETR family: DETR, RT-DETR, D-FINE, RF-DETR, YOLOS and similar ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+import math
 
 import numpy as np
 import torch
@@ -24,7 +25,15 @@ from robot_perception.models.resize import check_input_size, Exactly, ResizeRule
 
 # Those whose every layer computes in half precision; others fail or give NaN.
 _IN_HALF = ('detr', 'yolos')
-_SQUARE = ('rt_detr', 'rt_detr_v2', 'd_fine')
+# Those of a square input, and whether it is normalized unless the checkpoint states it.
+_SQUARE = {
+    'rt_detr': False,
+    'rt_detr_v2': False,
+    'd_fine': False,
+    'deimv2': False,
+    'lw_detr': True,
+    'rf_detr': True,
+}
 _SQUARE_SIDE, _SQUARE_STRIDE = 640, 32
 _SHORTEST, _LONGEST = 800, 1333
 # COCO numbers 91 classes and uses 80; label tables of checkpoints name the unused ones this.
@@ -48,7 +57,7 @@ class Detr:
         fold_batch_norm(network)
         self.class_names = _class_names(network.config.id2label, checkpoint)
         self.prepare = read_preprocessor(
-            checkpoint, rule, resample=BILINEAR, normalize=checkpoint.family not in _SQUARE
+            checkpoint, rule, resample=BILINEAR, normalize=_SQUARE.get(checkpoint.family, True)
         )
 
         def queries(pixels: torch.Tensor) -> Tensors:
@@ -107,13 +116,14 @@ def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
     parameter = 'detector.input_size'
     size = read_size(checkpoint)
     if checkpoint.family in _SQUARE:
-        check_input_size(parameter, input_size, _SQUARE_STRIDE)
+        stride = _square_stride(checkpoint)
+        check_input_size(parameter, input_size, stride)
         sides = [size.get(side, _SQUARE_SIDE) for side in ('height', 'width')]
-        if not input_size and any(side % _SQUARE_STRIDE for side in sides):
+        if not input_size and any(side % stride for side in sides):
             raise WeightsInvalidError(
                 'invalid_preprocessor',
                 f'detector.model: {checkpoint.folder / PREPROCESSOR}: expected a height and a '
-                f'width of multiples of {_SQUARE_STRIDE} pixels, got {sides[0]} and {sides[1]}. '
+                f'width of multiples of {stride} pixels, got {sides[0]} and {sides[1]}. '
                 f'Correct them, or set {parameter}.',
             )
         return Exactly(input_size or sides[0], input_size or sides[1])
@@ -126,6 +136,17 @@ def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
         shortest, longest = input_size, round(input_size * longest / shortest)
     patch = int(checkpoint.config.get('patch_size', 16)) if checkpoint.family == 'yolos' else 1
     return ShortSide(shortest, longest, patch)
+
+
+def _square_stride(checkpoint: Checkpoint) -> int:
+    """Return what the sides of a square input must be multiples of, in pixels."""
+    backbone = checkpoint.config.get('backbone_config') or {}
+    # Both attend in windows, whose number is that of a side or that of all.
+    if checkpoint.family == 'rf_detr':
+        return int(backbone.get('patch_size', 14) * backbone.get('num_windows', 4))
+    if checkpoint.family == 'lw_detr':
+        return int(backbone.get('patch_size', 16) * math.isqrt(backbone.get('num_windows', 16)))
+    return _SQUARE_STRIDE
 
 
 def _class_names(labels: Mapping[int, str], checkpoint: Checkpoint) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class Dinov2:
         self._skip: int = 1 + getattr(network.config, 'num_register_tokens', 0)
         crop = read_size(checkpoint, 'crop_size')
         side = input_size or crop.get('height') or crop.get('shortest_edge') or _SIDE
-        rule = WholePatches(side, self._patch)
+        rule = WholePatches(side, side, self._patch)
         self.prepare = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalize=True)
 
         def tokens(pixels: torch.Tensor) -> Tensors:
