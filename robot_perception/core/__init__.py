@@ -27,7 +27,7 @@ from robot_perception.core.atomic import (
 from robot_perception.core.box3d import Box3D, Quaternion, Vector3
 from robot_perception.core.boxes import area_xyxy, clip_xyxy, iou_xyxy, non_max_suppression
 from robot_perception.core.camera import CameraModel
-from robot_perception.core.colors import class_color, instance_color, Rgb
+from robot_perception.core.colors import class_color, instance_color, object_color, Rgb
 from robot_perception.core.depth import Depth, MetricDepth, MILLIMETER_M, RelativeDepth
 from robot_perception.core.depth_fit import DepthFit, scale_to_meters
 from robot_perception.core.detections import Detection, Detections
@@ -151,6 +151,7 @@ __all__ = [
     'matrix_to_quaternion',
     'non_max_suppression',
     'normalize_frame_id',
+    'object_color',
     'quaternion_to_matrix',
     'read_use',
     'register_depth',

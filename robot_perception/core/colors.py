@@ -6,6 +6,8 @@ from functools import lru_cache
 import hashlib
 import math
 
+from robot_perception.core.scene_object import SceneObject
+
 Rgb = tuple[int, int, int]
 
 _GOLDEN_ANGLE_DEG = 180 * (3 - math.sqrt(5))
@@ -36,6 +38,11 @@ def instance_color(index: int) -> Rgb:
     True
     """
     return _golden(index)
+
+
+def object_color(item: SceneObject) -> Rgb:
+    """Return the color of an object: that of its track, or of its index without tracking."""
+    return instance_color(item.index if item.track_id is None else item.track_id)
 
 
 def _golden(index: int) -> Rgb:

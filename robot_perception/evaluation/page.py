@@ -8,9 +8,7 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 
-import cv2
-
-from robot_perception.core import DepthSource, OutputError, write_bytes
+from robot_perception.core import DepthSource, write_bytes
 from robot_perception.evaluation.baseline import Baseline
 from robot_perception.evaluation.bootstrap import CONFIDENCE
 from robot_perception.evaluation.confusion import ConfusionMatrix
@@ -18,14 +16,8 @@ from robot_perception.evaluation.hardest_frames import draw_evaluated_frame, Eva
 from robot_perception.evaluation.report import MetricRow, Report, value_text
 from robot_perception.evaluation.report_charts import report_charts
 from robot_perception.evaluation.uncertainty_rows import group_name
-from robot_perception.viewer import render
+from robot_perception.viewer import encode_jpeg, render
 
-# Without subsampling of colors, which blurs labels.
-_JPEG = (
-    *(cv2.IMWRITE_JPEG_QUALITY, 88),
-    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
-)
-_WIDEST_PX = 1920
 _MOST_CLASSES = 12
 # Metrics shown as tiles: group, name, title.
 _HEADLINE = (
@@ -192,22 +184,8 @@ def _frame(case: EvaluatedFrame) -> dict[str, object]:
     texts = [_KINDS[kind].format(value) for kind, value in kinds.items() if value > 0]
     return {
         'name': case.name,
-        'jpeg': _encode_frame(case),
+        'jpeg': base64.b64encode(encode_jpeg(draw_evaluated_frame(case))).decode(),
         'caption': ', '.join(texts) or 'no errors',
         'errors': json.dumps([case.errors.error_score, *kinds.values()]),
         'classes': json.dumps(sorted(_error_classes(case))),
     }
-
-
-def _encode_frame(case: EvaluatedFrame) -> str:
-    """Return the drawing of a frame as base64 of a JPEG file."""
-    bgr = draw_evaluated_frame(case)[..., ::-1]
-    if bgr.shape[1] > _WIDEST_PX:
-        scale = _WIDEST_PX / bgr.shape[1]
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode('.jpg', bgr, _JPEG)
-    if not done:
-        raise OutputError(
-            'cannot_encode', f'{case.name}: expected an image that can be encoded as JPEG.'
-        )
-    return base64.b64encode(data.tobytes()).decode()

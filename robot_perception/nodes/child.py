@@ -21,18 +21,12 @@ from robot_perception.core import PerceptionError
 from robot_perception.nodes.signals import end_process, SignalExit
 from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import Value
-from robot_perception.sources import Role
 
 _DOMAINS = 100
 _NAMESPACE = 'robot_perception'
 # Topics with absolute names.
-_GLOBAL = ('clock', 'diagnostics')
+_GLOBAL = ('clock', 'diagnostics', 'tf', 'tf_static')
 _FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
-# Topics of a camera driver.
-_CAMERA = (
-    *(Role.IMAGE, Role.COMPRESSED_IMAGE, Role.CAMERA_INFO),
-    *(Role.DEPTH, Role.COMPRESSED_DEPTH),
-)
 _STOP_LIMIT_S = 10.0
 # Time for a node to end after a signal.
 _ORPHAN_S = 2.0
@@ -168,12 +162,9 @@ def run_node_process(ros_args: list[str], values: Mapping[str, object]) -> None:
 
 
 def run_replay_process(ros_args: list[str], values: Mapping[str, Value], subscribers: int) -> None:
-    """Run the replay node once the images have enough subscribers, then exit the process.
-
-    TF is not published: nothing in this run needs it, and /tf may belong to a robot.
-    """
+    """Run the replay node once the images have enough subscribers, then exit the process."""
     _end_with_parent()
     from robot_perception.nodes.replay_node import replay  # noqa: PLC0415 - in the child
 
     _unblock_interrupts()
-    sys.exit(replay(ros_args, values, subscribers=subscribers, roles=_CAMERA))
+    sys.exit(replay(ros_args, values, subscribers=subscribers))

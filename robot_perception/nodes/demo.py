@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 import time
@@ -26,11 +26,11 @@ from robot_perception.nodes.child import (
     run_replay_process,
     spin_until,
 )
-from robot_perception.nodes.demo_report import AccuracyReport, DemoReport, write_report
+from robot_perception.nodes.demo_report import Comparison, DemoReport, write_report
 from robot_perception.nodes.recorder import IMAGE, RecordedFrame, Recorder, SCENE
 from robot_perception.pipeline import PerceptionConfig, Value
 from robot_perception.sources import open_source, Role
-from robot_perception.viewer import Step
+from robot_perception.viewer import Gallery, Step
 
 _START_LIMIT_S = 180.0
 # Time for the last frame of a slow network.
@@ -38,10 +38,8 @@ _LAST_FRAME_LIMIT_S = 60.0
 _QUIET_S = 2.0
 # The node, and the recorder, which also subscribes to the images.
 _SUBSCRIBERS = 2
-# Frames that are compared with ground truth; more would not fit into memory.
-_MAX_EVALUATED = 120
-# Compares scenes with ground truth.
-Evaluate = Callable[[Iterable[Scene]], AccuracyReport]
+# Frames on the page, which are those compared with ground truth.
+_MAX_SCENES = 120
 
 
 def run_demo(
@@ -51,7 +49,7 @@ def run_demo(
     source: str,
     rate: float = 1.0,
     seconds: float = 30.0,
-    evaluate: Evaluate | None = None,
+    comparison: Comparison | None = None,
     steps: Sequence[Step] = (),
     log: Callable[[str], None] = print,
 ) -> DemoReport:
@@ -63,8 +61,8 @@ def run_demo(
         source: bag, video, folder, image or webcam index.
         rate: playback speed relative to the recording.
         seconds: maximum duration of the replay.
-        evaluate: compares the scenes, ordered by time stamp and rebuilt from the topics one at a
-            time, with ground truth; None without ground truth.
+        comparison: receives the scenes, ordered by time stamp and rebuilt from the topics one at
+            a time; None without ground truth.
         steps: suggested next commands, for the page.
         log: receives progress messages.
 
@@ -91,24 +89,24 @@ def run_demo(
         'clock': not live,
         'wait_for_subscriber_s': 10.0,
     }
-    max_scenes = 0 if evaluate is None else _MAX_EVALUATED
     recorder = _record(
         ros_args,
         node_values,
         replay_values,
-        make_recorder=partial(Recorder, transport=transport, max_scenes=max_scenes),
+        make_recorder=partial(Recorder, transport=transport, max_scenes=_MAX_SCENES),
         seconds=seconds,
         log=log,
     )
     frame = _last_frame(recorder)
-    accuracy = None
-    if evaluate is not None:
-        log(f'comparing {len(recorder.scenes)} frames with ground truth')
-        accuracy = evaluate(_scenes(recorder, transport))
+    log(f'writing {len(recorder.scenes)} frames')
+    # Without ground truth it is the user's recording.
+    notes = [*([f'{description}.'] if comparison is None else []), *filter(None, [config.caveat])]
+    gallery = Gallery(output, 'robot_perception', notes, caption=config.caption)
+    for number, scene in enumerate(_scenes(recorder, transport)):
+        gallery.add(scene, number, None if comparison is None else comparison.add(scene))
     scene = _scene(frame, transport)
     report = DemoReport(
         source=description,
-        caveat=config.caveat,
         caption=config.caption,
         counters={
             key: int(value) for key, value in recorder.counters.items() if value.isdecimal()
@@ -117,9 +115,9 @@ def run_demo(
         stages=_stages(frame.messages['timing']),
         delays_s=recorder.delays_s,
         scene=scene,
-        accuracy=accuracy,
+        accuracy=None if comparison is None else comparison.report(),
     )
-    write_report(report, output, steps)
+    write_report(report, gallery, output, steps)
     return report
 
 

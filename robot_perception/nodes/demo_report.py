@@ -6,14 +6,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from robot_perception.core import Scene, write_bytes
-from robot_perception.viewer import JsonValue, scene_figures, Step, Table, write_page, write_scene
+from robot_perception.viewer import Gallery, JsonValue, Link, Step, Table, write_scene
 
 _MILLISECONDS = 1e3
 _STEM = 'demo'
+# Files of a demo -> what they contain.
+_FILES = {
+    'world_bag/world_bag.mcap': 'the recording with its ground truth',
+    'demo.ply': 'the point cloud of the last frame',
+    'demo_scene.json': 'all results of the last frame',
+    'report.json': 'accuracy, frame counters and times',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +29,12 @@ class AccuracyReport:
     """Results compared with ground truth.
 
     Attributes:
+        verdict: how good they are and why, in a sentence or two.
         table: for display.
         metrics: for report.json.
     """
 
+    verdict: str
     table: Table
     metrics: Mapping[str, JsonValue]
 
@@ -35,8 +45,7 @@ class DemoReport:
 
     Attributes:
         source: description of the recording.
-        caveat: limitation of the networks, empty for none.
-        caption: the same in a few words, for pictures.
+        caption: limitation of the networks in a few words, for pictures; empty for none.
         counters: frame counters of the node: received, published, dropped/REASON ...
         messages: number of received messages by topic.
         stages: (stage, p50, p95, p99) in seconds, as the node measured them.
@@ -46,7 +55,6 @@ class DemoReport:
     """
 
     source: str
-    caveat: str
     caption: str
     counters: Mapping[str, int]
     messages: Mapping[str, int]
@@ -56,27 +64,48 @@ class DemoReport:
     accuracy: AccuracyReport | None
 
 
-def write_report(report: DemoReport, output: Path, steps: Sequence[Step]) -> None:
+class Comparison(Protocol):
+    """Compares scenes with ground truth."""
+
+    def add(self, scene: Scene) -> Scene:
+        """Compare the next scene, and return the ground truth of its image as a scene."""
+
+    def report(self) -> AccuracyReport:
+        """Return the result for all scenes so far."""
+
+
+def write_report(
+    report: DemoReport, gallery: Gallery, output: Path, steps: Sequence[Step]
+) -> None:
     """Write images, scene.json, report.json and index.html.
 
     Args:
         report: the results.
-        output: folder to write to; created if missing.
+        gallery: writes the page; has the frames.
+        output: its folder.
         steps: suggested next commands, for the page.
 
     Raises:
         OutputError: a file cannot be written. Earlier files stay; no file is partial.
     """
-    files = write_scene(report.scene, output, _STEM, caption=report.caption)
+    write_scene(report.scene, output, _STEM, caption=report.caption)
     text = json.dumps(_as_json(report), indent=2) + '\n'
     write_bytes(output / 'report.json', text.encode())
-    write_page(
-        output,
-        'robot_perception',
-        scene_figures(files, _STEM),
-        (*headline_tables(report), *_counts(report)),
-        [f'{report.source}.', *([report.caveat] if report.caveat else [])],
+    gallery.finish(
+        lead=_lead(report),
+        tables=headline_tables(report),
+        links=[Link(file, words) for file, words in _FILES.items() if (output / file).exists()],
         steps=steps,
+    )
+
+
+def _lead(report: DemoReport) -> str:
+    if report.accuracy is not None:
+        return report.accuracy.verdict
+    frames = report.counters
+    return (
+        f'{frames.get("published", 0)} of {frames.get("received", 0)} frames were processed. '
+        'The recording has no ground truth to compare the results with.'
     )
 
 
@@ -90,13 +119,6 @@ def headline_tables(report: DemoReport) -> tuple[Table, ...]:
     """Return the main tables: accuracy, if there is ground truth, and timing."""
     accuracy = () if report.accuracy is None else (report.accuracy.table,)
     return (*accuracy, _times(report))
-
-
-def _counts(report: DemoReport) -> tuple[Table, Table]:
-    return (
-        Table('Frames counted by the node', ('counter', 'count'), (*report.counters.items(),)),
-        Table('Messages received', ('topic', 'count'), (*sorted(report.messages.items()),)),
-    )
 
 
 def _times(report: DemoReport) -> Table:

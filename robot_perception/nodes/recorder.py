@@ -22,8 +22,10 @@ _IMAGE_TYPES = {
     'raw': (Role.IMAGE.type_name, 'image'),
     'compressed': (Role.COMPRESSED_IMAGE.type_name, 'image/compressed'),
 }
-# Recent frames whose messages are kept.
-_KEPT_FRAMES = 8
+# Recent frames whose messages are kept, and frames at all: a slow node is seconds behind.
+_KEPT_FRAMES, _KEPT_IMAGES = 8, 32
+# 1 GB of images with depth.
+_MAX_SCENE_PIXELS = 150_000_000
 
 
 @dataclass(slots=True)
@@ -54,7 +56,8 @@ class Recorder(Node):
         counts: messages by topic.
         recent: the last frames by time stamp in nanoseconds; older ones are dropped.
         complete: the newest frame with an image and the largest number of outputs so far.
-        scenes: image and scene of the first frames that have both, by time stamp in nanoseconds.
+        scenes: image and scene of frames that have both, by time stamp in nanoseconds: all, or of
+            a long recording every second, fourth ... frame.
         counters: the latest frame counters of the node, from /diagnostics.
         ready: whether the node under observation is active.
         last_arrival_s: monotonic time of the last message.
@@ -72,7 +75,8 @@ class Recorder(Node):
         Args:
             target: name of the node under observation.
             transport: raw or compressed, the type of the images.
-            max_scenes: maximum number of frames in `scenes`; a 640x480 frame takes 2 MB.
+            max_scenes: maximum number of frames in `scenes`, above 1 GB fewer; a 640x480 frame
+                takes 2 MB.
             kwargs: passed to rclpy's Node.
         """
         super().__init__('perception_recorder', **kwargs)
@@ -84,6 +88,8 @@ class Recorder(Node):
         self.ready = False
         self.last_arrival_s = time.monotonic()
         self._max_scenes = max_scenes
+        # Of complete frames; those that the step divides are kept.
+        self._complete_count, self._step = 0, 1
         self._delays_s: dict[int, float] = {}
         type_name, topic = _IMAGE_TYPES[transport]
         self._subscribe(type_name, topic, IMAGE)
@@ -132,15 +138,34 @@ class Recorder(Node):
                 self.complete = frame
         if name in (IMAGE, SCENE):
             self._keep_scene(stamp_ns, frame.messages)
-        while len(self.recent) > _KEPT_FRAMES:
-            del self.recent[next(iter(self.recent))]
+        self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Limit the recent frames; those without outputs, which take less memory, stay longer."""
+        with_outputs = [
+            stamp for stamp, frame in self.recent.items() if frame.messages.keys() - {IMAGE}
+        ]
+        for stamp_ns in {*with_outputs[:-_KEPT_FRAMES], *[*self.recent][:-_KEPT_IMAGES]}:
+            del self.recent[stamp_ns]
 
     def _keep_scene(self, stamp_ns: int, messages: Mapping[str, Message]) -> None:
         """Keep image and scene, which suffice to rebuild the rest; clouds would fill memory."""
-        if len(self.scenes) < self._max_scenes and {IMAGE, SCENE} <= messages.keys():
+        if (
+            not self._max_scenes
+            or stamp_ns in self.scenes
+            or not {IMAGE, SCENE} <= messages.keys()
+        ):
+            return
+        if self._complete_count % self._step == 0:
             self.scenes[stamp_ns] = RecordedFrame(
                 {name: messages[name] for name in (IMAGE, SCENE)}
             )
+        self._complete_count += 1
+        scene = messages[SCENE]
+        limit = _MAX_SCENE_PIXELS // max(scene.height * scene.width, 1)
+        if len(self.scenes) > max(1, min(self._max_scenes, limit)):
+            self._step *= 2
+            self.scenes = dict(list(self.scenes.items())[::2])
 
     def _on_label_info(self, _: Message) -> None:
         self.ready = True

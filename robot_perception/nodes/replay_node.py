@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 import sys
 import threading
 import time
@@ -51,7 +51,6 @@ class ReplayNode(Node):
         *,
         on_sample: Callable[[Sample], object] | None = None,
         subscribers: int = 1,
-        roles: Collection[Role] = tuple(Role),
         **node_options: Any,  # noqa: ANN401 - those of rclpy's Node
     ) -> None:
         """Declare the parameters, open the source and create the publishers.
@@ -59,7 +58,6 @@ class ReplayNode(Node):
         Args:
             on_sample: called after every published sample, on the replay thread.
             subscribers: number of image subscribers that `wait_for_subscriber_s` waits for.
-            roles: messages to publish, of those in the source.
             node_options: passed to rclpy's Node: context, parameter_overrides ...
 
         Raises:
@@ -69,7 +67,6 @@ class ReplayNode(Node):
         super().__init__('replay', **node_options)
         self._on_sample = on_sample
         self._subscribers = subscribers
-        self._roles = frozenset(roles)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.finished: Future[PlayReport | None] = Future()
@@ -134,7 +131,7 @@ class ReplayNode(Node):
         }
         publishers = {}
         for role, (topic, qos) in outputs.items():
-            if role not in self.source.roles & self._roles:
+            if role not in self.source.roles:
                 continue
             try:
                 message_type = message_class(role.type_name)
@@ -228,7 +225,6 @@ def replay(
     on_sample: Callable[[Sample], object] | None = None,
     *,
     subscribers: int = 1,
-    roles: Collection[Role] = tuple(Role),
 ) -> int:
     """Play a source in this process until it ends, or until Ctrl-C or SIGTERM.
 
@@ -238,7 +234,6 @@ def replay(
         on_open: called with the opened source before playing.
         on_sample: called after every published sample.
         subscribers: number of image subscribers that `wait_for_subscriber_s` waits for.
-        roles: messages to publish, of those in the source.
 
     Returns:
         An exit code: 0 played or interrupted, 1 failed, 2 bad parameters, 3 played what is
@@ -257,7 +252,6 @@ def replay(
         node = ReplayNode(
             on_sample=on_sample,
             subscribers=subscribers,
-            roles=roles,
             parameter_overrides=overrides,
         )
         if on_open is not None:

@@ -8,10 +8,10 @@ from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
 from robot_perception.viewer.export import check_new_folder, Exporter, Kind
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.files import encode_png, write_picture, write_scene
-from robot_perception.viewer.gallery import Gallery, scene_figures
+from robot_perception.viewer.files import encode_jpeg, encode_png, write_picture, write_scene
+from robot_perception.viewer.gallery import Gallery
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
-from robot_perception.viewer.page import Figure, render, Step, write_page
+from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
 from robot_perception.viewer.table import Cell, Table
@@ -30,11 +30,11 @@ __all__ = [
     'Cell',
     'Column',
     'Exporter',
-    'Figure',
     'Gallery',
     'JsonValue',
     'Kind',
     'Line',
+    'Link',
     'Step',
     'Table',
     'bar_chart',
@@ -47,6 +47,7 @@ __all__ = [
     'draw_instances',
     'draw_overlay',
     'draw_text',
+    'encode_jpeg',
     'encode_png',
     'fit_text',
     'instance_color',
@@ -54,11 +55,9 @@ __all__ = [
     'open_viewer',
     'render',
     'save_recording',
-    'scene_figures',
     'scene_to_dict',
     'serve_viewer',
     'text_size_px',
-    'write_page',
     'write_picture',
     'write_ply',
     'write_scene',

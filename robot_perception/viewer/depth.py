@@ -67,6 +67,17 @@ def draw_depth_with_scale(
     return joined
 
 
+def depth_range(depth: Depth | None) -> tuple[float, float] | None:
+    """Return the nearest and farthest depth of the colors, meters, without outliers.
+
+    None for a relative depth, and where nothing is known.
+    """
+    if not isinstance(depth, MetricDepth):
+        return None
+    values, unknown = _values(depth)
+    return _range(depth, values, unknown, None)
+
+
 def _values(depth: Depth) -> tuple[Float32Array, BoolArray]:
     if isinstance(depth, RelativeDepth):
         return depth.inverse, np.zeros(depth.size_hw, np.bool_)

@@ -23,6 +23,13 @@ from robot_perception.viewer.overlay import add_caption, draw_instances, draw_ov
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import write_scene_json
 
+_WIDEST_PX = 1920
+# Without subsampling of colors, which blurs labels.
+_JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 88),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
+
 
 def write_scene(
     scene: Scene, folder: str | os.PathLike[str], stem: str, *, caption: str = ''
@@ -46,25 +53,6 @@ def write_scene(
         OutputError: a file cannot be written. Those before it stay; none is half-written.
     """
     target = Path(folder)
-    written = write_pictures(scene, target, stem, caption=caption)
-    cloud = scene.cloud()
-    if cloud is not None:
-        written.append(target / f'{stem}.ply')
-        write_ply(cloud, written[-1])
-    written.append(target / f'{stem}_scene.json')
-    write_scene_json(scene, written[-1])
-    return written
-
-
-def write_pictures(
-    scene: Scene, folder: str | os.PathLike[str], stem: str, *, caption: str = ''
-) -> list[Path]:
-    """Write the pictures of a scene, those of `write_scene` that end in ``.png``.
-
-    Raises:
-        OutputError: a file cannot be written. Those before it stay; none is half-written.
-    """
-    target = Path(folder)
     if not stem or Path(stem).name != stem:
         raise OutputError(
             'bad_name', f'stem: expected a plain file name, got {stem!r}. Put the rest in folder.'
@@ -74,6 +62,12 @@ def write_pictures(
     for name, picture in _pictures(scene, caption):
         written.append(target / f'{stem}_{name}.png')
         write_picture(picture, written[-1])
+    cloud = scene.cloud()
+    if cloud is not None:
+        written.append(target / f'{stem}.ply')
+        write_ply(cloud, written[-1])
+    written.append(target / f'{stem}_scene.json')
+    write_scene_json(scene, written[-1])
     return written
 
 
@@ -91,6 +85,26 @@ def encode_png(picture: UInt8Array | UInt16Array) -> bytes:
     is_color = picture.ndim > 2  # noqa: PLR2004 - rows and columns
     pixels = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if is_color else picture
     _, encoded = cv2.imencode('.png', pixels)
+    return bytes(encoded)
+
+
+def encode_jpeg(picture: UInt8Array) -> bytes:
+    """Return a picture, (H, W, 3) uint8 rgb, as JPEG, at most 1920 pixels wide.
+
+    Raises:
+        OutputError: JPEG has no such size.
+    """
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    if bgr.shape[1] > _WIDEST_PX:
+        scale = _WIDEST_PX / bgr.shape[1]
+        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    done, encoded = cv2.imencode('.jpg', bgr, _JPEG)
+    if not done:
+        raise OutputError(
+            'cannot_encode',
+            f'picture: expected a size that JPEG has, got {bgr.shape[1]}x{bgr.shape[0]}. '
+            'Crop the image.',
+        )
     return bytes(encoded)
 
 

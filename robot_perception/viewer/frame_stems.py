@@ -32,8 +32,10 @@ class FrameStems:
         """Return the name of a frame with this number."""
         image = scene.image
         stem = f'{frame:06d}_{image.stamp_ns}' if image.stamp_ns else f'{frame:06d}'
-        if image.name:
-            stem = PurePath(image.name).stem
+        name = PurePath(image.name).stem
+        # Dots alone name a folder above.
+        if name.strip('.'):
+            stem = name
         unique, number = stem, 1
         # Some file systems take A and a for one name.
         while unique.casefold() in self._taken:

@@ -14,6 +14,7 @@ from robot_perception.world.vocabulary import (
     FIRST_TEST_SEED,
     SCENE_TYPES,
     world_camera,
+    WORLD_FRAME,
 )
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     'CLASS_NAMES',
     'FIRST_TEST_SEED',
     'SCENE_TYPES',
+    'WORLD_FRAME',
     'WorldFrame',
     'benchmark_lifting',
     'depth_sensor_rng',

@@ -99,8 +99,15 @@ def check_page(folder):
     text = (folder / 'index.html').read_text()
     references = [one for one in References(text).found if not one.startswith(('data:', '#'))]
     assert all((folder / one).is_file() for one in references)
-    shown = {name for name in FILES if name in text}
-    assert {name for name in FILES if name.endswith('.png')} <= shown
+    assert {'demo.ply', 'demo_scene.json', 'report.json'} <= set(references)
+    assert (folder / 'world_bag').exists() == ('world_bag/world_bag.mcap' in references)
+    frames = sorted((folder / 'frames').iterdir())
+    assert frames
+    assert {'objects.jpg', 'depth.jpg', 'image.jpg', 'frame.js'} <= {
+        path.name for path in frames[0].iterdir()
+    }
+    # The demo networks did not run.
+    assert 'demo world only' not in text.partition(HEADING)[0]
 
 
 def check_scene(folder, size_hw):
@@ -143,8 +150,8 @@ def test_a_recording_becomes_a_page(demos, name):
     _, size_hw, words = SOURCES[name]
     assert done.returncode == 0, done.stderr
     folder = command.folder / 'seen'
-    bags = {'world_bag'} if name == FIRST else set()
-    assert {path.name for path in folder.iterdir()} == FILES | bags
+    folders = {'frames', 'world_bag'} if name == FIRST else {'frames'}
+    assert {path.name for path in folder.iterdir()} == FILES | folders
     check_report(folder, words)
     check_page(folder)
     check_scene(folder, size_hw)
@@ -167,6 +174,9 @@ def test_the_first_run_is_compared_with_ground_truth(demos):
             f'Accuracy on this one scene, over {frames} frames with {8 * frames} objects' in text
         )
         assert 'depth: mean relative error (AbsRel)' in text
+    pictures = [path / 'truth_objects.jpg' for path in (folder / 'frames').iterdir()]
+    assert len(pictures) == frames
+    assert all(picture.is_file() for picture in pictures)
     with open_source(str(folder / 'world_bag')) as source:
         assert source.sample_count == 4 * 30
 

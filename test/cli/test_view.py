@@ -67,16 +67,12 @@ def test_pages_of_recorded_results_need_no_rerun_and_no_networks(command, result
     assert done.returncode == 0, done.stderr
     pages = command.folder / 'pages'
     assert 'wrote 3 frames: ' in done.stdout
-    frames = sorted(path.name for path in pages.iterdir() if path.is_dir())
+    frames = sorted(path.name for path in (pages / 'frames').iterdir())
     assert frames == ['000000_1000000000', '000001_2000000000', '000002_3000000000']
     for frame in frames:
-        names = {path.name for path in (pages / frame).iterdir()}
-        assert names == {
-            'index.html', 'scene_overlay.png', 'scene_depth.png', 'scene_instances.png',
-            'scene_cloud.png',
-        }  # fmt: skip
-        assert f'href="{frame}/index.html"' in (pages / 'index.html').read_text()
-        assert 'href="../index.html"' in (pages / frame / 'index.html').read_text()
+        names = {path.name for path in (pages / 'frames' / frame).iterdir()}
+        assert names == {'objects.jpg', 'depth.jpg', 'image.jpg', 'frame.js'}
+        assert f'"frames/{frame}"' in (pages / 'index.html').read_text()
 
 
 def test_images_videos_and_cameras_are_processed_by_the_networks(command, picture, camera_bag):
@@ -90,10 +86,10 @@ def test_images_videos_and_cameras_are_processed_by_the_networks(command, pictur
     done = command('view', 'photo.jpg', 'film.avi', camera_bag, '--html', 'pages', *STUB)
     assert done.returncode == 0, done.stderr
     assert 'wrote 8 frames' in done.stdout
-    pages = [path.name for path in sorted((command.folder / 'pages').iterdir()) if path.is_dir()]
+    pages = sorted(path.name for path in (command.folder / 'pages/frames').iterdir())
     assert pages[0] == '000001_1000000000'
     assert pages[-2:] == ['000007_1300000000', 'photo']
-    assert 'photo.jpg with ' in (command.folder / 'pages' / 'index.html').read_text()
+    assert '"photo.jpg"' in (command.folder / 'pages' / 'index.html').read_text()
 
 
 def test_late_sensor_depth_is_used(command, camera_bag):

@@ -42,7 +42,7 @@ def test_every_name_is_below_a_namespace_of_this_process(monkeypatch):
     rclpy.init(args=arguments, context=context, domain_id=free_domain())
     try:
         node = rclpy.create_node('perception', context=context)
-        for name in ('image', '/clock', '/diagnostics'):
+        for name in ('image', '/clock', '/diagnostics', '/tf', '/tf_static'):
             below = f'/robot_perception_{os.getpid()}/{name.lstrip("/")}'
             assert node.resolve_topic_name(name) == below
         node.destroy_node()

@@ -93,7 +93,7 @@ def test_a_frame_with_more_outputs_is_not_replaced_by_one_with_fewer(graph, reco
     assert len(recorder.delays_s) == 3
 
 
-def test_the_first_scenes_are_kept_with_their_images_and_nothing_else(graph):
+def test_scenes_of_the_whole_recording_are_kept_with_their_images_and_nothing_else(graph):
     recorder = Recorder(context=graph.context, max_scenes=2)
     graph.nodes.append(recorder)
     graph.executor.add_node(recorder)
@@ -112,7 +112,8 @@ def test_the_first_scenes_are_kept_with_their_images_and_nothing_else(graph):
             message.header.stamp.sec = second
             publishers[topic].publish(message)
             graph.spin_until(lambda t=topic, n=count: recorder.counts[t] == n + 1, topic)
-    assert list(recorder.scenes) == [1 * SECOND_NS, 3 * SECOND_NS]
+    # Of three frames every second.
+    assert list(recorder.scenes) == [1 * SECOND_NS, 4 * SECOND_NS]
     for stamp_ns, frame in recorder.scenes.items():
         assert frame.messages.keys() == {'image', 'scene'}
         for message in frame.messages.values():

@@ -29,7 +29,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.messages import message_class
 from robot_perception.nodes.replay_node import ReplayNode
-from robot_perception.sources import Role
 
 pytestmark = pytest.mark.ros
 
@@ -58,12 +57,10 @@ class Listener:
             self.node.create_subscription(kind, topic, self.received[topic].append, qos, raw=True)
 
 
-def replay_node(context, path, roles=tuple(Role), on_sample=None, **parameters):
+def replay_node(context, path, on_sample=None, **parameters):
     values = {'source': str(path), 'wait_for_subscriber_s': 10.0, **parameters}
     overrides = [Parameter(name, value=value) for name, value in values.items()]
-    return ReplayNode(
-        context=context, roles=roles, on_sample=on_sample, parameter_overrides=overrides
-    )
+    return ReplayNode(context=context, on_sample=on_sample, parameter_overrides=overrides)
 
 
 def play_to(listener, node):
@@ -120,19 +117,6 @@ def test_real_recording_arrives(context, tmp_path):
     image = deserialize_message(listener.received['image'][0], Image)
     assert (image.height, image.width, image.encoding) == (480, 640, 'bgr8')
     assert bytes(image.data) == frames[0].bgr.tobytes()
-
-
-def test_only_the_requested_roles_are_published(context, tmp_path):
-    write_rgbd_bag(tmp_path / 'bag', generated_frames(3))
-    listener = Listener(context, {'image': Image, 'camera_info': CameraInfo, 'depth': Image})
-    node = replay_node(context, tmp_path / 'bag', roles=(Role.IMAGE, Role.DEPTH))
-    topics = {publisher.topic_name for publisher in node.publishers}
-    assert {'/image', '/depth'} <= topics
-    assert not topics & {'/camera_info', '/tf', '/tf_static'}
-    play_to(listener, node)
-    assert {topic: len(kept) for topic, kept in listener.received.items()} == {
-        'image': 3, 'camera_info': 0, 'depth': 3,
-    }  # fmt: skip
 
 
 def test_image_files_become_messages(context, tmp_path):
