@@ -47,6 +47,19 @@ class FrameTiming:
         """Return the timing of a frame without measurements."""
         return cls((), (), (), (), (), window=0, age_s=math.nan)
 
+    def with_name(self, name: str) -> FrameTiming:
+        """Return the timing with one more row, which has a name and no times: NaN."""
+        unknown = (math.nan,)
+        return FrameTiming(
+            (*self.stages, name),
+            self.last_s + unknown,
+            self.p50_s + unknown,
+            self.p95_s + unknown,
+            self.p99_s + unknown,
+            self.window,
+            self.age_s,
+        )
+
 
 def timing_message(factory: MessageFactory, header: ros.Header, timing: FrameTiming) -> ros.Timing:
     """Build a robot_perception/msg/Timing."""

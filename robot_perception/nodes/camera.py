@@ -24,7 +24,7 @@ from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import AgeBudget, PerceptionConfig, PerceptionPipeline
 from robot_perception.stream import FrameProcessor, FrameTimer, Synchronizer
 
 
@@ -97,8 +97,12 @@ class Camera:
         self.pipeline.reconfigure(config)
         self.inputs.listen_to_transforms(config)
 
-    def activate(self) -> CameraProcessor:
-        """Publish the names of the classes, take images, and return what processes them."""
+    def activate(self, budget: AgeBudget) -> CameraProcessor:
+        """Publish the names of the classes, take images, and return what processes them.
+
+        Args:
+            budget: of the age of results, which all cameras share.
+        """
         assert self.pipeline is not None  # noqa: S101 - configured
         assert self._publishers is not None  # noqa: S101 - configured
         self.slot.open()
@@ -113,7 +117,9 @@ class Camera:
         )
         timer = FrameTimer(self._config.timing_window, self._now_ns)
         processor = FrameProcessor(self.pipeline, RosMessages(), timer=timer)
-        return CameraProcessor(self.slot, processor, self._publishers, self._node.get_logger())
+        return CameraProcessor(
+            *(self.slot, processor, self._publishers, budget), self._node.get_logger()
+        )
 
     def deactivate(self) -> None:
         """Take no more images, and end every wait for what belongs to one."""

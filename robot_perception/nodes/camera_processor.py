@@ -11,10 +11,11 @@ from typing import Protocol
 
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+from robot_perception.conversions import FrameTiming
 from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.pipeline import PerceptionPipeline, Stopwatch
+from robot_perception.pipeline import AgeBudget, PerceptionPipeline, Stopwatch
 from robot_perception.stream import (
     FrameProcessor,
     FrameSet,
@@ -47,6 +48,7 @@ class Health:
         rejection: why the last bad image was rejected, empty before the first.
         age_s: age of the last image when its outputs were published, by the node's clock; NaN
             before the first image.
+        given_up: what is given up for the budget of the age, empty for nothing.
     """
 
     inputs: FrameStatus | None = None
@@ -56,6 +58,7 @@ class Health:
     stamps: InputStatus = NOT_NEEDED
     rejection: str = ''
     age_s: float = math.nan
+    given_up: str = ''
 
 
 class CountFrame(Protocol):
@@ -79,6 +82,7 @@ class CameraProcessor:
         slot: FrameSlot,
         processor: FrameProcessor,
         publishers: OutputPublishers,
+        budget: AgeBudget,
         logger: RcutilsLogger,
     ) -> None:
         """Create a processor before its first frame.
@@ -87,6 +91,7 @@ class CameraProcessor:
             slot: counts the frames.
             processor: processes the images; must have a timer.
             publishers: publish the outputs.
+            budget: of the age of results, which all cameras share.
             logger: logs lost frames.
         """
         assert processor.timer is not None  # noqa: S101 - a programming error
@@ -95,13 +100,18 @@ class CameraProcessor:
         self.timing: FrameTimer = processor.timer
         self.health = Health()
         self._publishers = publishers
+        self._budget = budget
         self._logger = logger
         self._jumped = threading.Event()
 
     def resumed(self, pipeline: PerceptionPipeline) -> CameraProcessor:
         """Return a processor that goes on with another pipeline where this one is abandoned."""
         return CameraProcessor(
-            self.slot, self.processor.resumed(pipeline), self._publishers, self._logger
+            self.slot,
+            self.processor.resumed(pipeline),
+            self._publishers,
+            self._budget,
+            self._logger,
         )
 
     def time_jumped(self) -> None:
@@ -123,8 +133,13 @@ class CameraProcessor:
         if not outputs:
             end(self.slot.drop, 'no_subscriber')
             return
+        config, taken_ns = self.processor.pipeline.config, frame_set.time.taken_ns
+        if not self._budget.begin(self.timing.age_s(taken_ns), config.budget.max_age_s):
+            end(self.slot.drop, 'too_old')
+            return
+        config = self._budget.reduce(config)
         try:
-            frame = self.processor.process(frame_set, outputs, watch)
+            frame = self.processor.process(frame_set, outputs, watch, config)
         except ConversionError as error:
             self.health.rejection = str(error)
             end(self.slot.reject, error.reason)
@@ -133,7 +148,7 @@ class CameraProcessor:
         for remark in frame.remarks:
             self._warn(remark.problem)
         self._update_health(frame)
-        self._publish(outputs, frame.output, frame_set.time.taken_ns, watch, end)
+        self._publish(outputs, frame.output, taken_ns, watch, end)
 
     def lose(self, error: BaseException, end: CountFrame) -> None:
         """End a frame whose processing raised an error; call in its handler."""
@@ -177,6 +192,7 @@ class CameraProcessor:
             count = self._publishers.publish(results, frame, self._on_output_error)
         timing = self.timing.add({_PUBLISH: watch.seconds[_PUBLISH]}, taken_ns, frame.timing)
         self.health.age_s = timing.age_s
+        timing = self._end_budget(timing)
         if TIMING in outputs:
             last = replace(frame, timing=timing)
             with watch.stage(_PUBLISH):
@@ -185,6 +201,13 @@ class CameraProcessor:
             end(self.slot.published)
         else:
             end(self.slot.drop, 'internal_error' if self.health.output else 'no_result')
+
+    def _end_budget(self, timing: FrameTiming) -> FrameTiming:
+        """End the frame for the budget; return its timing with the name of what was given up."""
+        rung = self._budget.rung
+        self._budget.end(timing.age_s)
+        self.health.given_up = self._budget.describe()
+        return timing.with_name(f'budget/{rung.name}') if rung.name else timing
 
     def _on_output_error(self, output: Output, error: Exception) -> None:
         if self._publishers.can_publish:

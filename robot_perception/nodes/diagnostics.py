@@ -146,7 +146,7 @@ def camera_statuses(view: CameraView) -> list[Status]:
             _model_status(view, health),
             problem_status('outputs', health.output, 'outputs are published'),
             clock_status(health.age_s, missing=node.clock_missing, stamps=health.stamps.problem),
-            timing_status(view.stages, health.age_s),
+            timing_status(view.stages, health.age_s, health.given_up),
         ]
     return statuses
 
@@ -280,12 +280,20 @@ def tf_status(frames: InputStatus, bad_transform: str) -> Status:
     return input_status('tf', frames, 'frames are known')
 
 
-def timing_status(stages: Sequence[StageTiming], age_s: float) -> Status:
-    """Return the percentiles of every stage in milliseconds."""
+def timing_status(stages: Sequence[StageTiming], age_s: float, given_up: str = '') -> Status:
+    """Return the percentiles of every stage in milliseconds.
+
+    Args:
+        stages: times of the stages.
+        age_s: age of the last image when its outputs were published.
+        given_up: what is given up for the budget of the age, empty for nothing.
+    """
     values: dict[str, object] = {'age_ms': f'{age_s * _MILLISECONDS:.1f}'}
     for stage in stages:
         for name, seconds in (('p50', stage.p50_s), ('p95', stage.p95_s), ('p99', stage.p99_s)):
             values[f'{stage.stage}/{name}_ms'] = f'{seconds * _MILLISECONDS:.2f}'
+    if given_up:
+        return Status('timing', WARN, f'to keep budget.max_age_s: {given_up}', values)
     return Status('timing', OK, 'time per stage', values)
 
 

@@ -26,7 +26,7 @@ from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.supervisor import WorkerError, WorkerSupervisor
 from robot_perception.nodes.worker import FrameWorker
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import AgeBudget, PerceptionConfig, PerceptionPipeline
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
@@ -147,7 +147,8 @@ class PerceptionNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker."""
         super().on_activate(state)
-        processors = [camera.activate() for camera in self.cameras]
+        budget = AgeBudget()
+        processors = [camera.activate(budget) for camera in self.cameras]
         self._supervisor.start(FrameWorker(self._queue, processors, show_stages=self._show_stages))
         if self._bond is not None:
             self._bond.start()

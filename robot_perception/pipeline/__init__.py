@@ -1,6 +1,7 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
 from robot_perception.models import is_compiling
+from robot_perception.pipeline.budget import AgeBudget
 from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIBRATION_VERSION
 from robot_perception.pipeline.checkpoints import (
     check_checkpoints,
@@ -48,6 +49,7 @@ __all__ = [
     'PIPELINE',
     'PRESETS',
     'STAGES',
+    'AgeBudget',
     'CameraAxes',
     'CameraConfig',
     'DepthConfig',

@@ -12,6 +12,7 @@ from robot_perception.core import ConfigError, Stage
 from robot_perception.models import RUNTIME_CHOICES
 from robot_perception.pipeline.choices import Precision, Preset
 from robot_perception.pipeline.config_sections import (
+    BudgetConfig,
     CameraConfig,
     DepthConfig,
     DetectorConfig,
@@ -74,6 +75,7 @@ class PerceptionConfig(Section):
     frames: FramesConfig = field(default_factory=FramesConfig)
     camera: CameraConfig = field(default_factory=CameraConfig)
     input: InputConfig = field(default_factory=InputConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
 
     def stage(self, stage: Stage) -> StageSection:
         """Return the section of a stage."""

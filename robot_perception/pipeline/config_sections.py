@@ -320,3 +320,17 @@ class InputConfig(Section, name='input'):
         limits=(64 * 64, 2**30),
         live=True,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetConfig(Section, name='budget'):
+    """Budget of the node."""
+
+    max_age_s: float = parameter(
+        0.0,
+        'Maximum age of results when they are published. To keep it the node computes masks and '
+        'features less often, then drops frames (docs/performance.md); 0 = unlimited.',
+        unit='seconds',
+        limits=(0.0, 10.0),
+        live=True,
+    )

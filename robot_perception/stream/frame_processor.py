@@ -143,6 +143,7 @@ class FrameProcessor:
         frame_set: FrameSet,
         outputs: tuple[Output, ...],
         watch: Stopwatch | None = None,
+        config: PerceptionConfig | None = None,
     ) -> ProcessedFrame:
         """Process one image.
 
@@ -150,13 +151,14 @@ class FrameProcessor:
             frame_set: the image and what belongs to it.
             outputs: the outputs to be made, which determine the networks that run.
             watch: times the stages; another thread can read which of them is running.
+            config: parameters of this frame; None for those in force.
 
         Raises:
             ConversionError: the image cannot be read.
             ModelError: a network failed.
         """
         # Read once: parameters may change while the frame is processed.
-        config = self.pipeline.config
+        config = config or self.pipeline.config
         watch = watch or Stopwatch()
         with watch.stage('decode'):
             image = self._images.read(frame_set.image, config.input)

@@ -36,7 +36,7 @@ class FrameTimer:
             p95_s=tuple(row.p95_s for row in rows),
             p99_s=tuple(row.p99_s for row in rows),
             window=len(self._window),
-            age_s=self._age_s(stamp_ns),
+            age_s=self.age_s(stamp_ns),
         )
         if before is None:
             return timing
@@ -49,7 +49,8 @@ class FrameTimer:
             p99_s=before.p99_s + timing.p99_s,
         )
 
-    def _age_s(self, stamp_ns: int) -> float:
+    def age_s(self, stamp_ns: int) -> float:
+        """Return the age of an image now, in seconds; NaN without a clock."""
         return (
             math.nan
             if self._now_ns is None

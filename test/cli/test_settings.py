@@ -71,7 +71,7 @@ def test_device_flag():
     [
         (['--set', 'detector.threshold'], "--set: expected NAME=VALUE, got 'detector.threshold'"),
         (['--set', ''], "--set: expected NAME=VALUE, got ''"),
-        (['--set', '=1'], "Unknown parameter ''. Available: autostart, camera.fallback_hfov_deg"),
+        (['--set', '=1'], "Unknown parameter ''. Available: autostart, budget.max_age_s, camera"),
         (
             ['--set', 'treshold=1'],
             "Unknown parameter 'treshold' .*Available: .*detector.threshold",

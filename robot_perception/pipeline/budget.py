@@ -1,0 +1,181 @@
+"""A budget of the age of results, held by computing less."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+import math
+from statistics import median
+import time
+
+from robot_perception.core import Stage
+from robot_perception.pipeline.config import PerceptionConfig
+
+# Results that are judged together at least, and the share of them that may be too old.
+_WINDOW, _MAX_LATE = 20, 0.1
+# Less is given up when results have so much to spare for so many seconds, slow frames included.
+_SPARE, _CLIMB_S, _LONGEST_CLIMB_S = 0.9, 5.0, 160.0
+# Results after which an attempt to give up less has succeeded.
+_PROVEN = 60
+# Results appear at least this often, however old they are.
+_LONGEST_SILENCE_S = 1.0
+# Beyond this the stamps are those of another clock, and no measure of the age.
+_FOREIGN_CLOCK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One rung of the ladder: what is given up.
+
+    Attributes:
+        name: for programs; empty where nothing is given up.
+        every_k: masks and features are computed on every k-th frame at most.
+        drops: whether frames are dropped that would be too old when they are done.
+    """
+
+    name: str
+    every_k: int = 1
+    drops: bool = False
+
+    @property
+    def window(self) -> int:
+        """Results that are judged together: two with masks and features, or more."""
+        return max(_WINDOW, 2 * self.every_k)
+
+    def __str__(self) -> str:
+        """Describe what is given up, empty where nothing is."""
+        if not self.name:
+            return ''
+        text = f'masks and features on every {self.every_k}th frame'
+        return f'{text}, frames dropped that would be too old' if self.drops else text
+
+
+LADDER = (
+    Rung(''),
+    Rung('every_2', 2),
+    Rung('every_4', 4),
+    # Fewer than 5 % of the frames are slow.
+    Rung('every_30', 30),
+    Rung('drop', 30, drops=True),
+)
+"""What is given up, from nothing to most; each rung with all of those before it."""
+
+
+class AgeBudget:
+    """Chooses the rung of `LADDER` on which results are not older than a maximum.
+
+    It takes the next rung when a tenth of the last results was too old, and the one before when
+    all results of 5 s had a tenth to spare; after an attempt that fails, of twice as many seconds.
+    For one thread; others may read `rung` and `is_exceeded`.
+
+    Attributes:
+        is_exceeded: whether results are too old on the last rung.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Start on the first rung; ``now_s`` is a clock in seconds."""
+        self.is_exceeded = False
+        self._now_s = now_s
+        self._level = 0
+        self._max_age_s = 0.0
+        self._climb_s = _CLIMB_S
+        self._is_attempt = False
+        self._result_s = -math.inf
+        self._begin_age_s = 0.0
+        self._reduced: tuple[PerceptionConfig, int, PerceptionConfig] | None = None
+        # On this rung: which of the last results were too old, the times of their frames, their
+        # number, and since when all have time to spare.
+        self._late: deque[bool] = deque()
+        self._frames_s: deque[float] = deque(maxlen=_WINDOW)
+        self._results = self._spare_results = 0
+        self._spare_since_s = now_s()
+
+    @property
+    def rung(self) -> Rung:
+        """What is given up at present."""
+        return LADDER[self._level]
+
+    def describe(self) -> str:
+        """Describe what is given up, and whether that is enough; empty where nothing is."""
+        text = str(self.rung)
+        return f'{text}, which is not enough' if self.is_exceeded else text
+
+    def begin(self, age_s: float, max_age_s: float) -> bool:
+        """Begin a frame, and return whether it is worth processing.
+
+        Args:
+            age_s: its age now; NaN = unknown.
+            max_age_s: maximum age of its results; 0 = unlimited.
+        """
+        if max_age_s != self._max_age_s:
+            self._max_age_s, self._climb_s, self._is_attempt = max_age_s, _CLIMB_S, False
+            self._enter(0)
+        self._begin_age_s = age_s
+        if not self.rung.drops or self._now_s() - self._result_s > _LONGEST_SILENCE_S:
+            return True
+        expected_s = median(self._frames_s) if self._frames_s else 0.0
+        # A frame of unknown age is kept.
+        if not age_s + expected_s > max_age_s:
+            return True
+        self._lack_time()
+        return False
+
+    def reduce(self, config: PerceptionConfig) -> PerceptionConfig:
+        """Return the parameters of a frame on this rung."""
+        if not self._level:
+            return config
+        if self._reduced is None or self._reduced[:2] != (config, self._level):
+            changes = {
+                f'{stage}.every_k': max(self.rung.every_k, config.stage(stage).every_k)
+                for stage in (Stage.FEATURES, Stage.SEGMENTER)
+            }
+            self._reduced = config, self._level, config.with_values(changes)
+        return self._reduced[2]
+
+    def end(self, age_s: float) -> None:
+        """End a frame whose results were published at this age; NaN = unknown."""
+        self._result_s = self._now_s()
+        if not self._max_age_s or not 0 <= age_s <= _FOREIGN_CLOCK_S:
+            return
+        self._results += 1
+        self._frames_s.append(age_s - self._begin_age_s)
+        self._late.append(age_s > self._max_age_s)
+        if self._is_attempt and self._results > _PROVEN:
+            self._is_attempt, self._climb_s = False, _CLIMB_S
+        if age_s > _SPARE * self._max_age_s:
+            self._lack_time()
+        else:
+            self._spare_results += 1
+        if sum(self._late) > _MAX_LATE * self.rung.window:
+            self._give_up_more()
+        else:
+            self._give_up_less()
+
+    def _lack_time(self) -> None:
+        self._spare_results, self._spare_since_s = 0, self._now_s()
+
+    def _give_up_more(self) -> None:
+        if self._level == len(LADDER) - 1:
+            self.is_exceeded = True
+            return
+        if self._is_attempt:
+            self._is_attempt, self._climb_s = False, min(2 * self._climb_s, _LONGEST_CLIMB_S)
+        self._enter(self._level + 1)
+
+    def _give_up_less(self) -> None:
+        """Take the rung before, if even frames with masks and features have time to spare."""
+        self.is_exceeded = False
+        seconds = self._now_s() - self._spare_since_s
+        is_enough = self._spare_results >= self.rung.window and seconds >= self._climb_s
+        if self._level and is_enough:
+            self._is_attempt = True
+            self._enter(self._level - 1)
+
+    def _enter(self, level: int) -> None:
+        """Take a rung, on which earlier results do not count."""
+        self._level = level
+        self._results = 0
+        self._late = deque(maxlen=self.rung.window)
+        self._frames_s.clear()
+        self._lack_time()

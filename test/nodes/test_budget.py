@@ -1,0 +1,92 @@
+"""The budget of the age on the real node, with slowed stub networks."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy')
+
+from graph import random_rgb, RELIABLE, to_image_message
+from rclpy.parameter import Parameter
+
+from robot_perception.models.stub import StubDepthEstimator, StubFeatureExtractor, StubSegmenter
+from robot_perception.nodes.camera_watch import CameraWatch
+
+pytestmark = [pytest.mark.ros, pytest.mark.slow]
+
+OK, WARN = b'\x00', b'\x01'
+RATE_HZ, BUDGET_S = 10.0, 0.5
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """Factor of the times of the networks, of which masks and features take most."""
+    factor = [1.0]
+
+    def slowed(owner, name, seconds):
+        method = getattr(owner, name)
+
+        def call(self, *arguments):
+            time.sleep(seconds * factor[0])
+            return method(self, *arguments)
+
+        monkeypatch.setattr(owner, name, call)
+
+    slowed(StubSegmenter, 'encode', 0.4)
+    slowed(StubFeatureExtractor, 'extract', 0.2)
+    slowed(StubDepthEstimator, 'estimate', 0.1)
+    # Images may repeat here.
+    monkeypatch.setattr(CameraWatch, 'add', lambda *_: None)
+    return factor
+
+
+def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slow):
+    node = graph.start(budget__max_age_s=BUDGET_S)
+    image = graph.publisher('image', 'sensor_msgs/msg/Image', RELIABLE)
+    graph.subscribe_outputs('scene', 'timing')
+    graph.connect(image)
+    over = threading.Event()
+
+    def publish():
+        message = to_image_message(random_rgb())
+        while not over.wait(1 / RATE_HZ):
+            message.header.stamp = graph.camera.get_clock().now().to_msg()
+            image.publish(message)
+
+    def rungs():
+        return [
+            next((name for name in one.stages if name.startswith('budget/')), '')
+            for one in graph.received['timing']
+        ]
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        graph.spin_until(lambda: 'budget/every_30' in rungs(), 'third rung')
+        assert [name for name in dict.fromkeys(rungs()) if name] == [
+            'budget/every_2',
+            'budget/every_4',
+            'budget/every_30',
+        ]
+        graph.received['timing'].clear()
+        graph.spin(8.0)
+        ages_s = [one.age for one in graph.received['timing']]
+        # On a loaded machine other frames may be late too.
+        assert set(rungs()) <= {'budget/every_30', 'budget/drop'}
+        assert len(ages_s) > 10
+        assert np.percentile(ages_s, 95) <= 1.1 * BUDGET_S
+        level, message, _ = graph.statuses()['timing']
+        assert level == WARN
+        text = 'to keep budget.max_age_s: masks and features on every 30th frame'
+        assert message.startswith(text)
+        slow[0] = 0.0
+        # Faster than the ladder climbs back by itself: a changed budget begins again.
+        (result,) = node.set_parameters([Parameter('budget.max_age_s', value=1.0)])
+        assert result.successful
+        graph.spin_until(lambda: rungs()[-1] == '', 'first rung')
+        graph.spin_until(lambda: graph.statuses()['timing'][0] == OK, 'status')
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,155 @@
+"""The budget of the age of results, with simulated time and slowed networks."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline.budget import AgeBudget, LADDER
+
+CONFIG = PerceptionConfig.from_preset('stub')
+MASKS_S, FEATURES_S = 0.12, 0.06
+RUNGS = [rung.name for rung in LADDER]
+
+
+class Robot:
+    """A camera of a period, and networks of which masks and features take the most time.
+
+    Attributes:
+        rest_s: seconds of all other networks.
+        published: (time, age, rung) of each result.
+    """
+
+    def __init__(self, max_age_s, rest_s, period_s=1 / 30, cameras=1):
+        self.now_s = 0.0
+        self.rest_s, self.slow = rest_s, 1.0
+        self.published, self.dropped = [], 0
+        self._max_age_s, self._period_s, self._cameras = max_age_s, period_s, cameras
+        self._budget = AgeBudget(lambda: self.now_s)
+        self._frames, self._done = [0] * cameras, [-1] * cameras
+
+    def _newest(self, camera):
+        """Return the number of the newest image of a camera, and when it was taken."""
+        offset_s = camera * self._period_s / self._cameras
+        number = int((self.now_s - offset_s) // self._period_s)
+        return number, number * self._period_s + offset_s
+
+    def run(self, seconds):
+        """Process the newest images in turn; return the ages of the results of this time."""
+        end_s, before, camera = self.now_s + seconds, len(self.published), 0
+        while self.now_s < end_s:
+            for _ in range(self._cameras):
+                camera = (camera + 1) % self._cameras
+                number, taken_s = self._newest(camera)
+                if number > self._done[camera]:
+                    self._process(camera, number, taken_s)
+                    break
+            else:
+                self.now_s += 0.001
+        return np.array([age for _, age, _ in self.published[before:]])
+
+    def _process(self, camera, number, taken_s):
+        self._done[camera] = number
+        if not self._budget.begin(self.now_s - taken_s, self._max_age_s):
+            self.dropped += 1
+            return
+        config, frame = self._budget.reduce(CONFIG), self._frames[camera]
+        self._frames[camera] += 1
+        self.now_s += self.rest_s
+        self.now_s += self.slow * MASKS_S * (frame % config.segmenter.every_k == 0)
+        self.now_s += self.slow * FEATURES_S * (frame % config.features.every_k == 0)
+        age_s = self.now_s - taken_s
+        self._budget.end(age_s)
+        self.published.append((self.now_s, age_s, self._budget.rung.name))
+
+    @property
+    def rung(self):
+        return self._budget.rung.name
+
+
+def test_without_a_budget_nothing_is_given_up():
+    robot = Robot(0.0, rest_s=2.0)
+    robot.run(60.0)
+    assert {name for _, _, name in robot.published} == {''}
+    assert AgeBudget().reduce(CONFIG) is CONFIG
+
+
+def test_within_the_budget_nothing_is_given_up():
+    robot = Robot(0.5, rest_s=0.05)
+    robot.run(60.0)
+    assert (robot.rung, robot.dropped) == ('', 0)
+
+
+@pytest.mark.parametrize('rest_s', [0.03, 0.06, 0.08])
+@pytest.mark.parametrize('period_s', [1 / 60, 1 / 30, 1 / 15])
+@pytest.mark.parametrize('cameras', [1, 2, 4])
+def test_the_age_is_held(rest_s, period_s, cameras):
+    budget_s = 1.25 * (rest_s + min(period_s, rest_s)) + 0.02
+    robot = Robot(budget_s, rest_s, period_s, cameras)
+    robot.run(5.0)
+    ages_s = robot.run(300.0)
+    assert np.percentile(ages_s, 95) <= 1.1 * budget_s
+    # Results go on.
+    assert len(ages_s) > 0.4 * 300 / max(rest_s, period_s)
+
+
+def test_it_gives_up_step_by_step_and_climbs_back():
+    robot = Robot(0.15, rest_s=0.05)
+    robot.run(10.0)
+    names = [name for _, _, name in robot.published]
+    order = list(dict.fromkeys(names))
+    assert order == RUNGS[: len(order)] == ['', 'every_2', 'every_4', 'every_30']
+    robot.slow = 0.1
+    robot.run(40.0)
+    assert robot.rung == ''
+    assert robot.dropped == 0
+
+
+def test_a_rung_that_fails_is_tried_ever_less_often():
+    """Of four cameras a slow frame delays the others, so that the next rung looks possible."""
+    robot = Robot(0.15, rest_s=0.03, cameras=4)
+    robot.run(600.0)
+    changes = sum(a[2] != b[2] for a, b in pairwise(robot.published))
+    late = [age > 0.15 for _, age, _ in robot.published]
+    assert changes < 60
+    assert np.mean(late) < 0.05
+
+
+def test_results_never_end_however_slow_the_networks_are():
+    robot = Robot(0.1, rest_s=0.4)
+    robot.run(60.0)
+    assert robot.rung == 'drop'
+    times_s = [time_s for time_s, _, _ in robot.published]
+    assert max(np.diff(times_s)) < 2.0
+    assert robot._budget.is_exceeded
+
+
+@pytest.mark.parametrize('age_s', [float('nan'), -3.0, 3e8])
+def test_an_age_by_another_clock_changes_nothing(age_s):
+    budget = AgeBudget()
+    for _ in range(200):
+        assert budget.begin(age_s, 0.1)
+        budget.end(age_s)
+    assert budget.rung == LADDER[0]
+
+
+def test_a_changed_budget_begins_again():
+    robot = Robot(0.12, rest_s=0.05)
+    robot.run(10.0)
+    assert robot.rung == 'every_30'
+    robot._max_age_s = 0.0
+    robot.run(1.0)
+    assert robot.rung == ''
+
+
+def test_own_settings_that_give_up_more_are_kept():
+    budget, config = AgeBudget(), CONFIG.with_values({'features.every_k': 3})
+    for _ in range(3):
+        budget.begin(0.0, 0.1)
+        budget.end(0.2)
+    assert budget.rung.name == 'every_2'
+    reduced = budget.reduce(config)
+    assert (reduced.features.every_k, reduced.segmenter.every_k) == (3, 2)
+    assert (reduced.detector.every_k, reduced.depth.every_k) == (1, 1)
+    assert budget.reduce(config) is reduced
