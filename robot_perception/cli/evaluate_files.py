@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
 
-from robot_perception.core import ConfigError, SourceError
+from robot_perception.core import ConfigError, MILLIMETER_M, SourceError
 
 if TYPE_CHECKING:
     from robot_perception.evaluation import PredictedFrame
@@ -45,13 +45,28 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         '--predictions',
         type=Path,
         metavar='PATH',
-        help='result bag, COCO results (.json), or folder of depth images (16-bit PNG, mm)',
+        help='result bag, COCO results (.json), or folder of depth images (16-bit PNG)',
     )
     group.add_argument(
         '--truth',
         type=Path,
         metavar='PATH',
         help='bag with /truth topics, COCO annotations (.json), or folder of depth images',
+    )
+    group.add_argument(
+        '--predictions-unit-m',
+        type=float,
+        default=MILLIMETER_M,
+        metavar='METERS',
+        help='unit of predicted depth images (default: %(default)s)',
+    )
+    group.add_argument(
+        '--truth-unit-m',
+        type=float,
+        default=MILLIMETER_M,
+        metavar='METERS',
+        help='unit of true depth images: 0.0002 for TUM, 0.00390625 for KITTI (default: '
+        '%(default)s)',
     )
     group.add_argument(
         '--node',
@@ -148,7 +163,12 @@ def _frames(
             note=lambda text: print(f'note: {text}', file=sys.stderr),
         )
     if kind == _DEPTH:
-        return evaluation.depth_frames(arguments.predictions, arguments.truth)
+        return evaluation.depth_frames(
+            arguments.predictions,
+            arguments.truth,
+            predictions_unit_m=arguments.predictions_unit_m,
+            truth_unit_m=arguments.truth_unit_m,
+        )
     return None, _bag_frames(arguments)
 
 

@@ -16,6 +16,10 @@ _EIGEN_LAMBDA = 0.5
 _PERCENT = 100.0
 # A scale and a shift cannot be fitted to fewer values.
 _LEAST_VALUES = 2
+# A factor that is noted: its least logarithm, the most that it varies in most images, and the
+# share of the error that is left without it.
+_FACTOR, _FACTOR_VARIES, _LEFT_ERROR = math.log(1.1), math.log(1.05), 0.25
+_MOST = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,9 @@ class DepthErrors:
             metric depth, and a, b minimize the sum of (a q + b - 1 / t)^2 (Ranftl et al. 2020,
             Towards Robust Monocular Depth Estimation). What lies beyond the farthest true pixel
             after the fit is taken to lie there.
+        scale: median(t) / median(p).
 
-    The first six need meters, and are None for relative depth.
+    All but abs_rel_fitted need meters, and are None for relative depth.
     """
 
     known: float | None = None
@@ -53,6 +58,7 @@ class DepthErrors:
     silog_kitti: float | None = None
     abs_rel_scaled: float | None = None
     abs_rel_fitted: float | None = None
+    scale: float | None = None
 
 
 def depth_errors(predicted: Depth | None, truth: MetricDepth | None) -> DepthErrors:
@@ -78,6 +84,7 @@ def depth_errors(predicted: Depth | None, truth: MetricDepth | None) -> DepthErr
 
 def _metric_errors(predicted: Float64Array, true: Float64Array, known: float) -> DepthErrors:
     away = np.log(predicted) - np.log(true)
+    scale = float(np.median(true) / np.median(predicted))
     mean, square = float(away.mean()), float((away**2).mean())
     return DepthErrors(
         known=known,
@@ -87,8 +94,9 @@ def _metric_errors(predicted: Float64Array, true: Float64Array, known: float) ->
         silog_eigen=square - _EIGEN_LAMBDA * mean**2,
         # The variance itself, which rounding cannot turn negative.
         silog_kitti=_PERCENT * float(away.std()),
-        abs_rel_scaled=_abs_rel(predicted * (np.median(true) / np.median(predicted)), true),
+        abs_rel_scaled=_abs_rel(predicted * scale, true),
         abs_rel_fitted=_fitted(1 / predicted, true),
+        scale=scale,
     )
 
 
@@ -105,6 +113,35 @@ def _fitted(inverse: Float64Array, true: Float64Array) -> float | None:
     slope = float(away @ (target - target.mean())) / spread if spread > 0 else 0.0
     fitted = target.mean() + slope * away
     return _abs_rel(1 / np.maximum(fitted, target.min()), true)
+
+
+def constant_factor_note(images: Sequence[DepthErrors]) -> str:
+    """Return a sentence if one factor explains the errors of all images, as a wrong unit gives.
+
+    That is if it differs from 1, hardly varies, and removes most of the error.
+    """
+    known = [
+        (one.scale, one.abs_rel, one.abs_rel_scaled)
+        for one in images
+        if one.scale is not None and one.abs_rel is not None and one.abs_rel_scaled is not None
+    ]
+    if not known:
+        return ''
+    scales, errors, left = np.array(known).T
+    scale, error = float(np.median(scales)), float(np.median(errors))
+    varies = float(np.percentile(np.abs(np.log(scales / scale)), _MOST))
+    if (
+        abs(math.log(scale)) < _FACTOR
+        or varies > _FACTOR_VARIES
+        or np.median(left) > _LEFT_ERROR * error
+    ):
+        return ''
+    return (
+        f'depth: one factor explains most of its error: true depth is {scale:.3g} times the '
+        f'predicted one in all images (AbsRel {error:.3g}, and {np.median(left):.2g} without it). '
+        'Compare the units of both: --truth-unit-m and --predictions-unit-m set those of depth '
+        'images, depth.unit_m that of a sensor.'
+    )
 
 
 # Bounds of true depth, meters; the last range has no end.

@@ -11,7 +11,7 @@ import numpy as np
 from robot_perception.core import Detections, Masks, MetricDepth, Scene, ShapeError
 from robot_perception.evaluation.bootstrap import RESAMPLES
 from robot_perception.evaluation.confusion import ConfusionMatrix, frame_confusions
-from robot_perception.evaluation.depth import depth_error_by_range
+from robot_perception.evaluation.depth import constant_factor_note, depth_error_by_range
 from robot_perception.evaluation.frame import frame_errors, FrameErrors, FrameRecord
 from robot_perception.evaluation.frame_matches import FrameMatches
 from robot_perception.evaluation.ground_truth import GroundTruth
@@ -167,6 +167,9 @@ class Evaluation:
             if curves
             else None,
             nees=nees_histograms([one.errors.uncertainty for one in self._records]),
+            notes=tuple(
+                filter(None, [constant_factor_note([one.errors.depth for one in self._records])])
+            ),
         )
 
 

@@ -137,6 +137,7 @@ class Report:
         operating_points: detections above each threshold, of all classes, then of each.
         confusion: true and predicted classes above the threshold in use, None without detector.
         nees: errors of positions by source of depth.
+        notes: sentences about likely causes of errors.
     """
 
     rows: tuple[MetricRow, ...]
@@ -149,6 +150,7 @@ class Report:
     operating_points: tuple[OperatingPoints, ...] = ()
     confusion: ConfusionMatrix | None = None
     nees: tuple[NeesHistogram, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, JsonValue]:
         """Convert to JSON values; unknown is None, no number is NaN."""
@@ -156,6 +158,7 @@ class Report:
             'frames': self.frames,
             'objects': dict(self.objects),
             'ignored_objects': self.ignored,
+            'notes': list(self.notes),
             'interval': {'confidence': CONFIDENCE, 'resamples_of_frames': self.resamples},
             'rows': [
                 {name: _significant(value) for name, value in asdict(row).items()}
@@ -228,6 +231,7 @@ class Report:
             f'{self.frames} frames, {counted} objects; {self.ignored} more are mostly hidden '
             'and ignored'
         )
+        text.extend(f'note: {note}' for note in self.notes)
         return '\n'.join(text)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from itertools import pairwise
 
 import numpy as np
@@ -173,9 +172,8 @@ def summarize(
 
 
 def _depth_rows(bootstrap: Bootstrap, errors: Sequence[DepthErrors]) -> Iterator[MetricRow]:
-    for field in fields(DepthErrors):
-        name, unit, higher = _DEPTH[field.name]
-        values = [getattr(one, field.name) for one in errors]
+    for field, (name, unit, higher) in _DEPTH.items():
+        values = [getattr(one, field) for one in errors]
         known = mean(() if value is None else (value,) for value in values)
         yield make_row(bootstrap, 'depth', name, known, unit=unit, higher_is_better=higher)
 

@@ -1,10 +1,12 @@
 """Errors of depth, against closed forms."""
 
+import re
+
 import numpy as np
 import pytest
 
 from robot_perception.core import MetricDepth, RelativeDepth
-from robot_perception.evaluation.depth import depth_errors, DepthErrors
+from robot_perception.evaluation.depth import constant_factor_note, depth_errors, DepthErrors
 
 TRUE = np.random.default_rng(0).uniform(0.5, 4, (20, 30)).astype(np.float32)
 
@@ -96,3 +98,30 @@ def test_one_even_depth_can_be_compared():
     mean = 1 / np.mean(1 / TRUE.astype(float))
     expected = np.mean(np.abs(mean - TRUE) / TRUE)
     assert even.abs_rel_fitted == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ('factors', 'noise', 'is_noted'),
+    [
+        ((0.2, 0.2, 0.2), 0.01, True),
+        ((3.9, 3.9, 4.0), 0.05, True),
+        ((1.05, 1.05, 1.05), 0.01, False),  # a network's own bias
+        ((1.2, 1.5, 1.0), 0.01, False),  # another one in each image
+        ((1.3, 1.3, 1.3), 0.5, False),  # errors of another kind
+    ],
+)
+def test_only_one_factor_for_all_is_noted(factors, noise, is_noted):
+    rng = np.random.default_rng(0)
+    found = [
+        errors(TRUE * factor * rng.lognormal(0, noise, TRUE.shape).astype(np.float32))
+        for factor in factors
+    ]
+    note = constant_factor_note(found)
+    assert bool(note) == is_noted
+    if note:
+        factor = float(re.search(r'true depth is (\S+) times', note)[1])
+        assert factor == pytest.approx(1 / np.median(factors), rel=0.02)
+
+
+def test_unknown_depth_has_no_factor():
+    assert constant_factor_note([]) == constant_factor_note([DepthErrors()]) == ''
