@@ -19,7 +19,13 @@ from robot_perception.core import (
     replacing_folder,
     Scene,
 )
-from robot_perception.evaluation import Evaluation, MetricRow, read_bag_ground_truth, Report
+from robot_perception.evaluation import (
+    align_truth,
+    Evaluation,
+    MetricRow,
+    read_bag_ground_truth,
+    Report,
+)
 from robot_perception.nodes import AccuracyReport, DemoReport, run_demo
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.viewer import Table
@@ -113,7 +119,7 @@ class WorldComparison:
                 'Stop other publishers of images in this ROS domain.',
             )
         self._evaluation.add(scene, truth)
-        return truth.as_scene()
+        return align_truth(truth, scene)
 
     def report(self) -> AccuracyReport:
         """Return the metrics of all scenes so far."""

@@ -11,7 +11,7 @@ from robot_perception.conversions import ros
 from robot_perception.conversions.geometry import point_message, pose_message, vector_message
 from robot_perception.conversions.header import header_message
 from robot_perception.conversions.messages import MessageFactory
-from robot_perception.core import Box3D, class_color, ObjectPosition, SceneObject, Vector3
+from robot_perception.core import Box3D, object_color, ObjectPosition, SceneObject, Vector3
 
 _ARROW, _CUBE, _TEXT = 0, 1, 9
 _ADD, _DELETE = 0, 2
@@ -41,8 +41,8 @@ def markers_message(
 ) -> ros.MarkerArray:
     """Build a visualization_msgs/msg/MarkerArray of the objects with a position.
 
-    The id of a marker is the track id, or the index without tracking, and its color depends on
-    the name of the class. RViz therefore moves existing markers; only unused ids are deleted, and
+    The id of a marker is the track id, or the index without tracking, and its color that of the
+    object in the overlay. RViz therefore moves existing markers; only unused ids are deleted, and
     nothing flickers. A moving object has its speed beside its name, and an arrow to its predicted
     position in one second.
 
@@ -79,7 +79,7 @@ def marker_keys(objects: Sequence[SceneObject]) -> frozenset[MarkerKey]:
 
 
 def _marker_id(item: SceneObject) -> int:
-    return item.index if item.track_id is None else item.track_id % _MAX_IDS
+    return item.number % _MAX_IDS
 
 
 def _speed(position: ObjectPosition) -> float:
@@ -87,7 +87,7 @@ def _speed(position: ObjectPosition) -> float:
 
 
 def _color(item: SceneObject, alpha: float) -> tuple[float, float, float, float]:
-    red, green, blue = (channel / 255 for channel in class_color(item.class_name))
+    red, green, blue = (channel / 255 for channel in object_color(item))
     return red, green, blue, alpha
 
 

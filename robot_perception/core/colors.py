@@ -42,7 +42,7 @@ def instance_color(index: int) -> Rgb:
 
 def object_color(item: SceneObject) -> Rgb:
     """Return the color of an object: that of its track, or of its index without tracking."""
-    return instance_color(item.index if item.track_id is None else item.track_id)
+    return instance_color(item.number)
 
 
 def _golden(index: int) -> Rgb:

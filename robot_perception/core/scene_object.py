@@ -114,6 +114,11 @@ class SceneObject:
         )
 
     @property
+    def number(self) -> int:
+        """Track id, or the index without tracking."""
+        return self.index if self.track_id is None else self.track_id
+
+    @property
     def depth_m(self) -> float | None:
         """Median depth in meters, None when unknown."""
         return None if self.position is None else self.position.depth_m

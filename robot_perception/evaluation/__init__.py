@@ -17,6 +17,7 @@ from robot_perception.evaluation.evaluation_pipeline import EvaluationPipeline
 from robot_perception.evaluation.ground_truth import GroundTruth
 from robot_perception.evaluation.ground_truth_stages import check_given, GIVEN_STAGES
 from robot_perception.evaluation.hardest_frames import (
+    align_truth,
     EvaluatedFrame,
     HardestFrames,
     write_hardest_frames,
@@ -53,6 +54,7 @@ __all__ = [
     'PredictedFrame',
     'ReliabilityBin',
     'Report',
+    'align_truth',
     'check_given',
     'coco_frames',
     'compare',

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import heapq
 from pathlib import Path
 
 import numpy as np
 
 from robot_perception.core import MetricDepth, Scene, UInt8Array, write_error
-from robot_perception.evaluation.frame import FrameErrors
+from robot_perception.evaluation.frame import FrameErrors, SAME_OBJECT_IOU
 from robot_perception.evaluation.ground_truth import GroundTruth
+from robot_perception.evaluation.matching import match
 from robot_perception.viewer import (
     draw_depth,
     draw_overlay,
@@ -103,7 +104,7 @@ def draw_evaluated_frame(case: EvaluatedFrame) -> UInt8Array:
         its visible share in the ground truth and its score in the prediction. Metric depth uses
         the color scale of the true depth.
     """
-    truth, errors = case.truth.as_scene(), case.errors
+    truth, errors = align_truth(case.truth, case.scene), case.errors
     title = f'{case.name}, ground truth; missed: {_count_names(errors.false_negatives)}'
     truth_column = [_add_title(draw_overlay(truth), title)]
     title = f'prediction; false positives: {_count_names(errors.false_positives)}'
@@ -118,6 +119,25 @@ def draw_evaluated_frame(case: EvaluatedFrame) -> UInt8Array:
     columns = [np.concatenate(pictures, axis=0) for pictures in (truth_column, prediction_column)]
     gap = np.full((len(columns[0]), _GAP_PX, 3), _BACKGROUND, np.uint8)
     return np.concatenate([columns[0], gap, columns[1]], axis=1)
+
+
+def align_truth(truth: GroundTruth, scene: Scene) -> Scene:
+    """Return ground truth as a scene whose objects have the colors of their predictions.
+
+    Track ids are those of the predictions of the same class with an IoU of at least 0.5, or the
+    indices of predictions without tracking, and unused ones where there is none.
+    """
+    numbers = [item.number for item in scene.objects]
+    unused = max(numbers, default=-1) + 1
+    predicted: dict[int, int] = {}
+    if scene.detections is not None:
+        matches = match(scene.detections, truth.detections, truth.counted, (SAME_OBJECT_IOU,))
+        predicted = dict(zip(matches.truth[0].tolist(), numbers, strict=True))
+    objects = tuple(
+        replace(item, track_id=predicted.get(item.index, unused + item.index))
+        for item in truth.objects
+    )
+    return replace(truth.as_scene(), objects=objects)
 
 
 def _count_names(names: Sequence[str]) -> str:

@@ -152,7 +152,7 @@ def _scene(frame: OutputFrame) -> Message | None:
 def _overlay(frame: OutputFrame) -> Message | None:
     if frame.scene.detections is None:
         return None
-    overlay = draw_overlay(frame.scene)
+    overlay = draw_overlay(frame.scene, caption=frame.config.caption)
     return conversions.image_message(frame.factory, frame.header, overlay, 'rgb8')
 
 

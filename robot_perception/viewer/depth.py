@@ -1,4 +1,4 @@
-"""Depth as colors: near is red, far is blue, unknown is hatched gray."""
+"""Depth as colors: near is blue, far is red, unknown is hatched gray."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def _color(values: Float32Array, unknown: BoolArray, ends: _Ends | None) -> UInt
     if ends is None or values.size == 0:
         return background
     near, far = ends
-    slope = _LAST_COLOR / (near - far)
-    scaled = np.clip((values - np.float32(far)) * np.float32(slope), 0, _LAST_COLOR)
+    slope = _LAST_COLOR / (far - near)
+    scaled = np.clip((values - np.float32(near)) * np.float32(slope), 0, _LAST_COLOR)
     scaled[unknown] = 0
     # The table is rgb, so the picture is.
     picture: UInt8Array = cv2.applyColorMap(

@@ -19,7 +19,7 @@ from robot_perception.core import (
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth_with_scale
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.overlay import add_caption, draw_instances, draw_overlay
+from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import write_scene_json
 
@@ -110,17 +110,14 @@ def encode_jpeg(picture: UInt8Array) -> bytes:
 
 def _pictures(scene: Scene, caption: str) -> Iterator[tuple[str, UInt8Array]]:
     size_hw = scene.image.size_hw
-    overlay = draw_overlay(scene)
-    if caption:
-        add_caption(overlay, caption)
-    yield 'overlay', overlay
+    yield 'overlay', draw_overlay(scene, caption=caption)
     if scene.depth is not None:
         yield 'depth', draw_depth_with_scale(scene.depth)
     # Recorded features have their patches only where these were asked for.
     if scene.features is not None and scene.features.patches.size:
         yield 'features', draw_features(scene.features, size_hw)
     if scene.masks is not None:
-        yield 'instances', draw_instances(scene.masks)
+        yield 'instances', draw_instances(scene.masks, scene.objects)
     cloud = scene.cloud()
     if cloud is not None:
         yield 'cloud', draw_cloud(cloud, size_hw)

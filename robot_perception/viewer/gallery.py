@@ -27,7 +27,7 @@ from robot_perception.viewer.depth import depth_range, draw_depth
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.files import encode_jpeg
 from robot_perception.viewer.frame_stems import FrameStems
-from robot_perception.viewer.overlay import add_caption, draw_overlay
+from robot_perception.viewer.overlay import draw_overlay
 from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.page_cloud import encode_cloud
 from robot_perception.viewer.scale import depth_table
@@ -130,7 +130,7 @@ class Gallery:
         Raises:
             OutputError: it cannot be written.
         """
-        colors = depth_table()[:: -(256 // _GRADIENT_STEPS)]
+        colors = depth_table()[:: 256 // _GRADIENT_STEPS]
         text = render(
             'frames.html.j2',
             title=self._title,
@@ -151,10 +151,7 @@ class Gallery:
 
 def _pictures(scene: Scene, truth: Scene | None, caption: str) -> Iterator[tuple[str, UInt8Array]]:
     """Yield the name and picture of everything to show of a frame."""
-    overlay = draw_overlay(scene)
-    if caption:
-        add_caption(overlay, caption)
-    yield 'objects', overlay
+    yield 'objects', draw_overlay(scene, caption=caption)
     range_m = None if truth is None else depth_range(truth.depth)
     if scene.depth is not None:
         metric = isinstance(scene.depth, MetricDepth)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot_perception.core import class_color, Rgb, SceneObject, UInt8Array
+from robot_perception.core import object_color, Rgb, SceneObject, UInt8Array
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px, text_width
 
 _PLATE: Rgb = (20, 22, 27)
@@ -74,7 +74,7 @@ def place_plates(
         if not text or height > size_hw[0]:
             continue
         width = text_width(text, size_px) + frame
-        color = class_color(item.class_name)
+        color = object_color(item)
         tries = [
             Plate(text, color, left, top, width, height)
             for left, top in _corners(box, width, height, size_hw)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from robot_perception.core import (
     BoolArray,
-    class_color,
     instance_color,
     Masks,
+    object_color,
     Rgb,
     Scene,
+    SceneObject,
     UInt8Array,
 )
 from robot_perception.viewer.labels import draw_plates, place_plates
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
 _TINT = 0.38
-# The contour is the color of its class, lightened so that it stands out from the tint.
+# The contour is the color of its object, lightened so that it stands out from the tint.
 _CONTOUR_WHITE = 0.45
 _LINE_SHARE = 1 / 300
 _BACKGROUND: Rgb = (24, 26, 31)
@@ -27,11 +30,16 @@ _LETTERS: Rgb = (255, 255, 255)
 PixelBox = tuple[int, int, int, int]
 
 
-def draw_overlay(scene: Scene) -> UInt8Array:
+def draw_overlay(scene: Scene, *, caption: str = '') -> UInt8Array:
     """Draw masks, boxes and labels of a scene on its image.
 
     Objects that lie outside the image are left out. Smaller boxes are drawn over larger ones.
-    Masks and objects may be missing; the picture then shows what there is.
+    Masks and objects may be missing; the picture then shows what there is. The color of an object
+    is that of its track, or of its index without tracking.
+
+    Args:
+        scene: the results.
+        caption: line of text on a dark strip at the lower edge, empty for none.
 
     Returns:
         (H, W, 3) uint8 rgb, a new picture of the image's size.
@@ -46,14 +54,16 @@ def draw_overlay(scene: Scene) -> UInt8Array:
         for item, _ in visible:
             window = scene.masks.window(item.index)
             mask = scene.masks.pixels[item.index][window]
-            _tint(canvas[window], mask, class_color(item.class_name), stroke)
+            _tint(canvas[window], mask, object_color(item), stroke)
     for item, box in visible:
-        _draw_box(canvas, box, class_color(item.class_name), stroke)
+        _draw_box(canvas, box, object_color(item), stroke)
     draw_plates(canvas, place_plates(visible, size_hw))
+    if caption:
+        _add_caption(canvas, caption)
     return canvas
 
 
-def add_caption(picture: UInt8Array, text: str) -> None:
+def _add_caption(picture: UInt8Array, text: str) -> None:
     """Write one line on a dark strip at the lower edge of a picture, (H, W, 3) uint8, in place."""
     height, width = picture.shape[:2]
     size_px = min(text_size_px((height, width)), height)
@@ -106,12 +116,16 @@ def _draw_box(canvas: UInt8Array, box: PixelBox, color: Rgb, stroke: int) -> Non
     region[:, :stroke] = region[:, -stroke:] = color
 
 
-def draw_instances(masks: Masks) -> UInt8Array:
+def draw_instances(masks: Masks, objects: Sequence[SceneObject] = ()) -> UInt8Array:
     """Paint each mask in a color of its own, where they overlap as in `Masks.instance_map`.
+
+    Args:
+        masks: N masks.
+        objects: N objects, whose colors are those of `draw_overlay`; none for colors by index.
 
     Returns:
         (H, W, 3) uint8 rgb, dark gray where there is no object.
     """
-    colors = [_BACKGROUND, *(instance_color(index) for index in range(len(masks)))]
-    picture: UInt8Array = np.array(colors, np.uint8)[masks.instance_map()]
+    colors = map(object_color, objects) if objects else map(instance_color, range(len(masks)))
+    picture: UInt8Array = np.array([_BACKGROUND, *colors], np.uint8)[masks.instance_map()]
     return picture

@@ -18,18 +18,17 @@ from robot_perception.core import (
     CameraModel,
     class_color,
     Depth,
-    Float32Array,
     Float64Array,
-    instance_color,
     matrix_to_quaternion,
     MetricDepth,
+    object_color,
     PointCloud,
     Rgb,
     Scene,
     UInt8Array,
     UInt32Array,
 )
-from robot_perception.viewer.depth import draw_depth
+from robot_perception.viewer.depth import depth_range, draw_depth
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.labels import format_labels
 
@@ -44,7 +43,6 @@ TIMING = 'timing_ms'
 # More points slow the viewer and grow the file without showing more.
 MAX_POINTS = 100_000
 _JPEG_QUALITY = 90
-_RED_IS_NEAR = (1, 99)
 _MILLISECONDS = 1e3
 _FRUSTUM_M = 0.3
 _BOX_LINE_M = 0.003
@@ -83,7 +81,7 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
         shown[INSTANCES] = _segmentation(
             labels[1],
             {
-                item.index + 1: (format_labels(item)[1], instance_color(item.index))
+                item.index + 1: (format_labels(item)[1], object_color(item))
                 for item in scene.objects
             },
         )
@@ -121,18 +119,9 @@ def _depth(depth: Depth) -> dict[str, Archetype]:
         return {RELATIVE_DEPTH: _picture(draw_depth(depth))}
     return {
         DEPTH: rerun.DepthImage(
-            depth.meters, meter=1.0, colormap='turbo', depth_range=_range_m(depth.meters)
+            depth.meters, meter=1.0, colormap='turbo', depth_range=depth_range(depth)
         )
     }
-
-
-def _range_m(meters: Float32Array) -> tuple[float, float] | None:
-    """Ends of the colors, without outliers; None when nothing is known."""
-    known = meters[np.isfinite(meters)]
-    if known.size == 0:
-        return None
-    near, far = np.percentile(known, _RED_IS_NEAR)
-    return float(near), float(far)
 
 
 def _boxes_2d(scene: Scene) -> Archetype:
@@ -141,7 +130,7 @@ def _boxes_2d(scene: Scene) -> Archetype:
         array=np.array([item.box_xyxy for item in objects], np.float32).reshape(-1, 4),
         array_format=rerun.Box2DFormat.XYXY,
         labels=[format_labels(item)[1] for item in objects],
-        colors=[class_color(item.class_name) for item in objects],
+        colors=[object_color(item) for item in objects],
         class_ids=[item.class_id + 1 for item in objects],
     )
 
@@ -171,7 +160,7 @@ def _boxes_3d(scene: Scene) -> Archetype:
         sizes=np.array([box.size_m for _, box in placed]).reshape(-1, 3),
         quaternions=[rerun.Quaternion(xyzw=box.rotation_xyzw) for _, box in placed],
         labels=[format_labels(item)[1] for item, _ in placed],
-        colors=[class_color(item.class_name) for item, _ in placed],
+        colors=[object_color(item) for item, _ in placed],
         class_ids=[item.class_id + 1 for item, _ in placed],
         radii=_BOX_LINE_M,
     )
@@ -193,7 +182,7 @@ def _ellipsoids(scene: Scene) -> Archetype:
         quaternions=[
             rerun.Quaternion(xyzw=matrix_to_quaternion(rotation)) for _, rotation in axes
         ],
-        colors=[class_color(item.class_name) for item, *_ in known],
+        colors=[object_color(item) for item, *_ in known],
         class_ids=[item.class_id + 1 for item, *_ in known],
         line_radii=_BOX_LINE_M,
     )

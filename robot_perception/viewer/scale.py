@@ -83,7 +83,7 @@ def _bare_bar(height: int, size_px: int) -> UInt8Array:
 
 
 def _paint_bar(paper: UInt8Array, bar: _Bar) -> None:
-    colors = depth_table()[np.linspace(0, 255, bar.height).astype(np.intp)]
+    colors = depth_table()[np.linspace(255, 0, bar.height).astype(np.intp)]
     paper[bar.top : bar.top + bar.height, bar.left : bar.left + bar.width] = colors[:, None]
 
 
@@ -116,7 +116,7 @@ def _nice_step(rough: float) -> float:
 
 @cache
 def depth_table() -> UInt8Array:
-    """Colors of depth: (256, 3) uint8 rgb, far = blue first, near = red last; read-only."""
+    """Colors of depth: (256, 3) uint8 rgb, near = blue first, far = red last; read-only."""
     steps = np.linspace(_FIRST_OF_MAP, _LAST_OF_MAP, 256).round().astype(np.uint8)
     table: UInt8Array = cv2.applyColorMap(steps[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1].copy()
     table.flags.writeable = False

@@ -7,7 +7,7 @@ import pytest
 
 from robot_perception.conversions import marker_keys, markers_message
 from robot_perception.core import Box3D, ObjectPosition, SceneObject
-from robot_perception.core.colors import class_color
+from robot_perception.core.colors import instance_color
 
 ARROW, CUBE, TEXT, ADD, DELETE = 0, 1, 9, 0, 2
 TURN = (0.0, 0.6, 0.0, 0.8)
@@ -78,15 +78,13 @@ def test_only_unused_ids_are_deleted(factory, header):
         assert keys(message, DELETE) == both(*deleted)
 
 
-def test_color_depends_on_the_class_not_the_index(factory, header):
-    message = markers_message(
-        factory, header, [an_object(0, 'cup'), an_object(5, 'cup'), an_object(6)], frozenset()
-    )
-    colors = {(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]}
-    assert {tuple(round(255 * channel) for channel in color) for color in colors} == {
-        class_color('cup')
-    }
-    assert len({class_color(name) for name in ('cup', 'ball', 'person', 'chair', 'car')}) == 5
+def test_colors_are_those_of_the_tracks_whatever_the_order(factory, header):
+    objects = [an_object(0, track_id=4), an_object(1, track_id=1), an_object(2)]
+    message = markers_message(factory, header, objects, frozenset())
+    colors = [(one.color.r, one.color.g, one.color.b) for one in message.markers[:3]]
+    assert [tuple(round(255 * channel) for channel in color) for color in colors] == [
+        instance_color(4), instance_color(1), instance_color(2),
+    ]  # fmt: skip
 
 
 def test_flat_boxes_keep_a_visible_side(factory, header):

@@ -8,11 +8,11 @@ import pytest
 from reasons import raises
 from truths import example_truth, join_objects, perfect
 
-from robot_perception.core import RelativeDepth
+from robot_perception.core import object_color, RelativeDepth
 from robot_perception.core.errors import OutputError
 from robot_perception.evaluation import EvaluatedFrame, HardestFrames, write_hardest_frames
 from robot_perception.evaluation.frame import frame_errors
-from robot_perception.evaluation.hardest_frames import draw_evaluated_frame
+from robot_perception.evaluation.hardest_frames import align_truth, draw_evaluated_frame
 
 
 def case(name='seed 1', seed=0, predictions=4, **changes):
@@ -79,6 +79,24 @@ def test_a_picture_of_unknown_true_depth():
     nowhere = replace(one.truth.depth, meters=np.full((60, 80), np.nan, np.float32))
     picture = draw_evaluated_frame(replace(one, truth=replace(one.truth, depth=nowhere)))
     assert picture.shape == draw_evaluated_frame(one).shape
+
+
+def test_true_objects_have_the_colors_of_their_predictions():
+    truth = example_truth(0)
+    scene = perfect(truth)
+    # In another order, with tracks, and the last one missed.
+    order = np.arange(len(truth.detections))[::-1][:-1]
+    kept = replace(scene.detections[order], track_ids=20 + np.arange(len(order)))
+    scene = replace(scene, detections=kept, masks=None, objects=join_objects(kept, [None] * 3))
+    aligned = align_truth(truth, scene).objects
+    assert [item.class_name for item in aligned] == [item.class_name for item in truth.objects]
+    colors = {item.box_xyxy: object_color(item) for item in scene.objects}
+    assert len(colors) == 3
+    for item in aligned[1:]:
+        assert object_color(item) == colors[item.box_xyxy]
+    assert object_color(aligned[0]) not in colors.values()
+    untracked = align_truth(truth, perfect(truth))
+    assert [item.number for item in untracked.objects] == [0, 1, 2, 3]
 
 
 def test_files_replace_those_of_an_earlier_evaluation(tmp_path):

@@ -21,6 +21,7 @@ from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import message_store
 from robot_perception.stream import OutputFrame, OUTPUTS
 from robot_perception.stream.target_frame import TargetFrame
+from robot_perception.viewer import draw_overlay
 
 SIZE_HW = (37, 53)
 FACTORY = RosbagsFactory(message_store())
@@ -247,3 +248,13 @@ def test_what_a_scene_lacks_is_not_made(missing):
         assert MAKE[topic](frame) is None
     bare = MAKE['points'](make_frame(replace(scene, **{missing: None})))
     assert (bare is None) == (missing in {'camera', 'depth'})
+
+
+def test_only_overlays_of_the_demo_networks_have_a_caption():
+    scene = make_scene()
+    for preset, is_plain in (('stub', True), ('demo', False)):
+        config = PerceptionConfig.from_preset(preset)
+        frame = OutputFrame(FACTORY, HEADER, scene, None, FrameTiming.unknown(), config)
+        data = bytes(MAKE['overlay'](frame).data)
+        assert (data == draw_overlay(scene).tobytes()) == is_plain
+        assert data == draw_overlay(scene, caption=config.caption).tobytes()

@@ -20,7 +20,7 @@ def index_in_table(pixel):
 def test_colors_follow_the_formula():
     meters = ramp(0.5, 4.5)
     picture = draw_depth(MetricDepth(meters), range_m=(1.0, 4.0))
-    share = np.clip((4.0 - meters.astype(np.float64)) / 3.0, 0, 1)
+    share = np.clip((meters.astype(np.float64) - 1.0) / 3.0, 0, 1)
     expected = depth_table()[np.rint(share * 255).astype(int)]
     # Float32 may round to the color beside.
     assert np.abs(picture.astype(int) - expected).max() <= 12
@@ -28,15 +28,15 @@ def test_colors_follow_the_formula():
 
 
 @pytest.mark.parametrize('depth', [MetricDepth(ramp(1, 3)), RelativeDepth(ramp(0, 9)[:, ::-1])])
-def test_near_is_warm_and_far_is_cold(depth):
+def test_near_is_cold_and_far_is_warm(depth):
     picture = draw_depth(depth)
     assert picture.shape == (60, 80, 3)
     assert picture.dtype == np.uint8
     near, far = picture[0, 0], picture[0, -1]
-    assert near.argmax() == 0
-    assert far.argmax() == 2
+    assert near.argmax() == 2
+    assert far.argmax() == 0
     indices = [index_in_table(pixel) for pixel in picture[0]]
-    assert indices == sorted(indices, reverse=True)
+    assert indices == sorted(indices)
 
 
 def test_unknown_pixels_are_hatched_and_only_they():
@@ -97,8 +97,8 @@ def test_the_legend_has_the_colors_far_at_the_top():
     column = np.argmax(colorful.sum(axis=0))
     bar = legend[colorful[:, column], column]
     assert len(bar) > 300
-    assert index_in_table(bar[0]) < 10
-    assert index_in_table(bar[-1]) > 245
+    assert index_in_table(bar[0]) > 245
+    assert index_in_table(bar[-1]) < 10
 
 
 def test_the_legend_explains_holes_only_where_there_are_some():

@@ -34,7 +34,7 @@ def test_pictures_are_exact(tmp_path):
     write_scene(scene, tmp_path, 'kitchen')
     for name, expected in (
         ('overlay', draw_overlay(scene)),
-        ('instances', draw_instances(scene.masks)),
+        ('instances', draw_instances(scene.masks, scene.objects)),
     ):
         with PillowImage.open(tmp_path / f'kitchen_{name}.png') as picture:
             assert picture.mode == 'RGB'

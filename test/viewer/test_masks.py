@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import example_scene
 
-from robot_perception.core import Masks
+from robot_perception.core import Masks, object_color
 from robot_perception.viewer import draw_instances, instance_color
 
 
@@ -14,6 +16,16 @@ def test_each_mask_has_its_color_and_the_first_wins():
         assert (picture[labels == index + 1] == instance_color(index)).all()
     assert (picture[labels == 0] == picture[labels == 0][0]).all()
     assert tuple(picture[labels == 0][0]) not in {instance_color(index) for index in range(6)}
+
+
+def test_masks_of_tracks_have_the_colors_of_the_overlay():
+    scene = example_scene(0, (60, 80), 3)
+    objects = tuple(replace(item, track_id=9 - item.index) for item in scene.objects)
+    picture = draw_instances(scene.masks, objects)
+    labels = scene.masks.instance_map()
+    for item in objects:
+        assert (picture[labels == item.index + 1] == object_color(item)).all()
+    assert object_color(objects[0]) == instance_color(9)
 
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (5, 7)])

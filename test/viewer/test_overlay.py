@@ -6,7 +6,7 @@ import pytest
 from scenes import example_scene
 
 from robot_perception.core import Detections, Image, Masks, Scene, SceneObject
-from robot_perception.viewer import class_color, draw_overlay
+from robot_perception.viewer import draw_overlay, instance_color
 from robot_perception.viewer.labels import format_labels, place_plates
 from robot_perception.viewer.overlay import _to_pixel_box
 
@@ -64,20 +64,20 @@ def test_the_inside_of_a_box_without_mask_stays():
     assert (drawn[60:95, 50:110] == 90).all()
 
 
-def test_a_box_is_drawn_on_its_outermost_pixels_in_the_color_of_its_class():
+def test_a_box_is_drawn_on_its_outermost_pixels_in_the_color_of_its_object():
     drawn = draw_overlay(scene_with([(40, 40, 120, 100)], names=['person']))
     for row, column in ((70, 40), (70, 119), (99, 80)):
-        assert tuple(drawn[row, column]) == class_color('person')
+        assert tuple(drawn[row, column]) == instance_color(0)
     for row, column in ((70, 39), (70, 120), (100, 80)):
         assert (drawn[row, column] == 90).all()
 
 
-def test_a_mask_is_tinted_by_its_class_and_has_a_lighter_contour():
+def test_a_mask_is_tinted_by_its_object_and_has_a_lighter_contour():
     masks = np.zeros((1, 120, 160), np.bool_)
     masks[0, 50:90, 60:100] = True
     drawn = draw_overlay(scene_with([(40, 40, 120, 100)], masks=masks)).astype(int)
     inside, edge = drawn[70, 80], drawn[70, 60]
-    color = np.array(class_color('cup'))
+    color = np.array(instance_color(0))
     toward = (inside - 90) * (color - 90)
     assert (toward >= 0).all()
     assert (toward > 0).any()
@@ -85,13 +85,18 @@ def test_a_mask_is_tinted_by_its_class_and_has_a_lighter_contour():
     assert (drawn[70, 59] == 90).all()
 
 
+def tracked(scene, track_ids):
+    objects = zip(scene.objects, track_ids, strict=True)
+    return replace(scene, objects=tuple(replace(item, track_id=one) for item, one in objects))
+
+
 def test_smaller_boxes_lie_on_top_whatever_their_order():
     boxes = [(60, 90, 80, 110), (50, 50, 140, 110)]
     names = ['cup', 'person']
-    one = draw_overlay(scene_with(boxes, names=names))
-    other = draw_overlay(scene_with(boxes[::-1], names=names[::-1]))
+    one = draw_overlay(tracked(scene_with(boxes, names=names), (0, 1)))
+    other = draw_overlay(tracked(scene_with(boxes[::-1], names=names[::-1]), (1, 0)))
     # The two share the lower line; the small one keeps its color there.
-    assert tuple(one[109, 70]) == class_color('cup')
+    assert tuple(one[109, 70]) == instance_color(0)
     np.testing.assert_array_equal(one, other)
 
 
@@ -153,7 +158,7 @@ def test_numbers_are_dropped_before_letters_in_narrow_boxes():
     shown = []
     for width in range(200, 10, -5):
         plates = find_plates(example_scene(0, (80, width), 2))
-        shown += [plate.text for plate in plates if plate.color == class_color(name)]
+        shown += [plate.text for plate in plates if plate.color == instance_color(0)]
     lengths = [len(text) for text in shown]
     assert lengths == sorted(lengths, reverse=True)
     assert shown[0].endswith(' m')
@@ -211,7 +216,7 @@ def test_masks_that_are_views_are_drawn_right():
 def test_the_tint_equals_a_plain_blend():
     scene = example_scene(3, (120, 160), 1)
     mask = scene.masks.pixels[0]
-    color = np.array(class_color(scene.objects[0].class_name))
+    color = np.array(instance_color(0))
     blend = np.rint(scene.image.rgb * 0.62 + color * 0.38)
     inner = cv2.erode(mask.view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
     left, top, right, bottom = _to_pixel_box(scene.objects[0].box_xyxy, (120, 160))

@@ -14,7 +14,7 @@ pytest.importorskip('rerun')
 chunks = pytest.importorskip('rerun.chunk')
 
 from robot_perception.core import CameraModel, ObjectPosition, quaternion_to_matrix, Scene
-from robot_perception.core.colors import class_color, instance_color
+from robot_perception.core.colors import class_color, object_color
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer.labels import format_labels
 from robot_perception.viewer.rerun_scene import MAX_POINTS, scene_to_entities
@@ -128,9 +128,7 @@ def test_boxes_are_those_of_the_objects(written):
         got = file('/boxes_3d', f'Boxes3D:{component}')
         np.testing.assert_allclose(got, np.array(values), rtol=1e-6)
     colors = np.array(file('/boxes_3d', 'Boxes3D:colors'), '>u4').view(np.uint8).reshape(-1, 4)
-    assert [tuple(row[:3]) for row in colors.tolist()] == [
-        class_color(item.class_name) for item in placed
-    ]
+    assert [tuple(row[:3]) for row in colors.tolist()] == [object_color(item) for item in placed]
 
 
 def test_ellipsoids_hold_95_percent_of_calibrated_objects(written):
@@ -222,7 +220,7 @@ def test_labels_are_written_with_the_masks_of_their_frame(written):
         (
             'instances',
             [format_labels(item)[1] for item in scene.objects],
-            map(instance_color, range(3)),
+            map(object_color, scene.objects),
         ),
     ):
         (entries,) = file(f'/camera/{entity}', 'AnnotationContext:context')
