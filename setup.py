@@ -18,13 +18,33 @@ DEFINITIONS = {
 setup(
     name=NAME,
     version=VERSION,
-    description='Scene features, depth, objects and masks of every camera frame, for ROS 2',
+    description='ROS 2 perception for RGB and RGB-D cameras: object detection, instance '
+    'segmentation, monocular depth, 3D boxes, point clouds and scene features',
     author='robot_perception maintainers',
     author_email='robot-perception@users.noreply.github.com',
     maintainer='robot_perception maintainers',
     maintainer_email='robot-perception@users.noreply.github.com',
     license='Apache-2.0',
-    keywords=['ROS', 'perception', 'depth', 'detection', 'segmentation'],
+    keywords=[
+        *('ROS 2', 'robotics', 'perception', 'computer vision', 'RGB-D', 'rosbag2', 'MCAP'),
+        *('object detection', 'instance segmentation', 'monocular depth estimation'),
+        *('point cloud', 'DINOv2', 'Depth Anything', 'DETR', 'SAM 2'),
+    ],
+    # https://pypi.org/classifiers
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Developers',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Recognition',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10',
     # Message definitions travel along, so that bags can be written without a ROS installation.
     packages=[*find_packages(include=[NAME, f'{NAME}.*']), *DEFINITIONS],
@@ -50,7 +70,6 @@ setup(
         'jinja2>=3.1',
         'lz4>=4',
         'numpy>=1.26',
-        'open3d>=0.18',
         'opencv-python-headless>=4.8',
         'PyYAML>=6.0',
         'rosbags>=0.11.9',
@@ -77,6 +96,7 @@ setup(
         'openvino': ['openvino>=2026.4'],
         'training': ['scipy>=1.11'],
         'view': ['rerun-sdk>=0.39'],
+        'world': ['open3d>=0.18'],
     },
     entry_points={'console_scripts': [f'robot-perception = {NAME}.cli.main:main']},
 )

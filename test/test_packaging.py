@@ -26,6 +26,7 @@ PIP_NAMES = {
 # Optional, and imported where they are used: the extras list them.
 EXTRAS = {
     'onnxruntime': 'onnxruntime',
+    'open3d': 'open3d',
     'openvino': 'openvino',
     'pandas': 'pandas',
     'PIL': 'pillow',

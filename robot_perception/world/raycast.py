@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robot_perception.core import AnyArray, BoolArray, Float32Array, Int64Array, Pose
+from robot_perception.core import AnyArray, BoolArray, Float32Array, Int64Array, Pose, requires
 from robot_perception.world.objects import Prop
 
 if TYPE_CHECKING:
@@ -46,8 +46,12 @@ class RayCaster:
         """Build the acceleration structure for props in the order of `Hits.prop_ids`.
 
         The first ``smooth`` of them are shaded with interpolated vertex normals.
+
+        Raises:
+            MissingLibraryError: Open3D is not installed.
         """
-        import open3d as o3d  # noqa: PLC0415 - large: only where rays are cast
+        with requires('open3d'):
+            import open3d as o3d  # noqa: PLC0415 - large: only where rays are cast
 
         self._scene = o3d.t.geometry.RaycastingScene(nthreads=1)
         self._smooth = smooth

@@ -1,4 +1,4 @@
-"""The commands and the node that cast no rays start where Open3D cannot be imported."""
+"""Where Open3D cannot be imported, only what casts rays fails, and names it."""
 
 import subprocess
 import sys
@@ -56,6 +56,15 @@ def test_view_writes_pages(recording, tmp_path):
 def test_export_writes_clouds(recording, tmp_path):
     run('export', recording, '--preset', 'stub', '-o', tmp_path / 'out')
     assert list((tmp_path / 'out' / 'clouds').glob('*.ply'))
+
+
+def test_recording_the_demo_world_names_the_library(tmp_path):
+    command = [sys.executable, '-c', MAIN, 'world', 'record', tmp_path / 'out', '--frames', '1']
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith('Install it: pip install open3d')
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_node_is_imported(tmp_path):
