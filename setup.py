@@ -80,6 +80,7 @@ setup(
     ],
     extras_require={
         'dev': [
+            'av>=14',
             'hypothesis>=6.100',
             'mypy>=1.15',
             'pillow>=10.1',
@@ -95,6 +96,7 @@ setup(
         'onnx': ['onnx>=1.19', 'onnxruntime>=1.23'],
         'openvino': ['openvino>=2026.4'],
         'training': ['scipy>=1.11'],
+        'video': ['av>=14'],
         'view': ['rerun-sdk>=0.39'],
         'world': ['open3d>=0.18'],
     },

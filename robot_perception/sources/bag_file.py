@@ -9,8 +9,9 @@ from pathlib import Path
 import re
 from typing import NamedTuple
 
-from robot_perception.core import DamagedBagError, SourceError
+from robot_perception.core import DamagedBagError, MissingLibraryError, SourceError
 from robot_perception.sources.bag_metadata import Metadata, METADATA_NAME, read_metadata
+from robot_perception.sources.compressed_video import is_video, VideoDecoder
 from robot_perception.sources.compression import plain
 from robot_perception.sources.foxglove import is_foxglove, ros_message
 from robot_perception.sources.storage import (
@@ -129,11 +130,7 @@ class BagFile:
     def topics(self) -> list[BagTopic]:
         """Return the topics that hold messages; their first messages are read once."""
         if self._topics is None:
-            self._topics = [
-                BagTopic(name, first.type_name, self._counts[name], first.data)
-                for name in self._types
-                if (first := self._first(name)) is not None
-            ]
+            self._topics = list(self._inspected())
         return self._topics
 
     def definition(self, topic: str) -> Definition | None:
@@ -143,7 +140,7 @@ class BagFile:
         for file in self._files:
             for one in file.topics:
                 is_chosen = (one.name, one.type_name) == (topic, self._types.get(topic))
-                if is_chosen and one.definition.text and not is_foxglove(one.type_name):
+                if is_chosen and one.definition.text and not _is_converted(one.type_name):
                     return Definition(
                         one.definition.text,
                         (listed and listed.digest) or one.definition.digest,
@@ -166,10 +163,19 @@ class BagFile:
         """
         types = {name: type_name for name, type_name in self._types.items() if name in topics}
         part = Part(types, begin_ns, end_ns)
+        yield from self._messages(part, VideoDecoder())
+
+    def _messages(self, part: Part, decoder: VideoDecoder) -> Iterator[BagMessage]:
         problems = [*self._lost]
+        begin_ns = part.begin_ns
+        if any(is_video(type_name) for type_name in part.types.values()):
+            # A picture of a video depends on those before it.
+            part = part._replace(begin_ns=None)
         for file in self._files:
             try:
-                yield from self._of_file(file, part)
+                for message in self._of_file(file, part, decoder):
+                    if begin_ns is None or message.stamp_ns >= begin_ns:
+                        yield message
             except DamagedBagError as error:  # noqa: PERF203 - the other files are read too
                 problems.append(error)
         lost = _joined(problems)
@@ -191,25 +197,42 @@ class BagFile:
                 self._lost += [lost] if lost else []
                 yield opened
 
-    def _of_file(self, file: StorageFile, part: Part) -> Iterator[BagMessage]:
+    def _of_file(
+        self, file: StorageFile, part: Part, decoder: VideoDecoder
+    ) -> Iterator[BagMessage]:
         count = 0
         problem: Exception | None = None
         for message in file.messages(part):
             try:
-                made = ros_message(message._replace(data=plain(message.data)))
+                made = decoder.ros_message(ros_message(message._replace(data=plain(message.data))))
             except ValueError as error:
                 problem = error
                 continue
-            yield made
+            if made is not None:
+                yield made
             count += 1
         if problem is not None:
             raise damage(self._path, count, problem)
 
-    def _first(self, topic: str) -> BagMessage | None:
-        # The pass over all messages reports damage.
-        with suppress(SourceError):
-            return next(self.messages([topic]), None)
-        return None
+    def _inspected(self) -> Iterator[BagTopic]:
+        """Yield the topics that hold messages, with the first of each."""
+        for name, type_name in self._types.items():
+            decoder = VideoDecoder()
+            first = None
+            try:
+                # The pass over all messages reports damage.
+                with suppress(SourceError):
+                    first = next(self._messages(Part({name: type_name}), decoder), None)
+            except MissingLibraryError as error:
+                self._note(f'{name} is video, which is not read: {error}')
+                first = BagMessage(name, type_name, 0, b'')
+            if decoder.skipped[name]:
+                self._note(
+                    f'{name}: {decoder.skipped[name]} pictures before the first key frame of the '
+                    'video cannot be decoded.'
+                )
+            if first is not None:
+                yield BagTopic(name, first.type_name, self._counts[name], first.data)
 
     def _note(self, text: str) -> None:
         self.notes += (f'{self._path}: {text}',)
@@ -270,6 +293,10 @@ class BagFile:
                 f'{METADATA_NAME} has other numbers of messages than the files: '
                 f'{_few(different)}. The files are read.'
             )
+
+
+def _is_converted(type_name: str) -> bool:
+    return is_foxglove(type_name) or is_video(type_name)
 
 
 def _joined(problems: Sequence[DamagedBagError]) -> DamagedBagError | None:

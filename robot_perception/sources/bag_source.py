@@ -36,9 +36,8 @@ class BagSource(Source):
             choice = choose_topics(inspected, wish or TopicWish(), path.name)
         except SourceError as error:
             self.close()
-            if self._bag.damage is None:
-                raise
-            raise SourceError(error.reason, f'{error} {self._bag.damage}') from error
+            causes = [*filter(None, [self._bag.damage]), *self._bag.notes]
+            raise SourceError(error.reason, ' '.join(map(str, [error, *causes]))) from error
         self._chosen = choice.roles
         listed = ', '.join(f'{topic} as {role.value}' for topic, role in choice.roles.items())
         self.description = f'bag {path.name}: {listed}'
