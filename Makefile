@@ -26,7 +26,7 @@ workspace:
 	@$(PYTHON) workspace/create.py
 
 demo: workspace
-	.venv/bin/robot-perception demo $(if $(SOURCE),'$(SOURCE)') $(if $(PRESET),--preset '$(PRESET)')
+	.venv/bin/robot-perception demo --force $(if $(SOURCE),'$(SOURCE)') $(if $(PRESET),--preset '$(PRESET)')
 
 # A test that hangs ends its process, with the stacks of all threads, and fails.
 HANG_LIMIT := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true

@@ -22,7 +22,7 @@ import yaml
 from robot_perception.bag.frame_runner import OutgoingMessage
 from robot_perception.bag.job import BagJob
 from robot_perception.core import flush, OutputError, replace_folder, write_bytes, write_error
-from robot_perception.sources import BAG_SUFFIXES, BagWriter, Compression, Typestore
+from robot_perception.sources import BagWriter, check_new_bag, Compression, Typestore
 
 _METADATA, _ROOT = 'metadata.yaml', 'rosbag2_bagfile_information'
 
@@ -58,8 +58,7 @@ class ResumableBagWriter:
         self.folder = self._output.with_name(f'.{self._output.name}.part')
         self._bag, self._writing = self.folder / 'bag', self.folder / 'writing'
         self._writer: BagWriter | None = None
-        if self._output.exists():
-            self._check_replaceable()
+        check_new_bag(job.output, force=job.force)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = self._acquire_lock()
@@ -143,21 +142,6 @@ class ResumableBagWriter:
             shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._lock)
 
-    def _check_replaceable(self) -> None:
-        if not self._job.force:
-            raise OutputError(
-                'exists',
-                f'{self._job.output}: exists already. Name another output, or replace it with '
-                '--force.',
-            )
-        others = [path.name for path in _entries(self._output) if not _is_of_bag(path)]
-        if others:
-            raise OutputError(
-                'not_a_bag',
-                f'{self._job.output}: exists already and is not a bag: it contains {others[0]}. '
-                '--force replaces bags only. Name another output.',
-            )
-
     def _acquire_lock(self) -> int:
         handle = os.open(self.folder / 'lock', os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -205,16 +189,6 @@ class ResumableBagWriter:
 
     def _write(self, name: str, text: str) -> None:
         write_bytes(self.folder / name, text.encode(), durable=True)
-
-
-def _entries(path: Path) -> list[Path]:
-    return sorted(path.iterdir()) if path.is_dir() else [path]
-
-
-def _is_of_bag(path: Path) -> bool:
-    return path.is_file() and (
-        path.name == _METADATA or bool(set(path.suffixes) & set(BAG_SUFFIXES))
-    )
 
 
 def _read_metadata(folder: Path) -> dict[str, Any]:

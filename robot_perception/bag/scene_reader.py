@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +49,7 @@ def iter_scenes(
     node: str = NODE,
     hfov_deg: float | None = None,
     classes: Callable[[Mapping[int, str]], None] = lambda _: None,
-) -> Iterator[Scene]:
+) -> Generator[Scene]:
     """Yield the scenes of an input: as recorded in a result bag, otherwise by the pipeline.
 
     Args:
@@ -66,7 +66,7 @@ def iter_scenes(
         ModelError: networks cannot be loaded or fail.
     """
     path = Path(spec).expanduser()
-    if path.is_file() and is_picture(path):
+    if is_picture(path):
         image = read_image(path)
         networks = pipeline()
         classes(dict(enumerate(networks.class_names)))

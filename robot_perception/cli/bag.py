@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-import json
+import logging
 import math
 from pathlib import Path
-import sys
 from typing import Any
 
 from tqdm import tqdm
 
 from robot_perception.bag import BagJob, BagReport, process_bags, REPRODUCIBLE
-from robot_perception.cli.settings import add_settings, print_caveat, read_settings
+from robot_perception.cli.command import add_command
+from robot_perception.cli.output_paths import add_output
+from robot_perception.cli.results import add_json, check_json, print_results
+from robot_perception.cli.settings import add_settings, log_caveat, read_settings
 from robot_perception.pipeline import keep_freed_memory
 from robot_perception.sources import TopicWish
 
+_LOG = logging.getLogger(__name__)
 _EXIT_PARTLY = 3
 _MEGABYTE = 1e6
 _EPILOG = """\
@@ -32,20 +35,20 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'bag',
+        run,
         help='process every image of rosbag2 recordings into a new bag, without ROS',
         description='Processes every image of rosbag2 recordings as the node does, as fast as '
         'this machine allows, and writes the topics of the node into a new rosbag2.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'inputs', nargs='+', type=Path, metavar='IN', help='rosbag2 folder, or .mcap or .db3 file'
     )
-    parser.add_argument(
-        '-o', '--output', type=Path, required=True, metavar='OUT', help='folder to create'
-    )
+    add_output(parser)
+    add_json(parser)
     camera = parser.add_argument_group('input')
     camera.add_argument(
         '--image-topic', metavar='TOPIC', help='image topic; needed if a bag has several cameras'
@@ -105,18 +108,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='images per file; an interrupted run resumes after the last complete file '
         '(default: %(default)s)',
     )
-    written.add_argument(
-        '--force',
-        action='store_true',
-        help='replace an existing output, and discard the unfinished output of another job',
-    )
-    parser.add_argument('--json', action='store_true', help='print the summary as JSON')
     add_settings(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Process the recordings and return the exit code."""
+    check_json(arguments)
     inputs = [str(path) for path in arguments.inputs]
     config = read_settings(arguments, inputs)
     job = BagJob(
@@ -136,32 +133,26 @@ def run(arguments: argparse.Namespace) -> int:
         force=arguments.force,
     )
     keep_freed_memory()
-    print_caveat(config, inputs)
-    with tqdm(unit='frame', disable=None) as bar:
+    log_caveat(config, inputs)
+    with tqdm(unit='frame', disable=arguments.quiet or None) as bar:
 
         def begin(done: int, total: int) -> None:
             if done:
-                _note(f'resuming after {done} images that an earlier run processed')
+                _LOG.info('resuming after %d images that an earlier run processed', done)
             bar.reset(total)
             bar.initial = done
             bar.update(done)
 
         try:
-            report = process_bags(job, on_note=_note, on_begin=begin, on_image=bar.update)
+            report = process_bags(job, on_note=_LOG.warning, on_begin=begin, on_image=bar.update)
         except KeyboardInterrupt:
-            _note('interrupted; run the same command again to resume after the last complete file')
+            _LOG.warning('interrupted; the same command continues after the last complete file')
             raise
         bar.total = bar.n
         bar.refresh()
-    if arguments.json:
-        print(json.dumps({**asdict(report), 'counts': report.counts.values()}))
-    else:
-        print('\n'.join(_lines(report)))
+    document = {**asdict(report), 'counts': report.counts.values()}
+    print_results(arguments, document, '\n'.join(_lines(report)))
     return 0 if report.is_whole else _EXIT_PARTLY
-
-
-def _note(text: str) -> None:
-    tqdm.write(f'note: {text}', file=sys.stderr)
 
 
 def _lines(report: BagReport) -> list[str]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
-import json
-from pathlib import Path
 from typing import Any
 
+from robot_perception.cli.command import add_command
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.settings import add_settings, check_count, read_settings
-from robot_perception.core import write_bytes
 from robot_perception.pipeline import benchmark_networks, NetworksBenchmark
 
 _MILLISECONDS = 1e3
@@ -19,8 +18,10 @@ _PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the subject and its flags."""
-    parser: argparse.ArgumentParser = subjects.add_parser(
+    parser = add_command(
+        subjects,
         'networks',
+        run_networks,
         help='time of each network and of a whole frame, in each precision',
         description='Measures the networks of a preset on 640x480 images; ways to compute the '
         'same take turns. A model whose checkpoint is not on this machine gets random weights in '
@@ -50,18 +51,12 @@ def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser.add_argument(
         '--frames', type=int, default=30, help='measured calls of each way (default: %(default)s)'
     )
-    parser.add_argument(
-        '--json',
-        nargs='?',
-        const='-',
-        metavar='FILE',
-        help='write JSON to FILE beside the table, or print it instead of the table',
-    )
-    parser.set_defaults(run=run_networks)
+    add_json(parser)
 
 
 def run_networks(arguments: argparse.Namespace) -> int:
     """Measure the networks."""
+    check_json(arguments)
     config = read_settings(arguments)
     for flag, values in (('--frames', [arguments.frames]), ('--batch', arguments.batch)):
         check_count(flag, min(values))
@@ -72,14 +67,7 @@ def run_networks(arguments: argparse.Namespace) -> int:
         frames=arguments.frames,
         against_reference=arguments.against is not None,
     )
-    document = json.dumps(asdict(result), indent=2)
-    if arguments.json == '-':
-        print(document)
-        return 0
-    if arguments.json is not None:
-        write_bytes(Path(arguments.json), f'{document}\n'.encode())
-    for line in _table(result):
-        print(line)
+    print_results(arguments, asdict(result), '\n'.join(_table(result)))
     return 0
 
 

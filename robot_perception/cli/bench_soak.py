@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from dataclasses import asdict
-import json
-import sys
+import logging
 from typing import Any, TYPE_CHECKING
 
+from robot_perception.cli.command import add_command
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.ros_installation import check_ros
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import ConfigError
@@ -15,13 +17,16 @@ from robot_perception.core import ConfigError
 if TYPE_CHECKING:
     from robot_perception.faults import SoakReport
 
+_LOG = logging.getLogger(__name__)
 _MILLISECONDS = 1e3
 
 
 def add_soak(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the subject and its flags."""
-    parser: argparse.ArgumentParser = subjects.add_parser(
+    parser = add_command(
+        subjects,
         'soak',
+        run,
         help='growth of memory and delays in a long run',
         description='Runs the node on 640x480 images with all topics subscribed and judges the '
         'second half of the run: memory, threads, open files, delays, and whether each frame is '
@@ -39,12 +44,12 @@ def add_soak(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type t
         action='store_true',
         help='let the node leak 1 KiB with each image, and exit with 1 unless that is found',
     )
-    parser.add_argument('--json', action='store_true', help='print JSON')
-    parser.set_defaults(run=run)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the node and print the verdict."""
+    check_json(arguments)
     config = read_settings(arguments)
     for name in ('minutes', 'rate'):
         if not 0 < (value := getattr(arguments, name)) < float('inf'):
@@ -57,25 +62,23 @@ def run(arguments: argparse.Namespace) -> int:
         minutes=arguments.minutes,
         rate_hz=arguments.rate,
         leak=arguments.control,
-        log=lambda text: print(text, file=sys.stderr, flush=True),
+        log=_LOG.info,
     )
     good = report.found_leak if arguments.control else report.passed
-    if arguments.json:
-        print(json.dumps({**asdict(report), 'passed': report.passed, 'good': good}, indent=2))
-    else:
-        _print(report)
+    document = {**asdict(report), 'passed': report.passed, 'good': good}
+    print_results(arguments, document, '\n'.join(_lines(report)))
     if arguments.control:
-        print('the leak was found' if good else 'the leak was NOT found', file=sys.stderr)
+        _LOG.warning('the leak was found' if good else 'the leak was NOT found')
     return 0 if good else 1
 
 
-def _print(report: SoakReport) -> None:
+def _lines(report: SoakReport) -> Iterator[str]:
     counts = report.counts
-    print(
+    yield (
         f'{report.minutes:.1f} minutes, 640x480, all topics subscribed, {report.rate_hz:.1f} '
         f'images/s in, {report.published_hz:.1f} frames/s out'
     )
-    print(
+    yield (
         f'images: {report.sent} sent, {counts.received} received = {counts.published} published '
         f'+ {sum(counts.dropped.values())} dropped + {sum(counts.rejected.values())} rejected '
         f'+ {counts.waiting} waiting'
@@ -86,10 +89,10 @@ def _print(report: SoakReport) -> None:
         'p99 delay/ms': [value * _MILLISECONDS for value in report.delay_p99_s],
         'processor time per frame/ms': [value * _MILLISECONDS for value in report.cpu_s_per_frame],
     }
-    print(f'{"":<52}{"first":>10}{"second":>10}')
+    yield f'{"":<52}{"first":>10}{"second":>10}'
     for name, (first, second) in pairs.items():
-        print(f'{name:<52}{first:10.2f}{second:10.2f}')
-    print(f'{"":<52}{"value":>10}{"limit":>10}')
+        yield f'{name:<52}{first:10.2f}{second:10.2f}'
+    yield f'{"":<52}{"value":>10}{"limit":>10}'
     for check in report.checks:
         verdict = 'ok' if check.passed else 'FAILED'
-        print(f'{check.name:<52}{check.value:10.3f}{check.limit:10.3f}  {verdict}')
+        yield f'{check.name:<52}{check.value:10.3f}{check.limit:10.3f}  {verdict}'

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.core import ConfigError, Scene, SourceError, write_bytes
+from robot_perception.cli.command import add_command
+from robot_perception.cli.results import add_json, check_json, print_results
+from robot_perception.core import ConfigError, Scene, SourceError
 
 EXIT_DIFFERS = 4
 _EPILOG = """\
@@ -33,13 +34,14 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     from robot_perception.evaluation import CHECKS  # noqa: PLC0415 - for this verb
 
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'compare',
+        run,
         help='check whether two result bags agree',
         description='Pairs the frames of two result bags by time stamp and compares boxes, masks, '
         'depth, 3D positions, features and timing. Neither bag is taken as ground truth.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         'first', type=Path, metavar='A', help='result bag, such as before a change'
@@ -53,9 +55,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         metavar='NAME',
         help='name of the node whose results are compared (default: %(default)s)',
     )
-    parser.add_argument(
-        '--json', type=Path, metavar='FILE', help='also write the results to this file'
-    )
+    add_json(parser)
     group = parser.add_argument_group('limits')
     group.add_argument(
         '--max-unpaired',
@@ -79,7 +79,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         metavar='RATIO',
         help='median frame time of B divided by that of A (default: no limit)',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -93,13 +92,10 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.max_slowdown is None
         else _limit('--max-slowdown', arguments.max_slowdown),
     )
-    if arguments.json is not None and not arguments.json.parent.is_dir():
-        raise ConfigError(
-            'missing_folder',
-            f'--json: expected a file in an existing folder, got {arguments.json}.',
-        )
+    check_json(arguments)
     first, second = (_scenes(path, arguments.node) for path in (arguments.first, arguments.second))
-    comparison = compare(tqdm(first, unit='frame', disable=None, leave=False), second, limits)
+    bar = tqdm(first, unit='frame', disable=arguments.quiet or None, leave=False)
+    comparison = compare(bar, second, limits)
     if not comparison.frames:
         raise SourceError(
             'no_common_frames',
@@ -107,11 +103,8 @@ def run(arguments: argparse.Namespace) -> int:
             f'stamps, got none among {comparison.only_first} and {comparison.only_second}. '
             'Compare results of the same recording.',
         )
-    if arguments.json is not None:
-        text = json.dumps(comparison.as_json(), allow_nan=False, indent=2)
-        write_bytes(arguments.json, (text + '\n').encode())
-    print(comparison.as_text())
-    print('equal within the limits' if comparison.same else 'DIFFERENT')
+    verdict = 'equal within the limits' if comparison.same else 'DIFFERENT'
+    print_results(arguments, comparison.as_json(), f'{comparison.as_text()}\n{verdict}')
     return 0 if comparison.same else EXIT_DIFFERS
 
 

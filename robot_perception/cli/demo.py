@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from collections.abc import Iterator
+import json
+import logging
 import math
 from typing import Any
 
+from robot_perception.cli.command import add_command
 from robot_perception.cli.next_steps import next_steps, steps_as_text
-from robot_perception.cli.output_paths import check_apart
+from robot_perception.cli.output_paths import add_output, check_new_folder, new_folder
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.ros_installation import check_ros
 from robot_perception.cli.settings import (
-    add_output,
     add_settings,
     check_settings,
-    print_caveat,
+    log_caveat,
     read_settings,
 )
 from robot_perception.core import ConfigError
 from robot_perception.nodes import DemoReport, headline_tables
 from robot_perception.sources import open_source
 
+_LOG = logging.getLogger(__name__)
+
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'demo',
+        run,
         help='replay a recording into the node and write the results',
         description='Replays a recording into the perception node over DDS, records its topics '
         'and writes images, scene.json, timing and an HTML page.',
@@ -38,6 +45,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         'and compare the results with its ground truth',
     )
     add_output(parser, 'demo_output')
+    add_json(parser)
     parser.add_argument(
         '--seconds',
         type=float,
@@ -45,7 +53,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='maximum duration of the replay (default: %(default)s)',
     )
     add_settings(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,8 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             'out_of_range', f'--seconds: expected a number above 0, got {arguments.seconds:g}.'
         )
+    check_json(arguments)
     output = arguments.output
-    log = partial(print, flush=True)
+    inputs = [] if arguments.source is None else [arguments.source]
+    check_new_folder(output, inputs, force=arguments.force)
     first = arguments.source is None
     if first:
         # It renders the demo world.
@@ -65,28 +74,31 @@ def run(arguments: argparse.Namespace) -> int:
         check_ros()
         from robot_perception.cli.first_run import first_run  # noqa: PLC0415 - needs ROS
 
-        report = first_run(config, output, seconds=arguments.seconds, log=log)
+        with new_folder(output) as new:
+            report = first_run(
+                config, new, seconds=arguments.seconds, quiet=arguments.quiet, log=_LOG.info
+            )
     else:
-        check_apart(output, [arguments.source])
         with open_source(arguments.source):
             config = read_settings(arguments, [arguments.source])
         check_ros()
         from robot_perception.nodes import run_demo  # noqa: PLC0415 - needs ROS
 
-        report = run_demo(
-            config, output, source=arguments.source, seconds=arguments.seconds, log=log
-        )
-    _print(report)
-    if not first:
-        print_caveat(config, [arguments.source])
-    print(f'\nwrote {output.resolve() / "index.html"}')
+        with new_folder(output) as new:
+            report = run_demo(
+                config, new, source=arguments.source, seconds=arguments.seconds, log=_LOG.info
+            )
+        log_caveat(config, inputs)
+    lines = [*_lines(report), f'\nwrote {output.resolve() / "index.html"}']
     if first:
-        print(f'\nWhat to try next\n\n{steps_as_text(next_steps())}')
+        lines.append(f'\nWhat to try next\n\n{steps_as_text(next_steps())}')
+    document = json.loads((output / 'report.json').read_text(encoding='utf-8'))
+    print_results(arguments, document, '\n'.join(lines))
     return 0
 
 
-def _print(report: DemoReport) -> None:
+def _lines(report: DemoReport) -> Iterator[str]:
     frames = report.counters
-    print(f'frames: {frames.get("received")} received, {frames.get("published")} published')
+    yield f'frames: {frames.get("received")} received, {frames.get("published")} published'
     for table in headline_tables(report):
-        print(f'\n{table.title}\n{table.as_text()}')
+        yield f'\n{table.title}\n{table.as_text()}'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import textwrap
 from typing import Any
 
+from robot_perception.cli.command import add_command
 from robot_perception.cli.machine_check import examine_machine
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.ros_installation import missing_ros
 from robot_perception.cli.settings import add_settings, read_settings
 from robot_perception.core import ConfigError
@@ -30,13 +31,14 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'doctor',
+        run,
         help='name what stops results on this machine and in the ROS graph, and what to do',
         description='Checks this machine and, if ROS is there, observes the graph without '
         'publishing. The parameters of a perception node that runs win over those given here.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         '--topic',
@@ -52,13 +54,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=10.0,
         help='how long the ROS graph is observed (default: %(default)g)',
     )
-    parser.add_argument('--json', action='store_true', help='print JSON')
+    add_json(parser)
     add_settings(parser, preset='robot')
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print, and return the exit code."""
+    check_json(arguments)
     topics = dict(_topic(text) for text in arguments.topic)
     if not _MIN_SECONDS <= arguments.seconds <= _MAX_SECONDS:
         raise ConfigError(
@@ -72,10 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         'ROS graph': _examine_graph(config, topics, arguments.seconds),
     }
     causes = sort_causes(cause for part in parts.values() for cause in part.causes)
-    if arguments.json:
-        print(json.dumps(_to_dict(causes, parts), indent=2))
-    else:
-        print('\n'.join(_lines(causes, parts)))
+    print_results(arguments, _to_dict(causes, parts), '\n'.join(_lines(causes, parts)))
     return exit_code(causes)
 
 

@@ -3,45 +3,46 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 import json
+import logging
 from pathlib import Path
 import sys
-import tempfile
 from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
+from robot_perception.cli.command import add_command
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
-from robot_perception.cli.output_paths import check_apart
-from robot_perception.cli.settings import add_output, add_settings, read_settings
-from robot_perception.cli.world import add_size, read_seeds, read_size_hw
-from robot_perception.core import (
-    ConfigError,
-    InputError,
-    make_folder,
-    MetricDepth,
-    OutputError,
-    Stage,
-    write_bytes,
-    write_error,
+from robot_perception.cli.output_paths import (
+    add_output,
+    check_new_file,
+    check_new_folder,
+    new_folder,
 )
+from robot_perception.cli.results import add_json, check_json, print_results
+from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.world import add_size, read_seeds, read_size_hw
+from robot_perception.core import ConfigError, InputError, MetricDepth, Stage, write_bytes
 from robot_perception.pipeline import keep_freed_memory
 
 if TYPE_CHECKING:
     from robot_perception.evaluation import (
+        Baseline,
         CalibrationFit,
         EvaluationPipeline,
         GroundTruth,
         PredictedFrame,
     )
     from robot_perception.pipeline import PerceptionConfig
+    from robot_perception.viewer import JsonValue
     from robot_perception.world import WorldFrame
 
+_LOG = logging.getLogger(__name__)
 _RESULTS, _PAGE = 'results.json', 'report.html'
 _EPILOG = """\
 exit codes: 0 evaluated, 1 failed (no networks, unreadable files, folder not writable),
-2 bad arguments, 130 interrupted; results.json and report.html are only written complete
+2 bad arguments, 130 interrupted; the folder appears when it is complete
 
 examples:
   robot-perception evaluate --world 900000:900200
@@ -56,17 +57,19 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'evaluate',
+        run,
         help='measure networks on rendered scenes, or recorded results, against ground truth',
         description='Runs the networks on scenes of the demo world, or reads results from files, '
         'and compares them with ground truth: boxes, masks, depth, 3D positions and tracks. '
         'Writes results.json, report.html and images of the worst frames.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--world', metavar='A:B', help='seeds of the scenes: A to B-1')
     add_output(parser, 'evaluation_output')
+    add_json(parser)
     add_size(parser)
     parser.add_argument(
         '--worst',
@@ -82,7 +85,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         metavar='FILE',
         help='results.json of an earlier evaluation, to show beside this one in report.html',
     )
-    parser.add_argument('--json', action='store_true', help='print JSON instead of a table')
     parser.add_argument(
         '--given',
         default='',
@@ -97,12 +99,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='fit scores and positions to the ground truth, and write them as JSON for the '
         'parameters detector.calibration and depth.calibration',
     )
-    parser.add_argument(
-        '--force', action='store_true', help='replace an existing FILE of --fit-calibration'
-    )
     add_files(parser)
     add_settings(parser, preset='demo')
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -122,15 +120,39 @@ def run(arguments: argparse.Namespace) -> int:
             'conflicting_flags',
             '--given: expected --world with it, got files, which contain all results.',
         )
-    check_apart(arguments.output, (arguments.predictions, arguments.truth))
+    check_json(arguments)
+    inputs = (arguments.predictions, arguments.truth)
+    check_new_folder(arguments.output, inputs, force=arguments.force)
     _check_fit(arguments)
     baseline = None if arguments.baseline is None else evaluation.read_baseline(arguments.baseline)
-    job = read_files(arguments) if files else _world(arguments)
-    fit = None if arguments.fit_calibration is None else _start_fit(job.config)
-    _check_writable(arguments.output)
+    # First, so that a folder that cannot be written stops it before networks are loaded.
+    with new_folder(arguments.output) as output:
+        job = read_files(arguments) if files else _world(arguments)
+        fit = None if arguments.fit_calibration is None else _start_fit(job.config)
+        document, text = _evaluate(job, fit, baseline, output, arguments)
+    print_results(arguments, document, f'{text} {arguments.output.resolve()}')
+    if fit is not None:
+        fitted = fit.result()
+        text = json.dumps(fitted.as_json(), indent=2)
+        write_bytes(arguments.fit_calibration, (text + '\n').encode())
+        _LOG.info('wrote %s: fitted %s', arguments.fit_calibration.resolve(), fitted)
+    return 0
+
+
+def _evaluate(
+    job: Job,
+    fit: CalibrationFit | None,
+    baseline: Baseline | None,
+    output: Path,
+    arguments: argparse.Namespace,
+) -> tuple[Mapping[str, JsonValue], str]:
+    """Evaluate all frames and write the files; return the results as JSON values and as text."""
+    from robot_perception import evaluation  # noqa: PLC0415 - for this verb
+
     metrics = evaluation.Evaluation()
     worst = evaluation.HardestFrames(arguments.worst)
-    for frame in tqdm(job.frames, total=job.count, unit='frame', disable=None):
+    bar = tqdm(job.frames, total=job.count, unit='frame', disable=arguments.quiet or None)
+    for frame in bar:
         errors = metrics.add(
             frame.scene,
             frame.truth,
@@ -147,39 +169,24 @@ def run(arguments: argparse.Namespace) -> int:
                 sensor_depth=frame.sensor_depth,
             )
         worst.add(evaluation.EvaluatedFrame(frame.name, frame.scene, frame.truth, errors))
-    if sys.stderr.isatty():
-        print('computing metrics and confidence intervals ...', file=sys.stderr)
+    level = logging.INFO if sys.stderr.isatty() else logging.DEBUG
+    _LOG.log(level, 'computing metrics and confidence intervals ...')
     report = metrics.report()
     cases = [*worst.cases(), *worst.cases_of_kinds()]
     results = evaluation.results_to_dict(
         report, job.source, job.config, [case.name for case in cases]
     )
-    images = evaluation.write_hardest_frames(cases, arguments.output)
-    evaluation.write_page(report, cases, job.about, arguments.output / _PAGE, baseline)
-    evaluation.write_results(results, arguments.output / _RESULTS)
-    if arguments.json:
-        print(json.dumps(results, indent=2))
-    else:
-        print(report.as_text())
-        print(
-            f'wrote {_RESULTS}, {_PAGE} and {len(images)} images to {arguments.output.resolve()}'
-        )
-    if fit is not None:
-        fitted = fit.result()
-        text = json.dumps(fitted.as_json(), indent=2)
-        write_bytes(arguments.fit_calibration, (text + '\n').encode())
-        print(f'wrote {arguments.fit_calibration.resolve()}: fitted {fitted}', file=sys.stderr)
-    return 0
+    images = evaluation.write_hardest_frames(cases, output)
+    evaluation.write_page(report, cases, job.about, output / _PAGE, baseline)
+    evaluation.write_results(results, output / _RESULTS)
+    text = f'{report.as_text()}\nwrote {_RESULTS}, {_PAGE} and {len(images)} images to'
+    return results, text
 
 
 def _check_fit(arguments: argparse.Namespace) -> None:
     """Raise ConfigError or OutputError unless a calibration can be fitted and written."""
     path = arguments.fit_calibration
     if path is None:
-        if arguments.force:
-            raise ConfigError(
-                'conflicting_flags', '--force: expected with --fit-calibration only.'
-            )
         return
     if arguments.given:
         raise ConfigError(
@@ -192,17 +199,7 @@ def _check_fit(arguments: argparse.Namespace) -> None:
             f'--fit-calibration: expected --world or COCO results, got {arguments.predictions}, '
             'which lacks the uncalibrated scores and the depth of the sensor. Use --world.',
         )
-    if path.is_dir() or (path.exists() and not arguments.force):
-        raise OutputError(
-            'exists',
-            f'{path}: expected a new name, got one that exists. Choose another, or replace a '
-            'file with --force.',
-        )
-    if not path.parent.is_dir():
-        raise OutputError(
-            'missing_folder',
-            f'{path}: expected its folder {path.parent} to exist, got none. Make it first.',
-        )
+    check_new_file('--fit-calibration', path, force=arguments.force)
 
 
 def _start_fit(config: PerceptionConfig | None) -> CalibrationFit:
@@ -230,7 +227,6 @@ def _world(arguments: argparse.Namespace) -> Job:
     size_hw = read_size_hw(arguments.size)
     seeds = _seeds(arguments.world)
     frames = _render(seeds, size_hw)
-    _check_writable(arguments.output)
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
     pipeline = evaluation.EvaluationPipeline.load(config, given)
@@ -272,7 +268,7 @@ def _process(
             *(result.scene, truth, result.candidates, result.true_box_masks, measured),
         )
     if pipeline.class_names and not set(pipeline.class_names) & known:
-        print('note: the detector has none of the classes of these scenes.', file=sys.stderr)
+        _LOG.warning('note: the detector has none of the classes of these scenes.')
 
 
 def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
@@ -332,13 +328,3 @@ def _truth(frame: WorldFrame) -> GroundTruth:
         scene_type=frame.scene_type,
         up=frame.up,
     )
-
-
-def _check_writable(folder: Path) -> None:
-    """Create the folder and test that it is writable, before an hour of work."""
-    make_folder(folder)
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise write_error(folder, error) from error

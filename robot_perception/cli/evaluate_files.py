@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
+import logging
 from pathlib import Path
-import sys
 from typing import TYPE_CHECKING
 
 from robot_perception.core import ConfigError, MILLIMETER_M, SourceError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from robot_perception.pipeline import PerceptionConfig
     from robot_perception.viewer import JsonValue
 
+_LOG = logging.getLogger(__name__)
 _COCO, _DEPTH, _BAG = 'COCO JSON', 'depth images', 'bag'
 
 
@@ -160,7 +162,7 @@ def _frames(
             arguments.truth,
             threshold=arguments.threshold,
             images=arguments.images,
-            note=lambda text: print(f'note: {text}', file=sys.stderr),
+            note=partial(_LOG.warning, 'note: %s'),
         )
     if kind == _DEPTH:
         return evaluation.depth_frames(
@@ -200,14 +202,13 @@ def _bag_frames(arguments: argparse.Namespace) -> Iterator[PredictedFrame]:
             f'{arguments.truth}, got none among {only_results} and {only_truth}. Use bags of the '
             'same recording.',
         )
-    print(
+    _LOG.warning(
         'note: result bags only contain detections above the score threshold of their run, so AP '
-        'is a lower bound.',
-        file=sys.stderr,
+        'is a lower bound.'
     )
     if only_results or only_truth:
-        print(
-            f'note: {only_truth} ground truth frames have no result and {only_results} results no '
-            f'ground truth; {paired} frames were evaluated.',
-            file=sys.stderr,
+        _LOG.warning(
+            'note: %d ground truth frames have no result and %d results no ground truth; %d '
+            'frames were evaluated.',
+            *(only_truth, only_results, paired),
         )

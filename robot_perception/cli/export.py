@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
-import json
-from pathlib import Path
 from typing import Any
 
+from robot_perception.cli.command import add_command
 from robot_perception.cli.input_loop import Add, add_inputs, EXIT_CODES, InputLoop
-from robot_perception.cli.output_paths import check_apart
+from robot_perception.cli.output_paths import add_output, check_new_folder, new_folder
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.text import counted
-from robot_perception.core import make_folder, replacing_folder
-from robot_perception.viewer import check_new_folder, Exporter, Kind
+from robot_perception.viewer import Exporter, Kind
 
 _EPILOG = f"""\
 outputs:
@@ -36,22 +35,16 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'export',
+        run,
         help='write results as COCO JSON, PLY, PNG and NPY',
         description='Writes results in common file formats, one folder per format. Results in a '
         'bag are exported as recorded; any other input is processed by the networks first.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        '-o',
-        '--output',
-        type=Path,
-        required=True,
-        metavar='FOLDER',
-        help='new or empty folder for the results',
-    )
+    add_output(parser)
     kinds = [kind.value for kind in Kind]
     parser.add_argument(
         '--only',
@@ -61,21 +54,19 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         metavar='WHAT',
         help='outputs to write (default: all; a 640x480 frame takes about 7 MB)',
     )
-    parser.add_argument('--json', action='store_true', help='print the counts as JSON')
+    add_json(parser)
     add_inputs(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Export the inputs and return the exit code."""
     loop = InputLoop(arguments)
-    check_apart(arguments.output, arguments.inputs)
-    check_new_folder(arguments.output)
+    check_json(arguments)
+    check_new_folder(arguments.output, arguments.inputs, force=arguments.force)
 
     @contextmanager
     def files() -> Iterator[Add]:
-        make_folder(arguments.output.parent)
-        with replacing_folder(arguments.output) as new:
+        with new_folder(arguments.output) as new:
             exporter = Exporter(new, [Kind(name) for name in arguments.only])
             yield exporter.add
             exporter.finish(loop.class_names)
@@ -87,10 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _report(exporter: Exporter, frames: int, arguments: argparse.Namespace) -> None:
     written = {kind.value: count for kind, count in exporter.written.items()}
     lacking = {kind.value: count for kind, count in exporter.lacking.items() if count}
-    if arguments.json:
-        print(json.dumps({'frames': frames, 'files': written, 'frames_without': lacking}))
-        return
-    print(f'wrote {counted(frames, "frame")} to {arguments.output.resolve()}')
+    lines = [f'wrote {counted(frames, "frame")} to {arguments.output.resolve()}']
     for kind, count in written.items():
         without = f', {lacking[kind]} frames have none' if kind in lacking else ''
-        print(f'  {kind:<10} {counted(count, "file")}{without}')
+        lines.append(f'  {kind:<10} {counted(count, "file")}{without}')
+    document = {'frames': frames, 'files': written, 'frames_without': lacking}
+    print_results(arguments, document, '\n'.join(lines))

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-import os
 from pathlib import Path
-import signal
 
 from tqdm import tqdm
 
 from robot_perception.cli.next_steps import next_steps
-from robot_perception.core import (
-    make_folder,
-    OutputError,
-    PerceptionError,
-    replacing_folder,
-    Scene,
-)
+from robot_perception.core import PerceptionError, Scene
 from robot_perception.evaluation import (
     align_truth,
     Evaluation,
@@ -58,6 +49,7 @@ def first_run(
     output: Path,
     *,
     seconds: float,
+    quiet: bool = False,
     frames: int = 60,
     size_hw: tuple[int, int] = (480, 640),
     log: Callable[[str], None] = print,
@@ -65,18 +57,18 @@ def first_run(
     """Record the demo world, replay it into the node, and compare the results with ground truth.
 
     All files, including the recording ``world_bag`` of so many frames, are written to ``output``.
-    The replay ends after ``seconds`` at the latest; ``log`` receives progress messages.
+    The replay ends after ``seconds`` at the latest; ``quiet`` omits the progress bar, and ``log``
+    receives progress messages.
 
     Raises:
         PerceptionError: the recording cannot be written, or what `run_demo` raises.
     """
     # Fails now, not at the end, if a library is missing.
     evaluation = Evaluation()
-    make_folder(output)
     bag = output / _BAG
     log(f'recording {frames} frames of the demo world, seed {SEED}')
-    record_demo_world(bag, frames, size_hw)
-    log(f'recorded images and ground truth: {bag.resolve()}')
+    with tqdm(total=frames, unit=' frames', disable=quiet or None) as bar:
+        record(bag, SEED, frames, size_hw, on_frame=bar.update)
     # The recording has the pose of the camera: boxes are upright, and velocities known.
     frames_config = replace(
         config.frames,
@@ -191,43 +183,3 @@ def _short(value: float) -> str:
     """Format with four digits, at most three of them decimals."""
     whole_digits = len(f'{abs(value):.0f}')
     return f'{value:.{max(0, 4 - whole_digits)}f}'
-
-
-def record_demo_world(bag: Path, frames: int, size_hw: tuple[int, int]) -> None:
-    """Record the demo world; a recording of an earlier run is replaced when the new is complete.
-
-    Raises:
-        OutputError: the bag cannot be written, or something else is in its place.
-    """
-    _check_replaceable(bag)
-    with (
-        _sigterm_as_interrupt(),
-        replacing_folder(bag) as new,
-        tqdm(total=frames, unit=' frames', disable=None) as bar,
-    ):
-        record(new, SEED, frames, size_hw, on_frame=bar.update)
-
-
-def _check_replaceable(bag: Path) -> None:
-    """Raise OutputError if the path holds anything but the recording of an earlier demo."""
-    if not os.path.lexists(bag):
-        return
-    if not bag.is_dir() or {path.name for path in bag.iterdir()} != {
-        'metadata.yaml',
-        f'{bag.name}.mcap',
-    }:
-        raise OutputError(
-            'exists',
-            f'{bag}: expected nothing or the recording of an earlier demo, got something else. '
-            'Remove it, or choose another folder with --output.',
-        )
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM, so that temporary files are removed."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -50,7 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(words: Sequence[str]) -> int:
     try:
-        from robot_perception.core import ConfigError, PerceptionError  # noqa: PLC0415 - numpy
+        # NumPy may be missing.
+        from robot_perception.cli.log import log_error, logging_messages  # noqa: PLC0415
+        from robot_perception.core import ConfigError, PerceptionError  # noqa: PLC0415
 
         parser = _parser(words)
     except ModuleNotFoundError as error:
@@ -61,12 +63,14 @@ def _run(words: Sequence[str]) -> int:
         return EXIT_FAILED
     arguments = parser.parse_args(words)
     try:
-        return int(arguments.run(arguments))
-    except ConfigError as error:
-        _complain(f'robot-perception {arguments.verb}: {error}')
-        return EXIT_BAD_ARGUMENTS
+        with logging_messages(arguments):
+            try:
+                return int(arguments.run(arguments))
+            except PerceptionError as error:
+                log_error(arguments.verb, error)
+                return EXIT_BAD_ARGUMENTS if isinstance(error, ConfigError) else EXIT_FAILED
     except PerceptionError as error:
-        _complain(f'robot-perception {arguments.verb}: {error}')
+        _complain(f'robot-perception {arguments.verb}: --log-file: {error}')
         return EXIT_FAILED
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import asdict
-import json
+import os
 from typing import Any
 
+from robot_perception.cli.command import add_command
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.stage_times import read_times_ms
 from robot_perception.core import ConfigError, ModelError, Stage
 from robot_perception.models import (
@@ -40,12 +42,15 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     actions = parser.add_subparsers(metavar='ACTION', required=True, dest='action')
-    listing = actions.add_parser(
-        'list', help='list the catalogue and which checkpoints are on this machine'
+    listing = add_command(
+        actions,
+        'list',
+        run_list,
+        help='list the catalogue and which checkpoints are on this machine',
     )
-    listing.add_argument('--json', action='store_true', help='print JSON')
-    listing.set_defaults(run=run_list)
-    pulling = actions.add_parser('pull', help='download checkpoints')
+    add_json(listing)
+    pulling = add_command(actions, 'pull', run_pull, help='download checkpoints')
+    add_json(pulling)
     pulling.add_argument(
         'names',
         nargs='*',
@@ -56,19 +61,19 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     pulling.add_argument(
         '--preset', choices=tuple(PRESETS), help='all checkpoints that a preset needs'
     )
-    pulling.set_defaults(run=run_pull)
 
 
 def run_list(arguments: argparse.Namespace) -> int:
     """Print the catalogue, and what else was downloaded."""
+    check_json(arguments)
     rows = [*_catalogue(), *_others()]
-    if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return 0
-    print(_table(rows).as_text())
     sources = '\n'.join(f'  {row["model"]}: {row["source"]}' for row in rows if row['source'])
-    print(f'\npublished accuracy, according to the authors:\n{sources}')
-    print('\ndownload: robot-perception models pull MODEL, or --preset robot or cpu')
+    text = (
+        f'{_table(rows).as_text()}\n\n'
+        f'published accuracy, according to the authors:\n{sources}\n\n'
+        'download: robot-perception models pull MODEL, or --preset robot or cpu'
+    )
+    print_results(arguments, rows, text)
     return 0
 
 
@@ -139,21 +144,29 @@ def _local_folder(row: CatalogueRow) -> str | None:
 
 def run_pull(arguments: argparse.Namespace) -> int:
     """Download the named checkpoints."""
+    check_json(arguments)
+    if arguments.quiet:
+        os.environ['HF_HUB_DISABLE_PROGRESS_BARS'] = '1'
     names = list(arguments.names)
+    lines = []
     if arguments.preset is not None:
         config = PerceptionConfig.from_preset(arguments.preset)
         models = [config.stage(stage).model for stage in Stage]
         names += [model for model in models if find_row(model) is not None]
         if not names:
-            print(f'preset {arguments.preset}: all networks are built in; nothing to download')
+            text = 'all networks are built in; nothing to download'
+            lines.append(f'preset {arguments.preset}: {text}')
     elif not names:
         raise ConfigError(
             'missing_argument', 'expected names or --preset, got none. Try --preset robot.'
         )
-    for name in names:
-        checkpoint = pull(name)
-        print(
-            f'{name}: {checkpoint.bytes / _MEGABYTE:.1f} MB, '
-            f'revision {checkpoint.revision}, {checkpoint.path}'
-        )
+    pulled = {name: pull(name) for name in names}
+    lines += [
+        f'{name}: {one.bytes / _MEGABYTE:.1f} MB, revision {one.revision}, {one.path}'
+        for name, one in pulled.items()
+    ]
+    document = [
+        {'model': name, **asdict(one), 'path': str(one.path)} for name, one in pulled.items()
+    ]
+    print_results(arguments, document, '\n'.join(lines))
     return 0

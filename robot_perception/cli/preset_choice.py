@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-import sys
+import logging
 
 from robot_perception.core import WeightsMissingError
 from robot_perception.pipeline import (
@@ -14,13 +14,14 @@ from robot_perception.pipeline import (
     Value,
 )
 
+_LOG = logging.getLogger(__name__)
 # Of those for cameras, the most accurate first.
 _FOR_CAMERAS = {'robot': 'best with a GPU', 'cpu': 'fast enough on a CPU'}
 _DEMO = 'demo'
 
 
 def choose_config(overrides: Mapping[str, Value], inputs: Sequence[str]) -> PerceptionConfig:
-    """Return the configuration for inputs whose preset was not given, and print which it is.
+    """Return the configuration for inputs whose preset was not given, and log which it is.
 
     Recordings of the demo world are for the demo networks. All else is for the best preset whose
     networks are on this machine.
@@ -64,5 +65,5 @@ def are_demo_world(inputs: Sequence[str]) -> bool:
 
 @cache
 def _announce(text: str) -> None:
-    """Print a line, once in a run."""
-    print(text, file=sys.stderr)
+    """Log a line, once in a run."""
+    _LOG.info(text)

@@ -8,6 +8,7 @@ from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
+from robot_perception.cli.command import add_command
 from robot_perception.cli.ros_installation import check_ros
 from robot_perception.nodes import ReplayConfig
 from robot_perception.pipeline import Parameter
@@ -28,12 +29,13 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'replay',
+        run,
         help='publish a bag, video, folder of images or webcam like a camera driver',
         description='Publishes a recording as image, camera_info and, if available, depth.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for item in ReplayConfig().parameters():
         _add_argument(parser, item)
@@ -43,7 +45,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=[],
         help='ROS arguments, such as remappings (-r image:=/camera/image_raw); must come last',
     )
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from robot_perception.nodes import replay  # noqa: PLC0415 - needs ROS
 
     ros_args = ['--ros-args', *arguments.ros_args] if arguments.ros_args else []
-    progress = _Progress(loop=arguments.loop)
+    progress = _Progress(loop=arguments.loop, quiet=arguments.quiet)
     try:
         return replay(ros_args, values, progress.begin, progress.step)
     finally:
@@ -65,13 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
 class _Progress:
     """A progress bar over the messages, on a terminal only."""
 
-    def __init__(self, *, loop: bool) -> None:
+    def __init__(self, *, loop: bool, quiet: bool) -> None:
         self._loop = loop
+        self._quiet = quiet
         self._bar: tqdm[Any] | None = None
 
     def begin(self, source: Source) -> None:
         total = None if self._loop else source.sample_count
-        self._bar = tqdm(total=total, unit=' messages', disable=None)
+        self._bar = tqdm(total=total, unit=' messages', disable=self._quiet or None)
 
     def step(self, _sample: Sample) -> None:
         if self._bar is not None:

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
+import logging
 import sys
-
-from tqdm import tqdm
 
 from robot_perception.cli.preset_choice import are_demo_world, choose_config
 from robot_perception.cli.text import counted
 from robot_perception.core import ConfigError, Stage
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, PRESETS, Value
 
-
-def add_output(parser: argparse.ArgumentParser, default: str) -> None:
-    """Add the flag --output, a folder."""
-    parser.add_argument(
-        '-o',
-        '--output',
-        type=Path,
-        default=default,
-        metavar='FOLDER',
-        help='folder for the results (default: %(default)s)',
-    )
+_LOG = logging.getLogger(__name__)
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
@@ -84,19 +72,19 @@ def check_count(flag: str, count: int) -> None:
         raise ConfigError('out_of_range', f'{flag}: expected at least 1, got {count}.')
 
 
-def print_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
-    """Print what limits the networks of a configuration, if that matters for the inputs."""
+def log_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
+    """Log what limits the networks of a configuration, if that matters for the inputs."""
     if config.caveat and not are_demo_world(inputs):
-        tqdm.write(f'note: {config.caveat}', file=sys.stderr)
+        _LOG.warning('note: %s', config.caveat)
 
 
 def load_pipeline(config: PerceptionConfig, inputs: Sequence[str]) -> PerceptionPipeline:
-    """Load the networks for inputs, with a line on a terminal, and print what limits them."""
+    """Load the networks for inputs, with a line on a terminal, and log what limits them."""
     count = sum(config.stage(stage).enabled for stage in Stage)
-    if sys.stderr.isatty():
-        tqdm.write(f'loading {counted(count, "network")} on {config.device} ...', file=sys.stderr)
+    level = logging.INFO if sys.stderr.isatty() else logging.DEBUG
+    _LOG.log(level, 'loading %s on %s ...', counted(count, 'network'), config.device)
     pipeline = PerceptionPipeline.load(config)
-    print_caveat(config, inputs)
+    log_caveat(config, inputs)
     return pipeline
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 # Line breaks and tabs are kept.
 _CONTROL = {code: f'\\x{code:02x}' for code in (*range(9), *range(11, 32), *range(127, 160))}
 
@@ -24,10 +22,3 @@ def counted(count: int, noun: str) -> str:
     ('1 frame', '2 frames')
     """
     return f'{count} {noun}{"" if count == 1 else "s"}'
-
-
-def print_error(verb: str, error: Exception) -> None:
-    """Print an error above a progress bar."""
-    from tqdm import tqdm  # noqa: PLC0415 - names a missing library with `printable`
-
-    tqdm.write(printable(f'robot-perception {verb}: {error}'), file=sys.stderr)

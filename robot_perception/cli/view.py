@@ -7,17 +7,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
-import os
 from pathlib import Path
 import threading
 from typing import Any
 
 from robot_perception import viewer
+from robot_perception.cli.command import add_command
 from robot_perception.cli.input_loop import Add, add_inputs, EXIT_CODES, InputLoop, Target
-from robot_perception.cli.output_paths import check_apart
+from robot_perception.cli.output_paths import check_new_file, check_new_folder, new_folder
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.text import counted
-from robot_perception.core import ConfigError, make_folder, OutputError, replacing_folder
-from robot_perception.viewer import check_new_folder, Gallery
+from robot_perception.core import ConfigError, OutputError
+from robot_perception.viewer import Gallery
 
 _WEB_PORT = 9090
 _LAST_PORT = 65534
@@ -34,14 +35,15 @@ examples:
 
 def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
     """Add the verb and its flags."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         'view',
+        run,
         help='show results in Rerun or a browser, without RViz',
         description='Shows the image, objects, masks, depth, point cloud, 3D boxes and timing of '
         'every frame. Results in a bag are shown as recorded; any other input is processed by '
         'the networks first.',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     target = parser.add_mutually_exclusive_group()
     target.add_argument(
@@ -62,17 +64,18 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=_WEB_PORT,
         help='port of --serve; the data use the next port (default: %(default)s)',
     )
+    add_json(parser)
     add_inputs(parser)
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the inputs and return the exit code."""
     loop = InputLoop(arguments)
+    check_json(arguments)
     if arguments.html is not None:
-        return _write_pages(loop, arguments.html, arguments.inputs)
+        return _write_pages(loop, arguments)
     if arguments.save is not None:
-        _check_new(arguments.save)
+        _check_recording(arguments)
     if not 0 < arguments.port <= _LAST_PORT:
         raise ConfigError(
             'out_of_range', f'--port: expected 1 to {_LAST_PORT}, got {arguments.port}.'
@@ -85,37 +88,41 @@ def run(arguments: argparse.Namespace) -> int:
             'needs no Rerun.',
         )
     if arguments.save is not None:
-        return _save(loop, partial(viewer.save_recording, arguments.save), arguments.save)
+        return _save(loop, partial(viewer.save_recording, arguments.save), arguments)
     if arguments.serve:
         log = partial(print, flush=True)
         return _serve(loop, partial(viewer.serve_viewer, arguments.port, log))
     return loop.run(viewer.open_viewer)
 
 
-def _write_pages(loop: InputLoop, folder: Path, inputs: Sequence[str]) -> int:
-    check_apart(folder, inputs)
-    check_new_folder(folder)
+def _write_pages(loop: InputLoop, arguments: argparse.Namespace) -> int:
+    folder: Path = arguments.html
+    inputs: Sequence[str] = arguments.inputs
+    check_new_folder(folder, inputs, force=arguments.force)
 
     @contextmanager
     def pages() -> Iterator[Add]:
-        make_folder(folder.parent)
         notes = [f'Input: {", ".join(inputs)}.', *filter(None, [loop.caveat])]
-        with replacing_folder(folder) as new:
+        with new_folder(folder) as new:
             gallery = Gallery(new, 'robot_perception', notes, caption=loop.caption)
             yield gallery.add
             index = gallery.finish().name
-        print(f'wrote {counted(loop.frames, "frame")}: {folder.resolve() / index}')
+        _report(loop, folder.resolve() / index, arguments)
 
     return loop.run(pages)
 
 
-def _save(loop: InputLoop, target: Target, path: Path) -> int:
+def _save(loop: InputLoop, target: Target, arguments: argparse.Namespace) -> int:
     code = loop.run(target)
     if loop.frames:
-        print(
-            f'wrote {counted(loop.frames, "frame")}: {path.resolve()}; open it with "rerun {path}"'
-        )
+        path: Path = arguments.save
+        _report(loop, path.resolve(), arguments, f'; open it with "rerun {path}"')
     return code
+
+
+def _report(loop: InputLoop, path: Path, arguments: argparse.Namespace, hint: str = '') -> None:
+    text = f'wrote {counted(loop.frames, "frame")}: {path}{hint}'
+    print_results(arguments, {'frames': loop.frames, 'output': str(path)}, text)
 
 
 def _serve(loop: InputLoop, target: Target) -> int:
@@ -130,17 +137,10 @@ def _serve(loop: InputLoop, target: Target) -> int:
     return loop.run(served)
 
 
-def _check_new(path: Path) -> None:
+def _check_recording(arguments: argparse.Namespace) -> None:
+    path: Path = arguments.save
     if path.suffix != _SUFFIX:
         raise ConfigError(
             'wrong_suffix', f'--save: expected a name ending in {_SUFFIX}, got {path}.'
         )
-    if os.path.lexists(path):
-        raise OutputError(
-            'exists', f'{path}: expected no existing file, got one. Remove it, or choose another.'
-        )
-    if not path.parent.is_dir():
-        raise OutputError(
-            'missing_folder',
-            f'{path}: expected an existing folder {path.parent}, got none. Create it first.',
-        )
+    check_new_file('--save', path, force=arguments.force)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 from importlib.util import find_spec
+import logging
 from pathlib import Path
 import re
 from typing import Any
 
 from tqdm import tqdm
 
+from robot_perception.cli.command import add_command
+from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.core import ConfigError, InputError
 
+_LOG = logging.getLogger(__name__)
 _EPILOG = """\
 exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; no partial output is left
 
@@ -38,12 +42,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         description='Renders scenes of household objects on a table, a floor or a shelf.',
     )
     actions = parser.add_subparsers(metavar='ACTION', required=True, dest='action')
-    recording = actions.add_parser(
+    recording = add_command(
+        actions,
         'record',
+        run_record,
         help='write a rosbag2 of a moving camera, with ground truth on /truth topics',
         description='Writes image, camera_info, depth, /tf and ground truth as a rosbag2 (mcap).',
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     recording.add_argument('output', metavar='OUT', type=Path, help='folder to create')
     recording.add_argument(
@@ -63,14 +68,16 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     transport.add_argument(
         '--compressed', action='store_true', help='write sensor_msgs/CompressedImage (JPEG)'
     )
-    recording.set_defaults(run=run_record, compressed=False)
-    training = actions.add_parser(
+    recording.set_defaults(compressed=False)
+    add_json(recording)
+    training = add_command(
+        actions,
         'train',
+        run_train,
         help='train a demo model on rendered scenes',
         description='Renders scenes, trains a demo model on them and writes its checkpoint. Run '
         'the same command again to resume an interrupted training.',
         epilog=_TRAIN_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     training.add_argument(
         'task',
@@ -110,14 +117,15 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     training.add_argument(
         '--threads', type=int, default=1, help='training threads (default: %(default)s)'
     )
-    training.set_defaults(run=run_train)
 
 
 def run_record(arguments: argparse.Namespace) -> int:
     """Record a sequence and return the exit code."""
     from robot_perception.world import record  # noqa: PLC0415 - for this verb
 
-    with tqdm(total=arguments.frames, unit=' frames', disable=None) as bar:
+    check_json(arguments)
+    quiet = arguments.quiet or None
+    with tqdm(total=arguments.frames, unit=' frames', disable=quiet) as bar:
         try:
             record(
                 arguments.output,
@@ -125,11 +133,14 @@ def run_record(arguments: argparse.Namespace) -> int:
                 arguments.frames,
                 read_size_hw(arguments.size),
                 compressed=arguments.compressed,
+                force=arguments.force,
                 on_frame=bar.update,
             )
         except InputError as error:
             raise ConfigError(error.reason, str(error)) from error
-    print(f'wrote {arguments.output.resolve()}')
+    output = str(arguments.output.resolve())
+    document = {'frames': arguments.frames, 'output': output}
+    print_results(arguments, document, f'wrote {output}')
     return 0
 
 
@@ -155,7 +166,8 @@ def run_train(arguments: argparse.Namespace) -> int:
     )
 
     limit_cpu_threads(arguments.threads)
-    with tqdm(total=len(seeds), unit=' scenes', disable=None) as bar:
+    quiet = arguments.quiet or None
+    with tqdm(total=len(seeds), unit=' scenes', disable=quiet) as bar:
         try:
             dataset = render_dataset(
                 arguments.data, seeds, processes=arguments.processes, on_scenes=bar.update
@@ -163,11 +175,11 @@ def run_train(arguments: argparse.Namespace) -> int:
         except InputError as error:
             raise ConfigError(error.reason, f'--seeds: {error}') from error
     steps = arguments.steps or RECIPES[arguments.task].steps
-    with tqdm(total=steps, unit=' steps', disable=None) as bar:
+    with tqdm(total=steps, unit=' steps', disable=quiet) as bar:
 
         def report(progress: Progress) -> None:
             figures = ', '.join(f'{name} {value:.4f}' for name, value in progress.metrics.items())
-            bar.write(f'step {progress.step}: loss {progress.loss:.4f}, {figures}')
+            _LOG.info('step %d: loss %.4f, %s', progress.step, progress.loss, figures)
 
         written = train_demo_model(
             arguments.task,

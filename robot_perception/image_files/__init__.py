@@ -1,6 +1,6 @@
 """Image files of any origin: whether they are safe to decode, and their pixels."""
 
-from robot_perception.image_files.decoding import decode_image, Remark
+from robot_perception.image_files.decoding import decode_image, is_image, Remark
 from robot_perception.image_files.exif import Exif
 from robot_perception.image_files.limits import PixelLimit
 from robot_perception.image_files.png import SIGNATURE as PNG_SIGNATURE
@@ -12,6 +12,7 @@ __all__ = [
     'PixelLimit',
     'Remark',
     'decode_image',
+    'is_image',
     'read_image_exif',
     'read_image_file',
 ]

@@ -80,6 +80,17 @@ def decode_image(data: memoryview, flags: int, limit: PixelLimit, remark: Remark
     return _decode(_inspect(data, limit), flags, remark)
 
 
+def is_image(start: bytes) -> bool:
+    """Return whether a file that starts so is of a kind that `decode_image` takes."""
+    starts = (png.SIGNATURE, jpeg.START, bitmap.BMP_START)
+    return (
+        start.startswith(starts)
+        or start.startswith(tiff.STARTS)
+        or webp.is_webp(start)
+        or bitmap.is_pnm(start)
+    )
+
+
 def _inspect(data: memoryview, limit: PixelLimit) -> _SafeFile:
     if data[:8] == png.SIGNATURE:
         size_hw, safe = png.read_png(data, limit)

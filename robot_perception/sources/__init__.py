@@ -5,7 +5,12 @@ from rosbags.typesys.store import Typestore
 from robot_perception.sources.bag_file import BagFile, BagTopic, is_bag, open_bag
 from robot_perception.sources.bag_source import inspect_topic, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
-from robot_perception.sources.bag_writer import BagWriter, Compression, Storage
+from robot_perception.sources.bag_writer import (
+    BagWriter,
+    check_new_bag,
+    Compression,
+    Storage,
+)
 from robot_perception.sources.messages import standard_types
 from robot_perception.sources.opener import open_source, OPTICAL_FRAME
 from robot_perception.sources.picture_folder import is_picture
@@ -13,7 +18,7 @@ from robot_perception.sources.pictures import NOMINAL_HFOV_DEG, picture_hfov_deg
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
 from robot_perception.sources.storage import BagMessage, Definition
-from robot_perception.sources.storage_files import BAG_SUFFIXES, is_storage_name
+from robot_perception.sources.storage_files import is_storage_name
 from robot_perception.sources.typestore import (
     decode,
     message_stamp_ns,
@@ -22,7 +27,6 @@ from robot_perception.sources.typestore import (
 )
 
 __all__ = [
-    'BAG_SUFFIXES',
     'IMAGE_TYPES',
     'NOMINAL_HFOV_DEG',
     'OPTICAL_FRAME',
@@ -40,6 +44,7 @@ __all__ = [
     'Timekeeper',
     'TopicWish',
     'Typestore',
+    'check_new_bag',
     'choose_topics',
     'decode',
     'inspect_topic',

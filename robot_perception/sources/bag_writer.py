@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+import os
 from pathlib import Path
 import sqlite3
 from typing import Literal, TYPE_CHECKING
@@ -22,9 +23,11 @@ from rosbags.typesys import get_types_from_idl, get_types_from_msg
 from rosbags.typesys.store import Typestore
 
 from robot_perception.core import OutputError
+from robot_perception.sources.bag_metadata import METADATA_NAME
 from robot_perception.sources.mcap_storage import QuickWriter
 from robot_perception.sources.messages import standard_types
 from robot_perception.sources.storage import Definition
+from robot_perception.sources.storage_files import is_storage_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -52,6 +55,30 @@ def _offered(latched: bool) -> tuple[Qos, ...]:  # noqa: FBT001 - the one thing 
             avoid_ros_namespace_conventions=False,
         ),
     )
+
+
+def check_new_bag(path: Path, *, force: bool) -> None:
+    """Raise OutputError unless a bag can be made, or with ``force`` one that is there replaced."""
+    if not os.path.lexists(path):
+        return
+    if not force:
+        raise OutputError(
+            'exists',
+            f'{path}: expected a new name, got one that exists. Choose another, or replace a bag '
+            'with --force.',
+        )
+    found = sorted(path.iterdir()) if path.is_dir() else [path]
+    others = [
+        one.name
+        for one in found
+        if not one.is_file() or not (one.name == METADATA_NAME or is_storage_name(one))
+    ]
+    if others or not path.is_dir():
+        raise OutputError(
+            'not_a_bag',
+            f'{path}: expected the folder of a bag, got {", ".join(others) or "a file"}. --force '
+            'replaces bags only. Choose another name.',
+        )
 
 
 class BagWriter:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 import re
@@ -16,6 +17,7 @@ from robot_perception.core import (
     NANOSECONDS_PER_SECOND,
     SourceError,
 )
+from robot_perception.image_files import is_image
 
 PICTURE_SUFFIXES = (
     *('.jpg', '.jpeg', '.png', '.bmp', '.webp'),
@@ -30,6 +32,8 @@ _TUM_LISTS = ('rgb.txt', 'depth.txt')
 _TUM_UNIT_M = 0.0002
 # Within half a frame at 30 per second, as the tools of the dataset have it.
 _MAX_OFFSET_S = 0.02
+# More than the signature of any kind of image.
+_START_BYTES = 64
 # Files of calibrations: names within the folder, and what is before the numbers of a line.
 _MATRIX_FILES = {
     'color': (INTRINSICS_NAME, 'intrinsic/intrinsic_color.txt', 'intrinsic_color.txt'),
@@ -75,7 +79,17 @@ class PictureFolder:
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name is one of a picture, of a kind that can be read or not."""
+    """Return whether a file is a picture, by its content or, readable or not, by its name."""
+    if not path.is_file():
+        return False
+    if _has_picture_name(path):
+        return True
+    with suppress(OSError), path.open('rb') as file:
+        return is_image(file.read(_START_BYTES))
+    return False
+
+
+def _has_picture_name(path: Path) -> bool:
     return path.suffix.lower() in (*PICTURE_SUFFIXES, *_OTHER_SUFFIXES)
 
 
@@ -110,7 +124,7 @@ def find_pictures(path: Path) -> PictureFolder:
 
 def _files(folder: Path) -> list[Path]:
     """Pictures of a folder by name, 2 before 10; without hidden ones, as macOS leaves them."""
-    found = (one for one in folder.iterdir() if is_picture(one) and one.is_file())
+    found = (one for one in folder.iterdir() if _has_picture_name(one) and one.is_file())
     return sorted((one for one in found if not one.name.startswith('.')), key=_natural)
 
 

@@ -23,6 +23,7 @@ from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import write_scene_json
 
+_PICTURES = ('overlay', 'depth', 'features', 'instances', 'cloud')
 _WIDEST_PX = 1920
 # Without subsampling of colors, which blurs labels.
 _JPEG = (
@@ -69,6 +70,12 @@ def write_scene(
     written.append(target / f'{stem}_scene.json')
     write_scene_json(scene, written[-1])
     return written
+
+
+def scene_files(folder: Path, stem: str) -> list[Path]:
+    """Return all files that `write_scene` may write."""
+    names = (*(f'{stem}_{name}.png' for name in _PICTURES), f'{stem}.ply', f'{stem}_scene.json')
+    return [folder / name for name in names]
 
 
 def write_picture(picture: UInt8Array | UInt16Array, path: str | os.PathLike[str]) -> None:

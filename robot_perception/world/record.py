@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-import os
 from pathlib import Path
 
 import cv2
@@ -12,8 +11,8 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
-from robot_perception.core import Image, OutputError, replacing_folder, UInt16Array
-from robot_perception.sources import BagWriter, message_store, Role
+from robot_perception.core import Image, replacing_folder, UInt16Array
+from robot_perception.sources import BagWriter, check_new_bag, message_store, Role
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.mark import write_mark
@@ -34,6 +33,7 @@ def record(
     size_hw: tuple[int, int],
     *,
     compressed: bool = False,
+    force: bool = False,
     on_frame: Callable[[], object] = lambda: None,
 ) -> None:
     """Write a rosbag2 of the sequence of a seed.
@@ -41,18 +41,19 @@ def record(
     The write is atomic: the folder appears when it is complete.
 
     Args:
-        path: folder to create; its parent must exist.
+        path: folder to make; its parent must exist.
         seed: an integer in [0, 2^63).
         frames: count, 30 a second.
         size_hw: rows and columns.
         compressed: write JPEG images instead of raw ones.
+        force: replace a bag that is there.
         on_frame: called after each frame.
 
     Raises:
         InputError: a seed, a count or a size out of range.
         OutputError: the folder exists or cannot be written.
     """
-    _check_new(path)
+    check_new_bag(path, force=force)
     rendered = sequence(seed, frames, size_hw)
     types = message_store()
     factory = RosbagsFactory(types)
@@ -69,21 +70,6 @@ def record(
             for message in _messages(factory, frame, depth_mm, compressed=compressed):
                 bag.write(*message, frame.image.stamp_ns)
             on_frame()
-
-
-def _check_new(path: Path) -> None:
-    """Raise OutputError unless a folder can be made at ``path``."""
-    if os.path.lexists(path):
-        raise OutputError(
-            'exists',
-            f'{path}: expected a new name, got one that exists. '
-            'Choose another, or remove what is there.',
-        )
-    if not path.parent.is_dir():
-        raise OutputError(
-            'missing_folder',
-            f'{path}: expected its folder {path.parent} to exist, got none. Make it first.',
-        )
 
 
 def _messages(

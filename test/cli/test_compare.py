@@ -80,13 +80,18 @@ def test_bags_of_two_recordings(bag, capsys):
         (('--min-box-iou', 'nan'), '--min-box-iou: expected a number of 0 or more, got nan'),
         (('--max-depth=-1',), '--max-depth: expected a number of 0 or more, got -1.0'),
         (('--max-slowdown', 'inf'), '--max-slowdown: expected'),
-        (('--json', 'nowhere/out.json'), '--json: expected a file in an existing folder'),
     ],
 )
 def test_bad_arguments(bag, capsys, arguments, message):
     path = bag('a', [scene()])
     assert run(path, path, *arguments) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_file_of_results_in_no_folder(bag, capsys):
+    path = bag('a', [scene()])
+    assert run(path, path, '--json', 'nowhere/out.json') == 1
+    assert '--json: expected a file in an existing folder' in capsys.readouterr().err
 
 
 def test_a_missing_bag(bag, tmp_path, capsys):

@@ -140,7 +140,7 @@ def demos(tmp_path_factory):
         arguments = ('demo', *source, '--preset', 'stub', '-o', 'seen')
         programs[name] = command.start(*arguments)
         # By then its domain is in use.
-        read_until(programs[name], programs[name].stdout, 'starting the node')
+        read_until(programs[name], programs[name].stderr, 'starting the node')
     return {name: (commands[name], commands[name].end(programs[name])) for name in SOURCES}
 
 
@@ -151,7 +151,7 @@ def test_a_recording_becomes_a_page(demos, name):
     assert done.returncode == 0, done.stderr
     folder = command.folder / 'seen'
     folders = {'frames', 'world_bag'} if name == FIRST else {'frames'}
-    assert {path.name for path in folder.iterdir()} == FILES | folders
+    assert {path.name for path in folder.iterdir()} == FILES | folders | {'.robot_perception'}
     check_report(folder, words)
     check_page(folder)
     check_scene(folder, size_hw)
@@ -238,8 +238,9 @@ def test_an_output_that_cannot_be_written_is_reported_before_the_work(command):
         done = command('demo', *words, '--preset', 'stub', '-o', 'taken/below')
         assert done.returncode == 1
         assert 'taken/below: cannot be written: Not a directory' in done.stderr
-        assert 'starting the node' not in done.stdout
-        assert 'recording' not in done.stdout
+        assert done.stdout == ''
+        assert 'starting the node' not in done.stderr
+        assert 'recording' not in done.stderr
 
 
 def test_a_node_that_cannot_start_is_not_waited_for(command):
@@ -276,24 +277,23 @@ def ask_to_end(program):
 @pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])
 def test_ending_it_while_it_records_leaves_no_recording(command, end):
     program = command.start('demo', '--preset', 'stub', '-o', 'seen')
-    folder = command.folder / 'seen'
     try:
-        assert 'recording' in read_until(program, program.stdout, 'recording')
-        wait_until(lambda: any(folder.glob('.world_bag.*/.world_bag.*')))
+        assert 'recording' in read_until(program, program.stderr, 'recording')
+        wait_until(lambda: any(command.folder.glob('.seen.*/seen/.world_bag.*')))
         end(program)
         _, errors = program.communicate(timeout=30)
     finally:
         program.kill()
     assert program.returncode == 130
     assert 'Traceback' not in errors
-    assert list(folder.iterdir()) == []
+    assert not list(command.folder.glob('*seen*'))
 
 
 @pytest.mark.parametrize('end', [press_ctrl_c, ask_to_end])
 def test_ending_it_ends_its_nodes(command, end):
     program = command.start('demo', make_bag(command.folder), '--preset', 'stub', '-o', 'seen')
     try:
-        assert 'replaying' in read_until(program, program.stdout, 'replaying')
+        assert 'replaying' in read_until(program, program.stderr, 'replaying')
         nodes = read_nodes(program.pid)
         end(program)
         _, errors = program.communicate(timeout=30)

@@ -35,6 +35,7 @@ def test_two_scenes(tmp_path, capsys):
     assert f'wrote results.json, report.html and 1 images to {out}' in printed.out
     assert 'the detector has none of the classes' in printed.err
     assert sorted(path.name for path in out.iterdir()) == [
+        '.robot_perception',
         'report.html',
         'results.json',
         'worst_1.png',
@@ -175,7 +176,6 @@ def test_bad_seeds(tmp_path, capsys, monkeypatch, seeds, message):
             '--given: expected no depth with depth.source=sensor',
         ),
         (('--set', 'detector.threshold=2'), 'detector.threshold'),
-        (('--force',), '--force: expected with --fit-calibration only'),
         (
             ('--given', 'depth', '--fit-calibration', 'new.json'),
             '--fit-calibration: expected results of networks alone',
@@ -194,23 +194,28 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
     refuse(monkeypatch)
     taken = tmp_path / 'file'
     taken.write_text('mine')
-    for out in (taken, taken / 'below', '/proc/self'):
+    places = {
+        taken: 'expected a folder, got a file',
+        taken / 'below': 'cannot be written: Not a directory',
+        '/proc/self': 'expected no folder or an empty one, got one with files in it',
+    }
+    for out, problem in places.items():
         assert run('--world', '900000:900002', *SMALL, '-o', out) == 1
-        assert f'{out}: cannot be written' in capsys.readouterr().err
+        assert f'{out}: {problem}' in capsys.readouterr().err
     assert taken.read_text() == 'mine'
 
 
 def test_a_calibration_of_too_few_objects_is_refused(tmp_path, capsys):
     path = tmp_path / 'calibration.json'
-    arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path / 'out')
+    arguments = ('--world', '900000:900002', *SMALL, '-o', tmp_path / 'out', '--force')
     assert run(*arguments, '--fit-calibration', path) == 2
     assert '--fit-calibration: expected at least 100' in capsys.readouterr().err
     assert not path.exists()
     path.write_text('mine')
-    assert run(*arguments, '--fit-calibration', path) == 1
-    assert 'replace a file with --force' in capsys.readouterr().err
+    assert run(*arguments[:-1], '-o', tmp_path / 'new', '--fit-calibration', path) == 1
+    assert 'replace it with --force' in capsys.readouterr().err
     assert run(*arguments, '--fit-calibration', tmp_path / 'none' / 'file') == 1
-    assert 'Make it first' in capsys.readouterr().err
+    assert 'Make the folder first' in capsys.readouterr().err
     assert path.read_text() == 'mine'
 
 
@@ -223,15 +228,18 @@ def test_missing_networks(tmp_path, capsys):
 
 
 def test_an_interruption_keeps_earlier_results(tmp_path, monkeypatch):
-    (tmp_path / 'results.json').write_text('before')
+    out = tmp_path / 'out'
+    arguments = ('--world', '900000:900002', *SMALL, '-o', out)
+    assert run(*arguments) == 0
+    before = (out / 'results.json').read_bytes()
 
     def interrupt(self, truth, sensor_depth):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(evaluation.EvaluationPipeline, 'process', interrupt)
-    assert run('--world', '900000:900002', *SMALL, '-o', tmp_path) == 130
-    assert [path.name for path in tmp_path.iterdir()] == ['results.json']
-    assert (tmp_path / 'results.json').read_text() == 'before'
+    assert run(*arguments, '--force') == 130
+    assert list(tmp_path.iterdir()) == [out]
+    assert (out / 'results.json').read_bytes() == before
 
 
 def test_help_lists_the_exit_codes(command):

@@ -1,8 +1,6 @@
-"""Parts of the first run: its recording is written completely or not at all, and its metrics."""
+"""Parts of the first run: its metrics."""
 
 from dataclasses import replace
-import os
-import signal
 
 import numpy as np
 import pytest
@@ -11,9 +9,9 @@ from reasons import raises
 pytest.importorskip('rclpy')
 
 from robot_perception.cli import first_run as subject
-from robot_perception.cli.first_run import record_demo_world, WorldComparison
+from robot_perception.cli.first_run import WorldComparison
 from robot_perception.core import MetricDepth, Scene
-from robot_perception.core.errors import OutputError, PerceptionError
+from robot_perception.core.errors import PerceptionError
 from robot_perception.evaluation import Evaluation
 from robot_perception.world import record, sequence
 from robot_perception.world.scene_spec import sample_scene
@@ -22,7 +20,6 @@ from robot_perception.world.vocabulary import CLASSES
 pytestmark = pytest.mark.ros
 
 SIZE, COUNT = (60, 80), 4
-NAMES = {'metadata.yaml', 'world_bag.mcap'}
 
 
 @pytest.fixture(scope='module')
@@ -123,56 +120,3 @@ def test_a_frame_of_another_recording_is_an_error(bag, scenes):
 )
 def test_numbers_have_four_digits(value, text):
     assert subject._short(value) == text
-
-
-def test_a_recording_is_written_and_replaced(tmp_path):
-    path = tmp_path / 'world_bag'
-    record_demo_world(path, COUNT, SIZE)
-    assert {one.name for one in path.iterdir()} == NAMES
-    (path / 'world_bag.mcap').write_bytes(b'')
-    record_demo_world(path, COUNT, SIZE)
-    assert (path / 'world_bag.mcap').stat().st_size > 1000
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def foreign_folder(path):
-    path.mkdir()
-    (path / 'thesis.pdf').touch()
-
-
-@pytest.mark.parametrize(
-    'make', [foreign_folder, lambda path: path.touch(), lambda path: path.symlink_to('nowhere')]
-)
-def test_a_path_that_no_demo_wrote_is_left_alone(tmp_path, make):
-    path = tmp_path / 'world_bag'
-    make(path)
-    with raises(OutputError, 'exists'):
-        record_demo_world(path, COUNT, SIZE)
-    assert list(tmp_path.iterdir()) == [path]
-    assert not path.is_dir() or (path / 'thesis.pdf').exists()
-
-
-@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_keeps_the_earlier_recording(tmp_path, monkeypatch, sent):
-    path = tmp_path / 'world_bag'
-    record_demo_world(path, COUNT, SIZE)
-    kept = (path / 'world_bag.mcap').read_bytes()
-
-    def interrupted(part, *arguments, on_frame):
-        def stop():
-            os.kill(os.getpid(), sent)
-
-        record(part, *arguments, on_frame=stop)
-
-    monkeypatch.setattr(subject, 'record', interrupted)
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(KeyboardInterrupt):
-        record_demo_world(path, COUNT, SIZE)
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert list(tmp_path.iterdir()) == [path]
-    assert (path / 'world_bag.mcap').read_bytes() == kept
-
-
-def test_a_missing_folder(tmp_path):
-    with pytest.raises(OutputError, match=r'world_bag: cannot be written: No such file'):
-        record_demo_world(tmp_path / 'gone' / 'world_bag', COUNT, SIZE)

@@ -2,17 +2,21 @@
 
 import json
 import math
+from pathlib import Path
 
 import cv2
 from image_bombs import make_jpeg
 import numpy as np
 import pytest
 
-from robot_perception.cli.image import _stems
-from robot_perception.core import CameraModel
+from robot_perception.core import CameraModel, Image, Scene
 from robot_perception.pipeline import PerceptionPipeline, read_image
+from robot_perception.viewer import FrameStems
 
-GIVE = 'Name an image file.'
+MISSING = (
+    'expected a bag, video, picture, folder of pictures or webcam index, '
+    'got a path that does not exist. Check the spelling.'
+)
 NO_PICTURE = 'expected a whole image file, got a truncated png. Copy it again or take it away.'
 BOMB = (
     'expected at most 50 scans over 2147483648 pixels in total, '
@@ -119,7 +123,7 @@ def test_an_unreadable_image_among_good_ones(command, picture):
     assert [scene['file'][-5:] for scene in parsed(done.stdout)] == ['a.png', 'z.png']
     assert done.stderr.splitlines() == [
         f'robot-perception image: {broken}: {NO_PICTURE}',
-        f'robot-perception image: {missing}: cannot be read (No such file or directory). {GIVE}',
+        f'robot-perception image: {missing}: {MISSING}',
         f'robot-perception image: {bomb}: {BOMB}',
     ]
     assert names_in(command.folder / 'perception_output') == expected_files('a') | expected_files(
@@ -131,11 +135,13 @@ def test_only_unreadable_images(command):
     empty, text = (command.folder / name for name in ('empty.png', 'notes.txt'))
     empty.touch()
     text.write_text('notes')
-    done = command('image', empty, text, command.folder, '--preset', 'stub')
+    folder = command.folder / 'folder'
+    folder.mkdir()
+    done = command('image', empty, text, folder, '--preset', 'stub')
     assert (done.returncode, done.stdout) == (1, '')
     assert 'empty.png: expected a whole image file, got nothing.' in done.stderr
-    assert 'notes.txt: expected a jpeg, png, tiff, webp, bmp or pnm file, got' in done.stderr
-    assert f'{command.folder}: cannot be read (Is a directory)' in done.stderr
+    assert 'notes.txt: expected a bag, a video or a picture, got' in done.stderr
+    assert f'{folder}: expected pictures in the folder, got none' in done.stderr
     assert not (command.folder / 'perception_output').exists()
 
 
@@ -151,8 +157,10 @@ def test_only_unreadable_images(command):
     ],
 )
 def test_each_image_has_a_unique_name(files, expected):
-    assert _stems(files) == expected
-    assert len(set(expected)) == len(files)
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    stems = FrameStems()
+    scenes = [Scene(image=Image(pixels, name=Path(file).name)) for file in files]
+    assert [stems.add(scene, 0) for scene in scenes] == expected
 
 
 def test_images_of_the_same_name_do_not_overwrite_each_other(command, picture):
@@ -224,3 +232,46 @@ def test_demo_networks_print_their_limitation(command, picture):
     (scene,) = parsed(done.stdout)
     assert scene['depth']['kind'] == 'metric'
     assert 'note: These networks are small and were trained on the demo world only' in done.stderr
+
+
+def test_a_picture_is_known_by_its_content(command, picture):
+    picture('a.jpg').rename(command.folder / 'scan.dat')
+    done = command('image', 'scan.dat', '--preset', 'stub')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert done.stdout.startswith('scan.dat: 64x48, 3 objects\n')
+
+
+def test_folders_and_videos_have_results_for_each_frame(command, picture):
+    for name in ('b.png', 'a.png'):
+        picture(f'folder/{name}')
+    video = cv2.VideoWriter(
+        str(command.folder / 'film.avi'), cv2.VideoWriter.fourcc(*'MJPG'), 10, (64, 48)
+    )
+    for shade in range(5):
+        video.write(np.full((48, 64, 3), 40 * shade, np.uint8))
+    video.release()
+    flags = ('--preset', 'stub', '--seconds', '0.25', '--json', 'all.jsonl')
+    done = command('image', 'folder', 'film.avi', *flags)
+    assert (done.returncode, done.stderr) == (0, '')
+    scenes = parsed((command.folder / 'all.jsonl').read_text())
+    frames = [(scene['file'], scene['frame'].split('_')[0]) for scene in scenes]
+    # Frames of the video at 0, 0.1 and 0.2 s.
+    film = [('film.avi', f'{number:06d}') for number in (2, 3, 4)]
+    assert frames == [('folder/a.png', 'a'), ('folder/b.png', 'b'), *film]
+    stems = [scene['frame'] for scene in scenes]
+    output = command.folder / 'perception_output'
+    assert names_in(output) == set().union(*map(expected_files, stems))
+    assert 'film.avi, 000002' in done.stdout
+
+
+def test_results_are_replaced_by_force_only(command, picture):
+    call = ('image', picture('a.png'), '--preset', 'stub')
+    assert command(*call).returncode == 0
+    scene = command.folder / 'perception_output' / 'a_scene.json'
+    scene.write_text('mine')
+    again = command(*call)
+    assert (again.returncode, again.stdout) == (1, '')
+    assert 'expected no results of this name, got some. Replace them with --force' in again.stderr
+    assert scene.read_text() == 'mine'
+    assert command(*call, '--force').returncode == 0
+    assert parsed(scene.read_text().replace('\n', ''))

@@ -11,6 +11,7 @@ import pytest
 
 import robot_perception
 from robot_perception.cli import main
+from robot_perception.cli.command import add_command
 from robot_perception.core.errors import (
     ConfigError,
     ModelError,
@@ -45,7 +46,7 @@ def test_version(command):
         (['fly'], "invalid choice: 'fly'"),
         (['imag', 'a.png'], "invalid choice: 'imag' (nearest: image)"),
         (['--fly'], 'the following arguments are required: VERB'),
-        (['image'], 'the following arguments are required: FILE'),
+        (['image'], 'the following arguments are required: INPUT'),
         (['models'], 'the following arguments are required: ACTION'),
         (['bench'], 'the following arguments are required: SUBJECT'),
         (['image', 'a.png', '--preset', 'rowboat'], "invalid choice: 'rowboat'"),
@@ -91,8 +92,7 @@ def verb(monkeypatch):
             raise outcome
 
         def add_parser(subparsers):
-            parser = subparsers.add_parser('try')
-            parser.set_defaults(run=run)
+            add_command(subparsers, 'try', run, help='tries')
 
         monkeypatch.setitem(
             sys.modules, 'robot_perception.cli.try', argparse.Namespace(add_parser=add_parser)

@@ -11,7 +11,7 @@ import huggingface_hub
 import pytest
 from reasons import raises
 
-from robot_perception.cli.settings import add_settings, check_settings, print_caveat, read_settings
+from robot_perception.cli.settings import add_settings, check_settings, log_caveat, read_settings
 from robot_perception.core import ConfigError, Stage, WeightsMissingError
 from robot_perception.models import find_row
 from robot_perception.models.families import FAMILIES
@@ -63,7 +63,8 @@ def read(*arguments, inputs=()):
     return read_settings(parser.parse_args(arguments), inputs)
 
 
-def test_the_best_preset_whose_networks_are_here_is_taken(install, capsys):
+def test_the_best_preset_whose_networks_are_here_is_taken(install, caplog):
+    caplog.set_level('INFO', 'robot_perception')
     with raises(WeightsMissingError, 'no_networks'):
         read(inputs=['photo.jpg'])
     install('cpu')
@@ -73,7 +74,7 @@ def test_the_best_preset_whose_networks_are_here_is_taken(install, capsys):
         read('--set', 'segmenter.model=somebody/else')
     install('robot')
     assert read(inputs=['photo.jpg']).preset == 'robot'
-    assert 'preset robot, the best of which all networks are here\n' in capsys.readouterr().err
+    assert 'preset robot, the best of which all networks are here' in caplog.messages
 
 
 def test_only_networks_that_are_needed_count(install):
@@ -161,10 +162,10 @@ def test_the_caveat_stands_on_what_demo_networks_made(command, picture):
     assert rows[:-40].min() > 30
 
 
-def test_the_caveat_is_printed_for_other_inputs_only(demo_world, capsys):
+def test_the_caveat_is_logged_for_other_inputs_only(demo_world, caplog):
     demo = PerceptionConfig.from_preset('demo')
-    print_caveat(demo, [str(demo_world)])
-    print_caveat(PerceptionConfig.from_preset('robot'), ['photo.jpg'])
-    assert capsys.readouterr().err == ''
-    print_caveat(demo, [str(demo_world), 'photo.jpg'])
-    assert capsys.readouterr().err == f'note: {demo.caveat}\n'
+    log_caveat(demo, [str(demo_world)])
+    log_caveat(PerceptionConfig.from_preset('robot'), ['photo.jpg'])
+    assert caplog.messages == []
+    log_caveat(demo, [str(demo_world), 'photo.jpg'])
+    assert caplog.messages == [f'note: {demo.caveat}']
