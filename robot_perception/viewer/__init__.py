@@ -8,11 +8,15 @@ from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
 from robot_perception.viewer.export import Exporter, Kind
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.files import encode_jpeg, encode_png, write_picture, write_scene
-from robot_perception.viewer.gallery import Gallery
-from robot_perception.viewer.files import encode_png, scene_files, write_picture, write_scene
+from robot_perception.viewer.files import (
+    encode_jpeg,
+    encode_png,
+    scene_files,
+    write_picture,
+    write_scene,
+)
 from robot_perception.viewer.frame_stems import FrameStems
-from robot_perception.viewer.gallery import Gallery, scene_figures
+from robot_perception.viewer.gallery import Gallery
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.ply import write_ply
@@ -33,7 +37,6 @@ __all__ = [
     'Cell',
     'Column',
     'Exporter',
-    'Figure',
     'FrameStems',
     'Gallery',
     'JsonValue',
@@ -59,7 +62,6 @@ __all__ = [
     'open_viewer',
     'render',
     'save_recording',
-    'scene_figures',
     'scene_files',
     'scene_to_dict',
     'serve_viewer',
