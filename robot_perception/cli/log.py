@@ -39,7 +39,7 @@ def add_log(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def logging_messages(arguments: argparse.Namespace) -> Iterator[None]:
-    """Write messages as the flags of `add_log` say, until the block ends.
+    """Write messages at the levels that the flags of `add_log` choose, until the block ends.
 
     Raises:
         OutputError: the file cannot be written.

@@ -194,12 +194,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, capsys, monkeypatch):
     refuse(monkeypatch)
     taken = tmp_path / 'file'
     taken.write_text('mine')
-    places = {
+    outputs = {
         taken: 'expected a folder, got a file',
         taken / 'below': 'cannot be written: Not a directory',
         '/proc/self': 'expected no folder or an empty one, got one with files in it',
     }
-    for out, problem in places.items():
+    for out, problem in outputs.items():
         assert run('--world', '900000:900002', *SMALL, '-o', out) == 1
         assert f'{out}: {problem}' in capsys.readouterr().err
     assert taken.read_text() == 'mine'

@@ -48,17 +48,17 @@ CALLS = {
 }
 
 
-def verbs_of(parser, words=()):
+def find_verbs(parser, words=()):
     """Yield (words, parser) of each verb, and of each action of a verb that has some."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, one in action.choices.items():
-                yield from verbs_of(one, (*words, name))
+                yield from find_verbs(one, (*words, name))
             return
     yield ' '.join(words), parser
 
 
-PARSERS = dict(verbs_of(main._parser([])))
+PARSERS = dict(find_verbs(main._parser([])))
 
 
 def test_every_verb_is_here():
