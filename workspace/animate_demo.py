@@ -19,8 +19,8 @@ from robot_perception import PerceptionPipeline
 from robot_perception.core import (
     Box3D,
     CameraModel,
-    class_color,
     MetricDepth,
+    object_color,
     quaternion_to_matrix,
     Scene,
     UInt8Array,
@@ -104,7 +104,7 @@ def draw_boxes(scene: Scene) -> UInt8Array:
     if scene.camera is not None:
         for item in scene.objects:
             if item.position is not None:
-                color = class_color(item.class_name)
+                color = object_color(item)
                 for start, end in project_edges(item.position.box, scene.camera):
                     cv2.line(canvas, start, end, color, 2, cv2.LINE_AA)
     return canvas

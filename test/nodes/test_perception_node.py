@@ -658,7 +658,7 @@ class TestReports:
     def test_an_output_that_fails_takes_no_other_with_it(self, graph, monkeypatch):
         image, _ = start_calibrated(graph, 'overlay', 'detections', 'timing')
 
-        def fail(scene):
+        def fail(*_, **__):
             raise ZeroDivisionError
 
         monkeypatch.setattr('robot_perception.stream.outputs.draw_overlay', fail)
