@@ -47,13 +47,15 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
     image = graph.publisher('image', 'sensor_msgs/msg/Image', RELIABLE)
     graph.subscribe_outputs('scene', 'timing')
     graph.connect(image)
-    over = threading.Event()
+    over, stalls_s = threading.Event(), []
 
     def publish():
-        message = to_image_message(random_rgb())
+        message, begin_s = to_image_message(random_rgb()), time.monotonic()
         while not over.wait(1 / RATE_HZ):
+            stalls_s.append(time.monotonic() - begin_s - 1 / RATE_HZ)
             message.header.stamp = graph.camera.get_clock().now().to_msg()
             image.publish(message)
+            begin_s = time.monotonic()
 
     def rungs():
         return [
@@ -76,7 +78,9 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
         # On a loaded machine other frames may be late too.
         assert set(rungs()) <= {'budget/every_30', 'budget/drop'}
         assert len(ages_s) > 10
-        assert np.percentile(ages_s, 95) <= 1.1 * BUDGET_S
+        # Threads of a loaded machine wait for a processor several times in a frame.
+        limit_s = 1.1 * BUDGET_S + 5 * np.percentile(stalls_s, 95)
+        assert np.percentile(ages_s, 95) <= limit_s
         level, message, _ = graph.statuses()['timing']
         assert level == WARN
         text = 'to keep budget.max_age_s: masks and features on every 30th frame'
