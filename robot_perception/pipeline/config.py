@@ -92,6 +92,21 @@ class PerceptionConfig(Section):
         own = self.stage(stage).precision
         return self.precision if own is Precision.AUTO else own
 
+    def check_change(self, other: PerceptionConfig) -> None:
+        """Check that ``other`` may replace this configuration while its networks are loaded.
+
+        Raises:
+            ConfigError: a parameter has changed that is not live.
+        """
+        current = self.to_values()
+        for item in other.parameters():
+            if item.default != current[item.name] and not item.constraint.live:
+                raise ConfigError(
+                    'fixed_parameter',
+                    f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
+                    'Make a new pipeline; a node accepts it after cleanup, before configure.',
+                )
+
     @property
     def caveat(self) -> str:
         """Warning about the results of these models; empty if there is none."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from robot_perception import models
-from robot_perception.core import Stage
+from robot_perception.core import ConfigError, Stage
 from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
@@ -60,6 +60,20 @@ class Networks(NamedTuple):
     def loaded(self) -> tuple[Stage, ...]:
         """Stages that have a network."""
         return tuple(stage for stage in Stage if getattr(self, stage.value) is not None)
+
+    def check_loaded(self, config: PerceptionConfig) -> None:
+        """Check that these are all networks that a configuration needs.
+
+        Raises:
+            ConfigError: a stage is enabled whose network was not loaded.
+        """
+        for stage in networks_needed(config):
+            if stage not in self.loaded:
+                raise ConfigError(
+                    'network_not_loaded',
+                    f'{stage}.enabled: the network was not loaded, because the stage was '
+                    'disabled. Enable it before the networks are loaded.',
+                )
 
 
 def load_networks(config: PerceptionConfig) -> Networks:

@@ -9,7 +9,6 @@ from typing import Any
 
 from robot_perception.core import (
     CameraModel,
-    ConfigError,
     Detections,
     Float64Array,
     Image,
@@ -36,7 +35,7 @@ from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.location_uncertainty import LocationUncertainty
-from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
+from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.temporal import depth_source, TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
@@ -160,21 +159,8 @@ class PerceptionPipeline:
             ConfigError: a parameter that is fixed once the networks are loaded has changed, or a
                 stage is enabled whose network was not loaded.
         """
-        current = self._config.to_values()
-        for item in config.parameters():
-            if item.default != current[item.name] and not item.constraint.live:
-                raise ConfigError(
-                    'fixed_parameter',
-                    f'{item.name}: fixed at {current[item.name]!r} while the networks are loaded. '
-                    'Make a new pipeline; a node accepts it after cleanup, before configure.',
-                )
-        for stage in networks_needed(config):
-            if stage not in self._networks.loaded:
-                raise ConfigError(
-                    'network_not_loaded',
-                    f'{stage}.enabled: the network was not loaded, because the stage was '
-                    'disabled. Enable it before the networks are loaded.',
-                )
+        self._config.check_change(config)
+        self._networks.check_loaded(config)
         self._config = config
 
     def __repr__(self) -> str:
