@@ -23,6 +23,8 @@ from robot_perception.nodes.transport import enlarge_shared_memory
 from robot_perception.pipeline import PerceptionConfig
 
 _READER, _OBSERVER = 'robot_perception_doctor', 'robot_perception_doctor_inputs'
+# What is found of the graph, and not of an input of a camera.
+_OF_GRAPH = {'middleware', 'other nodes', 'perception node'}
 _DISCOVERY_S, _POLL_S = 5.0, 0.1
 _VARIABLES = (
     'ROS_DOMAIN_ID',
@@ -54,7 +56,14 @@ def examine_graph(
     """
     unchecked: dict[str, str] = {}
     facts = _observe(config, topics, seconds, unchecked)
-    return Examination(judge_graph(facts), unchecked, _found(facts))
+    # What concerns no single camera is found with each.
+    causes = dict.fromkeys(cause for one in facts.values() for cause in judge_graph(one))
+    found = {
+        name if name in _OF_GRAPH or not camera else f'{camera} {name}': text
+        for camera, one in facts.items()
+        for name, text in _found(one).items()
+    }
+    return Examination(tuple(causes), unchecked, found)
 
 
 def _observe(
@@ -62,7 +71,8 @@ def _observe(
     topics: Mapping[str, str],
     seconds: float,
     unchecked: dict[str, str],
-) -> GraphFacts:
+) -> dict[str, GraphFacts]:
+    """Return what was observed for each camera of the node, or for the only one."""
     # Before the profile of this package is selected.
     environment = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     enlarge_shared_memory()
@@ -70,31 +80,51 @@ def _observe(
     with _spinning(unchecked) as (context, executor):
         scout = rclpy.create_node(_READER, context=context, use_global_arguments=False)
         executor.add_node(scout)
+        inputs: dict[str, dict[str, str]] = {'': {}}
         reader = _find_running(scout, begin_s + min(_DISCOVERY_S, seconds * 0.6), unchecked)
         if reader is not None:
             try:
                 config = reader.config()
-                topics = {**reader.topics(), **topics}
+                inputs = {camera: reader.topics(camera) for camera in reader.cameras}
             except Exception as error:  # noqa: BLE001 - a node that fails is examined all the same
                 unchecked['parameters and topics of the node'] = f'{type(error).__name__}: {error}'
-        rules = [f'{name}:={topic}' for name, topic in _with_calibrations(topics).items()]
-        node = rclpy.create_node(
-            _OBSERVER,
-            context=context,
-            cli_args=['--ros-args', *(part for rule in rules for part in ('-r', rule))],
-            use_global_arguments=False,
-            start_parameter_services=False,
-        )
-        # What is incompatible is a cause, and not a line of the log.
-        node.get_logger().set_level(LoggingSeverity.ERROR)
-        observer = Observer(node, config)
-        executor.add_node(node)
-        observer.observe(max(seconds - (time.monotonic() - begin_s), 0.0))
-        failed = observer.failed_messages()
+        observers = {}
+        for camera, known in inputs.items():
+            rules = _with_calibrations({**known, **topics}).items()
+            node = rclpy.create_node(
+                '_'.join(filter(None, (_OBSERVER, camera))),
+                context=context,
+                cli_args=[
+                    '--ros-args',
+                    *(part for one in rules for part in ('-r', ':='.join(one))),
+                ],
+                use_global_arguments=False,
+                start_parameter_services=False,
+            )
+            # What is incompatible is a cause, and not a line of the log.
+            node.get_logger().set_level(LoggingSeverity.ERROR)
+            observers[camera] = Observer(node, config)
+            executor.add_node(node)
+        left_s = max(seconds - (time.monotonic() - begin_s), 0.0)
+        first, *others = observers.values()
+        threads = [
+            threading.Thread(target=one.observe, args=(left_s,), daemon=True) for one in others
+        ]
+        for thread in threads:
+            thread.start()
+        first.observe(left_s)
+        for thread in threads:
+            thread.join()
+        failed = ' '.join(filter(None, (one.failed_messages() for one in observers.values())))
         if failed:
             unchecked['messages'] = failed
-        running = None if reader is None else reader.result()
-        return observer.facts(seconds, running, {_READER, _OBSERVER}, environment)
+        ours = {_READER, *('_'.join(filter(None, (_OBSERVER, camera))) for camera in inputs)}
+        return {
+            camera: observer.facts(
+                seconds, None if reader is None else reader.result(camera), ours, environment
+            )
+            for camera, observer in observers.items()
+        }
 
 
 def _find_running(scout: Node, deadline_s: float, unchecked: dict[str, str]) -> NodeReader | None:

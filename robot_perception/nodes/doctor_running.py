@@ -15,7 +15,8 @@ from rclpy.parameter import parameter_value_to_python
 
 from robot_perception.core import PerceptionError
 from robot_perception.nodes.doctor_facts import RunningNode
-from robot_perception.pipeline import PerceptionConfig
+from robot_perception.nodes.parameters import ONE_CAMERA
+from robot_perception.pipeline import CAMERAS, PerceptionConfig
 from robot_perception.sources import IMAGE_TYPES, Role
 
 _TIMEOUT_S = 3.0
@@ -41,14 +42,20 @@ def find_perception_nodes(node: Node) -> list[str]:
 
 
 class NodeReader:
-    """Reads one perception node; another thread spins the reading node."""
+    """Reads one perception node; another thread spins the reading node.
+
+    Attributes:
+        cameras: names of its cameras, known once `config` has been read.
+    """
 
     def __init__(self, node: Node, name: str) -> None:
         """Subscribe to the diagnostics of the node with this full name."""
         self._node = node
         self._name = name
         self._use_sim_time: bool | None = None
-        self._statuses: dict[str, DiagnosticStatus] = {}
+        self.cameras: tuple[str, ...] = ONE_CAMERA
+        # Camera, empty for the node, and title -> status.
+        self._statuses: dict[tuple[str, str], DiagnosticStatus] = {}
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def config(self) -> PerceptionConfig:
@@ -62,7 +69,8 @@ class NodeReader:
             GetParameters, f'{self._name}/get_parameters'
         )
         done = threading.Event()
-        future = client.call_async(GetParameters.Request(names=[*names, _USE_SIM_TIME]))
+        asked = [*names, _USE_SIM_TIME, CAMERAS]
+        future = client.call_async(GetParameters.Request(names=asked))
         future.add_done_callback(lambda _: done.set())
         if not done.wait(_TIMEOUT_S):
             raise PerceptionError(
@@ -72,51 +80,58 @@ class NodeReader:
         assert response is not None  # noqa: S101 - done
         read = [parameter_value_to_python(value) for value in response.values]
         values = {
-            name: value
-            for name, value in zip([*names, _USE_SIM_TIME], read, strict=True)
-            if value is not None
+            name: value for name, value in zip(asked, read, strict=True) if value is not None
         }
+        cameras = values.pop(CAMERAS, None)
+        # A node of an earlier version has no such parameter.
+        self.cameras = tuple(map(str, cameras)) if isinstance(cameras, list) else ONE_CAMERA
         use_sim_time = values.pop(_USE_SIM_TIME, None)
         self._use_sim_time = use_sim_time if isinstance(use_sim_time, bool) else None
         return PerceptionConfig.from_preset(str(values.pop('preset', 'robot')), values)
 
-    def topics(self) -> dict[str, str]:
-        """Return the topic of each input that the node subscribes to.
+    def topics(self, camera: str) -> dict[str, str]:
+        """Return the topic of each input that the node subscribes to for a camera.
+
+        Of several cameras, topics count that have the name of the camera as a part.
 
         Raises:
             RuntimeError: rclpy does not know the node.
         """
         # Its topics are discovered before its first diagnostics arrive.
-        _wait_until(lambda: bool(self._statuses))
+        _wait_until(lambda: (camera, 'frames') in self._statuses)
         namespace, _, name = self._name.rpartition('/')
         subscriptions = dict(
             self._node.get_subscriber_names_and_types_by_node(name, namespace or '/')
         )
-        values = {
-            item.key: item.value
-            for title, status in self._statuses.items()
-            if title == 'frames'
-            for item in status.values
-        }
-        return assign_topics(subscriptions, values.get('topic', ''))
+        status = self._statuses.get((camera, 'frames'), DiagnosticStatus())
+        image = next((item.value for item in status.values if item.key == 'topic'), '')
+        if camera:
+            subscriptions = {
+                topic: types
+                for topic, types in subscriptions.items()
+                if camera in topic.split('/') or topic == image
+            }
+        return assign_topics(subscriptions, image)
 
-    def result(self) -> RunningNode:
-        """Return what was read."""
+    def result(self, camera: str) -> RunningNode:
+        """Return what was read about the node and one of its cameras."""
         return RunningNode(
             self._name,
             self._use_sim_time,
             tuple(
                 (title, status.level[0], status.message)
-                for title, status in self._statuses.items()
+                for (owner, title), status in self._statuses.items()
+                if owner in {'', camera}
             ),
         )
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        names = {self._name, self._name.rpartition('/')[2]}
         for status in message.status:
             node, separator, title = status.name.partition(': ')
-            if separator and node in names:
-                self._statuses[title] = status
+            for name in (self._name, self._name.rpartition('/')[2]):
+                camera = node.removeprefix(name).removeprefix('/')
+                if separator and node in {name, f'{name}/{camera}'}:
+                    self._statuses[camera, title] = status
 
 
 def assign_topics(subscriptions: Mapping[str, list[str]], image: str) -> dict[str, str]:

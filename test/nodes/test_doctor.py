@@ -180,6 +180,28 @@ def test_calibrations_that_differ_are_named_without_a_node(graph, other_camera, 
     assert exit_code(examination.causes) == 3
 
 
+def test_each_camera_of_a_node_is_examined(graph, monkeypatch):
+    graph.start(cameras=['front', 'left', 'rear'])
+    front, info = (
+        graph.publisher('/front/image', IMAGE),
+        graph.publisher('/front/camera_info', INFO),
+    )
+    left = graph.publisher('/left/image', IMAGE)
+    publish_every(
+        graph,
+        0.1,
+        (front, lambda: to_image_message(random_rgb(next(SEEDS)), time.time_ns())),
+        (info, to_camera_info),
+        (left, lambda: to_image_message(random_rgb(next(SEEDS)), time.time_ns())),
+    )
+    examination = examine(graph, monkeypatch)
+    missing = {one.subject for one in examination.causes if one.reason == 'no_publisher'}
+    assert missing == {'/left/camera_info', '/rear/image'}
+    assert 'other perception nodes' not in examination.unchecked
+    assert examination.found['perception node'] == '/perception'
+    assert examination.found['front image'].startswith('/front/image, ')
+
+
 def test_no_camera_where_it_was_looked_for(graph, monkeypatch):
     image = graph.publisher('/front/color/image_raw', IMAGE)
     publish_every(
