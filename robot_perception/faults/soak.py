@@ -285,7 +285,8 @@ def _observe(
             last = samples[-1].use
             log(
                 f'{now_s / 60:.0f} min: {observer.sent} sent, {len(observer.delays)} published, '
-                f'{last.rss_mib:.1f} MiB, {last.threads} threads, {last.files} files'
+                f'{last.private_mib:.1f} MiB and {last.shared_mib:.1f} MiB shared, '
+                f'{last.threads} threads, {last.files} files'
             )
         spin_until(executor, _SAMPLE_PERIOD_S, lambda: False)
     return samples

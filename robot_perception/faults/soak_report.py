@@ -79,7 +79,7 @@ class SoakReport:
         published_hz: frames published by the node per second.
         sent: images published by the camera; the middleware may lose some.
         counts: what became of the images that were received.
-        memory_mib: resident memory at the start of the second half and at the end.
+        memory_mib: memory that is not shared, at the start of the second half and at the end.
         delay_p50_s: median delay in the first and second half.
         delay_p99_s: 99th percentile of the delay in the first and second half.
         cpu_s_per_frame: processor time of the node per published frame in the first and second
@@ -139,7 +139,7 @@ def judge(
         )
     p50 = float(np.median(early)), float(np.median(late))
     p99 = float(np.percentile(early, 99)), float(np.percentile(late, 99))
-    memory = np.array([one.use.rss_mib for one in second])
+    memory = np.array([one.use.private_mib for one in second])
     start_mib, end_mib = _ends(memory)
     threads = _spread([one.use.threads for one in second])
     files = _spread([one.use.files for one in second])
@@ -189,7 +189,7 @@ def _slope(samples: Sequence[Sample]) -> float:
     step = -(-len(samples) // _MAX_SLOPE_SAMPLES)
     used = samples[::step]
     minutes = np.array([one.seconds for one in used]) / _SECONDS_PER_MINUTE
-    memory = np.array([one.use.rss_mib for one in used])
+    memory = np.array([one.use.private_mib for one in used])
     one, other = np.triu_indices(len(used), 1)
     return float(np.median((memory[other] - memory[one]) / (minutes[other] - minutes[one])))
 

@@ -14,7 +14,15 @@ COUNTS = Counts(36_000, 6_000, {'newer_frame': 30_000}, {}, 0)
 MINUTES = 60
 
 
-def series(slope=0.0, *, threads=lambda _: 20, files=lambda _: 27, step_at=None, step=30.0):
+def series(
+    slope=0.0,
+    *,
+    threads=lambda _: 20,
+    files=lambda _: 27,
+    shared=lambda _: 5,
+    step_at=None,
+    step=30.0,
+):
     """Return a sample every 5 s: noise of 1 MiB around a line, MiB per minute."""
     seconds = range(0, MINUTES * 60, 5)
     noise = np.random.default_rng(0).normal(0, 1, len(seconds)).tolist()
@@ -23,7 +31,7 @@ def series(slope=0.0, *, threads=lambda _: 20, files=lambda _: 27, step_at=None,
         rss = 250 + jitter + slope * second / 60
         if step_at is not None and second >= step_at * 60:
             rss += step
-        use = ProcessUse(rss, rss, threads(second), files(second))
+        use = ProcessUse(rss + shared(second), shared(second), rss, threads(second), files(second))
         samples.append(Sample(float(second), use, second / 2))
     return samples
 
@@ -63,8 +71,12 @@ def test_growth_of_the_second_half_fails(samples, problem):
     assert found.startswith(problem)
 
 
-def test_growth_of_the_first_half_passes():
-    changing = series(step_at=20, threads=lambda second: 15 + min(second // 60, 5))
+def test_growth_of_the_first_half_and_of_shared_memory_passes():
+    changing = series(
+        step_at=20,
+        shared=lambda second: second / 60,
+        threads=lambda second: 15 + min(second // 60, 5),
+    )
     assert judge(changing, delays(), 36_000, COUNTS).passed
 
 
