@@ -24,6 +24,7 @@ from robot_perception.evaluation.ground_truth_stages import (
 )
 from robot_perception.models import Detector, Segmenter, UploadedImage
 from robot_perception.pipeline import (
+    ClassFilter,
     load_networks,
     Networks,
     PerceptionConfig,
@@ -130,7 +131,8 @@ class EvaluationPipeline:
         masks = None if self._segmenter is None else _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
-        candidates = self._scores.apply(self._detector.last)
+        wanted = ClassFilter.from_config(self._config.detector, self._detector.class_names)
+        candidates = self._scores.apply(wanted(self._detector.last))
         kept = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
         return EvaluationOutput(scene, candidates[kept[:MAX_DETECTIONS]], masks)
 

@@ -9,6 +9,7 @@ from robot_perception.pipeline.checkpoints import (
     missing_checkpoints,
 )
 from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
+from robot_perception.pipeline.class_filter import ClassFilter
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.config_sections import (
     CameraConfig,
@@ -52,6 +53,7 @@ __all__ = [
     'AgeBudget',
     'CameraAxes',
     'CameraConfig',
+    'ClassFilter',
     'DepthConfig',
     'FramesConfig',
     'InputConfig',

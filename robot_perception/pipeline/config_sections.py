@@ -121,6 +121,12 @@ class DetectorConfig(StageSection, name='detector'):
         '(docs/uncertainty.md); empty = that of the demo detector, none for others.',
     )
     threshold: float = parameter(0.5, 'Minimum score of an object.', limits=(0.0, 1.0), live=True)
+    classes: str = parameter(
+        '',
+        'Names of the classes to detect, separated by commas, such as "person, dining table"; '
+        'empty = all of the detector.',
+        live=True,
+    )
     max_objects: int = parameter(
         20,
         'Maximum number of objects in a frame; those with the highest scores are kept.',

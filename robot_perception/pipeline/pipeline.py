@@ -29,6 +29,7 @@ from robot_perception.models import (
     UploadedImage,
 )
 from robot_perception.pipeline.checkpoints import check_checkpoints
+from robot_perception.pipeline.class_filter import ClassFilter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import lazy_execution, Promise, resolve, threaded_execution
 from robot_perception.pipeline.ground import find_ground
@@ -71,10 +72,12 @@ class PerceptionPipeline:
         A stage without a network does not run.
 
         Raises:
-            ConfigError: a file of calibration is missing or invalid.
+            ConfigError: a file of calibration is missing or invalid, or the detector has no such
+                class as ``detector.classes`` names.
         """
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter)
+        self._check_classes(config)
         self._state = TemporalState()
         self._scores = ScoreCalibration.from_config(config)
         self._uncertainty = LocationUncertainty.from_config(config)
@@ -157,11 +160,16 @@ class PerceptionPipeline:
 
         Raises:
             ConfigError: a parameter that is fixed once the networks are loaded has changed, or a
-                stage is enabled whose network was not loaded.
+                stage is enabled whose network was not loaded, or the detector has no such class.
         """
         self._config.check_change(config)
         self._networks.check_loaded(config)
+        self._check_classes(config)
         self._config = config
+
+    def _check_classes(self, config: PerceptionConfig) -> None:
+        if self._networks.detector is not None:
+            ClassFilter.from_config(config.detector, self.class_names)
 
     def __repr__(self) -> str:
         """Name the preset, the device and the networks."""

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from reasons import raises
 
 from robot_perception.core import Detections, Image
+from robot_perception.core.errors import ConfigError
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.tracking import Tracker
 from robot_perception.world import sequence
@@ -245,6 +247,10 @@ class FixedDetector:
         ({'detector.max_objects': 1}, [0.9]),
         ({'detector.max_objects': 2}, [0.9, 0.7]),
         ({'detector.threshold': 0.25}, [0.9, 0.7, 0.3]),
+        # A box of another class suppresses none, and does not count.
+        ({'detector.classes': 'bowl'}, [0.8]),
+        ({'detector.classes': ' Cup , bowl,', 'detector.max_objects': 2}, [0.9, 0.7]),
+        ({'detector.classes': 'bowl', 'detector.max_objects': 1}, [0.8]),
     ],
 )
 @pytest.mark.parametrize('stamp_ns', [0, FRAME_NS])
@@ -252,3 +258,20 @@ def test_overlapping_boxes_are_suppressed(settings, scores, stamp_ns):
     config = PerceptionConfig.from_preset('stub', settings)
     scene = PerceptionPipeline(config, detector=FixedDetector()).process(image(stamp_ns))
     assert scene.detections.scores.tolist() == pytest.approx(scores)
+
+
+def test_classes_change_between_frames_and_unknown_ones_are_refused():
+    others = {f'{stage}.enabled': False for stage in ('features', 'depth', 'segmenter')}
+    config = PerceptionConfig.from_preset('stub', others)
+    pipeline = PerceptionPipeline(config, detector=FixedDetector())
+    pipeline.reconfigure(config.with_values({'detector.classes': 'bowl'}))
+    assert pipeline.process(image(0)).detections.class_names == ('bowl',)
+    message = "expected names of the detector's 2 classes, got 'cups'. Nearest: cup. It has cup, b"
+    for text in ('cups', 'bowl, cups'):
+        wrong = config.with_values({'detector.classes': text})
+        with raises(ConfigError, 'unknown_class', message):
+            pipeline.reconfigure(wrong)
+        with raises(ConfigError, 'unknown_class', message):
+            PerceptionPipeline(wrong, detector=FixedDetector())
+    assert pipeline.process(image(0)).detections.class_names == ('bowl',)
+    assert PerceptionPipeline(wrong).process(image(0)).detections is None
