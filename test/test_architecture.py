@@ -49,6 +49,7 @@ HOMES = {
     'cv_bridge': {'conversions'},
     'faster_coco_eval': {'evaluation'},
     'rerun': {'viewer'},
+    'rerun_cli': {'viewer'},
 }
 CORE_MAY_IMPORT = {'__future__', 'numpy', *sys.stdlib_module_names}
 # Functions of core and pipeline that may import more when they are called -> what they import.

@@ -31,6 +31,7 @@ EXTRAS = {
     'pandas': 'pandas',
     'PIL': 'pillow',
     'rerun': 'rerun-sdk',
+    'rerun_cli': 'rerun-sdk',
     'supervision': 'supervision',
 }
 # Comes with a ROS install only.

@@ -20,7 +20,7 @@ from robot_perception.cli.text import counted
 from robot_perception.core import ConfigError, OutputError
 from robot_perception.viewer import Gallery
 
-_WEB_PORT = 9090
+_HOST, _WEB_PORT = '127.0.0.1', 9090
 _LAST_PORT = 65534
 _SUFFIX = '.rrd'
 _EPILOG = f"""\
@@ -64,6 +64,13 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=_WEB_PORT,
         help='port of --serve; the data use the next port (default: %(default)s)',
     )
+    parser.add_argument(
+        '--host',
+        default=_HOST,
+        metavar='ADDRESS',
+        help='address on which --serve listens; 0.0.0.0 lets other machines connect, without a '
+        'password (default: %(default)s)',
+    )
     add_json(parser)
     add_inputs(parser)
 
@@ -91,7 +98,11 @@ def run(arguments: argparse.Namespace) -> int:
         return _save(loop, partial(viewer.save_recording, arguments.save), arguments)
     if arguments.serve:
         log = partial(print, flush=True)
-        return _serve(loop, partial(viewer.serve_viewer, arguments.port, log))
+        address = arguments.host, arguments.port
+        # Before anything is computed.
+        viewer.check_ports(*address)
+        return _serve(loop, partial(viewer.serve_viewer, *address, log))
+    viewer.check_screen()
     return loop.run(viewer.open_viewer)
 
 

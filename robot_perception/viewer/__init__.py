@@ -25,11 +25,21 @@ from robot_perception.viewer.table import Cell, Table
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
 if TYPE_CHECKING:
-    from robot_perception.viewer.rerun_targets import open_viewer, save_recording, serve_viewer
+    from robot_perception.viewer.rerun_targets import (
+        check_ports,
+        check_screen,
+        open_viewer,
+        save_recording,
+        serve_viewer,
+    )
 
 # They import rerun, which is optional.
 __getattr__ = lazy_attributes(
-    __name__, dict.fromkeys(('open_viewer', 'serve_viewer', 'save_recording'), 'rerun_targets')
+    __name__,
+    dict.fromkeys(
+        ('check_ports', 'check_screen', 'open_viewer', 'serve_viewer', 'save_recording'),
+        'rerun_targets',
+    ),
 )
 
 __all__ = [
@@ -46,6 +56,9 @@ __all__ = [
     'Step',
     'Table',
     'bar_chart',
+    'check_new_folder',
+    'check_ports',
+    'check_screen',
     'class_color',
     'draw_cloud',
     'draw_depth',

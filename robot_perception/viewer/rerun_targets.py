@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import os
 from pathlib import Path
+import socket
+import subprocess
+import sys
+import time
 from urllib.parse import quote
 
 import numpy as np
 import rerun
 import rerun.blueprint as layout
+import rerun_cli
 
 from robot_perception.core import OutputError, Scene
 from robot_perception.viewer import rerun_scene as paths
@@ -19,56 +25,112 @@ _FRAME, _STAMP = 'frame', 'stamp'
 _APPLICATION = 'robot_perception'
 # Meters in the optical frame: beside and above the camera, looking at what is before it.
 _EYE_M, _TARGET_M, _UP = (-0.6, -0.7, -0.5), (0.0, 0.0, 1.0), (0.0, -1.0, 0.0)
+_EXECUTABLE = Path(rerun_cli.__file__).with_name('rerun')
+_WITHOUT_SCREEN = 'On a machine without a screen use --save, --serve or --html.'
+_START_S, _POLL_S = 60, 0.1
 # Takes a scene and its frame number.
 Add = Callable[[Scene, int], None]
 
 
+def check_screen() -> None:
+    """Raise OutputError where no window can be opened, without starting anything."""
+    displays = ('DISPLAY', 'WAYLAND_DISPLAY')
+    if sys.platform == 'linux' and not any(map(os.environ.get, displays)):
+        raise OutputError('no_viewer', f'Rerun: expected a screen, got none. {_WITHOUT_SCREEN}')
+
+
 @contextmanager
 def open_viewer() -> Iterator[Add]:
-    """Start the viewer of this machine, or take the one that runs; it stays open.
+    """Start the viewer of this environment, or take the one that runs; it stays open.
 
     Raises:
-        OutputError: the viewer cannot be started.
+        OutputError: the viewer cannot be started, or ended.
     """
+    check_screen()
     log = _RerunLog()
-    try:
-        log.stream.spawn(default_blueprint=_blueprint())
-    except Exception as error:
-        # The bindings raise whatever went wrong below as one of several builtin errors.
-        raise OutputError(
-            'no_viewer',
-            f'Rerun: expected a viewer that can be started, got: {error} '
-            'On a machine without a screen use --save, --serve or --html.',
-        ) from error
+    with _viewer_errors():
+        rerun.spawn(
+            executable_path=str(_EXECUTABLE), recording=log.stream, default_blueprint=_blueprint()
+        )
     yield log.add
-    log.stream.flush()
+    with _viewer_errors():
+        log.stream.flush()
 
 
 @contextmanager
-def serve_viewer(web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
+def _viewer_errors() -> Iterator[None]:
+    """Raise OutputError for any error: the bindings raise several builtin ones."""
+    try:
+        yield
+    except Exception as error:
+        raise OutputError(
+            'no_viewer',
+            f'Rerun: expected a viewer that runs, got: {error} {_WITHOUT_SCREEN}',
+        ) from error
+
+
+def check_ports(host: str, web_port: int) -> None:
+    """Raise OutputError where one of the two ports of `serve_viewer` cannot be used."""
+    try:
+        for port in (web_port, web_port + 1):
+            family = socket.AF_INET6 if ':' in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        raise OutputError(
+            'port_in_use',
+            f'{host}: expected free ports {web_port} and {web_port + 1}, got: {error.strerror}. '
+            'Choose others with --port.',
+        ) from error
+
+
+@contextmanager
+def serve_viewer(host: str, web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
     """Serve the viewer to browsers until the end of the block.
 
     Args:
+        host: address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for all interfaces.
         web_port: of the page; the data are on the port after it.
-        announce: called with the address for a browser on this machine.
+        announce: called with the address for a browser.
 
     Raises:
-        OutputError: a port cannot be used.
+        OutputError: a port cannot be used, or the server does not start.
     """
-    log = _RerunLog()
-    try:
-        data = log.stream.serve_grpc(grpc_port=web_port + 1, default_blueprint=_blueprint())
-        rerun.serve_web_viewer(web_port=web_port, open_browser=False, connect_to=data)
-    except Exception as error:
-        # The bindings raise whatever went wrong below as one of several builtin errors.
-        raise OutputError(
-            'port_in_use',
-            f'Rerun: expected free ports {web_port} and {web_port + 1}, got: {error} '
-            'Choose others with --port.',
-        ) from error
-    announce(f'http://127.0.0.1:{web_port}/?url={quote(data, safe="")}')
-    yield log.add
-    log.stream.flush()
+    check_ports(host, web_port)
+    # The server of the bindings listens on all interfaces; that of the program on one address.
+    command = [str(_EXECUTABLE), '--serve-web', '--bind', host, '--server-memory-limit', '1GiB']
+    command += ['--web-viewer-port', str(web_port), '--port', str(web_port + 1)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:  # noqa: S603 - our own
+        try:
+            name = '127.0.0.1' if host in {'0.0.0.0', '::'} else host  # noqa: S104 - compared
+            name = f'[{name}]' if ':' in name else name
+            data = f'rerun+http://{name}:{web_port + 1}/proxy'
+            _wait_for(server, name.strip('[]'), web_port + 1)
+            log = _RerunLog()
+            log.stream.connect_grpc(data, default_blueprint=_blueprint())
+            announce(f'http://{name}:{web_port}/?url={quote(data, safe="")}')
+            yield log.add
+            log.stream.flush()
+        finally:
+            server.terminate()
+
+
+def _wait_for(server: subprocess.Popen[bytes], host: str, port: int) -> None:
+    """Wait until the server accepts connections."""
+    deadline = time.monotonic() + _START_S
+    while not _accepts_connections(host, port):
+        if server.poll() is not None or time.monotonic() > deadline:
+            raise OutputError(
+                'no_viewer',
+                f'Rerun: expected a server on {host}:{port} within {_START_S} s, got none. '
+                'Try another --port, or write a file with --save.',
+            )
+        time.sleep(_POLL_S)
+
+
+def _accepts_connections(host: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET) as client:
+        client.settimeout(1)
+        return client.connect_ex((host, port)) == 0
 
 
 @contextmanager

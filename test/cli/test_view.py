@@ -143,6 +143,31 @@ def test_serve_offers_page_and_data_until_interrupted(command, results):
         program.kill()
 
 
+@needs_rerun
+@pytest.mark.parametrize('flags', [(), ('--serve', '--port', '1')])
+def test_what_cannot_be_shown_is_not_computed(command, camera_bag, flags):
+    """Neither without a screen nor without a port are the missing networks of the preset named."""
+    done = command('view', camera_bag, '--preset', 'robot', '--host', '192.0.2.1', *flags,
+                   DISPLAY='', WAYLAND_DISPLAY='')  # fmt: skip
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert ('expected free ports 1 and 2' if flags else 'expected a screen, got none') in line
+
+
+@needs_rerun
+def test_serve_listens_on_loopback_unless_a_host_is_named(command, results):
+    page, data = free_ports()
+    program = command.start('view', results, '--serve', '--port', page)
+    try:
+        program.stdout.readline()
+        for port in (page, data):
+            socket.create_connection(('127.0.0.1', port), timeout=5).close()
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(('127.0.0.2', port), timeout=5)
+    finally:
+        program.kill()
+
+
 def free_ports():
     """Return two consecutive free ports."""
     while True:
