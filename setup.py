@@ -92,6 +92,7 @@ setup(
             'types-PyYAML',
         ],
         'docs': ['mkdocs-material>=9.6', 'mkdocstrings-python>=2'],
+        'foxglove': ['foxglove-sdk>=0.30'],
         'notebook': ['pandas>=2', 'pillow>=10.1', 'supervision>=0.22'],
         'onnx': ['onnx>=1.19', 'onnxruntime>=1.23'],
         'openvino': ['openvino>=2026.4'],

@@ -48,6 +48,7 @@ HOMES = {
     'open3d': {'world'},
     'cv_bridge': {'conversions'},
     'faster_coco_eval': {'evaluation'},
+    'foxglove': {'viewer'},
     'rerun': {'viewer'},
     'rerun_cli': {'viewer'},
 }

@@ -20,7 +20,7 @@ from robot_perception.cli.text import counted
 from robot_perception.core import ConfigError, OutputError
 from robot_perception.viewer import Gallery
 
-_HOST, _WEB_PORT = '127.0.0.1', 9090
+_HOST, _WEB_PORT, _FOXGLOVE_PORT = '127.0.0.1', 9090, 8765
 _LAST_PORT = 65534
 _SUFFIX = '.rrd'
 _EPILOG = f"""\
@@ -53,6 +53,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         '--serve', action='store_true', help='serve the viewer to web browsers until Ctrl-C'
     )
     target.add_argument(
+        '--foxglove',
+        action='store_true',
+        help='serve a websocket to Foxglove until Ctrl-C; starts when Foxglove subscribes',
+    )
+    target.add_argument(
         '--html',
         type=Path,
         metavar='FOLDER',
@@ -61,15 +66,15 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     parser.add_argument(
         '--port',
         type=int,
-        default=_WEB_PORT,
-        help='port of --serve; the data use the next port (default: %(default)s)',
+        help=f'port of --serve ({_WEB_PORT}; the data use the next port) or --foxglove '
+        f'({_FOXGLOVE_PORT})',
     )
     parser.add_argument(
         '--host',
         default=_HOST,
         metavar='ADDRESS',
-        help='address on which --serve listens; 0.0.0.0 lets other machines connect, without a '
-        'password (default: %(default)s)',
+        help='address on which --serve and --foxglove listen; 0.0.0.0 lets other machines '
+        'connect, without a password (default: %(default)s)',
     )
     add_json(parser)
     add_inputs(parser)
@@ -83,10 +88,21 @@ def run(arguments: argparse.Namespace) -> int:
         return _write_pages(loop, arguments)
     if arguments.save is not None:
         _check_recording(arguments)
-    if not 0 < arguments.port <= _LAST_PORT:
-        raise ConfigError(
-            'out_of_range', f'--port: expected 1 to {_LAST_PORT}, got {arguments.port}.'
-        )
+    port = arguments.port
+    if port is None:
+        port = _FOXGLOVE_PORT if arguments.foxglove else _WEB_PORT
+    if not 0 < port <= _LAST_PORT:
+        raise ConfigError('out_of_range', f'--port: expected 1 to {_LAST_PORT}, got {port}.')
+    log = partial(print, flush=True)
+    if arguments.foxglove:
+        if find_spec('foxglove') is None:
+            raise OutputError(
+                'missing_library',
+                'expected the library foxglove, got a Python without it. Install it with '
+                '"pip install foxglove-sdk".',
+            )
+        viewer.check_ports(arguments.host, port)
+        return _serve(loop, partial(viewer.serve_foxglove, arguments.host, port, log))
     if find_spec('rerun') is None:
         raise OutputError(
             'missing_library',
@@ -97,11 +113,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.save is not None:
         return _save(loop, partial(viewer.save_recording, arguments.save), arguments)
     if arguments.serve:
-        log = partial(print, flush=True)
-        address = arguments.host, arguments.port
-        # Before anything is computed.
-        viewer.check_ports(*address)
-        return _serve(loop, partial(viewer.serve_viewer, *address, log))
+        viewer.check_ports(arguments.host, port, port + 1)
+        return _serve(loop, partial(viewer.serve_viewer, arguments.host, port, log))
     viewer.check_screen()
     return loop.run(viewer.open_viewer)
 
@@ -141,9 +154,10 @@ def _serve(loop: InputLoop, target: Target) -> int:
     def served() -> Iterator[Add]:
         with target() as add:
             yield add
-            print(f'serving {counted(loop.frames, "frame")} until Ctrl-C', flush=True)
-            with suppress(KeyboardInterrupt):
-                threading.Event().wait()
+            if loop.frames:
+                print(f'serving {counted(loop.frames, "frame")} until Ctrl-C', flush=True)
+                with suppress(KeyboardInterrupt):
+                    threading.Event().wait()
 
     return loop.run(served)
 

@@ -20,26 +20,30 @@ from robot_perception.viewer.gallery import Gallery
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.ply import write_ply
+from robot_perception.viewer.ports import check_ports
 from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
 from robot_perception.viewer.table import Cell, Table
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
 if TYPE_CHECKING:
+    from robot_perception.viewer.foxglove_target import serve_foxglove
     from robot_perception.viewer.rerun_targets import (
-        check_ports,
         check_screen,
         open_viewer,
         save_recording,
         serve_viewer,
     )
 
-# They import rerun, which is optional.
+# They import rerun or foxglove, which are optional.
 __getattr__ = lazy_attributes(
     __name__,
-    dict.fromkeys(
-        ('check_ports', 'check_screen', 'open_viewer', 'serve_viewer', 'save_recording'),
-        'rerun_targets',
-    ),
+    {
+        'serve_foxglove': 'foxglove_target',
+        **dict.fromkeys(
+            ('check_screen', 'open_viewer', 'serve_viewer', 'save_recording'),
+            'rerun_targets',
+        ),
+    },
 )
 
 __all__ = [
@@ -77,6 +81,7 @@ __all__ = [
     'save_recording',
     'scene_files',
     'scene_to_dict',
+    'serve_foxglove',
     'serve_viewer',
     'text_size_px',
     'write_picture',

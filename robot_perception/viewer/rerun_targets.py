@@ -19,6 +19,7 @@ import rerun_cli
 
 from robot_perception.core import OutputError, Scene
 from robot_perception.viewer import rerun_scene as paths
+from robot_perception.viewer.ports import check_ports
 from robot_perception.viewer.rerun_file import rerun_file
 
 _FRAME, _STAMP = 'frame', 'stamp'
@@ -69,20 +70,6 @@ def _viewer_errors() -> Iterator[None]:
         ) from error
 
 
-def check_ports(host: str, web_port: int) -> None:
-    """Raise OutputError where one of the two ports of `serve_viewer` cannot be used."""
-    try:
-        for port in (web_port, web_port + 1):
-            family = socket.AF_INET6 if ':' in host else socket.AF_INET
-            socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        raise OutputError(
-            'port_in_use',
-            f'{host}: expected free ports {web_port} and {web_port + 1}, got: {error.strerror}. '
-            'Choose others with --port.',
-        ) from error
-
-
 @contextmanager
 def serve_viewer(host: str, web_port: int, announce: Callable[[str], None]) -> Iterator[Add]:
     """Serve the viewer to browsers until the end of the block.
@@ -95,7 +82,7 @@ def serve_viewer(host: str, web_port: int, announce: Callable[[str], None]) -> I
     Raises:
         OutputError: a port cannot be used, or the server does not start.
     """
-    check_ports(host, web_port)
+    check_ports(host, web_port, web_port + 1)
     # The server of the bindings listens on all interfaces; that of the program on one address.
     command = [str(_EXECUTABLE), '--serve-web', '--bind', host, '--server-memory-limit', '1GiB']
     command += ['--web-viewer-port', str(web_port), '--port', str(web_port + 1)]
