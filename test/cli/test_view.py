@@ -199,6 +199,13 @@ def test_without_rerun_the_remedy_is_named(command, results):
     assert not (command.folder / 'seen.rrd').exists()
 
 
+@pytest.mark.skipif(importlib.util.find_spec('foxglove') is not None, reason='it is installed')
+def test_without_foxglove_the_remedy_is_named(command, results):
+    done = command('view', results, '--foxglove')
+    assert done.returncode == 1
+    assert 'pip install foxglove-sdk' in done.stderr
+
+
 @pytest.mark.parametrize('target', [('view', '--html', 'out'), ('export', '-o', 'out')])
 def test_unreadable_input_is_reported_and_nothing_is_written(command, target, tmp_path):
     bag = tmp_path / 'other'
