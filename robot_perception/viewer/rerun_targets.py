@@ -86,7 +86,7 @@ def serve_viewer(host: str, web_port: int, announce: Callable[[str], None]) -> I
     # The server of the bindings listens on all interfaces; that of the program on one address.
     command = [str(_EXECUTABLE), '--serve-web', '--bind', host, '--server-memory-limit', '1GiB']
     command += ['--web-viewer-port', str(web_port), '--port', str(web_port + 1)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:  # noqa: S603 - our own
+    with subprocess.Popen(command, env=_quiet(), stdout=subprocess.DEVNULL) as server:  # noqa: S603 - our own
         try:
             name = '127.0.0.1' if host in {'0.0.0.0', '::'} else host  # noqa: S104 - compared
             name = f'[{name}]' if ':' in name else name
@@ -99,6 +99,11 @@ def serve_viewer(host: str, web_port: int, announce: Callable[[str], None]) -> I
             log.stream.flush()
         finally:
             server.terminate()
+
+
+def _quiet() -> dict[str, str]:
+    """Return the environment of a server that prints warnings only, unless set otherwise."""
+    return {'RUST_LOG': 'warn', 'RERUN_APP_ONLY': 'true', **os.environ}
 
 
 def _wait_for(server: subprocess.Popen[bytes], host: str, port: int) -> None:
