@@ -38,6 +38,11 @@ _NAME, _FRAME = 'robot_perception', 'camera'
 _LINE_PX, _TEXT_PX, _TEXT_M = 2.0, 14.0, 0.03
 _MAX, _JPEG_QUALITY = 255, 90
 _BOX_OPACITY = 0.35
+# Name, offset in bytes and type of what a point has.
+_POINT = (
+    *(('x', 0, '<f4'), ('y', 4, '<f4'), ('z', 8, '<f4')),
+    *(('red', 12, 'u1'), ('green', 13, 'u1'), ('blue', 14, 'u1'), ('alpha', 15, 'u1')),
+)
 # Topic -> kind of its channel.
 _CHANNELS = {
     '/image': channels.CompressedImageChannel,
@@ -161,27 +166,22 @@ def _calibration(header: dict[str, Any], camera: CameraModel) -> FoxgloveMessage
 
 def _points(header: dict[str, Any], cloud: PointCloud) -> FoxgloveMessage:
     xyz, rgb = cloud.known()
-    fields = [(name, '<f4') for name in 'xyz'] + [
-        (name, 'u1') for name in ('red', 'green', 'blue', 'alpha')
-    ]
-    records = np.empty(len(xyz), fields)
+    kinds = messages.PackedElementFieldNumericType
+    records = np.empty(len(xyz), [(name, kind) for name, _, kind in _POINT])
     for index, name in enumerate('xyz'):
         records[name] = xyz[:, index]
     for index, name in enumerate(('red', 'green', 'blue')):
         records[name] = rgb[:, index]
     records['alpha'] = _MAX
-    kinds = messages.PackedElementFieldNumericType
     return messages.PointCloud(
         **header,
         pose=messages.Pose(position=messages.Vector3(), orientation=messages.Quaternion(w=1.0)),
         point_stride=records.dtype.itemsize,
         fields=[
             messages.PackedElementField(
-                name=name,
-                offset=records.dtype.fields[name][1],
-                type=kinds.Float32 if kind == '<f4' else kinds.Uint8,
+                name=name, offset=offset, type=kinds.Float32 if kind == '<f4' else kinds.Uint8
             )
-            for name, kind in fields
+            for name, offset, kind in _POINT
         ],
         data=records.tobytes(),
     )
