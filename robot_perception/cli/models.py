@@ -1,4 +1,4 @@
-"""``robot-perception models``: lists checkpoints and downloads them."""
+"""``robot-perception models``: lists checkpoints, downloads them, and checks them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 from robot_perception.cli.command import add_command
+from robot_perception.cli.models_check import add_check
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.stage_times import read_times_ms
 from robot_perception.core import ConfigError, ModelError, Stage
@@ -29,6 +30,7 @@ examples:
   robot-perception models list
   robot-perception models pull --preset cpu
   robot-perception models pull PekingU/rtdetr_v2_r50vd
+  robot-perception models check --preset robot
 """
 
 
@@ -36,8 +38,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     """Add the verb and its flags."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         'models',
-        help='list checkpoints, or download them from the Hugging Face Hub',
-        description='Lists and downloads checkpoints. Only "models pull" uses the network.',
+        help='list and check checkpoints, or download them from the Hugging Face Hub',
+        description='Lists, checks and downloads checkpoints. Only "models pull" is online.',
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,6 +63,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     pulling.add_argument(
         '--preset', choices=tuple(PRESETS), help='all checkpoints that a preset needs'
     )
+    add_check(actions)
 
 
 def run_list(arguments: argparse.Namespace) -> int:

@@ -74,10 +74,13 @@ if TYPE_CHECKING:
     from robot_perception.models.published import write_random_checkpoint
     from robot_perception.models.reference import load_reference, REFERENCE_MODELS
     from robot_perception.models.resize import Exactly
+    from robot_perception.models.runtimes.choice import Backend, backends_at_hand
     from robot_perception.models.stage_benchmark import (
         BOXES_XYXY,
-        relative_error,
+        compare_outputs,
+        compare_stage,
         run_stage,
+        StageDifference,
         working_memory_mib,
     )
 
@@ -172,6 +175,7 @@ __all__ = [
     'REFERENCE_MODELS',
     'RUNTIME_CHOICES',
     'STUB',
+    'Backend',
     'CatalogueRow',
     'DepthEstimator',
     'Detector',
@@ -180,11 +184,13 @@ __all__ = [
     'ImageEmbedding',
     'Preprocessor',
     'Segmenter',
+    'StageDifference',
     'StubDepthEstimator',
     'StubDetector',
     'StubFeatureExtractor',
     'StubSegmenter',
     'UploadedImage',
+    'backends_at_hand',
     'build_depth_estimator',
     'build_detector',
     'build_feature_extractor',
@@ -192,6 +198,8 @@ __all__ = [
     'cache_folder',
     'check_device',
     'check_installation',
+    'compare_outputs',
+    'compare_stage',
     'describe_cuda',
     'find_checkpoint',
     'find_row',
@@ -207,7 +215,6 @@ __all__ = [
     'pull',
     'pulled_models',
     'read_checkpoint',
-    'relative_error',
     'run_stage',
     'working_memory_mib',
     'write_checkpoint',
@@ -234,7 +241,11 @@ __getattr__ = lazy_attributes(
         'BOXES_XYXY': 'stage_benchmark',
         'REFERENCE_MODELS': 'reference',
         'load_reference': 'reference',
-        'relative_error': 'stage_benchmark',
+        'StageDifference': 'stage_benchmark',
+        'compare_outputs': 'stage_benchmark',
+        'compare_stage': 'stage_benchmark',
+        'backends_at_hand': 'runtimes.choice',
+        'Backend': 'runtimes.choice',
         'run_stage': 'stage_benchmark',
         'working_memory_mib': 'stage_benchmark',
         'write_random_checkpoint': 'published',

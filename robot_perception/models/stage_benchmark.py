@@ -1,16 +1,32 @@
-"""What measuring a stage takes beyond its interface: raw outputs and memory."""
+"""What measuring a stage takes beyond its interface: raw outputs, differences and memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+import math
 import os
 from pathlib import Path
+import time
 from typing import Any
 
 import numpy as np
 import torch
 
-from robot_perception.core import Float32Array, read_use
+from robot_perception.core import Float32Array, Image, read_use
+from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
+from robot_perception.models.runtimes.result_check import (
+    measure_results,
+    Result,
+    result_tolerance,
+)
+from robot_perception.models.runtimes.self_check import (
+    Difference,
+    measure,
+    reference_picture,
+    Tolerance,
+    tolerance,
+)
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -49,31 +65,102 @@ def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
             stage.segment(embedding, BOXES_XYXY)
 
 
-def relative_error(
+@dataclass(frozen=True, slots=True)
+class StageDifference:
+    """How a stage differs from torch in fp32, and what it may.
+
+    Attributes:
+        outputs: largest difference of the raw outputs of its networks.
+        outputs_limit: their tolerance.
+        results: largest difference of results; see `measure_results`.
+        results_limit: their tolerance.
+        seconds: shortest time of the stage for a picture.
+        reference_seconds: that of torch in fp32, which took turns.
+    """
+
+    outputs: Difference
+    outputs_limit: Tolerance
+    results: float
+    results_limit: float
+    seconds: float
+    reference_seconds: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it is within both tolerances."""
+        return not self.outputs.exceeds(self.outputs_limit) and self.results <= self.results_limit
+
+
+def compare_stage(
+    stage: NetworkStage[Any], reference: NetworkStage[Any], size_hw: tuple[int, int]
+) -> StageDifference | str:
+    """Compare a stage with torch in fp32 on the reference picture and its mirror images.
+
+    Returns:
+        The difference, or why the runtime of the stage cannot be used.
+    """
+    outputs, results = Difference(0, 0), 0.0
+    seconds, reference_seconds = math.inf, math.inf
+    task, runtime = stage.task, stage.backend
+    if stage.note:
+        return stage.note
+    try:
+        with stage.without_comparison():
+            for image in map(UploadedImage, _pictures(size_hw)):
+                outputs = outputs.joined(compare_outputs(stage, reference, image))
+                expected, taken = _timed(reference, image)
+                reference_seconds = min(reference_seconds, taken)
+                found, taken = _timed(stage, image)
+                seconds = min(seconds, taken)
+                results = max(results, measure_results(expected, found))
+    except UnusableRuntimeError as error:
+        return f'{task}: {runtime} cannot be used: {error}'
+    precision = runtime.partition(' ')[2]
+    return StageDifference(
+        outputs,
+        tolerance(task, precision),
+        results,
+        result_tolerance(task, precision),
+        seconds,
+        reference_seconds,
+    )
+
+
+def _pictures(size_hw: tuple[int, int]) -> Iterator[Image]:
+    picture = reference_picture(size_hw)
+    for axes in ((), (0,), (1,), (0, 1)):
+        yield Image(np.ascontiguousarray(np.flip(picture.rgb, axes)))
+
+
+def _timed(stage: NetworkStage[Any], image: UploadedImage) -> tuple[Result, float]:
+    began = time.perf_counter()
+    result = stage.run(image)
+    return result, time.perf_counter() - began
+
+
+def compare_outputs(
     stage: NetworkStage[Any], reference: NetworkStage[Any], image: UploadedImage
-) -> float:
-    """Return the largest relative error (L2) of the raw outputs of all networks of a stage.
+) -> Difference:
+    """Return the largest difference of the raw outputs of all networks of a stage.
 
     Each network gets the inputs that the reference computed.
     """
-    errors = [0.0]
+    difference = Difference(0, 0)
     inputs: tuple[torch.Tensor, ...] = (reference.prepare(image),)
     for network in reference.family.networks:
         expected = reference.compute(network.name, *inputs)
         on_device = [one.to(stage.placement.device) for one in inputs]
         # The third call replays what the second one recorded.
-        for _ in range(3):
+        for _ in range(3 if stage.placement.device.type == 'cuda' else 1):
             found = stage.compute(network.name, *on_device)
         if stage.placement.device.type == 'cuda':
             # The stage computes on a stream of its own.
             torch.cuda.synchronize(stage.placement.device)
-        for one, other in zip(found, expected, strict=True):
-            difference = one.float().to(other.device) - other.float()
-            errors.append(float(difference.norm() / other.float().norm().clamp_min(1e-12)))
+        difference = difference.joined(measure(stage.task, expected, found))
         if isinstance(reference, NetworkSegmenter):
             prompts = reference.family.prompts(BOXES_XYXY, image.size_hw)
             inputs = (*expected, prompts.to(reference.placement.device))
-    return max(errors)
+    return difference
 
 
 def working_memory_mib(device: str, call: Callable[[], None]) -> float:

@@ -20,6 +20,7 @@ from robot_perception.core import (
     ModelError,
     PerceptionError,
     SceneFeatures,
+    Stage,
 )
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.device import choose_device
@@ -103,6 +104,11 @@ class NetworkStage(Generic[_Family]):
                 choice,
                 checkpoint.task,
             )
+
+    @property
+    def task(self) -> Stage:
+        """Name of the stage."""
+        return self._checkpoint.task
 
     @property
     def backend(self) -> str:

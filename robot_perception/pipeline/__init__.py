@@ -27,6 +27,7 @@ from robot_perception.pipeline.location_uncertainty import (
 from robot_perception.pipeline.malloc import keep_freed_memory
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.networks_benchmark import benchmark_networks, NetworksBenchmark
+from robot_perception.pipeline.networks_check import check_networks, CheckedBackend
 from robot_perception.pipeline.parameter_file import CAMERAS
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
@@ -54,6 +55,7 @@ __all__ = [
     'CameraAxes',
     'CameraConfig',
     'ClassFilter',
+    'CheckedBackend',
     'DepthConfig',
     'FramesConfig',
     'InputConfig',
@@ -76,6 +78,7 @@ __all__ = [
     'Value',
     'benchmark_networks',
     'check_checkpoints',
+    'check_networks',
     'download_mb',
     'is_compiling',
     'keep_freed_memory',

@@ -171,7 +171,7 @@ class _Benchmark:
         for precision in self._precisions:
             try:
                 network = build(device=self._device, precision=precision)
-                errors[precision] = models.relative_error(network, reference, _frame(0))
+                errors[precision] = models.compare_outputs(network, reference, _frame(0)).overall
             except ModelError as error:
                 self.skipped[f'{stage} {precision}'] = str(error)
                 continue

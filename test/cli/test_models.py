@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_checkpoints import write_tiny_checkpoints
 
+from robot_perception.cli.main import main
 from robot_perception.cli.stage_times import read_times_ms, StageTimes
 from robot_perception.core import Image, Scene
 from robot_perception.models import CATALOGUE
@@ -43,6 +44,35 @@ def test_list_as_json(command):
     assert rows[0].items() >= asdict(CATALOGUE[0]).items()
     for row in rows:
         assert (row['path'], row['time_ms']) == (None, None)
+
+
+@pytest.mark.slow
+def test_check_compares_what_is_installed_with_torch_in_fp32(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    folder = write_tiny_checkpoints(tmp_path)['features']
+    off = [
+        part
+        for one in ('depth', 'detector', 'segmenter')
+        for part in ('--set', f'{one}.enabled=false')
+    ]
+    arguments = ['--preset', 'robot', '--device', 'cpu', '--set', 'cpu_threads=1', *off]
+    arguments += ['--set', f'features.model={folder}', '--set', 'features.input_size=56']
+    assert main(['models', 'check', *arguments, '--json']) == 0
+    first, second, *_ = json.loads(capsys.readouterr().out)
+    assert (first['runtime'], first['precision'], first['verdict']) == ('torch', 'fp32', 'right')
+    assert first['outputs'] == {'overall': 0, 'row': 0}
+    assert (second['runtime'], second['precision'], second['verdict']) == (
+        'torch',
+        'bf16',
+        'right',
+    )
+    assert 1e-4 < second['outputs']['overall'] < second['outputs_limit']['overall']
+    assert 0 < second['results'] < second['results_limit']
+    assert main(['models', 'check', *arguments]) == 0
+    head, row, *_ = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ['stage', 'runtime', 'precision']
+    assert row.split()[:5] == ['features', 'torch', 'fp32', '0.0e+00', '2.0e-04']
+    assert row.split()[-1] == 'right'
 
 
 def test_times_of_earlier_runs_are_listed(command, monkeypatch):

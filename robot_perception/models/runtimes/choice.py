@@ -102,6 +102,23 @@ def _choose_given(
     return Choice((*(Backend(runtime, one) for one in tried), last), len(timed))
 
 
+def backends_at_hand(device: str) -> tuple[Backend, ...]:
+    """Return all runtimes that are installed, in each precision they have.
+
+    Args:
+        device: type of the device, ``'cpu'`` or ``'cuda'``.
+    """
+    # Processors have no arithmetic in fp16.
+    precisions = ('fp32', 'bf16') if device == 'cpu' else ('fp32', 'bf16', 'fp16')
+    others = (
+        Backend(name, one)
+        for name, row in RUNTIMES.items()
+        if not _missing(row)
+        for one in row.precisions.get(device, ())
+    )
+    return (*(Backend(TORCH, one) for one in precisions), *others)
+
+
 def _missing(row: RuntimeRow) -> list[str]:
     return [name for name in row.libraries if importlib.util.find_spec(name) is None]
 

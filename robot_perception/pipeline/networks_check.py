@@ -1,0 +1,66 @@
+"""Comparison of every way to compute the networks of a configuration with torch in fp32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from robot_perception import models
+from robot_perception.core import ModelError, Stage
+from robot_perception.models import Backend, StageDifference
+from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.networks import networks_needed
+from robot_perception.pipeline.recovery import BUILDERS
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBackend:
+    """A stage in one runtime and precision.
+
+    Attributes:
+        stage: name of the stage.
+        backend: runtime and precision.
+        difference: to torch in fp32, or why there is none.
+    """
+
+    stage: Stage
+    backend: Backend
+    difference: StageDifference | str
+
+    @property
+    def verdict(self) -> str:
+        """``right``, ``differs``, or why it cannot be used."""
+        if isinstance(self.difference, str):
+            return self.difference
+        return 'right' if self.difference.is_right else 'differs'
+
+
+def check_networks(config: PerceptionConfig, size_hw: tuple[int, int]) -> Iterator[CheckedBackend]:
+    """Compare each stage in each runtime and precision at hand with torch in fp32.
+
+    Args:
+        config: names the networks and the device; stubs are left out.
+        size_hw: size of the images.
+
+    Raises:
+        ConfigError, ModelError: a network is not usable by torch in fp32.
+    """
+    if config.cpu_threads > 0:
+        models.limit_cpu_threads(config.cpu_threads)
+    device = models.check_device(config.device)
+    for stage in networks_needed(config):
+        section = config.stage(stage)
+        if section.model == models.STUB:
+            continue
+        build = partial(
+            BUILDERS[stage], section.model, device=device, input_size=section.input_size
+        )
+        reference = build(precision='fp32', runtime='torch')
+        for backend in models.backends_at_hand(device.partition(':')[0]):
+            try:
+                network = build(precision=backend.precision, runtime=backend.runtime)
+                difference = models.compare_stage(network, reference, size_hw)
+            except ModelError as error:
+                difference = str(error)
+            yield CheckedBackend(stage, backend, difference)
