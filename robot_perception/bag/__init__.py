@@ -3,7 +3,7 @@
 from robot_perception.bag.job import BagJob, REPRODUCIBLE
 from robot_perception.bag.processing import process_bags
 from robot_perception.bag.report import BagReport
-from robot_perception.bag.result_reader import NODE, read_results
+from robot_perception.bag.result_reader import NODE, read_backends, read_results
 from robot_perception.bag.scene_reader import iter_scenes, process_stream
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     'iter_scenes',
     'process_bags',
     'process_stream',
+    'read_backends',
     'read_results',
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import time
 from typing import Any
@@ -16,7 +16,7 @@ from robot_perception.conversions import (
     Message,
     RosbagsFactory,
 )
-from robot_perception.core import ConversionError, SourceError
+from robot_perception.core import ConversionError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionPipeline, PIPELINE
 from robot_perception.sources import Definition, Typestore
 from robot_perception.stream import (
@@ -51,20 +51,32 @@ class FrameRunner:
     Call `process` from one thread. `messages` and `label_info` may be called from another.
 
     Attributes:
+        backends: stage -> runtimes and precisions that computed it so far, in order of their use.
         counts: number of images so far, by outcome.
         busy_s: seconds of conversion and of each stage of the pipeline.
     """
 
-    def __init__(self, job: BagJob, types: Typestore) -> None:
+    def __init__(
+        self, job: BagJob, types: Typestore, backends: Mapping[str, Sequence[str]]
+    ) -> None:
         """Load the networks.
+
+        Args:
+            job: what to process.
+            types: definitions of messages.
+            backends: those of an interrupted run; its last ones compute the remaining images.
 
         Raises:
             ModelError: a checkpoint is missing or unusable, or the device is not available.
+            OutputError: the interrupted run computed a stage in a way that cannot be used now.
         """
+        self.backends = {stage: list(names) for stage, names in backends.items()}
+        self._kept = {stage: names[-1] for stage, names in backends.items()}
         self.counts = Counts()
         self.busy_s: defaultdict[str, float] = defaultdict(float)
         self._job = job
-        pipeline = PerceptionPipeline.load(job.config)
+        pipeline = PerceptionPipeline.load(job.config.with_backends(self._kept))
+        self._check_backends(pipeline.backends, pipeline)
         self._class_names = pipeline.class_names
         # Recorded images have no age: there is no clock to compare with.
         timer = FrameTimer(job.config.timing_window) if TIMING in job.outputs else None
@@ -74,7 +86,11 @@ class FrameRunner:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state kept from earlier images, as JSON values."""
-        return {'counts': self.counts.values(), 'processor': self._processor.state_dict()}
+        return {
+            'backends': {stage: list(names) for stage, names in self.backends.items()},
+            'counts': self.counts.values(),
+            'processor': self._processor.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
@@ -88,6 +104,7 @@ class FrameRunner:
 
         Raises:
             ModelError: a network failed.
+            OutputError: as in the constructor.
         """
         begin = time.perf_counter()
         try:
@@ -99,12 +116,29 @@ class FrameRunner:
         except ConversionError as error:
             self.counts.reject(error.reason, str(error))
             return None
+        backends = processed.output.scene.backends
+        self._check_backends(backends, self._processor.pipeline)
+        for stage, backend in backends.items():
+            names = self.backends.setdefault(stage, [])
+            if backend not in names[-1:]:
+                names.append(backend)
         self._count(processed)
         stages_s = dict(processed.output.scene.timing_s)
         self.busy_s['converting'] += time.perf_counter() - begin - stages_s.pop(PIPELINE)
         for stage, seconds in stages_s.items():
             self.busy_s[stage] += seconds
         return processed.output
+
+    def _check_backends(self, backends: Mapping[str, str], pipeline: PerceptionPipeline) -> None:
+        for stage, backend in backends.items():
+            kept = self._kept.get(stage, backend)
+            if backend != kept:
+                raise OutputError(
+                    'other_runtime',
+                    f'{self._job.output}: the first images were computed with {kept} in stage '
+                    f'{stage}, which now computes with {backend}. {" ".join(pipeline.notes)} Make '
+                    f'{kept} usable again, or start over with --force.',
+                )
 
     def _count(self, processed: ProcessedFrame) -> None:
         counts = self.counts

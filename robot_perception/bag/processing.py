@@ -56,7 +56,10 @@ def process_bags(
             for note in recording.notes:
                 on_note(note)
         bag = stack.enter_context(closing(ResumableBagWriter(job, types)))
-        run = stack.enter_context(closing(_Run(job, bag, FrameRunner(job, types), on_image)))
+        state = bag.progress.state or {}
+        backends = state.get('runner', {}).get('backends', {})
+        runner = FrameRunner(job, types, backends)
+        run = stack.enter_context(closing(_Run(job, bag, runner, on_image)))
         on_begin(run.resumed_after, sum(recording.image_count for recording in recordings))
         try:
             return run.finish(recordings, lost)
@@ -142,7 +145,7 @@ class _Run:
         if not counts.processed:
             self._bag.discard()
             raise _no_image(recordings, counts, damage)
-        metadata = self._bag.finish()
+        metadata = self._bag.finish(self._runner.backends)
         return BagReport(
             output=str(self._job.output),
             counts=counts,

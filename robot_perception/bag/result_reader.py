@@ -19,6 +19,7 @@ from robot_perception.sources import (
     inspect_topic,
     message_store,
     open_bag,
+    read_metadata,
     recorded_store,
     Role,
     TopicWish,
@@ -27,6 +28,8 @@ from robot_perception.sources import (
 from robot_perception.stream import ImageReader, LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
 
 NODE = '/perception'
+BACKEND_KEY = 'robot_perception.runtime.'
+"""Beginning of keys in the metadata of a result bag; the name of a stage follows."""
 _SCENE, _FEATURES = 'scene', 'features'
 _GRAY = 128
 # Later than every stamp.
@@ -108,6 +111,21 @@ def read_results(
                     'Record it again.',
                 ) from error
             yield RecordedScene(scene, has_image)
+
+
+def read_backends(path: Path) -> dict[str, str]:
+    """Return the runtimes and precisions that computed a result bag, by stage.
+
+    Empty for a single file, and for a bag that states none.
+    """
+    metadata = read_metadata(path)
+    if metadata is None:
+        return {}
+    return {
+        key.removeprefix(BACKEND_KEY): value
+        for key, value in metadata.custom.items()
+        if key.startswith(BACKEND_KEY)
+    }
 
 
 def read_class_names(path: Path, node: str = NODE) -> dict[int, str]:

@@ -8,7 +8,7 @@ the others are deleted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 import fcntl
 import json
@@ -21,6 +21,7 @@ import yaml
 
 from robot_perception.bag.frame_runner import OutgoingMessage
 from robot_perception.bag.job import BagJob
+from robot_perception.bag.result_reader import BACKEND_KEY
 from robot_perception.core import flush, OutputError, replace_folder, write_bytes, write_error
 from robot_perception.sources import BagWriter, check_new_bag, Compression, Typestore
 
@@ -116,9 +117,13 @@ class ResumableBagWriter:
         """Images that a later run need not process again."""
         return 0 if self.progress.state is None else int(self.progress.state['images'])
 
-    def finish(self) -> dict[str, Any]:
-        """Move the bag to its output folder and return its metadata."""
-        text = _joined_metadata(self.progress.parts)
+    def finish(self, backends: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Move the bag to its output folder and return its metadata.
+
+        Args:
+            backends: stage -> runtimes and precisions that computed it, for the metadata.
+        """
+        text = _joined_metadata(self.progress.parts, backends)
         try:
             self._write(f'bag/{_METADATA}', text)
             replace_folder(self._bag, self._output)
@@ -198,8 +203,11 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _joined_metadata(parts: Sequence[dict[str, Any]]) -> str:
+def _joined_metadata(
+    parts: Sequence[dict[str, Any]], backends: Mapping[str, Sequence[str]]
+) -> str:
     """Return the metadata.yaml of all files together, in their order."""
+    custom = {f'{BACKEND_KEY}{stage}': ', '.join(names) for stage, names in backends.items()}
     begins = [_begin_ns(part) for part in parts]
     ends = [_begin_ns(part) + part['duration']['nanoseconds'] for part in parts]
     topics: dict[str, dict[str, Any]] = {}
@@ -216,6 +224,7 @@ def _joined_metadata(parts: Sequence[dict[str, Any]]) -> str:
         'message_count': sum(part['message_count'] for part in parts),
         'topics_with_message_count': list(topics.values()),
         'files': [file for part in parts for file in part['files']],
+        'custom_data': custom or parts[0].get('custom_data'),
     }
     return yaml.safe_dump({_ROOT: whole}, sort_keys=False)
 

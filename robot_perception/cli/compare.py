@@ -104,7 +104,16 @@ def run(arguments: argparse.Namespace) -> int:
             'Compare results of the same recording.',
         )
     verdict = 'equal within the limits' if comparison.same else 'DIFFERENT'
-    print_results(arguments, comparison.as_json(), f'{comparison.as_text()}\n{verdict}')
+    runtimes = _different_runtimes(arguments.first, arguments.second)
+    lines = [
+        f'{stage}: computed with {one} in the first, {other} in the second'
+        for stage, (one, other) in runtimes.items()
+    ]
+    print_results(
+        arguments,
+        {**comparison.as_json(), 'different_runtimes': runtimes},
+        '\n'.join([comparison.as_text(), *lines, verdict]),
+    )
     return 0 if comparison.same else EXIT_DIFFERS
 
 
@@ -112,6 +121,15 @@ def _scenes(path: Path, node: str) -> Iterator[Scene]:
     from robot_perception.bag import read_results  # noqa: PLC0415 - loads rosbags
 
     return (one.scene for one in read_results(path, node))
+
+
+def _different_runtimes(first: Path, second: Path) -> dict[str, tuple[str, str]]:
+    """Return the stages that both bags state to be computed in another runtime or precision."""
+    from robot_perception.bag import read_backends  # noqa: PLC0415 - loads rosbags
+
+    both = read_backends(first), read_backends(second)
+    stages = [stage for stage in both[0] if stage in both[1] and both[0][stage] != both[1][stage]]
+    return {stage: (both[0][stage], both[1][stage]) for stage in stages}
 
 
 def _limit(flag: str, value: float) -> float:

@@ -71,6 +71,8 @@ class Scene(ArrayValue, NotebookImage):
         ground: ground plane below the camera, None if not estimated or not found.
         timing_s: seconds that each stage took, and ``pipeline`` for the whole, which is less than
             the sum where stages ran in parallel.
+        backends: runtime and precision that computed each stage, such as ``openvino fp32``; empty
+            if unknown.
     """
 
     image: Image
@@ -84,6 +86,7 @@ class Scene(ArrayValue, NotebookImage):
     depth_fit: DepthFit | None = None
     ground: Plane | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    backends: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         for name, part in (('depth', self.depth), ('masks', self.masks), ('camera', self.camera)):
@@ -102,7 +105,8 @@ class Scene(ArrayValue, NotebookImage):
                 )
         if self.depth_source is not None:
             object.__setattr__(self, 'depth_source', DepthSource(self.depth_source))
-        object.__setattr__(self, 'timing_s', MappingProxyType(dict(self.timing_s)))
+        for name in ('timing_s', 'backends'):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __repr__(self) -> str:
         """Return one line that lists the results."""

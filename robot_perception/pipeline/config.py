@@ -107,6 +107,13 @@ class PerceptionConfig(Section):
                     'Make a new pipeline; a node accepts it after cleanup, before configure.',
                 )
 
+    def with_backends(self, backends: Mapping[str, str]) -> PerceptionConfig:
+        """Return the configuration that computes stages as ``backends`` of a pipeline state."""
+        values: dict[str, object] = {}
+        for stage, backend in backends.items():
+            values[f'{stage}.runtime'], values[f'{stage}.precision'] = backend.split(' ')
+        return self.with_values(values)
+
     @property
     def caveat(self) -> str:
         """Warning about the results of these models; empty if there is none."""

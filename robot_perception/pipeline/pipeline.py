@@ -310,6 +310,7 @@ class PerceptionPipeline:
             depth_fit=fit,
             ground=ground,
             timing_s={name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds},
+            backends={name: one for name, one in self.backends.items() if name in seconds},
         )
 
     def due(

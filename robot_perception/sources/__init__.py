@@ -3,6 +3,7 @@
 from rosbags.typesys.store import Typestore
 
 from robot_perception.sources.bag_file import BagFile, BagTopic, is_bag, open_bag
+from robot_perception.sources.bag_metadata import read_metadata
 from robot_perception.sources.bag_source import inspect_topic, lasting_samples
 from robot_perception.sources.bag_topics import choose_topics, TopicWish
 from robot_perception.sources.bag_writer import (
@@ -58,6 +59,7 @@ __all__ = [
     'open_source',
     'picture_hfov_deg',
     'play',
+    'read_metadata',
     'recorded_store',
     'standard_types',
 ]

@@ -22,11 +22,13 @@ class Metadata(NamedTuple):
         files: names of the files, in the order of recording.
         counts: messages by topic.
         definitions: of the topics, without text.
+        custom: text by key, as the recorder chose it.
     """
 
     files: tuple[str, ...]
     counts: Mapping[str, int]
     definitions: Mapping[str, Definition]
+    custom: Mapping[str, str]
 
 
 def read_metadata(folder: Path) -> Metadata | None:
@@ -47,6 +49,7 @@ def read_metadata(folder: Path) -> Metadata | None:
             files=tuple(PurePath(name).name for name in found['relative_file_paths']),
             counts={name: int(count) for name, (count, _) in topics.items()},
             definitions={name: _definition(values) for name, (_, values) in topics.items()},
+            custom=dict(found.get('custom_data') or {}),
         )
     except Exception:  # noqa: BLE001 - text of any form raises anything
         return None

@@ -48,7 +48,7 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
 
     Returns:
         A mapping with the keys ``schema``, ``version``, ``image``, ``camera``, ``timing_s``,
-        ``features``, ``depth``, ``depth_source`` and
+        ``backends``, ``features``, ``depth``, ``depth_source`` and
         ``objects``; a part that the scene lacks is None. No number
         is NaN or infinite.
     """
@@ -66,6 +66,7 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
         'timing_s': {
             stage: _rounded(seconds, _SECOND_DIGITS) for stage, seconds in scene.timing_s.items()
         },
+        'backends': dict(scene.backends),
         'features': None if scene.features is None else _features(scene.features),
         'depth': None if scene.depth is None else _depth(scene.depth),
         'depth_source': scene.depth_source,

@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 from reasons import raises
 from rosbags.rosbag2 import Reader
+from tiny_checkpoints import write_tiny_checkpoints
 
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.processing import process_bags
+from robot_perception.bag.result_reader import read_backends
 from robot_perception.bag.resumable_writer import ResumableBagWriter
 from robot_perception.core.errors import ConfigError, OutputError, SourceError
+from robot_perception.models.runtimes import RUNTIMES
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import TopicWish
 from robot_perception.sources.bag_writer import BagWriter
@@ -214,6 +217,27 @@ def test_without_transforms_results_stay_and_the_report_states_why(recording, tm
     assert "instead of 'map'" in reason
     headers = {one.header.frame_id for one in read(job.output, '/perception/detections_3d')}
     assert headers == {one.header.frame_id for one in read(job.output, '/perception/scene')}
+
+
+def test_a_resumed_run_keeps_the_runtime_and_precision(job, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    folder = write_tiny_checkpoints(tmp_path / 'tiny')['features']
+    values = {'features.model': str(folder), 'device': 'cpu', 'cpu_threads': 1}
+    values |= {'features.input_size': 56, 'features.runtime': 'torch'}
+    job = replace(job, config=PerceptionConfig.from_preset('stub', values))
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(9))
+    journal = tmp_path / '.out.part' / 'progress.json'
+    assert '"backends": {"features": ["torch fp32"]}' in journal.read_text()
+    kept = journal.read_text()
+    journal.write_text(kept.replace('torch fp32', 'openvino fp32'))
+    row = RUNTIMES['openvino']._replace(libraries=('not_installed',))
+    monkeypatch.setitem(RUNTIMES, 'openvino', row)
+    with raises(OutputError, 'other_runtime', match='not_installed is not installed.*--force'):
+        process_bags(job)
+    journal.write_text(kept)
+    assert process_bags(job).resumed_after >= 4
+    assert read_backends(job.output) == {'features': 'torch fp32'}
 
 
 def test_another_job_does_not_resume(job):

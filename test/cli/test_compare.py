@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from result_bags import write_result_bag
 from scenes import example_scene
+import yaml
 
 from robot_perception.cli.main import main
 from robot_perception.core import Image, MetricDepth
@@ -52,6 +53,25 @@ def test_different(bag, tmp_path, capsys):
     assert rows['depth']['worst_stamp_ns'] == 2 * 10**9
     assert [name for name, row in rows.items() if row['same'] is False] == ['depth']
     assert run(first, second, '--max-depth', 0.03) == 0
+
+
+def test_another_runtime_is_named(bag, tmp_path, capsys):
+    bags = [bag(name, [scene(0)]) for name in 'ab']
+    for path, runtime in zip(bags, ('torch fp32', 'openvino fp32'), strict=True):
+        file = path / 'metadata.yaml'
+        content = yaml.safe_load(file.read_text())
+        content['rosbag2_bagfile_information']['custom_data'] = {
+            'robot_perception.runtime.depth': runtime,
+            'robot_perception.runtime.detector': 'torch fp32',
+        }
+        file.write_text(yaml.safe_dump(content))
+    assert run(*bags, '--json', tmp_path / 'out.json') == 0
+    assert (
+        'depth: computed with torch fp32 in the first, openvino fp32 in the second\n'
+        in capsys.readouterr().out
+    )
+    found = json.loads((tmp_path / 'out.json').read_text())['different_runtimes']
+    assert found == {'depth': ['torch fp32', 'openvino fp32']}
 
 
 def test_frames_missing_in_one(bag):

@@ -54,6 +54,7 @@ def complete_scene(*, relative=False):
         depth_fit=DepthFit(1 / 3, 0.0, None, 0.1),
         ground=Plane((0.0, -1.0, 0.0), 1.2345678901234567),
         timing_s={**scene.timing_s, 'pipeline': 0.123456789},
+        backends={'depth': 'torch fp32'},
     )
 
 

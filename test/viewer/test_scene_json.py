@@ -42,7 +42,7 @@ def test_the_file_is_json_and_equals_the_dict(tmp_path, relative, count):
 
 
 def test_each_part_has_the_values_of_the_scene():
-    scene = example_scene(1, (48, 64), 3)
+    scene = replace(example_scene(1, (48, 64), 3), backends={'depth': 'torch bf16'})
     written = scene_to_dict(scene)
     assert written['schema'] == 'robot_perception/scene'
     assert written['version'] == 1
@@ -60,6 +60,7 @@ def test_each_part_has_the_values_of_the_scene():
         ('detector', 0.04),
         ('masks', 0.03),
     ]
+    assert written['backends'] == {'depth': 'torch bf16'}
     assert written['features']['model'] == 'stub/encoder'
     assert written['features']['grid'] == [4, 5]
     np.testing.assert_allclose(written['features']['vector'], scene.features.vector, rtol=1e-5)
