@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, ExitStack
+import logging
 from pathlib import Path
 import time
 from typing import Any
@@ -15,10 +16,11 @@ from robot_perception.bag.report import BagReport, Counts
 from robot_perception.bag.resumable_writer import ResumableBagWriter
 from robot_perception.bag.serial_executor import SerialExecutor
 from robot_perception.core import DamagedBagError, OutputError, SourceError
-from robot_perception.pipeline import Stopwatch
+from robot_perception.pipeline import BackendReport, Stopwatch
 from robot_perception.sources import BagMessage, message_store, Sample, Typestore
 from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer
 
+_LOG = logging.getLogger(__name__)
 # Calls queued between two threads: enough to bridge a short pause of either.
 _MAX_PENDING = 3
 # Messages between reading and processing; most are small beside an image.
@@ -113,6 +115,7 @@ class _Run:
         self._bag = bag
         self._runner = runner
         self._on_image = on_image
+        self._backends = BackendReport()
         # Each thread submits work to the next.
         self._processing_thread = SerialExecutor('processing', _MAX_PENDING_MESSAGES)
         self._building_thread = SerialExecutor('building', _MAX_PENDING)
@@ -215,6 +218,8 @@ class _Run:
             return
         output = self._runner.process(frame, synchronizer)
         if output is not None:
+            for line in self._backends.add(output.scene):
+                _LOG.info(line)
             is_first = self._runner.counts.processed == 1
             received_ns = frame.sample.stamp_ns
             self._building_thread.submit(self._build, output, received_ns, is_first=is_first)

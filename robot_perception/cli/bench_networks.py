@@ -1,4 +1,4 @@
-"""``robot-perception bench networks``: times each network in each precision on this machine."""
+"""``robot-perception bench networks``: times each network in each runtime and precision."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from robot_perception.cli.command import add_command
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.settings import add_settings, check_count, read_settings
+from robot_perception.models import RUNTIME_CHOICES
 from robot_perception.pipeline import benchmark_networks, NetworksBenchmark
 
 _MILLISECONDS = 1e3
@@ -22,7 +23,7 @@ def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         subjects,
         'networks',
         run_networks,
-        help='time of each network and of a whole frame, in each precision',
+        help='time of each network and of a whole frame, in each runtime and precision',
         description='Measures the networks of a preset on 640x480 images; ways to compute the '
         'same take turns. A model whose checkpoint is not on this machine gets random weights in '
         'the published layout, which take as long.',
@@ -34,6 +35,14 @@ def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         choices=_PRECISIONS,
         default=['fp32', 'bf16'],
         help='precisions to measure (default: fp32 bf16)',
+    )
+    parser.add_argument(
+        '--runtime',
+        nargs='+',
+        choices=[one for one in RUNTIME_CHOICES if one != 'auto'],
+        default=[],
+        help='runtimes to measure, in those of these precisions that they have (default: all that '
+        'are installed)',
     )
     parser.add_argument(
         '--batch',
@@ -63,6 +72,7 @@ def run_networks(arguments: argparse.Namespace) -> int:
     result = benchmark_networks(
         config,
         precisions=arguments.precision,
+        runtimes=arguments.runtime,
         batches=arguments.batch,
         frames=arguments.frames,
         against_reference=arguments.against is not None,
@@ -76,12 +86,13 @@ def _table(result: NetworksBenchmark) -> Iterator[str]:
     if result.random_weights:
         yield f'random weights in the published layout: {", ".join(result.random_weights)}'
     columns = ('p50/ms', 'p95/ms', 'p99/ms', 'CPU/ms', 'MiB', 'error')
-    yield f'{"":<12}{"precision":<11}{"batch":>5}' + ''.join(f'{name:>10}' for name in columns)
+    heads = ''.join(f'{name:>10}' for name in columns)
+    yield f'{"":<12}{"runtime":<13}{"precision":<11}{"batch":>5}{heads}'
     for row in result.rows:
         seconds = (row.p50_s, row.p95_s, row.p99_s, row.cpu_s)
         times = ''.join(f'{value * _MILLISECONDS:10.2f}' for value in seconds)
         error = '' if row.relative_error is None else f'{row.relative_error:10.1e}'
-        name = f'{row.subject:<12}{row.precision:<11}{row.batch:>5}'
+        name = f'{row.subject:<12}{row.runtime:<13}{row.precision:<11}{row.batch:>5}'
         yield f'{name}{times}{row.working_memory_mib:10.0f}{error}'
     if result.rows:
         yield f'on {result.rows[0].device}; error: largest relative error of raw outputs (L2)'

@@ -47,7 +47,7 @@ from robot_perception.models.interfaces import (
     ImageEmbedding,
     Segmenter,
 )
-from robot_perception.models.runtimes import RUNTIME_CHOICES
+from robot_perception.models.runtimes import RUNTIME_CHOICES, TORCH
 from robot_perception.models.runtimes.compiling import is_compiling
 from robot_perception.models.stub import (
     StubDepthEstimator,
@@ -77,7 +77,6 @@ if TYPE_CHECKING:
     from robot_perception.models.runtimes.choice import Backend, backends_at_hand
     from robot_perception.models.stage_benchmark import (
         BOXES_XYXY,
-        compare_outputs,
         compare_stage,
         run_stage,
         StageDifference,
@@ -175,6 +174,7 @@ __all__ = [
     'REFERENCE_MODELS',
     'RUNTIME_CHOICES',
     'STUB',
+    'TORCH',
     'Backend',
     'CatalogueRow',
     'DepthEstimator',
@@ -198,7 +198,6 @@ __all__ = [
     'cache_folder',
     'check_device',
     'check_installation',
-    'compare_outputs',
     'compare_stage',
     'describe_cuda',
     'find_checkpoint',
@@ -242,7 +241,6 @@ __getattr__ = lazy_attributes(
         'REFERENCE_MODELS': 'reference',
         'load_reference': 'reference',
         'StageDifference': 'stage_benchmark',
-        'compare_outputs': 'stage_benchmark',
         'compare_stage': 'stage_benchmark',
         'backends_at_hand': 'runtimes.choice',
         'Backend': 'runtimes.choice',

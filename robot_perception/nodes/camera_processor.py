@@ -15,7 +15,7 @@ from robot_perception.conversions import FrameTiming
 from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.pipeline import AgeBudget, PerceptionPipeline, Stopwatch
+from robot_perception.pipeline import AgeBudget, BackendReport, PerceptionPipeline, Stopwatch
 from robot_perception.stream import (
     FrameProcessor,
     FrameSet,
@@ -102,6 +102,7 @@ class CameraProcessor:
         self._publishers = publishers
         self._budget = budget
         self._logger = logger
+        self._backends = BackendReport()
         self._jumped = threading.Event()
 
     def resumed(self, pipeline: PerceptionPipeline) -> CameraProcessor:
@@ -147,6 +148,8 @@ class CameraProcessor:
             return
         for remark in frame.remarks:
             self._warn(remark.problem)
+        for line in self._backends.add(frame.output.scene):
+            self._logger.info(line)
         self._update_health(frame)
         self._publish(outputs, frame.output, taken_ns, watch, end)
 

@@ -25,7 +25,7 @@ from robot_perception.pipeline.location_uncertainty import (
     LocationUncertainty,
 )
 from robot_perception.pipeline.malloc import keep_freed_memory
-from robot_perception.pipeline.networks import load_networks, Networks
+from robot_perception.pipeline.networks import BackendReport, load_networks, Networks
 from robot_perception.pipeline.networks_benchmark import benchmark_networks, NetworksBenchmark
 from robot_perception.pipeline.networks_check import check_networks, CheckedBackend
 from robot_perception.pipeline.parameter_file import CAMERAS
@@ -52,6 +52,7 @@ __all__ = [
     'PRESETS',
     'STAGES',
     'AgeBudget',
+    'BackendReport',
     'CameraAxes',
     'CameraConfig',
     'ClassFilter',

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from robot_perception import models
-from robot_perception.core import ConfigError, Stage
+from robot_perception.core import ConfigError, Scene, Stage
 from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
@@ -17,6 +18,7 @@ from robot_perception.pipeline.recovery import (
     RecoveringSegmenter,
 )
 
+_DESCRIBED_FRAME = 2
 _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
     network.stage: network
     for network in (
@@ -74,6 +76,24 @@ class Networks(NamedTuple):
                     f'{stage}.enabled: the network was not loaded, because the stage was '
                     'disabled. Enable it before the networks are loaded.',
                 )
+
+
+class BackendReport:
+    """Describes what computes each stage, after its second frame and after each change.
+
+    The first frame is not typical: networks are compiled and compared with torch.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first frame."""
+        self._frames: Counter[tuple[str, str]] = Counter()
+
+    def add(self, scene: Scene) -> Iterator[str]:
+        """Count a frame, and yield a line for each stage to be described."""
+        for stage, backend in scene.backends.items():
+            self._frames[stage, backend] += 1
+            if self._frames[stage, backend] == _DESCRIBED_FRAME:
+                yield f'{stage}: {backend}, {scene.timing_s[stage] * 1e3:.0f} ms'
 
 
 def load_networks(config: PerceptionConfig) -> Networks:

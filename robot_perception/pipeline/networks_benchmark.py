@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 import tempfile
 import time
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from robot_perception.core import (
     Stage,
     UInt8Array,
 )
-from robot_perception.models import Detector, ImageEmbedding, Segmenter, UploadedImage
+from robot_perception.models import Backend, Detector, ImageEmbedding, Segmenter, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
-from robot_perception.pipeline.networks import load_networks, networks_needed
+from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import BUILDERS
 
@@ -40,6 +40,7 @@ class Measured:
 
     Attributes:
         subject: a stage, ``frame``, or ``reference``.
+        runtime: library that computes the networks.
         precision: precision of the networks.
         device: name of the device.
         batch: images computed together.
@@ -51,6 +52,7 @@ class Measured:
     """
 
     subject: str
+    runtime: str
     precision: str
     device: str
     batch: int
@@ -84,6 +86,7 @@ def benchmark_networks(
     config: PerceptionConfig,
     *,
     precisions: Sequence[str],
+    runtimes: Sequence[str] = (),
     batches: Sequence[int] = (1,),
     frames: int = 30,
     against_reference: bool = False,
@@ -94,7 +97,9 @@ def benchmark_networks(
 
     Args:
         config: names the networks and the device.
-        precisions: fp32, bf16, fp16 or auto.
+        precisions: fp32, bf16 or fp16.
+        runtimes: names of runtimes, each in those precisions that it has; empty for all that are
+            installed.
         batches: numbers of images computed together.
         frames: measured calls for each variant, after warming up.
         against_reference: also measure the recipe of `robot_perception.models.reference`.
@@ -110,7 +115,12 @@ def benchmark_networks(
             f'{stage}.model': checkpoints.find(config.stage(stage).model, stage)
             for stage in networks_needed(config)
         }
-        bench = _Benchmark(config.with_values(paths), precisions, batches, frames)
+        bench = _Benchmark(
+            config.with_values(paths),
+            _backends(config.device, runtimes, precisions),
+            batches,
+            frames,
+        )
         rows = [row for stage in networks_needed(config) for row in bench.measure_stage(stage)]
         folders = (
             [checkpoints.draw(model) for model in models.REFERENCE_MODELS]
@@ -119,6 +129,20 @@ def benchmark_networks(
         )
         rows += bench.measure_frames(folders)
     return NetworksBenchmark(frames, tuple(checkpoints.random), tuple(rows), bench.skipped)
+
+
+def _backends(
+    device: str, runtimes: Sequence[str], precisions: Sequence[str]
+) -> tuple[Backend, ...]:
+    kind = models.check_device(device).partition(':')[0]
+    at_hand = models.backends_at_hand(kind)
+    names = [*runtimes, *(one.runtime for one in at_hand if not runtimes)]
+    return tuple(
+        Backend(name, precision)
+        for name in dict.fromkeys(names)
+        for precision in precisions
+        if name == models.TORCH or Backend(name, precision) in at_hand
+    )
 
 
 class _Checkpoints:
@@ -154,43 +178,54 @@ class _Benchmark:
     def __init__(
         self,
         config: PerceptionConfig,
-        precisions: Sequence[str],
+        backends: Sequence[Backend],
         batches: Sequence[int],
         frames: int,
     ) -> None:
         self.skipped: dict[str, str] = {}
-        self._config, self._precisions, self._batches = config, precisions, batches
+        self._config, self._backends, self._batches = config, backends, batches
         self._frames, self._device = frames, models.check_device(config.device)
 
     def measure_stage(self, stage: Stage) -> Iterator[Measured]:
         section = self._config.stage(stage)
         build = partial(BUILDERS[stage], section.model, input_size=section.input_size)
         reference = build(device=self._device, precision='fp32')
-        variants: dict[tuple[str, int], Callable[[int], None]] = {}
-        errors: dict[str, float] = {}
-        for precision in self._precisions:
+        variants: dict[tuple[Backend, int], Callable[[int], None]] = {}
+        networks: dict[Backend, Any] = {}
+        errors: dict[Backend, float] = {}
+        for backend in self._backends:
             try:
-                network = build(device=self._device, precision=precision)
-                errors[precision] = models.compare_outputs(network, reference, _frame(0)).overall
+                networks[backend] = network = build(
+                    device=self._device, precision=backend.precision, runtime=backend.runtime
+                )
+                difference = models.compare_stage(network, reference, _SIZE_HW)
             except ModelError as error:
-                self.skipped[f'{stage} {precision}'] = str(error)
+                difference = str(error)
+            if isinstance(difference, str):
+                self.skipped[f'{stage} {backend}'] = difference
                 continue
+            errors[backend] = difference.outputs.overall
             for batch in self._batches:
-                variants[precision, batch] = partial(_run_batch, network, batch)
-        for (precision, batch), measured in _take_turns(variants, self._device, self._frames):
-            row = Measured(stage, precision, self._device, batch, *measured)
-            yield replace(row, relative_error=errors[precision])
+                variants[backend, batch] = partial(_run_batch, network, batch)
+        for (backend, batch), measured in _take_turns(variants, self._device, self._frames):
+            if networks[backend].note:
+                self.skipped[f'{stage} {backend}'] = networks[backend].note
+                continue
+            row = Measured(stage, *backend, self._device, batch, *measured)
+            yield replace(row, relative_error=errors[backend])
 
     def measure_frames(self, reference: Sequence[Path]) -> Iterator[Measured]:
         """Measure whole frames; with folders of its checkpoints, also those of the recipe."""
         camera = CameraModel.nominal(_SIZE_HW, _HFOV_DEG)
-        variants: dict[tuple[str, str], Callable[[int], None]] = {}
-        for precision in self._precisions:
-            config = self._config.with_values({'device': self._device, 'precision': precision})
+        variants: dict[tuple[str, Backend], Callable[[int], None]] = {}
+        loaded: dict[Backend, Networks] = {}
+        for backend in self._backends:
+            ways = dict.fromkeys(map(str, networks_needed(self._config)), str(backend))
+            config = self._config.with_values({'device': self._device}).with_backends(ways)
             try:
-                networks = load_networks(config)
+                networks = loaded[backend] = load_networks(config)
             except ModelError as error:
-                self.skipped[f'frame {precision}'] = str(error)
+                self.skipped[f'frame {backend}'] = str(error)
                 continue
             parts = networks._asdict()
             if networks.detector is not None:
@@ -198,12 +233,17 @@ class _Benchmark:
             if networks.segmenter is not None:
                 parts['segmenter'] = _MasksInBoxes(networks.segmenter)
             pipeline = PerceptionPipeline(config, **parts)
-            variants['frame', precision] = partial(_run_frame, pipeline, camera)
+            variants['frame', backend] = partial(_run_frame, pipeline, camera)
         if reference:
             recipe = models.load_reference(reference, self._device)
-            variants['reference', 'fp32'] = lambda index: recipe(_frame(index).rgb)
-        for (subject, precision), measured in _take_turns(variants, self._device, self._frames):
-            yield Measured(subject, precision, self._device, 1, *measured)
+            fp32 = Backend(models.TORCH, 'fp32')
+            variants['reference', fp32] = lambda index: recipe(_frame(index).rgb)
+        for (subject, backend), measured in _take_turns(variants, self._device, self._frames):
+            notes = loaded[backend].notes if subject == 'frame' else ()
+            if notes:
+                self.skipped[f'frame {backend}'] = ' '.join(notes)
+            else:
+                yield Measured(subject, *backend, self._device, 1, *measured)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,8 @@ def test_networks_are_measured_without_ros(tmp_path):
     values = {f'{task}.model': folder for task, folder in folders.items()}
     values |= {f'{task}.input_size': side for task, side in SMALL.items()}
     models = [part for name in values for part in ('--set', f'{name}={values[name]}')]
-    arguments = ['--device', 'cpu', '--frames', '2', '--batch', '1', '2', '--set', 'cpu_threads=1']
+    arguments = ['--device', 'cpu', '--frames', '2', '--runtime', 'torch', '--batch', '1', '2']
+    arguments += ['--set', 'cpu_threads=1']
     code = RUN.format(
         absent=ABSENT, arguments=[*models, *arguments, '--json', str(tmp_path / 'result.json')]
     )
@@ -58,7 +59,7 @@ def test_networks_are_measured_without_ros(tmp_path):
         else:
             assert 1e-5 < row['relative_error'] < 0.2
     assert result['random_weights'] == []
-    assert 'segmenter   bf16           2' in run.stdout
+    assert 'segmenter   torch        bf16           2' in run.stdout
 
 
 @pytest.mark.slow

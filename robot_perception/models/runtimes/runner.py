@@ -107,7 +107,7 @@ class NetworkRunner:
             run: runs the stage on the reference picture.
             size_hw: size of the picture.
         """
-        while self.backend != self._last or self._timed > 1:
+        while self._trial is None and (self.backend != self._last or self._timed > 1):
             timed, self._backends = self._backends[: self._timed], self._backends[self._timed :]
             self._timed = 1
             if self._choose_fastest(timed, run, size_hw):
