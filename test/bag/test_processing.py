@@ -296,7 +296,7 @@ def test_force_replaces_bags_only(job):
         (job.output / 'thesis.txt').unlink(missing_ok=True)
     file = job.output.with_name('file')
     file.write_text('precious')
-    with raises(OutputError, 'not_a_bag', match='it contains file'):
+    with raises(OutputError, 'not_a_bag', match='expected the folder of a bag, got file'):
         process_bags(replace(job, output=file, force=True))
     assert file.read_text() == 'precious'
 
