@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 import tempfile
 import time
-from typing import Any, TypeVar
+from typing import Any, TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -23,11 +23,14 @@ from robot_perception.core import (
     Stage,
     UInt8Array,
 )
-from robot_perception.models import Backend, Detector, ImageEmbedding, Segmenter, UploadedImage
+from robot_perception.models import Detector, ImageEmbedding, Segmenter, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import BUILDERS
+
+if TYPE_CHECKING:
+    from robot_perception.models import Backend
 
 _SIZE_HW, _HFOV_DEG = (480, 640), 60.0
 _WARM_UP, _IMAGES = 3, 8
@@ -138,10 +141,10 @@ def _backends(
     at_hand = models.backends_at_hand(kind)
     names = [*runtimes, *(one.runtime for one in at_hand if not runtimes)]
     return tuple(
-        Backend(name, precision)
+        models.Backend(name, precision)
         for name in dict.fromkeys(names)
         for precision in precisions
-        if name == models.TORCH or Backend(name, precision) in at_hand
+        if name == models.TORCH or models.Backend(name, precision) in at_hand
     )
 
 
@@ -236,7 +239,7 @@ class _Benchmark:
             variants['frame', backend] = partial(_run_frame, pipeline, camera)
         if reference:
             recipe = models.load_reference(reference, self._device)
-            fp32 = Backend(models.TORCH, 'fp32')
+            fp32 = models.Backend(models.TORCH, 'fp32')
             variants['reference', fp32] = lambda index: recipe(_frame(index).rgb)
         for (subject, backend), measured in _take_turns(variants, self._device, self._frames):
             notes = loaded[backend].notes if subject == 'frame' else ()

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from robot_perception import models
 from robot_perception.core import ModelError, Stage
-from robot_perception.models import Backend, StageDifference
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import networks_needed
 from robot_perception.pipeline.recovery import BUILDERS
+
+if TYPE_CHECKING:
+    from robot_perception.models import Backend, StageDifference
 
 
 @dataclass(frozen=True, slots=True)
