@@ -120,7 +120,7 @@ def test_save_writes_every_frame(command, results):
     assert frames == {0, 1, 2}
     again = command('view', results, '--save', 'seen.rrd')
     assert again.returncode == 1
-    assert 'seen.rrd: expected no existing file, got one. Remove it' in again.stderr
+    assert 'expected a new name, got seen.rrd, which exists' in again.stderr
 
 
 @needs_rerun
@@ -160,10 +160,13 @@ def test_serve_listens_on_loopback_unless_a_host_is_named(command, results):
     program = command.start('view', results, '--serve', '--port', page)
     try:
         program.stdout.readline()
+        assert program.stdout.readline() == 'serving 3 frames until Ctrl-C\n'
         for port in (page, data):
             socket.create_connection(('127.0.0.1', port), timeout=5).close()
             with pytest.raises(ConnectionRefusedError):
                 socket.create_connection(('127.0.0.2', port), timeout=5)
+        program.send_signal(signal.SIGINT)
+        assert command.end(program).returncode == 0
     finally:
         program.kill()
 
