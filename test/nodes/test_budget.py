@@ -73,11 +73,10 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
             'budget/every_30',
         ]
         graph.received['timing'].clear()
-        graph.spin(8.0)
+        graph.spin_until(lambda: len(graph.received['timing']) >= 40, 'results')
         ages_s = [one.age for one in graph.received['timing']]
         # On a loaded machine other frames may be late too.
         assert set(rungs()) <= {'budget/every_30', 'budget/drop'}
-        assert len(ages_s) > 10
         # Threads of a loaded machine wait for a processor several times in a frame.
         limit_s = 1.1 * BUDGET_S + 5 * np.percentile(stalls_s, 95)
         assert np.percentile(ages_s, 95) <= limit_s
