@@ -79,6 +79,7 @@ setup(
         'transformers>=5,<6',
     ],
     extras_require={
+        'completion': ['argcomplete>=3'],
         'dev': [
             'av>=14',
             'hypothesis>=6.100',

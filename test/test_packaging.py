@@ -26,6 +26,7 @@ PIP_NAMES = {
 # Optional, and imported where they are used: the extras list them.
 EXTRAS = {
     'foxglove': 'foxglove-sdk',
+    'argcomplete': 'argcomplete',
     'onnxruntime': 'onnxruntime',
     'open3d': 'open3d',
     'openvino': 'openvino',

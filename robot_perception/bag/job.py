@@ -18,6 +18,9 @@ from robot_perception.stream import Output, OUTPUTS, TIMING
 
 # Without times, equal recordings give equal bags.
 REPRODUCIBLE = tuple(output.topic for output in OUTPUTS if output is not TIMING)
+# What people keep: all results once, without the clouds, which follow from depth.
+SLIM = ('features', 'detections', 'detections_3d', 'scene', 'markers')
+CLOUDS = ('points', 'points/objects', 'points/background')
 _NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 

@@ -123,6 +123,7 @@ class _Run:
         self._reading, self._building, self._writing = Stopwatch(), Stopwatch(), Stopwatch()
         state = bag.progress.state or {'items': 0, 'images': 0}
         self._to_skip, self._images = state['items'], state['images']
+        self._kept_images = self._images
         self.resumed_after = self._images
         if 'runner' in state:
             runner.load_state_dict(state['runner'])
@@ -214,7 +215,12 @@ class _Run:
 
     def _take_frame(self, frame: RecordedFrame, synchronizer: RecordedSynchronizer) -> None:
         self._recorded_images += 1
-        if (self._recorded_images - 1) % self._job.every or not self._is_new_item():
+        if (self._recorded_images - 1) % self._job.every:
+            return
+        if self._images - self._kept_images == self._job.split:
+            # Not before the next image, so that all that was copied after the last is in its file.
+            self._checkpoint()
+        if not self._is_new_item():
             return
         output = self._runner.process(frame, synchronizer)
         if output is not None:
@@ -224,8 +230,6 @@ class _Run:
             received_ns = frame.sample.stamp_ns
             self._building_thread.submit(self._build, output, received_ns, is_first=is_first)
         self._images += 1
-        if self._images % self._job.split == 0:
-            self._checkpoint()
         self._on_image()
 
     def _is_new_item(self) -> bool:
@@ -248,6 +252,7 @@ class _Run:
                 self._bag.write(message)
 
     def _checkpoint(self) -> None:
+        self._kept_images = self._images
         runner = self._runner.state_dict()
         state = {'items': self._items, 'images': self._images, 'runner': runner}
         # Passed through both threads, so that everything before it is written first.

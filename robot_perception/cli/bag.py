@@ -11,7 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robot_perception.bag import BagJob, BagReport, process_bags, REPRODUCIBLE
+from robot_perception.bag import BagJob, BagReport, CLOUDS, process_bags, SLIM
 from robot_perception.cli.command import add_command
 from robot_perception.cli.output_paths import add_output
 from robot_perception.cli.results import add_json, check_json, print_results
@@ -82,16 +82,19 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     written.add_argument(
         '--topics',
         nargs='+',
-        default=list(REPRODUCIBLE),
+        default=list(SLIM),
         metavar='NAME',
         help=f'topics to write; networks that none of them needs do not run. Default: '
-        f'{" ".join(REPRODUCIBLE)}. "timing" adds the processing time of each frame, which '
-        'differs between runs',
+        f'{" ".join(SLIM)}, which hold all results once. "timing" adds the processing time of '
+        'each frame, which differs between runs',
     )
     written.add_argument(
         '--name',
         default='/perception',
         help='full name of the node, the prefix of the topics (default: %(default)s)',
+    )
+    written.add_argument(
+        '--clouds', action='store_true', help=f'add the point clouds: {" ".join(CLOUDS)}'
     )
     written.add_argument(
         '--copy-input', action='store_true', help='also copy the messages of the recordings'
@@ -121,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         output=arguments.output,
         config=config,
         wish=TopicWish(arguments.image_topic, arguments.camera_info_topic, arguments.depth_topic),
-        topics=tuple(arguments.topics),
+        topics=(*arguments.topics, *(CLOUDS if arguments.clouds else ())),
         name=arguments.name,
         copy_input=arguments.copy_input,
         start_s=arguments.start,

@@ -54,6 +54,8 @@ def _run(words: Sequence[str]) -> int:
         from robot_perception.cli.log import log_error, logging_messages  # noqa: PLC0415
         from robot_perception.core import ConfigError, PerceptionError  # noqa: PLC0415
 
+        if '_ARGCOMPLETE' in os.environ:
+            _complete()
         parser = _parser(words)
     except ModuleNotFoundError as error:
         # colcon installs a package without the libraries of pip.
@@ -72,6 +74,15 @@ def _run(words: Sequence[str]) -> int:
     except PerceptionError as error:
         _complain(f'robot-perception {arguments.verb}: --log-file: {error}')
         return EXIT_FAILED
+
+
+def _complete() -> None:
+    """Answer a shell that completes the words of its command line, and exit."""
+    import argcomplete  # noqa: PLC0415 - the extra completion
+
+    # Only a whole verb is imported alone.
+    verb = [word for word in os.environ.get('COMP_LINE', '').split()[1:2] if word in _VERBS]
+    argcomplete.autocomplete(_parser(verb))
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

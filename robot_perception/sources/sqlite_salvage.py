@@ -43,7 +43,9 @@ def connect(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it is no database, or its beginning is damaged.
         ValueError: it has not the tables of a bag. Views in their place may have no end.
     """
-    database = sqlite3.connect(f'{path.resolve().as_uri()}?immutable=1', uri=True)
+    # Of an immutable database SQLite reads no log, where the newest rows may be.
+    mode = 'mode=ro' if has_log(path) else 'immutable=1'
+    database = sqlite3.connect(f'{path.resolve().as_uri()}?{mode}', uri=True)
     try:
         database.execute('PRAGMA writable_schema=ON')
         database.execute('PRAGMA trusted_schema=OFF')
@@ -52,6 +54,18 @@ def connect(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def has_log(path: Path) -> bool:
+    """Return whether a write-ahead log with rows lies beside a database."""
+    log = log_of(path)
+    return log.is_file() and log.stat().st_size > 0
+
+
+def log_of(path: Path) -> Path:
+    """Return the name of the write-ahead log of a database."""
+    path = path.resolve()
+    return path.with_name(f'{path.name}-wal')
 
 
 def _check_tables(database: sqlite3.Connection) -> None:

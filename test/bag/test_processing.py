@@ -330,6 +330,14 @@ def test_results_of_an_earlier_run_are_not_copied(job, tmp_path):
     assert any('/perception/scene is an output, and not copied' in note for note in notes)
 
 
+def test_what_is_copied_after_the_last_image_is_in_its_file(job):
+    process_bags(replace(job, copy_input=True, every=2, split=3))
+    files = [messages(file) for file in sorted(job.output.glob('*.mcap'))]
+    assert [len(one['/perception/scene']) for one in files] == [3, 3]
+    # Of the last pair of images the second is not processed.
+    assert [len(one['/camera/color/image_raw']) for one in files] == [6, 5]
+
+
 def test_part_of_a_recording(job):
     part = replace(job, start_s=0.09, end_s=0.25, every=2, topics=('scene',), name='/eyes/left')
     assert process_bags(part).counts.processed == 3

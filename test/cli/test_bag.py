@@ -25,12 +25,13 @@ def recording(tmp_path):
 def test_summary_as_text_and_json(command, recording, tmp_path):
     done = command('bag', recording, '-o', tmp_path / 'out', *STUB)
     assert done.returncode == 0, done.stderr
-    assert 'out: 6 images, 79 messages' in done.stdout
+    assert 'out: 6 images, 31 messages' in done.stdout
     assert 'frames/s; busy threads: ' in done.stdout
     again = command('bag', recording, '-o', tmp_path / 'out', *STUB, '--force', '--json')
     report = json.loads(again.stdout)
     assert report['counts']['seen'] == 6
     assert report['messages']['/perception/scene'] == 6
+    assert '/perception/points' not in report['messages']
     assert {'reading', 'converting', 'lifting', 'messages', 'writing'} <= set(report['busy_s'])
 
 
@@ -135,3 +136,11 @@ def test_a_full_disk(command, recording, tmp_path, storage):
     assert f'{tmp_path / "out"}: cannot be written: ' in program.stderr
     assert 'Traceback' not in program.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if 'out' in path.name) == []
+
+
+def test_clouds_are_written_on_request(command, recording, tmp_path):
+    done = command('bag', recording, '-o', tmp_path / 'out', *STUB, '--clouds', '--json')
+    assert done.returncode == 0, done.stderr
+    names = {name.removeprefix('/perception/') for name in json.loads(done.stdout)['messages']}
+    slim = {'features', 'detections', 'detections_3d', 'scene', 'markers', 'label_info'}
+    assert names == slim | {'points', 'points/objects', 'points/background'}

@@ -2,6 +2,8 @@
 
 import argparse
 import os
+from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -211,3 +213,37 @@ def test_a_missing_library_is_named_with_the_command(command, module, library):
     assert done.returncode == 1
     expected = f"robot-perception: No module named '{module}'. Install it: pip install {library}"
     assert done.stderr == f'{expected}\n'
+
+
+@pytest.mark.parametrize(
+    ('typed', 'expected'),
+    [
+        ('robot-perception eva', ['evaluate']),
+        ('robot-perception bag --clo', ['--clouds']),
+        ('robot-perception models l', ['list']),
+        ('robot-perception view photo.jpg --preset c', ['cpu']),
+    ],
+)
+def test_bash_completes(command, typed, expected):
+    pytest.importorskip('argcomplete')
+    bash = shutil.which('bash')
+    program = command.program[0]
+    if bash is None or not program.endswith('robot-perception'):
+        pytest.skip('needs bash and the installed program')
+    folder = str(Path(program).parent)
+    script = f"""
+    eval "$({folder}/register-python-argcomplete robot-perception)"
+    COMP_LINE='{typed}'; COMP_POINT=${{#COMP_LINE}}; COMP_WORDS=({typed}); COMP_TYPE=9
+    COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+    _python_argcomplete robot-perception
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    path = os.pathsep.join([folder, os.environ['PATH']])
+    done = subprocess.run(
+        [bash, '--norc', '-c', script],
+        env={**command.environment, 'PATH': path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout.split(), done.stderr) == (expected, '')

@@ -1,5 +1,6 @@
 """Recordings of other people's tools: what is whole is read, what is missing is named."""
 
+from contextlib import closing
 from itertools import chain
 import os
 from pathlib import Path
@@ -387,3 +388,32 @@ def test_unreadable_file_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, 'open', refuse)
     with raises(SourceError, 'cannot_read', match='Permission denied'):
         open_bag(path)
+
+
+@pytest.mark.parametrize('writable', [True, False])
+def test_rows_in_a_write_ahead_log_are_read(tmp_path, monkeypatch, writable):
+    """As a recorder that was killed leaves them."""
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(4), storage='sqlite3')
+    source = tmp_path / 'bag' / 'bag.db3'
+    expected = list(open_bag(source).messages(['/camera/color/image_raw']))
+    target = tmp_path / 'killed'
+    target.mkdir()
+    with closing(sqlite3.connect(source)) as database:
+        database.execute('PRAGMA journal_mode=WAL')
+        database.execute('PRAGMA wal_autocheckpoint=0')
+        database.execute('UPDATE messages SET timestamp = timestamp + 1')
+        database.commit()
+        # Copied before the last connection ends, which would empty the log.
+        for path in (source, source.with_name('bag.db3-wal')):
+            shutil.copyfile(path, target / path.name)
+    assert (target / 'bag.db3-wal').stat().st_size > 0
+    if not writable:
+        monkeypatch.setattr(os, 'access', lambda *_: False)
+    bag = open_bag(target / 'bag.db3')
+    found = list(bag.messages(['/camera/color/image_raw']))
+    bag.close()
+    assert bag.damage is None
+    assert [one.data for one in found] == [one.data for one in expected]
+    assert [one.stamp_ns for one in found] == [one.stamp_ns + 1 for one in expected]
+    if not writable:
+        assert {path.name for path in target.iterdir()} == {'bag.db3', 'bag.db3-wal'}
