@@ -98,15 +98,22 @@ class CameraModel:
 
 # Of a point, to its depth along the axis.
 _MAX_DISTANCE_PER_DEPTH = 10.0
+# In float64 they need ten times the memory of their rays.
+_MAX_PIXELS_AT_ONCE = 2**21
 
 
 @lru_cache(maxsize=8)
 def _rays(camera: CameraModel) -> Float32Array:
     height, width = camera.size_hw
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height))
-    rays = camera.unproject(np.stack([columns, rows], axis=-1)).astype(np.float32)
-    length_squared = np.einsum('...i,...i', rays, rays) + 1
-    rays[length_squared > _MAX_DISTANCE_PER_DEPTH**2] = np.nan
+    rays = np.empty((height, width, 2), np.float32)
+    columns = np.arange(width, dtype=np.float64)
+    step = max(1, _MAX_PIXELS_AT_ONCE // width)
+    for first in range(0, height, step):
+        band = rays[first : first + step]
+        rows = np.arange(first, first + len(band))
+        band[...] = camera.unproject(np.stack(np.meshgrid(columns, rows), axis=-1))
+        length_squared = np.einsum('...i,...i', band, band) + 1
+        band[length_squared > _MAX_DISTANCE_PER_DEPTH**2] = np.nan
     rays.flags.writeable = False
     return rays
 

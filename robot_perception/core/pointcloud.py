@@ -57,8 +57,10 @@ class PointCloud(ArrayValue):
         return self.xyz_m[mask], self.rgb[mask]
 
 
-def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCloud:
-    """Lift every pixel to 3D along its ray.
+def lift_image(
+    image: Image, depth: MetricDepth, camera: CameraModel, *, step: int = 1
+) -> PointCloud:
+    """Lift every pixel to 3D along its ray, or those of every ``step``-th row and column.
 
     Raises:
         ShapeError: reason ``'size_mismatch'``: the three differ in size.
@@ -69,12 +71,13 @@ def lift_image(image: Image, depth: MetricDepth, camera: CameraModel) -> PointCl
             f'cloud: expected one size, got image {image.size_hw}, depth {depth.size_hw}, '
             f'camera {camera.size_hw} (rows, columns). Register the depth to the image.',
         )
-    rays = camera.rays()
+    pixels = slice(None, None, step), slice(None, None, step)
+    rays, meters, rgb = camera.rays()[pixels], depth.meters[pixels], image.rgb[pixels]
     # One plane for each axis, as the converters to messages read them.
-    xyz = np.empty((3, *image.size_hw), np.float32).transpose(1, 2, 0)
-    np.multiply(rays[..., 0], depth.meters, out=xyz[..., 0])
-    np.multiply(rays[..., 1], depth.meters, out=xyz[..., 1])
-    xyz[..., 2] = depth.meters
+    xyz = np.empty((3, *meters.shape), np.float32).transpose(1, 2, 0)
+    np.multiply(rays[..., 0], meters, out=xyz[..., 0])
+    np.multiply(rays[..., 1], meters, out=xyz[..., 1])
+    xyz[..., 2] = meters
     if camera.has_invalid_rays():
         xyz[np.isnan(xyz[..., 0])] = np.nan
-    return PointCloud(xyz, image.rgb)
+    return PointCloud(xyz, rgb)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+import math
 import os
 from pathlib import Path
 from types import MappingProxyType
@@ -198,8 +199,15 @@ class Scene(ArrayValue, NotebookImage):
             return None
         return LabeledPoints.from_cloud(cloud, *labels, of_objects=of_objects)
 
-    def cloud(self) -> PointCloud | None:
-        """Return the organized point cloud; None without metric depth or calibration."""
+    def cloud(self, *, max_points: int | None = None) -> PointCloud | None:
+        """Return the organized point cloud; None without metric depth or calibration.
+
+        Of more pixels than ``max_points``, those of every second, third ... row and column.
+        """
         if self.camera is None or not isinstance(self.depth, MetricDepth):
             return None
-        return lift_image(self.image, self.depth, self.camera)
+        step = 1
+        if max_points is not None:
+            height, width = self.image.size_hw
+            step = math.isqrt(max(1, -(-height * width // max_points)) - 1) + 1
+        return lift_image(self.image, self.depth, self.camera, step=step)

@@ -25,6 +25,8 @@ from robot_perception.viewer.scene_json import write_scene_json
 
 _PICTURES = ('overlay', 'depth', 'features', 'instances', 'cloud')
 _WIDEST_PX = 1920
+# Full HD is written whole; of photographs with more pixels a part is as good.
+_MAX_POINTS = 2**21
 # Without subsampling of colors, which blurs labels.
 _JPEG = (
     *(cv2.IMWRITE_JPEG_QUALITY, 88),
@@ -63,7 +65,7 @@ def write_scene(
     for name, picture in _pictures(scene, caption):
         written.append(target / f'{stem}_{name}.png')
         write_picture(picture, written[-1])
-    cloud = scene.cloud()
+    cloud = scene.cloud(max_points=_MAX_POINTS)
     if cloud is not None:
         written.append(target / f'{stem}.ply')
         write_ply(cloud, written[-1])
@@ -116,7 +118,7 @@ def encode_jpeg(picture: UInt8Array) -> bytes:
 
 
 def _pictures(scene: Scene, caption: str) -> Iterator[tuple[str, UInt8Array]]:
-    size_hw = scene.image.size_hw
+    size_hw = _limited(scene.image.size_hw)
     yield 'overlay', draw_overlay(scene, caption=caption)
     if scene.depth is not None:
         yield 'depth', draw_depth_with_scale(scene.depth)
@@ -125,6 +127,12 @@ def _pictures(scene: Scene, caption: str) -> Iterator[tuple[str, UInt8Array]]:
         yield 'features', draw_features(scene.features, size_hw)
     if scene.masks is not None:
         yield 'instances', draw_instances(scene.masks, scene.objects)
-    cloud = scene.cloud()
+    cloud = scene.cloud(max_points=_MAX_POINTS)
     if cloud is not None:
         yield 'cloud', draw_cloud(cloud, size_hw)
+
+
+def _limited(size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Return a size of at most 1920 columns, for pictures with less detail than the image."""
+    scale = min(1.0, _WIDEST_PX / size_hw[1])
+    return max(1, round(size_hw[0] * scale)), max(1, round(size_hw[1] * scale))

@@ -1,5 +1,7 @@
 """Rays against OpenCV, closed forms and their own inverse."""
 
+import tracemalloc
+
 import cv2
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -203,3 +205,15 @@ def test_rejected_calibrations(changes, reason):
 def test_rejected_fields_of_view(hfov):
     with raises(CalibrationError, 'hfov'):
         CameraModel.nominal((4, 4), hfov)
+
+
+def test_rays_of_a_large_image_need_little_more_memory_than_themselves():
+    camera = CameraModel.nominal((3000, 4000), 70.0)
+    tracemalloc.start()
+    rays = camera.rays()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < rays.nbytes + 300e6
+    corners = np.array([[0.0, 0.0], [3999.0, 2999.0], [1234.0, 2000.0]])
+    found = rays[corners[:, 1].astype(int), corners[:, 0].astype(int)]
+    np.testing.assert_allclose(found, camera.unproject(corners), rtol=1e-6)
