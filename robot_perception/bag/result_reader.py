@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from robot_perception import conversions
+from robot_perception.bag.recorded_inputs import read_inputs
 from robot_perception.core import Image, InputError, Scene, SourceError
 from robot_perception.pipeline import InputConfig
 from robot_perception.sources import (
@@ -61,8 +62,8 @@ def read_results(
     """Yield the scenes of a bag in order of their stamps.
 
     The topic ``scene`` holds everything but the input image and the patch features, which are read
-    from the camera's topic and from ``features`` if recorded. One message of each topic is in
-    memory at a time.
+    from the camera's topic, here or in the recording that the bag was made of, and from
+    ``features`` if recorded. One message of each topic is in memory at a time.
 
     Args:
         path: folder of a rosbag2 or a single bag file, complete or truncated.
@@ -75,15 +76,20 @@ def read_results(
     """
     with closing(open_bag(path)) as bag:
         topics = {topic.name: topic for topic in bag.topics()}
+    metadata = read_metadata(path)
+    inputs, wish = read_inputs(path, {} if metadata is None else metadata.custom)
     prefix = f'/{node.strip("/")}/'
     scene_topic, features_topic = prefix + _SCENE, prefix + _FEATURES
     _check(topics, prefix, path)
     images_topic = _image_topic(topics, prefix, image_topic, path)
     types = message_store()
-    with (
-        closing(_StampIndex(path, topics.get(images_topic or ''), types)) as images,
-        closing(_StampIndex(path, topics.get(features_topic), types)) as features_messages,
-    ):
+    pictures = (
+        _images_of_inputs(inputs, wish, prefix, types)
+        if images_topic is None
+        else _stamped_messages(path, topics[images_topic], types)
+    )
+    patches = _stamped_messages(path, topics.get(features_topic), types)
+    with closing(_StampIndex(pictures)) as images, closing(_StampIndex(patches)) as all_features:
         last_ns = -1
         reader, config = ImageReader(), InputConfig()
         for stamp_ns, message in _stamped_messages(path, topics[scene_topic], types):
@@ -101,8 +107,8 @@ def read_results(
                 has_image = image is not None and image.size_hw == size_hw
                 if image is None or not has_image:
                     image = _gray(message, stamp_ns)
-                patches = features_messages.at(stamp_ns)
-                features = None if patches is None else conversions.to_features(patches)
+                recorded = all_features.at(stamp_ns)
+                features = None if recorded is None else conversions.to_features(recorded)
                 scene = conversions.to_scene(message, image, features)
             except InputError as error:
                 raise SourceError(
@@ -184,6 +190,19 @@ def _image_topic(
     return next(name for name, role in choice.roles.items() if role in carriers)
 
 
+def _images_of_inputs(
+    inputs: Iterable[Path], wish: str | None, prefix: str, types: Typestore
+) -> Generator[tuple[int, conversions.Message]]:
+    """Yield the images of the recordings that a result bag was made of."""
+    for path in inputs:
+        # Its damage was reported when it was processed.
+        with suppress(SourceError):
+            with closing(open_bag(path)) as bag:
+                topics = {topic.name: topic for topic in bag.topics()}
+            name = _image_topic(topics, prefix, wish, path)
+            yield from _stamped_messages(path, topics.get(name or ''), types)
+
+
 def _gray(message: conversions.Message, stamp_ns: int) -> Image:
     height, width = int(message.height), int(message.width)
     if height * width > conversions.MAX_PIXELS:
@@ -221,8 +240,8 @@ def _stamped_messages(
 class _StampIndex:
     """Finds messages of one topic by increasing stamps; keeps one message in memory."""
 
-    def __init__(self, path: Path, topic: BagTopic | None, types: Typestore) -> None:
-        self._messages = _stamped_messages(path, topic, types)
+    def __init__(self, messages: Generator[tuple[int, conversions.Message]]) -> None:
+        self._messages = messages
         self._newest: conversions.Message | None = None
         self._newest_ns = -1
 

@@ -21,6 +21,7 @@ import yaml
 
 from robot_perception.bag.frame_runner import OutgoingMessage
 from robot_perception.bag.job import BagJob
+from robot_perception.bag.recorded_inputs import inputs_as_custom_data
 from robot_perception.bag.result_reader import BACKEND_KEY
 from robot_perception.core import flush, OutputError, replace_folder, write_bytes, write_error
 from robot_perception.sources import BagWriter, check_new_bag, Compression, Typestore
@@ -123,7 +124,10 @@ class ResumableBagWriter:
         Args:
             backends: stage -> runtimes and precisions that computed it, for the metadata.
         """
-        text = _joined_metadata(self.progress.parts, backends)
+        custom = {f'{BACKEND_KEY}{stage}': ', '.join(names) for stage, names in backends.items()}
+        if not self._job.copy_input:
+            custom |= inputs_as_custom_data(self._job)
+        text = _joined_metadata(self.progress.parts, custom)
         try:
             self._write(f'bag/{_METADATA}', text)
             replace_folder(self._bag, self._output)
@@ -203,11 +207,8 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _joined_metadata(
-    parts: Sequence[dict[str, Any]], backends: Mapping[str, Sequence[str]]
-) -> str:
+def _joined_metadata(parts: Sequence[dict[str, Any]], custom: Mapping[str, str]) -> str:
     """Return the metadata.yaml of all files together, in their order."""
-    custom = {f'{BACKEND_KEY}{stage}': ', '.join(names) for stage, names in backends.items()}
     begins = [_begin_ns(part) for part in parts]
     ends = [_begin_ns(part) + part['duration']['nanoseconds'] for part in parts]
     topics: dict[str, dict[str, Any]] = {}

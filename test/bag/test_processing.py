@@ -19,7 +19,7 @@ from tiny_checkpoints import write_tiny_checkpoints
 
 from robot_perception.bag.job import BagJob
 from robot_perception.bag.processing import process_bags
-from robot_perception.bag.result_reader import read_backends
+from robot_perception.bag.result_reader import read_backends, read_results
 from robot_perception.bag.resumable_writer import ResumableBagWriter
 from robot_perception.core.errors import ConfigError, OutputError, SourceError
 from robot_perception.models.runtimes import RUNTIMES
@@ -336,6 +336,20 @@ def test_what_is_copied_after_the_last_image_is_in_its_file(job):
     assert [len(one['/perception/scene']) for one in files] == [3, 3]
     # Of the last pair of images the second is not processed.
     assert [len(one['/camera/color/image_raw']) for one in files] == [6, 5]
+
+
+def test_results_have_the_images_of_their_recording(job, recording, tmp_path):
+    process_bags(replace(job, topics=('scene',)))
+    moved = tmp_path / 'moved'
+    moved.mkdir()
+    for path in (recording, job.output):
+        path.rename(moved / path.name)
+    expected = generated_frames(COUNT, (24, 32))
+    for one, frame in zip(read_results(moved / 'out'), expected, strict=True):
+        assert one.has_image
+        np.testing.assert_array_equal(one.scene.image.rgb, frame.bgr[..., ::-1])
+    shutil.rmtree(moved / 'bag')
+    assert not any(one.has_image for one in read_results(moved / 'out'))
 
 
 def test_part_of_a_recording(job):
