@@ -126,12 +126,14 @@ def _color(values: Float32Array, unknown: BoolArray, ends: _Ends | None) -> UInt
         return background
     near, far = ends
     slope = _LAST_COLOR / (far - near)
-    scaled = np.clip((values - np.float32(near)) * np.float32(slope), 0, _LAST_COLOR)
+    # In place: photographs have 24 million pixels.
+    scaled = values - np.float32(near)
+    scaled *= np.float32(slope)
+    np.clip(scaled, 0, _LAST_COLOR, out=scaled)
     scaled[unknown] = 0
+    np.rint(scaled, out=scaled)
     # The table is rgb, so the picture is.
-    picture: UInt8Array = cv2.applyColorMap(
-        np.rint(scaled).astype(np.uint8), depth_table()[:, None]
-    )
+    picture: UInt8Array = cv2.applyColorMap(scaled.astype(np.uint8), depth_table()[:, None])
     cv2.copyTo(background, unknown.view(np.uint8), picture)
     return picture
 

@@ -127,6 +127,8 @@ def hatch(size_hw: tuple[int, int]) -> UInt8Array:
     """Make the pattern that stands for "unknown": (H, W, 3) uint8, diagonal stripes of grays."""
     height, width = size_hw
     stripe = max(4, min(size_hw) // 120)
-    diagonal = np.arange(height)[:, None] + np.arange(width)[None, :]
-    gray = np.where(diagonal // stripe % 2 == 0, np.uint8(42), np.uint8(58))
+    diagonals = np.arange(height + width)
+    stripes = np.where(diagonals // stripe % 2 == 0, np.uint8(42), np.uint8(58))
+    # Each row is that above it, moved by one.
+    gray = np.lib.stride_tricks.sliding_window_view(stripes, width)[:height]
     return np.repeat(gray[..., None], 3, axis=2)
