@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import resource
 import sys
 
 from bags import generated_frames, write_rgbd_bag
@@ -141,6 +142,21 @@ def test_results_of_an_earlier_run_are_replaced_by_force_only(folder, capsys, ve
     assert run(verb, '--force') == 1
     assert 'thesis.pdf' in capsys.readouterr().err
     assert (folder / 'out' / 'thesis.pdf').exists()
+    assert not list(folder.glob('.out.*'))
+
+
+@pytest.mark.parametrize('verb', ['export', 'view', 'evaluate'])
+def test_a_full_disk_leaves_the_earlier_results(folder, capsys, verb):
+    assert run(verb) == 0
+    before = files_in(folder)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limits[1]))
+    try:
+        assert run(verb, '--force') == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert 'cannot be written: File too large' in capsys.readouterr().err
+    assert files_in(folder) == before
     assert not list(folder.glob('.out.*'))
 
 
