@@ -107,8 +107,10 @@ def read_results(
                 has_image = image is not None and image.size_hw == size_hw
                 if image is None or not has_image:
                     image = _gray(message, stamp_ns)
-                recorded = all_features.at(stamp_ns)
-                features = None if recorded is None else conversions.to_features(recorded)
+                patch_features = all_features.at(stamp_ns)
+                features = (
+                    None if patch_features is None else conversions.to_features(patch_features)
+                )
                 scene = conversions.to_scene(message, image, features)
             except InputError as error:
                 raise SourceError(

@@ -58,11 +58,11 @@ def connect(path: Path) -> sqlite3.Connection:
 
 def has_log(path: Path) -> bool:
     """Return whether a write-ahead log with rows lies beside a database."""
-    log = log_of(path)
+    log = find_log(path)
     return log.is_file() and log.stat().st_size > 0
 
 
-def log_of(path: Path) -> Path:
+def find_log(path: Path) -> Path:
     """Return the name of the write-ahead log of a database."""
     path = path.resolve()
     return path.with_name(f'{path.name}-wal')

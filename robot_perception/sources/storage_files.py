@@ -12,7 +12,7 @@ from robot_perception.core import DamagedBagError
 from robot_perception.sources.compression import inflate, ZSTD_MAGIC
 from robot_perception.sources.mcap_file import MCAP_MAGIC, McapFile
 from robot_perception.sources.sqlite_file import open_sqlite
-from robot_perception.sources.sqlite_salvage import has_log, log_of, SQLITE_MAGIC
+from robot_perception.sources.sqlite_salvage import find_log, has_log, SQLITE_MAGIC
 from robot_perception.sources.storage import damage, StorageFile
 
 BAG_SUFFIXES = ('.mcap', '.db3')
@@ -50,7 +50,7 @@ def open_storage(path: Path, stack: ExitStack) -> tuple[StorageFile, DamagedBagE
         # SQLite writes an index of the log beside it.
         copy = Path(stack.enter_context(TemporaryDirectory()), path.name)
         shutil.copyfile(path, copy)
-        shutil.copyfile(log_of(path), log_of(copy))
+        shutil.copyfile(find_log(path), find_log(copy))
         return _open_plain(copy, path, head, stack), None
     if not head.startswith(ZSTD_MAGIC):
         return _open_plain(path, path, head, stack), None
