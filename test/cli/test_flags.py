@@ -29,6 +29,7 @@ VERBS = {
     'evaluate': {'output', 'force', 'json'},
     'export': {'output', 'force', 'json'},
     'image': {'output', 'force', 'json'},
+    'models check': {'force', 'json'},
     'models list': {'force', 'json'},
     'models pull': {'force', 'json'},
     'replay': set(),
