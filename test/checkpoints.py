@@ -187,7 +187,10 @@ def _lw_detr():
     config = transformers.LwDetrConfig(
         backbone_config=backbone, projector_scale_factors=[1.0], **_WINDOWED_DETR, **labels(8)
     )
-    return transformers.LwDetrForObjectDetection(config)
+    network = transformers.LwDetrForObjectDetection(config)
+    # Initialized so that scores are 0.01.
+    torch.nn.init.zeros_(network.class_embed.bias)
+    return network
 
 
 def _rf_detr():

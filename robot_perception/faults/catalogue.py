@@ -43,8 +43,8 @@ CATALOGUE: tuple[Fault, ...] = (
         10,
         'Camera lost and back with another size and QoS',
         'The same process goes on; silence is STALE',
-        'output within 1 s of the first image that any subscriber receives, of its size; STALE in '
-        'every silence above 3 s',
+        'output within 1 s of the first image that the node receives, of its size; at most 5 % of '
+        'the images dropped; STALE in every silence above 3 s',
         100,
         3,
         lose_camera,

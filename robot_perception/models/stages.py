@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 import importlib
 from typing import cast, Generic, TypeVar
 
@@ -128,8 +128,8 @@ class NetworkStage(Generic[_Family]):
         if image.size_hw in self._checked_sizes:
             return
         self._checked_sizes.add(image.size_hw)
-        picture = UploadedImage(reference_picture(image.size_hw))
-        self._networks.choose(partial(self.run, picture), image.size_hw)
+        picture = cache(lambda: UploadedImage(reference_picture(image.size_hw)))
+        self._networks.choose(lambda: self.run(picture()), image.size_hw)
 
     def run(self, image: UploadedImage) -> Result:
         """Run the whole stage on an image; objects of any score, or masks of three boxes."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
-from robot_perception.core import Image, replacing_folder, UInt16Array
+from robot_perception.core import Image, OutputError, replacing_folder, UInt16Array
 from robot_perception.sources import BagWriter, check_new_bag, message_store, Role
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
@@ -54,6 +54,11 @@ def record(
         OutputError: the folder exists or cannot be written.
     """
     check_new_bag(path, force=force)
+    if not path.parent.is_dir():
+        raise OutputError(
+            'missing_folder',
+            f'{path}: expected a name in an existing folder, got none. Make {path.parent} first.',
+        )
     rendered = sequence(seed, frames, size_hw)
     types = message_store()
     factory = RosbagsFactory(types)

@@ -108,7 +108,7 @@ def test_an_interrupted_run_resumes(command, tmp_path):
     os.kill(program.pid, signal.SIGINT)
     done = command.end(program)
     assert done.returncode == 130, done.stderr
-    assert 'run the same command again to resume' in done.stderr
+    assert 'the same command continues after the last complete file' in done.stderr
     assert not (tmp_path / 'out').exists()
     again = command(*call)
     assert again.returncode == 0, again.stderr

@@ -20,7 +20,7 @@ OWN = [words for words in COMMANDS if words[0] != 'ros2']
     ('words', 'message'),
     [
         (OWN[0], r'robot-perception models: .*'),
-        (OWN[1], r'photo.jpg: cannot be read'),
+        (OWN[1], r'photo.jpg: expected a bag, video, picture'),
         (OWN[2], r'BAG: expected a bag, video, picture, folder of pictures'),
     ],
 )

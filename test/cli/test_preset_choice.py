@@ -155,10 +155,10 @@ def test_the_caveat_stands_on_what_demo_networks_made(command, picture):
     done = command('view', picture('photo.png', (240, 320)), *flags)
     assert 'note: These networks are small' in done.stderr
     assert 'mean nothing' in (command.folder / 'pages' / 'index.html').read_text()
-    (overlay,) = command.folder.glob('pages/*/scene_overlay.png')
+    (overlay,) = command.folder.glob('pages/frames/*/objects.jpg')
     # Noise everywhere but on the strip with the caption.
     rows = cv2.imread(str(overlay)).std(axis=1).max(axis=1)
-    assert rows[-2] < 1
+    assert rows[-2] < 10
     assert rows[:-40].min() > 30
 
 
