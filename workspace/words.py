@@ -12,6 +12,7 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import cache
 import io
 from pathlib import Path
 import re
@@ -138,14 +139,18 @@ def _identifier_matches(form: str, text: Text) -> bool:
         return name == form[1:]
     if form.startswith('*'):
         return text.is_function and text.text.endswith(form[1:])
-    parts = CAMEL.findall(name)
-    wanted = CAMEL.findall(form) if ' ' not in form and '.' not in form else []
-    if form == form.lower():
-        parts = [part.lower() for part in parts]
+    wanted = _parts(form) if ' ' not in form and '.' not in form else ()
+    parts = _parts(name, lower=form == form.lower())
     length = len(wanted)
     return bool(wanted) and any(
         parts[i : i + length] == wanted for i in range(len(parts) - length + 1)
     )
+
+
+@cache
+def _parts(name: str, *, lower: bool = False) -> tuple[str, ...]:
+    parts = CAMEL.findall(name)
+    return tuple(part.lower() for part in parts) if lower else tuple(parts)
 
 
 def python_texts(source: str) -> Iterator[Text]:

@@ -7,7 +7,7 @@ import sys
 import time
 
 import cv2
-import huggingface_hub
+from huggingface_hub import constants
 import pytest
 from reasons import raises
 
@@ -40,8 +40,8 @@ def demo_world(tmp_path_factory):
 def install(tmp_path, monkeypatch):
     """Put the checkpoints of a preset into an empty cache of the Hub."""
     cache = tmp_path / 'hub'
-    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_CACHE', str(cache))
-    monkeypatch.setattr(huggingface_hub.constants, 'HF_HUB_OFFLINE', True)
+    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(cache))
+    monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
 
     def put(preset):
         for stage in Stage:
