@@ -107,7 +107,9 @@ def check_file(path: str, source: str, rules: Iterable[Rule]) -> Iterator[str]:
         if Path(path).name in rule.forms:
             yield f'{path}:1: file name, prefer {rule.preferred}'
     texts = list(python_texts(source) if path.endswith('.py') else markup_texts(path, source))
-    for text in texts:
+    # A name is reported once, where it is first defined.
+    first = {(text.kind, text.text, text.is_function): text for text in reversed(texts)}
+    for text in first.values():
         for rule in rules:
             if rule.kind in {text.kind, 'both'}:
                 for word, line in _matches(rule, text):
@@ -123,14 +125,21 @@ def _matches(rule: Rule, text: Text) -> Iterator[tuple[str, int]]:
             if text.is_docstring and re.match(rf'\s*{form[1:]}\b', text.text):
                 yield form[1:], text.line
         elif not form.startswith(('=', '*')):
+            pattern = _pattern(form)
+            if not pattern.search(text.text):
+                continue
             prose = text.text
             for phrase in rule.phrases:
-                pattern = r'\s+'.join(map(re.escape, phrase.split()))
-                prose = re.sub(pattern, _blank, prose, flags=re.IGNORECASE)
-            pattern = r'\b' + r'[\s#]+'.join(map(re.escape, form.split())) + r'\b'
-            flags = re.IGNORECASE if form == form.lower() else 0
-            for match in re.finditer(pattern, prose, flags):
+                words = r'\s+'.join(map(re.escape, phrase.split()))
+                prose = re.sub(words, _blank, prose, flags=re.IGNORECASE)
+            for match in pattern.finditer(prose):
                 yield match[0], text.line + prose.count('\n', 0, match.start())
+
+
+@cache
+def _pattern(form: str) -> re.Pattern[str]:
+    flags = re.IGNORECASE if form == form.lower() else 0
+    return re.compile(r'\b' + r'[\s#]+'.join(map(re.escape, form.split())) + r'\b', flags)
 
 
 def _identifier_matches(form: str, text: Text) -> bool:
