@@ -273,9 +273,9 @@ def calls(monkeypatch):
     counts = Counter()
     lift, paint = scene.lift_image, masks.Masks.__dict__['_instance_map'].func
 
-    def lifted(*arguments):
+    def lifted(*arguments, **named):
         counts['lift'] += 1
-        return lift(*arguments)
+        return lift(*arguments, **named)
 
     def painted(self):
         counts['paint'] += 1
