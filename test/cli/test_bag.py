@@ -130,7 +130,7 @@ def test_a_full_disk(command, recording, tmp_path, storage):
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
     )
     assert program.returncode == 1, program.stderr
     assert f'{tmp_path / "out"}: cannot be written: ' in program.stderr
