@@ -122,6 +122,8 @@ class BagWriter:
                 f'{self._called}: expected a folder that can be made, got: {error} '
                 'Choose a new name, or remove the old bag.',
             ) from error
+        except sqlite3.Error as error:
+            raise self._refused(error) from error
 
     def write(self, topic: str, type_name: str, message: object, stamp_ns: int) -> None:
         """Append a message: serialized bytes, or an object with the fields of the type.
@@ -154,7 +156,7 @@ class BagWriter:
             definition: of a type that is recorded elsewhere; None takes that of the typestore.
 
         Raises:
-            OutputError: ``'unknown_type'``, the type has no definition.
+            OutputError: ``'unknown_type'``, the type has no definition; or it cannot be written.
         """
         if topic in self._connections:
             return
@@ -168,14 +170,17 @@ class BagWriter:
                 f'{topic}: expected a message type with a definition, got {type_name}, which '
                 'neither the recording nor this package defines. Leave the topic out.',
             )
-        self._connections[topic] = self._writer.add_connection(
-            topic,
-            type_name,
-            typestore=self._types,
-            msgdef=None if definition is None else definition.text,
-            rihs01=None if definition is None else definition.digest,
-            offered_qos_profiles=qos,
-        )
+        try:
+            self._connections[topic] = self._writer.add_connection(
+                topic,
+                type_name,
+                typestore=self._types,
+                msgdef=None if definition is None else definition.text,
+                rihs01=None if definition is None else definition.digest,
+                offered_qos_profiles=qos,
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise self._refused(error) from error
 
     def _learn(self, type_name: str, text: str) -> None:
         """Take the definition of a type from a recording that has no hash of it."""

@@ -121,8 +121,9 @@ def test_kills(tmp_path):
     kill_often(tmp_path, 4)
 
 
+@pytest.mark.parametrize('limit', [10_000, 50_000])
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
-def test_a_full_disk(command, recording, tmp_path, storage):
+def test_a_full_disk(command, recording, tmp_path, storage, limit):
     # The same error path as a full disk: the system refuses to let a file grow.
     program = subprocess.run(
         [*command.program, 'bag', recording, '-o', tmp_path / 'out', *STUB, '--storage', storage],
@@ -130,7 +131,7 @@ def test_a_full_disk(command, recording, tmp_path, storage):
         capture_output=True,
         text=True,
         check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
     )
     assert program.returncode == 1, program.stderr
     assert f'{tmp_path / "out"}: cannot be written: ' in program.stderr
