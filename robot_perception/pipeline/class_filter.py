@@ -36,6 +36,8 @@ class ClassFilter:
             ConfigError: the detector has no such class.
         """
         wanted = [name.strip().casefold() for name in config.classes.split(',') if name.strip()]
+        if not wanted:
+            return cls(None)
         ids = {name.casefold(): index for index, name in enumerate(names)}
         for name in wanted:
             if name not in ids:
@@ -46,7 +48,7 @@ class ClassFilter:
                     f'got {name!r}. {f"Nearest: {nearest[0]}. " if nearest else ""}'
                     f'It has {_few(names)}.',
                 )
-        return cls(frozenset(ids[name] for name in wanted) or None)
+        return cls(frozenset(ids[name] for name in wanted))
 
     def __call__(self, detections: Detections) -> Detections:
         """Return the detections of these classes, in their order."""

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from robot_perception import models
 from robot_perception.core import ConfigError, Scene, Stage
 from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
+from robot_perception.pipeline.class_filter import ClassFilter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
     RecoveringDepthEstimator,
@@ -62,6 +63,20 @@ class Networks(NamedTuple):
     def loaded(self) -> tuple[Stage, ...]:
         """Stages that have a network."""
         return tuple(stage for stage in Stage if getattr(self, stage.value) is not None)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the detector's classes, by class id; empty without a detector."""
+        return () if self.detector is None else tuple(self.detector.class_names)
+
+    def check_classes(self, config: PerceptionConfig) -> None:
+        """Check that the detector, if there is one, has the classes that a configuration names.
+
+        Raises:
+            ConfigError: it has no such class.
+        """
+        if self.detector is not None:
+            ClassFilter.from_config(config.detector, self.class_names)
 
     def check_loaded(self, config: PerceptionConfig) -> None:
         """Check that these are all networks that a configuration needs.

@@ -29,7 +29,6 @@ from robot_perception.models import (
     UploadedImage,
 )
 from robot_perception.pipeline.checkpoints import check_checkpoints
-from robot_perception.pipeline.class_filter import ClassFilter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import lazy_execution, Promise, resolve, threaded_execution
 from robot_perception.pipeline.ground import find_ground
@@ -77,7 +76,7 @@ class PerceptionPipeline:
         """
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter)
-        self._check_classes(config)
+        self._networks.check_classes(config)
         self._state = TemporalState()
         self._scores = ScoreCalibration.from_config(config)
         self._uncertainty = LocationUncertainty.from_config(config)
@@ -152,8 +151,7 @@ class PerceptionPipeline:
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the detector's classes, by class id; empty without a detector."""
-        detector = self._networks.detector
-        return () if detector is None else tuple(detector.class_names)
+        return self._networks.class_names
 
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Change live parameters from the next frame on.
@@ -164,12 +162,8 @@ class PerceptionPipeline:
         """
         self._config.check_change(config)
         self._networks.check_loaded(config)
-        self._check_classes(config)
+        self._networks.check_classes(config)
         self._config = config
-
-    def _check_classes(self, config: PerceptionConfig) -> None:
-        if self._networks.detector is not None:
-            ClassFilter.from_config(config.detector, self.class_names)
 
     def __repr__(self) -> str:
         """Name the preset, the device and the networks."""

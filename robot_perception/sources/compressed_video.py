@@ -60,9 +60,7 @@ def _of_ros(data: bytes) -> _Packet:
 
 def _of_protobuf(data: bytes) -> _Packet:
     fields = Fields(data)
-    stamp = Fields(fields.content(1))
-    stamp_ns = stamp.integer(1) * NANOSECONDS_PER_SECOND + stamp.integer(2)
-    return _Packet(stamp_ns, fields.text(2), fields.content(3), fields.text(4))
+    return _Packet(fields.stamp_ns(), fields.text(2), fields.content(3), fields.text(4))
 
 
 _READERS: Mapping[str, Callable[[bytes], _Packet]] = {

@@ -67,11 +67,14 @@ class Fields:
         """Return repeated messages."""
         return [Fields(one) for one in self._values.get(number, ()) if isinstance(one, bytes)]
 
-    def header(self, frame_id: int) -> Any:  # noqa: ANN401 - types made at run time
-        """Return a std_msgs/Header of the timestamp, field 1, and the frame of another field."""
+    def stamp_ns(self) -> int:
+        """Return the timestamp, field 1, in nanoseconds."""
         stamp = Fields(self.content(1))
-        stamp_ns = stamp.integer(1) * NANOSECONDS_PER_SECOND + stamp.integer(2)
-        return header_message(stamp_ns, self.text(frame_id))
+        return stamp.integer(1) * NANOSECONDS_PER_SECOND + stamp.integer(2)
+
+    def header(self, frame_id: int) -> Any:  # noqa: ANN401 - types made at run time
+        """Return a std_msgs/Header of the timestamp and the frame of another field."""
+        return header_message(self.stamp_ns(), self.text(frame_id))
 
     def _last(self, number: int, default: int | bytes) -> int | bytes:
         return self._values[number][-1] if number in self._values else default

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 from functools import partial
-from html.parser import HTMLParser
 
+from html_page import HtmlPage
 import numpy as np
 from reasons import raises
 from truths import example_truth, perfect
@@ -16,34 +16,9 @@ from robot_perception.evaluation import EvaluatedFrame, write_page
 # Few resamples are fast; intervals are tested in test_bootstrap.
 Evaluation = partial(evaluation.Evaluation, resamples=10)
 
-VOID = {'meta', 'img', 'path', 'rect', 'circle'}
-
-
-class Reader(HTMLParser):
-    """Collects tags and text; fails where a tag is not closed."""
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.tags, self.texts = [], [], []
-
-    def handle_starttag(self, tag, attributes):
-        self.tags.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-
 
 def read(path):
-    reader = Reader()
-    reader.feed(path.read_text())
-    assert reader.open == []
-    return reader
+    return HtmlPage(path, {'meta', 'img', 'path', 'rect', 'circle'})
 
 
 def evaluated(frames=3, **changes):

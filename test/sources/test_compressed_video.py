@@ -10,6 +10,7 @@ from bags import BEGIN_NS
 import cv2
 from mcap_files import Channel, write_mcap
 import numpy as np
+from protobuf import sized, timestamp
 import pytest
 from reasons import raises
 
@@ -48,22 +49,8 @@ def packets(video_format, group=6):
     return encoded + [bytes(one) for one in codec.encode(None)]
 
 
-def sized(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def varint(value):
-    data = bytearray()
-    while value > 0x7F:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*data, value))
-
-
 def protobuf(stamp_ns, data, video_format):
-    seconds, nanoseconds = divmod(stamp_ns, 10**9)
-    time = varint(1 << 3) + varint(seconds) + varint(2 << 3) + varint(nanoseconds)
-    return sized(1, time) + sized(2, b'cam') + sized(3, data) + sized(4, video_format.encode())
+    return timestamp(stamp_ns) + sized(2, 'cam') + sized(3, data) + sized(4, video_format)
 
 
 def cdr(stamp_ns, data, video_format):

@@ -1,11 +1,10 @@
 """Foxglove's protobuf messages become the ROS messages with the same content."""
 
-import struct
-
 from bags import BEGIN_NS, generated_frames
 import cv2
 from mcap_files import Channel, write_mcap
 import numpy as np
+from protobuf import double, doubles, fixed32, sized, timestamp, varint
 import pytest
 
 from robot_perception.core import SourceError
@@ -14,51 +13,22 @@ from robot_perception.sources.foxglove import ros_message
 from robot_perception.sources.storage import BagMessage
 
 SECONDS, NANOSECONDS = divmod(BEGIN_NS, 10**9)
-
-
-def varint(value):
-    data = bytearray()
-    while value > 0x7F:
-        data.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes((*data, value))
-
-
-def sized(number, data):
-    data = data if isinstance(data, bytes) else data.encode()
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def fixed32(number, value):
-    return varint(number << 3 | 5) + struct.pack('<I', value)
-
-
-def doubles(number, values):
-    return sized(number, struct.pack(f'<{len(values)}d', *values))
-
-
-def double(number, value):
-    return varint(number << 3 | 1) + struct.pack('<d', value)
-
-
-def stamp(seconds=SECONDS, nanoseconds=NANOSECONDS):
-    time = varint(1 << 3) + varint(seconds) + varint(2 << 3) + varint(nanoseconds)
-    return sized(1, time)
+STAMP = timestamp(BEGIN_NS)
 
 
 def compressed_image(data, image_format='jpeg'):
-    return stamp() + sized(2, data) + sized(3, image_format) + sized(4, 'cam')
+    return STAMP + sized(2, data) + sized(3, image_format) + sized(4, 'cam')
 
 
 def raw_image(pixels, encoding):
     height, width = pixels.shape[:2]
-    head = stamp() + fixed32(2, width) + fixed32(3, height) + sized(4, encoding)
+    head = STAMP + fixed32(2, width) + fixed32(3, height) + sized(4, encoding)
     return head + fixed32(5, pixels.strides[0]) + sized(6, pixels.tobytes()) + sized(7, 'cam')
 
 
 MATRIX = [500.0, 0.0, 320.0, 0.0, 510.0, 240.0, 0.0, 0.0, 1.0]
 CALIBRATION = (
-    stamp()
+    STAMP
     + fixed32(2, 640)
     + fixed32(3, 480)
     + sized(4, 'plumb_bob')
@@ -67,7 +37,7 @@ CALIBRATION = (
     + sized(9, 'cam')
 )
 TRANSFORM = (
-    stamp()
+    STAMP
     + sized(2, 'base')
     + sized(3, 'cam')
     + sized(4, double(1, 1.5) + double(3, -2.5))

@@ -2,7 +2,6 @@
 
 import base64
 from dataclasses import replace
-from html.parser import HTMLParser
 import json
 import math
 import re
@@ -10,6 +9,7 @@ from urllib.parse import unquote
 import zlib
 
 import cv2
+from html_page import HtmlPage
 import numpy as np
 import pytest
 from reasons import raises
@@ -22,31 +22,13 @@ from robot_perception.viewer import draw_overlay, Gallery, Link, Step, Table
 from robot_perception.viewer.page_cloud import encode_cloud, MAX_POINTS
 
 SIZE_HW = (48, 64)
-VOID = {'meta', 'img', 'br', 'link', 'input', 'path'}
 
 
-class Page(HTMLParser):
-    """Reads a page and checks that its tags close in order."""
+class Page(HtmlPage):
+    """A page of frames."""
 
     def __init__(self, path):
-        super().__init__()
-        self.open, self.tags, self.texts = [], [], []
-        self.source = path.read_text(encoding='utf-8')
-        self.feed(self.source)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
+        super().__init__(path, {'meta', 'img', 'br', 'link', 'input', 'path'})
 
     def all(self, wanted):
         return [attributes for tag, attributes in self.tags if tag == wanted]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch.nn import functional
@@ -17,12 +19,31 @@ from robot_perception.models.preprocess import (
     IMAGENET,
     read_preprocessor,
     read_size,
+    Statistics,
 )
 from robot_perception.models.resize import check_input_size, SizeHW, WholePatches
 
-_SIDE, _DPT_SIDE = 518, 384
-# Each stage of the neck of DPT halves the one before.
-_DPT_STRIDE = 32
+
+class _Variant(NamedTuple):
+    """Side of the input, its aspect ratio and statistics unless the checkpoint states them.
+
+    Attributes:
+        stride: what the sides must be multiples of; 0 = they are rounded to whole patches.
+        in_half: whether every layer computes in half precision.
+    """
+
+    side: int
+    stride: int
+    keep_aspect_ratio: bool
+    statistics: Statistics
+    in_half: bool
+
+
+_VARIANTS = {
+    'depth_anything': _Variant(518, 0, keep_aspect_ratio=True, statistics=IMAGENET, in_half=True),
+    # Each stage of its neck halves the one before.
+    'dpt': _Variant(384, 32, keep_aspect_ratio=False, statistics=HALVES, in_half=False),
+}
 
 
 class DepthAnything:
@@ -37,10 +58,10 @@ class DepthAnything:
 
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
         """Load the network; ``input_size`` as in `build_depth_estimator`."""
-        is_dpt = checkpoint.family == 'dpt'
-        check_input_size('depth.input_size', input_size, _DPT_STRIDE if is_dpt else 1)
+        variant = _VARIANTS[checkpoint.family]
+        check_input_size('depth.input_size', input_size, variant.stride or 1)
         backbone = checkpoint.config.get('backbone_config') or {}
-        if is_dpt and backbone.get('model_type') == 'dinov2':
+        if checkpoint.family == 'dpt' and backbone.get('model_type') == 'dinov2':
             raise WeightsInvalidError(
                 'invalid_config',
                 f'depth.model: {checkpoint.folder}: expected a DPT of MiDaS, which estimates '
@@ -49,25 +70,27 @@ class DepthAnything:
             )
         network = load_network(checkpoint)
         self._is_metric = getattr(network.config, 'depth_estimation_type', '') == 'metric'
-        size, default = read_size(checkpoint), _DPT_SIDE if is_dpt else _SIDE
+        size = read_size(checkpoint)
         rule = WholePatches(
-            input_size or size.get('height', default),
-            input_size or size.get('width', default),
-            _DPT_STRIDE if is_dpt else network.config.backbone_config.patch_size,
-            keep_aspect_ratio=bool(checkpoint.preprocessor.get('keep_aspect_ratio', not is_dpt)),
+            input_size or size.get('height', variant.side),
+            input_size or size.get('width', variant.side),
+            variant.stride or network.config.backbone_config.patch_size,
+            keep_aspect_ratio=bool(
+                checkpoint.preprocessor.get('keep_aspect_ratio', variant.keep_aspect_ratio)
+            ),
         )
         self.prepare = read_preprocessor(
             checkpoint,
             rule,
             resample=BICUBIC,
             normalize=True,
-            statistics=HALVES if is_dpt else IMAGENET,
+            statistics=variant.statistics,
         )
 
         def raw_depth(pixels: torch.Tensor) -> Tensors:
             return (network(pixel_values=pixels).predicted_depth,)
 
-        in_half = () if is_dpt else (network,)
+        in_half = (network,) if variant.in_half else ()
         self.networks = (NamedNetwork('image', network, raw_depth, in_half),)
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Depth:
