@@ -26,7 +26,9 @@ _DOMAINS = 100
 _NAMESPACE = 'robot_perception'
 # Topics with absolute names.
 _GLOBAL = ('clock', 'diagnostics', 'tf', 'tf_static')
-_FIRST_PORT, _PORTS_PER_DOMAIN = 7410, 250
+# UDP ports of a domain (RTPS 9.6.2): one for multicast, and one for each participant.
+_FIRST_PORT, _PORTS_PER_DOMAIN = 7400, 250
+_PARTICIPANT_PORTS = tuple(10 + 2 * participant for participant in range(32))
 _STOP_LIMIT_S = 10.0
 # Time for a node to end after a signal.
 _ORPHAN_S = 2.0
@@ -79,24 +81,30 @@ def spin_until(executor: SingleThreadedExecutor, limit_s: float, done: Callable[
 def free_domain() -> int:
     """Return a ROS domain, 1 to 100, without participants on this machine.
 
-    The first participant of a domain binds a UDP port that depends on its number (RTPS 9.6.2), so
-    a domain whose port can be bound has none.
+    A domain is free when each of its first 32 discovery ports can be bound: its first participant
+    may have ended before the others, or another search may have held its port.
 
     Raises:
         PerceptionError: all domains are in use.
     """
     for offset in range(_DOMAINS):
         domain = 1 + (os.getpid() + offset) % _DOMAINS
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind(('', _FIRST_PORT + _PORTS_PER_DOMAIN * domain))
-            except OSError:
-                continue
+        first = _FIRST_PORT + _PORTS_PER_DOMAIN * domain
+        if all(_can_bind(first + port) for port in (0, *_PARTICIPANT_PORTS)):
             return domain
     raise PerceptionError(
         'no_free_domain',
         f'expected a free ROS domain among 1 to {_DOMAINS}, got none. Set ROS_DOMAIN_ID.',
     )
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(('', port))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager

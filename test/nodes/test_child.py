@@ -24,6 +24,17 @@ def test_a_domain_in_use_is_not_free(monkeypatch, graph):
     assert free_domain() != taken
 
 
+@pytest.mark.parametrize(
+    'port', [7400, 7410, 7412, 7414], ids=['multicast', 'first', 'second', 'third']
+)
+def test_a_port_of_any_participant_takes_its_domain(monkeypatch, port):
+    domain = free_domain()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as participant:
+        participant.bind(('', port + 250 * domain))
+        monkeypatch.setattr(child.os, 'getpid', lambda: domain - 1)
+        assert free_domain() != domain
+
+
 def test_all_taken_is_an_error(monkeypatch):
     def refuse(*_):
         raise OSError
