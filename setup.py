@@ -12,6 +12,7 @@ VERSION = re.search(
 
 DEFINITIONS = {
     f'{NAME}.definitions.{NAME}': 'msg',
+    f'{NAME}.definitions.foxglove_msgs': 'workspace/foxglove_msgs/msg',
     f'{NAME}.definitions.vision_msgs': 'workspace/vision_msgs/msg',
 }
 

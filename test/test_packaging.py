@@ -59,7 +59,7 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp('wheel')
     names = ['robot_perception', 'resource', 'config', 'launch', 'rviz', 'setup.py', 'setup.cfg']
     names += ['pyproject.toml', 'package.xml', 'README.md', 'LICENSE', 'msg']
-    names += ['workspace/vision_msgs']
+    names += ['workspace/foxglove_msgs', 'workspace/vision_msgs']
     for name in names:
         path = ROOT / name
         if path.is_dir():
@@ -167,6 +167,7 @@ def test_the_wheel_has_the_packages_and_not_the_messages(wheel):
 def test_the_wheel_brings_the_definitions_of_its_messages(wheel):
     for package, folder in (
         ('robot_perception', 'msg'),
+        ('foxglove_msgs', 'workspace/foxglove_msgs/msg'),
         ('vision_msgs', 'workspace/vision_msgs/msg'),
     ):
         inside = f'robot_perception/definitions/{package}/'

@@ -15,10 +15,34 @@ ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
 PINNED = re.compile(r"^[\w.-]+(\[\w+\])?==[\w.+]+( ; python_version (<|>=) '3\.\d+')?( +#.*)?$")
 
-# Type hashes of release 4.1.1 of vision_msgs, and of bond and tf2_msgs in every ROS 2 that has
-# hashes: what other programs expect on the wire.
+# Type hashes of release 4.1.1 of vision_msgs, of 2.2.0 to 3.3.0 of foxglove_msgs, and of bond and
+# tf2_msgs in every ROS 2 that has hashes: what other programs expect on the wire.
 HASHES = {
     ('bond', 'msg/Status'): '87eaccffa254ffffadc0b61600452e8251740f06c25659a2dbda4927fdb1f70a',
+    (
+        'foxglove_msgs',
+        'msg/CircleAnnotation',
+    ): 'd3d8a00505117be541fe8b4b601aa90d5088209a75f313e3779be54db324d15b',
+    (
+        'foxglove_msgs',
+        'msg/Color',
+    ): 'ed1b16da40c954e6456b950c2ef4559c179e5cb98f1363cb28c3b90c6ee14120',
+    (
+        'foxglove_msgs',
+        'msg/ImageAnnotations',
+    ): '47c6c0891ba263ec1b20d9b785c4261d4bc41051cbcc01668130e36aa2dcaee3',
+    (
+        'foxglove_msgs',
+        'msg/Point2',
+    ): 'd85e823b78e2e88bc31629e305558bcdd2ecc9225f5f9390f96d91930f5696f0',
+    (
+        'foxglove_msgs',
+        'msg/PointsAnnotation',
+    ): '61bd8dda01243d9c7232f00d9101577291b5a9bc1855b06ada4a29e0dc0496a7',
+    (
+        'foxglove_msgs',
+        'msg/TextAnnotation',
+    ): 'c02ec64b79eb5682e73b2b2572f127a27baec868b6ad6acc085abc39355a5b2b',
     (
         'tf2_msgs',
         'action/LookupTransform',

@@ -37,7 +37,7 @@ from system_packages import install_system_packages
 
 REQUIREMENTS = ROOT / 'workspace' / 'requirements'
 # Message packages that the ROS wheels lack.
-LACKING = ('bond', 'tf2_msgs', 'vision_msgs')
+LACKING = ('bond', 'foxglove_msgs', 'tf2_msgs', 'vision_msgs')
 PACKAGES = {
     **{name: ROOT / 'workspace' / name for name in LACKING},
     'robot_perception': ROOT,

@@ -238,8 +238,8 @@ def tracked_files() -> list[str]:
     listing = subprocess.run(  # noqa: S603 - fixed
         command, cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    packages = ('workspace/bond/', 'workspace/tf2_msgs/', 'workspace/vision_msgs/')
-    skipped = ('workspace/words.txt', *packages)
+    packages = ('bond', 'foxglove_msgs', 'tf2_msgs', 'vision_msgs')
+    skipped = ('workspace/words.txt', *(f'workspace/{name}/' for name in packages))
     return [
         name
         for name in listing.splitlines()

@@ -1,6 +1,7 @@
 """Conversions between ROS messages and the types of core, without importing a ROS package."""
 
 from robot_perception.conversions import ros
+from robot_perception.conversions.annotations import annotations_message
 from robot_perception.conversions.bit_depth import FindBits, SensorBits
 from robot_perception.conversions.calibration_file import CalibrationFile, read_calibration_file
 from robot_perception.conversions.camera_info import (
@@ -11,7 +12,7 @@ from robot_perception.conversions.camera_info import (
     match_camera,
     to_camera,
 )
-from robot_perception.conversions.compressed import compressed_to_image
+from robot_perception.conversions.compressed import compressed_to_image, jpeg_message
 from robot_perception.conversions.depth import depth_message, to_depth
 from robot_perception.conversions.detections import detections_2d_message, detections_3d_message
 from robot_perception.conversions.features import features_message
@@ -57,6 +58,7 @@ __all__ = [
     'RosbagsFactory',
     'SensorBits',
     'add_labels',
+    'annotations_message',
     'camera_info_message',
     'classes_message',
     'cloud_message',
@@ -71,6 +73,7 @@ __all__ = [
     'image_message',
     'instances_message',
     'is_same_calibration',
+    'jpeg_message',
     'label_info_message',
     'label_table',
     'marker_keys',

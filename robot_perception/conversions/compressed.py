@@ -1,6 +1,9 @@
-"""Decoding of sensor_msgs/msg/CompressedImage to an image."""
+"""Conversion between sensor_msgs/msg/CompressedImage and images."""
 
 from __future__ import annotations
+
+import cv2
+import numpy as np
 
 from robot_perception.conversions import ros
 from robot_perception.conversions.bit_depth import FindBits, full_range, to_8_bits
@@ -8,9 +11,13 @@ from robot_perception.conversions.encodings import bayer_layout, COLOR, DEPTH, f
 from robot_perception.conversions.header import read_header
 from robot_perception.conversions.image import depth_error
 from robot_perception.conversions.image_file import decode_data
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.validation import as_bytes, check_sides, MAX_PIXELS
-from robot_perception.core import Image, UInt8Array
+from robot_perception.core import checked, ConversionError, Image, UInt8Array
 from robot_perception.image_files import Remark
+
+_JPEG_QUALITY = 92
+_MAX_JPEG_SIDE = 65_500
 
 
 def compressed_to_image(
@@ -47,6 +54,37 @@ def compressed_to_image(
     pixels = decode_data(as_bytes(message.data), message.format, max_pixels, remark)
     rgb = _to_rgb(to_8_bits(pixels, find_bits), encoding, target)
     return Image(rgb, stamp_ns, frame_id)
+
+
+def jpeg_message(
+    factory: MessageFactory, header: ros.Header, rgb: UInt8Array
+) -> ros.CompressedImage:
+    """Build a JPEG sensor_msgs/msg/CompressedImage, named as image_transport names it.
+
+    Args:
+        factory: makes the message.
+        header: header of the message.
+        rgb: (H, W, 3) uint8.
+
+    Raises:
+        ConversionError: reason ``'size'``: a side is over 65500 pixels, which JPEG does not have.
+        ShapeError: shape or dtype are others.
+    """
+    pixels = checked('rgb', rgb, (None, None, 3), np.uint8, 'JPEG has three channels of 8 bits.')
+    if max(pixels.shape[:2]) > _MAX_JPEG_SIDE:
+        raise ConversionError(
+            'size',
+            f'rgb: expected sides of at most {_MAX_JPEG_SIDE} pixels, got {pixels.shape[:2]}. '
+            'Shrink it.',
+        )
+    bgr = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
+    return factory(
+        ros.CompressedImage,
+        header=header,
+        format='rgb8; jpeg compressed bgr8',
+        data=factory.sequence(data.reshape(-1)),
+    )
 
 
 def _split_format(name: object) -> tuple[str, str]:

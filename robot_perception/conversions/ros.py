@@ -263,6 +263,43 @@ class LabelInfo(_Message, package='vision_msgs'):
     threshold: float
 
 
+class Point2(_Message, package='foxglove_msgs'):
+    x: float
+    y: float
+
+
+class Color(_Message, package='foxglove_msgs'):
+    r: float
+    g: float
+    b: float
+    a: float
+
+
+class PointsAnnotation(_Message, package='foxglove_msgs'):
+    timestamp: Time
+    type: int
+    points: Sequence[Point2]
+    outline_color: Color
+    outline_colors: Sequence[Color]
+    fill_color: Color
+    thickness: float
+
+
+class TextAnnotation(_Message, package='foxglove_msgs'):
+    timestamp: Time
+    position: Point2
+    text: str
+    font_size: float
+    text_color: Color
+    background_color: Color
+
+
+class ImageAnnotations(_Message, package='foxglove_msgs'):
+    circles: Sequence[object]
+    points: Sequence[PointsAnnotation]
+    texts: Sequence[TextAnnotation]
+
+
 class SceneFeatures(_Message, package='robot_perception'):
     header: Header
     model: str

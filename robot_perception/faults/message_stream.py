@@ -114,7 +114,7 @@ class MessageStream:
         problems += [
             f'{topic}: another header than that of the image'
             for topic, made in outputs.items()
-            if topic != 'markers' and made.header.stamp != stamp
+            if hasattr(made, 'header') and made.header.stamp != stamp
         ]
         return Result('', frame.status, outputs, tuple(problems), cpu_s)
 

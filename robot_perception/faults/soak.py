@@ -28,6 +28,7 @@ from robot_perception.core import CameraModel, NANOSECONDS_PER_SECOND, Perceptio
 from robot_perception.faults.observation import Counts, OutputMessage, read_report
 from robot_perception.faults.soak_report import Delay, judge, Sample, SoakReport
 from robot_perception.nodes import (
+    available_outputs,
     child_process,
     interrupt_on_shutdown,
     isolate_ros_graph,
@@ -38,7 +39,7 @@ from robot_perception.nodes import (
 )
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import Role
-from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, Synchronizer, TIMING
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, Synchronizer, TIMING
 
 SIZE_HW = (480, 640)
 LEAKED_BYTES = 1024
@@ -81,7 +82,7 @@ class _Observer(Node):
         self._info = self.create_publisher(
             message_class(Role.CAMERA_INFO.type_name), 'camera_info', _RELIABLE
         )
-        for output in OUTPUTS:
+        for output in available_outputs():
             self.create_subscription(
                 message_class(output.type_name),
                 f'perception/{output.topic}',

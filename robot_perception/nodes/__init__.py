@@ -22,7 +22,12 @@ if TYPE_CHECKING:
         Severity,
         sort_causes,
     )
-    from robot_perception.nodes.messages import message_class, message_stamp_ns, RosMessages
+    from robot_perception.nodes.messages import (
+        available_outputs,
+        message_class,
+        message_stamp_ns,
+        RosMessages,
+    )
     from robot_perception.nodes.perception_node import main
     from robot_perception.nodes.replay_config import ReplayConfig
     from robot_perception.nodes.replay_node import replay
@@ -43,6 +48,7 @@ __all__ = [
     'ReplayConfig',
     'RosMessages',
     'Severity',
+    'available_outputs',
     'benchmark_node',
     'child_process',
     'examine_graph',
@@ -80,6 +86,7 @@ _MODULES = {
     'Severity': 'doctor_causes',
     'sort_causes': 'doctor_causes',
     'RosMessages': 'messages',
+    'available_outputs': 'messages',
     'message_class': 'messages',
     'message_stamp_ns': 'messages',
     'main': 'perception_node',

@@ -22,10 +22,10 @@ from robot_perception.nodes.child import (
     isolate_ros_graph,
     run_node_process,
 )
-from robot_perception.nodes.messages import message_class, RosMessages
+from robot_perception.nodes.messages import available_outputs, message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig, PIPELINE
 from robot_perception.sources import Role
-from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS, TIMING
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, TIMING
 
 SIZE_HW = (480, 640)
 _START_LIMIT_S = 180.0
@@ -76,7 +76,7 @@ class _Probe(Node):
         self._info = self.create_publisher(
             message_class(Role.CAMERA_INFO.type_name), 'camera_info', qos.output()
         )
-        for output in OUTPUTS:
+        for output in available_outputs():
             self._subscribe(output.topic, output.type_name)
         self.create_subscription(
             message_class(LABEL_INFO_TYPE),
@@ -119,7 +119,7 @@ class _Probe(Node):
     ) -> tuple[float, Any]:
         """Send one frame; return the seconds until the last output, and the Timing message."""
         image = image_message(RosMessages(), self._header(0), pixels, 'rgb8')
-        self._waiting = {output.topic for output in OUTPUTS}
+        self._waiting = {output.topic for output in available_outputs()}
         self.send_calibration()
         # The node measures age from the stamp; creating the messages does not count.
         image.header = self._header(time.time_ns())

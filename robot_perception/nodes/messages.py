@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from robot_perception.conversions import Fields, Made, Message, ros
 from robot_perception.core import AnyArray, NANOSECONDS_PER_SECOND, PerceptionError
+from robot_perception.stream import ANNOTATIONS, Output, OUTPUTS
 
 
 @cache
@@ -27,6 +28,26 @@ def message_class(type_name: str) -> Message:
             f'{type_name}: not in this ROS installation ({error}). Install ros-<distro>-'
             f'{package.replace("_", "-")}, or build the workspace with "make" or colcon.',
         ) from error
+
+
+@cache
+def available_outputs() -> tuple[Output, ...]:
+    """Return the outputs whose messages are in this ROS installation; only one may be missing.
+
+    Raises:
+        PerceptionError: a package is missing that is not optional.
+    """
+    return tuple(output for output in OUTPUTS if _is_available(output.type_name))
+
+
+def _is_available(type_name: str) -> bool:
+    try:
+        message_class(type_name)
+    except PerceptionError:
+        if type_name != ANNOTATIONS.type_name:
+            raise
+        return False
+    return True
 
 
 def camera_topic(name: str, camera: str) -> str:

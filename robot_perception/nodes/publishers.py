@@ -11,14 +11,14 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
 from robot_perception.nodes.connections import publisher_problems
-from robot_perception.nodes.messages import camera_topic, message_class
+from robot_perception.nodes.messages import available_outputs, camera_topic, message_class
 from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.stream import (
+    ANNOTATIONS,
     LABEL_INFO,
     LABEL_INFO_TYPE,
     Output,
     OutputFrame,
-    OUTPUTS,
     SCENE,
 )
 
@@ -49,14 +49,20 @@ class OutputPublishers:
         Raises:
             PerceptionError: a message package is missing; then no publisher is created.
         """
-        for type_name in (*(output.type_name for output in OUTPUTS), LABEL_INFO_TYPE):
-            message_class(type_name)
+        outputs = available_outputs()
+        message_class(LABEL_INFO_TYPE)
+        if ANNOTATIONS not in outputs:
+            node.get_logger().info(
+                '~/annotations is not published: foxglove_msgs is not installed. For Foxglove '
+                'install ros-$ROS_DISTRO-foxglove-msgs.',
+                once=True,
+            )
         self._node = node
         self._camera = camera
         self._perceive = perceive
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
-            for output in OUTPUTS
+            for output in outputs
         }
         self._label_info = self._create(LABEL_INFO, LABEL_INFO_TYPE, qos.latched())
 

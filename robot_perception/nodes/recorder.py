@@ -13,9 +13,9 @@ from rclpy.node import Node
 from robot_perception.conversions import Message
 from robot_perception.core import NANOSECONDS_PER_SECOND
 from robot_perception.nodes import qos
-from robot_perception.nodes.messages import message_class
+from robot_perception.nodes.messages import available_outputs, message_class
 from robot_perception.sources import Role
-from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE
 
 IMAGE, SCENE = 'image', 'scene'
 _IMAGE_TYPES = {
@@ -93,7 +93,7 @@ class Recorder(Node):
         self._delays_s: dict[int, float] = {}
         type_name, topic = _IMAGE_TYPES[transport]
         self._subscribe(type_name, topic, IMAGE)
-        for output in OUTPUTS:
+        for output in available_outputs():
             self._subscribe(output.type_name, f'{target}/{output.topic}', output.topic)
         self.create_subscription(
             message_class(LABEL_INFO_TYPE),
@@ -124,10 +124,10 @@ class Recorder(Node):
     def _on_message(self, name: str, message: Message) -> None:
         now = self.last_arrival_s = time.monotonic()
         self.counts[name] += 1
-        header = _header(message)
-        if header is None:
+        stamp = _stamp(message)
+        if stamp is None:
             return
-        stamp_ns = header.stamp.sec * NANOSECONDS_PER_SECOND + header.stamp.nanosec
+        stamp_ns = stamp.sec * NANOSECONDS_PER_SECOND + stamp.nanosec
         frame = self.recent.setdefault(stamp_ns, RecordedFrame())
         frame.messages[name] = message
         frame.arrivals_s[name] = now
@@ -176,8 +176,10 @@ class Recorder(Node):
                 self.counters = {item.key: item.value for item in status.values}
 
 
-def _header(message: Message) -> Message:
-    """Return the header of a message, of its first marker for a MarkerArray, or None."""
+def _stamp(message: Message) -> Message | None:
+    """Return the stamp of a message, in lists that of the first member, or None."""
     if hasattr(message, 'header'):
-        return message.header
-    return message.markers[0].header if message.markers else None
+        return message.header.stamp
+    if hasattr(message, 'markers'):
+        return message.markers[0].header.stamp if message.markers else None
+    return message.points[0].timestamp if message.points else None

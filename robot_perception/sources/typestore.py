@@ -15,13 +15,15 @@ from rosbags.typesys.store import Typestore
 from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
 
 PACKAGE = 'robot_perception'
+# Messages gain fields with its releases: bags are written with the fields of the definitions here.
+_FOXGLOVE = 'foxglove_msgs'
 _HERE = Path(__file__).resolve().parents[1]
 # Byte order of a CDR message by the second byte of its encapsulation header.
 _STAMP = {0: struct.Struct('>iI'), 1: struct.Struct('<iI')}
 _ENCAPSULATION_BYTES = 4
 
 
-def message_store(packages: Sequence[str] = ('vision_msgs', PACKAGE)) -> Typestore:
+def message_store(packages: Sequence[str] = (_FOXGLOVE, 'vision_msgs', PACKAGE)) -> Typestore:
     """Types of a ROS 2 distribution and of .msg files of packages, those they depend on first.
 
     Raises:
@@ -81,7 +83,8 @@ def definitions_folder(package: str) -> Path:
     """Return the folder with the .msg files of a package.
 
     It is looked for in the ROS installation (every prefix of ``AMENT_PREFIX_PATH``, and the
-    environment of this Python), in the installed package and in the source tree, in this order.
+    environment of this Python), in the installed package and in the source tree, in this order;
+    foxglove_msgs is looked for in the ROS installation last.
 
     Raises:
         SourceError: in none of them.
@@ -98,8 +101,13 @@ def definitions_folder(package: str) -> Path:
 
 
 def _candidates(package: str) -> Iterator[Path]:
-    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
-    for prefix in filter(None, (*prefixes, sys.prefix)):
-        yield Path(prefix, 'share', package, 'msg')
+    variable = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    shares = [Path(prefix, 'share') for prefix in (*filter(None, variable), sys.prefix)]
+    released = [share / package / 'msg' for share in shares]
+    if package != _FOXGLOVE:
+        yield from released
     yield _HERE / 'definitions' / package
     yield _HERE.parent / ('msg' if package == PACKAGE else f'workspace/{package}/msg')
+    if package == _FOXGLOVE:
+        yield from (share / PACKAGE / 'definitions' / package / 'msg' for share in shares)
+        yield from released

@@ -7,6 +7,7 @@ from robot_perception.stream.image_reader import ImageReader
 from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import (
+    ANNOTATIONS,
     LABEL_INFO,
     LABEL_INFO_TYPE,
     Output,
@@ -39,6 +40,7 @@ from robot_perception.stream.target_frame import (
 )
 
 __all__ = [
+    'ANNOTATIONS',
     'DEPTHS',
     'IMAGES',
     'LABEL_INFO',

@@ -19,9 +19,11 @@ from robot_perception.core import (
     SceneObject,
     transform_objects,
     transform_points,
+    UInt8Array,
 )
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.stream.target_frame import TargetFrame
+from robot_perception.viewer import draw_overlay
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,11 @@ class OutputFrame:
         if pose is None or cloud is None:
             return self._points
         return conversions.pack_cloud(transform_points(cloud, pose))
+
+    @cached_property
+    def overlay(self) -> UInt8Array:
+        """The image with its objects drawn on it, (H, W, 3) uint8 rgb."""
+        return draw_overlay(self.scene, caption=self.config.caption)
 
     @property
     def labels(self) -> AnyArray | None:

@@ -13,7 +13,7 @@ from robot_perception.conversions import Message
 from robot_perception.core import LabeledPoints, MetricDepth, Stage, transform_points
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.stream.output_frame import OutputFrame
-from robot_perception.viewer import draw_overlay
+from robot_perception.viewer import format_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,22 @@ def _scene(frame: OutputFrame) -> Message | None:
 def _overlay(frame: OutputFrame) -> Message | None:
     if frame.scene.detections is None:
         return None
-    overlay = draw_overlay(frame.scene, caption=frame.config.caption)
-    return conversions.image_message(frame.factory, frame.header, overlay, 'rgb8')
+    return conversions.image_message(frame.factory, frame.header, frame.overlay, 'rgb8')
+
+
+def _compressed_overlay(frame: OutputFrame) -> Message | None:
+    if frame.scene.detections is None:
+        return None
+    return conversions.jpeg_message(frame.factory, frame.header, frame.overlay)
+
+
+def _annotations(frame: OutputFrame) -> Message | None:
+    if frame.scene.detections is None:
+        return None
+    objects = frame.scene.objects
+    # Without depth: labels do not depend on what else is published.
+    labels = [format_labels(item)[1] for item in objects]
+    return conversions.annotations_message(frame.factory, frame.header, objects, labels)
 
 
 def _timing(frame: OutputFrame) -> Message | None:
@@ -164,6 +178,13 @@ _MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
 _OBJECTS_3D = _MASKS | {Stage.DEPTH}
 
 SCENE = Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene)
+# Its message package is optional.
+ANNOTATIONS = Output(
+    'annotations',
+    'foxglove_msgs/msg/ImageAnnotations',
+    frozenset({Stage.DETECTOR}),
+    _annotations,
+)
 # Published last, since it includes the time to publish the others.
 TIMING = Output('timing', 'robot_perception/msg/Timing', frozenset(), _timing)
 
@@ -186,6 +207,8 @@ OUTPUTS = (
     Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
     SCENE,
     Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
+    Output('overlay/compressed', 'sensor_msgs/msg/CompressedImage', _MASKS, _compressed_overlay),
+    ANNOTATIONS,
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,
 )

@@ -17,6 +17,7 @@ from robot_perception.viewer.files import (
 )
 from robot_perception.viewer.frame_stems import FrameStems
 from robot_perception.viewer.gallery import Gallery
+from robot_perception.viewer.labels import format_labels
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.ply import write_ply
@@ -74,6 +75,7 @@ __all__ = [
     'encode_jpeg',
     'encode_png',
     'fit_text',
+    'format_labels',
     'instance_color',
     'line_chart',
     'open_viewer',

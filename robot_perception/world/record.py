@@ -6,12 +6,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from robot_perception import conversions
 from robot_perception.conversions import Message, MessageFactory, ros, RosbagsFactory
-from robot_perception.core import Image, OutputError, replacing_folder, UInt16Array
+from robot_perception.core import OutputError, replacing_folder, UInt16Array
 from robot_perception.sources import BagWriter, check_new_bag, message_store, Role
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
@@ -22,8 +19,6 @@ from robot_perception.world.vocabulary import WORLD_FRAME
 IMAGE_TOPIC = '/camera/image_raw'
 COMPRESSED_TOPIC = f'{IMAGE_TOPIC}/compressed'
 DEPTH_TOPIC = '/camera/depth_registered/image_raw'
-
-_JPEG_QUALITY = 92
 
 
 def record(
@@ -88,7 +83,7 @@ def _messages(
     raw_image = partial(conversions.image_message, factory, header)
     image_type = Role.IMAGE.type_name
     if compressed:
-        jpeg = _jpeg(factory, header, frame.image)
+        jpeg = conversions.jpeg_message(factory, header, frame.image.rgb)
         yield COMPRESSED_TOPIC, Role.COMPRESSED_IMAGE.type_name, jpeg
     else:
         yield IMAGE_TOPIC, image_type, raw_image(frame.image.rgb, 'rgb8')
@@ -102,17 +97,6 @@ def _messages(
     yield '/truth/detections_3d', 'vision_msgs/msg/Detection3DArray', boxes_3d
     yield '/truth/instances', image_type, raw_image(frame.instances, 'mono16')
     yield '/truth/depth', image_type, conversions.depth_message(factory, header, frame.depth)
-
-
-def _jpeg(factory: MessageFactory, header: ros.Header, image: Image) -> Message:
-    bgr = np.ascontiguousarray(image.rgb[..., ::-1])
-    _, data = cv2.imencode('.jpg', bgr, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))
-    return factory(
-        ros.CompressedImage,
-        header=header,
-        format='rgb8; jpeg compressed bgr8',
-        data=factory.sequence(data.reshape(-1)),
-    )
 
 
 def _transform(factory: MessageFactory, frame: WorldFrame) -> Message:

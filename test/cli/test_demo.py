@@ -15,9 +15,10 @@ import pytest
 
 from robot_perception.cli.next_steps import next_steps
 from robot_perception.sources import open_source
-from robot_perception.stream import OUTPUTS
 
 pytest.importorskip('rclpy')
+
+from robot_perception.nodes import available_outputs
 
 pytestmark = pytest.mark.ros
 
@@ -25,7 +26,7 @@ FILES = {
     'demo_overlay.png', 'demo_depth.png', 'demo_features.png', 'demo_instances.png',
     'demo_cloud.png', 'demo.ply', 'demo_scene.json', 'report.json', 'index.html',
 }  # fmt: skip
-TOPICS = {output.topic for output in OUTPUTS}
+TOPICS = {output.topic for output in available_outputs()}
 FIRST = 'the first run'
 # The first run with a recording that takes seconds.
 SMALL = f"""

@@ -44,7 +44,11 @@ class RclpyFactory:
 def typestore():
     store = get_typestore(Stores.ROS2_KILTED)
     types = {}
-    for package, folder in (('vision_msgs', 'workspace/vision_msgs'), ('robot_perception', '.')):
+    for package, folder in (
+        ('foxglove_msgs', 'workspace/foxglove_msgs'),
+        ('vision_msgs', 'workspace/vision_msgs'),
+        ('robot_perception', '.'),
+    ):
         for file in (ROOT / folder / 'msg').glob('*.msg'):
             types |= get_types_from_msg(file.read_text(), f'{package}/msg/{file.stem}')
     store.register(types)

@@ -10,10 +10,10 @@ pytestmark = pytest.mark.ros
 from rclpy.serialization import serialize_message
 
 from robot_perception.conversions import FrameTiming, header_message, ros, RosbagsFactory
-from robot_perception.nodes import message_class, RosMessages
+from robot_perception.nodes import available_outputs, message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import message_store
-from robot_perception.stream import OutputFrame, OUTPUTS
+from robot_perception.stream import OutputFrame
 
 TYPES = message_store()
 
@@ -27,7 +27,7 @@ def make(factory, output, count):
 
 
 @pytest.mark.parametrize('count', [0, 3])
-@pytest.mark.parametrize('output', OUTPUTS, ids=lambda output: output.topic)
+@pytest.mark.parametrize('output', available_outputs(), ids=lambda output: output.topic)
 def test_every_output_is_that_of_rosbags(output, count):
     received = serialize_message(make(RosMessages(), output, count))
     expected = make(RosbagsFactory(TYPES), output, count)

@@ -74,6 +74,15 @@ def test_definitions_of_the_ros_installation_come_first(tmp_path, monkeypatch):
     assert definitions_folder('vision_msgs') == folder
 
 
+def test_messages_of_foxglove_are_those_whose_fields_are_written(tmp_path, monkeypatch):
+    folder = tmp_path / 'share' / 'foxglove_msgs' / 'msg'
+    folder.mkdir(parents=True)
+    (folder / 'ImageAnnotations.msg').write_text('string of_a_later_release\n')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
+    _, fields = message_store().fielddefs['foxglove_msgs/msg/ImageAnnotations']
+    assert [name for name, _ in fields] == ['circles', 'points', 'texts']
+
+
 def test_definitions_that_are_nowhere():
     with raises(SourceError, 'missing_definitions'):
         definitions_folder('no_msgs')

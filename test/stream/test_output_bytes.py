@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from robot_perception.conversions import FrameTiming, header_message, RosbagsFactory
+from robot_perception.conversions import (
+    compressed_to_image,
+    FrameTiming,
+    header_message,
+    RosbagsFactory,
+)
 from robot_perception.core import (
     CameraModel,
     Detections,
@@ -258,3 +263,25 @@ def test_only_overlays_of_the_demo_networks_have_a_caption():
         data = bytes(MAKE['overlay'](frame).data)
         assert (data == draw_overlay(scene).tobytes()) == is_plain
         assert data == draw_overlay(scene, caption=config.caption).tobytes()
+
+
+def test_the_compressed_overlay_is_a_jpeg_of_the_overlay():
+    scene = replace(make_scene(), image=Image(np.full((*SIZE_HW, 3), 90, np.uint8), 10**9, 'eye'))
+    frame = make_frame(scene)
+    message = MAKE['overlay/compressed'](frame)
+    assert message.format == 'rgb8; jpeg compressed bgr8'
+    assert message.header == HEADER
+    decoded = compressed_to_image(message).rgb.astype(int)
+    assert np.abs(decoded - frame.overlay).mean() < 6
+
+
+def test_annotations_do_not_depend_on_depth():
+    scene = make_scene()
+    message = MAKE['annotations'](make_frame(scene))
+    assert [text.text for text in message.texts] == ['cup 0.50'] * 3
+    assert MAKE['annotations'](make_frame(replace(scene, depth=None, masks=None))) == message
+
+
+@pytest.mark.parametrize('topic', ['overlay', 'overlay/compressed', 'annotations'])
+def test_without_a_detector_nothing_is_drawn(topic):
+    assert MAKE[topic](make_frame(Scene(make_scene().image))) is None
