@@ -112,18 +112,27 @@ def test_messages_that_the_code_uses_are_declared(dependencies):
 
 
 def test_messages_that_ours_contain_are_declared(dependencies):
-    text = ''.join(path.read_text(encoding='utf-8') for path in (ROOT / 'msg').glob('*.msg'))
+    text = ''.join((ROOT / name).read_text(encoding='utf-8') for name in interface_files())
     contained = set(re.findall(r'^([a-z_]+)/[A-Z]', text, re.MULTILINE))
-    assert contained
+    # Every action consists of messages of this package.
+    contained.add('action_msgs')
     assert contained <= dependencies
     build = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
     assert contained == set(re.search(r'DEPENDENCIES ([a-z_ ]+)', build)[1].split())
 
 
-def test_every_message_is_generated():
+def test_every_message_service_and_action_is_generated():
     build = (ROOT / 'CMakeLists.txt').read_text(encoding='utf-8')
-    assert set(re.findall(r'msg/\w+\.msg', build)) == {
-        path.relative_to(ROOT).as_posix() for path in (ROOT / 'msg').iterdir()
+    assert (
+        set(re.findall(r'(?:msg|srv|action)/\w+\.(?:msg|srv|action)', build)) == interface_files()
+    )
+
+
+def interface_files():
+    return {
+        path.relative_to(ROOT).as_posix()
+        for kind in ('msg', 'srv', 'action')
+        for path in (ROOT / kind).iterdir()
     }
 
 

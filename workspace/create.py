@@ -234,6 +234,7 @@ def _build_inputs() -> Iterator[str]:
     compiled = [
         'CMakeLists.txt',
         'package.xml',
+        'action/*',
         'msg/*',
         'srv/*',
         'resource/*',

@@ -12,7 +12,7 @@ from robot_perception.cli.command import add_command
 from robot_perception.cli.models_check import add_check
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.stage_times import read_times_ms
-from robot_perception.core import ConfigError, ModelError, Stage
+from robot_perception.core import ConfigError, ModelError
 from robot_perception.models import (
     CATALOGUE,
     CatalogueRow,
@@ -21,7 +21,7 @@ from robot_perception.models import (
     pull,
     pulled_models,
 )
-from robot_perception.pipeline import PerceptionConfig, PRESETS
+from robot_perception.pipeline import networks_needed, PerceptionConfig, PRESETS
 from robot_perception.viewer import Table
 
 _MEGABYTE = 1e6
@@ -114,7 +114,7 @@ def _presets(model: str) -> list[str]:
     return [
         str(name)
         for name, config in configs.items()
-        if model in {config.stage(stage).model for stage in Stage}
+        if model in {config.stage(stage).model for stage in networks_needed(config)}
     ]
 
 
@@ -154,7 +154,7 @@ def run_pull(arguments: argparse.Namespace) -> int:
     lines = []
     if arguments.preset is not None:
         config = PerceptionConfig.from_preset(arguments.preset)
-        models = [config.stage(stage).model for stage in Stage]
+        models = [config.stage(stage).model for stage in networks_needed(config)]
         names += [model for model in models if find_row(model) is not None]
         if not names:
             text = 'all networks are built in; nothing to download'

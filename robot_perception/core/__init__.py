@@ -68,7 +68,9 @@ from robot_perception.core.rigid_transform import transform_objects, transform_p
 from robot_perception.core.rle import decode_rle, decode_run_lengths, encode_rle, run_lengths
 from robot_perception.core.rotation import matrix_to_quaternion, quaternion_to_matrix
 from robot_perception.core.scene import Scene
+from robot_perception.core.scene_classes import SceneClasses
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
+from robot_perception.core.semantics import NO_CLASS, Semantics
 from robot_perception.core.stamps import is_restart
 from robot_perception.core.transform_buffer import TransformBuffer
 from robot_perception.core.transforms import (
@@ -80,6 +82,7 @@ from robot_perception.core.transforms import (
 __all__ = [
     'MILLIMETER_M',
     'NANOSECONDS_PER_SECOND',
+    'NO_CLASS',
     'AnyArray',
     'BoolArray',
     'Box3D',
@@ -118,8 +121,10 @@ __all__ = [
     'RelativeDepth',
     'Rgb',
     'Scene',
+    'SceneClasses',
     'SceneFeatures',
     'SceneObject',
+    'Semantics',
     'ShapeError',
     'SourceError',
     'Stage',

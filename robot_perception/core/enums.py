@@ -40,3 +40,5 @@ class Stage(StrEnum):
     DEPTH = 'depth'
     DETECTOR = 'detector'
     SEGMENTER = 'segmenter'
+    SEMANTICS = 'semantics'
+    SCENE = 'scene'

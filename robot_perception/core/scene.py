@@ -27,7 +27,9 @@ from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.masks import Masks
 from robot_perception.core.plane import Plane
 from robot_perception.core.pointcloud import lift_image, PointCloud
+from robot_perception.core.scene_classes import SceneClasses
 from robot_perception.core.scene_object import ObjectPosition, SceneObject
+from robot_perception.core.semantics import Semantics
 from robot_perception.core.serialization import encode_values, read_values
 from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
@@ -38,7 +40,7 @@ _TYPES: dict[str, Callable[..., object]] = {
         kind.__name__: kind
         for kind in (
             *(Box3D, CameraModel, DepthFit, Detections, Image, Masks, MetricDepth, Plane),
-            *(RelativeDepth, SceneFeatures, SceneObject),
+            *(RelativeDepth, SceneClasses, SceneFeatures, SceneObject, Semantics),
         )
     },
     ObjectPosition.__name__: ObjectPosition.from_saved,
@@ -70,6 +72,8 @@ class Scene(ArrayValue, NotebookImage):
         depth_source: where `depth` of this frame comes from; None without depth, or unknown.
         depth_fit: how the network's depth was scaled to a sensor's meters, None if it was not.
         ground: ground plane below the camera, None if not estimated or not found.
+        semantics: class of every pixel, at the image's size.
+        scene_classes: classes of the whole image.
         timing_s: seconds that each stage took, and ``pipeline`` for the whole, which is less than
             the sum where stages ran in parallel.
         backends: runtime and precision that computed each stage, such as ``openvino fp32``; empty
@@ -86,11 +90,14 @@ class Scene(ArrayValue, NotebookImage):
     depth_source: DepthSource | None = None
     depth_fit: DepthFit | None = None
     ground: Plane | None = None
+    semantics: Semantics | None = None
+    scene_classes: SceneClasses | None = None
     timing_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     backends: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
-        for name, part in (('depth', self.depth), ('masks', self.masks), ('camera', self.camera)):
+        for name in ('depth', 'masks', 'camera', 'semantics'):
+            part = getattr(self, name)
             if part is not None and part.size_hw != self.image.size_hw:
                 raise ShapeError(
                     'size_mismatch',
@@ -123,6 +130,8 @@ class Scene(ArrayValue, NotebookImage):
             None if self.detections is None else repr(self.detections),
             None if self.masks is None else 'masks',
             None if self.ground is None else 'ground',
+            None if self.semantics is None else 'semantics',
+            None if self.scene_classes is None else repr(self.scene_classes),
             None if seconds is None else f'{1000 * seconds:.0f} ms',
         ]
         return f'Scene({", ".join(part for part in parts if part is not None)})'

@@ -2,7 +2,7 @@
 
 Importing this package does not import torch; building a network other than a stub does.
 
-The four builders take the same arguments:
+The builders take the same arguments:
 
 - ``model``: ``'stub'``, ``'demo'`` (small networks of the real architectures, shipped with this
   package and trained on its demo world only), an id of the catalogue, or the path of a checkpoint
@@ -23,7 +23,7 @@ these values. They never access the internet.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING, TypedDict
 
 from robot_perception.core import lazy_attributes, Stage
 from robot_perception.models.catalogue import (
@@ -45,7 +45,9 @@ from robot_perception.models.interfaces import (
     Detector,
     FeatureExtractor,
     ImageEmbedding,
+    SceneClassifier,
     Segmenter,
+    SemanticSegmenter,
 )
 from robot_perception.models.runtimes import RUNTIME_CHOICES, TORCH
 from robot_perception.models.runtimes.compiling import is_compiling
@@ -53,14 +55,19 @@ from robot_perception.models.stub import (
     StubDepthEstimator,
     StubDetector,
     StubFeatureExtractor,
+    StubSceneClassifier,
     StubSegmenter,
+    StubSemanticSegmenter,
 )
 from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typing_extensions import Unpack  # typing has it from Python 3.11 on
+
     from robot_perception.models.checkpoint import (
         cache_folder,
-        Checkpoint,
         find_checkpoint,
         locate_checkpoint,
         pulled_models,
@@ -84,86 +91,59 @@ if TYPE_CHECKING:
     )
 
 
-def build_feature_extractor(
-    model: str,
-    *,
-    device: str = 'auto',
-    precision: str = 'auto',
-    runtime: str = 'torch',
-    input_size: int = 0,
-) -> FeatureExtractor:
+class NetworkOptions(TypedDict, total=False):
+    """Arguments of all builders."""
+
+    device: str
+    precision: str
+    runtime: str
+    input_size: int
+
+
+def build_feature_extractor(model: str, **options: Unpack[NetworkOptions]) -> FeatureExtractor:
     """Build the feature extractor (parameter ``features.model``)."""
-    if model == STUB:
-        return StubFeatureExtractor()
-    checkpoint = _checkpoint(model, Stage.FEATURES)
-    from robot_perception.models.stages import NetworkFeatureExtractor  # noqa: PLC0415 - torch
-
-    return NetworkFeatureExtractor(
-        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
-    )
+    extractor: FeatureExtractor = _build(Stage.FEATURES, StubFeatureExtractor, model, options)
+    return extractor
 
 
-def build_depth_estimator(
-    model: str,
-    *,
-    device: str = 'auto',
-    precision: str = 'auto',
-    runtime: str = 'torch',
-    input_size: int = 0,
-) -> DepthEstimator:
+def build_depth_estimator(model: str, **options: Unpack[NetworkOptions]) -> DepthEstimator:
     """Build the depth network (parameter ``depth.model``)."""
-    if model == STUB:
-        return StubDepthEstimator()
-    checkpoint = _checkpoint(model, Stage.DEPTH)
-    from robot_perception.models.stages import NetworkDepthEstimator  # noqa: PLC0415 - torch
-
-    return NetworkDepthEstimator(
-        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
-    )
+    estimator: DepthEstimator = _build(Stage.DEPTH, StubDepthEstimator, model, options)
+    return estimator
 
 
-def build_detector(
-    model: str,
-    *,
-    device: str = 'auto',
-    precision: str = 'auto',
-    runtime: str = 'torch',
-    input_size: int = 0,
-) -> Detector:
+def build_detector(model: str, **options: Unpack[NetworkOptions]) -> Detector:
     """Build the detector (parameter ``detector.model``)."""
-    if model == STUB:
-        return StubDetector()
-    checkpoint = _checkpoint(model, Stage.DETECTOR)
-    from robot_perception.models.stages import NetworkDetector  # noqa: PLC0415 - torch
-
-    return NetworkDetector(
-        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
-    )
+    detector: Detector = _build(Stage.DETECTOR, StubDetector, model, options)
+    return detector
 
 
-def build_segmenter(
-    model: str,
-    *,
-    device: str = 'auto',
-    precision: str = 'auto',
-    runtime: str = 'torch',
-    input_size: int = 0,
-) -> Segmenter:
+def build_segmenter(model: str, **options: Unpack[NetworkOptions]) -> Segmenter:
     """Build the segmenter (parameter ``segmenter.model``)."""
+    segmenter: Segmenter = _build(Stage.SEGMENTER, StubSegmenter, model, options)
+    return segmenter
+
+
+def build_semantic_segmenter(model: str, **options: Unpack[NetworkOptions]) -> SemanticSegmenter:
+    """Build the network of every pixel (parameter ``semantics.model``)."""
+    segmenter: SemanticSegmenter = _build(Stage.SEMANTICS, StubSemanticSegmenter, model, options)
+    return segmenter
+
+
+def build_scene_classifier(model: str, **options: Unpack[NetworkOptions]) -> SceneClassifier:
+    """Build the classifier of the whole image (parameter ``scene.model``)."""
+    classifier: SceneClassifier = _build(Stage.SCENE, StubSceneClassifier, model, options)
+    return classifier
+
+
+def _build(stage: Stage, stub: Callable[[], object], model: str, options: NetworkOptions) -> Any:  # noqa: ANN401 - the interface of the stage
     if model == STUB:
-        return StubSegmenter()
-    checkpoint = _checkpoint(model, Stage.SEGMENTER)
-    from robot_perception.models.stages import NetworkSegmenter  # noqa: PLC0415 - torch
+        return stub()
+    # They import torch.
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415
+    from robot_perception.models.stages import NETWORK_STAGES  # noqa: PLC0415
 
-    return NetworkSegmenter(
-        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
-    )
-
-
-def _checkpoint(model: str, task: Stage) -> Checkpoint:
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - imports torch
-
-    return find_checkpoint(model, task)
+    return NETWORK_STAGES[stage](find_checkpoint(model, stage), **options)
 
 
 __all__ = [
@@ -182,19 +162,26 @@ __all__ = [
     'Exactly',
     'FeatureExtractor',
     'ImageEmbedding',
+    'NetworkOptions',
     'Preprocessor',
+    'SceneClassifier',
     'Segmenter',
+    'SemanticSegmenter',
     'StageDifference',
     'StubDepthEstimator',
     'StubDetector',
     'StubFeatureExtractor',
+    'StubSceneClassifier',
     'StubSegmenter',
+    'StubSemanticSegmenter',
     'UploadedImage',
     'backends_at_hand',
     'build_depth_estimator',
     'build_detector',
     'build_feature_extractor',
+    'build_scene_classifier',
     'build_segmenter',
+    'build_semantic_segmenter',
     'cache_folder',
     'check_device',
     'check_installation',

@@ -1,4 +1,4 @@
-"""Interfaces of the four networks, independent of their family."""
+"""Interfaces of the networks, independent of their family."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TYPE_CHECKING
 
-from robot_perception.core import Depth, Detections, Float32Array, Image, Masks, SceneFeatures
+from robot_perception.core import (
+    Depth,
+    Detections,
+    Float32Array,
+    Image,
+    Masks,
+    SceneClasses,
+    SceneFeatures,
+    Semantics,
+)
 from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
@@ -59,3 +68,17 @@ class Segmenter(Protocol):
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Return one mask at the image's size for each of (N, 4) boxes; N may be 0."""
+
+
+class SemanticSegmenter(Protocol):
+    """Finds the class of each pixel."""
+
+    def segment(self, image: UploadedImage) -> Semantics:
+        """Return the class of each pixel at the image's size."""
+
+
+class SceneClassifier(Protocol):
+    """Classifies whole images."""
+
+    def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
+        """Return the scores of ``labels``; without any, those of the network's own classes."""

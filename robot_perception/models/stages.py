@@ -1,12 +1,12 @@
-"""The four stages, each computed by the networks of a family on a runtime."""
+"""The stages, each computed by the networks of a family on a runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 import importlib
-from typing import cast, Generic, TypeVar
+from typing import Any, cast, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -68,10 +68,10 @@ class NetworkStage(Generic[_Family]):
         self,
         checkpoint: Checkpoint,
         *,
-        device: str,
-        precision: str,
-        runtime: str,
-        input_size: int,
+        device: str = 'auto',
+        precision: str = 'auto',
+        runtime: str = 'torch',
+        input_size: int = 0,
     ) -> None:
         """Load the networks; arguments as in the builders of `robot_perception.models`.
 
@@ -322,3 +322,11 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
 
     def _batch_sizes(self, count: int) -> tuple[int, ...]:
         return (count,) if self._stream is None else _BOXES_ON_GPU
+
+
+NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
+    Stage.FEATURES: NetworkFeatureExtractor,
+    Stage.DEPTH: NetworkDepthEstimator,
+    Stage.DETECTOR: NetworkDetector,
+    Stage.SEGMENTER: NetworkSegmenter,
+}

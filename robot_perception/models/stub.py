@@ -1,4 +1,4 @@
-"""Four stub networks for tests and dry runs: deterministic, without torch or weights.
+"""Stub networks for tests and dry runs: deterministic, without torch or weights.
 
 Their results depend on the pixels and cost next to nothing, so that everything around the networks
 can be tested and timed. As perception they are meaningless.
@@ -15,7 +15,9 @@ from robot_perception.core import (
     Float32Array,
     Masks,
     MetricDepth,
+    SceneClasses,
     SceneFeatures,
+    Semantics,
     UInt8Array,
 )
 from robot_perception.models.catalogue import STUB
@@ -33,6 +35,7 @@ _BOXES = (
     (0.50, 0.30, 0.15, 0.20, 0.6),
 )
 _SHIFT = 0.1
+_SCENE_NAMES = ('stub dark', 'stub bright')
 
 
 class StubFeatureExtractor:
@@ -105,6 +108,28 @@ class StubSegmenter:
             y = _normalize(np.arange(height, dtype=np.float32)[rows], top, bottom)
             mask[rows, columns] = x**2 + y[:, None] ** 2 <= 1
         return Masks(pixels, np.full(len(pixels), 0.5, np.float32))
+
+
+class StubSemanticSegmenter:
+    """Classifies each pixel by its strongest color channel."""
+
+    def segment(self, image: UploadedImage) -> Semantics:
+        """Return class 0 where red is strongest, 1 for green and 2 for blue."""
+        classes = np.argmax(image.rgb, axis=-1).astype(np.uint16)
+        return Semantics(STUB, classes, _CLASS_NAMES)
+
+
+class StubSceneClassifier:
+    """Classifies an image by its brightness."""
+
+    def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
+        """Return scores whose sum is 1; the first label is darkest, the last one brightest."""
+        names = tuple(labels) or _SCENE_NAMES
+        brightness = float(_sample(image.rgb).mean())
+        places = (np.arange(len(names)) + 0.5) / len(names)
+        closeness = 1 / (np.abs(places - brightness) + 0.1)
+        scores = (closeness / closeness.sum()).astype(np.float32)
+        return SceneClasses.sorted(STUB, names, scores)
 
 
 def _sample(rgb: UInt8Array) -> Float32Array:

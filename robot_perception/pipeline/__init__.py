@@ -13,9 +13,11 @@ from robot_perception.pipeline.class_filter import ClassFilter
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.config_sections import (
     CameraConfig,
-    DepthConfig,
     FramesConfig,
     InputConfig,
+)
+from robot_perception.pipeline.config_stages import (
+    DepthConfig,
 )
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
@@ -25,7 +27,12 @@ from robot_perception.pipeline.location_uncertainty import (
     LocationUncertainty,
 )
 from robot_perception.pipeline.malloc import keep_freed_memory
-from robot_perception.pipeline.networks import BackendReport, load_networks, Networks
+from robot_perception.pipeline.networks import (
+    BackendReport,
+    load_networks,
+    Networks,
+    networks_needed,
+)
 from robot_perception.pipeline.networks_benchmark import benchmark_networks, NetworksBenchmark
 from robot_perception.pipeline.networks_check import check_networks, CheckedBackend
 from robot_perception.pipeline.parameter_file import CAMERAS
@@ -87,6 +94,7 @@ __all__ = [
     'load_networks',
     'measure_visibility',
     'missing_checkpoints',
+    'networks_needed',
     'parameter',
     'pipeline_seconds',
     'read_image',

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 import numpy as np
 
 from robot_perception.core import ConfigError, Detections
-from robot_perception.pipeline.config_sections import DetectorConfig
+from robot_perception.pipeline.config_stages import DetectorConfig
 
 _LISTED = 10
 

@@ -14,15 +14,19 @@ from robot_perception.pipeline.choices import Precision, Preset
 from robot_perception.pipeline.config_sections import (
     BudgetConfig,
     CameraConfig,
-    DepthConfig,
-    DetectorConfig,
-    FeaturesConfig,
     FramesConfig,
     InputConfig,
     PointsConfig,
-    SegmenterConfig,
-    StageSection,
     TrackingConfig,
+)
+from robot_perception.pipeline.config_stages import (
+    DepthConfig,
+    DetectorConfig,
+    FeaturesConfig,
+    SceneConfig,
+    SegmenterConfig,
+    SemanticsConfig,
+    StageSection,
 )
 from robot_perception.pipeline.parameter_file import read_parameter_file
 from robot_perception.pipeline.parameters import parameter, Section
@@ -70,6 +74,8 @@ class PerceptionConfig(Section):
     depth: DepthConfig = field(default_factory=DepthConfig)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     segmenter: SegmenterConfig = field(default_factory=SegmenterConfig)
+    semantics: SemanticsConfig = field(default_factory=SemanticsConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     points: PointsConfig = field(default_factory=PointsConfig)
     frames: FramesConfig = field(default_factory=FramesConfig)
@@ -197,6 +203,8 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
         'depth.model': 'stub',
         'detector.model': 'stub',
         'segmenter.model': 'stub',
+        'semantics.model': 'stub',
+        'scene.model': 'stub',
     },
 }
 """The values in which each preset differs from the declared defaults.

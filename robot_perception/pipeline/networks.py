@@ -8,7 +8,14 @@ from typing import Any, NamedTuple
 
 from robot_perception import models
 from robot_perception.core import ConfigError, Scene, Stage
-from robot_perception.models import DepthEstimator, Detector, FeatureExtractor, Segmenter
+from robot_perception.models import (
+    DepthEstimator,
+    Detector,
+    FeatureExtractor,
+    SceneClassifier,
+    Segmenter,
+    SemanticSegmenter,
+)
 from robot_perception.pipeline.class_filter import ClassFilter
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
@@ -16,7 +23,9 @@ from robot_perception.pipeline.recovery import (
     RecoveringDetector,
     RecoveringFeatureExtractor,
     RecoveringNetwork,
+    RecoveringSceneClassifier,
     RecoveringSegmenter,
+    RecoveringSemanticSegmenter,
 )
 
 _DESCRIBED_FRAME = 2
@@ -27,6 +36,8 @@ _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
         RecoveringDepthEstimator,
         RecoveringDetector,
         RecoveringSegmenter,
+        RecoveringSemanticSegmenter,
+        RecoveringSceneClassifier,
     )
 }
 
@@ -38,6 +49,8 @@ class Networks(NamedTuple):
     depth: DepthEstimator | None = None
     detector: Detector | None = None
     segmenter: Segmenter | None = None
+    semantics: SemanticSegmenter | None = None
+    scene: SceneClassifier | None = None
 
     def renewed(self, stages: Collection[str]) -> Networks:
         """Return the same networks, of which those of ``stages`` are loaded again when used."""

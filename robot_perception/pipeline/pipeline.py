@@ -1,8 +1,8 @@
-"""The pipeline: features, depth, objects, masks and 3D positions of one frame."""
+"""The pipeline: features, depth, objects, masks, classes and 3D positions of one frame."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import partial
 import os
 from typing import Any
@@ -12,7 +12,6 @@ from robot_perception.core import (
     Detections,
     Float64Array,
     Image,
-    Masks,
     MetricDepth,
     Pose,
     Scene,
@@ -24,8 +23,9 @@ from robot_perception.models import (
     DepthEstimator,
     Detector,
     FeatureExtractor,
-    ImageEmbedding,
+    SceneClassifier,
     Segmenter,
+    SemanticSegmenter,
     UploadedImage,
 )
 from robot_perception.pipeline.checkpoints import check_checkpoints
@@ -35,6 +35,7 @@ from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.location_uncertainty import LocationUncertainty
+from robot_perception.pipeline.network_run import NetworkRun
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.temporal import depth_source, TemporalState
@@ -45,10 +46,11 @@ _ALL_STAGES = frozenset(Stage)
 
 
 class PerceptionPipeline:
-    """Runs the four networks on one frame, whose pixels are uploaded once.
+    """Runs the networks on one frame, whose pixels are uploaded once.
 
-    The networks run one after another. With the parameter ``parallel``, SAM 2 and DINOv2 run on a
-    second thread while detector, depth and lifting run on the first. The scene is the same.
+    The networks run one after another. With the parameter ``parallel``, masks and what describes
+    the whole image are computed on a second thread while detector, depth and lifting run on the
+    first. The scene is the same.
 
     Call `process` from one thread at a time. `reconfigure` may be called from another thread; it
     takes effect with the next frame.
@@ -65,6 +67,8 @@ class PerceptionPipeline:
         depth: DepthEstimator | None = None,
         detector: Detector | None = None,
         segmenter: Segmenter | None = None,
+        semantics: SemanticSegmenter | None = None,
+        scene: SceneClassifier | None = None,
     ) -> None:
         """Create a pipeline of loaded networks; `from_preset` and `from_config` load them by name.
 
@@ -75,7 +79,7 @@ class PerceptionPipeline:
                 class as ``detector.classes`` names.
         """
         self._config = config
-        self._networks = Networks(features, depth, detector, segmenter)
+        self._networks = Networks(features, depth, detector, segmenter, semantics, scene)
         self._networks.check_classes(config)
         self._state = TemporalState()
         self._scores = ScoreCalibration.from_config(config)
@@ -240,34 +244,16 @@ class PerceptionPipeline:
         _check_size('camera', camera, frame.image)
         watch, config = watch or Stopwatch(), config or self._config
         time_ns = frame.image.stamp_ns if time_ns is None else time_ns
-        due, networks = self.due(stages, config), self._networks
-        extractor = networks.features if Stage.FEATURES in due else None
-        detector = networks.detector if Stage.DETECTOR in due else None
-        segmenter = networks.segmenter if Stage.SEGMENTER in due else None
-        features = depth = fit = measured = detections = masks = None
+        due = self.due(stages, config)
+        depth = fit = measured = None
+        results: dict[str, Any] = {}
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
-            encoded = segmented = extracted = None
-            if segmenter is not None and detector is not None:
-                encoded = submit(watch.timed(Stage.SEGMENTER, partial(segmenter.encode, frame)))
-            if detector is not None:
-                with watch.stage(Stage.DETECTOR):
-                    detections = self._state.detect(detector, self._scores, frame, time_ns, config)
-                if segmenter is not None and encoded is not None:
-                    segmented = submit(
-                        partial(_segment, segmenter, encoded, frame, detections, watch)
-                    )
-            # Nothing else waits for the features: on a second thread they come last.
-            if extractor is not None:
-                extracted = submit(watch.timed(Stage.FEATURES, partial(extractor.extract, frame)))
-            if Stage.DEPTH in due:
-                with watch.stage(Stage.DEPTH):
-                    estimator = networks.depth if config.depth.source.uses_network else None
-                    depth = None if estimator is None else estimator.estimate(frame)
-            if segmented is not None:
-                masks = segmented()
-            if extracted is not None and not config.parallel:
-                features = extracted()
+            networks = NetworkRun(self._networks, due, frame, config, watch=watch, submit=submit)
+            networks.run(partial(self._detect, frame=frame, time_ns=time_ns, config=config))
+            detections, masks = networks.detections, networks.masks
+            if not config.parallel:
+                results = networks.image_results()
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
             up_vector = _up_vector(gravity_up)
             if Stage.DEPTH in due:
@@ -275,7 +261,7 @@ class PerceptionPipeline:
                 _check_size('sensor_depth', measured, frame.image)
                 with watch.stage(Stage.DEPTH):
                     depth, fit = self._state.scale_depth(
-                        depth, measured, camera, up_vector, config
+                        networks.depth, measured, camera, up_vector, config
                     )
             pose = resolve(fixed_from_optical)
             with watch.stage('lifting'):
@@ -288,14 +274,13 @@ class PerceptionPipeline:
                     if config.points.remove_ground
                     else None
                 )
-            if extracted is not None and config.parallel:
-                features = extracted()
+            if config.parallel:
+                results = networks.image_results()
         self._state.frames += 1
         seconds = watch.seconds
         return Scene(
             image=frame.image,
             camera=camera,
-            features=features,
             depth=depth,
             depth_source=source,
             detections=detections,
@@ -305,7 +290,13 @@ class PerceptionPipeline:
             ground=ground,
             timing_s={name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds},
             backends={name: one for name, one in self.backends.items() if name in seconds},
+            **results,
         )
+
+    def _detect(
+        self, detector: Detector, frame: UploadedImage, time_ns: int, config: PerceptionConfig
+    ) -> Detections:
+        return self._state.detect(detector, self._scores, frame, time_ns, config)
 
     def due(
         self, stages: Collection[Stage], config: PerceptionConfig | None = None
@@ -332,19 +323,3 @@ def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image)
             f'{name}: expected the size of the image {image.size_hw}, got {part.size_hw} '
             '(rows, columns). Use the calibration or depth that belongs to this image.',
         )
-
-
-def _segment(
-    segmenter: Segmenter,
-    encoded: Callable[[], ImageEmbedding],
-    frame: UploadedImage,
-    detections: Detections,
-    watch: Stopwatch,
-) -> Masks:
-    """Segment the boxes; without boxes, do not wait for the embedding."""
-    if not len(detections):
-        with watch.stage(Stage.SEGMENTER):
-            return Masks.empty(frame.size_hw)
-    embedding = encoded()
-    with watch.stage(Stage.SEGMENTER):
-        return segmenter.segment(embedding, detections.boxes_xyxy)

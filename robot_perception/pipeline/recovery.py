@@ -13,7 +13,9 @@ from robot_perception.core import (
     Float32Array,
     Masks,
     ModelError,
+    SceneClasses,
     SceneFeatures,
+    Semantics,
     Stage,
 )
 from robot_perception.models import (
@@ -21,7 +23,9 @@ from robot_perception.models import (
     Detector,
     FeatureExtractor,
     ImageEmbedding,
+    SceneClassifier,
     Segmenter,
+    SemanticSegmenter,
     UploadedImage,
 )
 from robot_perception.pipeline.config import PerceptionConfig
@@ -40,6 +44,8 @@ BUILDERS: dict[Stage, Callable[..., Any]] = {
     Stage.DEPTH: models.build_depth_estimator,
     Stage.DETECTOR: models.build_detector,
     Stage.SEGMENTER: models.build_segmenter,
+    Stage.SEMANTICS: models.build_semantic_segmenter,
+    Stage.SCENE: models.build_scene_classifier,
 }
 
 
@@ -185,3 +191,23 @@ class RecoveringSegmenter(RecoveringNetwork[Segmenter]):
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Return one mask at the image's size for each of (N, 4) boxes."""
         return self._run(lambda network: network.segment(embedding, boxes_xyxy))
+
+
+class RecoveringSemanticSegmenter(RecoveringNetwork[SemanticSegmenter]):
+    """A network of every pixel."""
+
+    stage = Stage.SEMANTICS
+
+    def segment(self, image: UploadedImage) -> Semantics:
+        """Return the class of each pixel at the image's size."""
+        return self._run(lambda network: network.segment(image))
+
+
+class RecoveringSceneClassifier(RecoveringNetwork[SceneClassifier]):
+    """A classifier of the whole image."""
+
+    stage = Stage.SCENE
+
+    def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
+        """Return the scores of ``labels``; without any, those of the network's own classes."""
+        return self._run(lambda network: network.classify(image, labels))

@@ -37,6 +37,29 @@ def test_the_whole_scene():
         assert item.box_xyxy == pytest.approx(scene.detections.boxes_xyxy[index])
 
 
+@pytest.mark.parametrize('parallel', [False, True], ids=['in turn', 'parallel'])
+def test_classes_of_pixels_and_of_the_image_on_request(parallel):
+    values = {'semantics__enabled': True, 'scene__enabled': True, 'cpu_threads': 1}
+    scene = stub(**values, parallel=parallel, scene__labels='dark, bright').process(RGB, CAMERA)
+    channels = scene.semantics.classes
+    assert np.array_equal(channels, RGB.argmax(-1))
+    assert scene.semantics.areas() == dict(
+        sorted(
+            {
+                f'stub {color}': int((channels == index).sum())
+                for index, color in enumerate(['red', 'green', 'blue'])
+            }.items(),
+            key=lambda item: -item[1],
+        )
+    )
+    assert set(scene.scene_classes.names) == {'dark', 'bright'}
+    assert scene.scene_classes.scores.sum() == pytest.approx(1)
+    assert list(scene.timing_s) == [*STAGES[:4], 'semantics', 'scene', *STAGES[4:]]
+    without = stub().process(RGB, CAMERA)
+    assert without.semantics is without.scene_classes is None
+    assert without.objects == scene.objects
+
+
 def test_same_pixels_give_the_same_scene():
     first, second = stub().process(RGB, CAMERA), stub().process(RGB.copy(), CAMERA)
     assert np.array_equal(first.depth.meters, second.depth.meters)

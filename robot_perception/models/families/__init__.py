@@ -72,4 +72,6 @@ FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
         # Published SAM 2 checkpoints are video models that contain the image model.
         'sam2_video': FamilyRow('Sam2Model', *_SAM2),
     },
+    Stage.SEMANTICS: {},
+    Stage.SCENE: {},
 }

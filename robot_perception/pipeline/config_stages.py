@@ -1,0 +1,171 @@
+"""Sections of the configuration for the networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from robot_perception.core import DepthSource
+from robot_perception.models import RUNTIME_CHOICES
+from robot_perception.pipeline.choices import Precision
+from robot_perception.pipeline.parameters import parameter, Section
+
+_ROBOT_FEATURES = 'facebook/dinov2-small'
+_ROBOT_DEPTH = 'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf'
+_ROBOT_DETECTOR = 'facebook/detr-resnet-50'
+_ROBOT_SEGMENTER = 'facebook/sam2.1-hiera-tiny'
+_SEMANTICS = 'facebook/mask2former-swin-tiny-coco-panoptic'
+_SCENE_CLASSIFIER = 'google/siglip2-base-patch16-224'
+
+_MODEL = 'Catalog name, folder of a checkpoint, demo, or stub.'
+
+
+@dataclass(frozen=True, slots=True)
+class StageSection(Section):
+    """Parameters that every network has."""
+
+    enabled: bool = parameter(True, 'Run this stage.', live=True)
+    model: str = parameter('stub', _MODEL)
+    input_size: int = parameter(
+        0,
+        'Side of the network input: the short side if the aspect ratio is kept, the side of the '
+        'square otherwise; 0 = as in the checkpoint.',
+        unit='pixels',
+        limits=(0, 4096),
+    )
+    runtime: str = parameter(
+        'auto',
+        'Library that computes this network; auto = that of the parameter runtime.',
+        choices=RUNTIME_CHOICES,
+    )
+    precision: Precision = parameter(
+        Precision.AUTO, 'Precision of this network; auto = that of the parameter precision.'
+    )
+    every_k: int = parameter(
+        1,
+        'Run on every k-th frame; the frames between have no result of this stage.',
+        unit='frames',
+        limits=(1, 10000),
+        live=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FeaturesConfig(StageSection, name='features'):
+    """Scene encoder."""
+
+    model: str = parameter(_ROBOT_FEATURES, _MODEL)
+    publish_patches: bool = parameter(
+        False, 'Publish the patch grid along with the global vector.', live=True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DepthConfig(StageSection, name='depth'):
+    """Depth estimation."""
+
+    model: str = parameter(_ROBOT_DEPTH, _MODEL)
+    source: DepthSource = parameter(
+        DepthSource.MODEL,
+        'Source of metric depth: the network, a depth camera, or both fused: network depth is '
+        'scaled to that of the camera and fills its holes.',
+    )
+    calibration: str = parameter(
+        '',
+        'JSON file of the uncertainty of positions (docs/uncertainty.md); '
+        'empty = that of the demo networks, for others general values marked as uncalibrated.',
+    )
+    max_offset_s: float = parameter(
+        0.02,
+        'Maximum difference between the stamps of an image and of the sensor depth used for it.',
+        unit='seconds',
+        limits=(0.0, 10.0),
+        live=True,
+    )
+    max_wait_s: float = parameter(
+        0.1,
+        'Maximum time to wait for the sensor depth of an image; after that it is processed '
+        'without 3D.',
+        unit='seconds',
+        limits=(0.0, 10.0),
+        live=True,
+    )
+    unit_m: float = parameter(
+        0.0,
+        'Unit of the sensor depth: 0.001 = millimeters, 1 = meters; 0 = by the encoding, as '
+        'REP 118 has it: 16UC1 is millimeters, 32FC1 is meters.',
+        unit='meters',
+        limits=(0.0, 1.0),
+        live=True,
+    )
+    registered: bool = parameter(
+        False,
+        'Take the sensor depth as registered to the image, whatever frame it names; otherwise '
+        'depth of another frame is registered by both calibrations and TF.',
+        live=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorConfig(StageSection, name='detector'):
+    """Object detection."""
+
+    model: str = parameter(_ROBOT_DETECTOR, _MODEL)
+    calibration: str = parameter(
+        '',
+        'JSON file that maps scores to the share of right detections '
+        '(docs/uncertainty.md); empty = that of the demo detector, none for others.',
+    )
+    threshold: float = parameter(0.5, 'Minimum score of an object.', limits=(0.0, 1.0), live=True)
+    classes: str = parameter(
+        '',
+        'Names of the classes to detect, separated by commas, such as "person, dining table"; '
+        'empty = all of the detector.',
+        live=True,
+    )
+    max_objects: int = parameter(
+        20,
+        'Maximum number of objects in a frame; those with the highest scores are kept.',
+        limits=(1, 1000),
+        live=True,
+    )
+    max_overlap: float = parameter(
+        0.85,
+        'Maximum overlap (IoU) of two boxes of any class; of boxes that overlap more, the one '
+        'with the lower score is dropped. 1 = keep all.',
+        limits=(0.0, 1.0),
+        live=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SegmenterConfig(StageSection, name='segmenter'):
+    """Instance segmentation of the detected objects."""
+
+    model: str = parameter(_ROBOT_SEGMENTER, _MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticsConfig(StageSection, name='semantics'):
+    """Class of every pixel."""
+
+    enabled: bool = parameter(False, 'Run this stage.', live=True)
+    model: str = parameter(_SEMANTICS, _MODEL)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneConfig(StageSection, name='scene'):
+    """Classes of the whole image."""
+
+    enabled: bool = parameter(False, 'Run this stage.', live=True)
+    model: str = parameter(_SCENE_CLASSIFIER, _MODEL)
+    labels: str = parameter(
+        '',
+        'Classes of the whole image, separated by commas, such as "kitchen, office, corridor"; '
+        'empty = those of the network, if it has any.',
+        live=True,
+    )
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels in their order."""
+        return tuple(name.strip() for name in self.labels.split(',') if name.strip())

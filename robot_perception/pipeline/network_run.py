@@ -1,0 +1,109 @@
+"""The networks of one frame, in order or on two threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
+
+from robot_perception.core import Depth, Detections, Masks, Stage
+from robot_perception.models import Detector, ImageEmbedding, Segmenter, UploadedImage
+from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.deferred import Submit
+from robot_perception.pipeline.networks import Networks
+from robot_perception.pipeline.timing import Stopwatch
+
+
+class NetworkRun:
+    """Runs the networks of one frame.
+
+    Detector and depth run on this thread. The others are submitted: they run on the second thread,
+    or where their results are used.
+
+    Attributes:
+        detections: of the detector; None if it did not run.
+        masks: one for each detection; None if detector or segmenter did not run.
+        depth: of the network; None if it did not run.
+    """
+
+    def __init__(
+        self,
+        networks: Networks,
+        stages: Collection[Stage],
+        frame: UploadedImage,
+        config: PerceptionConfig,
+        *,
+        watch: Stopwatch,
+        submit: Submit,
+    ) -> None:
+        """Choose the networks of ``stages``."""
+        self._networks = Networks(**{one.value: getattr(networks, one.value) for one in stages})
+        self._frame, self._config, self._watch, self._submit = frame, config, watch, submit
+        self.detections: Detections | None = None
+        self.masks: Masks | None = None
+        self.depth: Depth | None = None
+        self._image_results: dict[str, Callable[[], Any]] = {}
+
+    def run(self, detect: Callable[[Detector], Detections]) -> None:
+        """Run detector, segmenter and depth network, and submit those of the whole image.
+
+        Args:
+            detect: finds the objects of the frame with the detector.
+        """
+        detector, segmenter = self._networks.detector, self._networks.segmenter
+        segmented = None
+        if detector is not None:
+            encoded = None
+            if segmenter is not None:
+                encoded = self._submitted(Stage.SEGMENTER, segmenter.encode)
+            with self._watch.stage(Stage.DETECTOR):
+                self.detections = detect(detector)
+            if segmenter is not None and encoded is not None:
+                segmented = self._submit(
+                    partial(self._segment, segmenter, encoded, self.detections)
+                )
+        # Nothing else waits for these: on a second thread they come last.
+        self._submit_image_results()
+        if self._networks.depth is not None and self._config.depth.source.uses_network:
+            with self._watch.stage(Stage.DEPTH):
+                self.depth = self._networks.depth.estimate(self._frame)
+        if segmented is not None:
+            self.masks = segmented()
+
+    def image_results(self) -> dict[str, Any]:
+        """Return the results of the whole image, once: fields of a `Scene`."""
+        return {name: result() for name, result in self._image_results.items()}
+
+    def _submit_image_results(self) -> None:
+        features, semantics, scene = (
+            self._networks.features,
+            self._networks.semantics,
+            self._networks.scene,
+        )
+        results = self._image_results
+        if features is not None:
+            results['features'] = self._submitted(Stage.FEATURES, features.extract)
+        if semantics is not None:
+            results['semantics'] = self._submitted(Stage.SEMANTICS, semantics.segment)
+        if scene is not None:
+            labels = self._config.scene.label_names
+            results['scene_classes'] = self._submitted(
+                Stage.SCENE, partial(scene.classify, labels=labels)
+            )
+
+    def _submitted(self, stage: Stage, work: Callable[[UploadedImage], Any]) -> Callable[[], Any]:
+        return self._submit(self._watch.timed(stage, partial(work, self._frame)))
+
+    def _segment(
+        self,
+        segmenter: Segmenter,
+        encoded: Callable[[], ImageEmbedding],
+        detections: Detections,
+    ) -> Masks:
+        """Segment the boxes; without boxes, do not wait for the embedding."""
+        if not len(detections):
+            with self._watch.stage(Stage.SEGMENTER):
+                return Masks.empty(self._frame.size_hw)
+        embedding = encoded()
+        with self._watch.stage(Stage.SEGMENTER):
+            return segmenter.segment(embedding, detections.boxes_xyxy)
