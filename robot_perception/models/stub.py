@@ -126,8 +126,8 @@ class StubSceneClassifier:
         """Return scores whose sum is 1; the first label is darkest, the last one brightest."""
         names = tuple(labels) or _SCENE_NAMES
         brightness = float(_sample(image.rgb).mean())
-        places = (np.arange(len(names)) + 0.5) / len(names)
-        closeness = 1 / (np.abs(places - brightness) + 0.1)
+        levels = (np.arange(len(names)) + 0.5) / len(names)
+        closeness = 1 / (np.abs(levels - brightness) + 0.1)
         scores = (closeness / closeness.sum()).astype(np.float32)
         return SceneClasses.sorted(STUB, names, scores)
 
