@@ -109,7 +109,10 @@ def check_file(path: str, source: str, rules: Iterable[Rule]) -> Iterator[str]:
     texts = list(python_texts(source) if path.endswith('.py') else markup_texts(path, source))
     # A name is reported once, where it is first defined.
     first = {(text.kind, text.text, text.is_function): text for text in reversed(texts)}
+    suspicious = _find_any(tuple(rules))
     for text in first.values():
+        if not suspicious.search(text.text):
+            continue
         for rule in rules:
             if rule.kind in {text.kind, 'both'}:
                 for word, line in _matches(rule, text):
@@ -134,6 +137,13 @@ def _matches(rule: Rule, text: Text) -> Iterator[tuple[str, int]]:
                 prose = re.sub(words, _blank, prose, flags=re.IGNORECASE)
             for match in pattern.finditer(prose):
                 yield match[0], text.line + prose.count('\n', 0, match.start())
+
+
+@cache
+def _find_any(rules: tuple[Rule, ...]) -> re.Pattern[str]:
+    """Return a pattern that is in every text with a match of any rule: checking is slow."""
+    starts = {re.split(r'[ .]', form.lstrip('=*^'))[0] for rule in rules for form in rule.forms}
+    return re.compile('|'.join(map(re.escape, sorted(starts))), re.IGNORECASE)
 
 
 @cache
