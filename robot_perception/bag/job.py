@@ -14,13 +14,24 @@ from robot_perception import __version__
 from robot_perception.core import ConfigError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import Storage, TopicWish
-from robot_perception.stream import Output, OUTPUTS, TIMING
+from robot_perception.stream import (
+    COMPRESSED_DEPTH,
+    Output,
+    OUTPUTS,
+    SCENE,
+    SCENE_WITHOUT_DEPTH,
+    TIMING,
+)
 
 # Without times, equal recordings give equal bags.
 REPRODUCIBLE = tuple(output.topic for output in OUTPUTS if output is not TIMING)
 # What people keep: all results once, without the clouds, which follow from depth.
-SLIM = ('features', 'detections', 'detections_3d', 'scene', 'markers')
+SLIM = (
+    *('features', COMPRESSED_DEPTH.topic, 'depth/camera_info', 'detections', 'detections_3d'),
+    *('scene', 'overlay/compressed', 'markers', 'timing'),
+)
 CLOUDS = ('points', 'points/objects', 'points/background')
+_WRITABLE = (COMPRESSED_DEPTH, *OUTPUTS)
 _NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
 
@@ -61,7 +72,7 @@ class BagJob:
     force: bool = False
 
     def __post_init__(self) -> None:
-        known = {output.topic for output in OUTPUTS}
+        known = {output.topic for output in _WRITABLE}
         unknown = sorted(set(self.topics) - known)
         if unknown or not self.topics:
             raise ConfigError(
@@ -101,8 +112,14 @@ class BagJob:
 
     @property
     def outputs(self) -> tuple[Output, ...]:
-        """Outputs to write, in the order in which the node publishes them."""
-        return tuple(output for output in OUTPUTS if output.topic in self.topics)
+        """Outputs to write, in the order in which the node publishes them.
+
+        Where depth is written compressed, ``scene`` holds none.
+        """
+        chosen = tuple(output for output in _WRITABLE if output.topic in self.topics)
+        if COMPRESSED_DEPTH not in chosen:
+            return chosen
+        return tuple(SCENE_WITHOUT_DEPTH if output is SCENE else output for output in chosen)
 
     def identity(self) -> dict[str, Any]:
         """Return everything that the result depends on, as JSON values."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing, ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,13 @@ from robot_perception.sources import (
     TopicWish,
     Typestore,
 )
-from robot_perception.stream import ImageReader, LABEL_INFO, LABEL_INFO_TYPE, OUTPUTS
+from robot_perception.stream import (
+    COMPRESSED_DEPTH,
+    ImageReader,
+    LABEL_INFO,
+    LABEL_INFO_TYPE,
+    OUTPUTS,
+)
 
 NODE = '/perception'
 BACKEND_KEY = 'robot_perception.runtime.'
@@ -61,9 +67,9 @@ def read_results(
 ) -> Iterator[RecordedScene]:
     """Yield the scenes of a bag in order of their stamps.
 
-    The topic ``scene`` holds everything but the input image and the patch features, which are read
-    from the camera's topic, here or in the recording that the bag was made of, and from
-    ``features`` if recorded. One message of each topic is in memory at a time.
+    The topic ``scene`` holds everything but the input image, patch features and, where it has a
+    topic of its own, depth. The image is read from the camera's topic, here or in the recording
+    that the bag was made of. One message of each topic is in memory at a time.
 
     Args:
         path: folder of a rosbag2 or a single bag file, complete or truncated.
@@ -79,7 +85,7 @@ def read_results(
     metadata = read_metadata(path)
     inputs, wish = read_inputs(path, {} if metadata is None else metadata.custom)
     prefix = f'/{node.strip("/")}/'
-    scene_topic, features_topic = prefix + _SCENE, prefix + _FEATURES
+    scene_topic = prefix + _SCENE
     _check(topics, prefix, path)
     images_topic = _image_topic(topics, prefix, image_topic, path)
     types = message_store()
@@ -88,8 +94,14 @@ def read_results(
         if images_topic is None
         else _stamped_messages(path, topics[images_topic], types)
     )
-    patches = _stamped_messages(path, topics.get(features_topic), types)
-    with closing(_StampIndex(pictures)) as images, closing(_StampIndex(patches)) as all_features:
+    others = (
+        _stamped_messages(path, topics.get(prefix + name), types)
+        for name in (_FEATURES, COMPRESSED_DEPTH.topic)
+    )
+    with ExitStack() as stack:
+        images, all_features, depths = (
+            stack.enter_context(closing(_StampIndex(messages))) for messages in (pictures, *others)
+        )
         last_ns = -1
         reader, config = ImageReader(), InputConfig()
         for stamp_ns, message in _stamped_messages(path, topics[scene_topic], types):
@@ -107,11 +119,13 @@ def read_results(
                 has_image = image is not None and image.size_hw == size_hw
                 if image is None or not has_image:
                     image = _gray(message, stamp_ns)
-                patch_features = all_features.at(stamp_ns)
-                features = (
-                    None if patch_features is None else conversions.to_features(patch_features)
+                features, depth = all_features.at(stamp_ns), depths.at(stamp_ns)
+                scene = conversions.to_scene(
+                    message,
+                    image,
+                    None if features is None else conversions.to_features(features),
+                    None if depth is None else conversions.to_depth(depth),
                 )
-                scene = conversions.to_scene(message, image, features)
             except InputError as error:
                 raise SourceError(
                     error.reason,

@@ -85,8 +85,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         default=list(SLIM),
         metavar='NAME',
         help=f'topics to write; networks that none of them needs do not run. Default: '
-        f'{" ".join(SLIM)}, which hold all results once. "timing" adds the processing time of '
-        'each frame, which differs between runs',
+        f'{" ".join(SLIM)}, which hold all results once. Without "timing" equal recordings give '
+        'equal bags; without "depth/image/compressedDepth" depth is in "scene", uncompressed',
     )
     written.add_argument(
         '--name',

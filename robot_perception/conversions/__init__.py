@@ -13,6 +13,7 @@ from robot_perception.conversions.camera_info import (
     to_camera,
 )
 from robot_perception.conversions.compressed import compressed_to_image, jpeg_message
+from robot_perception.conversions.compressed_depth import compressed_depth_message
 from robot_perception.conversions.depth import depth_message, to_depth
 from robot_perception.conversions.detections import detections_2d_message, detections_3d_message
 from robot_perception.conversions.features import features_message
@@ -62,6 +63,7 @@ __all__ = [
     'camera_info_message',
     'classes_message',
     'cloud_message',
+    'compressed_depth_message',
     'compressed_to_image',
     'copy_camera_info',
     'depth_message',

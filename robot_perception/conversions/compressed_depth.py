@@ -1,24 +1,30 @@
-"""Decoding of depth in sensor_msgs/msg/CompressedImage, as compressedDepth of image_transport."""
+"""Conversion of depth in sensor_msgs/msg/CompressedImage: compressedDepth of image_transport."""
 
 from __future__ import annotations
 
 import struct
 from typing import cast
 
+import cv2
 import numpy as np
 
 from robot_perception.conversions import ros
 from robot_perception.conversions.encodings import DEPTH, find_layout
 from robot_perception.conversions.header import read_header
 from robot_perception.conversions.image_file import decode_data
+from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.rvl import decode_rvl
 from robot_perception.conversions.validation import as_bytes, shorten
-from robot_perception.core import AnyArray, ConversionError, Float32Array, UInt16Array
+from robot_perception.core import AnyArray, ConversionError, Float32Array, MetricDepth, UInt16Array
 from robot_perception.image_files import PNG_SIGNATURE
 
 # Format, which is always 0, and the quantization A and B of inverse depth.
 _HEADER = struct.Struct('<iff')
 _TRANSPORT = 'compresseddepth'
+# Values of a known pixel are 1 to this.
+_MAX_RAW = 65535
+# Largest relative error, where the range of depths leaves that many values.
+_MAX_ERROR = 1e-4
 
 
 def decode_depth(message: ros.CompressedImage, *, max_pixels: int) -> AnyArray:
@@ -64,6 +70,35 @@ def decode_depth(message: ros.CompressedImage, *, max_pixels: int) -> AnyArray:
         return raw
     _, scale, offset = _HEADER.unpack_from(data)
     return _from_inverse_depth(raw, scale, offset)
+
+
+def compressed_depth_message(
+    factory: MessageFactory, header: ros.Header, depth: MetricDepth
+) -> ros.CompressedImage:
+    """Build a 32FC1 compressedDepth sensor_msgs/msg/CompressedImage: inverse depth as 16-bit PNG.
+
+    The quantization spans the depths of the image, so that none is left out. A depth is changed by
+    at most 0.01 %, and by at most 1 / 131068 of (farthest / nearest) where that is more: 0.01 %
+    up to a ratio of 13, 0.08 % for 100.
+    """
+    meters = depth.meters.astype(np.float64)
+    known = np.isfinite(meters)
+    near, far = (meters[known].min(), meters[known].max()) if known.any() else (1.0, 1.0)
+    scale = far / (2 * _MAX_ERROR)
+    if near < far:
+        scale = min(scale, (_MAX_RAW - 1) / (1 / near - 1 / far))
+    # As the header holds them.
+    scale, offset = map(float, np.array([scale, 1 - scale / far], np.float32))
+    raw = np.zeros(meters.shape, np.uint16)
+    raw[known] = np.clip(np.rint(scale / meters[known] + offset), 1, _MAX_RAW)
+    _, png = cv2.imencode('.png', raw)
+    data = np.concatenate([np.frombuffer(_HEADER.pack(0, scale, offset), np.uint8), png.ravel()])
+    return factory(
+        ros.CompressedImage,
+        header=header,
+        format='32FC1; compressedDepth png',
+        data=factory.sequence(data),
+    )
 
 
 def _decode_file(data: memoryview, name: object, max_pixels: int) -> AnyArray:

@@ -20,6 +20,7 @@ from robot_perception.core import (
     Float32Array,
     Image,
     Masks,
+    MetricDepth,
     ObjectPosition,
     Scene,
     SceneFeatures,
@@ -48,13 +49,19 @@ def to_features(message: ros.SceneFeatures) -> SceneFeatures:
     return SceneFeatures(message.model, vector, patches.reshape(*grid_hw, len(vector)))
 
 
-def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = None) -> Scene:
+def to_scene(
+    message: ros.Scene,
+    image: Image,
+    features: SceneFeatures | None = None,
+    depth: MetricDepth | None = None,
+) -> Scene:
     """Convert a robot_perception/msg/Scene.
 
     Args:
         message: the scene.
         image: its image, which the message does not contain.
         features: features with patches, from their own topic; replace those of the scene.
+        depth: depth of its own topic, for a scene without depth.
 
     Raises:
         InputError: the message is inconsistent in itself or with the image.
@@ -70,14 +77,16 @@ def to_scene(message: ros.Scene, image: Image, features: SceneFeatures | None = 
         raise _damaged('timing', f'{len(timing.stages)} times', len(timing.last))
     if features is None and len(message.features):
         features = to_features(message.features[0])
+    if len(message.depth):
+        depth = to_depth(message.depth[0])
     return Scene(
         image=image,
         camera=to_camera(message.camera_info[0], rectified=False)
         if len(message.camera_info)
         else None,
         features=features,
-        depth=to_depth(message.depth[0]) if len(message.depth) else None,
-        depth_source=_depth_source(message),
+        depth=depth,
+        depth_source=None if depth is None else _depth_source(message),
         detections=_detections(objects),
         masks=_masks(objects, image.size_hw),
         objects=tuple(_object(item, index) for index, item in enumerate(objects)),

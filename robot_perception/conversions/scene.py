@@ -27,12 +27,18 @@ FLAGS = (None, False, True)
 
 
 def scene_message(
-    factory: MessageFactory, header: ros.Header, scene: Scene, timing: FrameTiming
+    factory: MessageFactory,
+    header: ros.Header,
+    scene: Scene,
+    timing: FrameTiming,
+    *,
+    with_depth: bool = True,
 ) -> ros.Scene:
     """Build a robot_perception/msg/Scene.
 
     Patch features are not included; `features_message` can include them. Parts that the scene
-    lacks, and relative depth, are empty lists.
+    lacks, and relative depth, are empty lists. Without ``with_depth`` metric depth is one too, and
+    only its source is named: the image is in a message of its own.
     """
     height, width = scene.image.size_hw
     features, depth, camera, masks = scene.features, scene.depth, scene.camera, scene.masks
@@ -45,7 +51,9 @@ def scene_message(
         if features is None
         else [features_message(factory, header, features, with_patches=False)],
         scene_classes=[],
-        depth=[depth_message(factory, header, depth)] if isinstance(depth, MetricDepth) else [],
+        depth=[depth_message(factory, header, depth)]
+        if with_depth and isinstance(depth, MetricDepth)
+        else [],
         depth_source=scene.depth_source or '' if isinstance(depth, MetricDepth) else '',
         camera_info=[] if camera is None else [camera_info_message(factory, header, camera)],
         semantics=[],

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from robot_perception.core import SourceError
 from robot_perception.sources.sample import IMAGE_TYPES, Role
+from robot_perception.sources.typestore import PACKAGE
 
 DEPTH_ENCODINGS = ('16UC1', '32FC1')
 _DEPTH_WORDS = ('depth', 'disparity')
 _REGISTERED_WORDS = ('aligned', 'registered')
 _COMPRESSED_DEPTH = 'compressedDepth'
+_SCENE = f'{PACKAGE}/msg/Scene'
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,19 @@ class TopicChoice:
 def choose_topics(topics: Sequence[Topic], wish: TopicWish, bag: str) -> TopicChoice:
     """Pick the one camera of ``bag``, its calibration and its depth from topics with messages.
 
+    Results of this package are not chosen unless they are named.
+
     Raises:
         SourceError: no camera, several cameras and none named, or a named topic that is absent
             or of a wrong type.
     """
-    image = _choose_image(topics, wish.image, bag)
+    nodes = tuple(f'{topic.namespace}/' for topic in topics if topic.type_name == _SCENE)
+    inputs = [topic for topic in topics if not topic.name.startswith(nodes)]
+    image = _choose_image(inputs if wish.image is None else topics, wish.image, bag)
     info, info_notes = _choose_camera_info(topics, image, wish.camera_info, bag)
-    depth, depth_notes = _choose_depth(topics, image, wish.depth, bag)
+    depth, depth_notes = _choose_depth(
+        inputs if wish.depth is None else topics, image, wish.depth, bag
+    )
     raw = image.type_name == Role.IMAGE.type_name
     roles = {image.name: Role.IMAGE if raw else Role.COMPRESSED_IMAGE}
     if info is not None:

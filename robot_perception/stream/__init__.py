@@ -8,11 +8,13 @@ from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import (
     ANNOTATIONS,
+    COMPRESSED_DEPTH,
     LABEL_INFO,
     LABEL_INFO_TYPE,
     Output,
     OUTPUTS,
     SCENE,
+    SCENE_WITHOUT_DEPTH,
     stages_for,
     TIMING,
 )
@@ -41,6 +43,7 @@ from robot_perception.stream.target_frame import (
 
 __all__ = [
     'ANNOTATIONS',
+    'COMPRESSED_DEPTH',
     'DEPTHS',
     'IMAGES',
     'LABEL_INFO',
@@ -50,6 +53,7 @@ __all__ = [
     'OUTPUTS',
     'RECORDED',
     'SCENE',
+    'SCENE_WITHOUT_DEPTH',
     'TIMING',
     'Calibration',
     'CalibrationReader',

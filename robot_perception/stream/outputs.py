@@ -6,7 +6,7 @@ The node, the bag processor and all other writers iterate over this table.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from robot_perception import conversions
 from robot_perception.conversions import Message
@@ -149,6 +149,19 @@ def _scene(frame: OutputFrame) -> Message | None:
     return conversions.scene_message(frame.factory, frame.header, frame.header_scene, frame.timing)
 
 
+def _scene_without_depth(frame: OutputFrame) -> Message | None:
+    return conversions.scene_message(
+        frame.factory, frame.header, frame.header_scene, frame.timing, with_depth=False
+    )
+
+
+def _compressed_depth(frame: OutputFrame) -> Message | None:
+    depth = frame.scene.depth
+    if not isinstance(depth, MetricDepth):
+        return None
+    return conversions.compressed_depth_message(frame.factory, frame.header, depth)
+
+
 def _overlay(frame: OutputFrame) -> Message | None:
     if frame.scene.detections is None:
         return None
@@ -178,6 +191,14 @@ _MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
 _OBJECTS_3D = _MASKS | {Stage.DEPTH}
 
 SCENE = Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene)
+# In result bags only, which hold depth once. The name is that of image_transport.
+COMPRESSED_DEPTH = Output(
+    'depth/image/compressedDepth',
+    'sensor_msgs/msg/CompressedImage',
+    frozenset({Stage.DEPTH}),
+    _compressed_depth,
+)
+SCENE_WITHOUT_DEPTH = replace(SCENE, make=_scene_without_depth)
 # Its message package is optional.
 ANNOTATIONS = Output(
     'annotations',

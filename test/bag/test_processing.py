@@ -17,7 +17,7 @@ from reasons import raises
 from rosbags.rosbag2 import Reader
 from tiny_checkpoints import write_tiny_checkpoints
 
-from robot_perception.bag.job import BagJob
+from robot_perception.bag.job import BagJob, SLIM
 from robot_perception.bag.processing import process_bags
 from robot_perception.bag.result_reader import read_backends, read_results
 from robot_perception.bag.resumable_writer import ResumableBagWriter
@@ -76,6 +76,24 @@ def test_every_image_yields_every_output_with_its_stamp(job, recording):
     assert stamps_ns(read(job.output, '/perception/scene')) == expected
     assert report.messages == {topic: len(rows) for topic, rows in found.items()}
     assert sorted(path.name for path in job.output.parent.iterdir()) == ['bag', 'out']
+
+
+def test_the_default_of_the_command_holds_depth_once(job, tmp_path):
+    process_bags(replace(job, topics=SLIM))
+    found = messages(job.output)
+    assert set(found) == {f'/perception/{topic}' for topic in (*SLIM, 'label_info')}
+    assert not any(len(scene.depth) for scene in read(job.output, '/perception/scene'))
+    whole = replace(job, topics=('scene',), output=tmp_path / 'whole')
+    process_bags(whole)
+    for one, true in zip(read_results(job.output), read_results(whole.output), strict=True):
+        assert one.has_image
+        assert one.scene.depth_source == true.scene.depth_source
+        depth, exact = one.scene.depth.meters, true.scene.depth.meters
+        assert not np.isnan(exact).all()
+        np.testing.assert_allclose(depth, exact, rtol=1.01e-4)
+        assert [item.position for item in one.scene.objects] == [
+            item.position for item in true.scene.objects
+        ]
 
 
 def test_another_reader_finds_definitions_and_qos(job):

@@ -11,6 +11,7 @@ from bag_results import digest, messages
 from bags import generated_frames, write_rgbd_bag
 import pytest
 
+from robot_perception.bag import SLIM
 from robot_perception.sources.bag_writer import BagWriter
 
 STUB = ('--preset', 'stub')
@@ -25,7 +26,7 @@ def recording(tmp_path):
 def test_summary_as_text_and_json(command, recording, tmp_path):
     done = command('bag', recording, '-o', tmp_path / 'out', *STUB)
     assert done.returncode == 0, done.stderr
-    assert 'out: 6 images, 31 messages' in done.stdout
+    assert 'out: 6 images, 55 messages' in done.stdout
     assert 'frames/s; busy threads: ' in done.stdout
     again = command('bag', recording, '-o', tmp_path / 'out', *STUB, '--force', '--json')
     report = json.loads(again.stdout)
@@ -143,5 +144,4 @@ def test_clouds_are_written_on_request(command, recording, tmp_path):
     done = command('bag', recording, '-o', tmp_path / 'out', *STUB, '--clouds', '--json')
     assert done.returncode == 0, done.stderr
     names = {name.removeprefix('/perception/') for name in json.loads(done.stdout)['messages']}
-    slim = {'features', 'detections', 'detections_3d', 'scene', 'markers', 'label_info'}
-    assert names == slim | {'points', 'points/objects', 'points/background'}
+    assert names == {*SLIM, 'label_info'} | {'points', 'points/objects', 'points/background'}

@@ -14,9 +14,15 @@ import numpy as np
 import pytest
 from reasons import raises
 
-from robot_perception.conversions import to_depth
-from robot_perception.core import ConversionError
+from robot_perception.conversions import (
+    compressed_depth_message,
+    header_message,
+    RosbagsFactory,
+    to_depth,
+)
+from robot_perception.core import ConversionError, MetricDepth
 from robot_perception.faults.depth_mutations import compressed_depth, encode_rvl
+from robot_perception.sources import message_store
 
 RNG = np.random.default_rng(4)
 
@@ -189,3 +195,43 @@ def test_the_encoder_of_the_tests_writes_the_example_of_the_format():
     # One zero, two values of which the second is smaller: 1, 2, 2 * 9 = 18, 2 * 1 - 1 = 1.
     body = encode_rvl(np.array([[0, 9, 8]], np.uint16))
     assert body == struct.pack('<III', 3, 1, 0x12A21000)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=8),
+        elements=st.floats(0.125, 100, width=32) | st.just(float('nan')),
+    )
+)
+def test_written_depth_is_read_back_within_its_quantization(meters):
+    back = written_and_read(meters)
+    known = ~np.isnan(meters)
+    np.testing.assert_array_equal(np.isnan(back), ~known)
+    ratio = meters[known].max() / meters[known].min() if known.any() else 1.0
+    bound = max(1e-4, ratio / 131068)
+    np.testing.assert_allclose(back[known], meters[known], rtol=bound * 1.01)
+
+
+@pytest.mark.parametrize('value', [np.nan, 1e-3, 2.5, 9999.0])
+def test_depth_of_one_value_is_exact(value):
+    meters = np.full((3, 5), value, np.float32)
+    np.testing.assert_allclose(written_and_read(meters), meters, rtol=1e-6)
+
+
+def written_and_read(meters):
+    """Write depth, and read it as image_transport does: A / (raw - B) of a 16-bit PNG."""
+    factory = RosbagsFactory(message_store())
+    header = header_message(factory, STAMP_NS, 'camera')
+    made = compressed_depth_message(factory, header, MetricDepth(meters))
+    assert (made.format, made.header) == ('32FC1; compressedDepth png', header)
+    data = bytes(made.data)
+    kind, scale, offset = struct.unpack_from('<iff', data)
+    raw = cv2.imdecode(np.frombuffer(data[12:], np.uint8), cv2.IMREAD_UNCHANGED)
+    assert (kind, raw.dtype) == (0, np.uint16)
+    with np.errstate(divide='ignore'):
+        expected = np.where(raw == 0, np.nan, scale / (raw.astype(np.float64) - offset))
+    read = to_depth(made).meters
+    np.testing.assert_allclose(read, expected, rtol=1e-6)
+    return read

@@ -27,7 +27,8 @@ STORE = message_store()
 def offline(bag, output, preset, **parameters):
     """Process a bag and return topic -> (time of recording, serialized message)."""
     named = {name.replace('__', '.'): value for name, value in parameters.items()}
-    process_bags(BagJob((bag,), output, PerceptionConfig.from_preset(preset, named)))
+    config = PerceptionConfig.from_preset(preset, named)
+    process_bags(BagJob((bag,), output, config, topics=tuple(TYPES.keys() - {'timing'})))
     with Reader(output) as reader:
         found = {}
         for connection, stamp_ns, data in reader.messages():

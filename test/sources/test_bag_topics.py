@@ -64,6 +64,16 @@ CASES = {
             '/tf_static': Role.TF_STATIC,
         },
     ),
+    'results of this package beside a camera': (
+        [
+            jpeg('/left/eye/image/compressed'),
+            Topic('/left/perception/scene', 'robot_perception/msg/Scene'),
+            jpeg('/left/perception/overlay/compressed'),
+            info('/left/perception/camera_info'),
+            jpeg('/left/perception/depth/image/compressedDepth', '32FC1; compressedDepth png'),
+        ],
+        {'/left/eye/image/compressed': Role.COMPRESSED_IMAGE},
+    ),
     'depth known by its encoding': (
         [image('/a/image'), image('/b/image', '32FC1')],
         {'/a/image': Role.IMAGE, '/b/image': Role.DEPTH},
