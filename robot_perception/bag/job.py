@@ -40,7 +40,7 @@ class BagJob:
     """Recordings to process, the outputs to write, and where to write them.
 
     Attributes:
-        inputs: folders of bags, or single bag files, in the order they are processed.
+        inputs: bags, pictures, folders of pictures and videos, in the order they are processed.
         output: folder to make.
         config: parameters of the networks.
         wish: topics of the camera, where they are not chosen automatically.
@@ -48,6 +48,8 @@ class BagJob:
             frame are written, here and in ``scene``.
         name: full name of the node below which topics are named.
         copy_input: whether the messages of the recordings are copied to the output.
+        hfov_deg: horizontal field of view of pictures and videos, degrees; None takes that of the
+            EXIF data of a picture, and 60 without.
         start_s, end_s: part of each recording to process, seconds from its beginning.
         every: process every n-th image.
         storage: format of the files.
@@ -63,6 +65,7 @@ class BagJob:
     topics: tuple[str, ...] = REPRODUCIBLE
     name: str = '/perception'
     copy_input: bool = False
+    hfov_deg: float | None = None
     start_s: float = 0.0
     end_s: float = math.inf
     every: int = 1
@@ -131,6 +134,7 @@ class BagJob:
             'topics': [output.topic for output in self.outputs],
             'name': self.name,
             'copy_input': self.copy_input,
+            'hfov': self.hfov_deg,
             'part': [self.start_s, str(self.end_s), self.every],
             'files': [self.storage, self.compress, self.split],
         }

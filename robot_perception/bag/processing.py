@@ -17,7 +17,7 @@ from robot_perception.bag.resumable_writer import ResumableBagWriter
 from robot_perception.bag.serial_executor import SerialExecutor
 from robot_perception.core import DamagedBagError, OutputError, SourceError
 from robot_perception.pipeline import BackendReport, Stopwatch
-from robot_perception.sources import BagMessage, message_store, Sample, Typestore
+from robot_perception.sources import BagMessage, BEGIN_NS, message_store, Sample, Typestore
 from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer
 
 _LOG = logging.getLogger(__name__)
@@ -79,10 +79,13 @@ def _opened(job: BagJob, types: Typestore, stack: ExitStack) -> tuple[list[Recor
     """Open the recordings; also return the errors of those with nothing readable."""
     recordings: list[Recording] = []
     lost: list[DamagedBagError] = []
+    begin_ns = BEGIN_NS
     for path in job.inputs:
-        opened = _open(path, job, types)
+        opened = _open(path, job, types, begin_ns)
         if isinstance(opened, Recording):
             recordings.append(stack.enter_context(closing(opened)))
+            # Pictures of several files follow each other.
+            begin_ns = opened.end_ns
         else:
             lost.append(opened)
     if not recordings:
@@ -90,9 +93,9 @@ def _opened(job: BagJob, types: Typestore, stack: ExitStack) -> tuple[list[Recor
     return recordings, [str(error) for error in lost]
 
 
-def _open(path: Path, job: BagJob, types: Typestore) -> Recording | DamagedBagError:
+def _open(path: Path, job: BagJob, types: Typestore, begin_ns: int) -> Recording | DamagedBagError:
     try:
-        return Recording(path, job, types)
+        return Recording(path, job, types, begin_ns)
     except DamagedBagError as error:
         return error
 
@@ -149,7 +152,8 @@ class _Run:
         if not counts.processed:
             self._bag.discard()
             raise _no_image(recordings, counts, damage)
-        metadata = self._bag.finish(self._runner.backends)
+        begins_ns = {recording.path: recording.begin_ns for recording in recordings}
+        metadata = self._bag.finish(self._runner.backends, begins_ns)
         return BagReport(
             output=str(self._job.output),
             counts=counts,

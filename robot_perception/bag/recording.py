@@ -11,11 +11,12 @@ from robot_perception.core import DamagedBagError, NANOSECONDS_PER_SECOND, Sourc
 from robot_perception.sources import (
     BagMessage,
     BagTopic,
+    BEGIN_NS,
     choose_topics,
     Definition,
     inspect_topic,
     lasting_samples,
-    open_bag,
+    open_recording,
     Sample,
     Typestore,
 )
@@ -23,27 +24,33 @@ from robot_perception.stream import CameraTopics, DEPTHS, needed_roles, Recorded
 
 
 class Recording:
-    """A bag with the topics of its camera chosen.
+    """A recording with the topics of its camera chosen.
 
     Attributes:
-        path: file or folder of the bag.
+        path: of the recording.
         topics: full names of the camera's topics.
         image_count: about how many images will be processed.
         duration_s: from the first to the last message.
         notes: sentences about choices that a user may want to change.
+        begin_ns: stamp of the first picture of a recording that is no bag.
+        end_ns: stamp after all of them.
     """
 
-    def __init__(self, path: Path, job: BagJob, types: Typestore) -> None:
-        """Open the bag.
+    def __init__(
+        self, path: Path, job: BagJob, types: Typestore, begin_ns: int = BEGIN_NS
+    ) -> None:
+        """Open the recording.
 
         Raises:
             DamagedBagError: it is damaged, and no camera is left in it.
-            SourceError: not a bag, or no camera to choose.
+            SourceError: not a recording, or no camera to choose.
         """
         self.path = path
         self._job = job
         self._types = types
-        self._bag = open_bag(path)
+        self.begin_ns = begin_ns
+        self._bag = open_recording(path, begin_ns=begin_ns, hfov_deg=job.hfov_deg)
+        self.end_ns = begin_ns + self._bag.duration_ns
         try:
             topics = self._bag.topics()
             choice = choose_topics([inspect_topic(one) for one in topics], job.wish, str(path))

@@ -15,11 +15,13 @@ from robot_perception.core import Image, InputError, Scene, SourceError
 from robot_perception.pipeline import InputConfig
 from robot_perception.sources import (
     BagTopic,
+    BEGIN_NS,
     choose_topics,
     decode,
     inspect_topic,
     message_store,
     open_bag,
+    open_recording,
     read_metadata,
     recorded_store,
     Role,
@@ -207,16 +209,16 @@ def _image_topic(
 
 
 def _images_of_inputs(
-    inputs: Iterable[Path], wish: str | None, prefix: str, types: Typestore
+    inputs: Iterable[tuple[Path, int]], wish: str | None, prefix: str, types: Typestore
 ) -> Generator[tuple[int, conversions.Message]]:
     """Yield the images of the recordings that a result bag was made of."""
-    for path in inputs:
+    for path, begin_ns in inputs:
         # Its damage was reported when it was processed.
         with suppress(SourceError):
-            with closing(open_bag(path)) as bag:
-                topics = {topic.name: topic for topic in bag.topics()}
+            with closing(open_recording(path, begin_ns=begin_ns)) as recording:
+                topics = {topic.name: topic for topic in recording.topics()}
             name = _image_topic(topics, prefix, wish, path)
-            yield from _stamped_messages(path, topics.get(name or ''), types)
+            yield from _stamped_messages(path, topics.get(name or ''), types, begin_ns)
 
 
 def _gray(message: conversions.Message, stamp_ns: int) -> Image:
@@ -231,7 +233,7 @@ def _gray(message: conversions.Message, stamp_ns: int) -> Image:
 
 
 def _stamped_messages(
-    path: Path, topic: BagTopic | None, types: Typestore
+    path: Path, topic: BagTopic | None, types: Typestore, begin_ns: int = BEGIN_NS
 ) -> Generator[tuple[int, conversions.Message]]:
     """Yield the messages of a topic, if any, with their stamps in nanoseconds, as recorded.
 
@@ -240,7 +242,7 @@ def _stamped_messages(
     """
     if topic is None:
         return
-    with closing(open_bag(path)) as bag:
+    with closing(open_recording(path, begin_ns=begin_ns)) as bag:
         definition = bag.definition(topic.name)
         if definition is not None:
             types = recorded_store(definition.text, topic.type_name) or types

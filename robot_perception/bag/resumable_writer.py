@@ -118,15 +118,18 @@ class ResumableBagWriter:
         """Images that a later run need not process again."""
         return 0 if self.progress.state is None else int(self.progress.state['images'])
 
-    def finish(self, backends: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    def finish(
+        self, backends: Mapping[str, Sequence[str]], begins_ns: Mapping[Path, int]
+    ) -> dict[str, Any]:
         """Move the bag to its output folder and return its metadata.
 
         Args:
             backends: stage -> runtimes and precisions that computed it, for the metadata.
+            begins_ns: input -> stamp of its first picture, for the metadata.
         """
         custom = {f'{BACKEND_KEY}{stage}': ', '.join(names) for stage, names in backends.items()}
         if not self._job.copy_input:
-            custom |= inputs_as_custom_data(self._job)
+            custom |= inputs_as_custom_data(self._job, begins_ns)
         text = _joined_metadata(self.progress.parts, custom)
         try:
             self._write(f'bag/{_METADATA}', text)

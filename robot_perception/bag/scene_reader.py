@@ -17,6 +17,7 @@ from robot_perception.conversions import RosbagsFactory
 from robot_perception.core import ConversionError, Scene, SourceError
 from robot_perception.pipeline import PerceptionPipeline, read_image
 from robot_perception.sources import (
+    BEGIN_NS,
     is_bag,
     is_picture,
     open_bag,
@@ -35,8 +36,6 @@ from robot_perception.stream import (
     RecordedSynchronizer,
 )
 
-# Pictures and videos begin at the same time in every run; 0 means no stamp.
-_BEGIN_NS = 1_000_000_000
 # Called with every shortcoming of a frame; the same text for the same cause.
 Note = Callable[[str], None]
 
@@ -82,7 +81,7 @@ def iter_scenes(
             yield item.scene
         return
     try:
-        source = open_source(spec, hfov_deg=hfov_deg, start_ns=_BEGIN_NS)
+        source = open_source(spec, hfov_deg=hfov_deg, start_ns=BEGIN_NS)
     except SourceError as error:
         if not is_recording:
             raise

@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from robot_perception.bag import BagJob, BagReport, CLOUDS, process_bags, SLIM
 from robot_perception.cli.command import add_command
+from robot_perception.cli.input_loop import check_hfov
 from robot_perception.cli.output_paths import add_output
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.settings import add_settings, log_caveat, read_settings
 from robot_perception.pipeline import keep_freed_memory
-from robot_perception.sources import TopicWish
+from robot_perception.sources import NOMINAL_HFOV_DEG, TopicWish
 
 _LOG = logging.getLogger(__name__)
 _EXIT_PARTLY = 3
@@ -30,6 +31,7 @@ examples:
   robot-perception bag recording/ -o results --preset cpu
   robot-perception bag part_0/ part_1/ -o results --topics scene detections_3d --copy-input
   robot-perception bag rgbd.mcap -o results --set depth.source=fused --start 10 --end 60
+  robot-perception bag drive.mp4 -o results --seconds 30 --copy-input
 """
 
 
@@ -39,13 +41,17 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         subparsers,
         'bag',
         run,
-        help='process every image of rosbag2 recordings into a new bag, without ROS',
-        description='Processes every image of rosbag2 recordings as the node does, as fast as '
+        help='process every image of recordings into a new bag, without ROS',
+        description='Processes every image of recordings as the node does, as fast as '
         'this machine allows, and writes the topics of the node into a new rosbag2.',
         epilog=_EPILOG,
     )
     parser.add_argument(
-        'inputs', nargs='+', type=Path, metavar='IN', help='rosbag2 folder, or .mcap or .db3 file'
+        'inputs',
+        nargs='+',
+        type=Path,
+        metavar='INPUT',
+        help='rosbag2, video, image or folder of images',
     )
     add_output(parser)
     add_json(parser)
@@ -70,10 +76,19 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     )
     camera.add_argument(
         '--end',
+        '--seconds',
+        dest='end',
         type=float,
         default=math.inf,
         metavar='S',
         help='last second to process, from the start of each recording',
+    )
+    camera.add_argument(
+        '--hfov',
+        type=float,
+        metavar='DEGREES',
+        help='horizontal field of view of images and videos (default: that of the EXIF data of an '
+        f'image, otherwise {NOMINAL_HFOV_DEG})',
     )
     camera.add_argument(
         '--every', type=int, default=1, metavar='N', help='process every N-th image (default: all)'
@@ -117,6 +132,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 def run(arguments: argparse.Namespace) -> int:
     """Process the recordings and return the exit code."""
     check_json(arguments)
+    check_hfov(arguments.hfov)
     inputs = [str(path) for path in arguments.inputs]
     config = read_settings(arguments, inputs)
     job = BagJob(
@@ -127,6 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
         topics=(*arguments.topics, *(CLOUDS if arguments.clouds else ())),
         name=arguments.name,
         copy_input=arguments.copy_input,
+        hfov_deg=arguments.hfov,
         start_s=arguments.start,
         end_s=arguments.end,
         every=arguments.every,

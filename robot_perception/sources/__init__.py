@@ -18,6 +18,7 @@ from robot_perception.sources.picture_folder import is_picture
 from robot_perception.sources.pictures import NOMINAL_HFOV_DEG, picture_hfov_deg
 from robot_perception.sources.player import play, PlayReport, Timekeeper
 from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
+from robot_perception.sources.source_bag import BEGIN_NS, open_recording
 from robot_perception.sources.storage import BagMessage, Definition
 from robot_perception.sources.storage_files import is_storage_name
 from robot_perception.sources.typestore import (
@@ -28,6 +29,7 @@ from robot_perception.sources.typestore import (
 )
 
 __all__ = [
+    'BEGIN_NS',
     'IMAGE_TYPES',
     'NOMINAL_HFOV_DEG',
     'OPTICAL_FRAME',
@@ -56,6 +58,7 @@ __all__ = [
     'message_stamp_ns',
     'message_store',
     'open_bag',
+    'open_recording',
     'open_source',
     'picture_hfov_deg',
     'play',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robot_perception.core import SourceError
 from robot_perception.sources.bag_file import BagFile, BagTopic, open_bag
@@ -12,6 +13,9 @@ from robot_perception.sources.bag_topics import choose_topics, Topic, TopicWish
 from robot_perception.sources.messages import standard_types
 from robot_perception.sources.sample import IMAGE_TYPES, Role, Sample, Source
 from robot_perception.sources.typestore import decode
+
+if TYPE_CHECKING:
+    from robot_perception.sources.source_bag import SourceBag
 
 
 class BagSource(Source):
@@ -63,7 +67,7 @@ class BagSource(Source):
         self._bag.close()
 
 
-def lasting_samples(bag: BagFile, roles: Mapping[str, Role]) -> Iterator[Sample]:
+def lasting_samples(bag: BagFile | SourceBag, roles: Mapping[str, Role]) -> Iterator[Sample]:
     """Yield what holds for a whole bag: static transforms and the first calibrations.
 
     Of the bag's topics those in ``roles`` are read.

@@ -83,6 +83,11 @@ def open_source(
     raise _unknown(path)
 
 
+def is_webcam(spec: str) -> bool:
+    """Return whether `open_source` opens a camera of this machine: an index or /dev/videoINDEX."""
+    return _WEBCAM.fullmatch(spec) is not None
+
+
 def _check(hfov_deg: float, fps: float | None) -> None:
     if fps is not None and not (math.isfinite(fps) and fps > 0):
         raise SourceError(

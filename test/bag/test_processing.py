@@ -11,6 +11,7 @@ from bags import (
     PERIOD_NS,
     write_rgbd_bag,
 )
+import cv2
 import numpy as np
 import pytest
 from reasons import raises
@@ -21,6 +22,7 @@ from robot_perception.bag.job import BagJob, SLIM
 from robot_perception.bag.processing import process_bags
 from robot_perception.bag.result_reader import read_backends, read_results
 from robot_perception.bag.resumable_writer import ResumableBagWriter
+from robot_perception.core import CameraModel
 from robot_perception.core.errors import ConfigError, OutputError, SourceError
 from robot_perception.models.runtimes import RUNTIMES
 from robot_perception.pipeline import PerceptionConfig
@@ -94,6 +96,23 @@ def test_the_default_of_the_command_holds_depth_once(job, tmp_path):
         assert [item.position for item in one.scene.objects] == [
             item.position for item in true.scene.objects
         ]
+
+
+def test_pictures_are_processed_and_found_again(tmp_path):
+    generator = np.random.default_rng(1)
+    paths = [tmp_path / 'b.png', tmp_path / 'a.png']
+    pictures = generator.integers(0, 255, (2, 24, 32, 3), np.uint8)
+    for path, bgr in zip(paths, pictures, strict=True):
+        cv2.imwrite(str(path), bgr)
+    for copy_input in (False, True):
+        job = BagJob(tuple(paths), tmp_path / f'out{copy_input}', STUB, copy_input=copy_input)
+        report = process_bags(replace(job, hfov_deg=40.0))
+        assert (report.counts.processed, report.is_whole) == (2, True)
+        assert ('/camera/image_raw' in report.messages) == copy_input
+        for one, bgr in zip(read_results(job.output), pictures, strict=True):
+            assert one.has_image
+            assert np.array_equal(one.scene.image.rgb, bgr[..., ::-1])
+            assert one.scene.camera == CameraModel.nominal((24, 32), 40.0)
 
 
 def test_another_reader_finds_definitions_and_qos(job):
