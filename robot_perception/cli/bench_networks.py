@@ -9,12 +9,15 @@ from typing import Any
 
 from robot_perception.cli.command import add_command
 from robot_perception.cli.results import add_json, check_json, print_results
-from robot_perception.cli.settings import add_settings, check_count, read_settings
-from robot_perception.models import RUNTIME_CHOICES
+from robot_perception.cli.settings import (
+    add_backends,
+    add_settings,
+    check_count,
+    read_settings,
+)
 from robot_perception.pipeline import benchmark_networks, NetworksBenchmark
 
 _MILLISECONDS = 1e3
-_PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
@@ -29,21 +32,7 @@ def add_networks(subjects: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         'the published layout, which take as long.',
     )
     add_settings(parser, preset='robot')
-    parser.add_argument(
-        '--precision',
-        nargs='+',
-        choices=_PRECISIONS,
-        default=['fp32', 'bf16'],
-        help='precisions to measure (default: fp32 bf16)',
-    )
-    parser.add_argument(
-        '--runtime',
-        nargs='+',
-        choices=[one for one in RUNTIME_CHOICES if one != 'auto'],
-        default=[],
-        help='runtimes to measure, in those of these precisions that they have (default: all that '
-        'are installed)',
-    )
+    add_backends(parser, ['fp32', 'bf16'])
     parser.add_argument(
         '--batch',
         type=int,

@@ -20,10 +20,11 @@ from robot_perception.cli.output_paths import (
     check_new_folder,
     new_folder,
 )
+from robot_perception.cli.rendered_truth import ground_truth, read_test_seeds, render_scenes
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.settings import add_settings, read_settings
-from robot_perception.cli.world import add_size, read_seeds, read_size_hw
-from robot_perception.core import ConfigError, InputError, MetricDepth, Stage, write_bytes
+from robot_perception.cli.world import add_size, read_size_hw
+from robot_perception.core import ConfigError, MetricDepth, Stage, write_bytes
 from robot_perception.pipeline import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
         Baseline,
         CalibrationFit,
         EvaluationPipeline,
-        GroundTruth,
         PredictedFrame,
     )
     from robot_perception.pipeline import PerceptionConfig
@@ -225,8 +225,8 @@ def _world(arguments: argparse.Namespace) -> Job:
     given = tuple(filter(None, arguments.given.split(',')))
     evaluation.check_given(given, config)
     size_hw = read_size_hw(arguments.size)
-    seeds = _seeds(arguments.world)
-    frames = _render(seeds, size_hw)
+    seeds = read_test_seeds('--world', arguments.world)
+    frames = render_scenes(seeds, size_hw)
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
     pipeline = evaluation.EvaluationPipeline.load(config, given)
@@ -259,7 +259,7 @@ def _process(
 
     known: set[str] = set()
     for seed, frame in frames:
-        truth = _truth(frame)
+        truth = ground_truth(frame)
         measured = _sensor_depth(frame, seed) if senses else None
         result = pipeline.process(truth, measured)
         known.update(truth.detections.class_names)
@@ -281,50 +281,10 @@ def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
             yield section.model
 
 
-def _seeds(text: str) -> range:
-    """Return the seeds of A:B; raise ConfigError for seeds that networks were trained on."""
-    seeds = read_seeds('--world', text, '900000:900200')
-    from robot_perception.world import FIRST_TEST_SEED  # noqa: PLC0415 - for this verb
-
-    if seeds.start < FIRST_TEST_SEED:
-        raise ConfigError(
-            'training_seeds',
-            f'--world: expected seeds from {FIRST_TEST_SEED} on, got {text}. Scenes below that '
-            'were used for training, so metrics on them would be too good.',
-        )
-    return seeds
-
-
-def _render(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int, WorldFrame]]:
-    """Render scenes lazily; raise ConfigError at once for an unsupported image size."""
-    from robot_perception.world import render, world_camera  # noqa: PLC0415 - for this verb
-
-    try:
-        world_camera(size_hw)
-    except InputError as error:
-        raise ConfigError(error.reason, f'--size: {error}') from error
-    return ((seed, render(seed, size_hw)) for seed in seeds)
-
-
 def _sensor_depth(frame: WorldFrame, seed: int) -> MetricDepth:
     """Return what the depth sensor of the demo world measures."""
     from robot_perception.world import depth_sensor_rng, sense_depth  # noqa: PLC0415 - as above
 
     return MetricDepth.from_millimeters(
         sense_depth(frame.depth, frame.camera, depth_sensor_rng(seed))
-    )
-
-
-def _truth(frame: WorldFrame) -> GroundTruth:
-    from robot_perception.evaluation import GroundTruth  # noqa: PLC0415 - for this verb
-
-    return GroundTruth(
-        image=frame.image,
-        camera=frame.camera,
-        depth=frame.depth,
-        detections=frame.detections,
-        masks=frame.masks(),
-        objects=frame.objects(),
-        scene_type=frame.scene_type,
-        up=frame.up,
     )

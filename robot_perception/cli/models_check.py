@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 import math
-from typing import Any
+from typing import Any, TYPE_CHECKING
+
+from tqdm import tqdm
 
 from robot_perception.cli.command import add_command
+from robot_perception.cli.rendered_truth import ground_truth, read_test_seeds, render_scenes
 from robot_perception.cli.results import add_json, check_json, print_results
-from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.settings import add_backends, add_settings, read_settings
 from robot_perception.pipeline import check_networks, CheckedBackend
 from robot_perception.viewer import Table
+
+if TYPE_CHECKING:
+    from robot_perception.core import Image
+    from robot_perception.evaluation import AccuracyDifference, GroundTruth
 
 _SIZE_HW = (480, 640)
 _MILLISECONDS = 1e3
@@ -29,8 +36,15 @@ def add_check(actions: Any) -> None:  # noqa: ANN401 - argparse keeps the type t
         description='Computes each stage of a preset in each runtime and precision at hand, and '
         'compares raw outputs and results with those of torch in fp32, on a picture of 640x480 '
         'and its mirror images (docs/runtimes.md). Exit code 4: one of them differs by more than '
-        'its tolerance.',
+        'its tolerance, or loses accuracy.',
     )
+    parser.add_argument(
+        '--world',
+        metavar='A:B',
+        help='compare on scenes of the demo world instead, of seeds A to B-1, and compare the '
+        'accuracy in each runtime that auto can choose',
+    )
+    add_backends(parser)
     add_settings(parser)
     add_json(parser)
 
@@ -38,9 +52,38 @@ def add_check(actions: Any) -> None:  # noqa: ANN401 - argparse keeps the type t
 def run_check(arguments: argparse.Namespace) -> int:
     """Print the differences and verdicts."""
     check_json(arguments)
-    rows = list(check_networks(read_settings(arguments), _SIZE_HW))
-    print_results(arguments, [_as_json(row) for row in rows], _table(rows).as_text())
-    return EXIT_DIFFERS if any(row.verdict == 'differs' for row in rows) else 0
+    config, accuracy = read_settings(arguments), []
+    images: list[Image] = []
+    if arguments.world is not None:
+        seeds = read_test_seeds('--world', arguments.world)
+        from robot_perception.evaluation import compare_accuracy  # noqa: PLC0415 - loads scipy
+
+        frames = map(ground_truth, (frame for _, frame in render_scenes(seeds, _SIZE_HW)))
+        bar = tqdm(frames, total=len(seeds), unit='scene', disable=arguments.quiet or None)
+        accuracy = compare_accuracy(config, _keep_images(bar, images), arguments.runtime)
+    rows = list(
+        check_networks(
+            config,
+            _SIZE_HW,
+            images=images,
+            runtimes=arguments.runtime,
+            precisions=arguments.precision,
+        )
+    )
+    tables = [_table(rows), *([_accuracy_table(accuracy)] if accuracy else [])]
+    document = {
+        'networks': [_as_json(row) for row in rows],
+        'accuracy': [{**asdict(row), 'is_kept': row.is_kept} for row in accuracy],
+    }
+    print_results(arguments, document, '\n\n'.join(table.as_text() for table in tables))
+    differs = any(row.verdict == 'differs' for row in rows)
+    return EXIT_DIFFERS if differs or not all(row.is_kept for row in accuracy) else 0
+
+
+def _keep_images(frames: Iterable[GroundTruth], images: list[Image]) -> Iterator[GroundTruth]:
+    for frame in frames:
+        images.append(frame.image)
+        yield frame
 
 
 def _as_json(row: CheckedBackend) -> dict[str, Any]:
@@ -64,7 +107,7 @@ def _without_infinity(values: dict[str, Any]) -> dict[str, Any]:
 def _table(rows: Iterable[CheckedBackend]) -> Table:
     head = (
         *('stage', 'runtime', 'precision', 'outputs', 'limit', 'worst row', 'limit'),
-        *('results', 'limit', 'ms', 'of torch fp32', 'verdict'),
+        *('results', 'limit', 'beyond', 'ms', 'of torch fp32', 'verdict'),
     )
     return Table('Networks', head, tuple(map(_cells, rows)))
 
@@ -73,7 +116,7 @@ def _cells(row: CheckedBackend) -> tuple[str | None, ...]:
     names = (str(row.stage), *row.backend)
     found = row.difference
     if isinstance(found, str):
-        return (*names, *(None,) * 8, row.verdict)
+        return (*names, *(None,) * 9, row.verdict)
     numbers = (
         *(found.outputs.overall, found.outputs_limit.overall),
         *(found.outputs.row, found.outputs_limit.row),
@@ -82,7 +125,27 @@ def _cells(row: CheckedBackend) -> tuple[str | None, ...]:
     return (
         *names,
         *(f'{number:.1e}' for number in numbers),
+        f'{found.beyond} of {found.images}',
         f'{found.seconds * _MILLISECONDS:.1f}',
         f'{found.seconds / found.reference_seconds:.2f}',
         row.verdict,
+    )
+
+
+def _accuracy_table(rows: Iterable[AccuracyDifference]) -> Table:
+    head = ('runtime', 'metric', 'torch fp32', 'difference', '95 % interval', 'limit', 'verdict')
+    return Table('Accuracy', head, tuple(map(_accuracy_cells, rows)))
+
+
+def _accuracy_cells(row: AccuracyDifference) -> tuple[str | None, ...]:
+    found = row.difference
+    known = found.value is not None and found.low is not None and found.high is not None
+    return (
+        row.runtime,
+        row.metric,
+        None if row.reference is None else f'{row.reference:.4f}',
+        f'{found.value:+.5f}' if known else None,
+        f'{found.low:+.5f} to {found.high:+.5f}' if known else None,
+        f'{row.limit:+.3f}',
+        'kept' if row.is_kept else 'lost',
     )

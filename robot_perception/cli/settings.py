@@ -10,9 +10,11 @@ import sys
 from robot_perception.cli.preset_choice import are_demo_world, choose_config
 from robot_perception.cli.text import counted
 from robot_perception.core import ConfigError, Stage
+from robot_perception.models import RUNTIME_CHOICES
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, PRESETS, Value
 
 _LOG = logging.getLogger(__name__)
+_PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
@@ -40,6 +42,28 @@ def add_settings(parser: argparse.ArgumentParser, *, preset: str | None = None) 
         action='append',
         default=[],
         help='set a parameter, such as detector.threshold=0.7; may be repeated',
+    )
+
+
+def add_backends(parser: argparse.ArgumentParser, precisions: Sequence[str] = ()) -> None:
+    """Add the flags --runtime and --precision to a parser that compares backends.
+
+    Without default precisions all of a runtime are meant.
+    """
+    parser.add_argument(
+        '--runtime',
+        nargs='+',
+        choices=[one for one in RUNTIME_CHOICES if one != 'auto'],
+        default=[],
+        help='runtimes, in those of the precisions that they have (default: all that are '
+        'installed)',
+    )
+    parser.add_argument(
+        '--precision',
+        nargs='+',
+        choices=_PRECISIONS,
+        default=list(precisions),
+        help=f'precisions (default: {" ".join(precisions) or "all of a runtime"})',
     )
 
 

@@ -32,6 +32,7 @@ from robot_perception.evaluation.report import (
     results_to_dict,
     write_results,
 )
+from robot_perception.evaluation.runtime_accuracy import AccuracyDifference, compare_accuracy
 from robot_perception.evaluation.score_reliability import (
     expected_calibration_error,
     reliability_bins,
@@ -40,6 +41,7 @@ from robot_perception.evaluation.score_reliability import (
 __all__ = [
     'CHECKS',
     'GIVEN_STAGES',
+    'AccuracyDifference',
     'Baseline',
     'CalibrationFit',
     'EvaluatedFrame',
@@ -58,6 +60,7 @@ __all__ = [
     'check_given',
     'coco_frames',
     'compare',
+    'compare_accuracy',
     'depth_frames',
     'evaluate',
     'expected_calibration_error',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 import math
 import os
 from pathlib import Path
@@ -74,7 +75,9 @@ class StageDifference:
         outputs_limit: their tolerance.
         results: largest difference of results; see `measure_results`.
         results_limit: their tolerance.
-        seconds: shortest time of the stage for a picture.
+        images: number of images compared.
+        beyond: number of those on which either is beyond its tolerance.
+        seconds: shortest time of the stage for an image.
         reference_seconds: that of torch in fp32, which took turns.
     """
 
@@ -82,45 +85,63 @@ class StageDifference:
     outputs_limit: Tolerance
     results: float
     results_limit: float
+    images: int
+    beyond: int
     seconds: float
     reference_seconds: float
 
     @property
     def is_right(self) -> bool:
         """Whether it is within both tolerances."""
-        return not self.outputs.exceeds(self.outputs_limit) and self.results <= self.results_limit
+        return not self.beyond
 
 
 def compare_stage(
-    stage: NetworkStage[Any], reference: NetworkStage[Any], size_hw: tuple[int, int]
+    stage: NetworkStage[Any],
+    reference: NetworkStage[Any],
+    size_hw: tuple[int, int],
+    images: Sequence[Image] = (),
 ) -> StageDifference | str:
-    """Compare a stage with torch in fp32 on the reference picture and its mirror images.
+    """Compare a stage with torch in fp32.
+
+    Args:
+        stage: in the runtime to be compared.
+        reference: the same stage by torch in fp32.
+        size_hw: size of the images.
+        images: those to compare; empty for the reference picture and its mirror images.
 
     Returns:
         The difference, or why the runtime of the stage cannot be used.
     """
-    outputs, results = Difference(0, 0), 0.0
-    seconds, reference_seconds = math.inf, math.inf
     task, runtime = stage.task, stage.backend
     if stage.note:
         return stage.note
+    precision = runtime.partition(' ')[2]
+    limit, results_limit = tolerance(task, precision), result_tolerance(task, precision)
+    outputs, results = [], []
+    seconds, reference_seconds = math.inf, math.inf
     try:
         with stage.without_comparison():
-            for image in map(UploadedImage, _pictures(size_hw)):
-                outputs = outputs.joined(compare_outputs(stage, reference, image))
+            for image in map(UploadedImage, images or _pictures(size_hw)):
+                outputs.append(compare_outputs(stage, reference, image))
                 expected, taken = _timed(reference, image)
                 reference_seconds = min(reference_seconds, taken)
                 found, taken = _timed(stage, image)
                 seconds = min(seconds, taken)
-                results = max(results, measure_results(expected, found))
+                results.append(measure_results(expected, found))
     except UnusableRuntimeError as error:
         return f'{task}: {runtime} cannot be used: {error}'
-    precision = runtime.partition(' ')[2]
+    beyond = [
+        raw.exceeds(limit) or result > results_limit
+        for raw, result in zip(outputs, results, strict=True)
+    ]
     return StageDifference(
-        outputs,
-        tolerance(task, precision),
-        results,
-        result_tolerance(task, precision),
+        reduce(Difference.joined, outputs),
+        limit,
+        max(results),
+        results_limit,
+        len(beyond),
+        sum(beyond),
         seconds,
         reference_seconds,
     )

@@ -26,6 +26,7 @@ from robot_perception.core import (
 from robot_perception.models import Detector, ImageEmbedding, Segmenter, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
+from robot_perception.pipeline.networks_check import select_backends
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import BUILDERS
 
@@ -120,7 +121,7 @@ def benchmark_networks(
         }
         bench = _Benchmark(
             config.with_values(paths),
-            _backends(config.device, runtimes, precisions),
+            select_backends(models.check_device(config.device), runtimes, precisions),
             batches,
             frames,
         )
@@ -132,20 +133,6 @@ def benchmark_networks(
         )
         rows += bench.measure_frames(folders)
     return NetworksBenchmark(frames, tuple(checkpoints.random), tuple(rows), bench.skipped)
-
-
-def _backends(
-    device: str, runtimes: Sequence[str], precisions: Sequence[str]
-) -> tuple[Backend, ...]:
-    kind = models.check_device(device).partition(':')[0]
-    at_hand = models.backends_at_hand(kind)
-    names = [*runtimes, *(one.runtime for one in at_hand if not runtimes)]
-    return tuple(
-        models.Backend(name, precision)
-        for name in dict.fromkeys(names)
-        for precision in precisions
-        if name == models.TORCH or models.Backend(name, precision) in at_hand
-    )
 
 
 class _Checkpoints:

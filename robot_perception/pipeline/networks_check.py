@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from robot_perception import models
-from robot_perception.core import ModelError, Stage
+from robot_perception.core import Image, ModelError, Stage
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import networks_needed
 from robot_perception.pipeline.recovery import BUILDERS
@@ -39,12 +39,22 @@ class CheckedBackend:
         return 'right' if self.difference.is_right else 'differs'
 
 
-def check_networks(config: PerceptionConfig, size_hw: tuple[int, int]) -> Iterator[CheckedBackend]:
+def check_networks(
+    config: PerceptionConfig,
+    size_hw: tuple[int, int],
+    *,
+    images: Sequence[Image] = (),
+    runtimes: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+) -> Iterator[CheckedBackend]:
     """Compare each stage in each runtime and precision at hand with torch in fp32.
 
     Args:
         config: names the networks and the device; stubs are left out.
         size_hw: size of the images.
+        images: those to compare; empty for the reference picture and its mirror images.
+        runtimes: names of runtimes; empty for all that are installed.
+        precisions: fp32, bf16 or fp16; empty for all that a runtime has.
 
     Raises:
         ConfigError, ModelError: a network is not usable by torch in fp32.
@@ -60,10 +70,27 @@ def check_networks(config: PerceptionConfig, size_hw: tuple[int, int]) -> Iterat
             BUILDERS[stage], section.model, device=device, input_size=section.input_size
         )
         reference = build(precision='fp32', runtime='torch')
-        for backend in models.backends_at_hand(device.partition(':')[0]):
+        for backend in select_backends(device, runtimes, precisions):
             try:
                 network = build(precision=backend.precision, runtime=backend.runtime)
-                difference = models.compare_stage(network, reference, size_hw)
+                difference = models.compare_stage(network, reference, size_hw, images)
             except ModelError as error:
                 difference = str(error)
             yield CheckedBackend(stage, backend, difference)
+
+
+def select_backends(
+    device: str, runtimes: Sequence[str], precisions: Sequence[str]
+) -> tuple[Backend, ...]:
+    """Return those of these runtimes and precisions that are at hand; empty for all.
+
+    Precisions of torch may be any.
+    """
+    at_hand = models.backends_at_hand(device.partition(':')[0])
+    names = [*runtimes, *(one.runtime for one in at_hand if not runtimes)]
+    return tuple(
+        models.Backend(name, precision)
+        for name in dict.fromkeys(names)
+        for precision in precisions or dict.fromkeys(one.precision for one in at_hand)
+        if (precisions and name == models.TORCH) or models.Backend(name, precision) in at_hand
+    )

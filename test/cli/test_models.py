@@ -58,7 +58,10 @@ def test_check_compares_what_is_installed_with_torch_in_fp32(tmp_path, monkeypat
     arguments = ['--preset', 'robot', '--device', 'cpu', '--set', 'cpu_threads=1', *off]
     arguments += ['--set', f'features.model={folder}', '--set', 'features.input_size=56']
     assert main(['models', 'check', *arguments, '--json']) == 0
-    first, second, *_ = json.loads(capsys.readouterr().out)
+    document = json.loads(capsys.readouterr().out)
+    first, second, *_ = document['networks']
+    assert document['accuracy'] == []
+    assert (first['images'], first['beyond']) == (4, 0)
     assert (first['runtime'], first['precision'], first['verdict']) == ('torch', 'fp32', 'right')
     assert first['outputs'] == {'overall': 0, 'row': 0}
     assert (second['runtime'], second['precision'], second['verdict']) == (
@@ -68,8 +71,8 @@ def test_check_compares_what_is_installed_with_torch_in_fp32(tmp_path, monkeypat
     )
     assert 1e-4 < second['outputs']['overall'] < second['outputs_limit']['overall']
     assert 0 < second['results'] < second['results_limit']
-    assert main(['models', 'check', *arguments]) == 0
-    head, row, *_ = capsys.readouterr().out.splitlines()
+    assert main(['models', 'check', *arguments, '--runtime', 'torch', '--precision', 'fp32']) == 0
+    head, row = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ['stage', 'runtime', 'precision']
     assert row.split()[:5] == ['features', 'torch', 'fp32', '0.0e+00', '2.0e-04']
     assert row.split()[-1] == 'right'

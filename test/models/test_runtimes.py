@@ -1,5 +1,6 @@
 """Runtimes besides torch: the choice, the comparison with torch, and what replaces a wrong one."""
 
+from concurrent.futures import ThreadPoolExecutor
 import hashlib
 import re
 import textwrap
@@ -350,6 +351,14 @@ def test_an_operator_that_a_runtime_lacks_leaves_the_network_to_torch(
     assert re.match(rf'features: {installed} fp32 is replaced by torch fp32, since ', stage.note)
     assert 'cannot convert it' in stage.note
     assert np.isfinite(found.vector).all()
+
+
+@pytest.mark.slow
+def test_stages_of_two_threads_are_compiled(installed, tiny):
+    stages = [features(tiny, runtime=installed) for _ in range(2)]
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(lambda one: one.extract(FRAME), stages))
+    assert [one.note for one in stages] == ['', '']
 
 
 def test_a_runtime_without_memory_is_replaced(fake, tiny, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 import logging
+import threading
 import time
 from typing import ClassVar
 
@@ -24,6 +25,9 @@ from robot_perception.models.runtimes.interfaces import (
 _LOG = logging.getLogger(__name__)
 # Networks are compiled for fixed shapes of inputs. Further ones are computed with torch.
 _MAX_SHAPES = 4
+# Tracing and exporting change settings of torch for the whole process, and stages of other threads
+# compile at the same time.
+_COMPILING = threading.Lock()
 
 Computation = Callable[[Tensors], Tensors]
 
@@ -84,7 +88,7 @@ class CompiledNetwork(ABC):
         )
         try:
             # Inference tensors can be neither traced nor exported.
-            with torch.inference_mode(mode=False), torch.no_grad():
+            with _COMPILING, torch.inference_mode(mode=False), torch.no_grad():
                 computation, content = self._compile(tuple(one.clone() for one in inputs))
         except Exception as error:
             raise self._unusable('convert', error) from error
