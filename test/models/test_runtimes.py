@@ -137,11 +137,11 @@ def test_a_wrong_runtime_is_replaced_before_its_first_result(fake, tiny, factor)
 
 
 def test_results_are_compared_as_well_as_raw_outputs(fake, tiny):
-    (fake / 'fp32').write_text('1.00015')
+    (fake / 'fp32').write_text('1.000015')
     stage = build_depth_estimator(str(tiny['depth']), device='cpu', runtime='fake')
     stage.estimate(FRAME)
     assert stage.backend == 'torch fp32'
-    assert 'since its results differ from those of torch fp32 by 1.5e-04' in stage.note
+    assert 'since its results differ from those of torch fp32 by 1.5e-05' in stage.note
 
 
 def test_the_next_precision_comes_before_torch(fake, tiny):

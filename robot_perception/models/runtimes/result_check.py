@@ -23,7 +23,7 @@ Result = SceneFeatures | Depth | Detections | Masks
 # the accuracy that a runtime may cost (docs/runtimes.md) may go into the difference itself.
 _LIMITS: Mapping[str, tuple[float, float]] = {
     Stage.FEATURES: (1e-5, 2e-3),
-    Stage.DEPTH: (1e-4, 1e-2),
+    Stage.DEPTH: (1e-5, 1e-2),
     Stage.DETECTOR: (5e-3, 5e-2),
     Stage.SEGMENTER: (5e-3, 5e-2),
 }

@@ -44,8 +44,9 @@ class Tolerance(NamedTuple):
     row: float
 
 
-# In fp32 only the order of additions differs: errors of the demo networks are below 1e-6.
-_FP32 = Tolerance(2e-4, 2e-3)
+# In fp32 only the order of additions differs: 2e-6 and 1e-5 at most (OpenVINO and ONNX Runtime,
+# demo networks and those of preset cpu). One layer in bf16 makes 3e-5 and more.
+_FP32 = Tolerance(2e-5, 2e-4)
 # A product in bf16 has a relative error of 2^-9. Over the layers of these networks this grows to
 # 0.01, 0.011, 0.008 and 0.02 (full size, random weights, torch); limits are three to five times
 # that, since a runtime may round at other places.
