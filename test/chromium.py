@@ -64,8 +64,8 @@ class Page:
             self.errors.append(values['entry'])
         return message
 
-    def open(self, path, *, width, dark=False):
-        """Open a file in a window of a width, in light or dark colors."""
+    def open(self, page, *, width, dark=False):
+        """Open a file, or an address, in a window of a width, in light or dark colors."""
         self.call(
             'Emulation.setDeviceMetricsOverride',
             width=width,
@@ -77,7 +77,7 @@ class Page:
         self.call('Emulation.setEmulatedMedia', features=[scheme])
         self.errors.clear()
         self._loaded = False
-        self.call('Page.navigate', url=path.resolve().as_uri())
+        self.call('Page.navigate', url=page if isinstance(page, str) else page.resolve().as_uri())
         end = time.monotonic() + _PATIENCE_S
         while not self._loaded:
             assert time.monotonic() < end, 'the page is not loaded'

@@ -6,7 +6,7 @@ from robot_perception.core import class_color, instance_color, lazy_attributes
 from robot_perception.viewer.chart import Bar, bar_chart, Column, Line, line_chart
 from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth, draw_depth_with_scale
-from robot_perception.viewer.export import Exporter, Kind
+from robot_perception.viewer.export import Exporter, Kind, to_millimeters
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.files import (
     encode_jpeg,
@@ -15,6 +15,7 @@ from robot_perception.viewer.files import (
     write_picture,
     write_scene,
 )
+from robot_perception.viewer.frame_data import frame_data, frame_pictures, summarize
 from robot_perception.viewer.frame_stems import FrameStems
 from robot_perception.viewer.gallery import Gallery
 from robot_perception.viewer.labels import format_labels
@@ -22,7 +23,13 @@ from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.ports import check_ports
-from robot_perception.viewer.scene_json import JsonValue, scene_to_dict, write_scene_json
+from robot_perception.viewer.scale import depth_gradient
+from robot_perception.viewer.scene_json import (
+    encode_json,
+    JsonValue,
+    scene_to_dict,
+    write_scene_json,
+)
 from robot_perception.viewer.table import Cell, Table
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
@@ -65,6 +72,7 @@ __all__ = [
     'check_ports',
     'check_screen',
     'class_color',
+    'depth_gradient',
     'draw_cloud',
     'draw_depth',
     'draw_depth_with_scale',
@@ -73,9 +81,12 @@ __all__ = [
     'draw_overlay',
     'draw_text',
     'encode_jpeg',
+    'encode_json',
     'encode_png',
     'fit_text',
     'format_labels',
+    'frame_data',
+    'frame_pictures',
     'instance_color',
     'line_chart',
     'open_viewer',
@@ -85,7 +96,9 @@ __all__ = [
     'scene_to_dict',
     'serve_foxglove',
     'serve_viewer',
+    'summarize',
     'text_size_px',
+    'to_millimeters',
     'write_picture',
     'write_ply',
     'write_scene',

@@ -19,6 +19,7 @@ _LETTERS: Rgb = (232, 234, 238)
 _TICK_STEPS = (1, 2, 5, 10)
 _WORDS_FOR_ENDS = ('near', 'far')
 _UNKNOWN = 'unknown'
+_GRADIENT_STEPS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,12 @@ def depth_table() -> UInt8Array:
     table: UInt8Array = cv2.applyColorMap(steps[:, None], cv2.COLORMAP_TURBO)[:, 0, ::-1].copy()
     table.flags.writeable = False
     return table
+
+
+def depth_gradient() -> str:
+    """Return the colors of depth as the stops of a gradient in CSS, near first."""
+    colors = depth_table()[:: 256 // _GRADIENT_STEPS]
+    return ', '.join(f'rgb({red} {green} {blue})' for red, green, blue in colors)
 
 
 def hatch(size_hw: tuple[int, int]) -> UInt8Array:

@@ -79,14 +79,18 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
     }
 
 
+def encode_json(document: JsonValue) -> bytes:
+    """Return one line of UTF-8 JSON, as in the files of scenes."""
+    return (json.dumps(document, ensure_ascii=False, allow_nan=False) + '\n').encode()
+
+
 def write_scene_json(scene: Scene, path: str | os.PathLike[str]) -> None:
     """Write `scene_to_dict` of a scene as a UTF-8 JSON file into a folder that exists.
 
     Raises:
         OutputError: the file cannot be written; no half-written file is left.
     """
-    text = json.dumps(scene_to_dict(scene), ensure_ascii=False, allow_nan=False)
-    write_bytes(Path(path), (text + '\n').encode())
+    write_bytes(Path(path), encode_json(scene_to_dict(scene)))
 
 
 def _camera(camera: CameraModel) -> JsonValue:
