@@ -109,7 +109,7 @@ class Page:
 
 
 @contextmanager
-def chromium():
+def chromium(*flags):
     """Start Chromium and yield a page; skip the test where it is not installed."""
     program = next(
         filter(None, map(shutil.which, ('chromium', 'chromium-browser', 'google-chrome'))), None
@@ -122,7 +122,7 @@ def chromium():
         command = (
             f'exec 3<&{from_us} 4>&{to_us}; exec "$0" --headless --no-sandbox --disable-gpu '
             f'--disable-dev-shm-usage --no-first-run --user-data-dir="{folder}" '
-            '--remote-debugging-pipe'
+            f'--remote-debugging-pipe {" ".join(flags)}'
         )
         process = subprocess.Popen(
             ['bash', '-c', command, program],

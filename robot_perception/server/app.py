@@ -63,7 +63,6 @@ def create_app(configs: Sequence[PerceptionConfig], settings: ServerSettings) ->
         # Their pages load scripts from other servers.
         docs_url=None,
         redoc_url=None,
-        root_path=settings.root_path,
     )
     app.state.pool = service.pool
     service.add_routes(app)

@@ -59,6 +59,8 @@ class Guard:
         if scope['type'] != 'http':
             await self._app(scope, receive, send)
             return
+        # A proxy may keep this prefix of the path, or remove it.
+        scope['root_path'] = self._settings.root_path or scope.get('root_path', '')
         headers = Headers(scope=scope)
         given = headers.get(_ID_HEADER, '')
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
@@ -88,12 +90,12 @@ class Guard:
             _LOG.exception('request %s failed', request_id)
             if status:
                 raise
-            error = ProblemError(
+            problem = ProblemError(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
                 'internal',
                 'expected a result, got an error of the service, which its log has. Report it.',
             )
-            await error.response(request_id)(scope, body.receive, send_with_headers)
+            await problem.response(request_id)(scope, body.receive, send_with_headers)
         finally:
             self._report(scope, status, time.monotonic() - start_s, request_id)
 
@@ -123,7 +125,7 @@ class Guard:
 
     def _path(self, scope: Scope) -> str:
         path: str = scope['path']
-        return path.removeprefix(scope.get('root_path', '')) or '/'
+        return path.removeprefix(scope['root_path']) or '/'
 
     def _report(self, scope: Scope, status: int, seconds: float, request_id: str) -> None:
         path = self._path(scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -39,9 +40,8 @@ class Metrics:
             ('ready_workers', 'Workers whose networks are loaded', 'ready'),
             ('worker_restarts', 'Workers that were started again', 'restarts'),
         ):
-            Gauge(f'{_PREFIX}_{name}', text, registry=self._registry).set_function(
-                lambda attribute=attribute: getattr(pool, attribute)
-            )
+            gauge = Gauge(f'{_PREFIX}_{name}', text, registry=self._registry)
+            gauge.set_function(partial(getattr, pool, attribute))
 
     def add_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request; ``path`` is one of few."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import json
 import math
 
-from robot_perception.core import CalibrationError, CameraModel, Stage
+from robot_perception.core import CalibrationError, CameraModel, DistortionModel, Stage
 from robot_perception.pipeline import Parameter, PerceptionConfig, Value
 from robot_perception.server.job import Format
 from robot_perception.server.problem import ProblemError
@@ -155,10 +155,10 @@ def _camera(text: str) -> CameraModel:
     """Read intrinsics in the form of scene.json."""
     try:
         document = json.loads(text)
-        numbers = [float(document[name]) for name in _CAMERA_NUMBERS]
-        model = document.get('distortion_model', 'none')
+        fx, fy, cx, cy = (float(document[name]) for name in _CAMERA_NUMBERS)
+        model = DistortionModel.parse(document.get('distortion_model', 'none'))
         distortion = tuple(map(float, document.get('distortion', ())))
-        return CameraModel((1, 1), *numbers, model, distortion)
+        return CameraModel((1, 1), fx, fy, cx, cy, model, distortion)
     except CalibrationError as error:
         raise _invalid(error.reason, f'camera: {error}') from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):

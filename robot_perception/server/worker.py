@@ -68,7 +68,8 @@ def run_worker(config: PerceptionConfig, connection: Connection) -> None:
 def _warm_up_pixels() -> UInt8Array:
     height, width = _WARM_UP_HW
     columns = np.linspace(0, 255, width).astype(np.uint8)
-    return np.broadcast_to(columns[:, None], (height, width, 3)).copy()
+    pixels: UInt8Array = np.broadcast_to(columns[:, None], (height, width, 3)).copy()
+    return pixels
 
 
 def _answer(pipeline: PerceptionPipeline, job: Job) -> Answer | PerceptionError:

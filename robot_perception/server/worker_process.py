@@ -100,7 +100,9 @@ class WorkerProcess:
         self._thread.shutdown(wait=False)
 
 
-def _compute(connection: Connection, job: Job, limit_s: float) -> Any:  # noqa: ANN401 - pickled
+def _compute(connection: Connection | None, job: Job, limit_s: float) -> Any:  # noqa: ANN401 - pickled
+    if connection is None:
+        raise _ended()
     try:
         connection.send(job)
     except OSError as error:

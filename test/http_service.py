@@ -1,0 +1,63 @@
+"""The service as its users run it, and a client."""
+
+import http.client
+import json
+import re
+import uuid
+
+from commands import read_until
+
+
+class Service:
+    """A running ``robot-perception serve`` on a free port."""
+
+    def __init__(self, command, *arguments):
+        self.program = command.start('serve', '--port', 0, *arguments)
+        self.log = read_until(self.program, self.program.stderr, 'ready:')
+        self.address = re.search(r'http://127\.0\.0\.1:\d+', self.log)[0]
+        self.port = int(self.address.rpartition(':')[2])
+
+    def connect(self):
+        """Return an open connection."""
+        connection = http.client.HTTPConnection('127.0.0.1', self.port, timeout=120)
+        connection.connect()
+        return connection
+
+    def request(self, path, body=None, headers=(), method=None):
+        """Send a request and return status, headers and body of the answer."""
+        connection = self.connect()
+        try:
+            connection.request(
+                method or ('GET' if body is None else 'POST'), path, body, dict(headers)
+            )
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+        finally:
+            connection.close()
+
+    def problem(self, *arguments, **options):
+        """Send a request that is refused and return its status and reason."""
+        status, headers, body = self.request(*arguments, **options)
+        assert headers['Content-Type'] == 'application/problem+json'
+        document = json.loads(body)
+        assert document['status'] == status
+        assert document['request_id'] == headers['X-Request-ID']
+        assert len(document['detail']) > 20
+        return status, document['reason']
+
+    def metric(self, name):
+        """Return a figure of /metrics."""
+        _, _, text = self.request('/metrics')
+        return float(re.search(rf'^{re.escape(name)} (\S+)$', text.decode(), re.MULTILINE)[1])
+
+
+def form(fields, image=None, field='image'):
+    """Return body and headers of multipart/form-data."""
+    boundary = uuid.uuid4().hex
+    begin = f'--{boundary}\r\nContent-Disposition: form-data; name='
+    parts = [f'{begin}"{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields]
+    if image is not None:
+        file = f'{begin}"{field}"; filename="photo.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
+        parts.append(file.encode() + image + b'\r\n')
+    parts.append(f'--{boundary}--\r\n'.encode())
+    return b''.join(parts), {'Content-Type': f'multipart/form-data; boundary={boundary}'}

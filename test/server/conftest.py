@@ -1,0 +1,21 @@
+"""A service with stub networks, which all tests of a file share."""
+
+import signal
+
+from commands import Command
+from http_service import Service
+import pytest
+
+QUEUE = 2
+
+
+@pytest.fixture(scope='module')
+def service(tmp_path_factory):
+    """A service whose queue holds two requests; it ends when it is told to."""
+    command = Command(tmp_path_factory.mktemp('service'))
+    running = Service(command, '--preset', 'stub', '--queue', QUEUE, '--max-body', 8)
+    try:
+        yield running
+    finally:
+        running.program.send_signal(signal.SIGTERM)
+        assert command.end(running.program).returncode == 0
