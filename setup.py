@@ -56,6 +56,7 @@ setup(
         f'{NAME}.models.runtimes': ['*.npz'],
         f'{NAME}.viewer': ['templates/*'],
         f'{NAME}.evaluation': ['templates/*'],
+        f'{NAME}.server': ['templates/*'],
     },
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{NAME}']),
@@ -98,6 +99,12 @@ setup(
         'notebook': ['pandas>=2', 'pillow>=10.1', 'supervision>=0.22'],
         'onnx': ['onnx>=1.19', 'onnxruntime>=1.23'],
         'openvino': ['openvino>=2026.4'],
+        'serve': [
+            'fastapi>=0.130',
+            'prometheus-client>=0.20',
+            'python-multipart>=0.0.20',
+            'uvicorn>=0.38',
+        ],
         'training': ['scipy>=1.11'],
         'video': ['av>=14'],
         'view': ['rerun-sdk>=0.39'],

@@ -26,16 +26,20 @@ PIP_NAMES = {
 # Optional, and imported where they are used: the extras list them.
 EXTRAS = {
     'av': 'av',
+    'fastapi': 'fastapi',
     'foxglove': 'foxglove-sdk',
     'argcomplete': 'argcomplete',
     'onnxruntime': 'onnxruntime',
     'open3d': 'open3d',
     'openvino': 'openvino',
     'pandas': 'pandas',
+    'prometheus_client': 'prometheus-client',
     'PIL': 'pillow',
     'rerun': 'rerun-sdk',
     'rerun_cli': 'rerun-sdk',
+    'starlette': 'fastapi',
     'supervision': 'supervision',
+    'uvicorn': 'uvicorn',
 }
 # Comes with a ROS install only.
 ROS_PYTHON = {'cv_bridge', 'rclpy'}

@@ -19,13 +19,19 @@ TUTORIALS = [
     ROOT / 'docs' / f'{name}.md'
     for name in ('first_photo', 'first_bag', 'first_robot', 'costmap', 'own_model')
 ]
-PAGES = [README, *TUTORIALS, ROOT / 'docs' / 'faq.md', ROOT / 'docker' / 'README.md']
+PAGES = [
+    *(README, *TUTORIALS, ROOT / 'docs' / 'faq.md', ROOT / 'docs' / 'serve.md'),
+    ROOT / 'docker' / 'README.md',
+]
 
 
 def commands():
     """Yield each line of a shell block that calls robot-perception, without its comment."""
     for page in PAGES:
-        for block in re.findall(r'```(?:bash)?\n(.*?)```', page.read_text('utf-8'), re.DOTALL):
+        blocks = re.findall(
+            r'^```(\w*)\n(.*?)^```$', page.read_text('utf-8'), re.DOTALL | re.MULTILINE
+        )
+        for block in (text for language, text in blocks if language in {'', 'bash'}):
             for line in block.replace('\\\n', '').splitlines():
                 words = shlex.split(line, comments=True)
                 if words[:1] == ['robot-perception']:

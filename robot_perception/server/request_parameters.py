@@ -23,9 +23,12 @@ _BY_MEDIA_TYPE = {
 }
 _CHOSEN = (Format.JSON, Format.ZIP, Format.PNG, Format.PAGE)
 _CAMERA_NUMBERS = ('fx', 'fy', 'cx', 'cy')
-# A request chooses its stages by name, is no frame of a sequence, and has no depth of a sensor.
-_NOT_OF_A_REQUEST = frozenset(
-    ('enabled', 'every_k', 'publish_patches', 'max_offset_s', 'max_wait_s', 'unit_m', 'registered')
+# A request may not name files of the service, and not lift its limits: others are not offered.
+_OF_REQUESTS = frozenset(
+    (
+        *('detector.threshold', 'detector.classes', 'detector.max_objects'),
+        *('detector.max_overlap', 'scene.labels'),
+    )
 )
 
 
@@ -46,11 +49,8 @@ class RequestParameters:
 
 
 def changeable_parameters(config: PerceptionConfig) -> Iterator[Parameter]:
-    """Yield the parameters that a request may change: live ones of the stages."""
-    for item in config.parameters():
-        section, _, name = item.name.partition('.')
-        if item.constraint.live and section in set(Stage) and name not in _NOT_OF_A_REQUEST:
-            yield item
+    """Yield the parameters that a request may change."""
+    return (item for item in config.parameters() if item.name in _OF_REQUESTS)
 
 
 def read_parameters(

@@ -11,7 +11,7 @@ QUEUE = 2
 
 @pytest.fixture(scope='module')
 def service(tmp_path_factory):
-    """A service whose queue holds two requests; it ends when it is told to."""
+    """A service whose queue holds two requests; it ends at SIGTERM."""
     command = Command(tmp_path_factory.mktemp('service'))
     running = Service(command, '--preset', 'stub', '--queue', QUEUE, '--max-body', 8)
     try:

@@ -26,8 +26,13 @@ def get(path, **settings):
         sent.append(message)
 
     scope = {
-        'type': 'http', 'method': 'GET', 'scheme': 'http', 'http_version': '1.1',
-        'path': path, 'query_string': b'', 'headers': [],
+        'type': 'http',
+        'method': 'GET',
+        'scheme': 'http',
+        'http_version': '1.1',
+        'path': path,
+        'query_string': b'',
+        'headers': [],
     }
     asyncio.run(app(scope, receive, send))
     return sent[0]['status'], b''.join(one['body'] for one in sent[1:]).decode()

@@ -5,8 +5,11 @@ import io
 import json
 import os
 from pathlib import Path
+import re
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 import zipfile
@@ -311,6 +314,23 @@ def test_openapi_describes_what_is_answered(service):
     answer = json.loads(service.request('/v1/scene', picture())[2])
     assert example.keys() == answer.keys()
     assert example['objects'][0].keys() <= answer['objects'][0].keys()
+
+
+def test_the_lines_of_the_page_run_as_pasted(service, tmp_path):
+    if shutil.which('curl') is None:
+        pytest.skip('needs curl')
+    (tmp_path / 'photo.jpg').write_bytes(picture('.jpg'))
+    text = (Path(__file__).parents[2] / 'docs' / 'serve.md').read_text(encoding='utf-8')
+    lines = re.findall(r'^curl .*$', text, re.MULTILINE)
+    assert len(lines) > 5
+    for line in lines:
+        command = line.replace('localhost:8000', service.address) + " -sS -w '%{http_code}'"
+        program = subprocess.run(
+            ['bash', '-c', command], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
+        assert (program.stderr, program.stdout[-3:]) == ('', '200'), line
+    assert zipfile.is_zipfile(tmp_path / 'scene.zip')
+    assert cv2.imread(str(tmp_path / 'overlay.png')).shape == (*SIZE_HW, 3)
 
 
 def test_sigterm_lets_requests_finish(tmp_path):
