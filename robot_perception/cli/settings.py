@@ -18,7 +18,7 @@ _PRECISIONS = ('fp32', 'bf16', 'fp16')
 
 
 def add_settings(parser: argparse.ArgumentParser, *, preset: str | None = None) -> None:
-    """Add the flags --preset, --config, --device and --set to a parser.
+    """Add the flags --preset, --config, --prompt, --device and --set to a parser.
 
     Without a default preset `read_settings` chooses one.
     """
@@ -34,6 +34,13 @@ def add_settings(parser: argparse.ArgumentParser, *, preset: str | None = None) 
     )
     choice.add_argument(
         '--config', metavar='FILE', help='ROS parameter file to use instead of a preset'
+    )
+    group.add_argument(
+        '--prompt',
+        metavar='WORDS',
+        action='append',
+        default=[],
+        help='detect this, such as "red cup", with a detector that takes prompts; may be repeated',
     )
     group.add_argument('--device', help='device that runs the networks: auto, cpu, cuda or cuda:N')
     group.add_argument(
@@ -116,6 +123,8 @@ def _overrides(arguments: argparse.Namespace) -> dict[str, Value]:
     overrides = dict(_assignment(text) for text in arguments.set)
     if arguments.device is not None:
         overrides['device'] = arguments.device
+    if arguments.prompt:
+        overrides['detector.prompts'] = ', '.join(arguments.prompt)
     return overrides
 
 

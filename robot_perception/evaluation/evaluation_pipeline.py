@@ -24,7 +24,7 @@ from robot_perception.evaluation.ground_truth_stages import (
 )
 from robot_perception.models import Detector, Segmenter, UploadedImage
 from robot_perception.pipeline import (
-    ClassFilter,
+    choose_classes,
     load_networks,
     Networks,
     PerceptionConfig,
@@ -86,10 +86,11 @@ class EvaluationPipeline:
                 detector=self._ground_truth_stages, segmenter=self._ground_truth_stages
             )
         every_frame = {f'{stage}.every_k': 1 for stage in Stage}
-        self._config = config.with_values(every_frame)
-        self._detector = (
-            None if networks.detector is None else _RecordingDetector(networks.detector)
-        )
+        self._detector = None
+        if networks.detector is not None:
+            self._detector = _RecordingDetector(choose_classes(networks.detector, config.detector))
+        chosen = {'detector.classes': '', 'detector.prompts': ''}
+        self._config = config.with_values({**every_frame, **chosen})
         self._segmenter = None if 'objects' in given else networks.segmenter
         self._scores = ScoreCalibration.from_config(self._config)
         self._pipeline = PerceptionPipeline(
@@ -131,8 +132,7 @@ class EvaluationPipeline:
         masks = None if self._segmenter is None else _segment_true_boxes(self._segmenter, truth)
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
-        wanted = ClassFilter.from_config(self._config.detector, self._detector.class_names)
-        candidates = self._scores.apply(wanted(self._detector.last))
+        candidates = self._scores.apply(self._detector.last)
         kept = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
         return EvaluationOutput(scene, candidates[kept[:MAX_DETECTIONS]], masks)
 

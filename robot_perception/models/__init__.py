@@ -45,6 +45,7 @@ from robot_perception.models.interfaces import (
     Detector,
     FeatureExtractor,
     ImageEmbedding,
+    PromptedDetector,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
@@ -112,9 +113,9 @@ def build_depth_estimator(model: str, **options: Unpack[NetworkOptions]) -> Dept
     return estimator
 
 
-def build_detector(model: str, **options: Unpack[NetworkOptions]) -> Detector:
+def build_detector(model: str, **options: Unpack[NetworkOptions]) -> Detector | PromptedDetector:
     """Build the detector (parameter ``detector.model``)."""
-    detector: Detector = _build(Stage.DETECTOR, StubDetector, model, options)
+    detector: Detector | PromptedDetector = _build(Stage.DETECTOR, StubDetector, model, options)
     return detector
 
 
@@ -143,7 +144,14 @@ def _build(stage: Stage, stub: Callable[[], object], model: str, options: Networ
     from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415
     from robot_perception.models.stages import NETWORK_STAGES  # noqa: PLC0415
 
-    return NETWORK_STAGES[stage](find_checkpoint(model, stage), **options)
+    checkpoint = find_checkpoint(model, stage)
+    if stage is Stage.DETECTOR and checkpoint.takes_text:
+        from robot_perception.models.prompted_detector import (  # noqa: PLC0415
+            NetworkPromptedDetector,
+        )
+
+        return NetworkPromptedDetector(checkpoint, **options)
+    return NETWORK_STAGES[stage](checkpoint, **options)
 
 
 __all__ = [
@@ -164,6 +172,7 @@ __all__ = [
     'ImageEmbedding',
     'NetworkOptions',
     'Preprocessor',
+    'PromptedDetector',
     'SceneClassifier',
     'Segmenter',
     'SemanticSegmenter',

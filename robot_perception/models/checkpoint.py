@@ -47,6 +47,14 @@ EMBEDDED: Mapping[Stage, str] = {
 
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
 WEIGHTS = 'model.safetensors'
+_VOCABULARIES = (('tokenizer.json',), ('vocab.txt',), ('vocab.json', 'merges.txt'))
+TOKENIZER = (
+    'tokenizer_config.json',
+    'special_tokens_map.json',
+    'added_tokens.json',
+    *(name for names in _VOCABULARIES for name in names),
+)
+"""Files of a tokenizer, of which a checkpoint has some."""
 # Those of the largest label tables are a tenth of this.
 _MAX_JSON_BYTES = 2**24
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
@@ -84,6 +92,11 @@ class Checkpoint:
     def network_class(self) -> str:
         """Name of its class in transformers."""
         return FAMILIES[self.task][self.family].network_class
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the network takes text, and the folder has a tokenizer."""
+        return FAMILIES[self.task][self.family].takes_text
 
 
 def find_checkpoint(model: str, task: Stage) -> Checkpoint:
@@ -180,6 +193,8 @@ def read_checkpoint(
     check_content(config, where)
     check_content(preprocessor, where)
     check_architecture(config, task, where)
+    if FAMILIES[task][str(config['model_type'])].takes_text:
+        _check_tokenizer(folder, where)
     return Checkpoint(
         name or folder.resolve().name,
         task,
@@ -255,6 +270,17 @@ def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
     raise WeightsMissingError(
         'missing_file',
         f'{where}: expected model.safetensors, found no weights. Copy or pull them.',
+    )
+
+
+def _check_tokenizer(folder: Path, where: str) -> None:
+    for names in _VOCABULARIES:
+        if all((folder / name).is_file() for name in names):
+            return
+    expected = ', or '.join(' with '.join(names) for names in _VOCABULARIES)
+    raise WeightsMissingError(
+        'missing_file',
+        f'{where}: expected a tokenizer ({expected}), found none. Copy or pull its files.',
     )
 
 

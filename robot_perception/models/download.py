@@ -25,6 +25,7 @@ from robot_perception.models.checkpoint import (
     read_checkpoint,
     read_json,
     SHARD,
+    TOKENIZER,
     WEIGHTS,
 )
 from robot_perception.models.config_check import check_content
@@ -178,7 +179,7 @@ def _wanted(names: Sequence[str], model: str) -> tuple[str, ...]:
             f'{model}: expected a {CONFIG}, got a model without it. Use one saved for '
             'transformers.',
         )
-    return (CONFIG, *(name for name in (PREPROCESSOR,) if name in names), *weights)
+    return (CONFIG, *(name for name in (PREPROCESSOR, *TOKENIZER) if name in names), *weights)
 
 
 def _fetch(name: str, revision: str, files: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TYPE_CHECKING
+from typing import Protocol, runtime_checkable, TYPE_CHECKING
 
 from robot_perception.core import (
     Depth,
@@ -45,6 +45,28 @@ class Detector(Protocol):
 
     def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
+
+
+@runtime_checkable
+class PromptedDetector(Protocol):
+    """Detects objects that words describe."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id, of all prompts so far."""
+
+    def number(self, prompts: Sequence[str]) -> Sequence[int]:
+        """Return the class id of each prompt; new ones get the next numbers.
+
+        Upper and lower case make no difference.
+        """
+
+    def prompted(self, prompts: Sequence[str]) -> Detector:
+        """Return a detector of these classes; the same prompts cost nothing.
+
+        Raises:
+            ConfigError: there are none, or the network cannot take them.
+        """
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -116,7 +116,7 @@ def _assemble(
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
     network_class = getattr(transformers, checkpoint.network_class)
     try:
-        with _LOADING, quiet_transformers(), _offline():
+        with loading_locally():
             settings = network_class.config_class.from_dict(dict(config))
             if edit is not None:
                 edit(settings)
@@ -178,13 +178,14 @@ def _name_keys(keys: Any) -> str:  # noqa: ANN401 - any collection of keys
 
 
 @contextmanager
-def _offline() -> Iterator[None]:
-    """Forbid the libraries of Hugging Face to use the internet."""
-    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+def loading_locally() -> Iterator[None]:
+    """Let transformers read a checkpoint: one thread at a time, silently, without the internet."""
+    with _LOADING, quiet_transformers():
+        before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+        try:
+            yield
+        finally:
+            constants.HF_HUB_OFFLINE = before
 
 
 @contextmanager

@@ -23,6 +23,10 @@ BILINEAR, BICUBIC = _MODES
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and standard deviation of each channel, of values in [0, 1]."""
 IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP: Statistics = (
+    (0.48145466, 0.4578275, 0.40821073),
+    (0.26862954, 0.26130258, 0.27577711),
+)
 HALVES: Statistics = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 _BYTE = 255
 _MAX_SIDE = 16384
@@ -57,9 +61,13 @@ class Preprocessor:
         """
         height, width = pixels.shape[-2:]
         values = _resize(pixels, self.rule((height, width)), self.mode).float() * self.factor
+        return self.normalize(values)
+
+    def normalize(self, values: torch.Tensor) -> torch.Tensor:
+        """Normalize rescaled (B, 3, h, w) float32 values, in place."""
         if self.mean is not None and self.std is not None:
-            values.sub_(_channels_on(pixels.device, self.mean))
-            values.div_(_channels_on(pixels.device, self.std))
+            values.sub_(_channels_on(values.device, self.mean))
+            values.div_(_channels_on(values.device, self.std))
         return values
 
 

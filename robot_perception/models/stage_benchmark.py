@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from robot_perception.core import Float32Array, Image, read_use
+from robot_perception.models.prompted_detector import NetworkPromptedDetector
 from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 from robot_perception.models.runtimes.result_check import (
     measure_results,
@@ -61,6 +62,9 @@ def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
         stage.estimate_many(images)
     elif isinstance(stage, NetworkDetector):
         stage.detect_many(images, threshold=_THRESHOLD, max_objects=_MAX_OBJECTS)
+    elif isinstance(stage, NetworkPromptedDetector):
+        for image in images:
+            stage.run(image)
     elif isinstance(stage, NetworkSegmenter):
         for embedding in stage.encode_many(images):
             stage.segment(embedding, BOXES_XYXY)
@@ -168,7 +172,10 @@ def compare_outputs(
     """
     difference = Difference(0, 0)
     inputs: tuple[torch.Tensor, ...] = (reference.prepare(image),)
-    for network in reference.family.networks:
+    networks = reference.family.networks
+    if isinstance(reference, NetworkPromptedDetector):
+        inputs, networks = (*inputs, *reference.sample_text()), networks[1:]
+    for network in networks:
         expected = reference.compute(network.name, *inputs)
         on_device = [one.to(stage.placement.device) for one in inputs]
         # The third call replays what the second one recorded.

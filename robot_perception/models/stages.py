@@ -48,7 +48,7 @@ _REFERENCE_BOXES = np.array(
     [[0.1, 0.1, 0.4, 0.5], [0.3, 0.4, 0.6, 0.9], [0.55, 0.2, 0.95, 0.7]], np.float32
 )
 # Objects that are compared with those of torch.
-_MIN_SCORE, _MAX_OBJECTS = 0.2, 20
+MIN_SCORE, MAX_OBJECTS = 0.2, 20
 _Family = TypeVar('_Family', bound=Family)
 # A decoder on a CPU takes longer per box with larger batches.
 _BOXES_ON_CPU = 8
@@ -239,7 +239,7 @@ class NetworkDetector(NetworkStage[DetectorFamily]):
 
     def run(self, image: UploadedImage) -> Detections:
         """Run the whole stage."""
-        return self.detect(image, threshold=_MIN_SCORE, max_objects=_MAX_OBJECTS)
+        return self.detect(image, threshold=MIN_SCORE, max_objects=MAX_OBJECTS)
 
     @property
     def class_names(self) -> Sequence[str]:

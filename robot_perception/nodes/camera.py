@@ -76,6 +76,8 @@ class Camera:
         self._watch = CameraWatch()
         self._publishers: OutputPublishers | None = None
         self._reported = slot.counts()
+        # Of the last label info; None while it cannot be published.
+        self._class_names: tuple[str, ...] | None = None
 
     def configure(self, pipeline: PerceptionPipeline) -> None:
         """Create the topics.
@@ -96,6 +98,8 @@ class Camera:
         assert self.pipeline is not None  # noqa: S101 - configured
         self.pipeline.reconfigure(config)
         self.inputs.listen_to_transforms(config)
+        if self._class_names not in {None, self.pipeline.class_names}:
+            self._publish_label_info(self.pipeline)
 
     def activate(self, budget: AgeBudget) -> CameraProcessor:
         """Publish the names of the classes, take images, and return what processes them.
@@ -107,22 +111,29 @@ class Camera:
         assert self._publishers is not None  # noqa: S101 - configured
         self.slot.open()
         self.synchronizer.open()
-        self._publishers.publish_label_info(
-            label_info_message(
-                RosMessages(),
-                Header(stamp=self._node.get_clock().now().to_msg()),
-                self.pipeline.class_names,
-                self._config.detector.threshold,
-            )
-        )
+        self._publish_label_info(self.pipeline)
         timer = FrameTimer(self._config.timing_window, self._now_ns)
         processor = FrameProcessor(self.pipeline, RosMessages(), timer=timer)
         return CameraProcessor(
             *(self.slot, processor, self._publishers, budget), self._node.get_logger()
         )
 
+    def _publish_label_info(self, pipeline: PerceptionPipeline) -> None:
+        """Publish the names of the classes."""
+        assert self._publishers is not None  # noqa: S101 - configured
+        self._class_names = pipeline.class_names
+        self._publishers.publish_label_info(
+            label_info_message(
+                RosMessages(),
+                Header(stamp=self._node.get_clock().now().to_msg()),
+                self._class_names,
+                pipeline.config.detector.threshold,
+            )
+        )
+
     def deactivate(self) -> None:
         """Take no more images, and end every wait for what belongs to one."""
+        self._class_names = None
         self.slot.close('inactive')
         self.synchronizer.close()
 

@@ -21,6 +21,7 @@ from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERRO
 from robot_perception.nodes.camera import Camera
 from robot_perception.nodes.diagnostics import diagnostic_array, inputs_status, NodeView
 from robot_perception.nodes.parameters import changed_config, declare_cameras, declare_config
+from robot_perception.nodes.prompts_service import PromptsService
 from robot_perception.nodes.signals import interruptible
 from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
@@ -84,6 +85,7 @@ class PerceptionNode(LifecycleNode):
         )
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_service(SetBool, '~/enable', self._on_enable)
+        PromptsService(self, self._errors)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.output())
         # Steady time: a paused or absent /clock must not silence the node.
         steady = Clock(clock_type=ClockType.STEADY_TIME)

@@ -9,7 +9,7 @@ from robot_perception.pipeline.checkpoints import (
     missing_checkpoints,
 )
 from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
-from robot_perception.pipeline.class_filter import ClassFilter
+from robot_perception.pipeline.class_filter import choose_classes
 from robot_perception.pipeline.config import PerceptionConfig, PRESETS
 from robot_perception.pipeline.config_sections import (
     CameraConfig,
@@ -63,7 +63,6 @@ __all__ = [
     'CameraAxes',
     'CameraConfig',
     'CheckedBackend',
-    'ClassFilter',
     'DepthConfig',
     'FramesConfig',
     'InputConfig',
@@ -87,6 +86,7 @@ __all__ = [
     'benchmark_networks',
     'check_checkpoints',
     'check_networks',
+    'choose_classes',
     'download_mb',
     'is_compiling',
     'keep_freed_memory',

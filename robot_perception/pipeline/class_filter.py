@@ -9,52 +9,71 @@ from difflib import get_close_matches
 import numpy as np
 
 from robot_perception.core import ConfigError, Detections
-from robot_perception.pipeline.config_stages import DetectorConfig
+from robot_perception.models import Detector, PromptedDetector, UploadedImage
+from robot_perception.pipeline.config_stages import DetectorConfig, split_names
 
 _LISTED = 10
+# More than any detector finds.
+_ALL = 10_000
+
+
+def choose_classes(detector: Detector | PromptedDetector, config: DetectorConfig) -> Detector:
+    """Return a detector of the classes that ``detector.prompts`` or ``detector.classes`` names.
+
+    Raises:
+        ConfigError: the detector has no such class, takes no prompts, or needs some.
+    """
+    prompts, classes = split_names(config.prompts), split_names(config.classes)
+    if isinstance(detector, PromptedDetector):
+        if classes:
+            raise ConfigError(
+                'prompts_only',
+                f'detector.classes: expected none, since {config.model} detects what '
+                f'detector.prompts names; got {", ".join(classes)}. Set detector.prompts to '
+                'these, and detector.classes to nothing.',
+            )
+        return detector.prompted(prompts)
+    if prompts:
+        raise ConfigError(
+            'no_prompted_detector',
+            f'detector.prompts: expected none, since {config.model} has a fixed list of '
+            f'{len(detector.class_names)} classes; got {", ".join(prompts)}. Set detector.model '
+            'to a network that takes prompts, such as OWLv2 or Grounding DINO; or choose from '
+            f'its classes with detector.classes: it has {_few(detector.class_names)}.',
+        )
+    return _FilteredDetector(detector, _find_ids(detector, classes)) if classes else detector
+
+
+def _find_ids(detector: Detector, classes: Sequence[str]) -> frozenset[int]:
+    names = detector.class_names
+    ids = {name.casefold(): index for index, name in enumerate(names)}
+    for name in map(str.casefold, classes):
+        if name not in ids:
+            nearest = [names[ids[one]] for one in get_close_matches(name, ids, 1)]
+            raise ConfigError(
+                'unknown_class',
+                f"detector.classes: expected names of the detector's {len(names)} classes, "
+                f'got {name!r}. {f"Nearest: {nearest[0]}. " if nearest else ""}'
+                f'It has {_few(names)}.',
+            )
+    return frozenset(ids[name.casefold()] for name in classes)
 
 
 @dataclass(frozen=True, slots=True)
-class ClassFilter:
-    """Keeps the detections of some classes.
+class _FilteredDetector:
+    """Returns the detections of some classes."""
 
-    Attributes:
-        ids: of the classes; None for all.
-    """
+    detector: Detector
+    ids: frozenset[int]
 
-    ids: frozenset[int] | None
+    @property
+    def class_names(self) -> Sequence[str]:
+        return self.detector.class_names
 
-    @classmethod
-    def from_config(cls, config: DetectorConfig, names: Sequence[str]) -> ClassFilter:
-        """Read ``detector.classes``, upper or lower case.
-
-        Args:
-            config: of the detector.
-            names: its classes by id.
-
-        Raises:
-            ConfigError: the detector has no such class.
-        """
-        wanted = [name.strip().casefold() for name in config.classes.split(',') if name.strip()]
-        if not wanted:
-            return cls(None)
-        ids = {name.casefold(): index for index, name in enumerate(names)}
-        for name in wanted:
-            if name not in ids:
-                nearest = [names[ids[one]] for one in get_close_matches(name, ids, 1)]
-                raise ConfigError(
-                    'unknown_class',
-                    f"detector.classes: expected names of the detector's {len(names)} classes, "
-                    f'got {name!r}. {f"Nearest: {nearest[0]}. " if nearest else ""}'
-                    f'It has {_few(names)}.',
-                )
-        return cls(frozenset(ids[name] for name in wanted))
-
-    def __call__(self, detections: Detections) -> Detections:
-        """Return the detections of these classes, in their order."""
-        if self.ids is None:
-            return detections
-        return detections[np.flatnonzero(np.isin(detections.class_ids, list(self.ids)))]
+    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
+        # Those of other classes do not count.
+        found = self.detector.detect(image, threshold=threshold, max_objects=_ALL)
+        return found[np.flatnonzero(np.isin(found.class_ids, list(self.ids)))[:max_objects]]
 
 
 def _few(names: Sequence[str]) -> str:

@@ -19,6 +19,19 @@ _SCENE_CLASSIFIER = 'google/siglip2-base-patch16-224'
 _MODEL = 'Catalog name, folder of a checkpoint, demo, or stub.'
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in a list separated by commas: each once, in the case of the first.
+
+    >>> split_names('red  cup, chair,, Chair')
+    ('red cup', 'chair')
+    """
+    names: dict[str, str] = {}
+    for name in text.split(','):
+        words = ' '.join(name.split())
+        names.setdefault(words.casefold(), words)
+    return tuple(filter(None, names.values()))
+
+
 @dataclass(frozen=True, slots=True)
 class StageSection(Section):
     """Parameters that every network has."""
@@ -122,6 +135,12 @@ class DetectorConfig(StageSection, name='detector'):
         'empty = all of the detector.',
         live=True,
     )
+    prompts: str = parameter(
+        '',
+        'What a detector that takes prompts is to detect, separated by commas, such as "red cup, '
+        'chair"; the prompts are its classes.',
+        live=True,
+    )
     max_objects: int = parameter(
         20,
         'Maximum number of objects in a frame; those with the highest scores are kept.',
@@ -168,4 +187,4 @@ class SceneConfig(StageSection, name='scene'):
     @property
     def label_names(self) -> tuple[str, ...]:
         """The labels in their order."""
-        return tuple(name.strip() for name in self.labels.split(',') if name.strip())
+        return split_names(self.labels)

@@ -7,7 +7,13 @@ from functools import partial
 from typing import Any
 
 from robot_perception.core import Depth, Detections, Masks, Stage
-from robot_perception.models import Detector, ImageEmbedding, Segmenter, UploadedImage
+from robot_perception.models import (
+    Detector,
+    ImageEmbedding,
+    PromptedDetector,
+    Segmenter,
+    UploadedImage,
+)
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import Submit
 from robot_perception.pipeline.networks import Networks
@@ -44,7 +50,7 @@ class NetworkRun:
         self.depth: Depth | None = None
         self._image_results: dict[str, Callable[[], Any]] = {}
 
-    def run(self, detect: Callable[[Detector], Detections]) -> None:
+    def run(self, detect: Callable[[Detector | PromptedDetector], Detections]) -> None:
         """Run detector, segmenter and depth network, and submit those of the whole image.
 
         Args:

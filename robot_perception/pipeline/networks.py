@@ -12,17 +12,19 @@ from robot_perception.models import (
     DepthEstimator,
     Detector,
     FeatureExtractor,
+    PromptedDetector,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
 )
-from robot_perception.pipeline.class_filter import ClassFilter
+from robot_perception.pipeline.class_filter import choose_classes
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
     RecoveringDepthEstimator,
     RecoveringDetector,
     RecoveringFeatureExtractor,
     RecoveringNetwork,
+    RecoveringPromptedDetector,
     RecoveringSceneClassifier,
     RecoveringSegmenter,
     RecoveringSemanticSegmenter,
@@ -47,7 +49,7 @@ class Networks(NamedTuple):
 
     features: FeatureExtractor | None = None
     depth: DepthEstimator | None = None
-    detector: Detector | None = None
+    detector: Detector | PromptedDetector | None = None
     segmenter: Segmenter | None = None
     semantics: SemanticSegmenter | None = None
     scene: SceneClassifier | None = None
@@ -79,17 +81,19 @@ class Networks(NamedTuple):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the detector's classes, by class id; empty without a detector."""
+        """Names of the detector's classes so far, by class id; empty without a detector."""
         return () if self.detector is None else tuple(self.detector.class_names)
 
     def check_classes(self, config: PerceptionConfig) -> None:
-        """Check that the detector, if there is one, has the classes that a configuration names.
+        """Check that the detector, if there is one, can detect what a configuration names.
+
+        A detector that takes prompts has these classes from now on.
 
         Raises:
-            ConfigError: it has no such class.
+            ConfigError: it cannot.
         """
         if self.detector is not None:
-            ClassFilter.from_config(config.detector, self.class_names)
+            choose_classes(self.detector, config.detector)
 
     def check_loaded(self, config: PerceptionConfig) -> None:
         """Check that these are all networks that a configuration needs.
@@ -134,8 +138,16 @@ def load_networks(config: PerceptionConfig) -> Networks:
         models.limit_cpu_threads(config.cpu_threads)
     networks: dict[str, Any] = {}
     for stage in networks_needed(config):
-        networks[stage.value] = _NETWORKS[stage](config)
+        networks[stage.value] = _network_class(stage, config)(config)
     return Networks(**networks)
+
+
+def _network_class(stage: Stage, config: PerceptionConfig) -> type[RecoveringNetwork[Any]]:
+    model = config.stage(stage).model
+    if stage is not Stage.DETECTOR or model == models.STUB:
+        return _NETWORKS[stage]
+    takes_prompts = models.locate_checkpoint(model, stage).takes_text
+    return RecoveringPromptedDetector if takes_prompts else RecoveringDetector
 
 
 def networks_needed(config: PerceptionConfig) -> tuple[Stage, ...]:

@@ -24,6 +24,7 @@ from robot_perception.core import (
     UInt8Array,
 )
 from robot_perception.models import Detector, ImageEmbedding, Segmenter, UploadedImage
+from robot_perception.pipeline.class_filter import choose_classes
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
 from robot_perception.pipeline.networks_check import select_backends
@@ -219,7 +220,9 @@ class _Benchmark:
                 continue
             parts = networks._asdict()
             if networks.detector is not None:
-                parts['detector'] = _FiveObjects(networks.detector)
+                chosen = choose_classes(networks.detector, config.detector)
+                parts['detector'] = _FiveObjects(chosen)
+                config = config.with_values({'detector.classes': '', 'detector.prompts': ''})
             if networks.segmenter is not None:
                 parts['segmenter'] = _MasksInBoxes(networks.segmenter)
             pipeline = PerceptionPipeline(config, **parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import copy
+from dataclasses import dataclass
 from typing import Any, Generic, TYPE_CHECKING, TypeVar
 
 from robot_perception import models
@@ -23,6 +24,7 @@ from robot_perception.models import (
     Detector,
     FeatureExtractor,
     ImageEmbedding,
+    PromptedDetector,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
@@ -177,6 +179,62 @@ class RecoveringDetector(RecoveringNetwork[Detector]):
         return self._run(
             lambda network: network.detect(image, threshold=threshold, max_objects=max_objects)
         )
+
+
+class RecoveringPromptedDetector(RecoveringNetwork[PromptedDetector]):
+    """A detector that takes prompts, whose classes keep their numbers."""
+
+    stage = Stage.DETECTOR
+
+    def __init__(self, config: PerceptionConfig) -> None:
+        """Load the network."""
+        self._names: tuple[str, ...] = ()
+        super().__init__(config)
+
+    def _load(self, config: PerceptionConfig) -> PromptedDetector:
+        network = super()._load(config)
+        network.number(self._names)
+        return network
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id, of all prompts so far."""
+        return self._names
+
+    def number(self, prompts: Sequence[str]) -> Sequence[int]:
+        """Return the class id of each prompt; new ones get the next numbers."""
+        return self._run(lambda network: network.number(prompts))
+
+    def prompted(self, prompts: Sequence[str]) -> Detector:
+        """Return a detector of these classes; see `PromptedDetector`."""
+        self._run(lambda network: network.prompted(prompts))
+        self._names = self._run(lambda network: tuple(network.class_names))
+        return _Prompted(self, tuple(prompts))
+
+    def detect(
+        self, image: UploadedImage, prompts: Sequence[str], threshold: float, max_objects: int
+    ) -> Detections:
+        """Return the objects of an image."""
+        return self._run(
+            lambda network: network.prompted(prompts).detect(
+                image, threshold=threshold, max_objects=max_objects
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompted:
+    """A detector that takes prompts, with its prompts."""
+
+    detector: RecoveringPromptedDetector
+    prompts: tuple[str, ...]
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        return self.detector.class_names
+
+    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
+        return self.detector.detect(image, self.prompts, threshold, max_objects)
 
 
 class RecoveringSegmenter(RecoveringNetwork[Segmenter]):

@@ -17,8 +17,8 @@ from robot_perception.core import (
     MetricDepth,
     non_max_suppression,
 )
-from robot_perception.models import Detector, UploadedImage
-from robot_perception.pipeline.class_filter import ClassFilter
+from robot_perception.models import Detector, PromptedDetector, UploadedImage
+from robot_perception.pipeline.class_filter import choose_classes
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.fusion import DepthFusion
 from robot_perception.pipeline.ground import find_ground
@@ -30,8 +30,6 @@ from robot_perception.pipeline.velocity import VelocityEstimator
 _LOW_CONFIDENCE = 0.5
 # Multiple of `detector.max_objects` that is detected before non-maximum suppression.
 _CANDIDATES = 3
-# More than any detector finds.
-_ALL = 10_000
 
 
 class TemporalState:
@@ -74,7 +72,7 @@ class TemporalState:
 
     def detect(
         self,
-        detector: Detector,
+        detector: Detector | PromptedDetector,
         calibration: ScoreCalibration,
         frame: UploadedImage,
         time_ns: int,
@@ -90,15 +88,13 @@ class TemporalState:
             config: parameters of detector and tracking.
         """
         settings = config.detector
-        wanted = ClassFilter.from_config(settings, detector.class_names)
         tracking = config.tracking.enabled and time_ns
-        candidates = detector.detect(
+        candidates = choose_classes(detector, settings).detect(
             frame,
             threshold=calibration.raw(settings.threshold * (_LOW_CONFIDENCE if tracking else 1.0)),
-            # Those of other classes do not count.
-            max_objects=_CANDIDATES * settings.max_objects if wanted.ids is None else _ALL,
+            max_objects=_CANDIDATES * settings.max_objects,
         )
-        candidates = calibration.apply(wanted(candidates))
+        candidates = calibration.apply(candidates)
         candidates = candidates[non_max_suppression(candidates.boxes_xyxy, settings.max_overlap)]
         is_high = candidates.scores > settings.threshold
         detections = candidates[np.flatnonzero(is_high)[: settings.max_objects]]

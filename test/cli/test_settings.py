@@ -1,4 +1,4 @@
-"""--preset, --config, --device and --set."""
+"""--preset, --config, --prompt, --device and --set."""
 
 import argparse
 from dataclasses import replace
@@ -42,6 +42,12 @@ def test_set_each_type(assignment, expected):
     name = assignment.partition('=')[0]
     value = read('--set', assignment).to_values()[name]
     assert (value, type(value)) == (expected, type(expected))
+
+
+def test_prompts_are_a_list():
+    config = read('--prompt', 'red cup', '--prompt', 'chair')
+    assert config.detector.prompts == 'red cup, chair'
+    assert read('--set', 'detector.prompts=red cup, chair') == config
 
 
 def test_every_parameter_can_be_set_to_its_value():

@@ -130,7 +130,7 @@ def test_a_misspelled_name_is_answered_with_the_nearest(hub_cache):
 @pytest.mark.parametrize(
     ('task', 'family', 'nearest'),
     [
-        ('detector', 'grounding-dino', 'rt_detr_v2'),
+        ('detector', 'omdet-turbo', 'owlv2'),
         ('detector', 'rtdetr', 'rt_detr'),
         ('detector', None, 'detr'),
         ('depth', 'depth_pro', 'depth_anything'),

@@ -8,10 +8,16 @@ import time
 from checkpoints import rewrite_config
 from hub_server import serve_hub, sha256
 import huggingface_hub
+from prompted_checkpoints import write_prompted
 import pytest
 from reasons import raises
 
-from robot_perception.core.errors import ModelError, UnknownModelError, WeightsInvalidError
+from robot_perception.core.errors import (
+    ModelError,
+    UnknownModelError,
+    WeightsInvalidError,
+    WeightsMissingError,
+)
 from robot_perception.models import build_detector, catalogue, find_row
 from robot_perception.models.checkpoint import locate_checkpoint
 from robot_perception.models.download import pull
@@ -67,6 +73,19 @@ def test_any_id_of_a_known_architecture_is_pinned_to_its_commit(hub, tiny):
     assert locate_checkpoint(OTHER, 'detector').folder.name == 'c' * 40
 
 
+def test_a_detector_that_takes_prompts_comes_with_its_tokenizer(hub, tmp_path):
+    folder = write_prompted(tmp_path / 'owlvit', 'owlvit')
+    (folder / 'notes.txt').touch()
+    hub.add(OTHER, folder, COMMIT)
+    names = {path.name for path in pull(OTHER).path.iterdir()}
+    assert names == {path.name for path in folder.iterdir()} - {'notes.txt', 'README.md'}
+    assert build_detector(OTHER, device='cpu').prompted(['cup']).class_names == ('cup',)
+    (folder / 'vocab.json').unlink()
+    hub.add(OTHER, folder, 'c' * 40)
+    with raises(WeightsMissingError, 'missing_file', 'expected a tokenizer'):
+        pull(OTHER)
+
+
 def test_a_revision_can_be_named(hub):
     assert pull(f'{OTHER}@{COMMIT}').revision == COMMIT
     with raises(UnknownModelError, 'unknown_revision', f'commit that exists, got {"d" * 40!r}'):
@@ -108,10 +127,8 @@ def test_other_bytes_than_those_of_the_catalogue_are_refused(hub, cache):
 
 
 def test_an_unsupported_architecture_is_refused_before_its_weights(hub, tmp_path):
-    rewrite_config(tmp_path / 'served', model_type='grounding-dino')
-    message = (
-        "got 'grounding-dino', which is not supported. Nearest: rt_detr_v2. Give a checkpoint of"
-    )
+    rewrite_config(tmp_path / 'served', model_type='omdet-turbo')
+    message = "got 'omdet-turbo', which is not supported. Nearest: owlv2. Give a checkpoint of"
     with raises(ModelError, 'unsupported_architecture', message):
         pull(OTHER)
     assert not [path for _, path in hub.requests if path.endswith('.safetensors')]

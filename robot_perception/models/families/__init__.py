@@ -22,16 +22,20 @@ class FamilyRow(NamedTuple):
         network_class: name of the network in transformers.
         module: module that defines the family.
         family: name of its class.
+        takes_text: whether it has a tokenizer.
     """
 
     network_class: str
     module: str
     family: str
+    takes_text: bool = False
 
 
 _HERE = __name__
 _DINOV2 = (f'{_HERE}.dinov2', 'Dinov2')
 _DEPTH_ANYTHING = (f'{_HERE}.depth_anything', 'DepthAnything')
+_OWLVIT = (f'{_HERE}.owlvit', 'OwlVit', True)
+_GROUNDING_DINO = (f'{_HERE}.grounding_dino', 'GroundingDino', True)
 _DETR = (f'{_HERE}.detr', 'Detr')
 _SAM = (f'{_HERE}.sam', 'Sam')
 _SAM2 = (f'{_HERE}.sam2', 'Sam2')
@@ -65,6 +69,10 @@ FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
         'lw_detr': FamilyRow('LwDetrForObjectDetection', *_DETR),
         'rf_detr': FamilyRow('RfDetrForObjectDetection', *_DETR),
         'yolos': FamilyRow('YolosForObjectDetection', *_DETR),
+        'owlvit': FamilyRow('OwlViTForObjectDetection', *_OWLVIT),
+        'owlv2': FamilyRow('Owlv2ForObjectDetection', *_OWLVIT),
+        'grounding-dino': FamilyRow('GroundingDinoForObjectDetection', *_GROUNDING_DINO),
+        'mm-grounding-dino': FamilyRow('MMGroundingDinoForObjectDetection', *_GROUNDING_DINO),
     },
     Stage.SEGMENTER: {
         'sam': FamilyRow('SamModel', *_SAM),

@@ -8,18 +8,12 @@ import math
 import numpy as np
 import torch
 
-from robot_perception.core import (
-    area_xyxy,
-    clip_xyxy,
-    Detections,
-    Float32Array,
-    WeightsInvalidError,
-)
+from robot_perception.core import Detections, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.families.batch_norm_folding import fold_batch_norm
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
+from robot_perception.models.families.objects import read_objects
 from robot_perception.models.network import load_network
-from robot_perception.models.outputs import to_numpy
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
 from robot_perception.models.resize import check_input_size, Exactly, ResizeRule, ShortSide, SizeHW
 
@@ -51,7 +45,7 @@ class Detr:
 
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
         """Load the network; ``input_size`` as in `build_detector`."""
-        rule = _resize_rule(checkpoint, input_size)
+        rule = resize_rule(checkpoint, input_size)
         self._folder = checkpoint.folder
         network = load_network(checkpoint)
         fold_batch_norm(network)
@@ -72,10 +66,10 @@ class Detr:
     ) -> Detections:
         """Return the objects in (1, Q, L) logits and (1, Q, 4) boxes, best first."""
         logits, boxes = (output[0].float() for output in outputs)
-        scores, classes = self._probabilities(logits).max(-1)
-        columns = [boxes, scores[:, None], classes[:, None].float()]
-        predictions = to_numpy(torch.cat(columns, dim=-1))
-        return self._select(predictions, size_hw, threshold, max_objects)
+        scores = self._probabilities(logits)
+        found = read_objects(scores, boxes, self.class_names, size_hw, threshold=threshold)
+        used = np.array([name != _UNUSED_CLASS for name in found.class_names], np.bool_)
+        return found[np.flatnonzero(used)[:max_objects]]
 
     def _probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return (Q, L) scores; softmax if there is one logit more, for the background."""
@@ -91,27 +85,8 @@ class Detr:
             'Name every class in id2label.',
         )
 
-    def _select(
-        self, predictions: Float32Array, size_hw: SizeHW, threshold: float, max_objects: int
-    ) -> Detections:
-        """Return the objects in (Q, 6): center x, y, width, height in [0, 1], score, class."""
-        predictions = predictions[np.argsort(-predictions[:, 4], kind='stable')]
-        predictions = predictions[predictions[:, 4] > threshold]
-        height, width = size_hw
-        half = predictions[:, 2:4] / 2
-        corners = np.concatenate([predictions[:, :2] - half, predictions[:, :2] + half], axis=1)
-        boxes = corners * np.array([width, height, width, height], np.float32)
-        # Rounding may move the right edge of a narrow box before its left edge.
-        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2])
-        boxes = clip_xyxy(boxes, size_hw)
-        classes = predictions[:, 5].astype(np.int32)
-        names = tuple(self.class_names[index] for index in classes)
-        detections = Detections(boxes, predictions[:, 4].clip(0, 1), classes, names)
-        is_object = np.array([name != _UNUSED_CLASS for name in names], np.bool_)
-        return detections[np.flatnonzero(is_object & (area_xyxy(boxes) > 0))[:max_objects]]
 
-
-def _resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
+def resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
     """Return the rule of the checkpoint's training: square, or of the image's aspect ratio."""
     parameter = 'detector.input_size'
     size = read_size(checkpoint)

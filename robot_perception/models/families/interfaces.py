@@ -84,6 +84,32 @@ class DetectorFamily(Family, Protocol):
         """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
 
 
+class PromptedDetectorFamily(Family, Protocol):
+    """A family of detectors whose classes are prompts.
+
+    The network ``text`` computes embeddings of the tokens of one text, (1, T) int64. The network
+    ``image`` takes the prepared image and what ``combine`` returns.
+    """
+
+    def tokenize(self, prompts: Sequence[str]) -> Sequence[Sequence[int]]:
+        """Return the tokens of each text that the network ``text`` is to embed.
+
+        Raises:
+            ConfigError: the network cannot take these prompts.
+        """
+
+    def combine(self, tokens: Sequence[Sequence[int]], embeddings: Sequence[Tensors]) -> Tensors:
+        """Return the further inputs of the network ``image`` for all texts."""
+
+    def read(
+        self, outputs: Tensors, prompts: Sequence[str], size_hw: SizeHW, *, threshold: float
+    ) -> Detections:
+        """Return the objects of one image with scores above ``threshold``, best first.
+
+        Class ids are indices of ``prompts``.
+        """
+
+
 class SegmenterFamily(Family, Protocol):
     """A family of segmenters.
 

@@ -1,0 +1,111 @@
+"""Prompts that change while the node runs, over DDS."""
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+from graph import LATCHED, random_rgb, RELIABLE, SECOND_NS, to_image_message
+from prompted_checkpoints import write_prompted
+from rclpy.parameter import Parameter
+
+from robot_perception.nodes.messages import message_class
+
+pytestmark = pytest.mark.ros
+
+SERVICE = 'robot_perception/srv/SetPrompts'
+LABEL_INFO = '/perception/label_info'
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """A checkpoint that takes prompts."""
+    return write_prompted(tmp_path_factory.mktemp('prompted') / 'owlvit', 'owlvit')
+
+
+@pytest.fixture
+def ask(graph):
+    """Return a function that asks a running node to detect something else."""
+    service = message_class(SERVICE)
+    client = graph.subscriber.create_client(service, '/perception/set_prompts')
+
+    def request(*prompts):
+        graph.spin_until(client.service_is_ready, 'service')
+        answer = client.call_async(service.Request(prompts=list(prompts)))
+        graph.spin_until(answer.done, 'answer')
+        return answer.result().success, answer.result().message
+
+    return request
+
+
+@pytest.fixture
+def prompted(graph, folder):
+    """A node that detects a red cup and a chair."""
+    return graph.start(
+        features__enabled=False,
+        depth__enabled=False,
+        segmenter__enabled=False,
+        detector__model=str(folder),
+        detector__prompts='red cup, chair',
+        detector__threshold=0.01,
+        detector__max_overlap=1.0,
+        detector__max_objects=100,
+    )
+
+
+def names(message):
+    return {one.class_id: one.class_name for one in message.class_map if one.class_id}
+
+
+@pytest.mark.slow
+def test_prompts_change_while_frames_go_on(graph, prompted, ask):
+    graph.subscribe_outputs('detections')
+    graph.subscribe(LABEL_INFO, 'vision_msgs/msg/LabelInfo', LATCHED)
+    image = graph.publisher('image', 'sensor_msgs/msg/Image', RELIABLE)
+    graph.connect(image)
+    labels = graph.received[LABEL_INFO]
+    graph.spin_until(lambda: labels, 'label info')
+    assert names(labels[-1]) == {1: 'red cup', 2: 'chair'}
+
+    def detected(second):
+        """Return the classes in the next frame."""
+        count = len(graph.received['detections'])
+        image.publish(to_image_message(random_rgb(), second * SECOND_NS))
+        graph.spin_until(lambda: len(graph.received['detections']) > count, 'a frame')
+        found = graph.received['detections'][-1].detections
+        return {one.results[0].hypothesis.class_id for one in found}
+
+    assert detected(1) == {'red cup', 'chair'}
+    assert ask('table', 'chair') == (True, '')
+    graph.spin_until(lambda: len(labels) == 2, 'label info')
+    assert names(labels[-1]) == {1: 'red cup', 2: 'chair', 3: 'table'}
+    assert 'table' in detected(2) <= {'table', 'chair'}
+    assert prompted.get_parameter('detector.prompts').value == 'table, chair'
+    for bad, message in (
+        ((), 'detector.prompts: expected what to detect'),
+        (('cup', ' '), 'prompts: expected words without commas, got an empty one at index 1'),
+        (('red cup, chair',), 'got one with a comma at index 0'),
+        (['x ' * 5000], 'at most 1024 printable characters, got 10000'),
+        ([f'cup {index}' for index in range(500)], 'at most 1024 printable characters'),
+        (['very ' * 100], 'expected a text of at most 16 tokens'),
+    ):
+        success, found = ask(*bad)
+        assert not success
+        assert message in found
+    assert 'table' in detected(3) <= {'table', 'chair'}
+    # The tokens of this network are bytes.
+    assert ask('чаша') == (True, '')
+    assert detected(4) == {'чаша'}
+    assert ask('Red Cup') == (True, '')
+    assert detected(5) == {'red cup'}
+    assert names(labels[-1]) == {1: 'red cup', 2: 'chair', 3: 'table', 4: 'чаша'}
+    assert graph.counts().dropped == {}
+    (result,) = prompted.set_parameters([Parameter('detector.prompts', value='chair')])
+    assert result.successful
+    assert detected(6) == {'chair'}
+
+
+def test_a_detector_of_fixed_classes_takes_no_prompts(graph, ask):
+    graph.start()
+    success, message = ask('red cup')
+    assert not success
+    assert 'stub has a fixed list of 3 classes; got red cup. Set detector.model to' in message
