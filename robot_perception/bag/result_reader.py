@@ -19,6 +19,7 @@ from robot_perception.sources import (
     choose_topics,
     decode,
     inspect_topic,
+    is_bag,
     message_store,
     open_bag,
     open_recording,
@@ -82,6 +83,7 @@ def read_results(
         SourceError: not a bag, no scenes in it, stamps that decrease, or a message that cannot be
             read. Scenes before it are yielded first.
     """
+    _check_is_bag(path)
     with closing(open_bag(path)) as bag:
         topics = {topic.name: topic for topic in bag.topics()}
     metadata = read_metadata(path)
@@ -165,6 +167,21 @@ def read_class_names(path: Path, node: str = NODE) -> dict[int, str]:
     with closing(_stamped_messages(path, topics[name], message_store())) as messages:
         _, message = next(messages, (0, None))
     return {} if message is None else conversions.to_class_names(message)
+
+
+def _check_is_bag(path: Path) -> None:
+    """Raise SourceError for pictures and videos, which `bag` has to process first."""
+    if not path.exists() or is_bag(path):
+        return
+    try:
+        open_recording(path).close()
+    except SourceError:
+        return
+    raise SourceError(
+        'no_results',
+        f'{path}: expected a bag of results, got pictures or a video. Process them first: '
+        f'robot-perception bag {path} -o results; then pass results.',
+    )
 
 
 def _check(topics: dict[str, BagTopic], prefix: str, path: Path) -> None:

@@ -132,6 +132,11 @@ class InputLoop:
             return _EXIT_FAILED
         return self._code
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether Ctrl-C ended the loop before the inputs did."""
+        return self._code == _EXIT_INTERRUPTED
+
     def _loop(self, begin: Callable[[], Add]) -> None:
         with tqdm(unit=' frames', disable=self._arguments.quiet or None) as bar:
             add: Add | None = None

@@ -154,7 +154,7 @@ def _serve(loop: InputLoop, target: Target) -> int:
     def served() -> Iterator[Add]:
         with target() as add:
             yield add
-            if loop.frames:
+            if loop.frames and not loop.is_interrupted:
                 print(f'serving {counted(loop.frames, "frame")} until Ctrl-C', flush=True)
                 with suppress(KeyboardInterrupt):
                     threading.Event().wait()

@@ -191,7 +191,7 @@ class BagWriter:
             self._types.register({name: found[name] for name in found if name not in known})
 
     def close(self) -> None:
-        """Write what is pending and the index.
+        """Write what is pending and the index; the file is closed in any case.
 
         Raises:
             OutputError: the operating system refused.
@@ -199,6 +199,7 @@ class BagWriter:
         try:
             self._writer.close()
         except (OSError, sqlite3.Error) as error:
+            self.abort()
             raise self._refused(error) from error
 
     def abort(self) -> None:

@@ -15,6 +15,7 @@ from robot_perception.sources.compression import check_size
 from robot_perception.sources.storage import BagMessage, damage, ros_type
 
 SQLITE_MAGIC, _PAGE_SIZE_AT = b'SQLite format 3\0', 16
+_WITHOUT_LOCKS = 'mode=ro&vfs=unix-none'
 # The first byte of a page of rows, and of one that a long row goes on in.
 _ROWS, _OVERFLOW, _FIRST_CELL_AT, _ROW_HEAD = b'\x0d', b'\0', 8, 64
 
@@ -43,10 +44,11 @@ def connect(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it is no database, or its beginning is damaged.
         ValueError: it has not the tables of a bag. Views in their place may have no end.
     """
-    # Of an immutable database SQLite reads no log, where the newest rows may be.
-    mode = 'mode=ro' if has_log(path) else 'immutable=1'
-    database = sqlite3.connect(f'{path.resolve().as_uri()}?{mode}', uri=True)
+    database = sqlite3.connect(f'{path.resolve().as_uri()}?{_mode(path)}', uri=True)
     try:
+        if _mode(path) == _WITHOUT_LOCKS:
+            # The index of the log stays in memory.
+            database.execute('PRAGMA locking_mode=EXCLUSIVE')
         database.execute('PRAGMA writable_schema=ON')
         database.execute('PRAGMA trusted_schema=OFF')
         _check_tables(database)
@@ -56,16 +58,14 @@ def connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def has_log(path: Path) -> bool:
-    """Return whether a write-ahead log with rows lies beside a database."""
-    log = find_log(path)
-    return log.is_file() and log.stat().st_size > 0
-
-
-def find_log(path: Path) -> Path:
-    """Return the name of the write-ahead log of a database."""
-    path = path.resolve()
-    return path.with_name(f'{path.name}-wal')
+def _mode(path: Path) -> str:
+    """Return how to open a database so that nothing is written beside it."""
+    log, index = (Path(f'{path.resolve()}{suffix}') for suffix in ('-wal', '-shm'))
+    if not (log.is_file() and log.stat().st_size > 0):
+        # Of an immutable database SQLite reads no log, where the newest rows may be.
+        return 'immutable=1'
+    # Who writes a log has its index on the disk.
+    return 'mode=ro' if index.exists() else _WITHOUT_LOCKS
 
 
 def _check_tables(database: sqlite3.Connection) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-import os
 from pathlib import Path
-import shutil
 from tempfile import TemporaryDirectory
 
 from robot_perception.core import DamagedBagError
 from robot_perception.sources.compression import inflate, ZSTD_MAGIC
 from robot_perception.sources.mcap_file import MCAP_MAGIC, McapFile
 from robot_perception.sources.sqlite_file import open_sqlite
-from robot_perception.sources.sqlite_salvage import find_log, has_log, SQLITE_MAGIC
+from robot_perception.sources.sqlite_salvage import SQLITE_MAGIC
 from robot_perception.sources.storage import damage, StorageFile
 
 BAG_SUFFIXES = ('.mcap', '.db3')
@@ -46,12 +44,6 @@ def open_storage(path: Path, stack: ExitStack) -> tuple[StorageFile, DamagedBagE
         raise DamagedBagError(
             'cannot_read', f'{path}: cannot be read ({error.strerror}). Check its permissions.'
         ) from error
-    if head.startswith(SQLITE_MAGIC) and has_log(path) and not os.access(path.parent, os.W_OK):
-        # SQLite writes an index of the log beside it.
-        copy = Path(stack.enter_context(TemporaryDirectory()), path.name)
-        shutil.copyfile(path, copy)
-        shutil.copyfile(find_log(path), find_log(copy))
-        return _open_plain(copy, path, head, stack), None
     if not head.startswith(ZSTD_MAGIC):
         return _open_plain(path, path, head, stack), None
     inflated = Path(stack.enter_context(TemporaryDirectory()), inflated_name(path.name))

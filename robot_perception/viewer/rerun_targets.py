@@ -86,7 +86,10 @@ def serve_viewer(host: str, web_port: int, announce: Callable[[str], None]) -> I
     # The server of the bindings listens on all interfaces; that of the program on one address.
     command = [str(_EXECUTABLE), '--serve-web', '--bind', host, '--server-memory-limit', '1GiB']
     command += ['--web-viewer-port', str(web_port), '--port', str(web_port + 1)]
-    with subprocess.Popen(command, env=_quiet(), stdout=subprocess.DEVNULL) as server:  # noqa: S603 - our own
+    # In a session of its own: Ctrl-C must not end it before what was sent has arrived.
+    with subprocess.Popen(  # noqa: S603 - our own
+        command, env=_quiet(), stdout=subprocess.DEVNULL, start_new_session=True
+    ) as server:
         try:
             name = '127.0.0.1' if host in {'0.0.0.0', '::'} else host  # noqa: S104 - compared
             name = f'[{name}]' if ':' in name else name

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 from reasons import raises
@@ -177,3 +178,13 @@ def test_memory_does_not_grow_with_the_bag(tmp_path):
         tracemalloc.stop()
         sizes.append(sum(file.stat().st_size for file in path.iterdir()))
     assert peaks[1] - peaks[0] < 0.1 * (sizes[1] - sizes[0])
+
+
+def test_pictures_are_refused_with_the_command_that_processes_them(tmp_path):
+    path = tmp_path / 'photo.png'
+    cv2.imwrite(str(path), np.zeros((4, 4, 3), np.uint8))
+    with raises(SourceError, 'no_results', match='robot-perception bag .*photo.png -o results'):
+        next(read_results(path))
+    (tmp_path / 'text').write_text('no recording')
+    with raises(SourceError, 'not_a_bag'):
+        next(read_results(tmp_path / 'text'))

@@ -391,8 +391,8 @@ def test_unreadable_file_is_named(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('writable', [True, False])
-def test_rows_in_a_write_ahead_log_are_read(tmp_path, monkeypatch, writable):
-    """As a recorder that was killed leaves them."""
+def test_rows_in_a_write_ahead_log_are_read(tmp_path, writable):
+    """As a recorder that was killed leaves them; reading leaves nothing beside them."""
     write_rgbd_bag(tmp_path / 'bag', generated_frames(4), storage='sqlite3')
     source = tmp_path / 'bag' / 'bag.db3'
     expected = list(open_bag(source).messages(['/camera/color/image_raw']))
@@ -408,12 +408,25 @@ def test_rows_in_a_write_ahead_log_are_read(tmp_path, monkeypatch, writable):
             shutil.copyfile(path, target / path.name)
     assert (target / 'bag.db3-wal').stat().st_size > 0
     if not writable:
-        monkeypatch.setattr(os, 'access', lambda *_: False)
-    bag = open_bag(target / 'bag.db3')
-    found = list(bag.messages(['/camera/color/image_raw']))
-    bag.close()
+        target.chmod(0o555)
+    with closing(open_bag(target / 'bag.db3')) as bag:
+        found = list(bag.messages(['/camera/color/image_raw']))
+    target.chmod(0o755)
     assert bag.damage is None
     assert [one.data for one in found] == [one.data for one in expected]
     assert [one.stamp_ns for one in found] == [one.stamp_ns + 1 for one in expected]
-    if not writable:
-        assert {path.name for path in target.iterdir()} == {'bag.db3', 'bag.db3-wal'}
+    assert {path.name for path in target.iterdir()} == {'bag.db3', 'bag.db3-wal'}
+
+
+def test_rows_of_a_bag_that_is_being_written_are_read(tmp_path):
+    write_rgbd_bag(tmp_path / 'bag', generated_frames(2), storage='sqlite3')
+    path = tmp_path / 'bag' / 'bag.db3'
+    with closing(sqlite3.connect(path)) as database:
+        database.execute('PRAGMA journal_mode=WAL')
+        database.execute('UPDATE messages SET timestamp = timestamp + 1')
+        database.commit()
+        files = {one.name for one in path.parent.iterdir()}
+        assert 'bag.db3-shm' in files
+        with closing(open_bag(path)) as bag:
+            assert len(list(bag.messages(['/camera/color/image_raw']))) == 2
+        assert {one.name for one in path.parent.iterdir()} == files

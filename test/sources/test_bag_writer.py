@@ -1,4 +1,6 @@
+from contextlib import suppress
 from pathlib import Path
+import resource
 
 from bags import BEGIN_NS, generated_frames, write_rgbd_bag
 import numpy as np
@@ -109,3 +111,26 @@ def test_error_leaves_a_bag_that_is_marked_as_incomplete(tmp_path):
     with pytest.raises(KeyError):
         fail_while_writing(tmp_path / 'bag')
     assert not (tmp_path / 'bag' / 'metadata.yaml').exists()
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('size', [5_000, 400_000])
+def test_no_file_stays_open_after_a_failed_write(tmp_path, storage, size):
+    """At the limit of file sizes, while writing or closing, as on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    text = b'\0\1\0\0' + size.to_bytes(4, 'little') + bytes(size)
+    writer = BagWriter(tmp_path / 'bag', storage=storage)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 * 1024, limits[1]))
+    try:
+        with raises(OutputError, 'cannot_write'), writer:
+            for stamp_ns in range(30):
+                writer.write('/text', 'std_msgs/msg/String', text, stamp_ns)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not [one for one in open_files() if one.is_relative_to(tmp_path)]
+
+
+def open_files():
+    for handle in Path('/proc/self/fd').iterdir():
+        with suppress(OSError):
+            yield handle.readlink()
