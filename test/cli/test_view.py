@@ -9,6 +9,7 @@ import signal
 import socket
 import urllib.request
 
+from bags import generated_frames, write_rgbd_bag
 import cv2
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ SIZE_HW = (48, 64)
 STUB = ('--preset', 'stub')
 needs_rerun = pytest.mark.skipif(
     importlib.util.find_spec('rerun') is None, reason='needs the extra view'
+)
+needs_foxglove = pytest.mark.skipif(
+    importlib.util.find_spec('foxglove') is None, reason='needs the extra foxglove'
 )
 
 
@@ -141,6 +145,25 @@ def test_serve_offers_page_and_data_until_interrupted(command, results):
         assert command.end(program).returncode == 0
     finally:
         program.kill()
+
+
+@pytest.mark.parametrize(
+    'flag',
+    [
+        pytest.param('--serve', marks=needs_rerun),
+        pytest.param('--foxglove', marks=needs_foxglove),
+    ],
+)
+def test_one_interrupt_while_frames_are_shown_is_enough(command, flag):
+    write_rgbd_bag(command.folder / 'long', generated_frames(3000, (24, 32)))
+    page, _ = free_ports()
+    program = command.start('view', 'long', '--preset', 'stub', flag, '--port', page)
+    assert str(page) in program.stdout.readline()
+    # To all programs of the terminal, as Ctrl-C does.
+    os.killpg(program.pid, signal.SIGINT)
+    done = command.end(program)
+    assert done.returncode == 130
+    assert 'until Ctrl-C' not in done.stdout
 
 
 @needs_rerun
