@@ -64,7 +64,7 @@ def _mode(path: Path) -> str:
     if not (log.is_file() and log.stat().st_size > 0):
         # Of an immutable database SQLite reads no log, where the newest rows may be.
         return 'immutable=1'
-    # Who writes a log has its index on the disk.
+    # A writer of a log keeps its index on the disk.
     return 'mode=ro' if index.exists() else _WITHOUT_LOCKS
 
 
