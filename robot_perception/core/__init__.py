@@ -3,6 +3,7 @@
 Imports numpy only.
 """
 
+from robot_perception.core.answer import Answer
 from robot_perception.core.arrays import (
     AnyArray,
     BoolArray,
@@ -83,6 +84,7 @@ __all__ = [
     'MILLIMETER_M',
     'NANOSECONDS_PER_SECOND',
     'NO_CLASS',
+    'Answer',
     'AnyArray',
     'BoolArray',
     'Box3D',

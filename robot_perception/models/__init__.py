@@ -40,8 +40,10 @@ from robot_perception.models.device_errors import (
     is_fatal,
     is_out_of_memory,
 )
+from robot_perception.models.families import DESCRIBER
 from robot_perception.models.interfaces import (
     DepthEstimator,
+    Describer,
     Detector,
     FeatureExtractor,
     ImageEmbedding,
@@ -54,6 +56,7 @@ from robot_perception.models.runtimes import RUNTIME_CHOICES, TORCH
 from robot_perception.models.runtimes.compiling import is_compiling
 from robot_perception.models.stub import (
     StubDepthEstimator,
+    StubDescriber,
     StubDetector,
     StubFeatureExtractor,
     StubSceneClassifier,
@@ -152,6 +155,29 @@ def _build(stage: Stage, stub: Callable[[], object], model: str, options: Networ
 
         return NetworkPromptedDetector(checkpoint, **options)
     return NETWORK_STAGES[stage](checkpoint, **options)
+    return NETWORK_STAGES[stage](find_checkpoint(model, stage), **options)
+    return NetworkSegmenter(
+        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
+    )
+
+
+def build_describer(model: str, *, device: str = 'auto', precision: str = 'auto') -> Describer:
+    """Build the network that answers questions (parameter ``describer.model``).
+
+    Its precision ``'auto'`` is bf16 on CUDA, and fp32 on a CPU. There is no ``'demo'``.
+    """
+    if model == STUB:
+        return StubDescriber()
+    checkpoint = _checkpoint(model, DESCRIBER)
+    from robot_perception.models.describer import NetworkDescriber  # noqa: PLC0415 - torch
+
+    return NetworkDescriber(checkpoint, device=device, precision=precision)
+
+
+def _checkpoint(model: str, task: str) -> Checkpoint:
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - imports torch
+
+    return find_checkpoint(model, task)
 
 
 __all__ = [
@@ -159,6 +185,7 @@ __all__ = [
     'CATALOGUE',
     'DEMO',
     'DEMO_FOLDER',
+    'DESCRIBER',
     'REFERENCE_MODELS',
     'RUNTIME_CHOICES',
     'STUB',
@@ -166,6 +193,7 @@ __all__ = [
     'Backend',
     'CatalogueRow',
     'DepthEstimator',
+    'Describer',
     'Detector',
     'Exactly',
     'FeatureExtractor',
@@ -178,6 +206,7 @@ __all__ = [
     'SemanticSegmenter',
     'StageDifference',
     'StubDepthEstimator',
+    'StubDescriber',
     'StubDetector',
     'StubFeatureExtractor',
     'StubSceneClassifier',
@@ -186,6 +215,7 @@ __all__ = [
     'UploadedImage',
     'backends_at_hand',
     'build_depth_estimator',
+    'build_describer',
     'build_detector',
     'build_feature_extractor',
     'build_scene_classifier',

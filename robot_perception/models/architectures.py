@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import difflib
 from typing import Any
 
-from robot_perception.core import ModelError, Stage
+from robot_perception.core import ModelError
 from robot_perception.models.families import FAMILIES
 
 # Architectures that users ask for, and the supported one for the same purpose.
@@ -27,7 +27,7 @@ _SUBSTITUTES: Mapping[str, str] = {
 }
 
 
-def check_architecture(config: Mapping[str, Any], task: Stage | None, where: str) -> Stage:
+def check_architecture(config: Mapping[str, Any], task: str | None, where: str) -> str:
     """Return the stage that a config.json is for: ``task``, or any that it fits if that is None.
 
     Raises:

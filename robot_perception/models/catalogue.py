@@ -136,6 +136,6 @@ def find_row(model: str) -> CatalogueRow | None:
     return next((row for row in CATALOGUE if row.model == model), None)
 
 
-def known_models(task: Stage | None = None) -> tuple[str, ...]:
+def known_models(task: str | None = None) -> tuple[str, ...]:
     """Return ids of the catalogue, of one stage or of all."""
     return tuple(row.model for row in CATALOGUE if task in (None, row.task))

@@ -38,7 +38,7 @@ from robot_perception.models.pull_record import (
     snapshot_folder,
 )
 
-EMBEDDED: Mapping[Stage, str] = {
+EMBEDDED: Mapping[str, str] = {
     Stage.FEATURES: 'dinov2',
     Stage.DEPTH: 'depth_anything',
     Stage.DETECTOR: 'rt_detr_v2',
@@ -55,6 +55,14 @@ TOKENIZER = (
     *(name for names in _VOCABULARIES for name in names),
 )
 """Files of a tokenizer, of which a checkpoint has some."""
+GENERATION = 'generation_config.json'
+GENERATOR = (
+    'processor_config.json',
+    GENERATION,
+    'chat_template.json',
+    'chat_template.jinja',
+)
+"""Further files of a network that writes text, of which a checkpoint has some."""
 # Those of the largest label tables are a tenth of this.
 _MAX_JSON_BYTES = 2**24
 _PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
@@ -67,7 +75,7 @@ class Checkpoint:
 
     Attributes:
         name: id of the catalogue, or name of the folder; results are labeled with it.
-        task: the stage it is loaded for.
+        task: the stage that it is loaded for, or ``DESCRIBER``.
         folder: path.
         config: config.json.
         preprocessor: preprocessor_config.json; empty when the folder has none.
@@ -76,7 +84,7 @@ class Checkpoint:
     """
 
     name: str
-    task: Stage
+    task: str
     folder: Path
     config: Mapping[str, Any]
     preprocessor: Mapping[str, Any]
@@ -99,7 +107,7 @@ class Checkpoint:
         return FAMILIES[self.task][self.family].takes_text
 
 
-def find_checkpoint(model: str, task: Stage) -> Checkpoint:
+def find_checkpoint(model: str, task: str) -> Checkpoint:
     """Find a checkpoint to load: check the libraries, find it, and verify its checksums.
 
     See `locate_checkpoint` for the arguments.
@@ -121,14 +129,14 @@ def find_checkpoint(model: str, task: Stage) -> Checkpoint:
     return checkpoint
 
 
-def locate_checkpoint(model: str, task: Stage) -> Checkpoint:
+def locate_checkpoint(model: str, task: str) -> Checkpoint:
     """Find the folder of ``model`` and read its small files, which needs no library of networks.
 
     Args:
         model: ``'demo'``, the path of a folder, or an id of the Hugging Face Hub, which is looked
             up in the cache of the Hub: one of the catalogue at the catalogue's revision, any
             other at the commit that was pulled last. Folders take precedence.
-        task: the stage that the network is for.
+        task: the stage that the network is for, or ``DESCRIBER``.
 
     Raises:
         ModelError: the network is for another stage.
@@ -136,7 +144,7 @@ def locate_checkpoint(model: str, task: Stage) -> Checkpoint:
         WeightsMissingError: the checkpoint is not on this machine.
         WeightsInvalidError: the checkpoint is on this machine and cannot be used.
     """
-    if model == DEMO:
+    if model == DEMO and task in EMBEDDED:
         return _embedded(task)
     parameter = f'{task}.model'
     folder = Path(model).expanduser()
@@ -144,14 +152,16 @@ def locate_checkpoint(model: str, task: Stage) -> Checkpoint:
         return read_checkpoint(folder, task)
     row = find_row(model)
     if row is None and not is_hub_id(model):
-        nearest = difflib.get_close_matches(model, (DEMO, STUB, *known_models(task)), 1)
+        included = (STUB, DEMO) if task in EMBEDDED else (STUB,)
+        known = known_models(task)
+        nearest = difflib.get_close_matches(model, (*included, *known), 1)
         raise UnknownModelError(
             'unknown_model',
-            f'{parameter}: expected {STUB}, {DEMO}, a folder or an id of the Hugging Face Hub; '
-            f'got {model!r}, which is none of them. '
+            f'{parameter}: expected {", ".join(included)}, a folder or an id of the Hugging Face '
+            f'Hub; got {model!r}, which is none of them. '
             + (f'Nearest: {nearest[0]}. ' if nearest else '')
-            + f'Catalogue: {", ".join(known_models(task))}. '
-            'For any other checkpoint give the folder that holds its config.json and '
+            + (f'Catalogue: {", ".join(known)}. ' if known else '')
+            + 'For any other checkpoint give the folder that holds its config.json and '
             'model.safetensors.',
         )
     if row is not None and row.task != task:
@@ -165,7 +175,7 @@ def locate_checkpoint(model: str, task: Stage) -> Checkpoint:
     return read_checkpoint(folder, task, name=model, sha256=record.sha256)
 
 
-def _embedded(task: Stage) -> Checkpoint:
+def _embedded(task: str) -> Checkpoint:
     name = EMBEDDED[task]
     try:
         return read_checkpoint(DEMO_FOLDER / name, task, name=f'{DEMO}/{name}')
@@ -176,7 +186,7 @@ def _embedded(task: Stage) -> Checkpoint:
 
 
 def read_checkpoint(
-    folder: Path, task: Stage, *, name: str = '', sha256: Mapping[str, str] | None = None
+    folder: Path, task: str, *, name: str = '', sha256: Mapping[str, str] | None = None
 ) -> Checkpoint:
     """Read the small files of a folder; see `locate_checkpoint`."""
     where = f'{task}.model: {folder}'
@@ -213,7 +223,7 @@ def cache_folder() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def pulled_models() -> Iterator[tuple[str, Stage, Path, int]]:
+def pulled_models() -> Iterator[tuple[str, str, Path, int]]:
     """Yield id, stage, folder and size in bytes of all models that were pulled and are usable."""
     cache = cache_folder()
     for model, record in recorded_models(cache):

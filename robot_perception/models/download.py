@@ -20,6 +20,7 @@ from robot_perception.models.catalogue import CatalogueRow, find_row, known_mode
 from robot_perception.models.checkpoint import (
     cache_folder,
     CONFIG,
+    GENERATOR,
     locate_checkpoint,
     PREPROCESSOR,
     read_checkpoint,
@@ -179,7 +180,8 @@ def _wanted(names: Sequence[str], model: str) -> tuple[str, ...]:
             f'{model}: expected a {CONFIG}, got a model without it. Use one saved for '
             'transformers.',
         )
-    return (CONFIG, *(name for name in (PREPROCESSOR, *TOKENIZER) if name in names), *weights)
+    small = (PREPROCESSOR, *TOKENIZER, *GENERATOR)
+    return (CONFIG, *(name for name in small if name in names), *weights)
 
 
 def _fetch(name: str, revision: str, files: Sequence[str]) -> None:

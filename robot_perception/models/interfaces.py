@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable, TYPE_CHECKING
 
 from robot_perception.core import (
+    Answer,
     Depth,
     Detections,
     Float32Array,
@@ -20,6 +21,11 @@ from robot_perception.models.uploaded_image import UploadedImage
 
 if TYPE_CHECKING:
     import torch
+
+# Receives the whole answer so far, after each token.
+OnText = Callable[[str], None]
+# Returns whether to end the answer where it is; called after each token.
+Stop = Callable[[], bool]
 
 
 class FeatureExtractor(Protocol):
@@ -104,3 +110,30 @@ class SceneClassifier(Protocol):
 
     def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
         """Return the scores of ``labels``; without any, those of the network's own classes."""
+
+
+class Describer(Protocol):
+    """Answers questions about images."""
+
+    def answer(
+        self,
+        image: Image,
+        question: str,
+        *,
+        max_new_tokens: int,
+        on_text: OnText,
+        stop: Stop,
+    ) -> Answer:
+        """Answer a question.
+
+        Args:
+            image: what is asked about.
+            question: any words.
+            max_new_tokens: the answer ends there.
+            on_text: receives the answer so far.
+            stop: ends the answer early.
+
+        Raises:
+            InputError: the question has words that control the network.
+            ModelError: the network failed.
+        """

@@ -31,12 +31,17 @@ _LOADING = threading.Lock()
 ConfigEdit = Callable[[Any], None]
 
 
-def load_network(checkpoint: Checkpoint, edit: ConfigEdit | None = None) -> Any:  # noqa: ANN401
-    """Load the network of a checkpoint on the CPU, in fp32 and in evaluation mode.
+def load_network(
+    checkpoint: Checkpoint,
+    edit: ConfigEdit | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Any:  # noqa: ANN401 - transformers publishes no types
+    """Load the network of a checkpoint on the CPU, in evaluation mode.
 
     Args:
         checkpoint: found by `find_checkpoint`.
         edit: changes the config in place before the network is built.
+        dtype: type of its parameters.
 
     Raises:
         WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
@@ -50,7 +55,7 @@ def load_network(checkpoint: Checkpoint, edit: ConfigEdit | None = None) -> Any:
     check_is_local(config, where)
     check_numbers(config, weights, where)
     _check_parameters(checkpoint, config, weights, where)
-    return _assemble(checkpoint, config, weights, edit, where).eval()
+    return _assemble(checkpoint, config, weights, edit, dtype, where).eval()
 
 
 def _read_weights(files: tuple[Path, ...], where: str) -> dict[str, torch.Tensor]:
@@ -112,6 +117,7 @@ def _assemble(
     config: Mapping[str, Any],
     weights: Mapping[str, torch.Tensor],
     edit: ConfigEdit | None,
+    dtype: torch.dtype,
     where: str,
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
     network_class = getattr(transformers, checkpoint.network_class)
@@ -126,7 +132,7 @@ def _assemble(
                 state_dict=dict(weights),
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
-                dtype=torch.float32,
+                dtype=dtype,
             )
     except Exception as error:
         # transformers raises any exception, over many lines, for an unusable config.

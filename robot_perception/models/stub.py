@@ -11,8 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from robot_perception.core import (
+    Answer,
     Detections,
     Float32Array,
+    Image,
     Masks,
     MetricDepth,
     SceneClasses,
@@ -21,7 +23,7 @@ from robot_perception.core import (
     UInt8Array,
 )
 from robot_perception.models.catalogue import STUB
-from robot_perception.models.interfaces import ImageEmbedding
+from robot_perception.models.interfaces import ImageEmbedding, OnText, Stop
 from robot_perception.models.uploaded_image import UploadedImage
 
 _GRID_HW = (12, 16)
@@ -130,6 +132,31 @@ class StubSceneClassifier:
         closeness = 1 / (np.abs(levels - brightness) + 0.1)
         scores = (closeness / closeness.sum()).astype(np.float32)
         return SceneClasses.sorted(STUB, names, scores)
+
+
+class StubDescriber:
+    """States size and mean color of an image, whatever the question is, a word at a time."""
+
+    def answer(
+        self,
+        image: Image,
+        question: str,  # noqa: ARG002 - of the interface
+        *,
+        max_new_tokens: int,
+        on_text: OnText,
+        stop: Stop,
+    ) -> Answer:
+        """Return the answer; see `Describer.answer`."""
+        height, width = image.size_hw
+        red, green, blue = image.rgb.mean(axis=(0, 1)).round().astype(int)
+        words = f'an image of {width} x {height} pixels, mean color {red} {green} {blue}'.split()
+        text = ''
+        for word in words[:max_new_tokens]:
+            text = f'{text} {word}'.lstrip()
+            on_text(text)
+            if stop():
+                break
+        return Answer(text)
 
 
 def _sample(rgb: UInt8Array) -> Float32Array:

@@ -19,6 +19,7 @@ from robot_perception.pipeline.config_sections import (
 from robot_perception.pipeline.config_stages import (
     DepthConfig,
 )
+from robot_perception.pipeline.describer_process import DescriberProcess
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.location_uncertainty import (
@@ -38,6 +39,7 @@ from robot_perception.pipeline.networks_check import check_networks, CheckedBack
 from robot_perception.pipeline.parameter_file import CAMERAS
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
+from robot_perception.pipeline.question import Question
 from robot_perception.pipeline.recovery import DEVICE_LOST
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.timing import (
@@ -64,6 +66,7 @@ __all__ = [
     'CameraConfig',
     'CheckedBackend',
     'DepthConfig',
+    'DescriberProcess',
     'FramesConfig',
     'InputConfig',
     'LocatedObjects',
@@ -74,6 +77,7 @@ __all__ = [
     'Parameter',
     'PerceptionConfig',
     'PerceptionPipeline',
+    'Question',
     'Rectification',
     'Reliability',
     'ScoreCalibration',

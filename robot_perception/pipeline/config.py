@@ -28,6 +28,7 @@ from robot_perception.pipeline.config_stages import (
     SemanticsConfig,
     StageSection,
 )
+from robot_perception.pipeline.describer_config import DescriberConfig
 from robot_perception.pipeline.parameter_file import read_parameter_file
 from robot_perception.pipeline.parameters import parameter, Section
 
@@ -82,6 +83,7 @@ class PerceptionConfig(Section):
     camera: CameraConfig = field(default_factory=CameraConfig)
     input: InputConfig = field(default_factory=InputConfig)
     budget: BudgetConfig = field(default_factory=BudgetConfig)
+    describer: DescriberConfig = field(default_factory=DescriberConfig)
 
     def stage(self, stage: Stage) -> StageSection:
         """Return the section of a stage."""

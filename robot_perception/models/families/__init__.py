@@ -41,8 +41,12 @@ _SAM = (f'{_HERE}.sam', 'Sam')
 _SAM2 = (f'{_HERE}.sam2', 'Sam2')
 _BACKBONE = (f'{_HERE}.backbone', 'Backbone')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
+_VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
 
-FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
+DESCRIBER = 'describer'
+"""The task that is no stage of the pipeline: to answer questions."""
+
+FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
     Stage.FEATURES: {
         'dinov2': FamilyRow('Dinov2Model', *_DINOV2),
         'dinov2_with_registers': FamilyRow('Dinov2WithRegistersModel', *_DINOV2),
@@ -82,4 +86,18 @@ FAMILIES: Mapping[Stage, dict[str, FamilyRow]] = {
     },
     Stage.SEMANTICS: {},
     Stage.SCENE: {},
+    DESCRIBER: {
+        'blip-2': FamilyRow('Blip2ForConditionalGeneration', *_VISION_LANGUAGE),
+        'florence2': FamilyRow(
+            'Florence2ForConditionalGeneration', f'{_HERE}.florence2_describer', 'Florence2', True
+        ),
+        'idefics3': FamilyRow('Idefics3ForConditionalGeneration', *_VISION_LANGUAGE),
+        'internvl': FamilyRow('InternVLForConditionalGeneration', *_VISION_LANGUAGE),
+        'llava': FamilyRow('LlavaForConditionalGeneration', *_VISION_LANGUAGE),
+        'paligemma': FamilyRow('PaliGemmaForConditionalGeneration', *_VISION_LANGUAGE),
+        'qwen2_vl': FamilyRow('Qwen2VLForConditionalGeneration', *_VISION_LANGUAGE),
+        'qwen2_5_vl': FamilyRow('Qwen2_5_VLForConditionalGeneration', *_VISION_LANGUAGE),
+        'qwen3_vl': FamilyRow('Qwen3VLForConditionalGeneration', *_VISION_LANGUAGE),
+        'smolvlm': FamilyRow('SmolVLMForConditionalGeneration', *_VISION_LANGUAGE),
+    },
 }

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from robot_perception.core import Depth, Detections, Float32Array, Masks, SceneFeatures
+from robot_perception.core import (
+    Answer,
+    Depth,
+    Detections,
+    Float32Array,
+    Masks,
+    SceneFeatures,
+    UInt8Array,
+)
 from robot_perception.models.resize import SizeHW
 
 Tensors = tuple[torch.Tensor, ...]
@@ -122,3 +130,30 @@ class SegmenterFamily(Family, Protocol):
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Masks:
         """Return the masks in the outputs of the decoder for one image of ``size_hw`` pixels."""
+
+
+class DescriberFamily(Protocol):
+    """A family of networks that write text, constructed with a checkpoint and a dtype."""
+
+    @property
+    def network(self) -> Any:  # noqa: ANN401 - transformers publishes no types
+        """The network, whose ``generate`` writes the tokens."""
+
+    @property
+    def reserved_words(self) -> Sequence[str]:
+        """Words that stand for something else than text, and no question may have."""
+
+    def prepare(self, rgb: UInt8Array, question: str) -> dict[str, torch.Tensor]:
+        """Return the inputs of the network for (H, W, 3) pixels and a question, on the CPU."""
+
+    def read_text(self, tokens: list[int]) -> str:
+        """Return the text of generated tokens."""
+
+    def read(
+        self,
+        tokens: list[int],
+        size_hw: SizeHW,
+        question: str,
+        inputs: Mapping[str, torch.Tensor],
+    ) -> Answer:
+        """Return the answer of generated tokens, about an image of ``size_hw`` pixels."""

@@ -1,0 +1,173 @@
+"""Questions to a process of its own."""
+
+from contextlib import closing
+import os
+from pathlib import Path
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from reasons import raises
+from tiny_describers import write_tiny_describer
+
+from robot_perception.core import ConfigError, Image, InputError, ModelError
+from robot_perception.pipeline import DescriberProcess, PerceptionConfig, Question
+
+LONG = {'describer.max_new_tokens': 4096}
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Folder of a checkpoint whose answers end by their length."""
+    return write_tiny_describer('llava', tmp_path_factory.mktemp('describer') / 'llava')
+
+
+@pytest.fixture(scope='module')
+def of_network():
+    """A process that loads the checkpoint once for all tests of the module."""
+    with closing(DescriberProcess()) as process:
+        yield process
+
+
+@pytest.fixture
+def of_stub():
+    """A process of the stub."""
+    with closing(DescriberProcess()) as process:
+        yield process
+
+
+def config(model='stub', **values):
+    return PerceptionConfig.from_preset('stub', {'describer.model': str(model), **values})
+
+
+def picture(height=48, width=64):
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[:, : width // 2] = (200, 100, 50)
+    return Image(pixels)
+
+
+def test_an_answer_by_token(of_stub):
+    texts = []
+    answer = of_stub.ask(config(), Question('what is this?', picture()), on_text=texts.append)
+    assert answer.text == 'an image of 64 x 48 pixels, mean color 100 50 25'
+    assert texts[:3] == ['an', 'an image', 'an image of']
+    assert answer.duration_s > 0
+    assert answer.note == ''
+
+
+def test_only_a_region_is_asked_about(of_stub):
+    question = Question('color?', picture(), (-10.0, 0.5, 31.2, 20.0))
+    assert of_stub.ask(config(), question).text.startswith('an image of 32 x 20 pixels')
+    assert question.corner_xy == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ('text', 'region', 'reason'),
+    [
+        ('', None, 'empty_question'),
+        (' \n\t', None, 'empty_question'),
+        ('a' * 10_000, None, 'question_too_long'),
+        ('what?', (64.0, 0.0, 80.0, 10.0), 'empty_region'),
+        ('what?', (5.0, 5.0, 5.0, 9.0), 'empty_region'),
+        ('what?', (float('nan'), 0.0, 10.0, 10.0), 'empty_region'),
+    ],
+)
+def test_questions_without_an_answer(text, region, reason):
+    with raises(InputError, reason):
+        Question(text, picture(), region)
+
+
+def test_no_network_is_configured(of_stub):
+    with raises(ConfigError, 'no_describer', match='expected a network that answers'):
+        of_stub.ask(config(model=''), Question('what?', picture()))
+    assert of_stub.pid is None
+
+
+def test_a_network_that_cannot_be_loaded(of_stub, tmp_path):
+    with raises(ModelError, 'missing_file', match='config.json'):
+        of_stub.ask(config(model=tmp_path), Question('what?', picture()))
+    assert of_stub.ask(config(), Question('what?', picture())).note == ''
+
+
+def test_a_killed_process_is_started_again(of_stub):
+    question = Question('what?', picture())
+    first = of_stub.ask(config(), question)
+    os.kill(of_stub.pid, signal.SIGKILL)
+    while Path(f'/proc/{of_stub.pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z':
+        time.sleep(0.01)
+    again = of_stub.ask(config(), question)
+    assert again.text == first.text
+    assert again.note == (
+        'the process of the describer was started again: it was ended by SIGKILL.'
+    )
+    assert of_stub.ask(config(), question).note == ''
+
+
+@pytest.mark.slow
+def test_the_process_has_the_lowest_priority(of_network, folder):
+    of_network.ask(config(folder), Question('how many cups?', picture()))
+    status = Path(f'/proc/{of_network.pid}')
+    assert os.getpriority(os.PRIO_PROCESS, of_network.pid) == 19
+    assert int((status / 'oom_score_adj').read_text()) == 1000
+
+
+@pytest.mark.slow
+def test_a_limit_of_time(of_network, folder):
+    question, texts = Question('how many cups?', picture()), []
+    limited = config(folder, **LONG, **{'describer.timeout_s': 0.5})
+    with raises(ModelError, 'timeout', match='longer than 0.5 s'):
+        of_network.ask(limited, question, on_text=texts.append)
+    assert texts
+    pid = of_network.pid
+    short = config(folder, **{'describer.max_new_tokens': 3})
+    assert of_network.ask(short, question).note == ''
+    assert of_network.pid == pid
+
+
+@pytest.mark.slow
+def test_cancellation_and_one_question_at_a_time(of_network, folder):
+    question, begun, cancelled, errors = Question('what?', picture()), [], threading.Event(), []
+
+    def ask():
+        with pytest.raises(ModelError) as caught:
+            of_network.ask(
+                config(folder, **LONG),
+                question,
+                on_text=begun.append,
+                is_cancelled=cancelled.is_set,
+            )
+        errors.append(caught.value.reason)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    while not begun:
+        time.sleep(0.01)
+    with raises(ModelError, 'busy', match='another question'):
+        of_network.ask(config(folder), question)
+    cancelled.set()
+    thread.join(20)
+    assert errors == ['cancelled']
+    short = config(folder, **{'describer.max_new_tokens': 3})
+    assert of_network.ask(short, question).text
+
+
+@pytest.mark.slow
+def test_killed_and_closed_during_a_question(of_network, folder):
+    def kill(_):
+        os.kill(of_network.pid, signal.SIGKILL)
+
+    with raises(ModelError, 'process_ended', match=r'ended by SIGKILL.*starts it again'):
+        of_network.ask(config(folder, **LONG), Question('what?', picture()), on_text=kill)
+    short = config(folder, **{'describer.max_new_tokens': 3})
+    assert 'SIGKILL' in of_network.ask(short, Question('what?', picture())).note
+    # The last test of this process.
+    with raises(ModelError, 'process_ended'):
+        of_network.ask(
+            config(folder, **LONG),
+            Question('what?', picture()),
+            on_text=lambda _: threading.Thread(target=of_network.close).start(),
+        )
+    with raises(ModelError, 'closed'):
+        of_network.ask(config(), Question('what?', picture()))
