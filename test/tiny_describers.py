@@ -36,6 +36,13 @@ _VISION = {
     'patch_size': _PATCH,
 }
 _SIZE = {'height': _SIDE, 'width': _SIDE}
+_ENDS = {'pad_token': '<pad>', 'bos_token': '<s>', 'eos_token': '</s>'}
+_INTERNVL_TOKENS = {
+    'start_image_token': '<img>',
+    'end_image_token': '</img>',
+    'context_image_token': '<IMG_CONTEXT>',
+    'video_token': '<video>',
+}
 _FLORENCE2_ANSWERS = (
     *('bboxes', 'description_with_bboxes', 'description_with_bboxes_or_polygons', 'ocr'),
     *('phrase_grounding', 'polygons', 'pure_text'),
@@ -62,16 +69,14 @@ def tokenizer(*special, vocabulary=(), **named):
     model.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     model.decoder = tokenizers.decoders.ByteLevel()
     trainer = tokenizers.trainers.BpeTrainer(
-        special_tokens=['<pad>', '<s>', '</s>', '<|end|>', *named.values(), *special],
+        special_tokens=[*_ENDS.values(), '<|end|>', *named.values(), *special],
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
     model.train_from_iterator(['how many cups are there on the table? red, blue'], trainer)
     made = transformers.PreTrainedTokenizerFast(
         tokenizer_object=model,
-        pad_token='<pad>',
-        bos_token='<s>',
-        eos_token='</s>',
+        **_ENDS,
         extra_special_tokens=named,
     )
     made.add_tokens(list(vocabulary))
@@ -242,12 +247,7 @@ def _qwen3_vl():
 
 
 def _internvl():
-    words = tokenizer(
-        start_image_token='<img>',
-        end_image_token='</img>',
-        context_image_token='<IMG_CONTEXT>',
-        video_token='<video>',
-    )
+    words = tokenizer(**_INTERNVL_TOKENS)
     config = transformers.InternVLConfig(
         vision_config={**_VISION, 'image_size': [_SIDE] * 2, 'patch_size': [_PATCH] * 2},
         text_config={'model_type': 'qwen2', 'vocab_size': len(words), **_TEXT},
@@ -302,14 +302,14 @@ def _blip_2():
 
 
 def _florence2():
-    places = [f'<loc_{number}>' for number in range(1000)]
-    words = tokenizer(image_token=IMAGE, vocabulary=[*places, '<od>', '</od>', '<poly>'])
+    steps = [f'<loc_{number}>' for number in range(1000)]
+    words = tokenizer(image_token=IMAGE, vocabulary=[*steps, '<od>', '</od>', '<poly>'])
     images = transformers.CLIPImageProcessorPil(
         size={'height': 32, 'width': 32}, do_center_crop=False
     )
     images.image_seq_length = 2
     processor = transformers.Florence2Processor(
-        images, words, post_processor_config=dict.fromkeys(_FLORENCE2_ANSWERS, {})
+        images, words, post_processor_config={key: {} for key in _FLORENCE2_ANSWERS}
     )
     config = transformers.Florence2Config(
         vision_config={

@@ -18,7 +18,7 @@ from robot_perception.cli.text import printable
 EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130, 141
 
 _VERBS = (
-    *('demo', 'image', 'bag', 'view', 'export', 'replay', 'compare', 'evaluate', 'bench'),
+    *('demo', 'image', 'bag', 'view', 'export', 'replay', 'compare', 'evaluate', 'ask', 'bench'),
     *('serve', 'models', 'doctor', 'world'),
 )
 # Modules whose library has another name.

@@ -156,9 +156,6 @@ def _build(stage: Stage, stub: Callable[[], object], model: str, options: Networ
         return NetworkPromptedDetector(checkpoint, **options)
     return NETWORK_STAGES[stage](checkpoint, **options)
     return NETWORK_STAGES[stage](find_checkpoint(model, stage), **options)
-    return NetworkSegmenter(
-        checkpoint, device=device, precision=precision, runtime=runtime, input_size=input_size
-    )
 
 
 def build_describer(model: str, *, device: str = 'auto', precision: str = 'auto') -> Describer:
@@ -168,16 +165,12 @@ def build_describer(model: str, *, device: str = 'auto', precision: str = 'auto'
     """
     if model == STUB:
         return StubDescriber()
-    checkpoint = _checkpoint(model, DESCRIBER)
-    from robot_perception.models.describer import NetworkDescriber  # noqa: PLC0415 - torch
+    # They import torch.
+    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415
+    from robot_perception.models.describer import NetworkDescriber  # noqa: PLC0415
 
+    checkpoint = find_checkpoint(model, DESCRIBER)
     return NetworkDescriber(checkpoint, device=device, precision=precision)
-
-
-def _checkpoint(model: str, task: str) -> Checkpoint:
-    from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415 - imports torch
-
-    return find_checkpoint(model, task)
 
 
 __all__ = [

@@ -55,7 +55,7 @@ def load_network(
     check_is_local(config, where)
     check_numbers(config, weights, where)
     _check_parameters(checkpoint, config, weights, where)
-    return _assemble(checkpoint, config, weights, edit, dtype, where).eval()
+    return _assemble(checkpoint, config, weights, where, edit=edit, dtype=dtype).eval()
 
 
 def _read_weights(files: tuple[Path, ...], where: str) -> dict[str, torch.Tensor]:
@@ -116,9 +116,10 @@ def _assemble(
     checkpoint: Checkpoint,
     config: Mapping[str, Any],
     weights: Mapping[str, torch.Tensor],
+    where: str,
+    *,
     edit: ConfigEdit | None,
     dtype: torch.dtype,
-    where: str,
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
     network_class = getattr(transformers, checkpoint.network_class)
     try:

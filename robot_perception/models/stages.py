@@ -108,7 +108,7 @@ class NetworkStage(Generic[_Family]):
     @property
     def task(self) -> Stage:
         """Name of the stage."""
-        return self._checkpoint.task
+        return Stage(self._checkpoint.task)
 
     @property
     def backend(self) -> str:

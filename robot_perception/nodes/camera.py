@@ -9,6 +9,7 @@ from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
 from robot_perception.conversions import label_info_message, Message
+from robot_perception.nodes.ask import AskAction, TrackedImage
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.camera_inputs import CameraInputs
 from robot_perception.nodes.camera_processor import CameraProcessor
@@ -24,7 +25,12 @@ from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.pipeline import AgeBudget, PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import (
+    AgeBudget,
+    DescriberProcess,
+    PerceptionConfig,
+    PerceptionPipeline,
+)
 from robot_perception.stream import FrameProcessor, FrameTimer, Synchronizer
 
 
@@ -37,6 +43,7 @@ class Camera:
         synchronizer: received messages that belong to images: calibrations, depth and transforms.
         inputs: subscriptions.
         perceive: answers requests for a scene.
+        ask: answers questions.
         problem: what keeps frames from becoming scenes by the last report, empty if nothing does.
         pipeline: the networks and the state of earlier frames; None while not configured.
     """
@@ -48,16 +55,18 @@ class Camera:
         slot: FrameSlot,
         errors: CallbackErrors,
         *,
+        describer: DescriberProcess,
         drop_reason: Callable[[], str],
         refusal: Callable[[], str],
     ) -> None:
-        """Create the camera without topics, and its service.
+        """Create the camera without topics, its service and its action.
 
         Args:
             node: the node.
             name: of the camera; empty for the only one.
             slot: where images arrive.
             errors: counts calls that fail.
+            describer: answers the questions of all cameras.
             drop_reason: why images are dropped at present, empty if they are not.
             refusal: the same as a sentence with what to do.
 
@@ -69,6 +78,12 @@ class Camera:
         self.synchronizer = Synchronizer()
         self.inputs = CameraInputs(node, name, self.synchronizer, self._on_image, errors)
         self.perceive = PerceiveService(node, name, errors, refusal, lambda: self.problem)
+        self.ask = AskAction(
+            *(node, name, errors, describer),
+            refusal=refusal,
+            config=lambda: self._config,
+            tracked=self._tracked_image,
+        )
         self.problem = ''
         self.pipeline: PerceptionPipeline | None = None
         self._node = node
@@ -143,11 +158,13 @@ class Camera:
         if self._publishers is not None:
             self._publishers.destroy()
         self._publishers = self.pipeline = None
+        self.ask.discard_images()
 
     def reset(self) -> None:
         """Drop what depends on time, after a time jump."""
         self.slot.discard('time_jump')
         self.synchronizer.reset()
+        self.ask.discard_images()
 
     def report(
         self, node: NodeView, processor: CameraProcessor | None
@@ -193,12 +210,16 @@ class Camera:
         assert self.pipeline is not None  # noqa: S101 - configured
         return self.pipeline.config
 
+    def _tracked_image(self) -> TrackedImage | None:
+        return None if self._publishers is None else self._publishers.tracked
+
     def _now_ns(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
 
     def _on_image(self, message: Message) -> None:
         try:
             self._watch.add(message)
+            self.ask.add_image(message)
             reason = self._drop_reason()
             if reason:
                 self.slot.refuse(reason)

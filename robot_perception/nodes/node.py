@@ -27,7 +27,12 @@ from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.supervisor import WorkerError, WorkerSupervisor
 from robot_perception.nodes.worker import FrameWorker
-from robot_perception.pipeline import AgeBudget, PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import (
+    AgeBudget,
+    DescriberProcess,
+    PerceptionConfig,
+    PerceptionPipeline,
+)
 
 _DIAGNOSTICS_PERIOD_S = 1.0
 _FOLLOW_PERIOD_S = 0.2
@@ -63,6 +68,7 @@ class PerceptionNode(LifecycleNode):
         self.cameras: tuple[Camera, ...] = ()
         self._bond: Bond | None = None
         self._supervisor = WorkerSupervisor()
+        self._describer = DescriberProcess()
         super().__init__('perception', **kwargs)
         try:
             self._config = declare_config(self)
@@ -78,6 +84,7 @@ class PerceptionNode(LifecycleNode):
         self.cameras = tuple(
             Camera(
                 *(self, name, slot, self._errors),
+                describer=self._describer,
                 drop_reason=self._drop_reason,
                 refusal=self._refusal,
             )
@@ -173,8 +180,11 @@ class PerceptionNode(LifecycleNode):
         return _SUCCESS
 
     def destroy_node(self) -> None:
-        """Stop the worker before its topics are destroyed."""
+        """Stop the worker and the describer before the topics are destroyed."""
         self.stop()
+        self._describer.close()
+        for camera in self.cameras:
+            camera.ask.destroy()
         super().destroy_node()
 
     def stop(self) -> int:

@@ -10,6 +10,7 @@ from rclpy.qos import QoSPolicyKind, QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from robot_perception.nodes import qos
+from robot_perception.nodes.ask import TrackedImage
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.messages import available_outputs, camera_topic, message_class
 from robot_perception.nodes.perceive import PerceiveService
@@ -34,7 +35,11 @@ _OVERRIDABLE = (
 
 
 class OutputPublishers:
-    """One publisher for each output; no message is made for a topic without subscribers."""
+    """One publisher for each output; no message is made for a topic without subscribers.
+
+    Attributes:
+        tracked: image and tracked objects of the last frame; None if it has none.
+    """
 
     def __init__(self, node: LifecycleNode, camera: str, perceive: PerceiveService) -> None:
         """Create the publishers; they are inactive until the node is active.
@@ -60,6 +65,7 @@ class OutputPublishers:
         self._node = node
         self._camera = camera
         self._perceive = perceive
+        self.tracked: TrackedImage | None = None
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
             for output in outputs
@@ -87,11 +93,14 @@ class OutputPublishers:
     def begin_frame(self) -> tuple[Output, ...]:
         """Return the outputs of the frame that begins: subscribed ones, and a requested scene."""
         requested = self._perceive.begin_frame()
-        return tuple(
+        outputs = tuple(
             output
             for output, publisher in self._publishers.items()
             if publisher.get_subscription_count() > 0 or (requested and output is SCENE)
         )
+        if not outputs:
+            self.tracked = None
+        return outputs
 
     def publish(
         self,
@@ -103,6 +112,9 @@ class OutputPublishers:
 
         ``on_error`` is called for an output that fails; the others are published.
         """
+        image, objects = frame.scene.image, frame.scene.detections
+        has_tracks = objects is not None and objects.track_ids is not None
+        self.tracked = (image, objects) if has_tracks else None
         return sum(self._publish(output, frame, on_error) for output in outputs)
 
     def _publish(

@@ -11,6 +11,7 @@ from pathlib import Path
 from robot_perception.core import ConfigError, Stage
 from robot_perception.models import RUNTIME_CHOICES
 from robot_perception.pipeline.choices import Precision, Preset
+from robot_perception.pipeline.config_describer import DescriberConfig
 from robot_perception.pipeline.config_sections import (
     BudgetConfig,
     CameraConfig,
@@ -28,7 +29,6 @@ from robot_perception.pipeline.config_stages import (
     SemanticsConfig,
     StageSection,
 )
-from robot_perception.pipeline.describer_config import DescriberConfig
 from robot_perception.pipeline.parameter_file import read_parameter_file
 from robot_perception.pipeline.parameters import parameter, Section
 

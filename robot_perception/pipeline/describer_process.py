@@ -95,7 +95,8 @@ class DescriberProcess:
         Raises:
             ConfigError: ``'no_describer'``, no network is configured.
             ModelError: ``'busy'``, another question is being answered; ``'cancelled'``;
-                ``'timeout'``; ``'process_ended'``; ``'closed'``; or the network cannot be loaded or used.
+                ``'timeout'``; ``'process_ended'``; ``'closed'``; or the network
+                cannot be loaded or used.
             InputError: the question has words that control the network.
         """
         if not config.describer.model:

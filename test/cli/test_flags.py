@@ -17,6 +17,7 @@ from robot_perception.cli.log import logging_messages
 LOG = {'verbose', 'quiet', 'log_file'}
 # Verb -> which flags it has beside those of the log.
 VERBS = {
+    'ask': {'force', 'json'},
     'bag': {'output', 'force', 'json'},
     'bench faults': {'force', 'json'},
     'bench lift': {'force', 'json'},

@@ -24,9 +24,9 @@ SIZE_HW, JSON_HW = (480, 640), (240, 320)
             [[0, 0, 320, 240], [320, 240, 640, 480]],
         ),
         (
-            '<|object_ref_start|>a cup<|object_ref_end|><|box_start|>(100,200),(300,400)<|box_end|>',
+            '<|object_ref_start|>a cup<|object_ref_end|><|box_start|>(9,200),(300,400)<|box_end|>',
             ['a cup'],
-            [[64, 96, 192, 192]],
+            [[5.76, 96, 192, 192]],
         ),
         ('<|box_start|>(100,200),(300,400)<|box_end|>', [''], [[64, 96, 192, 192]]),
         (

@@ -12,6 +12,10 @@ from graph import Graph
 from robot_perception.nodes.child import free_domain
 
 pytestmark = pytest.mark.ros
+ACTION_PARTS = {
+    ('service', 'reply'): ('send_goal', 'cancel_goal', 'get_result'),
+    ('topic', 'publish'): ('feedback', 'status'),
+}
 POLICY = Path(__file__).parents[2] / 'config' / 'perception.policy.xml'
 
 
@@ -28,6 +32,12 @@ def allowed(kind, right):
     (profile,) = ET.parse(POLICY).iter('profile')  # noqa: S314 - our own
     lists = [one for one in profile.iter(f'{kind}s') if one.get(right) == 'ALLOW']
     names = [one.text for each in lists for one in each.iter(kind)]
+    # As sros2 expands an action that a node executes.
+    names += [
+        f'{action.text}/_action/{part}'
+        for action in profile.iter('action')
+        for part in ACTION_PARTS.get((kind, right), ())
+    ]
     return {
         name if name.startswith('/') else f'/{name.replace("~", "perception")}' for name in names
     }

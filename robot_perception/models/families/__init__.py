@@ -42,6 +42,7 @@ _SAM2 = (f'{_HERE}.sam2', 'Sam2')
 _BACKBONE = (f'{_HERE}.backbone', 'Backbone')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
 _VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
+_FLORENCE2_DESCRIBER = (f'{_HERE}.florence2_describer', 'Florence2', True)
 
 DESCRIBER = 'describer'
 """The task that is no stage of the pipeline: to answer questions."""
@@ -88,9 +89,7 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
     Stage.SCENE: {},
     DESCRIBER: {
         'blip-2': FamilyRow('Blip2ForConditionalGeneration', *_VISION_LANGUAGE),
-        'florence2': FamilyRow(
-            'Florence2ForConditionalGeneration', f'{_HERE}.florence2_describer', 'Florence2', True
-        ),
+        'florence2': FamilyRow('Florence2ForConditionalGeneration', *_FLORENCE2_DESCRIBER),
         'idefics3': FamilyRow('Idefics3ForConditionalGeneration', *_VISION_LANGUAGE),
         'internvl': FamilyRow('InternVLForConditionalGeneration', *_VISION_LANGUAGE),
         'llava': FamilyRow('LlavaForConditionalGeneration', *_VISION_LANGUAGE),

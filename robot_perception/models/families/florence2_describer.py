@@ -12,7 +12,7 @@ import torch
 from robot_perception.core import Answer, InputError, UInt8Array
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.processor import load_processor
-from robot_perception.models.families.written_boxes import detections_of
+from robot_perception.models.families.written_boxes import to_detections
 from robot_perception.models.network import load_network
 from robot_perception.models.resize import SizeHW
 
@@ -105,6 +105,6 @@ class Florence2:
         if 'quad_boxes' in found:
             corners = [np.reshape(quad, (-1, 2)) for quad in found['quad_boxes']]
             boxes = [(*quad.min(axis=0), *quad.max(axis=0)) for quad in corners]
-        labels = found.get('labels', found.get('bboxes_labels', []))
-        detections = detections_of(zip(labels, boxes, strict=False), size_hw)
+        labels: list[str] = found['labels' if 'labels' in found else 'bboxes_labels']
+        detections = to_detections(zip(labels, boxes, strict=False), size_hw)
         return Answer(', '.join(labels) or self.read_text(tokens), detections)

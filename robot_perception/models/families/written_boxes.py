@@ -47,10 +47,10 @@ def read_written_boxes(text: str, size_hw: SizeHW, json_hw: SizeHW) -> Detection
         *_scaled(_tagged(text), (_THOUSANDTHS, _THOUSANDTHS), size_hw),
         *_scaled(_listed(text), json_hw, size_hw),
     ]
-    return detections_of(boxes, (height, width))
+    return to_detections(boxes, (height, width))
 
 
-def detections_of(boxes: Iterable[_LABELED_BOX], size_hw: SizeHW) -> Detections:
+def to_detections(boxes: Iterable[_LABELED_BOX], size_hw: SizeHW) -> Detections:
     """Return named boxes (left, top, right, bottom in pixels) as detections with score 1.
 
     Boxes are clipped to the image; those without area in it are left out. Class ids number the
