@@ -8,8 +8,7 @@ import threading
 import time
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse
-from rclpy.action.server import ServerGoalHandle
+from rclpy.action.server import ActionServer, CancelResponse, ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
@@ -105,18 +104,17 @@ class AskAction:
 
         def work() -> None:
             try:
-                outcome: object = self._answer(goal, texts)
+                future.set_result(self._answer(goal, texts))
             # It is raised, or answered, by the executor.
             except BaseException as error:  # noqa: BLE001
-                outcome = error
-            future.set_result(outcome)
+                future.set_result(error)
             # rclpy goes on with the callback that waits for it at its next wake-up.
             executor = self._node.executor
             if executor is not None:
                 executor.wake()
 
         threading.Thread(target=work, name='ask', daemon=True).start()
-        outcome = await future
+        outcome: Any = await future
         if isinstance(outcome, PerceptionError):
             if goal.is_cancel_requested:
                 goal.canceled()

@@ -113,8 +113,9 @@ class OutputPublishers:
         ``on_error`` is called for an output that fails; the others are published.
         """
         image, objects = frame.scene.image, frame.scene.detections
-        has_tracks = objects is not None and objects.track_ids is not None
-        self.tracked = (image, objects) if has_tracks else None
+        self.tracked = None
+        if objects is not None and objects.track_ids is not None:
+            self.tracked = image, objects
         return sum(self._publish(output, frame, on_error) for output in outputs)
 
     def _publish(
