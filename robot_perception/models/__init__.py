@@ -155,7 +155,6 @@ def _build(stage: Stage, stub: Callable[[], object], model: str, options: Networ
 
         return NetworkPromptedDetector(checkpoint, **options)
     return NETWORK_STAGES[stage](checkpoint, **options)
-    return NETWORK_STAGES[stage](find_checkpoint(model, stage), **options)
 
 
 def build_describer(model: str, *, device: str = 'auto', precision: str = 'auto') -> Describer:
