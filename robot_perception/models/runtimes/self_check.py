@@ -44,9 +44,10 @@ class Tolerance(NamedTuple):
     row: float
 
 
-# In fp32 only the order of additions differs: 2e-6 and 1e-5 at most (OpenVINO and ONNX Runtime,
-# demo networks and those of preset cpu). One layer in bf16 makes 3e-5 and more.
-_FP32 = Tolerance(2e-5, 2e-4)
+# In fp32 only the order of additions differs. On 200 images the largest differences of OpenVINO
+# and ONNX Runtime were 2e-6 overall and 6e-6 in a row, of a detector, whose queries move the points
+# that are sampled, 4e-5 and 2e-4. One layer in bf16 makes 3e-5 and more, of a detector 5e-4.
+_FP32, _FP32_DETECTOR = Tolerance(2e-5, 2e-4), Tolerance(1e-4, 1e-3)
 # A product in bf16 has a relative error of 2^-9. Over the layers of these networks this grows to
 # 0.01, 0.011, 0.008 and 0.02 (full size, random weights, torch); limits are three to five times
 # that, since a runtime may round at other places.
@@ -60,7 +61,9 @@ _BF16: Mapping[str, Tolerance] = {
 
 def tolerance(task: str, precision: str) -> Tolerance:
     """Return the tolerance of a stage in a precision."""
-    return _FP32 if precision == 'fp32' else _BF16[task]
+    if precision == 'fp32':
+        return _FP32_DETECTOR if task == Stage.DETECTOR else _FP32
+    return _BF16[task]
 
 
 @dataclass(frozen=True, slots=True)
