@@ -45,8 +45,8 @@ class Tolerance(NamedTuple):
 
 
 # In fp32 only the order of additions differs. On 200 images the largest differences of OpenVINO
-# and ONNX Runtime were 2e-6 overall and 6e-6 in a row, of a detector, whose queries move the points
-# that are sampled, 4e-5 and 2e-4. One layer in bf16 makes 3e-5 and more, of a detector 5e-4.
+# and ONNX Runtime were 2e-6 overall and 6e-6 in a row; of the detector, whose queries move the
+# points that are sampled, 4e-5 and 2e-4. One layer in bf16 makes 3e-5, of the detector 5e-4.
 _FP32, _FP32_DETECTOR = Tolerance(2e-5, 2e-4), Tolerance(1e-4, 1e-3)
 # A product in bf16 has a relative error of 2^-9. Over the layers of these networks this grows to
 # 0.01, 0.011, 0.008 and 0.02 (full size, random weights, torch); limits are three to five times
