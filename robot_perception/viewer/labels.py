@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import cast
 
 import cv2
 import numpy as np
 
-from robot_perception.core import object_color, Rgb, SceneObject, UInt8Array
+from robot_perception.core import (
+    Float64Array,
+    Int64Array,
+    object_color,
+    Rgb,
+    SceneObject,
+    UInt8Array,
+)
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px, text_width
 
 _PLATE: Rgb = (20, 22, 27)
@@ -16,6 +25,8 @@ _PLATE_OPACITY = 0.86
 _LETTERS: Rgb = (255, 255, 255)
 _FAR_M = 10
 _MAX_LETTERS = 80
+# Sum of the shares of boxes and labels that a label may cover with its depth.
+_MAX_COVERED = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +69,9 @@ def place_plates(
 ) -> list[Plate]:
     """Find a place inside the picture for the label of each box.
 
+    A label covers as little as possible of other labels and of boxes, in shares of their area, so
+    that small objects stay visible; it loses its depth where it would cover more.
+
     Args:
         placed_boxes: objects with the pixels of their boxes: left, top, right, bottom.
         size_hw: rows and columns of the picture.
@@ -66,21 +80,41 @@ def place_plates(
         One plate for each box, fewer where the picture has no room for a letter.
     """
     size_px = text_size_px(size_hw)
+    frame = _bar(size_px) + 2 * _padding(size_px)
     height = round(size_px * 1.5)
+    pairs = list(placed_boxes)
+    occupied = np.array([box for _, box in pairs], np.int64).reshape(-1, 4)
     plates: list[Plate] = []
-    for item, box in placed_boxes:
-        frame = _bar(size_px) + 2 * _padding(size_px)
-        text = _fitting_label(item, size_px, size_hw[1] - frame)
-        if not text or height > size_hw[0]:
-            continue
-        width = text_width(text, size_px) + frame
-        color = object_color(item)
-        tries = [
-            Plate(text, color, left, top, width, height)
-            for left, top in _corners(box, width, height, size_hw)
-        ]
-        plates.append(min(tries, key=lambda plate: sum(map(plate.overlap, plates))))
+    for item, box in pairs:
+        if height > size_hw[0]:
+            break
+        tries: list[tuple[float, Plate]] = []
+        for text in _fitting_labels(item, size_px, size_hw[1] - frame):
+            width = text_width(text, size_px) + frame
+            corners = np.array(_corners(box, width, height, size_hw))
+            covered = _covered_shares(corners, (width, height), occupied)
+            best = int(covered.argmin())
+            left, top = map(int, corners[best])
+            plate = Plate(text, object_color(item), left, top, width, height)
+            tries.append((float(covered[best]), plate))
+            if covered[best] <= _MAX_COVERED:
+                break
+        if tries:
+            _, plate = min(tries, key=itemgetter(0))
+            plates.append(plate)
+            edges = (plate.left, plate.top, plate.left + plate.width, plate.top + plate.height)
+            occupied = np.vstack([occupied, edges])
     return plates
+
+
+def _covered_shares(
+    corners: Int64Array, size_px: tuple[int, int], occupied: Int64Array
+) -> Float64Array:
+    """Return what a plate covers at each of (N, 2) places: the shares of (M, 4) boxes, summed."""
+    begin = np.maximum(corners[:, None], occupied[None, :, :2])
+    end = np.minimum(corners[:, None] + np.array(size_px), occupied[None, :, 2:])
+    areas = np.maximum(end - begin, 0).prod(axis=2)
+    return cast('Float64Array', (areas / (occupied[:, 2:] - occupied[:, :2]).prod(axis=1)).sum(1))
 
 
 def draw_plates(canvas: UInt8Array, plates: Iterable[Plate]) -> None:
@@ -97,24 +131,34 @@ def draw_plates(canvas: UInt8Array, plates: Iterable[Plate]) -> None:
         draw_text(canvas, plate.text, (left, middle), size_px, _LETTERS)
 
 
-def _fitting_label(item: SceneObject, size_px: int, width_px: int) -> str:
-    """Take the longest label there is room for; a number is shown whole or not at all."""
-    labels = format_labels(item)
-    fitting = (label for label in labels if text_width(label, size_px) <= width_px)
-    return next(fitting, None) or fit_text(labels[-1], size_px, width_px)
+def _fitting_labels(item: SceneObject, size_px: int, width_px: int) -> list[str]:
+    """Return the labels there is room for, longest first; numbers are whole or not there."""
+    full, scored, name = format_labels(item)
+    fitting = [label for label in (full, scored) if text_width(label, size_px) <= width_px]
+    if not fitting:
+        shortest = fit_text(name, size_px, width_px)
+        return [shortest] if shortest else []
+    return list(dict.fromkeys(fitting))
 
 
 def _corners(
     box: tuple[int, int, int, int], width: int, height: int, size_hw: tuple[int, int]
-) -> Iterator[tuple[int, int]]:
-    """Left and top of a plate in order of preference, all inside the picture."""
+) -> list[tuple[int, int]]:
+    """Return left and top of a plate in order of preference, all inside the picture."""
     left, top, right, bottom = box
-    rows = (top - height, top, bottom, bottom - height)
-    wanted = [(column, row) for column in (left, right - width) for row in rows]
+    above_and_below = [
+        (column, row)
+        for column in (left, right - width)
+        for row in (top - height, top, bottom, bottom - height)
+    ]
+    beside = [(column, row) for column in (right, left - width) for row in (top, bottom - height)]
     last_left, last_top = size_hw[1] - width, size_hw[0] - height
-    fitting = [(column, row) for column, row in wanted if 0 <= row <= last_top]
-    for column, row in fitting or [(left, top)]:
-        yield min(max(column, 0), last_left), min(max(row, 0), last_top)
+    fitting = [
+        (min(max(column, 0), last_left), row)
+        for column, row in above_and_below + beside
+        if 0 <= row <= last_top
+    ]
+    return fitting or [(min(max(left, 0), last_left), min(max(top, 0), last_top))]
 
 
 def _meters(depth_m: float) -> str:

@@ -15,6 +15,7 @@ import numpy as np
 import rerun
 
 from robot_perception.core import (
+    Box3D,
     CameraModel,
     class_color,
     Depth,
@@ -23,6 +24,7 @@ from robot_perception.core import (
     MetricDepth,
     object_color,
     PointCloud,
+    quaternion_to_matrix,
     Rgb,
     Scene,
     UInt8Array,
@@ -38,6 +40,7 @@ CLASSES, INSTANCES = f'{CAMERA}/classes', f'{CAMERA}/instances'
 DEPTH, RELATIVE_DEPTH = f'{CAMERA}/depth', f'{CAMERA}/relative_depth'
 FEATURES = f'{CAMERA}/features'
 POINTS, BOXES_3D, UNCERTAINTY = 'points', 'boxes_3d', 'uncertainty'
+NAMES_3D = f'{BOXES_3D}/names'
 TIMING = 'timing_ms'
 
 # More points slow the viewer and grow the file without showing more.
@@ -90,6 +93,7 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
         shown[POINTS] = _points(cloud)
         if scene.detections is not None:
             shown[BOXES_3D] = _boxes_3d(scene)
+            shown[NAMES_3D] = _names_3d(scene)
             shown[UNCERTAINTY] = _ellipsoids(scene)
     for stage, seconds in scene.timing_s.items():
         shown[f'{TIMING}/{rerun.escape_entity_path_part(stage)}'] = rerun.Scalars(
@@ -159,11 +163,31 @@ def _boxes_3d(scene: Scene) -> Archetype:
         centers=np.array([box.center_m for _, box in placed]).reshape(-1, 3),
         sizes=np.array([box.size_m for _, box in placed]).reshape(-1, 3),
         quaternions=[rerun.Quaternion(xyzw=box.rotation_xyzw) for _, box in placed],
-        labels=[format_labels(item)[1] for item, _ in placed],
         colors=[object_color(item) for item, _ in placed],
         class_ids=[item.class_id + 1 for item, _ in placed],
+        show_labels=False,
         radii=_BOX_LINE_M,
     )
+
+
+def _names_3d(scene: Scene) -> Archetype:
+    """Write each name below its box: Rerun writes that of a box on its center, over the object."""
+    placed = [(item, item.position.box) for item in scene.objects if item.position is not None]
+    return rerun.Points3D(
+        np.array([_lowest_point_m(box) for _, box in placed]).reshape(-1, 3),
+        labels=[format_labels(item)[1] for item, _ in placed],
+        colors=[object_color(item) for item, _ in placed],
+        radii=rerun.Radius.ui_points(0.0),
+        show_labels=True,
+    )
+
+
+def _lowest_point_m(box: Box3D) -> Float64Array:
+    """Return the point below the center at the height of the lowest corner; y is down."""
+    rotation = quaternion_to_matrix(box.rotation_xyzw)
+    reach_m = np.abs(rotation[1]) @ np.array(box.size_m) / 2
+    x, y, z = box.center_m
+    return np.array([x, y + reach_m, z])
 
 
 def _ellipsoids(scene: Scene) -> Archetype:

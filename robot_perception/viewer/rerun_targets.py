@@ -195,7 +195,13 @@ def _blueprint() -> layout.Blueprint:
                     contents=[
                         f'+ /{entity}'
                         for entity in (
-                            *(paths.POINTS, paths.BOXES_3D, paths.UNCERTAINTY, paths.CAMERA),
+                            *(
+                                paths.POINTS,
+                                paths.BOXES_3D,
+                                paths.NAMES_3D,
+                                paths.UNCERTAINTY,
+                                paths.CAMERA,
+                            ),
                         )
                     ],
                     eye_controls=layout.EyeControls3D(

@@ -119,6 +119,25 @@ def test_plates_avoid_each_other_where_they_can():
     assert first.overlap(below) == (first.width - 2) * (first.height - 3)
 
 
+@pytest.mark.parametrize('seed', range(5))
+def test_labels_do_not_cover_small_objects(seed):
+    """Of objects at a distance from each other, in any arrangement."""
+    rng = np.random.default_rng(seed)
+    cells = [(80 * column + 40, 60 * row + 30) for column in range(8) for row in range(8)]
+    boxes = []
+    for x, y in rng.permutation(cells)[:14]:
+        width, height = rng.integers(6, 30, 2)
+        boxes.append((x - width // 2, y - height // 2, x + width // 2, y + height // 2))
+    scene = scene_with(boxes, size_hw=(480, 640))
+    plates = find_plates(scene)
+    assert len(plates) == len(boxes)
+    covered = np.zeros((480, 640), np.bool_)
+    for plate in plates:
+        covered[plate.top : plate.top + plate.height, plate.left : plate.left + plate.width] = True
+    for left, top, right, bottom in boxes:
+        assert covered[top:bottom, left:right].mean() <= 0.1
+
+
 @pytest.mark.parametrize('gray', [0, 90, 255])
 def test_labels_read_well_on_every_background(gray):
     scene = scene_with([(40, 40, 120, 100)], gray=gray)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 import io
+import itertools
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -129,6 +130,23 @@ def test_boxes_are_those_of_the_objects(written):
         np.testing.assert_allclose(got, np.array(values), rtol=1e-6)
     colors = np.array(file('/boxes_3d', 'Boxes3D:colors'), '>u4').view(np.uint8).reshape(-1, 4)
     assert [tuple(row[:3]) for row in colors.tolist()] == [object_color(item) for item in placed]
+
+
+def test_names_are_below_their_boxes(written):
+    """No corner of a box is lower than its name; y is down."""
+    scene = full_scene()
+    placed = [item for item in scene.objects if item.position is not None]
+    file = written(scene)
+    assert file('/boxes_3d', 'Boxes3D:show_labels') == [False]
+    labels = file('/boxes_3d/names', 'Points3D:labels')
+    assert labels == [format_labels(item)[1] for item in placed]
+    signs = np.array(list(itertools.product((-0.5, 0.5), repeat=3)))
+    points = file('/boxes_3d/names', 'Points3D:positions')
+    for item, (x, y, z) in zip(placed, points, strict=True):
+        box = item.position.box
+        corners = signs * box.size_m @ quaternion_to_matrix(box.rotation_xyzw).T + box.center_m
+        assert y == pytest.approx(corners[:, 1].max(), rel=1e-6)
+        assert (x, z) == pytest.approx(np.array(box.center_m)[[0, 2]], rel=1e-6)
 
 
 def test_ellipsoids_hold_95_percent_of_calibrated_objects(written):
