@@ -47,6 +47,7 @@ from robot_perception.models.interfaces import (
     Detector,
     FeatureExtractor,
     ImageEmbedding,
+    ImageTextEncoder,
     PromptedDetector,
     SceneClassifier,
     Segmenter,
@@ -54,6 +55,7 @@ from robot_perception.models.interfaces import (
 )
 from robot_perception.models.runtimes import RUNTIME_CHOICES, TORCH
 from robot_perception.models.runtimes.compiling import is_compiling
+from robot_perception.models.scene_labels import choose_labels
 from robot_perception.models.stub import (
     StubDepthEstimator,
     StubDescriber,
@@ -145,16 +147,14 @@ def _build(stage: Stage, stub: Callable[[], object], model: str, options: Networ
         return stub()
     # They import torch.
     from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415
-    from robot_perception.models.stages import NETWORK_STAGES  # noqa: PLC0415
+    from robot_perception.models.stage_classes import (  # noqa: PLC0415
+        NETWORK_STAGES,
+        TEXT_STAGES,
+    )
 
     checkpoint = find_checkpoint(model, stage)
-    if stage is Stage.DETECTOR and checkpoint.takes_text:
-        from robot_perception.models.prompted_detector import (  # noqa: PLC0415
-            NetworkPromptedDetector,
-        )
-
-        return NetworkPromptedDetector(checkpoint, **options)
-    return NETWORK_STAGES[stage](checkpoint, **options)
+    classes = TEXT_STAGES if checkpoint.takes_text else NETWORK_STAGES
+    return classes[stage](checkpoint, **options)
 
 
 def build_describer(model: str, *, device: str = 'auto', precision: str = 'auto') -> Describer:
@@ -190,6 +190,7 @@ __all__ = [
     'Exactly',
     'FeatureExtractor',
     'ImageEmbedding',
+    'ImageTextEncoder',
     'NetworkOptions',
     'Preprocessor',
     'PromptedDetector',
@@ -216,6 +217,7 @@ __all__ = [
     'cache_folder',
     'check_device',
     'check_installation',
+    'choose_labels',
     'compare_stage',
     'describe_cuda',
     'find_checkpoint',

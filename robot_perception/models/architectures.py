@@ -11,14 +11,17 @@ from robot_perception.models.families import FAMILIES
 
 # Architectures that users ask for, and the supported one for the same purpose.
 _SUBSTITUTES: Mapping[str, str] = {
-    'clip': 'dinov2',
-    'vit': 'dinov2',
-    'deit': 'dinov2',
     'dinov3_convnext': 'convnext',
-    'siglip': 'dinov2',
     'depth_pro': 'depth_anything',
     'prompt_depth_anything': 'depth_anything',
     'omdet-turbo': 'owlv2',
+    'align': 'clip',
+    'altclip': 'clip',
+    'chinese_clip': 'clip',
+    'metaclip_2': 'clip',
+    'efficientnet': 'mobilenet_v2',
+    'mobilevit': 'mobilenet_v2',
+    'vit_msn': 'vit',
     'table-transformer': 'detr',
     'edgetam': 'sam2',
     'sam_hq': 'sam',

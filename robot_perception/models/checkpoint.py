@@ -47,7 +47,10 @@ EMBEDDED: Mapping[str, str] = {
 
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
 WEIGHTS = 'model.safetensors'
-_VOCABULARIES = (('tokenizer.json',), ('vocab.txt',), ('vocab.json', 'merges.txt'))
+_VOCABULARIES = (
+    *(('tokenizer.json',), ('vocab.txt',)),
+    *(('vocab.json', 'merges.txt'), ('spiece.model',)),
+)
 TOKENIZER = (
     'tokenizer_config.json',
     'special_tokens_map.json',

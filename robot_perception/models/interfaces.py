@@ -108,8 +108,22 @@ class SemanticSegmenter(Protocol):
 class SceneClassifier(Protocol):
     """Classifies whole images."""
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise ConfigError for labels that cannot be scored."""
+
     def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
         """Return the scores of ``labels``; without any, those of the network's own classes."""
+
+
+@runtime_checkable
+class ImageTextEncoder(Protocol):
+    """Computes vectors of images and texts; the smaller the angle, the better they fit."""
+
+    def embed_image(self, image: UploadedImage) -> Float32Array:
+        """Return the vector of an image: (D,), of length 1."""
+
+    def embed_text(self, text: str) -> Float32Array:
+        """Return the vector of a text: (D,), of length 1."""
 
 
 class Describer(Protocol):

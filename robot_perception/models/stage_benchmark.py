@@ -29,6 +29,10 @@ from robot_perception.models.runtimes.self_check import (
     Tolerance,
     tolerance,
 )
+from robot_perception.models.scene_classifier import (
+    NetworkImageTextClassifier,
+    NetworkSceneClassifier,
+)
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -48,6 +52,7 @@ BOXES_XYXY: Float32Array = np.array(
     ],
     np.float32,
 )
+LABELS = ('kitchen', 'office', 'corridor', 'bathroom', 'outdoors')
 _THRESHOLD, _MAX_OBJECTS = 0.5, 20
 _CLEAR_REFS = Path('/proc/self/clear_refs')
 _RESET_PEAK = '5'
@@ -65,6 +70,10 @@ def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
     elif isinstance(stage, NetworkPromptedDetector):
         for image in images:
             stage.run(image)
+    elif isinstance(stage, NetworkSceneClassifier):
+        stage.classify_many(images, ())
+    elif isinstance(stage, NetworkImageTextClassifier):
+        stage.classify_many(images, LABELS)
     elif isinstance(stage, NetworkSegmenter):
         for embedding in stage.encode_many(images):
             stage.segment(embedding, BOXES_XYXY)
@@ -188,6 +197,8 @@ def compare_outputs(
         if isinstance(reference, NetworkSegmenter):
             prompts = reference.family.prompts(BOXES_XYXY, image.size_hw)
             inputs = (*expected, prompts.to(reference.placement.device))
+        elif isinstance(reference, NetworkImageTextClassifier):
+            inputs = (reference.family.tokenize(LABELS[0]).to(reference.placement.device),)
     return difference
 
 

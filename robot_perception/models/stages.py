@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
 import importlib
-from typing import Any, cast, Generic, TypeVar
+from typing import cast, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -322,11 +322,3 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
 
     def _batch_sizes(self, count: int) -> tuple[int, ...]:
         return (count,) if self._stream is None else _BOXES_ON_GPU
-
-
-NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
-    Stage.FEATURES: NetworkFeatureExtractor,
-    Stage.DEPTH: NetworkDepthEstimator,
-    Stage.DETECTOR: NetworkDetector,
-    Stage.SEGMENTER: NetworkSegmenter,
-}

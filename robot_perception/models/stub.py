@@ -124,6 +124,9 @@ class StubSemanticSegmenter:
 class StubSceneClassifier:
     """Classifies an image by its brightness."""
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Accept any labels."""
+
     def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
         """Return scores whose sum is 1; the first label is darkest, the last one brightest."""
         names = tuple(labels) or _SCENE_NAMES

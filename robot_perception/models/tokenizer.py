@@ -35,6 +35,12 @@ class Tokenizer:
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(
                     checkpoint.folder, local_files_only=True, trust_remote_code=False
                 )
+        except ImportError as error:
+            raise WeightsInvalidError(
+                'missing_library',
+                f'{where}: transformers needs another library for its tokenizer ({error}). '
+                'Install it, such as with pip install sentencepiece.',
+            ) from error
         except Exception as error:
             # transformers raises any exception for damaged files.
             reason = ' '.join(str(error).split())
@@ -67,6 +73,16 @@ class Tokenizer:
                 f'{shorten(text)}, of which it has no token for some characters. Use English.',
             )
         return tokens
+
+    def filled(self, text: str, length: int) -> list[int]:
+        """Return the tokens of a text, and fillers before or after them up to a length.
+
+        Raises:
+            ConfigError: see `__call__`.
+        """
+        tokens = self(text, length)
+        fillers = [int(self._tokenizer.pad_token_id or 0)] * (length - len(tokens))
+        return fillers + tokens if self._tokenizer.padding_side == 'left' else tokens + fillers
 
 
 def shorten(text: str) -> str:

@@ -85,15 +85,17 @@ class Networks(NamedTuple):
         return () if self.detector is None else tuple(self.detector.class_names)
 
     def check_classes(self, config: PerceptionConfig) -> None:
-        """Check that the detector, if there is one, can detect what a configuration names.
+        """Check that the networks have the classes that a configuration names.
 
         A detector that takes prompts has these classes from now on.
 
         Raises:
-            ConfigError: it cannot.
+            ConfigError: the detector lacks such a class, or ``scene.labels`` cannot be scored.
         """
         if self.detector is not None:
             choose_classes(self.detector, config.detector)
+        if self.scene is not None:
+            self.scene.check_labels(config.scene.label_names)
 
     def check_loaded(self, config: PerceptionConfig) -> None:
         """Check that these are all networks that a configuration needs.

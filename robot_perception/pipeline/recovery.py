@@ -266,6 +266,10 @@ class RecoveringSceneClassifier(RecoveringNetwork[SceneClassifier]):
 
     stage = Stage.SCENE
 
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Raise ConfigError for labels that cannot be scored."""
+        self._run(lambda network: network.check_labels(labels))
+
     def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
         """Return the scores of ``labels``; without any, those of the network's own classes."""
         return self._run(lambda network: network.classify(image, labels))

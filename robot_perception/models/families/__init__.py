@@ -40,6 +40,10 @@ _DETR = (f'{_HERE}.detr', 'Detr')
 _SAM = (f'{_HERE}.sam', 'Sam')
 _SAM2 = (f'{_HERE}.sam2', 'Sam2')
 _BACKBONE = (f'{_HERE}.backbone', 'Backbone')
+_CLIP = (f'{_HERE}.clip', 'Clip', True)
+_SIGLIP = (f'{_HERE}.siglip', 'Siglip', True)
+_SIGLIP2 = (f'{_HERE}.siglip2', 'Siglip2', True)
+_IMAGE_CLASSIFIER = (f'{_HERE}.image_classifier', 'ImageClassifier')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
 _VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
 _FLORENCE2_DESCRIBER = (f'{_HERE}.florence2_describer', 'Florence2', True)
@@ -86,7 +90,25 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'sam2_video': FamilyRow('Sam2Model', *_SAM2),
     },
     Stage.SEMANTICS: {},
-    Stage.SCENE: {},
+    Stage.SCENE: {
+        'clip': FamilyRow('CLIPModel', *_CLIP),
+        'siglip': FamilyRow('SiglipModel', *_SIGLIP),
+        'siglip2': FamilyRow('Siglip2Model', *_SIGLIP2),
+        'beit': FamilyRow('BeitForImageClassification', *_IMAGE_CLASSIFIER),
+        'convnext': FamilyRow('ConvNextForImageClassification', *_IMAGE_CLASSIFIER),
+        'convnextv2': FamilyRow('ConvNextV2ForImageClassification', *_IMAGE_CLASSIFIER),
+        'deit': FamilyRow('DeiTForImageClassification', *_IMAGE_CLASSIFIER),
+        'dinov2': FamilyRow('Dinov2ForImageClassification', *_IMAGE_CLASSIFIER),
+        'dinov2_with_registers': FamilyRow(
+            'Dinov2WithRegistersForImageClassification', *_IMAGE_CLASSIFIER
+        ),
+        'mobilenet_v2': FamilyRow('MobileNetV2ForImageClassification', *_IMAGE_CLASSIFIER),
+        'regnet': FamilyRow('RegNetForImageClassification', *_IMAGE_CLASSIFIER),
+        'resnet': FamilyRow('ResNetForImageClassification', *_IMAGE_CLASSIFIER),
+        'swin': FamilyRow('SwinForImageClassification', *_IMAGE_CLASSIFIER),
+        'swinv2': FamilyRow('Swinv2ForImageClassification', *_IMAGE_CLASSIFIER),
+        'vit': FamilyRow('ViTForImageClassification', *_IMAGE_CLASSIFIER),
+    },
     DESCRIBER: {
         'blip-2': FamilyRow('Blip2ForConditionalGeneration', *_VISION_LANGUAGE),
         'florence2': FamilyRow('Florence2ForConditionalGeneration', *_FLORENCE2_DESCRIBER),

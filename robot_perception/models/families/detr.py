@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 import math
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from robot_perception.core import Detections, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.families.batch_norm_folding import fold_batch_norm
+from robot_perception.models.families.class_names import read_class_names
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.families.objects import read_objects
 from robot_perception.models.network import load_network
@@ -49,7 +49,7 @@ class Detr:
         self._folder = checkpoint.folder
         network = load_network(checkpoint)
         fold_batch_norm(network)
-        self.class_names = _class_names(network.config.id2label, checkpoint)
+        self.class_names = read_class_names(network.config.id2label, checkpoint)
         self.prepare = read_preprocessor(
             checkpoint, rule, resample=BILINEAR, normalize=_SQUARE.get(checkpoint.family, True)
         )
@@ -122,15 +122,3 @@ def _square_stride(checkpoint: Checkpoint) -> int:
     if checkpoint.family == 'lw_detr':
         return int(backbone.get('patch_size', 16) * math.isqrt(backbone.get('num_windows', 16)))
     return _SQUARE_STRIDE
-
-
-def _class_names(labels: Mapping[int, str], checkpoint: Checkpoint) -> tuple[str, ...]:
-    missing = set(range(len(labels))) - set(labels)
-    if missing:
-        raise WeightsInvalidError(
-            'invalid_config',
-            f'detector.model: {checkpoint.folder}: expected id2label of config.json to number '
-            f'the classes from 0 to {len(labels) - 1}, found none for {min(missing)}. '
-            'Number them as the network was trained.',
-        )
-    return tuple(str(labels[index]) for index in range(len(labels)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
@@ -130,6 +130,38 @@ class SegmenterFamily(Family, Protocol):
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Masks:
         """Return the masks in the outputs of the decoder for one image of ``size_hw`` pixels."""
+
+
+class SceneFamily(Family, Protocol):
+    """A family of classifiers of whole images, with the network ``image``."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+
+    def read(self, outputs: Tensors) -> Float32Array:
+        """Return the probability of each class in the outputs for one image: (L,) in [0, 1]."""
+
+
+class ImageTextFamily(Family, Protocol):
+    """A family that compares images with texts.
+
+    The network ``image`` computes the vector of an image, and the network ``text`` that of the
+    tokens of a text: (1, D), of length 1.
+    """
+
+    template: ClassVar[str]
+    """The text of a label, with braces in its place."""
+
+    def tokenize(self, text: str) -> torch.Tensor:
+        """Return the tokens of a text: (1, T) int64.
+
+        Raises:
+            ConfigError: the network cannot take this text.
+        """
+
+    def read(self, image: torch.Tensor, texts: torch.Tensor) -> Float32Array:
+        """Return the score of each text for an image: (1, D) and (N, D) to (N,) in [0, 1]."""
 
 
 class DescriberFamily(Protocol):

@@ -10,22 +10,28 @@ import numpy as np
 from robot_perception.core import (
     Depth,
     Detections,
+    Float32Array,
     iou_xyxy,
     Masks,
     MetricDepth,
+    SceneClasses,
     SceneFeatures,
     Stage,
 )
 
-Result = SceneFeatures | Depth | Detections | Masks
+Result = SceneFeatures | Depth | Detections | Masks | SceneClasses
 
 # In fp32 results differ where rounding moves an edge by a fraction of a pixel. In bf16 half of
 # the accuracy that a runtime may cost (docs/runtimes.md) may go into the difference itself.
+# Scores of a scene are a softmax or sigmoid of about 100 times a cosine: an error of 1e-6 of the
+# vectors moves a score by 25e-6 at most, and one of 0.005, as in bf16, by 0.01, since the error
+# has no preferred direction in some hundred dimensions.
 _LIMITS: Mapping[str, tuple[float, float]] = {
     Stage.FEATURES: (1e-5, 2e-3),
     Stage.DEPTH: (1e-5, 1e-2),
     Stage.DETECTOR: (5e-3, 5e-2),
     Stage.SEGMENTER: (5e-3, 5e-2),
+    Stage.SCENE: (1e-3, 3e-2),
 }
 # Objects of lower scores may be found by one of both only.
 _CLEAR_SCORE = 0.3
@@ -41,8 +47,9 @@ def measure_results(expected: Result, found: Result) -> float:
     """Return the difference of two results of one image, infinity for NaN.
 
     It is one minus the cosine of the angle between feature vectors, the mean difference of depth
-    as a fraction of the expected one, or one minus the mean IoU of the masks, or of the boxes that
-    lie in one place and are of one class; a box without counterpart has IoU 0.
+    as a fraction of the expected one, the largest difference of the score of a class, or one minus
+    the mean IoU of the masks, or of the boxes that lie in one place and are of one class; a box
+    without counterpart has IoU 0.
     """
     difference = math.inf
     if isinstance(expected, SceneFeatures) and isinstance(found, SceneFeatures):
@@ -51,6 +58,8 @@ def measure_results(expected: Result, found: Result) -> float:
         difference = 1 - float(one @ other) / max(norms, 1e-12)
     elif isinstance(expected, Detections) and isinstance(found, Detections):
         difference = _measure_boxes(expected, found)
+    elif isinstance(expected, SceneClasses) and isinstance(found, SceneClasses):
+        difference = float(np.abs(_by_name(expected) - _by_name(found)).max(initial=0))
     elif isinstance(expected, Masks) and isinstance(found, Masks):
         union = (expected.pixels | found.pixels).sum(axis=(1, 2))
         shared = (expected.pixels & found.pixels).sum(axis=(1, 2))
@@ -58,6 +67,11 @@ def measure_results(expected: Result, found: Result) -> float:
     elif isinstance(expected, Depth) and isinstance(found, Depth):
         difference = _measure_depth(expected, found)
     return difference if math.isfinite(difference) else math.inf
+
+
+def _by_name(classes: SceneClasses) -> Float32Array:
+    """Return the scores in the order of their names, of which some may be equal."""
+    return classes.scores[np.argsort(classes.names, kind='stable')]
 
 
 def _measure_depth(expected: Depth, found: Depth) -> float:
