@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from robot_perception.cli.command import add_command
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
+from robot_perception.cli.evaluate_samples import add_samples, run_samples
 from robot_perception.cli.output_paths import (
     add_output,
     check_new_file,
@@ -52,6 +53,7 @@ examples:
   robot-perception evaluate --predictions results_bag --truth scene_bag
   robot-perception evaluate --predictions detections.json --truth instances.json --images val/
   robot-perception evaluate --predictions depth/ --truth true_depth/
+  robot-perception evaluate --samples samples.json --predictions predictions.json
 """
 
 
@@ -99,6 +101,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='fit scores and positions to the ground truth, and write them as JSON for the '
         'parameters detector.calibration and depth.calibration',
     )
+    add_samples(parser)
     add_files(parser)
     add_settings(parser, preset='demo')
 
@@ -109,6 +112,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.worst < 0:
         raise ConfigError('out_of_range', f'--worst: expected 0 or more, got {arguments.worst}.')
+    if arguments.samples is not None:
+        check_json(arguments)
+        return run_samples(arguments)
     files = arguments.predictions is not None or arguments.truth is not None
     if files == (arguments.world is not None):
         raise ConfigError(

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from robot_perception.cli.command import add_command
 from robot_perception.cli.results import add_json, check_json, print_results
+from robot_perception.cli.world_questions import add_questions
 from robot_perception.core import ConfigError, InputError
 
 _LOG = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     )
     recording.set_defaults(compressed=False)
     add_json(recording)
+    add_questions(actions)
     training = add_command(
         actions,
         'train',

@@ -33,6 +33,14 @@ from robot_perception.evaluation.report import (
     write_results,
 )
 from robot_perception.evaluation.runtime_accuracy import AccuracyDifference, compare_accuracy
+from robot_perception.evaluation.sample_report import evaluate_samples, SampleReport
+from robot_perception.evaluation.samples import (
+    NamedBox,
+    Prediction,
+    read_predictions,
+    read_samples,
+    Sample,
+)
 from robot_perception.evaluation.score_reliability import (
     expected_calibration_error,
     reliability_bins,
@@ -52,10 +60,14 @@ __all__ = [
     'HardestFrames',
     'Limits',
     'MetricRow',
+    'NamedBox',
     'NeesHistogram',
     'PredictedFrame',
+    'Prediction',
     'ReliabilityBin',
     'Report',
+    'Sample',
+    'SampleReport',
     'align_truth',
     'check_given',
     'coco_frames',
@@ -63,12 +75,15 @@ __all__ = [
     'compare_accuracy',
     'depth_frames',
     'evaluate',
+    'evaluate_samples',
     'expected_calibration_error',
     'fit_location_error',
     'fit_scores',
     'pair_by_stamp',
     'read_bag_ground_truth',
     'read_baseline',
+    'read_predictions',
+    'read_samples',
     'reliability_bins',
     'results_to_dict',
     'squared_errors',

@@ -6,6 +6,7 @@ from robot_perception.core import lazy_attributes
 from robot_perception.world.depth_sensor import depth_sensor_rng, sense_depth
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.mark import is_demo_world
+from robot_perception.world.questions import make_samples
 from robot_perception.world.record import record
 from robot_perception.world.render import render, sequence
 from robot_perception.world.vocabulary import (
@@ -30,6 +31,7 @@ __all__ = [
     'benchmark_lifting',
     'depth_sensor_rng',
     'is_demo_world',
+    'make_samples',
     'record',
     'render',
     'sense_depth',

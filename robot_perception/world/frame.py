@@ -40,6 +40,8 @@ class WorldFrame:
             part. The score is the visible fraction of the whole object, in (0, 1]; the track id
             is constant through a sequence.
         instances: (H, W) uint16, 0 = background, otherwise index in detections + 1.
+        colors: N names of the color of most of the visible surface, one of
+            `robot_perception.world.color_names.COLOR_NAMES`; None where there is no clear name.
         boxes_3d: N boxes around the whole objects, aligned with their axes, in the optical frame.
     """
 
@@ -50,6 +52,7 @@ class WorldFrame:
     depth: MetricDepth
     detections: Detections
     instances: UInt16Array
+    colors: tuple[str | None, ...]
     boxes_3d: tuple[Box3D, ...]
 
     def __post_init__(self) -> None:

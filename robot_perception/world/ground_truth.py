@@ -15,9 +15,11 @@ from robot_perception.core import (
     Pose,
     UInt16Array,
 )
+from robot_perception.world.color_names import dominant_color
 from robot_perception.world.objects import Prop
-from robot_perception.world.raycast import RayCaster
+from robot_perception.world.raycast import Hits, RayCaster
 from robot_perception.world.scene_spec import SceneSpec
+from robot_perception.world.shading import evaluate_materials
 from robot_perception.world.view import View
 from robot_perception.world.vocabulary import CLASS_NAMES
 
@@ -67,6 +69,14 @@ def build_detections(
         tuple(CLASS_NAMES[number] for number in class_ids),
         visible + 1,
     )
+
+
+def name_colors(
+    scene: SceneSpec, hits: Hits, visible: Int64Array, *, pixel: float
+) -> tuple[str | None, ...]:
+    """Name the color of each of the M visible objects; ``pixel`` as in `compute_radiance`."""
+    albedo, _ = evaluate_materials(scene, hits, pixel)
+    return tuple(dominant_color(albedo[:, hits.prop_ids == index]) for index in visible.tolist())
 
 
 def oriented_box(prop: Prop, optical_from_world: Pose) -> Box3D:

@@ -6,7 +6,12 @@ from collections.abc import Iterator
 
 from robot_perception.core import Image, InputError, MetricDepth, NANOSECONDS_PER_SECOND
 from robot_perception.world.frame import WorldFrame
-from robot_perception.world.ground_truth import build_detections, label_instances, oriented_box
+from robot_perception.world.ground_truth import (
+    build_detections,
+    label_instances,
+    name_colors,
+    oriented_box,
+)
 from robot_perception.world.raycast import RayCaster
 from robot_perception.world.scene_spec import RandomStream, sample_scene, SceneSpec
 from robot_perception.world.sensor_image import apply_sensor, cast_camera_rays, render_radiance
@@ -67,6 +72,7 @@ class _Renderer:
             depth=MetricDepth.from_meters(hits.t_hit.reshape(size_hw)),
             detections=build_detections(scene, self._silhouettes, view, instances, visible),
             instances=instances,
+            colors=name_colors(scene, hits, visible, pixel=1 / self._camera.fx),
             boxes_3d=tuple(
                 oriented_box(scene.props[index], optical_from_world) for index in visible
             ),

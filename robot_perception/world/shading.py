@@ -29,7 +29,7 @@ def compute_radiance(
     sources at their hits. ``pixel``, the width of a pixel at a distance of 1, selects the texture
     level.
     """
-    colors, gloss = _materials(scene, hits, pixel)
+    colors, gloss = evaluate_materials(scene, hits, pixel)
     light, normals = scene.light, hits.normals
     to_lamp = light.lamp_m.astype(np.float32)[:, None] - hits.points_m
     square = _dot(to_lamp, to_lamp)
@@ -52,8 +52,10 @@ def compute_radiance(
     return result
 
 
-def _materials(scene: SceneSpec, hits: Hits, pixel: float) -> tuple[Float32Array, Float32Array]:
-    """Evaluate the color (3, N) and gloss (N,) of every point, prop by prop."""
+def evaluate_materials(
+    scene: SceneSpec, hits: Hits, pixel: float
+) -> tuple[Float32Array, Float32Array]:
+    """Return the albedo (3, N) and gloss (N,) of every point, 0 where there is none."""
     colors = np.zeros_like(hits.points_m)
     gloss = np.zeros_like(hits.t_hit)
     order = np.argsort(hits.prop_ids, kind='stable')

@@ -35,6 +35,7 @@ VERBS = {
     'models pull': {'force', 'json'},
     'replay': set(),
     'view': {'force', 'json'},
+    'world questions': {'output', 'force', 'json'},
     'world record': {'force', 'json'},
     'world train': set(),
 }

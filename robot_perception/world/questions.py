@@ -1,0 +1,105 @@
+"""Questions with known answers about a scene of the demo world, as samples for evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from robot_perception.world.frame import WorldFrame
+from robot_perception.world.vocabulary import CLASS_NAMES
+
+# As for metrics: what is hidden further need not be found.
+_MIN_VISIBLE = 0.25
+# Differences that an answer depends on, in meters and in shares of the width of the image.
+_CLEARLY_NEARER_M, _CLEARLY_LEFT = 0.05, 0.05
+_PLURALS = {name: f'{name}es' if name.endswith('x') else f'{name}s' for name in CLASS_NAMES}
+
+
+def make_samples(frame: WorldFrame, image: str) -> list[dict[str, Any]]:
+    """Make samples about a scene: its type and objects, then one question each.
+
+    A question is left out where its answer is not clear: an object that is mostly hidden may be
+    meant, two are equally near or above each other, or a color has no clear name. Objects are
+    left out where some class is mostly hidden. For presence, each class that is there is asked
+    for, and as many that are not.
+
+    Args:
+        frame: the scene.
+        image: path of its image, for the samples.
+
+    Returns:
+        Samples in the format of docs/evaluation.md.
+    """
+    detections = frame.detections
+    shown = np.flatnonzero(detections.scores >= _MIN_VISIBLE)
+    objects = [
+        {
+            'name': detections.class_names[index],
+            'box': [round(float(side), 2) for side in detections.boxes_xyxy[index]],
+        }
+        for index in shown
+    ]
+    sample: dict[str, Any] = {'image': image, 'gt_scene': frame.scene_type}
+    if set(detections.class_names) == {item['name'] for item in objects}:
+        sample['gt_objects'] = objects
+    return [
+        sample,
+        *(
+            {'image': image, 'kind': kind, 'question': question, 'gt_answer': answer}
+            for kind, question, answer in _questions(frame, shown.tolist())
+        ),
+    ]
+
+
+def _questions(frame: WorldFrame, shown: Sequence[int]) -> Iterator[tuple[str, str, str]]:
+    """Yield kind, question and answer."""
+    names = frame.detections.class_names
+    present = list(dict.fromkeys(names[index] for index in shown))
+    # Those of which something is visible are neither there nor not.
+    absent = [name for name in CLASS_NAMES if name not in names]
+    for name in present:
+        hidden = names.count(name) - sum(names[index] == name for index in shown)
+        yield 'presence', f'Is there a {name} in the image?', 'yes'
+        if not hidden:
+            count = str(names.count(name))
+            yield 'count', f'How many {_PLURALS[name]} are in the image?', count
+    for name in absent[: len(present)]:
+        yield 'presence', f'Is there a {name} in the image?', 'no'
+    unique = [index for index in shown if names.count(names[index]) == 1]
+    for index in unique:
+        color = frame.colors[index]
+        if color is not None:
+            yield 'color', f'What color is the {names[index]}?', color
+    yield from _relations(frame, unique)
+    nearest = _nearest(frame, shown)
+    if nearest is not None:
+        yield 'nearest', 'Which object is nearest to the camera?', names[nearest]
+
+
+def _relations(frame: WorldFrame, unique: Sequence[int]) -> Iterator[tuple[str, str, str]]:
+    """Yield a question for each pair of objects that are clearly beside each other."""
+    names, boxes = frame.detections.class_names, frame.detections.boxes_xyxy
+    centers = (boxes[:, 0] + boxes[:, 2]) / 2 / frame.image.size_hw[1]
+    for first, second in pairwise(unique):
+        if abs(centers[first] - centers[second]) > _CLEARLY_LEFT:
+            question = f'Is the {names[first]} left of the {names[second]}?'
+            yield 'left of', question, 'yes' if centers[first] < centers[second] else 'no'
+
+
+def _nearest(frame: WorldFrame, shown: Sequence[int]) -> int | None:
+    """Return the index of the object that is clearly nearest, None if none is."""
+    names = frame.detections.class_names
+    distances = [
+        float(np.median(frame.depth.meters[frame.instances == index + 1]))
+        for index in range(len(names))
+    ]
+    order = sorted(range(len(names)), key=distances.__getitem__)
+    if not order or order[0] not in shown:
+        return None
+    others = [index for index in order[1:] if names[index] != names[order[0]]]
+    if others and distances[others[0]] - distances[order[0]] < _CLEARLY_NEARER_M:
+        return None
+    return order[0]
