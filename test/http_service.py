@@ -3,9 +3,12 @@
 import http.client
 import json
 import re
+import threading
 import uuid
 
-from commands import read_until
+from commands import read_until, TIMEOUT_S
+
+QUEUE = 2
 
 
 class Service:
@@ -16,6 +19,22 @@ class Service:
         self.log = read_until(self.program, self.program.stderr, 'ready:')
         self.address = re.search(r'http://127\.0\.0\.1:\d+', self.log)[0]
         self.port = int(self.address.rpartition(':')[2])
+        # A full pipe would block the service.
+        self._reader = threading.Thread(target=self._read_log)
+        self._reader.start()
+
+    def _read_log(self):
+        for line in self.program.stderr:
+            self.log += line
+
+    def end(self):
+        """Wait until it has ended after a signal, and return its exit code."""
+        code = self.program.wait(TIMEOUT_S)
+        self._reader.join()
+        self.program.stdout.close()
+        self.program.stderr.close()
+        assert 'Traceback' not in self.log, self.log
+        return code
 
     def connect(self):
         """Return an open connection."""

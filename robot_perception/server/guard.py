@@ -22,6 +22,7 @@ from robot_perception.server.settings import ServerSettings
 _LOG = logging.getLogger(__name__)
 # For probes of an orchestrator, which have no token, and for the page, which asks for it.
 OPEN_PATHS = ('/', '/healthz', '/readyz')
+_PROBES = ('/healthz', '/readyz', '/metrics')
 _MAX_HEADERS = 100
 _ID_HEADER = 'X-Request-ID'
 _ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
@@ -133,7 +134,9 @@ class Guard:
             path if path in self._paths else 'other', status or _CLOSED, seconds
         )
         client = scope.get('client') or ('-',)
-        _LOG.info(
+        # Probes come every few seconds.
+        _LOG.log(
+            logging.DEBUG if path in _PROBES else logging.INFO,
             '%s %s %s %d %.0f ms %s',
             client[0],
             scope['method'],

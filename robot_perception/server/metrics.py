@@ -37,6 +37,7 @@ class Metrics:
         self._stage_seconds = self._histogram('stage_seconds', 'Time of a stage', 'stage')
         for name, text, attribute in (
             ('waiting_requests', 'Requests that wait for a worker', 'waiting'),
+            ('computing_requests', 'Requests that a worker computes', 'computing'),
             ('ready_workers', 'Workers whose networks are loaded', 'ready'),
             ('worker_restarts', 'Workers that were started again', 'restarts'),
         ):

@@ -28,6 +28,7 @@ class WorkerPool:
 
     Attributes:
         ready: workers whose networks are loaded.
+        computing: jobs that workers compute.
         restarts: workers that were started again.
         error: why the networks could not be loaded at the start; None if they could.
         on_error: called after `error` is set.
@@ -35,7 +36,7 @@ class WorkerPool:
 
     def __init__(self, configs: Sequence[PerceptionConfig], max_waiting: int) -> None:
         """Keep the configurations, which differ in their device; `start` starts the workers."""
-        self.ready = self.restarts = 0
+        self.ready = self.computing = self.restarts = 0
         self.error: PerceptionError | None = None
         self.on_error: Callable[[], None] = lambda: None
         self._configs = configs
@@ -137,7 +138,12 @@ class WorkerPool:
         try:
             while await self._arrival(worker):
                 future = next(iter(self._waiting))
-                await self._compute(worker, future, self._waiting.pop(future))
+                job = self._waiting.pop(future)
+                self.computing += 1
+                try:
+                    await self._compute(worker, future, job)
+                finally:
+                    self.computing -= 1
         except WorkerEndedError as error:
             _LOG.warning('worker: %s', error)
         finally:

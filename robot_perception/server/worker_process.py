@@ -32,6 +32,7 @@ class WorkerProcess:
         self._config = config
         self._on_end = on_end
         self._process: BaseProcess | None = None
+        self._is_running = False
         self._connection: Connection | None = None
         # Reading from the connection blocks.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='worker')
@@ -39,7 +40,7 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         """Whether the process runs."""
-        return self._process is not None and self._process.is_alive()
+        return self._is_running
 
     async def start(self) -> None:
         """Start the process and wait until its networks are loaded.
@@ -60,8 +61,11 @@ class WorkerProcess:
 
         def ended() -> None:
             loop.remove_reader(sentinel)
+            # The process may not be collected yet, and still be alive by its own account.
+            self._is_running = False
             self._on_end()
 
+        self._is_running = True
         loop.add_reader(sentinel, ended)
         error = await loop.run_in_executor(
             self._thread, _receive, self._connection, _LONGEST_START_S
@@ -87,6 +91,7 @@ class WorkerProcess:
         """End the process; nothing is lost, since it keeps no state."""
         process, connection = self._process, self._connection
         self._process = self._connection = None
+        self._is_running = False
         if process is None or connection is None:
             return
         asyncio.get_running_loop().remove_reader(process.sentinel)

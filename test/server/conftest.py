@@ -3,10 +3,8 @@
 import signal
 
 from commands import Command
-from http_service import Service
+from http_service import QUEUE, Service
 import pytest
-
-QUEUE = 2
 
 
 @pytest.fixture(scope='module')
@@ -18,4 +16,4 @@ def service(tmp_path_factory):
         yield running
     finally:
         running.program.send_signal(signal.SIGTERM)
-        assert command.end(running.program).returncode == 0
+        assert running.end() == 0

@@ -27,7 +27,7 @@ async def echo(scope, receive, send):
 
 def call(*parts, app=echo, headers=(), path='/v1/scene', delay_s=0.0, **settings):
     """Send a request; return status, headers, body and the number of parts that were read."""
-    metrics = Metrics(SimpleNamespace(waiting=0, ready=1, restarts=0))
+    metrics = Metrics(SimpleNamespace(waiting=0, computing=0, ready=1, restarts=0))
     guard = Guard(
         app, settings=ServerSettings(**settings), metrics=metrics, paths=frozenset(('/v1/scene',))
     )
