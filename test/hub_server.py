@@ -1,12 +1,14 @@
 """A server on this machine that speaks the protocol of the Hugging Face Hub."""
 
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 import hashlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
 from pathlib import Path
 import threading
+import time
 from urllib.parse import urlsplit
 
 
@@ -19,6 +21,8 @@ class Hub:
         gated: ids whose files are refused until the terms are accepted.
         damaged: files that are sent with one byte changed.
         claimed_bytes: file -> size that is claimed instead of the true one.
+        pause_s: between the pieces of a file, of which a quarter is sent at a time.
+        pieces: file -> number of its pieces sent so far.
     """
 
     def __init__(self):
@@ -28,6 +32,8 @@ class Hub:
         self.gated = set()
         self.damaged = set()
         self.claimed_bytes = {}
+        self.pause_s = 0.0
+        self.pieces = Counter()
 
     def add(self, model, folder, commit='b' * 40):
         """Serve the files of a folder."""
@@ -77,7 +83,20 @@ def serve_hub() -> Iterator[Hub]:
                 self.send_header(name, value)
             self.end_headers()
             if send_body:
+                self._send(body)
+
+        def _send(self, body):
+            if not hub.pause_s:
                 self.wfile.write(body)
+                return
+            step = max(1, -(-len(body) // 4))
+            # The client may have been killed.
+            with suppress(OSError):
+                for begin in range(0, len(body), step):
+                    self.wfile.write(body[begin : begin + step])
+                    self.wfile.flush()
+                    hub.pieces[Path(self.path).name] += 1
+                    time.sleep(hub.pause_s)
 
     server = ThreadingHTTPServer(('127.0.0.1', 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -101,6 +120,8 @@ def respond(hub, path):
             return 404, {'X-Error-Code': 'RevisionNotFound'}, b''
         return 200, {'Content-Type': 'application/json'}, json.dumps(hub.info(model)).encode()
     model, name = '/'.join(parts[:2]), parts[-1]
+    if model not in hub.models:
+        return 404, {}, b''
     folder, commit = hub.models[model]
     if model in hub.gated:
         return 403, {'X-Error-Code': 'GatedRepo'}, b''

@@ -31,6 +31,7 @@ from robot_perception.models.checkpoint import (
 )
 from robot_perception.models.config_check import check_content
 from robot_perception.models.download_errors import disk_full, explain
+from robot_perception.models.download_leftovers import remove_leftovers
 from robot_perception.models.installation import check_installation
 from robot_perception.models.pull_record import (
     check_sha256,
@@ -80,6 +81,7 @@ def pull(model: str) -> PulledCheckpoint:
     row = find_row(name)
     _check_name(name, asked, row)
     check_installation()
+    remove_leftovers(cache_folder(), name)
     if row is not None and (found := _on_this_machine(name, row)) is not None:
         return found
     revision = row.revision if row is not None else asked or 'main'

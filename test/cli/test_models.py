@@ -3,6 +3,7 @@
 from dataclasses import asdict
 import json
 import re
+import time
 
 from hub_server import serve_hub
 import numpy as np
@@ -127,6 +128,33 @@ def test_any_id_is_pulled_listed_and_used(command, picture, tmp_path):
     model = 'detector.model=somebody/tuned'
     done = command('image', picture('a.png'), '--preset', 'stub', '--set', model)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_pull_that_was_killed_leaves_no_model_and_the_next_clears_up(command, tmp_path):
+    folder = write_tiny_checkpoints(tmp_path / 'tiny')['detector']
+    call = ('models', 'pull', 'somebody/tuned')
+    with serve_hub() as hub:
+        hub.add('somebody/tuned', folder)
+        online = {'HF_HUB_OFFLINE': '0', 'HF_ENDPOINT': hub.url}
+        hub.pause_s = 0.2
+        for file in ('config.json', 'model.safetensors'):
+            hub.pieces.clear()
+            program = command.start(*call, **online)
+            while hub.pieces[file] < 2:
+                assert program.poll() is None
+                time.sleep(0.01)
+            program.kill()
+            program.communicate()
+            listed = json.loads(command('models', 'list', '--json').stdout)
+            assert 'somebody/tuned' not in {row['model'] for row in listed}
+        assert [*command.folder.glob('hub/**/*.incomplete')]
+        hub.pause_s = 0.0
+        done = command(*call, **online)
+    assert done.returncode == 0, done.stderr
+    assert 'somebody/tuned: removed' in done.stderr
+    assert not [*command.folder.glob('hub/**/*.incomplete')]
+    listed = json.loads(command('models', 'list', '--json').stdout)
+    assert 'somebody/tuned' in {row['model'] for row in listed}
 
 
 @pytest.mark.parametrize('preset', ['stub', 'demo'])
