@@ -243,6 +243,135 @@ DETECTORS = {
 }
 
 
+_SMALL_SWIN = {
+    'image_size': 64,
+    'patch_size': 4,
+    'embed_dim': 8,
+    'depths': [1, 1, 1, 1],
+    'num_heads': [1, 1, 2, 2],
+    'window_size': 4,
+    'out_features': ['stage1', 'stage2', 'stage3', 'stage4'],
+}
+_QUERIES = {'num_queries': 12, 'num_attention_heads': 2, 'dropout': 0.0}
+
+
+def _mask2former(count=6):
+    config = transformers.Mask2FormerConfig(
+        backbone_config=transformers.SwinConfig(**_SMALL_SWIN),
+        feature_size=32,
+        mask_feature_size=32,
+        hidden_dim=32,
+        encoder_feedforward_dim=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        dim_feedforward=32,
+        **_QUERIES,
+        **labels(count),
+    )
+    return transformers.Mask2FormerForUniversalSegmentation(config)
+
+
+def _maskformer():
+    decoder = transformers.DetrConfig(
+        backbone_config=_resnet(out_features=['stage4']),
+        **_DETR | {'num_queries': 12, 'decoder_layers': 2},
+    )
+    config = transformers.MaskFormerConfig(
+        backbone_config=transformers.SwinConfig(**_SMALL_SWIN),
+        decoder_config=decoder,
+        fpn_feature_size=32,
+        mask_feature_size=32,
+        **labels(6),
+    )
+    return transformers.MaskFormerForInstanceSegmentation(config)
+
+
+def _oneformer():
+    config = transformers.OneFormerConfig(
+        backbone_config=transformers.SwinConfig(**_SMALL_SWIN),
+        hidden_dim=32,
+        conv_dim=32,
+        mask_dim=32,
+        encoder_feedforward_dim=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        dim_feedforward=32,
+        query_dec_layers=1,
+        use_task_norm=True,
+        is_training=False,
+        **_QUERIES,
+        **labels(6),
+    )
+    return transformers.OneFormerForUniversalSegmentation(config)
+
+
+def _eomt():
+    config = transformers.EomtConfig(
+        hidden_size=32,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        num_blocks=1,
+        image_size=64,
+        patch_size=8,
+        num_queries=12,
+        num_upscale_blocks=1,
+        **labels(6),
+    )
+    return transformers.EomtForUniversalSegmentation(config)
+
+
+def _segformer():
+    config = transformers.SegformerConfig(
+        hidden_sizes=[8, 16, 16, 32],
+        depths=[1, 1, 1, 1],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        **labels(6),
+    )
+    return transformers.SegformerForSemanticSegmentation(config)
+
+
+def _upernet():
+    config = transformers.UperNetConfig(
+        backbone_config=transformers.SwinConfig(**_SMALL_SWIN),
+        hidden_size=16,
+        pool_scales=[1, 2],
+        auxiliary_channels=8,
+        auxiliary_in_channels=32,
+        **labels(6),
+    )
+    return transformers.UperNetForSemanticSegmentation(config)
+
+
+_THINGS = {'metadata': {'thing_ids': [0, 1, 2]}}
+_SIDE_96 = {'size': {'height': 96, 'width': 96}, 'resample': 2}
+# Family -> builder of the network, and its preprocessor_config.json.
+SEMANTICS = {
+    'mask2former': (_mask2former, {**IMAGENET, **_SIDE_96, **_THINGS}),
+    'maskformer': (_maskformer, {**ASPECT, 'size_divisor': 32}),
+    'oneformer': (_oneformer, {**ASPECT, **_THINGS}),
+    'eomt': (
+        _eomt,
+        {**IMAGENET, **_THINGS, 'size': {'shortest_edge': 64, 'longest_edge': 64}, 'do_pad': True},
+    ),
+    'segformer': (_segformer, {**IMAGENET, **_SIDE_96}),
+    'upernet': (_upernet, {**IMAGENET, **_SIDE_96}),
+}
+
+
+def write_semantics(folder, family, **preprocessor):
+    """Write a network of every pixel, with changes of its preprocessor; returns the folder."""
+    make, published = SEMANTICS[family]
+    network = seeded(make)
+    with torch.no_grad():
+        # Scores of classes that are near one, as those of trained networks.
+        for name, parameter in network.named_parameters():
+            if 'class_predictor' in name or 'class_embed' in name or 'classifier' in name:
+                parameter.mul_(4)
+    write_checkpoint(network, folder, {**published, **preprocessor}, CARD)
+    return folder
+
+
 def seeded(make, seed=0):
     """Build a network whose outputs vary, with the same weights at every call."""
     with torch.random.fork_rng(devices=[]):

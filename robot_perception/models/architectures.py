@@ -27,6 +27,8 @@ _SUBSTITUTES: Mapping[str, str] = {
     'sam_hq': 'sam',
     'sam3': 'sam2',
     'sam3_tracker': 'sam2',
+    'eomt_dinov3': 'eomt',
+    'videomt': 'eomt',
 }
 
 

@@ -179,7 +179,13 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
 
 
 def _embedded(task: str) -> Checkpoint:
-    name = EMBEDDED[task]
+    name = EMBEDDED.get(task)
+    if name is None:
+        raise UnknownModelError(
+            'unknown_model',
+            f'{task}.model: expected a model for this task, got {DEMO!r}, which has none. Give an '
+            'id of the Hugging Face Hub or a folder (docs/models.md).',
+        )
     try:
         return read_checkpoint(DEMO_FOLDER / name, task, name=f'{DEMO}/{name}')
     except ModelError as error:

@@ -18,7 +18,7 @@ _MAX_NESTING = 32
 # Implementations that are part of torch; transformers looks for others on the internet.
 _LOCAL_IMPLEMENTATIONS = ('eager', 'sdpa', None)
 # No network has a side this many times that of its largest weight.
-_LARGEST_RATIO, _SMALLEST_LIMIT = 16, 16384
+_LARGEST_RATIO, _SMALLEST_LIMIT = 16, 65536
 _MAX_LIST = 4096
 
 

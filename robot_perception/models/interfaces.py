@@ -101,6 +101,10 @@ class Segmenter(Protocol):
 class SemanticSegmenter(Protocol):
     """Finds the class of each pixel."""
 
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+
     def segment(self, image: UploadedImage) -> Semantics:
         """Return the class of each pixel at the image's size."""
 

@@ -33,6 +33,7 @@ from robot_perception.models.scene_classifier import (
     NetworkImageTextClassifier,
     NetworkSceneClassifier,
 )
+from robot_perception.models.semantic_stage import NetworkSemanticSegmenter
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -70,13 +71,14 @@ def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
     elif isinstance(stage, NetworkPromptedDetector):
         for image in images:
             stage.run(image)
-    elif isinstance(stage, NetworkSceneClassifier):
-        stage.classify_many(images, ())
-    elif isinstance(stage, NetworkImageTextClassifier):
-        stage.classify_many(images, LABELS)
+    elif isinstance(stage, NetworkSceneClassifier | NetworkImageTextClassifier):
+        takes_text = isinstance(stage, NetworkImageTextClassifier)
+        stage.classify_many(images, LABELS if takes_text else ())
     elif isinstance(stage, NetworkSegmenter):
         for embedding in stage.encode_many(images):
             stage.segment(embedding, BOXES_XYXY)
+    elif isinstance(stage, NetworkSemanticSegmenter):
+        stage.segment_many(images)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from robot_perception.models.scene_classifier import (
     NetworkImageTextClassifier,
     NetworkSceneClassifier,
 )
+from robot_perception.models.semantic_stage import NetworkSemanticSegmenter
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -24,6 +25,7 @@ NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
     Stage.DEPTH: NetworkDepthEstimator,
     Stage.DETECTOR: NetworkDetector,
     Stage.SEGMENTER: NetworkSegmenter,
+    Stage.SEMANTICS: NetworkSemanticSegmenter,
     Stage.SCENE: NetworkSceneClassifier,
 }
 TEXT_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {

@@ -115,6 +115,11 @@ class StubSegmenter:
 class StubSemanticSegmenter:
     """Classifies each pixel by its strongest color channel."""
 
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+        return _CLASS_NAMES
+
     def segment(self, image: UploadedImage) -> Semantics:
         """Return class 0 where red is strongest, 1 for green and 2 for blue."""
         classes = np.argmax(image.rgb, axis=-1).astype(np.uint16)

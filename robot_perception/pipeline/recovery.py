@@ -256,6 +256,16 @@ class RecoveringSemanticSegmenter(RecoveringNetwork[SemanticSegmenter]):
 
     stage = Stage.SEMANTICS
 
+    def __init__(self, config: PerceptionConfig) -> None:
+        """Load the network."""
+        super().__init__(config)
+        self._class_names = self._run(lambda network: tuple(network.class_names))
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+        return self._class_names
+
     def segment(self, image: UploadedImage) -> Semantics:
         """Return the class of each pixel at the image's size."""
         return self._run(lambda network: network.segment(image))

@@ -44,6 +44,9 @@ _CLIP = (f'{_HERE}.clip', 'Clip', True)
 _SIGLIP = (f'{_HERE}.siglip', 'Siglip', True)
 _SIGLIP2 = (f'{_HERE}.siglip2', 'Siglip2', True)
 _IMAGE_CLASSIFIER = (f'{_HERE}.image_classifier', 'ImageClassifier')
+_PIXEL_LOGITS = (f'{_HERE}.pixel_logits', 'PixelLogits')
+_MASK_QUERIES = (f'{_HERE}.mask_queries', 'MaskQueries')
+_EOMT = (f'{_HERE}.eomt', 'Eomt')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
 _VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
 _FLORENCE2_DESCRIBER = (f'{_HERE}.florence2_describer', 'Florence2', True)
@@ -89,7 +92,14 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         # Published SAM 2 checkpoints are video models that contain the image model.
         'sam2_video': FamilyRow('Sam2Model', *_SAM2),
     },
-    Stage.SEMANTICS: {},
+    Stage.SEMANTICS: {
+        'mask2former': FamilyRow('Mask2FormerForUniversalSegmentation', *_MASK_QUERIES),
+        'maskformer': FamilyRow('MaskFormerForInstanceSegmentation', *_MASK_QUERIES),
+        'oneformer': FamilyRow('OneFormerForUniversalSegmentation', *_MASK_QUERIES),
+        'eomt': FamilyRow('EomtForUniversalSegmentation', *_EOMT),
+        'segformer': FamilyRow('SegformerForSemanticSegmentation', *_PIXEL_LOGITS),
+        'upernet': FamilyRow('UperNetForSemanticSegmentation', *_PIXEL_LOGITS),
+    },
     Stage.SCENE: {
         'clip': FamilyRow('CLIPModel', *_CLIP),
         'siglip': FamilyRow('SiglipModel', *_SIGLIP),

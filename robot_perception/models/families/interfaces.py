@@ -16,6 +16,7 @@ from robot_perception.core import (
     Float32Array,
     Masks,
     SceneFeatures,
+    Semantics,
     UInt8Array,
 )
 from robot_perception.models.resize import SizeHW
@@ -189,3 +190,14 @@ class DescriberFamily(Protocol):
         inputs: Mapping[str, torch.Tensor],
     ) -> Answer:
         """Return the answer of generated tokens, about an image of ``size_hw`` pixels."""
+
+
+class SemanticsFamily(Family, Protocol):
+    """A family of networks for the class of every pixel, with the network ``image``."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id."""
+
+    def read(self, outputs: Tensors, size_hw: SizeHW) -> Semantics:
+        """Return the classes in the outputs for one image of ``size_hw`` pixels."""

@@ -16,10 +16,11 @@ from robot_perception.core import (
     MetricDepth,
     SceneClasses,
     SceneFeatures,
+    Semantics,
     Stage,
 )
 
-Result = SceneFeatures | Depth | Detections | Masks | SceneClasses
+Result = SceneFeatures | Depth | Detections | Masks | SceneClasses | Semantics
 
 # In fp32 results differ where rounding moves an edge by a fraction of a pixel. In bf16 half of
 # the accuracy that a runtime may cost (docs/runtimes.md) may go into the difference itself.
@@ -31,6 +32,8 @@ _LIMITS: Mapping[str, tuple[float, float]] = {
     Stage.DEPTH: (1e-5, 1e-2),
     Stage.DETECTOR: (5e-3, 5e-2),
     Stage.SEGMENTER: (5e-3, 5e-2),
+    # Pixels at the borders of classes, which are a few hundredths of an image.
+    Stage.SEMANTICS: (2e-3, 2e-2),
     Stage.SCENE: (1e-3, 3e-2),
 }
 # Objects of lower scores may be found by one of both only.
@@ -49,7 +52,7 @@ def measure_results(expected: Result, found: Result) -> float:
     It is one minus the cosine of the angle between feature vectors, the mean difference of depth
     as a fraction of the expected one, the largest difference of the score of a class, or one minus
     the mean IoU of the masks, or of the boxes that lie in one place and are of one class; a box
-    without counterpart has IoU 0.
+    without counterpart has IoU 0. Of semantics it is the share of pixels of another class.
     """
     difference = math.inf
     if isinstance(expected, SceneFeatures) and isinstance(found, SceneFeatures):
@@ -64,6 +67,8 @@ def measure_results(expected: Result, found: Result) -> float:
         union = (expected.pixels | found.pixels).sum(axis=(1, 2))
         shared = (expected.pixels & found.pixels).sum(axis=(1, 2))
         difference = 1 - float(np.where(union, shared / np.maximum(union, 1), 1).mean())
+    elif isinstance(expected, Semantics) and isinstance(found, Semantics):
+        difference = float((expected.classes != found.classes).mean())
     elif isinstance(expected, Depth) and isinstance(found, Depth):
         difference = _measure_depth(expected, found)
     return difference if math.isfinite(difference) else math.inf

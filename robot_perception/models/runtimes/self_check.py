@@ -56,6 +56,7 @@ _BF16: Mapping[str, Tolerance] = {
     Stage.DEPTH: Tolerance(0.05, 0.15),
     Stage.DETECTOR: Tolerance(0.05, 0.2),
     Stage.SEGMENTER: Tolerance(0.05, 0.25),
+    Stage.SEMANTICS: Tolerance(0.05, 0.25),
     # The vector of an image or a text is that of a feature extractor.
     Stage.SCENE: Tolerance(0.03, 0.1),
 }
