@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 import time
 from typing import Any
@@ -18,7 +19,7 @@ from robot_perception.conversions import (
 )
 from robot_perception.core import ConversionError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionPipeline, PIPELINE
-from robot_perception.sources import Definition, Typestore
+from robot_perception.sources import decode, Definition, Sample, Typestore
 from robot_perception.stream import (
     FrameProcessor,
     FrameTimer,
@@ -74,7 +75,7 @@ class FrameRunner:
         self._kept = {stage: names[-1] for stage, names in backends.items()}
         self.counts = Counts()
         self.busy_s: defaultdict[str, float] = defaultdict(float)
-        self._job = job
+        self._job, self._types = job, types
         pipeline = PerceptionPipeline.load(job.config.with_backends(self._kept))
         self._check_backends(pipeline.backends, pipeline)
         self._class_names = pipeline.class_names
@@ -96,6 +97,14 @@ class FrameRunner:
         """Load what `state_dict` returned."""
         self.counts = Counts.from_values(state['counts'])
         self._processor.load_state_dict(state['processor'])
+
+    def compute_together(self, samples: Sequence[Sample]) -> None:
+        """Let networks compute coming images together; `process` is called as before."""
+        messages = []
+        for sample in samples:
+            with suppress(SourceError):
+                messages.append(decode(self._types, sample.cdr, sample.type_name))
+        self._processor.compute_together(messages)
 
     def process(
         self, frame: RecordedFrame, synchronizer: RecordedSynchronizer

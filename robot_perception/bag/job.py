@@ -52,6 +52,7 @@ class BagJob:
             EXIF data of a picture, and 60 without.
         start_s, end_s: part of each recording to process, seconds from its beginning.
         every: process every n-th image.
+        batch: images that the networks compute together.
         storage: format of the files.
         compress: whether they are compressed (zstd).
         split: images per file; an interrupted run resumes after a complete file.
@@ -69,6 +70,7 @@ class BagJob:
     start_s: float = 0.0
     end_s: float = math.inf
     every: int = 1
+    batch: int = 1
     storage: Storage = 'mcap'
     compress: bool = False
     split: int = 300
@@ -93,7 +95,7 @@ class BagJob:
                 'out_of_range',
                 f'start and end: expected 0 <= start < end, got {self.start_s} and {self.end_s}.',
             )
-        for name in ('every', 'split'):
+        for name in ('every', 'batch', 'split'):
             if getattr(self, name) < 1:
                 raise ConfigError(
                     'out_of_range', f'{name}: expected at least 1, got {getattr(self, name)}.'
@@ -136,6 +138,7 @@ class BagJob:
             'copy_input': self.copy_input,
             'hfov': self.hfov_deg,
             'part': [self.start_s, str(self.end_s), self.every],
+            'batch': self.batch,
             'files': [self.storage, self.compress, self.split],
         }
 

@@ -18,7 +18,7 @@ from robot_perception.bag.serial_executor import SerialExecutor
 from robot_perception.core import DamagedBagError, OutputError, SourceError
 from robot_perception.pipeline import BackendReport, Stopwatch
 from robot_perception.sources import BagMessage, BEGIN_NS, message_store, Sample, Typestore
-from robot_perception.stream import OutputFrame, RecordedFrame, RecordedSynchronizer
+from robot_perception.stream import IMAGES, OutputFrame, RecordedFrame, RecordedSynchronizer
 
 _LOG = logging.getLogger(__name__)
 # Calls queued between two threads: enough to bridge a short pause of either.
@@ -120,7 +120,9 @@ class _Run:
         self._on_image = on_image
         self._backends = BackendReport()
         # Each thread submits work to the next.
-        self._processing_thread = SerialExecutor('processing', _MAX_PENDING_MESSAGES)
+        self._processing_thread = SerialExecutor(
+            'processing', max(_MAX_PENDING_MESSAGES // job.batch, 1)
+        )
         self._building_thread = SerialExecutor('building', _MAX_PENDING)
         self._writing_thread = SerialExecutor('writing', _MAX_PENDING)
         self._reading, self._building, self._writing = Stopwatch(), Stopwatch(), Stopwatch()
@@ -134,6 +136,8 @@ class _Run:
         self._items = 0
         # Images of this recording so far, including those that `BagJob.every` skips.
         self._recorded_images = 0
+        # The same of images that were read, which may wait for depth and transforms.
+        self._read_images = 0
 
     def close(self) -> None:
         """End the threads; drop what is not written yet."""
@@ -177,6 +181,7 @@ class _Run:
         """Submit every message of a recording; yield a description of its damage, if any."""
         synchronizer = recording.synchronizer()
         messages, submit = recording.messages(), self._processing_thread.submit
+        group: list[BagMessage] = []
         # The list is read on this thread: only one thread may use a bag.
         submit(self._begin_recording, synchronizer, list(recording.lasting()))
         while True:
@@ -188,13 +193,39 @@ class _Run:
                 break
             if message is None:
                 break
-            submit(self._take, recording, synchronizer, message)
+            group.append(message)
+            if self._is_complete(group, recording):
+                submit(self._take_group, recording, synchronizer, group)
+                group = []
+        submit(self._take_group, recording, synchronizer, group)
         submit(self._end_recording, synchronizer)
 
+    def _is_complete(self, group: list[BagMessage], recording: Recording) -> bool:
+        """Return whether a group has the images of a batch."""
+        if self._job.batch == 1:
+            return True
+        return len(_images(group, recording)) == self._job.batch * self._job.every
+
     def _begin_recording(self, synchronizer: RecordedSynchronizer, lasting: list[Sample]) -> None:
-        self._recorded_images = 0
+        self._recorded_images = self._read_images = 0
         for sample in lasting:
             synchronizer.prime(sample)
+
+    def _take_group(
+        self,
+        recording: Recording,
+        synchronizer: RecordedSynchronizer,
+        group: list[BagMessage],
+    ) -> None:
+        if self._job.batch > 1:
+            images = _images(group, recording)
+            coming = images[-self._read_images % self._job.every :: self._job.every]
+            self._read_images += len(images)
+            # Frames that an earlier run has done are passed over.
+            if self._items + len(coming) > self._to_skip:
+                self._runner.compute_together(coming)
+        for message in group:
+            self._take(recording, synchronizer, message)
 
     def _take(
         self, recording: Recording, synchronizer: RecordedSynchronizer, message: BagMessage
@@ -268,6 +299,12 @@ class _Run:
     def _end_file(self, state: dict[str, Any]) -> None:
         with self._writing.stage('writing'):
             self._bag.checkpoint(state)
+
+
+def _images(group: list[BagMessage], recording: Recording) -> list[Sample]:
+    """Return the images of the camera among messages."""
+    samples = map(recording.sample, group)
+    return [one for one in samples if one is not None and one.role in IMAGES]
 
 
 def _no_image(recordings: list[Recording], counts: Counts, damage: list[str]) -> SourceError:

@@ -93,6 +93,14 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     camera.add_argument(
         '--every', type=int, default=1, metavar='N', help='process every N-th image (default: all)'
     )
+    camera.add_argument(
+        '--batch',
+        type=int,
+        default=1,
+        metavar='N',
+        help='images that the networks compute together, faster on a GPU; results then differ by '
+        'rounding (default: %(default)s)',
+    )
     written = parser.add_argument_group('output')
     written.add_argument(
         '--topics',
@@ -147,6 +155,7 @@ def run(arguments: argparse.Namespace) -> int:
         start_s=arguments.start,
         end_s=arguments.end,
         every=arguments.every,
+        batch=arguments.batch,
         storage=arguments.storage,
         compress=arguments.compress,
         split=arguments.split,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 import os
 from typing import Any
@@ -36,6 +37,7 @@ from robot_perception.pipeline.ground import find_ground
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.location_uncertainty import LocationUncertainty
+from robot_perception.pipeline.network_batch import NetworkBatch
 from robot_perception.pipeline.network_run import NetworkRun
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.score_calibration import ScoreCalibration
@@ -44,6 +46,8 @@ from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 from robot_perception.pipeline.upright_box import unit_vector
 
 _ALL_STAGES = frozenset(Stage)
+# Frames may wait for depth or transforms while later batches are read.
+_MAX_BATCHES = 16
 
 
 class PerceptionPipeline:
@@ -82,6 +86,7 @@ class PerceptionPipeline:
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter, semantics, scene)
         self._networks.check_classes(config)
+        self._batches: deque[NetworkBatch] = deque(maxlen=_MAX_BATCHES)
         self._state = TemporalState()
         self._scores = ScoreCalibration.from_config(config)
         self._uncertainty = LocationUncertainty.from_config(config)
@@ -192,6 +197,25 @@ class PerceptionPipeline:
         """Load what `state_dict` returned."""
         self._state.load_state_dict(state)
 
+    def compute_together(self, images: Sequence[Image]) -> None:
+        """Let networks compute the images of the coming frames together, in batches.
+
+        `process` is called with each of them as before, in order; an image that was not named is
+        computed alone. Results differ by the rounding of batches only, and the time of a network
+        counts for the first frame that uses it.
+        """
+        self._batches.append(NetworkBatch(self._networks, images, self._config))
+
+    def _take(self, frame: UploadedImage) -> tuple[Networks, UploadedImage]:
+        """Return the networks of a frame, and its image as they know it."""
+        for index, batch in enumerate(self._batches):
+            taken = batch.take(frame)
+            if taken is not None:
+                for _ in range(index):
+                    self._batches.popleft()
+                return taken
+        return self._networks, frame
+
     def process_many(
         self, images: Iterable[ImageInput], camera: CameraModel | None = None
     ) -> Iterator[Scene]:
@@ -242,6 +266,7 @@ class PerceptionPipeline:
             ModelError: a network failed.
         """
         frame = UploadedImage(as_image(image))
+        networks, uploaded = self._take(frame)
         _check_size('camera', camera, frame.image)
         watch, config = watch or Stopwatch(), config or self._config
         time_ns = frame.image.stamp_ns if time_ns is None else time_ns
@@ -250,11 +275,11 @@ class PerceptionPipeline:
         results: dict[str, Any] = {}
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
-            networks = NetworkRun(self._networks, due, frame, config, watch=watch, submit=submit)
-            networks.run(partial(self._detect, frame=frame, time_ns=time_ns, config=config))
-            detections, masks = networks.detections, networks.masks
+            run = NetworkRun(networks, due, uploaded, config, watch=watch, submit=submit)
+            run.run(partial(self._detect, frame=uploaded, time_ns=time_ns, config=config))
+            detections, masks = run.detections, run.masks
             if not config.parallel:
-                results = networks.image_results()
+                results = run.image_results()
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
             up_vector = _up_vector(gravity_up)
             if Stage.DEPTH in due:
@@ -262,7 +287,7 @@ class PerceptionPipeline:
                 _check_size('sensor_depth', measured, frame.image)
                 with watch.stage(Stage.DEPTH):
                     depth, fit = self._state.scale_depth(
-                        networks.depth, measured, camera, up_vector, config
+                        run.depth, measured, camera, up_vector, config
                     )
             pose = resolve(fixed_from_optical)
             with watch.stage('lifting'):
@@ -276,7 +301,7 @@ class PerceptionPipeline:
                     else None
                 )
             if config.parallel:
-                results = networks.image_results()
+                results = run.image_results()
         self._state.frames += 1
         seconds = watch.seconds
         return Scene(

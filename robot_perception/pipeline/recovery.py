@@ -103,17 +103,44 @@ class RecoveringNetwork(Generic[_Network]):
             try:
                 return call(self._loaded())
             except Exception as error:
-                if models.is_fatal(error):
-                    raise ModelError(
-                        DEVICE_LOST,
-                        f'{self.stage}: the GPU refuses every further call of this process '
-                        f'({error}). Restart the process.',
-                    ) from error
+                self._check_fatal(error)
                 if self._moved or not models.is_out_of_memory(error):
                     raise
             # Outside of the handler, since the error keeps the memory of the failed call.
             models.free_device_memory()
         return self._run_on_cpu(call)
+
+    def _run_many(
+        self,
+        name: str,
+        images: Sequence[UploadedImage],
+        call: Callable[..., _Result],
+        **options: float,
+    ) -> list[_Result]:
+        """Compute images together with a method of the network, if it has it and it succeeds.
+
+        Otherwise ``call`` computes one after another, which needs less memory.
+        """
+        together = getattr(self._loaded(), name, None)
+        if together is not None and len(images) > 1:
+            try:
+                results: list[_Result] = together(images, **options)
+            except Exception as error:
+                self._check_fatal(error)
+                if not models.is_out_of_memory(error):
+                    raise
+            else:
+                return results
+            models.free_device_memory()
+        return [call(image, **options) for image in images]
+
+    def _check_fatal(self, error: Exception) -> None:
+        if models.is_fatal(error):
+            raise ModelError(
+                DEVICE_LOST,
+                f'{self.stage}: the GPU refuses every further call of this process ({error}). '
+                'Restart the process.',
+            ) from error
 
     def _loaded(self) -> _Network:
         if self._network is None:
@@ -148,6 +175,10 @@ class RecoveringFeatureExtractor(RecoveringNetwork[FeatureExtractor]):
         """Return the features of the whole image and of its patches."""
         return self._run(lambda network: network.extract(image))
 
+    def extract_many(self, images: Sequence[UploadedImage]) -> list[SceneFeatures]:
+        """Return the features of images of one size, computed together if that is possible."""
+        return self._run_many('extract_many', images, self.extract)
+
 
 class RecoveringDepthEstimator(RecoveringNetwork[DepthEstimator]):
     """A depth network."""
@@ -157,6 +188,10 @@ class RecoveringDepthEstimator(RecoveringNetwork[DepthEstimator]):
     def estimate(self, image: UploadedImage) -> Depth:
         """Return depth at the image's size."""
         return self._run(lambda network: network.estimate(image))
+
+    def estimate_many(self, images: Sequence[UploadedImage]) -> list[Depth]:
+        """Return the depth of images of one size, computed together if that is possible."""
+        return self._run_many('estimate_many', images, self.estimate)
 
 
 class RecoveringDetector(RecoveringNetwork[Detector]):
@@ -178,6 +213,14 @@ class RecoveringDetector(RecoveringNetwork[Detector]):
         """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
         return self._run(
             lambda network: network.detect(image, threshold=threshold, max_objects=max_objects)
+        )
+
+    def detect_many(
+        self, images: Sequence[UploadedImage], *, threshold: float, max_objects: int
+    ) -> list[Detections]:
+        """Return the objects of images of one size, computed together if that is possible."""
+        return self._run_many(
+            'detect_many', images, self.detect, threshold=threshold, max_objects=max_objects
         )
 
 
@@ -245,6 +288,10 @@ class RecoveringSegmenter(RecoveringNetwork[Segmenter]):
     def encode(self, image: UploadedImage) -> ImageEmbedding:
         """Return what can be computed without boxes."""
         return self._run(lambda network: network.encode(image))
+
+    def encode_many(self, images: Sequence[UploadedImage]) -> list[ImageEmbedding]:
+        """Encode images of one size, together if that is possible."""
+        return self._run_many('encode_many', images, self.encode)
 
     def segment(self, embedding: ImageEmbedding, boxes_xyxy: Float32Array) -> Masks:
         """Return one mask at the image's size for each of (N, 4) boxes."""

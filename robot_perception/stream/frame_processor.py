@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,10 +12,12 @@ from robot_perception.conversions import (
     FrameTiming,
     header_message,
     MarkerKey,
+    Message,
     MessageFactory,
 )
 from robot_perception.core import (
     CameraModel,
+    ConversionError,
     Image,
     is_restart,
     MetricDepth,
@@ -102,6 +105,8 @@ class FrameProcessor:
         self._factory = factory
         self._remedies = remedies
         self._images = ImageReader()
+        # Reads images ahead, which must not change what is known of the earlier ones.
+        self._coming = ImageReader()
         self._calibrations = CalibrationReader()
         self._newest_ns = 0
         self._markers: frozenset[MarkerKey] = frozenset()
@@ -135,8 +140,20 @@ class FrameProcessor:
         """Load what `state_dict` returned."""
         self._newest_ns = state['newest_ns']
         self._images.load_state_dict(state['images'])
+        self._coming.load_state_dict(state['images'])
         self.pipeline.load_state_dict(state['pipeline'])
         self._markers = frozenset((kind, slot) for kind, slot in state['markers'])
+
+    def compute_together(self, messages: Sequence[Message]) -> None:
+        """Let networks compute the coming images together; see the pipeline's method.
+
+        Images that cannot be read are left out. `process` is called as before.
+        """
+        images = []
+        for message in messages:
+            with suppress(ConversionError):
+                images.append(self._coming.read(message, self.pipeline.config.input))
+        self.pipeline.compute_together(images)
 
     def process(
         self,

@@ -277,6 +277,42 @@ def test_a_resumed_run_keeps_the_runtime_and_precision(job, tmp_path, monkeypatc
     assert read_backends(job.output) == {'features': 'torch fp32'}
 
 
+def test_a_batch_gives_the_same_results_and_resumes(job, tmp_path, monkeypatch):
+    models = {
+        f'{task}.model': str(path) for task, path in write_tiny_checkpoints(tmp_path).items()
+    }
+    values = {**models, 'runtime': 'torch', 'cpu_threads': 1, 'device': 'cpu', 'parallel': False}
+    config = PerceptionConfig.from_preset('stub', {**values, 'detector.threshold': 0.01})
+    batched = replace(job, config=config, batch=3, every=2)
+    process_bags(batched)
+    alone = replace(batched, batch=1, output=tmp_path / 'alone')
+    process_bags(alone)
+    pairs = list(zip(read_results(batched.output), read_results(alone.output), strict=True))
+    assert len(pairs) == (COUNT + 1) // 2
+    for one, other in pairs:
+        found, expected = one.scene, other.scene
+        assert found.image.stamp_ns == expected.image.stamp_ns
+        for side in ('boxes_xyxy', 'scores'):
+            np.testing.assert_allclose(
+                getattr(found.detections, side), getattr(expected.detections, side), atol=1e-4
+            )
+        np.testing.assert_allclose(found.depth.meters, expected.depth.meters, rtol=1e-4)
+    resumed = replace(batched, output=tmp_path / 'resumed')
+    with pytest.raises(Interrupted):
+        process_bags(resumed, on_image=interrupt(5))
+    assert process_bags(resumed).resumed_after == 4
+    assert messages(resumed.output) == messages(batched.output)
+
+
+@pytest.mark.parametrize('batch', [3, 20])
+def test_networks_without_batches_give_the_same_bytes(job, tmp_path, batch):
+    job = replace(job, config=FUSED)
+    process_bags(job)
+    batched = replace(job, batch=batch, output=tmp_path / 'batched')
+    process_bags(batched)
+    assert messages(batched.output) == messages(job.output)
+
+
 def test_another_job_does_not_resume(job):
     with pytest.raises(Interrupted):
         process_bags(job, on_image=interrupt(9))

@@ -1,0 +1,132 @@
+"""Images of coming frames, computed together."""
+
+import numpy as np
+import pytest
+from tiny_checkpoints import write_tiny_checkpoints
+import torch
+
+from robot_perception.core import CameraModel, Image
+from robot_perception.models import stages
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+
+pytestmark = pytest.mark.slow
+SIZE_HW = (48, 64)
+CAMERA = CameraModel.nominal(SIZE_HW, 60.0)
+METHODS = {
+    'NetworkFeatureExtractor': 'extract_many',
+    'NetworkDepthEstimator': 'estimate_many',
+    'NetworkDetector': 'detect_many',
+    'NetworkSegmenter': 'encode_many',
+}
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    folders = write_tiny_checkpoints(tmp_path_factory.mktemp('tiny'))
+    return PerceptionConfig.from_preset(
+        'cpu',
+        {
+            **{f'{stage}.model': str(folder) for stage, folder in folders.items()},
+            **{f'{stage}.input_size': 0 for stage in folders},
+            'device': 'cpu',
+            'runtime': 'torch',
+            'cpu_threads': 1,
+            'features.every_k': 2,
+            'detector.threshold': 0.01,
+            'detector.max_objects': 5,
+        },
+    )
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """Record how many images each call of a network computes, by method."""
+    counts = {}
+
+    def record(owner, name):
+        method = getattr(owner, name)
+
+        def call(self, images, **options):
+            counts.setdefault(name, []).append(len(images))
+            return method(self, images, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    for owner, name in METHODS.items():
+        record(getattr(stages, owner), name)
+    return counts
+
+
+def images(count, size_hw=SIZE_HW):
+    rng = np.random.default_rng(0)
+    return [
+        Image(rng.integers(0, 256, (*size_hw, 3), np.uint8), stamp_ns=10**9 + index * 10**8)
+        for index in range(count)
+    ]
+
+
+def compare(scenes, others):
+    for one, other in zip(scenes, others, strict=True):
+        assert one.image.stamp_ns == other.image.stamp_ns
+        assert one.detections.class_names == other.detections.class_names
+        np.testing.assert_allclose(
+            one.detections.boxes_xyxy, other.detections.boxes_xyxy, atol=0.01
+        )
+        np.testing.assert_allclose(one.detections.scores, other.detections.scores, atol=1e-4)
+        np.testing.assert_allclose(one.depth.meters, other.depth.meters, rtol=1e-4)
+        assert np.mean(one.masks.pixels != other.masks.pixels) < 1e-3
+        assert (one.features is None) == (other.features is None)
+        if one.features is not None:
+            np.testing.assert_allclose(one.features.vector, other.features.vector, atol=1e-4)
+
+
+@pytest.mark.parametrize('parallel', [False, True])
+def test_a_batch_computes_each_network_once_and_the_same(config, computed, parallel):
+    config = config.with_values({'parallel': parallel})
+    frames = images(4)
+    alone = list(PerceptionPipeline.load(config).process_many(frames, CAMERA))
+    computed.clear()
+    pipeline = PerceptionPipeline.load(config)
+    pipeline.compute_together(frames)
+    together = list(pipeline.process_many(frames, CAMERA))
+    # Every second frame has features.
+    assert computed == {
+        'extract_many': [2],
+        'estimate_many': [4],
+        'detect_many': [4],
+        'encode_many': [4],
+    }
+    assert [one.features is None for one in together] == [False, True] * 2
+    compare(alone, together)
+
+
+def test_frames_that_were_not_named_or_differ_in_size_are_computed_alone(config, computed):
+    first, second, third, fourth = images(4)
+    (small,) = images(1, (32, 48))
+    pipeline = PerceptionPipeline.load(config)
+    pipeline.compute_together([first, small, second])
+    pipeline.compute_together([fourth])
+    # The third one was not named, and the second one is never processed.
+    scenes = [pipeline.process(one) for one in (first, small, third, fourth)]
+    assert computed['estimate_many'] == [2, 1, 1, 1]
+    expected = PerceptionPipeline.load(config)
+    compare(scenes, [expected.process(one) for one in (first, small, third, fourth)])
+
+
+def test_a_batch_without_memory_is_computed_one_by_one(config, computed, monkeypatch):
+    method = stages.NetworkDepthEstimator.estimate_many
+
+    def limited(self, images):
+        if len(images) > 1:
+            raise torch.OutOfMemoryError('CUDA out of memory')
+        return method(self, images)
+
+    monkeypatch.setattr(stages.NetworkDepthEstimator, 'estimate_many', limited)
+    frames = images(3)
+    pipeline = PerceptionPipeline.load(config)
+    pipeline.compute_together(frames)
+    scenes = list(pipeline.process_many(frames, CAMERA))
+    assert computed['estimate_many'] == [1, 1, 1]
+    assert computed['detect_many'] == [3]
+    assert pipeline.notes == ()
+    compare(scenes, list(PerceptionPipeline.load(config).process_many(frames, CAMERA)))
