@@ -193,6 +193,25 @@ def changed(checkpoints, tmp_path):
     return copy
 
 
+@pytest.mark.parametrize('family', ['blip-2', 'internvl', 'llava', 'qwen2_5_vl', 'smolvlm'])
+def test_files_as_they_were_published_before_transformers_5(checkpoints, changed, family):
+    folder = changed(family)
+    numbers = json.loads((folder / 'processor_config.json').read_text())
+    images = numbers.pop('image_processor')
+    images['image_processor_type'] = images['image_processor_type'].removesuffix('Pil')
+    (folder / 'preprocessor_config.json').write_text(json.dumps(images))
+    (folder / 'processor_config.json').write_text(json.dumps(numbers))
+    if set(numbers) <= {'processor_class'}:
+        (folder / 'processor_config.json').unlink()
+    template = folder / 'chat_template.jinja'
+    if template.exists():
+        text = json.dumps({'chat_template': template.read_text()})
+        (folder / 'chat_template.json').write_text(text)
+        template.unlink()
+    old, new = (build_describer(str(one), device='cpu') for one in (folder, checkpoints(family)))
+    assert ask(old, picture(), QUESTION) == ask(new, picture(), QUESTION)
+
+
 def test_no_tokenizer(changed):
     folder = changed()
     (folder / 'tokenizer.json').unlink()

@@ -11,6 +11,7 @@ import huggingface_hub
 from prompted_checkpoints import write_prompted
 import pytest
 from reasons import raises
+from tiny_describers import write_tiny_describer
 
 from robot_perception.core.errors import (
     ModelError,
@@ -18,7 +19,7 @@ from robot_perception.core.errors import (
     WeightsInvalidError,
     WeightsMissingError,
 )
-from robot_perception.models import build_detector, catalogue, find_row
+from robot_perception.models import build_describer, build_detector, catalogue, find_row
 from robot_perception.models.checkpoint import locate_checkpoint
 from robot_perception.models.download import pull
 
@@ -84,6 +85,15 @@ def test_a_detector_that_takes_prompts_comes_with_its_tokenizer(hub, tmp_path):
     hub.add(OTHER, folder, 'c' * 40)
     with raises(WeightsMissingError, 'missing_file', 'expected a tokenizer'):
         pull(OTHER)
+
+
+def test_a_describer_comes_with_its_processor(hub, tmp_path):
+    folder = write_tiny_describer('llava', tmp_path / 'llava')
+    hub.add(OTHER, folder, COMMIT)
+    names = {path.name for path in pull(OTHER).path.iterdir()}
+    assert names == {path.name for path in folder.iterdir()}
+    assert 'chat_template.jinja' in names
+    assert build_describer(OTHER, device='cpu').placement.precision == 'fp32'
 
 
 def test_a_revision_can_be_named(hub):
