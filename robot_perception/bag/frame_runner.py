@@ -16,6 +16,7 @@ from robot_perception.conversions import (
     label_info_message,
     Message,
     RosbagsFactory,
+    semantic_label_info_message,
 )
 from robot_perception.core import ConversionError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionPipeline, PIPELINE
@@ -30,6 +31,7 @@ from robot_perception.stream import (
     RECORDED,
     RecordedFrame,
     RecordedSynchronizer,
+    SEMANTIC_LABEL_INFO,
     TIMING,
 )
 
@@ -49,7 +51,7 @@ class OutgoingMessage:
 class FrameRunner:
     """Processes the images of a job in order, and makes their output messages.
 
-    Call `process` from one thread. `messages` and `label_info` may be called from another.
+    Call `process` from one thread. `messages` and `label_infos` may be called from another.
 
     Attributes:
         backends: stage -> runtimes and precisions that computed it so far, in order of their use.
@@ -173,13 +175,17 @@ class FrameRunner:
                 made.append(OutgoingMessage(topic, output.type_name, message, received_ns))
         return made
 
-    def label_info(self, frame: OutputFrame, received_ns: int) -> OutgoingMessage:
-        """Make the message of the class names, with the stamp of the frame."""
-        message = label_info_message(
-            frame.factory,
-            header_message(frame.factory, frame.scene.image.stamp_ns, ''),
-            self._class_names,
-            self._job.config.detector.threshold,
-        )
-        topic = f'{self._job.name}/{LABEL_INFO}'
-        return OutgoingMessage(topic, LABEL_INFO_TYPE, message, received_ns, latched=True)
+    def label_infos(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
+        """Make the messages of the class names, with the stamp of the frame."""
+        factory, threshold = frame.factory, self._job.config.detector.threshold
+        header = header_message(factory, frame.scene.image.stamp_ns, '')
+        messages = {LABEL_INFO: label_info_message(factory, header, self._class_names, threshold)}
+        names = self._processor.pipeline.semantic_class_names
+        if names:
+            messages[SEMANTIC_LABEL_INFO] = semantic_label_info_message(factory, header, names)
+        return [
+            OutgoingMessage(
+                f'{self._job.name}/{topic}', LABEL_INFO_TYPE, message, received_ns, latched=True
+            )
+            for topic, message in messages.items()
+        ]

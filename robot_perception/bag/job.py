@@ -16,10 +16,12 @@ from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import Storage, TopicWish
 from robot_perception.stream import (
     COMPRESSED_DEPTH,
+    GROUND,
     Output,
     OUTPUTS,
     SCENE,
     SCENE_WITHOUT_DEPTH,
+    SEMANTICS,
     TIMING,
 )
 
@@ -28,9 +30,9 @@ REPRODUCIBLE = tuple(output.topic for output in OUTPUTS if output is not TIMING)
 # What people keep: all results once, without the clouds, which follow from depth.
 SLIM = (
     *('features', COMPRESSED_DEPTH.topic, 'depth/camera_info', 'detections', 'detections_3d'),
-    *('scene', 'overlay/compressed', 'markers', 'timing'),
+    *('semantics/classes', 'scene', 'overlay/compressed', 'markers', 'timing'),
 )
-CLOUDS = ('points', 'points/objects', 'points/background')
+CLOUDS = ('points', 'points/objects', 'points/background', *(one.topic for one in GROUND))
 _WRITABLE = (COMPRESSED_DEPTH, *OUTPUTS)
 _NAME = re.compile(r'(/[A-Za-z_][A-Za-z0-9_]*)+')
 
@@ -119,9 +121,16 @@ class BagJob:
     def outputs(self) -> tuple[Output, ...]:
         """Outputs to write, in the order in which the node publishes them.
 
+        Those of the classes of pixels and of the ground are left out where these are not computed.
         Where depth is written compressed, ``scene`` holds none.
         """
-        chosen = tuple(output for output in _WRITABLE if output.topic in self.topics)
+        chosen = tuple(
+            output
+            for output in _WRITABLE
+            if output.topic in self.topics
+            and (self.config.semantics.enabled or output not in SEMANTICS)
+            and (self.config.separates_ground or output not in GROUND)
+        )
         if COMPRESSED_DEPTH not in chosen:
             return chosen
         return tuple(SCENE_WITHOUT_DEPTH if output is SCENE else output for output in chosen)

@@ -274,7 +274,7 @@ class _Run:
 
     def _build(self, frame: OutputFrame, received_ns: int, *, is_first: bool) -> None:
         with self._building.stage('messages'):
-            made = [self._runner.label_info(frame, received_ns)] if is_first else []
+            made = self._runner.label_infos(frame, received_ns) if is_first else []
             made += self._runner.messages(frame, received_ns)
         self._submit_write(made)
 

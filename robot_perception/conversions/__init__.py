@@ -41,6 +41,12 @@ from robot_perception.conversions.pointcloud import (
 from robot_perception.conversions.results import to_features, to_scene
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
 from robot_perception.conversions.scene import scene_message
+from robot_perception.conversions.semantics import (
+    semantic_classes_message,
+    semantic_instances_message,
+    semantic_label_info_message,
+    semantic_labels,
+)
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.conversions.transforms import ReadTransforms, to_transforms
 from robot_perception.conversions.validation import MAX_PIXELS
@@ -89,6 +95,10 @@ __all__ = [
     'ros',
     'scene_message',
     'select_records',
+    'semantic_classes_message',
+    'semantic_instances_message',
+    'semantic_label_info_message',
+    'semantic_labels',
     'timing_message',
     'to_camera',
     'to_class_names',

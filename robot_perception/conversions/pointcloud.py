@@ -22,9 +22,9 @@ from robot_perception.core import (
 
 _RGB_BITS = 0x00FFFFFF
 _POINT = np.dtype([(name, '<f4') for name in ('x', 'y', 'z', 'rgb')])
-_LABELS = np.dtype([('label', '<u4'), ('instance', '<u4')])
-_LABELED_POINT = np.dtype([*_POINT.descr, *_LABELS.descr])
-_HALVES = np.dtype([('point', f'V{_POINT.itemsize}'), ('labels', f'V{_LABELS.itemsize}')])
+LABEL_RECORD = np.dtype([('label', '<u4'), ('instance', '<u4')])
+_LABELED_POINT = np.dtype([*_POINT.descr, *LABEL_RECORD.descr])
+_HALVES = np.dtype([('point', f'V{_POINT.itemsize}'), ('labels', f'V{LABEL_RECORD.itemsize}')])
 # Kind of a numpy dtype -> constant of PointField: UINT32 and FLOAT32.
 _DATATYPES = {'u': 6, 'f': 7}
 
@@ -73,7 +73,7 @@ def label_table(class_ids: Int32Array) -> AnyArray:
         (N + 1,) records with the fields label, class id + 1, and instance, index in the detections
         + 1; both uint32. The first is that of the background, 0 and 0.
     """
-    table = np.zeros(len(class_ids) + 1, _LABELS)
+    table = np.zeros(len(class_ids) + 1, LABEL_RECORD)
     table['label'][1:] = class_ids + 1
     table['instance'] = np.arange(len(table))
     return table
@@ -103,7 +103,7 @@ def select_records(records: AnyArray, is_selected: BoolArray) -> AnyArray:
 
 def pack_points(points: LabeledPoints) -> AnyArray:
     """Return points as (N,) labeled records; the inverse of `unpack_points`."""
-    labels = np.empty(len(points), _LABELS)
+    labels = np.empty(len(points), LABEL_RECORD)
     labels['label'], labels['instance'] = points.labels, points.instances
     return add_labels(_interleave(points.xyz_m[None], points.rgb[None])[0], labels)
 

@@ -11,6 +11,7 @@ from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import to_camera
 from robot_perception.conversions.depth import to_depth
 from robot_perception.conversions.scene import FLAGS
+from robot_perception.conversions.semantics import to_semantics
 from robot_perception.core import (
     BoolArray,
     Box3D,
@@ -73,6 +74,8 @@ def to_scene(
             f'got {(message.height, message.width)}. Pair it with the image of its stamp.',
         )
     objects, timing = message.objects, message.timing
+    # Bags of version 0.1.0 do not have them.
+    semantics: Sequence[ros.Semantics] = getattr(message, 'semantics', ())
     if len(timing.last) != len(timing.stages):
         raise _damaged('timing', f'{len(timing.stages)} times', len(timing.last))
     if features is None and len(message.features):
@@ -90,6 +93,7 @@ def to_scene(
         detections=_detections(objects),
         masks=_masks(objects, image.size_hw),
         objects=tuple(_object(item, index) for index, item in enumerate(objects)),
+        semantics=to_semantics(semantics[0]) if len(semantics) else None,
         timing_s=dict(zip(timing.stages, map(float, timing.last), strict=True)),
     )
 

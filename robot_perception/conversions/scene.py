@@ -18,6 +18,7 @@ from robot_perception.conversions.geometry import (
 )
 from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import MessageFactory
+from robot_perception.conversions.semantics import semantics_message
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.core import Float64Array, Masks, MetricDepth, Scene, SceneObject, UInt8Array
 
@@ -56,7 +57,9 @@ def scene_message(
         else [],
         depth_source=scene.depth_source or '' if isinstance(depth, MetricDepth) else '',
         camera_info=[] if camera is None else [camera_info_message(factory, header, camera)],
-        semantics=[],
+        semantics=[]
+        if scene.semantics is None
+        else [semantics_message(factory, header, scene.semantics)],
         objects=[_object_message(factory, header, item, masks) for item in scene.objects],
         timing=timing_message(factory, header, timing),
     )

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
-from robot_perception.conversions import label_info_message, Message
+from robot_perception.conversions import label_info_message, Message, semantic_label_info_message
 from robot_perception.nodes.ask import AskAction, TrackedImage
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.camera_inputs import CameraInputs
@@ -31,7 +31,12 @@ from robot_perception.pipeline import (
     PerceptionConfig,
     PerceptionPipeline,
 )
-from robot_perception.stream import FrameProcessor, FrameTimer, Synchronizer
+from robot_perception.stream import (
+    FrameProcessor,
+    FrameTimer,
+    SEMANTIC_LABEL_INFO,
+    Synchronizer,
+)
 
 
 class Camera:
@@ -137,14 +142,16 @@ class Camera:
         """Publish the names of the classes."""
         assert self._publishers is not None  # noqa: S101 - configured
         self._class_names = pipeline.class_names
+        factory, header = RosMessages(), Header(stamp=self._node.get_clock().now().to_msg())
+        threshold = pipeline.config.detector.threshold
         self._publishers.publish_label_info(
-            label_info_message(
-                RosMessages(),
-                Header(stamp=self._node.get_clock().now().to_msg()),
-                self._class_names,
-                pipeline.config.detector.threshold,
-            )
+            label_info_message(factory, header, self._class_names, threshold)
         )
+        if pipeline.semantic_class_names:
+            self._publishers.publish_label_info(
+                semantic_label_info_message(factory, header, pipeline.semantic_class_names),
+                SEMANTIC_LABEL_INFO,
+            )
 
     def deactivate(self) -> None:
         """Take no more images, and end every wait for what belongs to one."""

@@ -21,6 +21,7 @@ from robot_perception.stream import (
     Output,
     OutputFrame,
     SCENE,
+    SEMANTIC_LABEL_INFO,
 )
 
 _OVERRIDABLE = (
@@ -70,7 +71,10 @@ class OutputPublishers:
             output: self._create(output.topic, output.type_name, qos.output())
             for output in outputs
         }
-        self._label_info = self._create(LABEL_INFO, LABEL_INFO_TYPE, qos.latched())
+        self._label_infos = {
+            topic: self._create(topic, LABEL_INFO_TYPE, qos.latched())
+            for topic in (LABEL_INFO, SEMANTIC_LABEL_INFO)
+        }
 
     def _create(self, topic: str, type_name: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
         return self._node.create_lifecycle_publisher(
@@ -132,9 +136,9 @@ class OutputPublishers:
             return False
         return message is not None
 
-    def publish_label_info(self, message: object) -> None:
-        """Publish the names of the classes, latched for late subscribers."""
-        self._label_info.publish(message)
+    def publish_label_info(self, message: object, topic: str = LABEL_INFO) -> None:
+        """Publish the names of classes, latched for late subscribers."""
+        self._label_infos[topic].publish(message)
 
     def destroy(self) -> None:
         """Remove the publishers from the node."""
@@ -142,4 +146,4 @@ class OutputPublishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
     def _all(self) -> tuple[LifecyclePublisher[Any], ...]:
-        return (*self._publishers.values(), self._label_info)
+        return (*self._publishers.values(), *self._label_infos.values())

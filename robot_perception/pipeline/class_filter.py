@@ -41,18 +41,35 @@ def choose_classes(detector: Detector | PromptedDetector, config: DetectorConfig
             'to a network that takes prompts, such as OWLv2 or Grounding DINO; or choose from '
             f'its classes with detector.classes: it has {_few(detector.class_names)}.',
         )
-    return _FilteredDetector(detector, _find_ids(detector, classes)) if classes else detector
-
-
-def _find_ids(detector: Detector, classes: Sequence[str]) -> frozenset[int]:
+    if not classes:
+        return detector
     names = detector.class_names
+    return _FilteredDetector(
+        detector, find_class_ids('detector.classes', 'detector', names, classes)
+    )
+
+
+def find_class_ids(
+    parameter: str, network: str, names: Sequence[str], classes: Sequence[str]
+) -> frozenset[int]:
+    """Return the ids of classes in a list of names, upper or lower case.
+
+    Args:
+        parameter: that names the classes.
+        network: what has them, such as "detector".
+        names: those of the network, by class id.
+        classes: to look up.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
     ids = {name.casefold(): index for index, name in enumerate(names)}
     for name in map(str.casefold, classes):
         if name not in ids:
             nearest = [names[ids[one]] for one in get_close_matches(name, ids, 1)]
             raise ConfigError(
                 'unknown_class',
-                f"detector.classes: expected names of the detector's {len(names)} classes, "
+                f"{parameter}: expected names of the {network}'s {len(names)} classes, "
                 f'got {name!r}. {f"Nearest: {nearest[0]}. " if nearest else ""}'
                 f'It has {_few(names)}.',
             )

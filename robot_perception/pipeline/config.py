@@ -90,6 +90,21 @@ class PerceptionConfig(Section):
         section: StageSection = getattr(self, stage.value)
         return section
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether detector and segmenter run."""
+        return self.detector.enabled and self.segmenter.enabled
+
+    @property
+    def has_ground_classes(self) -> bool:
+        """Whether the ground is found by the class of each pixel."""
+        return self.semantics.enabled and bool(self.points.ground_names)
+
+    @property
+    def separates_ground(self) -> bool:
+        """Whether the ground is found in some way."""
+        return self.has_ground_classes or self.points.remove_ground
+
     def choose_runtime(self, stage: Stage) -> str:
         """Return the runtime that a stage or all stages are given."""
         own = self.stage(stage).runtime

@@ -11,6 +11,7 @@ from robot_perception.pipeline.choices import (
     TfPolicy,
     Transport,
 )
+from robot_perception.pipeline.config_stages import split_names
 from robot_perception.pipeline.parameters import parameter, Section
 
 
@@ -37,7 +38,7 @@ class PointsConfig(Section, name='points'):
     labels: bool = parameter(
         False,
         'Add the fields label (class id + 1) and instance (index + 1) to points, which then needs '
-        'detector and segmenter.',
+        'detector and segmenter, or semantics without one of these.',
         live=True,
     )
     max_range_m: float = parameter(
@@ -62,6 +63,13 @@ class PointsConfig(Section, name='points'):
         'camera.height_m where that may be a table.',
         live=True,
     )
+    ground_classes: str = parameter(
+        '',
+        'Classes of the ground for points/ground and points/obstacles, separated by commas, such '
+        'as "floor, rug"; of the network of every pixel, if semantics.enabled. Empty = by the '
+        'plane, with points.remove_ground.',
+        live=True,
+    )
     ground_tolerance_m: float = parameter(
         0.03,
         'Maximum height above the ground plane of points that are removed as ground.',
@@ -69,6 +77,11 @@ class PointsConfig(Section, name='points'):
         limits=(0.0, 10.0),
         live=True,
     )
+
+    @property
+    def ground_names(self) -> tuple[str, ...]:
+        """The classes of the ground."""
+        return split_names(self.ground_classes)
 
 
 @dataclass(frozen=True, slots=True)

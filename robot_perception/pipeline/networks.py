@@ -17,7 +17,7 @@ from robot_perception.models import (
     Segmenter,
     SemanticSegmenter,
 )
-from robot_perception.pipeline.class_filter import choose_classes
+from robot_perception.pipeline.class_filter import choose_classes, find_class_ids
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.recovery import (
     RecoveringDepthEstimator,
@@ -84,8 +84,13 @@ class Networks(NamedTuple):
         """Names of the detector's classes so far, by class id; empty without a detector."""
         return () if self.detector is None else tuple(self.detector.class_names)
 
+    @property
+    def semantic_class_names(self) -> tuple[str, ...]:
+        """Names of the classes of pixels, by class id; empty without that network."""
+        return () if self.semantics is None else tuple(self.semantics.class_names)
+
     def check_classes(self, config: PerceptionConfig) -> None:
-        """Check that the networks have the classes that a configuration names.
+        """Check that the networks, as far as there are any, have what a configuration names.
 
         A detector that takes prompts has these classes from now on.
 
@@ -94,6 +99,9 @@ class Networks(NamedTuple):
         """
         if self.detector is not None:
             choose_classes(self.detector, config.detector)
+        if self.semantics is not None:
+            names, wanted = self.semantic_class_names, config.points.ground_names
+            find_class_ids('points.ground_classes', 'network', names, wanted)
         if self.scene is not None:
             self.scene.check_labels(config.scene.label_names)
 

@@ -163,6 +163,11 @@ class PerceptionPipeline:
         """Names of the detector's classes, by class id; empty without a detector."""
         return self._networks.class_names
 
+    @property
+    def semantic_class_names(self) -> tuple[str, ...]:
+        """Names of the classes of pixels, by class id; empty without that network."""
+        return self._networks.semantic_class_names
+
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Change live parameters from the next frame on.
 

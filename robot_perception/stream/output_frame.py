@@ -126,9 +126,13 @@ class OutputFrame:
     def labels(self) -> AnyArray | None:
         """Class and instance of each pixel; None without masks.
 
+        Without detector or segmenter they are those of the network of every pixel.
         (H, W) records of `label_table`.
         """
         masks, detections = self.scene.masks, self.scene.detections
+        if not self.config.has_masks:
+            semantics = self.scene.semantics
+            return None if semantics is None else conversions.semantic_labels(semantics)
         if masks is None or detections is None:
             return None
         return conversions.label_table(detections.class_ids).take(masks.instance_map())
@@ -148,6 +152,38 @@ class OutputFrame:
             return conversions.add_labels(selected, None)
         labels = conversions.label_table(detections.class_ids)[instances[is_selected]]
         return conversions.add_labels(selected, labels)
+
+    def select_ground(self, *, of_ground: bool) -> AnyArray | None:
+        """Return the known points of the ground or of everything else, in the optical frame.
+
+        (N,) records of `add_labels`; None where the ground is not separated, and without metric
+        depth or calibration.
+        """
+        is_ground, points = self._is_ground, self._points
+        if is_ground is None or points is None:
+            return None
+        is_selected = self._is_known & (is_ground == of_ground)
+        labels = None if self.labels is None else self.labels[is_selected]
+        return conversions.add_labels(conversions.select_records(points, is_selected), labels)
+
+    @cached_property
+    def _is_ground(self) -> BoolArray | None:
+        """Whether each pixel is of the ground, (H, W), by its class or else by the plane."""
+        limits, semantics, ground = self.config.points, self.scene.semantics, self.scene.ground
+        if self.config.has_ground_classes:
+            if semantics is None:
+                return None
+            wanted = {name.casefold() for name in limits.ground_names}
+            names = enumerate(semantics.class_names)
+            ids = [index for index, name in names if name.casefold() in wanted]
+            return np.isin(semantics.classes, ids)
+        if self._cloud is None or not limits.remove_ground:
+            return None
+        if ground is None:
+            return np.zeros(self.scene.image.size_hw, np.bool_)
+        heights_m = ground.heights_m(self._cloud.xyz_m.reshape(-1, 3))
+        is_ground: BoolArray = heights_m <= limits.ground_tolerance_m
+        return is_ground.reshape(self.scene.image.size_hw)
 
     @cached_property
     def _is_known(self) -> BoolArray | None:

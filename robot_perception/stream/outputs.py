@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from robot_perception import conversions
 from robot_perception.conversions import Message
-from robot_perception.core import LabeledPoints, MetricDepth, Stage, transform_points
+from robot_perception.core import AnyArray, LabeledPoints, MetricDepth, Stage, transform_points
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.viewer import format_labels
@@ -70,18 +70,28 @@ def _points(frame: OutputFrame) -> Message | None:
 
 
 def _object_points(frame: OutputFrame) -> Message | None:
-    return _point_list(frame, of_objects=True)
+    return _point_list(frame, frame.select_points(of_objects=True))
 
 
 def _background_points(frame: OutputFrame) -> Message | None:
-    return _point_list(frame, of_objects=False)
+    records = frame.select_points(of_objects=False)
+    return _point_list(frame, records, without_ground=frame.config.points.remove_ground)
 
 
-def _point_list(frame: OutputFrame, *, of_objects: bool) -> Message | None:
-    records = frame.select_points(of_objects=of_objects)
+def _ground_points(frame: OutputFrame) -> Message | None:
+    return _point_list(frame, frame.select_ground(of_ground=True))
+
+
+def _obstacle_points(frame: OutputFrame) -> Message | None:
+    return _point_list(frame, frame.select_ground(of_ground=False))
+
+
+def _point_list(
+    frame: OutputFrame, records: AnyArray | None, *, without_ground: bool = False
+) -> Message | None:
     if records is None:
         return None
-    filters = tuple(_filters(frame, of_objects=of_objects))
+    filters = tuple(_filters(frame, without_ground=without_ground))
     if filters:
         points = conversions.unpack_points(records)
         for apply in filters:
@@ -91,11 +101,11 @@ def _point_list(frame: OutputFrame, *, of_objects: bool) -> Message | None:
 
 
 def _filters(
-    frame: OutputFrame, *, of_objects: bool
+    frame: OutputFrame, *, without_ground: bool
 ) -> Iterator[Callable[[LabeledPoints], LabeledPoints]]:
     """Yield what is applied to a list of points in the optical frame, in order."""
     limits, ground, pose = frame.config.points, frame.scene.ground, frame.target_from_optical
-    if limits.remove_ground and ground is not None and not of_objects:
+    if without_ground and ground is not None:
         yield lambda points: points.above(ground, limits.ground_tolerance_m)
     if limits.max_range_m:
         yield lambda points: points.within(limits.max_range_m)
@@ -145,6 +155,20 @@ def _classes(frame: OutputFrame) -> Message | None:
     )
 
 
+def _semantic_classes(frame: OutputFrame) -> Message | None:
+    semantics = frame.scene.semantics
+    if semantics is None:
+        return None
+    return conversions.semantic_classes_message(frame.factory, frame.header, semantics)
+
+
+def _semantic_instances(frame: OutputFrame) -> Message | None:
+    semantics = frame.scene.semantics
+    if semantics is None or semantics.instances is None:
+        return None
+    return conversions.semantic_instances_message(frame.factory, frame.header, semantics.instances)
+
+
 def _scene(frame: OutputFrame) -> Message | None:
     return conversions.scene_message(frame.factory, frame.header, frame.header_scene, frame.timing)
 
@@ -163,15 +187,20 @@ def _compressed_depth(frame: OutputFrame) -> Message | None:
 
 
 def _overlay(frame: OutputFrame) -> Message | None:
-    if frame.scene.detections is None:
+    if not _is_drawn(frame):
         return None
     return conversions.image_message(frame.factory, frame.header, frame.overlay, 'rgb8')
 
 
 def _compressed_overlay(frame: OutputFrame) -> Message | None:
-    if frame.scene.detections is None:
+    if not _is_drawn(frame):
         return None
     return conversions.jpeg_message(frame.factory, frame.header, frame.overlay)
+
+
+def _is_drawn(frame: OutputFrame) -> bool:
+    """Return whether the overlay differs from the image, or would with objects."""
+    return frame.scene.detections is not None or frame.scene.semantics is not None
 
 
 def _annotations(frame: OutputFrame) -> Message | None:
@@ -189,6 +218,7 @@ def _timing(frame: OutputFrame) -> Message | None:
 
 _MASKS = frozenset({Stage.DETECTOR, Stage.SEGMENTER})
 _OBJECTS_3D = _MASKS | {Stage.DEPTH}
+_DRAWN = _MASKS | {Stage.SEMANTICS}
 
 SCENE = Output('scene', 'robot_perception/msg/Scene', frozenset(Stage), _scene)
 # In result bags only, which hold depth once. The name is that of image_transport.
@@ -199,6 +229,32 @@ COMPRESSED_DEPTH = Output(
     _compressed_depth,
 )
 SCENE_WITHOUT_DEPTH = replace(SCENE, make=_scene_without_depth)
+# Missing in bags, unless their stage is enabled or the ground is separated.
+SEMANTICS = (
+    Output(
+        'semantics/classes',
+        'sensor_msgs/msg/Image',
+        frozenset({Stage.SEMANTICS}),
+        _semantic_classes,
+    ),
+    Output(
+        'semantics/instances',
+        'sensor_msgs/msg/Image',
+        frozenset({Stage.SEMANTICS}),
+        _semantic_instances,
+    ),
+)
+GROUND = (
+    Output(
+        'points/ground', 'sensor_msgs/msg/PointCloud2', frozenset({Stage.DEPTH}), _ground_points
+    ),
+    Output(
+        'points/obstacles',
+        'sensor_msgs/msg/PointCloud2',
+        frozenset({Stage.DEPTH}),
+        _obstacle_points,
+    ),
+)
 # Its message package is optional.
 ANNOTATIONS = Output(
     'annotations',
@@ -220,15 +276,17 @@ OUTPUTS = (
     Output('points', 'sensor_msgs/msg/PointCloud2', frozenset({Stage.DEPTH}), _points),
     Output('points/objects', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _object_points),
     Output('points/background', 'sensor_msgs/msg/PointCloud2', _OBJECTS_3D, _background_points),
+    *GROUND,
     Output(
         'detections', 'vision_msgs/msg/Detection2DArray', frozenset({Stage.DETECTOR}), _detections
     ),
     Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
     Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
     Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
+    *SEMANTICS,
     SCENE,
-    Output('overlay', 'sensor_msgs/msg/Image', _MASKS, _overlay),
-    Output('overlay/compressed', 'sensor_msgs/msg/CompressedImage', _MASKS, _compressed_overlay),
+    Output('overlay', 'sensor_msgs/msg/Image', _DRAWN, _overlay),
+    Output('overlay/compressed', 'sensor_msgs/msg/CompressedImage', _DRAWN, _compressed_overlay),
     ANNOTATIONS,
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,
@@ -236,6 +294,7 @@ OUTPUTS = (
 
 # Published once, latched.
 LABEL_INFO, LABEL_INFO_TYPE = 'label_info', 'vision_msgs/msg/LabelInfo'
+SEMANTIC_LABEL_INFO = 'semantics/label_info'
 
 
 def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> frozenset[Stage]:
@@ -244,5 +303,7 @@ def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> frozens
     for output in outputs:
         stages |= output.stages
         if output.topic == 'points' and config.points.labels:
-            stages |= _MASKS
+            stages |= _MASKS if config.has_masks else {Stage.SEMANTICS}
+        if output in GROUND and config.has_ground_classes:
+            stages |= {Stage.SEMANTICS}
     return stages

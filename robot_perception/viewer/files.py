@@ -22,8 +22,9 @@ from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.scene_json import write_scene_json
+from robot_perception.viewer.semantics import draw_semantics
 
-_PICTURES = ('overlay', 'depth', 'features', 'instances', 'cloud')
+_PICTURES = ('overlay', 'depth', 'features', 'semantics', 'instances', 'cloud')
 _WIDEST_PX = 1920
 # Full HD is written whole; of photographs with more pixels a part is as good.
 _MAX_POINTS = 2**21
@@ -45,8 +46,8 @@ def write_scene(
         scene: what to write.
         folder: made where it is missing.
         stem: beginning of the names: ``STEM_overlay.png``, ``STEM_depth.png``,
-            ``STEM_features.png``, ``STEM_instances.png``, ``STEM_cloud.png``, ``STEM.ply`` and
-            ``STEM_scene.json``.
+            ``STEM_features.png``, ``STEM_semantics.png``, ``STEM_instances.png``,
+            ``STEM_cloud.png``, ``STEM.ply`` and ``STEM_scene.json``.
         caption: written on the overlay, empty for none.
 
     Returns:
@@ -125,6 +126,8 @@ def _pictures(scene: Scene, caption: str) -> Iterator[tuple[str, UInt8Array]]:
     # Recorded features have their patches only where these were asked for.
     if scene.features is not None and scene.features.patches.size:
         yield 'features', draw_features(scene.features, size_hw)
+    if scene.semantics is not None:
+        yield 'semantics', draw_semantics(scene, scene.semantics)
     if scene.masks is not None:
         yield 'instances', draw_instances(scene.masks, scene.objects)
     cloud = scene.cloud(max_points=_MAX_POINTS)

@@ -23,6 +23,7 @@ from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.overlay import draw_overlay
 from robot_perception.viewer.page_cloud import encode_cloud
 from robot_perception.viewer.scene_json import JsonValue
+from robot_perception.viewer.semantics import draw_semantics
 
 _MILLISECONDS = 1e3
 _METER_DIGITS = 3
@@ -40,6 +41,8 @@ def frame_pictures(
     # Recorded features have their patches only where these were asked for.
     if scene.features is not None and scene.features.patches.size:
         yield 'features', draw_features(scene.features, scene.image.size_hw)
+    if scene.semantics is not None:
+        yield 'semantics', draw_semantics(scene, scene.semantics)
     yield 'image', scene.image.rgb
     if truth is not None:
         yield 'truth_objects', draw_overlay(truth)

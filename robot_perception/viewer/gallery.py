@@ -18,7 +18,12 @@ from robot_perception.viewer.table import Table
 _INDEX = 'index.html'
 _FRAMES = 'frames'
 # Pictures of a frame -> name of their button.
-_KINDS = {'objects': 'Objects', 'depth': 'Depth', 'features': 'Features'}
+_KINDS = {
+    'objects': 'Objects',
+    'depth': 'Depth',
+    'features': 'Features',
+    'semantics': 'Classes of pixels',
+}
 
 
 class Gallery:

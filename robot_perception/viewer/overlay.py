@@ -18,9 +18,12 @@ from robot_perception.core import (
     UInt8Array,
 )
 from robot_perception.viewer.labels import draw_plates, place_plates
+from robot_perception.viewer.semantics import tint_classes
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
 _TINT = 0.38
+# Of the classes of pixels below masks.
+_PALE_TINT = 0.2
 # The contour is the color of its object, lightened so that it stands out from the tint.
 _CONTOUR_WHITE = 0.45
 _LINE_SHARE = 1 / 300
@@ -35,7 +38,8 @@ def draw_overlay(scene: Scene, *, caption: str = '') -> UInt8Array:
 
     Objects that lie outside the image are left out. Smaller boxes are drawn over larger ones.
     Masks and objects may be missing; the picture then shows what there is. The color of an object
-    is that of its track, or of its index without tracking.
+    is that of its track, or of its index without tracking. Pixels that have a class are tinted in
+    its color, lightly below masks.
 
     Args:
         scene: the results.
@@ -45,6 +49,8 @@ def draw_overlay(scene: Scene, *, caption: str = '') -> UInt8Array:
         (H, W, 3) uint8 rgb, a new picture of the image's size.
     """
     canvas: UInt8Array = scene.image.rgb.copy()
+    if scene.semantics is not None:
+        tint_classes(canvas, scene.semantics, _TINT if scene.masks is None else _PALE_TINT)
     size_hw = scene.image.size_hw
     stroke = max(1, round(min(size_hw) * _LINE_SHARE))
     boxes = [(item, _to_pixel_box(item.box_xyxy, size_hw)) for item in scene.objects]

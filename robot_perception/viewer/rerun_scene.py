@@ -28,6 +28,7 @@ from robot_perception.core import (
     Rgb,
     Scene,
     UInt8Array,
+    UInt16Array,
     UInt32Array,
 )
 from robot_perception.viewer.depth import depth_range, draw_depth
@@ -38,6 +39,7 @@ CAMERA = 'camera'
 IMAGE, BOXES_2D = f'{CAMERA}/image', f'{CAMERA}/boxes'
 CLASSES, INSTANCES = f'{CAMERA}/classes', f'{CAMERA}/instances'
 DEPTH, RELATIVE_DEPTH = f'{CAMERA}/depth', f'{CAMERA}/relative_depth'
+SEMANTICS = f'{CAMERA}/semantics'
 FEATURES = f'{CAMERA}/features'
 POINTS, BOXES_3D, UNCERTAINTY = 'points', 'boxes_3d', 'uncertainty'
 NAMES_3D = f'{BOXES_3D}/names'
@@ -61,7 +63,7 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
     """Convert a scene to what Rerun logs: entity path -> archetype.
 
     A result that the scene lacks is left out; one that is empty is there, and empty. Class ids
-    in Rerun are the detector's + 1, and 0 is the background.
+    in Rerun are those of the detector, or of the pixels' classes, + 1; 0 is the background.
     """
     shown: dict[str, Archetype] = {IMAGE: _picture(scene.image.rgb)}
     if scene.camera is not None:
@@ -87,6 +89,14 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
                 item.index + 1: (format_labels(item)[1], object_color(item))
                 for item in scene.objects
             },
+        )
+    semantics = scene.semantics
+    if semantics is not None:
+        names = enumerate(semantics.class_names, 1)
+        # Rerun's 0 is the background here too: 65535 becomes 0.
+        shown[SEMANTICS] = _segmentation(
+            semantics.classes + np.uint16(1),
+            {number: (name, class_color(name)) for number, name in names},
         )
     cloud = scene.cloud()
     if cloud is not None:
@@ -139,7 +149,9 @@ def _boxes_2d(scene: Scene) -> Archetype:
     )
 
 
-def _segmentation(labels: UInt32Array, names: Mapping[int, tuple[str, Rgb]]) -> Archetype:
+def _segmentation(
+    labels: UInt16Array | UInt32Array, names: Mapping[int, tuple[str, Rgb]]
+) -> Archetype:
     """Return an image of labels together with the name and the color of each."""
     # Without a color of its own the background would be tinted.
     background = rerun.AnnotationInfo(id=0, label='background', color=(0, 0, 0, 0))

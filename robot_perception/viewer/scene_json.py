@@ -26,6 +26,7 @@ from robot_perception.core import (
     Scene,
     SceneFeatures,
     SceneObject,
+    Semantics,
     write_bytes,
 )
 
@@ -48,7 +49,7 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
 
     Returns:
         A mapping with the keys ``schema``, ``version``, ``image``, ``camera``, ``timing_s``,
-        ``backends``, ``features``, ``depth``, ``depth_source`` and
+        ``backends``, ``features``, ``depth``, ``depth_source``, ``semantics`` and
         ``objects``; a part that the scene lacks is None. No number
         is NaN or infinite.
     """
@@ -70,6 +71,7 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
         'features': None if scene.features is None else _features(scene.features),
         'depth': None if scene.depth is None else _depth(scene.depth),
         'depth_source': scene.depth_source,
+        'semantics': None if scene.semantics is None else _semantics(scene.semantics),
         'objects': None
         if scene.detections is None
         else [
@@ -126,6 +128,18 @@ def _depth(depth: Depth) -> JsonValue:
         'median': _rounded(np.median(known), digits) if known.size else None,
         'max': _rounded(known.max(), digits) if known.size else None,
         'known_share': _rounded(known.size / values.size, _SCORE_DIGITS) if values.size else 0.0,
+    }
+
+
+def _semantics(semantics: Semantics) -> JsonValue:
+    """Describe which classes cover how much of the image; the pixels are in other files."""
+    pixels = max(semantics.classes.size, 1)
+    return {
+        'model': semantics.model,
+        'classes': [
+            {'class_name': name, 'share': _rounded(area / pixels, _SCORE_DIGITS)}
+            for name, area in semantics.areas().items()
+        ],
     }
 
 
