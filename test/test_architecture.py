@@ -30,10 +30,11 @@ ALLOWED = {
     'faults': {
         *('core', 'models', 'conversions', 'sources', 'pipeline', 'stream', 'nodes', 'bag'),
     },
+    'fleet': {'core', 'sources', 'pipeline', 'bag'},
     'server': {'core', 'image_files', 'sources', 'viewer', 'pipeline', 'stream'},
     'cli': {
         *('core', 'models', 'sources', 'viewer', 'pipeline', 'stream'),
-        *('nodes', 'bag', 'world', 'evaluation', 'faults', 'server'),
+        *('nodes', 'bag', 'world', 'evaluation', 'faults', 'fleet', 'server'),
     },
 }
 # Library -> packages, or folders of one, that may import it; a library not named here may be
@@ -50,6 +51,9 @@ HOMES = {
     'cv_bridge': {'conversions'},
     'faster_coco_eval': {'evaluation'},
     'foxglove': {'viewer'},
+    'fsspec': {'fleet'},
+    'pyarrow': {'fleet'},
+    'ray': {'fleet'},
     'rerun': {'viewer'},
     'rerun_cli': {'viewer'},
     'fastapi': {'server'},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 import math
@@ -59,6 +59,8 @@ class BagJob:
         compress: whether they are compressed (zstd).
         split: images per file; an interrupted run resumes after a complete file.
         force: replace an existing output.
+        input_names: input -> how the metadata of the output name it, instead of by its path: for
+            copies of recordings, and an output that is moved.
     """
 
     inputs: tuple[Path, ...]
@@ -77,6 +79,7 @@ class BagJob:
     compress: bool = False
     split: int = 300
     force: bool = False
+    input_names: Mapping[Path, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = {output.topic for output in _WRITABLE}

@@ -24,7 +24,9 @@ def inputs_as_custom_data(job: BagJob, begins_ns: Mapping[Path, int]) -> dict[st
         begins_ns: input -> stamp of its first picture; used of pictures and videos only.
     """
     folder = job.output.absolute()
-    paths = [os.path.relpath(path.absolute(), folder) for path in begins_ns]
+    paths = [
+        job.input_names.get(path) or os.path.relpath(path.absolute(), folder) for path in begins_ns
+    ]
     content = {'paths': paths, 'begins_ns': [*begins_ns.values()], 'image_topic': job.wish.image}
     return {_KEY: json.dumps(content)}
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 import logging
 import math
 from pathlib import Path
@@ -17,7 +18,7 @@ from robot_perception.cli.input_loop import check_hfov
 from robot_perception.cli.output_paths import add_output
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.cli.settings import add_settings, log_caveat, read_settings
-from robot_perception.pipeline import keep_freed_memory
+from robot_perception.pipeline import keep_freed_memory, PerceptionConfig
 from robot_perception.sources import NOMINAL_HFOV_DEG, TopicWish
 
 _LOG = logging.getLogger(__name__)
@@ -55,6 +56,22 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     )
     add_output(parser)
     add_json(parser)
+    parser.add_argument(
+        '--hfov',
+        type=float,
+        metavar='DEGREES',
+        help='horizontal field of view of images and videos (default: that of the EXIF data of an '
+        f'image, otherwise {NOMINAL_HFOV_DEG})',
+    )
+    add_job(parser)
+    add_settings(parser)
+
+
+def add_job(parser: argparse.ArgumentParser, topics: Sequence[str] = SLIM) -> None:
+    """Add the flags for the part of a recording to process, and for what is written.
+
+    ``topics`` are the outputs to write by default.
+    """
     camera = parser.add_argument_group('input')
     camera.add_argument(
         '--image-topic', metavar='TOPIC', help='image topic; needed if a bag has several cameras'
@@ -84,13 +101,6 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='last second to process, from the start of each recording',
     )
     camera.add_argument(
-        '--hfov',
-        type=float,
-        metavar='DEGREES',
-        help='horizontal field of view of images and videos (default: that of the EXIF data of an '
-        f'image, otherwise {NOMINAL_HFOV_DEG})',
-    )
-    camera.add_argument(
         '--every', type=int, default=1, metavar='N', help='process every N-th image (default: all)'
     )
     camera.add_argument(
@@ -105,10 +115,10 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     written.add_argument(
         '--topics',
         nargs='+',
-        default=list(SLIM),
+        default=list(topics),
         metavar='NAME',
         help=f'topics to write; networks that none of them needs do not run. Default: '
-        f'{" ".join(SLIM)}, which hold all results once. Without "timing" equal recordings give '
+        f'{" ".join(topics)}, which hold all results once. Without "timing" equal recordings give '
         'equal bags; without "depth/image/compressedDepth" depth is in "scene", uncompressed',
     )
     written.add_argument(
@@ -134,24 +144,27 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         help='images per file; an interrupted run resumes after the last complete file '
         '(default: %(default)s)',
     )
-    add_settings(parser)
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Process the recordings and return the exit code."""
-    check_json(arguments)
-    check_hfov(arguments.hfov)
-    inputs = [str(path) for path in arguments.inputs]
-    config = read_settings(arguments, inputs)
-    job = BagJob(
-        inputs=tuple(arguments.inputs),
-        output=arguments.output,
+def read_job(
+    arguments: argparse.Namespace,
+    config: PerceptionConfig,
+    output: Path,
+    inputs: tuple[Path, ...] = (),
+) -> BagJob:
+    """Return the job that the flags of `add_job` describe.
+
+    Raises:
+        ConfigError: a flag is wrong.
+    """
+    return BagJob(
+        inputs=inputs,
+        output=output,
         config=config,
         wish=TopicWish(arguments.image_topic, arguments.camera_info_topic, arguments.depth_topic),
         topics=(*arguments.topics, *(CLOUDS if arguments.clouds else ())),
         name=arguments.name,
         copy_input=arguments.copy_input,
-        hfov_deg=arguments.hfov,
         start_s=arguments.start,
         end_s=arguments.end,
         every=arguments.every,
@@ -161,6 +174,16 @@ def run(arguments: argparse.Namespace) -> int:
         split=arguments.split,
         force=arguments.force,
     )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Process the recordings and return the exit code."""
+    check_json(arguments)
+    check_hfov(arguments.hfov)
+    inputs = [str(path) for path in arguments.inputs]
+    config = read_settings(arguments, inputs)
+    job = read_job(arguments, config, arguments.output, tuple(arguments.inputs))
+    job = replace(job, hfov_deg=arguments.hfov)
     keep_freed_memory()
     log_caveat(config, inputs)
     with tqdm(unit='frame', disable=arguments.quiet or None) as bar:

@@ -1,0 +1,92 @@
+"""Workers of a Ray cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+import os
+from typing import Any
+
+from robot_perception.core import ConfigError, requires
+from robot_perception.fleet.engine import WorkerLost
+
+with requires('"robot_perception[fleet]"'):
+    import ray
+
+# A cluster that grows with demand must know of more tasks than it can run.
+_MAX_PENDING = 4096
+
+
+class RayEngine:
+    """Runs each function as a Ray task; a task and what it returns is a few kilobytes."""
+
+    def __init__(self, address: str | None, workers: int | None, cpus: int, gpus: float) -> None:
+        """Connect to a cluster, or start one on this machine.
+
+        Args:
+            address: of the cluster; None takes that of ``RAY_ADDRESS``, or starts one.
+            workers: how many tasks may run at once; None leaves it to the cluster.
+            cpus: CPU cores of each task.
+            gpus: GPUs of each task, or a share of one.
+
+        Raises:
+            ConfigError: there is no such cluster.
+        """
+        self.slots = workers or _MAX_PENDING
+        options: dict[str, Any] = {'address': address}
+        if address is None and 'RAY_ADDRESS' not in os.environ:
+            # Nothing leaves the machine.
+            os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')
+            options = {'include_dashboard': False, 'num_cpus': workers and workers * cpus}
+        try:
+            ray.init(**options, log_to_driver=False, logging_level='WARNING')
+        except Exception as error:
+            # Ray raises plain exceptions too.
+            raise ConfigError(
+                'no_cluster',
+                f'--address: expected a Ray cluster, got {address or "none"}: {error}. Start one '
+                'with "ray start --head", or leave the flag out for one on this machine.',
+            ) from error
+        self._function = ray.remote(_run_on_node)
+        self._options = {
+            'num_cpus': cpus,
+            'num_gpus': gpus,
+            # The fleet retries, and counts.
+            'max_retries': 0,
+            'scheduling_strategy': 'SPREAD',
+        }
+        self._keys: dict[Any, str] = {}
+
+    def submit(
+        self,
+        key: str,
+        function: Callable[[Any], object],
+        argument: object,
+        avoid: Collection[str] = (),
+    ) -> None:
+        """Run a function as a task; see `Engine`."""
+        options = dict(self._options)
+        others = {node['NodeID'] for node in ray.nodes() if node['Alive']} if avoid else set()
+        if others - set(avoid):
+            options['label_selector'] = {'ray.io/node-id': f'!in({",".join(sorted(avoid))})'}
+        self._keys[self._function.options(**options).remote(function, argument)] = key
+
+    def next_result(self, timeout_s: float | None) -> tuple[str, object, str] | None:
+        """Wait for any submitted function; see `Engine`."""
+        done, _ = ray.wait(list(self._keys), num_returns=1, timeout=timeout_s)
+        if not done:
+            return None
+        key = self._keys.pop(done[0])
+        try:
+            result, node = ray.get(done[0])
+        except ray.exceptions.RayError as error:
+            first = str(error).strip().splitlines()[0]
+            return key, WorkerLost(f'the Ray worker ended: {first}'), ''
+        return key, result, node
+
+    def close(self) -> None:
+        """Disconnect, which ends all tasks; end a cluster that was started here."""
+        ray.shutdown()
+
+
+def _run_on_node(function: Callable[[Any], object], argument: object) -> tuple[object, str]:
+    return function(argument), ray.get_runtime_context().get_node_id()
