@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
 from robot_perception.cli.command import add_command
 from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.core import ConfigError, Scene, SourceError
+from robot_perception.fleet import is_fleet_output, result_bags
+from robot_perception.viewer import Cell, Table
+
+if TYPE_CHECKING:
+    from robot_perception.evaluation import Comparison, PairedFrames
 
 EXIT_DIFFERS = 4
+# Name of the recording of two single bags.
+_ONE = ''
 _EPILOG = """\
 Limits apply to the mean over all frames; the worst frame is listed too. An output that only one
 bag contains (depth, masks, features ...) always counts as a difference. Depth that is unknown in
@@ -26,6 +33,7 @@ exit codes: 0 equal within the limits, 1 failed (a bag cannot be read), 2 bad ar
 examples:
   robot-perception compare before after
   robot-perception compare before after --max-depth 0.05 --min-mask-iou 0.9 --json differences.json
+  robot-perception compare fleet_before fleet_after
   robot-perception compare robot laptop --max-unpaired 1 --max-slowdown 1.2
 """
 
@@ -44,11 +52,12 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
         epilog=_EPILOG,
     )
     parser.add_argument(
-        'first', type=Path, metavar='A', help='result bag, such as before a change'
+        'first',
+        type=Path,
+        metavar='A',
+        help='result bag or fleet output, such as before a change',
     )
-    parser.add_argument(
-        'second', type=Path, metavar='B', help='result bag, such as after a change'
-    )
+    parser.add_argument('second', type=Path, metavar='B', help='the same, such as after a change')
     parser.add_argument(
         '--node',
         default='/perception',
@@ -83,7 +92,11 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare the bags and return the exit code."""
-    from robot_perception.evaluation import CHECKS, compare, Limits  # noqa: PLC0415 - only here
+    from robot_perception.evaluation import (  # noqa: PLC0415 - only here
+        CHECKS,
+        Limits,
+        PairedFrames,
+    )
 
     limits = Limits(
         means={check.key: _limit(check.flag, getattr(arguments, check.key)) for check in CHECKS},
@@ -93,9 +106,15 @@ def run(arguments: argparse.Namespace) -> int:
         else _limit('--max-slowdown', arguments.max_slowdown),
     )
     check_json(arguments)
-    first, second = (_scenes(path, arguments.node) for path in (arguments.first, arguments.second))
-    bar = tqdm(first, unit='frame', disable=arguments.quiet or None, leave=False)
-    comparison = compare(bar, second, limits)
+    pairs = _pairs(arguments.first, arguments.second)
+    compared = {
+        name: _pair_frames(pair, arguments)
+        for name, pair in tqdm(
+            pairs.items(), unit='bag', disable=arguments.quiet or len(pairs) == 1 or None
+        )
+    }
+    every = sum(compared.values(), PairedFrames())
+    comparison = every.compare(limits)
     if not comparison.frames:
         raise SourceError(
             'no_common_frames',
@@ -103,18 +122,62 @@ def run(arguments: argparse.Namespace) -> int:
             f'stamps, got none among {comparison.only_first} and {comparison.only_second}. '
             'Compare results of the same recording.',
         )
-    verdict = 'equal within the limits' if comparison.same else 'DIFFERENT'
-    runtimes = _different_runtimes(arguments.first, arguments.second)
+    document: dict[str, Any] = comparison.as_json()
+    text, same = comparison.as_text(), comparison.same
+    if _ONE not in pairs:
+        parts = {name: frames.compare(limits) for name, frames in compared.items()}
+        document['recordings'] = {name: one.as_json() for name, one in parts.items()}
+        text = f'{_recordings(parts).as_text()}\n\nall recordings\n{text}'
+        same = same and all(one.same for one in parts.values())
+    document['same'] = same
+    runtimes = _different_runtimes(pairs.values())
+    document['different_runtimes'] = runtimes
     lines = [
         f'{stage}: computed with {one} in the first, {other} in the second'
         for stage, (one, other) in runtimes.items()
     ]
-    print_results(
-        arguments,
-        {**comparison.as_json(), 'different_runtimes': runtimes},
-        '\n'.join([comparison.as_text(), *lines, verdict]),
-    )
-    return 0 if comparison.same else EXIT_DIFFERS
+    verdict = 'equal within the limits' if same else 'DIFFERENT'
+    print_results(arguments, document, '\n'.join([text, *lines, verdict]))
+    return 0 if same else EXIT_DIFFERS
+
+
+def _pairs(first: Path, second: Path) -> dict[str, tuple[Path | None, Path | None]]:
+    """Return the bags to compare by the names of their recordings, one pair of single bags.
+
+    Raises:
+        ConfigError: just one is the output of a fleet.
+    """
+    if is_fleet_output(first) != is_fleet_output(second):
+        raise ConfigError(
+            'kind_mismatch',
+            f'A and B: expected two result bags, or the outputs of two fleets, got one of each: '
+            f'{first} and {second}. Name the bag in the output that belongs to the other.',
+        )
+    if not is_fleet_output(first):
+        return {_ONE: (first, second)}
+    ones, others = result_bags(first), result_bags(second)
+    return {name: (ones.get(name), others.get(name)) for name in sorted({*ones, *others})}
+
+
+def _pair_frames(
+    pair: tuple[Path | None, Path | None], arguments: argparse.Namespace
+) -> PairedFrames:
+    from robot_perception.evaluation import PairedFrames  # noqa: PLC0415 - only here
+
+    first, second = (() if path is None else _scenes(path, arguments.node) for path in pair)
+    bar = tqdm(first, unit='frame', disable=arguments.quiet or None, leave=False)
+    return PairedFrames.of(bar, second)
+
+
+def _recordings(parts: Mapping[str, Comparison]) -> Table:
+    """Return a row for each recording, with the metrics that differ."""
+    rows: list[tuple[Cell, ...]] = []
+    for name, one in parts.items():
+        differing = [row.check.title for row in one.rows if row.same is False] + [*one.one_sided]
+        verdict = 'same' if one.same else f'DIFFERS: {", ".join(differing)}'
+        rows.append((name, one.frames, one.only_first, one.only_second, verdict))
+    head = ('recording', 'frames in both', 'only in the first', 'only in the second', '')
+    return Table('recordings', head, tuple(rows))
 
 
 def _scenes(path: Path, node: str) -> Iterator[Scene]:
@@ -123,13 +186,19 @@ def _scenes(path: Path, node: str) -> Iterator[Scene]:
     return (one.scene for one in read_results(path, node))
 
 
-def _different_runtimes(first: Path, second: Path) -> dict[str, tuple[str, str]]:
+def _different_runtimes(
+    pairs: Iterable[tuple[Path | None, Path | None]],
+) -> dict[str, tuple[str, str]]:
     """Return the stages that both bags state to be computed in another runtime or precision."""
     from robot_perception.bag import read_backends  # noqa: PLC0415 - loads rosbags
 
-    both = read_backends(first), read_backends(second)
-    stages = [stage for stage in both[0] if stage in both[1] and both[0][stage] != both[1][stage]]
-    return {stage: (both[0][stage], both[1][stage]) for stage in stages}
+    found: dict[str, tuple[str, str]] = {}
+    for pair in pairs:
+        one, other = ({} if path is None else read_backends(path) for path in pair)
+        for stage in one:
+            if stage in other and one[stage] != other[stage]:
+                found.setdefault(stage, (one[stage], other[stage]))
+    return found
 
 
 def _limit(flag: str, value: float) -> float:

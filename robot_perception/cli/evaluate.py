@@ -51,6 +51,7 @@ examples:
   robot-perception evaluate --world 900000:900200 --given depth,objects
   robot-perception evaluate --world 900000:900300 --fit-calibration calibration.json
   robot-perception evaluate --predictions results_bag --truth scene_bag
+  robot-perception evaluate --predictions fleet_results --truth bags
   robot-perception evaluate --predictions detections.json --truth instances.json --images val/
   robot-perception evaluate --predictions depth/ --truth true_depth/
   robot-perception evaluate --samples samples.json --predictions predictions.json
@@ -166,6 +167,7 @@ def _evaluate(
             true_box_masks=frame.true_box_masks,
             box_matches=frame.box_matches,
             mask_matches=frame.mask_matches,
+            recording=frame.recording,
         )
         if fit is not None:
             fit.add(
@@ -184,8 +186,13 @@ def _evaluate(
     )
     images = evaluation.write_hardest_frames(cases, output)
     evaluation.write_page(report, cases, job.about, output / _PAGE, baseline)
+    parts = [report.as_text()]
+    if job.of_fleet:
+        reports = metrics.reports()
+        results['recordings'] = {name: one.as_json() for name, one in reports.items()}
+        parts.insert(0, f'{evaluation.recordings_table(reports).as_text()}\n\nall recordings')
+    text = '\n'.join(parts) + f'\nwrote {_RESULTS}, {_PAGE} and {len(images)} images to'
     evaluation.write_results(results, output / _RESULTS)
-    text = f'{report.as_text()}\nwrote {_RESULTS}, {_PAGE} and {len(images)} images to'
     return results, text
 
 

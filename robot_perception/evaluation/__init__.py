@@ -9,8 +9,8 @@ from robot_perception.evaluation.calibration_fit import (
     FittedCalibration,
 )
 from robot_perception.evaluation.coco_frames import coco_frames
-from robot_perception.evaluation.compare import compare, pair_by_stamp
-from robot_perception.evaluation.comparison import CHECKS, Limits
+from robot_perception.evaluation.compare import compare, pair_by_stamp, PairedFrames
+from robot_perception.evaluation.comparison import CHECKS, Comparison, Limits
 from robot_perception.evaluation.depth_frames import depth_frames
 from robot_perception.evaluation.evaluation import evaluate, Evaluation, PredictedFrame
 from robot_perception.evaluation.evaluation_pipeline import EvaluationPipeline
@@ -24,6 +24,7 @@ from robot_perception.evaluation.hardest_frames import (
 )
 from robot_perception.evaluation.page import write_page
 from robot_perception.evaluation.position_uncertainty import squared_errors
+from robot_perception.evaluation.recordings import recordings_table
 from robot_perception.evaluation.report import (
     MetricRow,
     NeesHistogram,
@@ -52,6 +53,7 @@ __all__ = [
     'AccuracyDifference',
     'Baseline',
     'CalibrationFit',
+    'Comparison',
     'EvaluatedFrame',
     'Evaluation',
     'EvaluationPipeline',
@@ -62,6 +64,7 @@ __all__ = [
     'MetricRow',
     'NamedBox',
     'NeesHistogram',
+    'PairedFrames',
     'PredictedFrame',
     'Prediction',
     'ReliabilityBin',
@@ -84,6 +87,7 @@ __all__ = [
     'read_baseline',
     'read_predictions',
     'read_samples',
+    'recordings_table',
     'reliability_bins',
     'results_to_dict',
     'squared_errors',

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Protocol, TypeVar
 
@@ -52,6 +52,80 @@ def pair_by_stamp(
 _MILLISECONDS = 1e3
 
 
+@dataclass(frozen=True, slots=True)
+class PairedFrames:
+    """Frames of two results for one recording, or for several recordings.
+
+    Attributes:
+        differences: of the frames that both have.
+        times_s: seconds of each stage in these frames, of the first and of the second.
+        only_first: count of frames that only the first has.
+        only_second: likewise.
+    """
+
+    differences: tuple[FrameDifference, ...] = ()
+    times_s: tuple[tuple[Mapping[str, float], ...], ...] = ((), ())
+    only_first: int = 0
+    only_second: int = 0
+
+    @classmethod
+    def of(cls, first: Iterable[Scene], second: Iterable[Scene]) -> PairedFrames:
+        """Pair the scenes of one recording by their stamps, in which they are in order.
+
+        Raises:
+            InputError: the images of a frame differ in size.
+        """
+        differences: list[FrameDifference] = []
+        alone = [0, 0]
+        times: tuple[list[Mapping[str, float]], list[Mapping[str, float]]] = ([], [])
+        for one, other in pair_by_stamp(first, second):
+            if one is not None and other is not None:
+                differences.append(frame_difference(one, other))
+                times[0].append(one.timing_s)
+                times[1].append(other.timing_s)
+            else:
+                alone[one is None] += 1
+        return cls(tuple(differences), (tuple(times[0]), tuple(times[1])), *alone)
+
+    def __add__(self, other: PairedFrames) -> PairedFrames:
+        """Return the frames of both."""
+        return PairedFrames(
+            self.differences + other.differences,
+            (self.times_s[0] + other.times_s[0], self.times_s[1] + other.times_s[1]),
+            self.only_first + other.only_first,
+            self.only_second + other.only_second,
+        )
+
+    def compare(self, limits: Limits | None = None) -> Comparison:
+        """Compare all frames with the limits."""
+        limits = limits or Limits()
+        differences, times = self.differences, self.times_s
+        times_ms = {
+            stage: (_median_ms(times[0], stage), _median_ms(times[1], stage))
+            for stage in (*dict.fromkeys(chain(*times[0], *times[1])), 'frame')
+        }
+        if times_ms['frame'] == (None, None):
+            times_ms = {}
+        checks = [replace(one, limit=limits.means.get(one.key, one.limit)) for one in CHECKS]
+        parts = Counter(part for one in differences for part in one.one_sided)
+        alone = self.only_first + self.only_second
+        return Comparison(
+            rows=(
+                _unpaired_row(len(differences), alone, limits.unpaired),
+                *(_row(check, differences) for check in checks),
+                _slowdown_row(
+                    times_ms.get('frame', (None, None)), len(differences), limits.slowdown
+                ),
+            ),
+            frames=len(differences),
+            only_first=self.only_first,
+            only_second=self.only_second,
+            one_sided=dict(parts),
+            renamed=sum(one.renamed for one in differences),
+            times_ms=times_ms,
+        )
+
+
 def compare(
     first: Iterable[Scene], second: Iterable[Scene], limits: Limits | None = None
 ) -> Comparison:
@@ -60,41 +134,10 @@ def compare(
     Raises:
         InputError: the images of a frame differ in size.
     """
-    limits = limits or Limits()
-    differences: list[FrameDifference] = []
-    alone = [0, 0]
-    times: tuple[list[Mapping[str, float]], list[Mapping[str, float]]] = ([], [])
-    for one, other in pair_by_stamp(first, second):
-        if one is not None and other is not None:
-            differences.append(frame_difference(one, other))
-            times[0].append(one.timing_s)
-            times[1].append(other.timing_s)
-        else:
-            alone[one is None] += 1
-    times_ms = {
-        stage: (_median_ms(times[0], stage), _median_ms(times[1], stage))
-        for stage in (*dict.fromkeys(chain(*times[0], *times[1])), 'frame')
-    }
-    if times_ms['frame'] == (None, None):
-        times_ms = {}
-    checks = [replace(one, limit=limits.means.get(one.key, one.limit)) for one in CHECKS]
-    parts = Counter(part for one in differences for part in one.one_sided)
-    return Comparison(
-        rows=(
-            _unpaired_row(len(differences), sum(alone), limits.unpaired),
-            *(_row(check, differences) for check in checks),
-            _slowdown_row(times_ms.get('frame', (None, None)), len(differences), limits.slowdown),
-        ),
-        frames=len(differences),
-        only_first=alone[0],
-        only_second=alone[1],
-        one_sided=dict(parts),
-        renamed=sum(one.renamed for one in differences),
-        times_ms=times_ms,
-    )
+    return PairedFrames.of(first, second).compare(limits)
 
 
-def _row(check: Check, differences: list[FrameDifference]) -> ComparedRow:
+def _row(check: Check, differences: Sequence[FrameDifference]) -> ComparedRow:
     frames = [
         (float(np.mean(numbers)), one.stamp_ns)
         for one in differences

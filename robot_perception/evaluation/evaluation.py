@@ -59,6 +59,7 @@ class PredictedFrame:
         sensor_depth: what a depth sensor measured.
         box_matches: the matches of all candidates, None to match their boxes.
         mask_matches: the same of masks, None to match those of the scene.
+        recording: of which it is; empty where there is one.
     """
 
     name: str
@@ -69,6 +70,7 @@ class PredictedFrame:
     sensor_depth: MetricDepth | None = None
     box_matches: FrameMatches | None = None
     mask_matches: FrameMatches | None = None
+    recording: str = ''
 
 
 class Evaluation:
@@ -80,9 +82,7 @@ class Evaluation:
     def __init__(self, *, resamples: int = RESAMPLES) -> None:
         """Start without frames; raise MissingLibraryError without faster-coco-eval."""
         check_installation()
-        self._records: list[FrameRecord] = []
-        self._objects: Counter[str] = Counter()
-        self._ignored = 0
+        self._records: dict[str, list[FrameRecord]] = {}
         self._resamples = resamples
 
     def add(
@@ -94,6 +94,7 @@ class Evaluation:
         true_box_masks: Masks | None = None,
         box_matches: FrameMatches | None = None,
         mask_matches: FrameMatches | None = None,
+        recording: str = '',
     ) -> FrameErrors:
         """Add the next frame and return its errors.
 
@@ -106,6 +107,7 @@ class Evaluation:
             box_matches: for average precision, when more exact than float32 boxes; by default
                 those of the candidates.
             mask_matches: for average precision of masks; by default those of the scene.
+            recording: of which the frame is, for `reports`.
 
         Raises:
             ShapeError: scene and ground truth differ in size, or the masks in number.
@@ -116,7 +118,8 @@ class Evaluation:
         counted = truth.counted
         all_predictions = Detections.empty() if predictions is None else predictions
         boxes = FrameBoxes.of(all_predictions, truth.detections, counted)
-        self._records.append(
+        names = truth.detections.class_names
+        self._records.setdefault(recording, []).append(
             FrameRecord(
                 errors=errors,
                 boxes=boxes,
@@ -139,38 +142,42 @@ class Evaluation:
                 if scene.detections is None
                 else FrameTracks.of(scene.detections, truth.detections, counted),
                 stamp_ns=truth.image.stamp_ns,
+                objects=tuple(names[index] for index in np.flatnonzero(counted)),
+                ignored=int(np.count_nonzero(~counted)),
             )
         )
-        names = truth.detections.class_names
-        self._objects.update(names[index] for index in np.flatnonzero(counted))
-        self._ignored += int(np.count_nonzero(~counted))
         return errors
 
     def report(self) -> Report:
         """Compute the metrics over all frames so far."""
-        scores = pooled([one.scores.above(MIN_SCORE) for one in self._records])
-        rows, curves = summarize(self._records, sorted(self._objects), self._resamples)
-        return Report(
-            rows=rows,
-            frames=len(self._records),
-            objects=dict(sorted(self._objects.items())),
-            ignored=self._ignored,
-            curves=curves,
-            resamples=self._resamples,
-            reliability=reliability_bins(scores.scores, scores.true_positives),
-            operating_points=operating_points(
-                [one.box_matches for one in self._records], sorted(self._objects)
-            )
-            if curves
-            else (),
-            confusion=ConfusionMatrix.of(one.confusions for one in self._records)
-            if curves
-            else None,
-            nees=nees_histograms([one.errors.uncertainty for one in self._records]),
-            notes=tuple(
-                filter(None, [constant_factor_note([one.errors.depth for one in self._records])])
-            ),
-        )
+        every = [one for records in self._records.values() for one in records]
+        return _report(every, self._resamples)
+
+    def reports(self) -> dict[str, Report]:
+        """Compute the metrics of each recording, without intervals, in order of first frames."""
+        return {name: _report(records, resamples=0) for name, records in self._records.items()}
+
+
+def _report(records: list[FrameRecord], resamples: int) -> Report:
+    objects = Counter(name for one in records for name in one.objects)
+    names = sorted(objects)
+    scores = pooled([one.scores.above(MIN_SCORE) for one in records])
+    rows, curves = summarize(records, names, resamples)
+    return Report(
+        rows=rows,
+        frames=len(records),
+        objects={name: objects[name] for name in names},
+        ignored=sum(one.ignored for one in records),
+        curves=curves,
+        resamples=resamples,
+        reliability=reliability_bins(scores.scores, scores.true_positives),
+        operating_points=operating_points([one.box_matches for one in records], names)
+        if curves
+        else (),
+        confusion=ConfusionMatrix.of(one.confusions for one in records) if curves else None,
+        nees=nees_histograms([one.errors.uncertainty for one in records]),
+        notes=tuple(filter(None, [constant_factor_note([one.errors.depth for one in records])])),
+    )
 
 
 def _segments(scene: Scene, truth: GroundTruth) -> dict[str, SegmentCounts] | None:

@@ -196,6 +196,8 @@ class FrameRecord:
         segments: panoptic counts of each class.
         tracks: tracked objects, None where some have no track id.
         stamp_ns: time of the frame.
+        objects: classes of the true objects that count.
+        ignored: true objects that do not.
     """
 
     errors: FrameErrors
@@ -212,3 +214,5 @@ class FrameRecord:
     segments: Mapping[str, SegmentCounts] | None
     tracks: FrameTracks | None
     stamp_ns: int
+    objects: tuple[str, ...]
+    ignored: int

@@ -19,8 +19,8 @@ from robot_perception.evaluation.uncertainty_rows import group_name
 from robot_perception.viewer import encode_jpeg, render
 
 _MOST_CLASSES = 12
-# Metrics shown as tiles: group, name, title.
-_HEADLINE = (
+# The metrics to look at first: group, name, title.
+HEADLINE = (
     ('detector', 'AP', 'AP of boxes'),
     ('detector', 'AP50', 'AP50 of boxes'),
     ('panoptic', 'PQ', 'panoptic, PQ'),
@@ -133,7 +133,7 @@ def write_page(
 
 def _tiles(rows: Sequence[MetricRow], baseline: Baseline | None) -> Iterator[_Metric]:
     known = {(row.group, row.name): row for row in rows if row.value is not None}
-    for group, name, title in _HEADLINE:
+    for group, name, title in HEADLINE:
         if (group, name) in known:
             yield _Metric.from_row(known[group, name], title, baseline)
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 import json
 
+from fleets import write_output
 import numpy as np
 import pytest
 from result_bags import write_result_bag
@@ -117,3 +118,34 @@ def test_a_file_of_results_in_no_folder(bag, capsys):
 def test_a_missing_bag(bag, tmp_path, capsys):
     assert run(bag('a', [scene()]), tmp_path / 'nothing') == 1
     assert 'nothing: expected a bag, got nothing there' in capsys.readouterr().err
+
+
+def test_outputs_of_two_fleets(bag, tmp_path, capsys):
+    other = replace(scene(1), depth=MetricDepth(scene(1).depth.meters * np.float32(1.04)))
+    first = write_output(tmp_path / 'a', {'day/x': [scene(0)], 'day/y': [scene(0), scene(1)]})
+    second = write_output(tmp_path / 'b', {'day/x': [scene(0)], 'day/y': [scene(0), other]})
+    assert run(first, first) == 0
+    table = capsys.readouterr().out.partition('all recordings')[0]
+    assert table.count('  same') == 2
+    assert run(first, second, '--json') == 4
+    document = json.loads(capsys.readouterr().out)
+    assert not document['same']
+    assert {name: one['same'] for name, one in document['recordings'].items()} == {
+        'day/x': True,
+        'day/y': False,
+    }
+    # Overall are all frames of all recordings.
+    (depth,) = (row for row in document['rows'] if row['name'] == 'depth')
+    assert depth['mean'] == pytest.approx(0.04 / 3, rel=1e-4)
+    assert run(first, second) == 4
+    assert 'DIFFERS: depth, relative difference' in capsys.readouterr().out
+    assert run(first, bag('single', [scene(0)])) == 2
+    assert 'outputs of two fleets, got one of each' in capsys.readouterr().err
+
+
+def test_a_recording_that_one_fleet_lacks(tmp_path, capsys):
+    first = write_output(tmp_path / 'a', {'x': [scene(0)], 'y': [scene(0)]})
+    second = write_output(tmp_path / 'b', {'x': [scene(0)]})
+    assert run(first, second, '--json') == 4
+    document = json.loads(capsys.readouterr().out)
+    assert document['frames'] == {'both': 1, 'only_first': 1, 'only_second': 0}

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip('open3d')
 
+from fleets import write_output
 from result_bags import write_result_bag
 
 from robot_perception import evaluation
@@ -196,3 +197,30 @@ def test_bags_of_two_recordings(bags, tmp_path, capsys):
     other = write_result_bag(tmp_path / 'other', moved)
     assert run('--predictions', other, '--truth', bags.truth, '-o', tmp_path / 'out') == 1
     assert 'got none among 4 and 4. Use bags of the same recording.' in capsys.readouterr().err
+
+
+def test_the_output_of_a_fleet(bags, tmp_path, capsys):
+    scenes = [perfect(one) for one in read_bag_ground_truth(bags.truth)]
+    found = write_output(tmp_path / 'fleet', {'day/x': scenes, 'day/y': scenes[1:], 'z': scenes})
+    truth = tmp_path / 'truth'
+    truth.mkdir()
+    for name in ('x', 'y'):
+        (truth / name).symlink_to(bags.truth)
+    out = tmp_path / 'out'
+    assert run('--predictions', found, '--truth', truth, '-o', out) == 0
+    printed = capsys.readouterr()
+    assert '1 recording without ground truth, among them z' in printed.err
+    results = json.loads((out / 'results.json').read_text())
+    frames = {name: one['frames'] for name, one in results['recordings'].items()}
+    assert frames == {'day/x': len(scenes), 'day/y': len(scenes) - 1}
+    assert results['frames'] == sum(frames.values())
+    for report in (results, *results['recordings'].values()):
+        (precision,) = (
+            row['value']
+            for row in report['rows']
+            if (row['group'], row['name']) == ('detector', 'AP')
+        )
+        assert precision == 1
+    table = printed.out.partition('all recordings')[0]
+    assert 'day/x' in table
+    assert 'AP of boxes' in table
