@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from robot_perception.core.arrays import Float32Array, Float64Array
+from robot_perception.core.arrays import AnyArray, Float32Array, Float64Array
 from robot_perception.core.distortion import distort, DistortionModel, undistort
 from robot_perception.core.errors import CalibrationError
 
@@ -75,6 +75,19 @@ class CameraModel:
         """
         return _rays(self)
 
+    def rays_in(self, window: tuple[slice, slice]) -> Float32Array:
+        """Return ``rays()[window]``, for rows and columns with steps.
+
+        Of a large image the rays of no other pixels are computed, nor kept.
+        """
+        height, width = self.size_hw
+        if height * width <= _LARGE_IMAGE:
+            return _rays(self)[window]
+        rows, columns = (
+            np.arange(*part.indices(size)) for part, size in zip(window, self.size_hw, strict=True)
+        )
+        return _rays_at(self, rows, columns)
+
     def has_invalid_rays(self) -> bool:
         """Return whether some pixels have no ray."""
         return _has_blind_pixels(self)
@@ -100,21 +113,29 @@ class CameraModel:
 _MAX_DISTANCE_PER_DEPTH = 10.0
 # In float64 they need ten times the memory of their rays.
 _MAX_PIXELS_AT_ONCE = 2**21
+# Of an image from a camera of a robot all rays are kept.
+_LARGE_IMAGE = 2**23
 
 
 @lru_cache(maxsize=8)
 def _rays(camera: CameraModel) -> Float32Array:
     height, width = camera.size_hw
-    rays = np.empty((height, width, 2), np.float32)
-    columns = np.arange(width, dtype=np.float64)
-    step = max(1, _MAX_PIXELS_AT_ONCE // width)
-    for first in range(0, height, step):
+    rays = _rays_at(camera, np.arange(height), np.arange(width))
+    rays.flags.writeable = False
+    return rays
+
+
+def _rays_at(camera: CameraModel, rows: AnyArray, columns: AnyArray) -> Float32Array:
+    """Return the rays of (M,) rows and (N,) columns: (M, N, 2) float32."""
+    rays = np.empty((len(rows), len(columns), 2), np.float32)
+    columns = columns.astype(np.float64)
+    step = max(1, _MAX_PIXELS_AT_ONCE // max(len(columns), 1))
+    for first in range(0, len(rows), step):
         band = rays[first : first + step]
-        rows = np.arange(first, first + len(band))
-        band[...] = camera.unproject(np.stack(np.meshgrid(columns, rows), axis=-1))
+        pixels = np.meshgrid(columns, rows[first : first + step])
+        band[...] = camera.unproject(np.stack(pixels, axis=-1))
         length_squared = np.einsum('...i,...i', band, band) + 1
         band[length_squared > _MAX_DISTANCE_PER_DEPTH**2] = np.nan
-    rays.flags.writeable = False
     return rays
 
 

@@ -72,12 +72,12 @@ def lift_image(
             f'camera {camera.size_hw} (rows, columns). Register the depth to the image.',
         )
     pixels = slice(None, None, step), slice(None, None, step)
-    rays, meters, rgb = camera.rays()[pixels], depth.meters[pixels], image.rgb[pixels]
+    rays, meters, rgb = camera.rays_in(pixels), depth.meters[pixels], image.rgb[pixels]
     # One plane for each axis, as the converters to messages read them.
     xyz = np.empty((3, *meters.shape), np.float32).transpose(1, 2, 0)
     np.multiply(rays[..., 0], meters, out=xyz[..., 0])
     np.multiply(rays[..., 1], meters, out=xyz[..., 1])
     xyz[..., 2] = meters
-    if camera.has_invalid_rays():
+    if step > 1 or camera.has_invalid_rays():
         xyz[np.isnan(xyz[..., 0])] = np.nan
     return PointCloud(xyz, rgb)

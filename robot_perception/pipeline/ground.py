@@ -74,7 +74,7 @@ def _surface(depth: MetricDepth, camera: CameraModel) -> tuple[Float64Array, Flo
     step = max(1, depth.size_hw[1] // _COLUMNS)
     grid = (slice(step // 2, None, step), slice(step // 2, None, step))
     meters = depth.meters[grid].astype(np.float64)
-    points = np.dstack([camera.rays()[grid] * meters[..., None], meters])
+    points = np.dstack([camera.rays_in(grid) * meters[..., None], meters])
     across = points[1:-1, 2:] - points[1:-1, :-2]
     down = points[2:, 1:-1] - points[:-2, 1:-1]
     normals = np.cross(across, down)

@@ -59,12 +59,11 @@ def lift_objects(
         N positions in the optical frame; None for an object with fewer than 12 pixels of known
         depth.
     """
-    rays = camera.rays()
     positions = []
     for index, box_xyxy in enumerate(detections.boxes_xyxy):
         if masks is None:
             window = _subsample(*_window(box_xyxy, depth.size_hw))
-            points = _points(rays[window], depth.meters[window], None)
+            points = _points(camera.rays_in(window), depth.meters[window], None)
             positions.append(None if points is None else _position(points, gravity_up))
             continue
         # A mask may reach beyond its box.
@@ -72,7 +71,7 @@ def lift_objects(
         corner = np.array((columns.start, rows.start) * 2, np.float32)
         positions.append(
             _masked_position(
-                rays[window],
+                camera.rays_in(window),
                 depth.meters[window],
                 masks.pixels[index][window],
                 (box_xyxy - corner) / np.float32(rows.step),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import math
 from typing import TypeAlias
 
@@ -23,6 +24,7 @@ from robot_perception.viewer.scale import depth_table, draw_scale, hatch, Scale
 _LOW_PERCENT, _HIGH_PERCENT = 1, 99
 _MAX_SAMPLES = 1 << 16
 _LAST_COLOR = 255
+_BAND_PIXELS = 2**20
 
 
 # Values at the near and the far end of the colors; either may be the larger one.
@@ -44,7 +46,9 @@ def draw_depth(depth: Depth, *, range_m: tuple[float, float] | None = None) -> U
         InputError: the range is not 0 <= near < far, or is given for a relative depth.
     """
     values, unknown = _values(depth)
-    return _color(values, unknown, _range(depth, values, unknown, range_m))
+    picture: UInt8Array = np.empty((*depth.size_hw, 3), np.uint8)
+    _color(picture, values, unknown, _range(depth, values, unknown, range_m))
+    return picture
 
 
 def draw_depth_with_scale(
@@ -61,9 +65,11 @@ def draw_depth_with_scale(
     """
     values, unknown = _values(depth)
     ends = _range(depth, values, unknown, range_m)
-    picture = _color(values, unknown, ends)
     legend = draw_scale(_scale(depth, unknown, ends), depth.size_hw)
-    joined: UInt8Array = np.concatenate([picture, legend], axis=1)
+    height, width = depth.size_hw
+    joined: UInt8Array = np.empty((height, width + legend.shape[1], 3), np.uint8)
+    joined[:, width:] = legend
+    _color(joined[:, :width], values, unknown, ends)
     return joined
 
 
@@ -93,10 +99,9 @@ def _range(
     """Ends of the colors, None when nothing is known."""
     if range_m is not None:
         return _given_range(depth, range_m)
-    known = values[~unknown]
-    if known.size == 0:
+    sample = _sample_known(values, unknown)
+    if sample.size == 0:
         return None
-    sample = known[:: math.ceil(known.size / _MAX_SAMPLES)]
     low, high = (float(end) for end in np.percentile(sample, (_LOW_PERCENT, _HIGH_PERCENT)))
     if not high - low > 1e-6 * abs(high):
         # One depth everywhere: put it in the middle of the colors.
@@ -120,22 +125,44 @@ def _given_range(depth: Depth, range_m: tuple[float, float]) -> _Ends:
     return near, far
 
 
-def _color(values: Float32Array, unknown: BoolArray, ends: _Ends | None) -> UInt8Array:
-    background = hatch((values.shape[0], values.shape[1]))
+def _sample_known(values: Float32Array, unknown: BoolArray) -> Float32Array:
+    """Return every n-th known value, at most `_MAX_SAMPLES`."""
+    step = math.ceil((unknown.size - np.count_nonzero(unknown)) / _MAX_SAMPLES)
+    samples, skipped = [values[:0].ravel()], 0
+    for rows in _bands(values.shape):
+        known = values[rows][~unknown[rows]]
+        samples.append(known[skipped::step] if step else known)
+        skipped = (skipped - known.size) % step if step else 0
+    return np.concatenate(samples)
+
+
+def _color(
+    picture: UInt8Array, values: Float32Array, unknown: BoolArray, ends: _Ends | None
+) -> None:
+    """Color (H, W, 3) uint8 rgb in place by (H, W) values."""
+    picture[...] = hatch((values.shape[0], values.shape[1]))
     if ends is None or values.size == 0:
-        return background
+        return
     near, far = ends
     slope = _LAST_COLOR / (far - near)
-    # In place: photographs have 24 million pixels.
-    scaled = values - np.float32(near)
-    scaled *= np.float32(slope)
-    np.clip(scaled, 0, _LAST_COLOR, out=scaled)
-    scaled[unknown] = 0
-    np.rint(scaled, out=scaled)
-    # The table is rgb, so the picture is.
-    picture: UInt8Array = cv2.applyColorMap(scaled.astype(np.uint8), depth_table()[:, None])
-    cv2.copyTo(background, unknown.view(np.uint8), picture)
-    return picture
+    table = depth_table()[:, None]
+    for rows in _bands(values.shape):
+        scaled = values[rows] - np.float32(near)
+        scaled *= np.float32(slope)
+        np.clip(scaled, 0, _LAST_COLOR, out=scaled)
+        scaled[unknown[rows]] = 0
+        np.rint(scaled, out=scaled)
+        # The table is rgb, so the picture is.
+        colors = cv2.applyColorMap(scaled.astype(np.uint8), table)
+        np.copyto(picture[rows], colors, where=~unknown[rows][..., None])
+
+
+def _bands(size_hw: tuple[int, ...]) -> Iterator[slice]:
+    """Yield rows of at most about a million pixels: photographs have 24 million."""
+    height, width = size_hw
+    step = max(1, _BAND_PIXELS // max(width, 1))
+    for first in range(0, height, step):
+        yield slice(first, first + step)
 
 
 def _scale(depth: Depth, unknown: BoolArray, ends: _Ends | None) -> Scale:

@@ -131,11 +131,11 @@ def depth_gradient() -> str:
 
 
 def hatch(size_hw: tuple[int, int]) -> UInt8Array:
-    """Make the pattern that stands for "unknown": (H, W, 3) uint8, diagonal stripes of grays."""
+    """Return the pattern of "unknown": (H, W, 3) uint8, diagonal stripes of grays, read-only."""
     height, width = size_hw
     stripe = max(4, min(size_hw) // 120)
     diagonals = np.arange(height + width)
     stripes = np.where(diagonals // stripe % 2 == 0, np.uint8(42), np.uint8(58))
     # Each row is that above it, moved by one.
     gray = np.lib.stride_tricks.sliding_window_view(stripes, width)[:height]
-    return np.repeat(gray[..., None], 3, axis=2)
+    return np.broadcast_to(gray[..., None], (*gray.shape, 3))

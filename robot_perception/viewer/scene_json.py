@@ -125,7 +125,7 @@ def _depth(depth: Depth) -> JsonValue:
         'kind': kind,
         'unit': unit,
         'min': _rounded(known.min(), digits) if known.size else None,
-        'median': _rounded(np.median(known), digits) if known.size else None,
+        'median': _rounded(np.median(known, overwrite_input=True), digits) if known.size else None,
         'max': _rounded(known.max(), digits) if known.size else None,
         'known_share': _rounded(known.size / values.size, _SCORE_DIGITS) if values.size else 0.0,
     }

@@ -217,3 +217,15 @@ def test_rays_of_a_large_image_need_little_more_memory_than_themselves():
     corners = np.array([[0.0, 0.0], [3999.0, 2999.0], [1234.0, 2000.0]])
     found = rays[corners[:, 1].astype(int), corners[:, 0].astype(int)]
     np.testing.assert_allclose(found, camera.unproject(corners), rtol=1e-6)
+
+
+def test_rays_of_a_part_are_those_of_the_whole(monkeypatch):
+    """Also of a large image, of which no other rays are kept."""
+    camera = CameraModel((37, 53), 22.0, 22.0, 26.0, 18.0, 'plumb_bob', (-0.5, 0.0, 0.0, 0.0))
+    whole = camera.rays()
+    assert np.isnan(whole).any()
+    window = (slice(3, 30, 4), slice(1, None, 3))
+    np.testing.assert_array_equal(camera.rays_in(window), whole[window])
+    monkeypatch.setattr('robot_perception.core.camera._LARGE_IMAGE', 100)
+    monkeypatch.setattr('robot_perception.core.camera._MAX_PIXELS_AT_ONCE', 40)
+    np.testing.assert_array_equal(camera.rays_in(window), whole[window])

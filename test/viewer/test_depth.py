@@ -5,6 +5,7 @@ from reasons import raises
 from robot_perception.core import MetricDepth, RelativeDepth
 from robot_perception.core.errors import InputError
 from robot_perception.viewer import draw_depth, draw_depth_with_scale
+from robot_perception.viewer.depth import depth_range
 from robot_perception.viewer.scale import _ticks, depth_table, hatch
 
 
@@ -137,3 +138,20 @@ def test_a_bad_range_is_refused(range_m):
 def test_a_range_in_meters_is_refused_for_relative_depth():
     with raises(InputError, 'no_unit'):
         draw_depth_with_scale(RelativeDepth(ramp(0, 1)), range_m=(1, 2))
+
+
+@pytest.mark.parametrize('hole_share', [0.0, 0.3, 1.0])
+def test_large_pictures_are_drawn_in_bands(monkeypatch, hole_share):
+    rng = np.random.default_rng(2)
+    meters = rng.uniform(0.5, 9, (61, 47)).astype(np.float32)
+    meters[rng.random(meters.shape) < hole_share] = np.nan
+    depth = MetricDepth(meters)
+    monkeypatch.setattr('robot_perception.viewer.depth._MAX_SAMPLES', 100)
+    whole, range_m = draw_depth_with_scale(depth), depth_range(depth)
+    monkeypatch.setattr('robot_perception.viewer.depth._BAND_PIXELS', 200)
+    assert depth_range(depth) == range_m
+    np.testing.assert_array_equal(draw_depth_with_scale(depth), whole)
+    known = meters[~np.isnan(meters)]
+    if known.size:
+        sample = known[:: -(-known.size // 100)]
+        assert range_m == pytest.approx(tuple(np.percentile(sample, (1, 99))))
