@@ -129,7 +129,7 @@ def _sample_known(values: Float32Array, unknown: BoolArray) -> Float32Array:
     """Return every n-th known value, at most `_MAX_SAMPLES`."""
     step = math.ceil((unknown.size - np.count_nonzero(unknown)) / _MAX_SAMPLES)
     samples, skipped = [values[:0].ravel()], 0
-    for rows in _bands(values.shape):
+    for rows in row_bands(values.shape):
         known = values[rows][~unknown[rows]]
         samples.append(known[skipped::step] if step else known)
         skipped = (skipped - known.size) % step if step else 0
@@ -146,7 +146,7 @@ def _color(
     near, far = ends
     slope = _LAST_COLOR / (far - near)
     table = depth_table()[:, None]
-    for rows in _bands(values.shape):
+    for rows in row_bands(values.shape):
         scaled = values[rows] - np.float32(near)
         scaled *= np.float32(slope)
         np.clip(scaled, 0, _LAST_COLOR, out=scaled)
@@ -157,7 +157,7 @@ def _color(
         np.copyto(picture[rows], colors, where=~unknown[rows][..., None])
 
 
-def _bands(size_hw: tuple[int, ...]) -> Iterator[slice]:
+def row_bands(size_hw: tuple[int, ...]) -> Iterator[slice]:
     """Yield rows of at most about a million pixels: photographs have 24 million."""
     height, width = size_hw
     step = max(1, _BAND_PIXELS // max(width, 1))

@@ -19,6 +19,7 @@ from robot_perception.core import (
     BoolArray,
     CameraModel,
     Depth,
+    Float32Array,
     Float64Array,
     MetricDepth,
     ObjectPosition,
@@ -27,8 +28,10 @@ from robot_perception.core import (
     SceneFeatures,
     SceneObject,
     Semantics,
+    UInt16Array,
     write_bytes,
 )
+from robot_perception.viewer.depth import row_bands
 
 SCHEMA = 'robot_perception/scene'
 SCHEMA_VERSION = 1
@@ -120,14 +123,14 @@ def _depth(depth: Depth) -> JsonValue:
         kind, unit, digits, values = 'metric', 'm', _METER_DIGITS, depth.meters
     else:
         kind, unit, digits, values = 'relative', None, _SIGNIFICANT, depth.inverse
-    known = values[np.isfinite(values)]
+    known = int(np.isfinite(values).sum())
     return {
         'kind': kind,
         'unit': unit,
-        'min': _rounded(known.min(), digits) if known.size else None,
-        'median': _rounded(np.median(known, overwrite_input=True), digits) if known.size else None,
-        'max': _rounded(known.max(), digits) if known.size else None,
-        'known_share': _rounded(known.size / values.size, _SCORE_DIGITS) if values.size else 0.0,
+        'min': _rounded(np.nanmin(values), digits) if known else None,
+        'median': _rounded(_median(values, known), digits) if known else None,
+        'max': _rounded(np.nanmax(values), digits) if known else None,
+        'known_share': _rounded(known / values.size, _SCORE_DIGITS) if values.size else 0.0,
     }
 
 
@@ -141,6 +144,33 @@ def _semantics(semantics: Semantics) -> JsonValue:
             for name, area in semantics.areas().items()
         ],
     }
+
+
+def _median(values: Float32Array, known: int) -> np.float32:
+    """Return the median of (H, W) values of which ``known`` are finite and >= 0, others NaN.
+
+    Only the values near the median are copied: without their sign, the bits of floats are in the
+    order of the floats, with NaN last.
+    """
+    upper = [_upper_bits(values[rows]) for rows in row_bands(values.shape)]
+    counts = np.sum([np.bincount(one.ravel(), minlength=2**15) for one in upper], axis=0)
+    ends = np.cumsum(counts)
+    middle = np.array([(known - 1) // 2, known // 2])
+    first, last = np.searchsorted(ends, middle, side='right')
+    near = np.concatenate(
+        [
+            values[rows][(one >= first) & (one <= last)]
+            for rows, one in zip(row_bands(values.shape), upper, strict=True)
+        ]
+    )
+    near.sort()
+    median: np.float32 = near[middle - (ends[first] - counts[first])].mean()
+    return median
+
+
+def _upper_bits(values: Float32Array) -> UInt16Array:
+    bits = np.ascontiguousarray(values).view(np.uint32) >> np.uint32(16)
+    return (bits & np.uint32(0x7FFF)).astype(np.uint16)
 
 
 def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:

@@ -1,6 +1,9 @@
 from dataclasses import replace
 import json
 
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 import numpy as np
 import pytest
 from reasons import raises
@@ -9,6 +12,7 @@ from scenes import example_scene
 from robot_perception.core import Image, MetricDepth, Scene
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import scene_to_dict, write_scene_json
+from robot_perception.viewer.scene_json import _median
 
 
 def decode(rle):
@@ -160,3 +164,17 @@ def test_names_in_any_script_survive(tmp_path):
 def test_a_missing_folder_is_reported(tmp_path):
     with raises(OutputError, 'cannot_write'):
         write_scene_json(example_scene(0), tmp_path / 'none' / 'scene.json')
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=2, max_side=9),
+        elements=st.floats(0, 1e4, width=32) | st.sampled_from([1.5, float('nan')]),
+    )
+)
+def test_the_median_is_that_of_the_known_values(values):
+    known = values[~np.isnan(values)]
+    assume(known.size)
+    assert _median(values, known.size) == np.median(known)
