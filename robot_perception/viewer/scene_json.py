@@ -170,7 +170,8 @@ def _median(values: Float32Array, known: int) -> np.float32:
 
 def _upper_bits(values: Float32Array) -> UInt16Array:
     bits = np.ascontiguousarray(values).view(np.uint32) >> np.uint32(16)
-    return (bits & np.uint32(0x7FFF)).astype(np.uint16)
+    upper: UInt16Array = (bits & np.uint32(0x7FFF)).astype(np.uint16)
+    return upper
 
 
 def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:

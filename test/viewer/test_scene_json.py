@@ -116,6 +116,7 @@ def test_what_the_scene_lacks_is_null(tmp_path):
         'depth',
         'depth_source',
         'objects',
+        'semantics',
     }
     assert written['timing_s'] == {}
     no_masks = replace(example_scene(0), masks=None)
