@@ -139,6 +139,8 @@ class WorkerPool:
             while await self._arrival(worker):
                 future = next(iter(self._waiting))
                 job = self._waiting.pop(future)
+                if future.done():
+                    continue
                 self.computing += 1
                 try:
                     await self._compute(worker, future, job)

@@ -26,8 +26,8 @@ _CAMERA_NUMBERS = ('fx', 'fy', 'cx', 'cy')
 # A request may not name files of the service, and not lift its limits: others are not offered.
 _OF_REQUESTS = frozenset(
     (
-        *('detector.threshold', 'detector.classes', 'detector.max_objects'),
-        *('detector.max_overlap', 'scene.labels'),
+        *('detector.threshold', 'detector.classes', 'detector.prompts'),
+        *('detector.max_objects', 'detector.max_overlap', 'scene.labels'),
     )
 )
 
