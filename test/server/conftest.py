@@ -11,7 +11,9 @@ import pytest
 def service(tmp_path_factory):
     """A service whose queue holds two requests; it ends at SIGTERM."""
     command = Command(tmp_path_factory.mktemp('service'))
-    running = Service(command, '--preset', 'stub', '--queue', QUEUE, '--max-body', 8)
+    running = Service(
+        command, '--preset', 'stub', '--queue', QUEUE, '--max-body', 8, '--deadline', 300
+    )
     try:
         yield running
     finally:
