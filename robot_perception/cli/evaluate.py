@@ -15,6 +15,7 @@ from tqdm import tqdm
 from robot_perception.cli.command import add_command
 from robot_perception.cli.evaluate_files import add_files, Job, read_files
 from robot_perception.cli.evaluate_samples import add_samples, run_samples
+from robot_perception.cli.evaluate_semantics import evaluate_semantics, find_semantic_kind
 from robot_perception.cli.output_paths import (
     add_output,
     check_new_file,
@@ -55,6 +56,8 @@ examples:
   robot-perception evaluate --predictions detections.json --truth instances.json --images val/
   robot-perception evaluate --predictions depth/ --truth true_depth/
   robot-perception evaluate --samples samples.json --predictions predictions.json
+  robot-perception evaluate --predictions found/semantics/ --truth true_classes/
+  robot-perception evaluate --predictions found.json --truth panoptic_val2017.json
 """
 
 
@@ -132,6 +135,13 @@ def run(arguments: argparse.Namespace) -> int:
     check_new_folder(arguments.output, inputs, force=arguments.force)
     _check_fit(arguments)
     baseline = None if arguments.baseline is None else evaluation.read_baseline(arguments.baseline)
+    if files and None not in inputs:
+        kind = find_semantic_kind(*inputs)
+        if kind is not None:
+            with new_folder(arguments.output) as output:
+                document, text = evaluate_semantics(kind, arguments, output / _RESULTS)
+            print_results(arguments, document, f'{text} {arguments.output.resolve()}')
+            return 0
     # First, so that a folder that cannot be written stops it before networks are loaded.
     with new_folder(arguments.output) as output:
         job = read_files(arguments) if files else _world(arguments)

@@ -54,15 +54,15 @@ def add_files(parser: argparse.ArgumentParser) -> None:
         '--predictions',
         type=Path,
         metavar='PATH',
-        help='result bag, output of a fleet, COCO results (.json), or folder of depth images '
-        '(16-bit PNG)',
+        help='result bag, output of a fleet, COCO results (.json, panoptic too), or folder of '
+        'depth images (16-bit PNG) or of class images (PNG and classes.json)',
     )
     group.add_argument(
         '--truth',
         type=Path,
         metavar='PATH',
-        help='bag with /truth topics, folder of them for a fleet, COCO annotations (.json), or '
-        'folder of depth images',
+        help='bag with /truth topics, folder of them for a fleet, COCO annotations (.json, '
+        'panoptic too), or folder of depth or class images',
     )
     group.add_argument(
         '--predictions-unit-m',

@@ -22,6 +22,7 @@ outputs:
   depth_npy  NumPy float32, meters, NaN = unknown
   instances  16-bit PNG, index of the object + 1, 0 = background
   classes    16-bit PNG, class id + 1, 0 = background; classes.json names them
+  semantics  16-bit PNG, class id of each pixel, 65535 = none; classes.json names them
   clouds     binary PLY, meters in the optical frame
 
 {EXIT_CODES}

@@ -46,9 +46,19 @@ from robot_perception.evaluation.score_reliability import (
     expected_calibration_error,
     reliability_bins,
 )
+from robot_perception.evaluation.semantic_counts import Segment, SegmentImage
+from robot_perception.evaluation.semantic_frames import (
+    class_frames,
+    CLASS_NAMES,
+    is_panoptic,
+    panoptic_frames,
+    SemanticFrame,
+)
+from robot_perception.evaluation.semantic_report import report_semantics
 
 __all__ = [
     'CHECKS',
+    'CLASS_NAMES',
     'GIVEN_STAGES',
     'AccuracyDifference',
     'Baseline',
@@ -71,8 +81,12 @@ __all__ = [
     'Report',
     'Sample',
     'SampleReport',
+    'Segment',
+    'SegmentImage',
+    'SemanticFrame',
     'align_truth',
     'check_given',
+    'class_frames',
     'coco_frames',
     'compare',
     'compare_accuracy',
@@ -82,13 +96,16 @@ __all__ = [
     'expected_calibration_error',
     'fit_location_error',
     'fit_scores',
+    'is_panoptic',
     'pair_by_stamp',
+    'panoptic_frames',
     'read_bag_ground_truth',
     'read_baseline',
     'read_predictions',
     'read_samples',
     'recordings_table',
     'reliability_bins',
+    'report_semantics',
     'results_to_dict',
     'squared_errors',
     'write_hardest_frames',

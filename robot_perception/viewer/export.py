@@ -41,6 +41,7 @@ class Kind(Enum):
     DEPTH_NPY = 'depth_npy'
     INSTANCES = 'instances'
     CLASSES = 'classes'
+    SEMANTICS = 'semantics'
     CLOUDS = 'clouds'
 
 
@@ -71,6 +72,7 @@ class Exporter:
         self._stems = FrameStems()
         self._file_names: set[str] = set()
         self._class_names: dict[int, str] = {}
+        self._semantic_names: dict[int, str] = {}
         self.written = dict.fromkeys(self._kinds, 0)
         self.lacking = dict.fromkeys(self._kinds, 0)
         for kind in self._kinds:
@@ -84,6 +86,8 @@ class Exporter:
         """
         stem = self._stems.add(scene, frame)
         self._class_names |= {item.class_id + 1: item.class_name for item in scene.objects}
+        if scene.semantics is not None:
+            self._semantic_names |= dict(enumerate(scene.semantics.class_names))
         for kind in self._kinds:
             if kind is Kind.COCO:
                 self._coco.add(scene, frame, self._file_name(scene, stem))
@@ -106,7 +110,7 @@ class Exporter:
         return name
 
     def finish(self, class_names: Mapping[int, str] | None = None) -> None:
-        """Write the JSON files of COCO, and which value of the class pictures is which class.
+        """Write the JSON files of COCO, and the names of the values of the class pictures.
 
         Args:
             class_names: index -> name of the detector's classes; None has those of the frames.
@@ -120,10 +124,13 @@ class Exporter:
             )
         if Kind.CLASSES in self._kinds:
             every = {index + 1: name for index, name in (class_names or {}).items()}
-            every |= self._class_names
-            names = {str(value): name for value, name in sorted(every.items())}
-            path = self._folder / Kind.CLASSES.value / CLASSES_NAME
-            write_bytes(path, (json.dumps({'0': 'background', **names}, indent=2) + '\n').encode())
+            self._write_names(Kind.CLASSES, {0: 'background', **every, **self._class_names})
+        if Kind.SEMANTICS in self._kinds:
+            self._write_names(Kind.SEMANTICS, self._semantic_names)
+
+    def _write_names(self, kind: Kind, names: Mapping[int, str]) -> None:
+        text = json.dumps({str(value): names[value] for value in sorted(names)}, indent=2)
+        write_bytes(self._folder / kind.value / CLASSES_NAME, f'{text}\n'.encode())
 
 
 def new_folder(folder: Path) -> None:
@@ -180,6 +187,10 @@ def _classes(scene: Scene) -> UInt16Array | None:
     return None if labels is None else labels[0].astype(np.uint16)
 
 
+def _semantics(scene: Scene) -> UInt16Array | None:
+    return None if scene.semantics is None else scene.semantics.classes
+
+
 def _write_array(values: Float32Array, path: Path) -> None:
     with replacing_file(path) as part:
         np.save(part, values, allow_pickle=False)
@@ -192,5 +203,6 @@ _FILES: Mapping[Kind, tuple[Callable[[Scene], Any], Callable[[Any, Path], None],
     Kind.DEPTH_NPY: (_meters, _write_array, '.npy'),
     Kind.INSTANCES: (_instances, write_picture, '.png'),
     Kind.CLASSES: (_classes, write_picture, '.png'),
+    Kind.SEMANTICS: (_semantics, write_picture, '.png'),
     Kind.CLOUDS: (Scene.cloud, write_ply, '.ply'),
 }
