@@ -50,6 +50,40 @@ def _owl(network, config):
     return network(config(text_config=_TEXT, vision_config=_VISION, projection_dim=32))
 
 
+def _omdet_turbo():
+    backbone = transformers.SwinConfig(
+        image_size=64,
+        embed_dim=8,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 2, 2, 2],
+        window_size=4,
+        out_indices=[2, 3, 4],
+    )
+    config = transformers.OmDetTurboConfig(
+        backbone_config=backbone,
+        text_config={'model_type': 'clip_text_model', 'projection_dim': 32, **_TEXT},
+        image_size=64,
+        apply_layernorm_after_vision_backbone=False,
+        text_projection_in_dim=32,
+        text_projection_out_dim=32,
+        task_encoder_hidden_dim=48,
+        class_embed_dim=32,
+        num_queries=10,
+        encoder_hidden_dim=64,
+        vision_features_channels=[64, 64, 64],
+        encoder_in_channels=[16, 32, 64],
+        encoder_attention_heads=2,
+        encoder_dim_feedforward=32,
+        decoder_hidden_dim=64,
+        decoder_num_heads=2,
+        decoder_num_layers=2,
+        decoder_dim_feedforward=32,
+    )
+    network = transformers.OmDetTurboForObjectDetection(config)
+    torch.nn.init.normal_(network.language_backbone.text_projection)
+    return network
+
+
 def _grounding_dino(network, config):
     backbone = transformers.SwinConfig(
         image_size=64,
@@ -127,6 +161,13 @@ FAMILIES = {
         write_bert_tokenizer,
     ),
 }
+
+
+FAMILIES['omdet-turbo'] = (
+    _omdet_turbo,
+    {**IMAGENET, 'size': {'height': 64, 'width': 64}, 'resample': 2},
+    write_clip_tokenizer,
+)
 
 
 def write_prompted(folder, family):

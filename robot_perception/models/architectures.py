@@ -14,7 +14,6 @@ _SUBSTITUTES: Mapping[str, str] = {
     'dinov3_convnext': 'convnext',
     'depth_pro': 'depth_anything',
     'prompt_depth_anything': 'depth_anything',
-    'omdet-turbo': 'owlv2',
     'align': 'clip',
     'altclip': 'clip',
     'chinese_clip': 'clip',

@@ -13,6 +13,7 @@ from robot_perception.models import Detector, PromptedDetector, UploadedImage
 from robot_perception.pipeline.config_stages import DetectorConfig, split_names
 
 _LISTED = 10
+_EXAMPLE = 'google/owlv2-base-patch16-ensemble'
 # More than any detector finds.
 _ALL = 10_000
 
@@ -38,8 +39,9 @@ def choose_classes(detector: Detector | PromptedDetector, config: DetectorConfig
             'no_prompted_detector',
             f'detector.prompts: expected none, since {config.model} has a fixed list of '
             f'{len(detector.class_names)} classes; got {", ".join(prompts)}. Set detector.model '
-            'to a network that takes prompts, such as OWLv2 or Grounding DINO; or choose from '
-            f'its classes with detector.classes: it has {_few(detector.class_names)}.',
+            f'to a network that takes prompts, such as {_EXAMPLE} after "robot-perception models '
+            f'pull {_EXAMPLE}"; or choose from its classes with detector.classes: it has '
+            f'{_few(detector.class_names)}.',
         )
     if not classes:
         return detector

@@ -130,7 +130,7 @@ def test_a_misspelled_name_is_answered_with_the_nearest(hub_cache):
 @pytest.mark.parametrize(
     ('task', 'family', 'nearest'),
     [
-        ('detector', 'omdet-turbo', 'owlv2'),
+        ('detector', 'table-transformer', 'detr'),
         ('detector', 'rtdetr', 'rt_detr'),
         ('detector', None, 'detr'),
         ('depth', 'depth_pro', 'depth_anything'),

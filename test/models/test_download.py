@@ -137,8 +137,8 @@ def test_other_bytes_than_those_of_the_catalogue_are_refused(hub, cache):
 
 
 def test_an_unsupported_architecture_is_refused_before_its_weights(hub, tmp_path):
-    rewrite_config(tmp_path / 'served', model_type='omdet-turbo')
-    message = "got 'omdet-turbo', which is not supported. Nearest: owlv2. Give a checkpoint of"
+    rewrite_config(tmp_path / 'served', model_type='table-transformer')
+    message = "got 'table-transformer', which is not supported. Nearest: detr. Give a checkpoint"
     with raises(ModelError, 'unsupported_architecture', message):
         pull(OTHER)
     assert not [path for _, path in hub.requests if path.endswith('.safetensors')]

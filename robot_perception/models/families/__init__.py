@@ -36,6 +36,7 @@ _DINOV2 = (f'{_HERE}.dinov2', 'Dinov2')
 _DEPTH_ANYTHING = (f'{_HERE}.depth_anything', 'DepthAnything')
 _OWLVIT = (f'{_HERE}.owlvit', 'OwlVit', True)
 _GROUNDING_DINO = (f'{_HERE}.grounding_dino', 'GroundingDino', True)
+_OMDET_TURBO = (f'{_HERE}.omdet_turbo', 'OmDetTurbo', True)
 _DETR = (f'{_HERE}.detr', 'Detr')
 _SAM = (f'{_HERE}.sam', 'Sam')
 _SAM2 = (f'{_HERE}.sam2', 'Sam2')
@@ -84,6 +85,7 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'owlvit': FamilyRow('OwlViTForObjectDetection', *_OWLVIT),
         'owlv2': FamilyRow('Owlv2ForObjectDetection', *_OWLVIT),
         'grounding-dino': FamilyRow('GroundingDinoForObjectDetection', *_GROUNDING_DINO),
+        'omdet-turbo': FamilyRow('OmDetTurboForObjectDetection', *_OMDET_TURBO),
         'mm-grounding-dino': FamilyRow('MMGroundingDinoForObjectDetection', *_GROUNDING_DINO),
     },
     Stage.SEGMENTER: {
