@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from robot_perception import models
 from robot_perception.core import Answer, ConfigError, ModelError, PerceptionError
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.describer_program import (
@@ -144,6 +145,9 @@ class DescriberProcess:
         elif running is not None and running.network != network:
             self._end('')
         if self._running is None:
+            if network.model != models.STUB:
+                # At once, and not after the libraries of networks are loaded.
+                models.locate_checkpoint(network.model, models.DESCRIBER)
             self._running = _spawn(network)
         note, self._end_reason = self._end_reason, ''
         return note and f'the process of the describer was started again: {note}.'

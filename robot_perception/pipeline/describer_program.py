@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+import multiprocessing
 from multiprocessing.connection import Connection
 import os
 from pathlib import Path
+import threading
 from typing import NamedTuple
 
 from robot_perception import models
@@ -79,6 +81,7 @@ def answer_questions(connection: Connection, network: Network) -> None:
     Sends `Loaded`, then `Progress` and `Outcome` of each `Request`. If the network cannot be
     loaded it sends the `Outcome` of number 0 and ends.
     """
+    threading.Thread(target=_end_with_parent, name='parent', daemon=True).start()
     os.nice(_LOWEST_PRIORITY)
     with suppress(OSError):
         Path('/proc/self/oom_score_adj').write_text(_ENDED_FIRST, encoding='ascii')
@@ -93,6 +96,14 @@ def answer_questions(connection: Connection, network: Network) -> None:
             request = connection.recv()
             if isinstance(request, Request):
                 connection.send(Outcome(request.number, _answer(describer, request, connection)))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that asks has ended, also while the network is loaded."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101 - called in a child only
+    parent.join()
+    os._exit(1)
 
 
 def _load(network: Network) -> Describer:

@@ -4,6 +4,8 @@ from contextlib import closing
 import os
 from pathlib import Path
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -111,6 +113,32 @@ def test_the_process_has_the_lowest_priority(of_network, folder):
     status = Path(f'/proc/{of_network.pid}')
     assert os.getpriority(os.PRIO_PROCESS, of_network.pid) == 19
     assert int((status / 'oom_score_adj').read_text()) == 1000
+
+
+PARENT = """
+import sys, os, signal
+from robot_perception.core import Image
+from robot_perception.pipeline import DescriberProcess, PerceptionConfig, Question
+import numpy as np
+if __name__ == '__main__':
+    config = PerceptionConfig.from_preset('stub', {'describer.model': 'stub'})
+    process = DescriberProcess()
+    process.ask(config, Question('what?', Image(np.zeros((8, 8, 3), np.uint8))))
+    print(process.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_process_ends_with_the_one_that_asks(tmp_path):
+    script = tmp_path / 'parent.py'
+    script.write_text(PARENT)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    process = Path(f'/proc/{done.stdout.strip()}')
+    end = time.monotonic() + 60
+    while process.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not process.exists()
 
 
 @pytest.mark.slow
