@@ -11,16 +11,24 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from robot_perception import conversions
-from robot_perception.core import CameraModel
+from robot_perception.core import CameraModel, Stage
 from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.messages import available_outputs, message_class, RosMessages
 from robot_perception.nodes.node import PerceptionNode
+from robot_perception.stream import GROUND
 
 FRAME_ID = 'camera_optical_frame'
 SIZE_HW = (48, 64)
 CAMERA = CameraModel.nominal(SIZE_HW, 60.0)
 SECOND_NS = 1_000_000_000
-TYPES = {output.topic: output.type_name for output in available_outputs()}
+# Stages that do not run by default.
+_OPTIONAL = {Stage.SEMANTICS, Stage.SCENE}
+# What a node publishes by default.
+TYPES = {
+    output.topic: output.type_name
+    for output in available_outputs()
+    if not (output.stages and output.stages <= _OPTIONAL) and output not in GROUND
+}
 TIMEOUT_S = 20.0
 FACTORY = RosMessages()
 _DOMAIN = free_domain()

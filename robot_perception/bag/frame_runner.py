@@ -13,10 +13,8 @@ from robot_perception.bag.job import BagJob
 from robot_perception.bag.report import Counts
 from robot_perception.conversions import (
     header_message,
-    label_info_message,
     Message,
     RosbagsFactory,
-    semantic_label_info_message,
 )
 from robot_perception.core import ConversionError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionPipeline, PIPELINE
@@ -24,14 +22,13 @@ from robot_perception.sources import decode, Definition, Sample, Typestore
 from robot_perception.stream import (
     FrameProcessor,
     FrameTimer,
-    LABEL_INFO,
+    label_info_messages,
     LABEL_INFO_TYPE,
     OutputFrame,
     ProcessedFrame,
     RECORDED,
     RecordedFrame,
     RecordedSynchronizer,
-    SEMANTIC_LABEL_INFO,
     TIMING,
 )
 
@@ -80,7 +77,6 @@ class FrameRunner:
         self._job, self._types = job, types
         pipeline = PerceptionPipeline.load(job.config.with_backends(self._kept))
         self._check_backends(pipeline.backends, pipeline)
-        self._class_names = pipeline.class_names
         # Recorded images have no age: there is no clock to compare with.
         timer = FrameTimer(job.config.timing_window) if TIMING in job.outputs else None
         self._processor = FrameProcessor(
@@ -177,12 +173,8 @@ class FrameRunner:
 
     def label_infos(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
         """Make the messages of the class names, with the stamp of the frame."""
-        factory, threshold = frame.factory, self._job.config.detector.threshold
-        header = header_message(factory, frame.scene.image.stamp_ns, '')
-        messages = {LABEL_INFO: label_info_message(factory, header, self._class_names, threshold)}
-        names = self._processor.pipeline.semantic_class_names
-        if names:
-            messages[SEMANTIC_LABEL_INFO] = semantic_label_info_message(factory, header, names)
+        header = header_message(frame.factory, frame.scene.image.stamp_ns, '')
+        messages = label_info_messages(frame.factory, header, self._processor.pipeline)
         return [
             OutgoingMessage(
                 f'{self._job.name}/{topic}', LABEL_INFO_TYPE, message, received_ns, latched=True

@@ -17,7 +17,13 @@ from robot_perception.cli.text import counted
 from robot_perception.core import OutputError, Scene
 from robot_perception.pipeline import keep_freed_memory
 from robot_perception.sources import is_picture
-from robot_perception.viewer import FrameStems, scene_files, scene_to_dict, write_scene
+from robot_perception.viewer import (
+    format_classes,
+    FrameStems,
+    scene_files,
+    scene_to_dict,
+    write_scene,
+)
 
 _MILLISECONDS = 1e3
 _EPILOG = f"""\
@@ -94,6 +100,8 @@ def _lines(title: str, scene: Scene, written: Sequence[Path]) -> Iterator[str]:
     yield f'{title}: {width}x{height}, {counted(len(scene.objects), "object")}'
     for stage, seconds in scene.timing_s.items():
         yield f'  {stage:<10} {seconds * _MILLISECONDS:8.1f} ms'
+    if scene.scene_classes is not None:
+        yield f'  scene: {format_classes(scene.scene_classes)}'
     for item in scene.objects:
         distance = '' if item.depth_m is None else f' at {item.depth_m:.2f} m'
         yield f'  {item.class_name} {item.score:.2f}{distance}'

@@ -41,6 +41,7 @@ from robot_perception.conversions.pointcloud import (
 from robot_perception.conversions.results import to_features, to_scene
 from robot_perception.conversions.rosbags_factory import RosbagsFactory
 from robot_perception.conversions.scene import scene_message
+from robot_perception.conversions.scene_classes import scene_class_message, scene_labels_message
 from robot_perception.conversions.semantics import (
     semantic_classes_message,
     semantic_instances_message,
@@ -93,6 +94,8 @@ __all__ = [
     'read_calibration_file',
     'read_header',
     'ros',
+    'scene_class_message',
+    'scene_labels_message',
     'scene_message',
     'select_records',
     'semantic_classes_message',

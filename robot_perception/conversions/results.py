@@ -11,6 +11,7 @@ from robot_perception.conversions import ros
 from robot_perception.conversions.camera_info import to_camera
 from robot_perception.conversions.depth import to_depth
 from robot_perception.conversions.scene import FLAGS
+from robot_perception.conversions.scene_classes import to_scene_classes
 from robot_perception.conversions.semantics import to_semantics
 from robot_perception.core import (
     BoolArray,
@@ -94,6 +95,8 @@ def to_scene(
         masks=_masks(objects, image.size_hw),
         objects=tuple(_object(item, index) for index, item in enumerate(objects)),
         semantics=to_semantics(semantics[0]) if len(semantics) else None,
+        # Bags of earlier versions do not have it.
+        scene_classes=to_scene_classes(getattr(message, 'scene_classes', ())),
         timing_s=dict(zip(timing.stages, map(float, timing.last), strict=True)),
     )
 

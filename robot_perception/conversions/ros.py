@@ -223,6 +223,11 @@ class ObjectHypothesis(_Message, package='vision_msgs'):
     score: float
 
 
+class Classification(_Message, package='vision_msgs'):
+    header: Header
+    results: Sequence[ObjectHypothesis]
+
+
 class ObjectHypothesisWithPose(_Message, package='vision_msgs'):
     hypothesis: ObjectHypothesis
     pose: PoseWithCovariance

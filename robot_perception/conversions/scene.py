@@ -18,6 +18,7 @@ from robot_perception.conversions.geometry import (
 )
 from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import MessageFactory
+from robot_perception.conversions.scene_classes import hypothesis_messages
 from robot_perception.conversions.semantics import semantics_message
 from robot_perception.conversions.timing import FrameTiming, timing_message
 from robot_perception.core import Float64Array, Masks, MetricDepth, Scene, SceneObject, UInt8Array
@@ -51,7 +52,9 @@ def scene_message(
         features=[]
         if features is None
         else [features_message(factory, header, features, with_patches=False)],
-        scene_classes=[],
+        scene_classes=[]
+        if scene.scene_classes is None
+        else hypothesis_messages(factory, scene.scene_classes),
         depth=[depth_message(factory, header, depth)]
         if with_depth and isinstance(depth, MetricDepth)
         else [],

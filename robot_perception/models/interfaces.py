@@ -112,6 +112,10 @@ class SemanticSegmenter(Protocol):
 class SceneClassifier(Protocol):
     """Classifies whole images."""
 
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names of the network's own classes by class id; empty if it takes any labels."""
+
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise ConfigError for labels that cannot be scored."""
 

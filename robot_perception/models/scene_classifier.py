@@ -28,6 +28,11 @@ class NetworkSceneClassifier(NetworkStage[SceneFamily]):
         """Run the whole stage."""
         return self.classify(image, ())
 
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names by class id, as in config.json."""
+        return self.family.class_names
+
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise ConfigError if ``labels`` name a class that the network lacks."""
         choose_labels(labels, self.family.class_names)
@@ -55,6 +60,8 @@ class NetworkSceneClassifier(NetworkStage[SceneFamily]):
 
 class NetworkImageTextClassifier(NetworkStage[ImageTextFamily]):
     """Compares images with texts; the vector of a text is computed once."""
+
+    class_names = ()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401
         """Load the networks; arguments as of `NetworkStage`."""

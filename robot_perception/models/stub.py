@@ -129,6 +129,8 @@ class StubSemanticSegmenter:
 class StubSceneClassifier:
     """Classifies an image by its brightness."""
 
+    class_names = ()
+
     def check_labels(self, labels: Sequence[str]) -> None:
         """Accept any labels."""
 

@@ -8,7 +8,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Header
 
-from robot_perception.conversions import label_info_message, Message, semantic_label_info_message
+from robot_perception.conversions import Message
 from robot_perception.nodes.ask import AskAction, TrackedImage
 from robot_perception.nodes.callback_errors import CallbackErrors
 from robot_perception.nodes.camera_inputs import CameraInputs
@@ -34,7 +34,7 @@ from robot_perception.pipeline import (
 from robot_perception.stream import (
     FrameProcessor,
     FrameTimer,
-    SEMANTIC_LABEL_INFO,
+    label_info_messages,
     Synchronizer,
 )
 
@@ -97,7 +97,7 @@ class Camera:
         self._publishers: OutputPublishers | None = None
         self._reported = slot.counts()
         # Of the last label info; None while it cannot be published.
-        self._class_names: tuple[str, ...] | None = None
+        self._labels: tuple[tuple[str, ...], ...] | None = None
 
     def configure(self, pipeline: PerceptionPipeline) -> None:
         """Create the topics.
@@ -118,7 +118,7 @@ class Camera:
         assert self.pipeline is not None  # noqa: S101 - configured
         self.pipeline.reconfigure(config)
         self.inputs.listen_to_transforms(config)
-        if self._class_names not in {None, self.pipeline.class_names}:
+        if self._labels not in {None, _labels(self.pipeline)}:
             self._publish_label_info(self.pipeline)
 
     def activate(self, budget: AgeBudget) -> CameraProcessor:
@@ -141,21 +141,14 @@ class Camera:
     def _publish_label_info(self, pipeline: PerceptionPipeline) -> None:
         """Publish the names of the classes."""
         assert self._publishers is not None  # noqa: S101 - configured
-        self._class_names = pipeline.class_names
-        factory, header = RosMessages(), Header(stamp=self._node.get_clock().now().to_msg())
-        threshold = pipeline.config.detector.threshold
-        self._publishers.publish_label_info(
-            label_info_message(factory, header, self._class_names, threshold)
-        )
-        if pipeline.semantic_class_names:
-            self._publishers.publish_label_info(
-                semantic_label_info_message(factory, header, pipeline.semantic_class_names),
-                SEMANTIC_LABEL_INFO,
-            )
+        self._labels = _labels(pipeline)
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        for topic, message in label_info_messages(RosMessages(), header, pipeline).items():
+            self._publishers.publish_label_info(topic, message)
 
     def deactivate(self) -> None:
         """Take no more images, and end every wait for what belongs to one."""
-        self._class_names = None
+        self._labels = None
         self.slot.close('inactive')
         self.synchronizer.close()
 
@@ -241,3 +234,7 @@ class Camera:
         except BaseException:
             self.slot.refuse('internal_error')
             raise
+
+
+def _labels(pipeline: PerceptionPipeline) -> tuple[tuple[str, ...], ...]:
+    return pipeline.class_names, pipeline.semantic_class_names, pipeline.scene_labels

@@ -21,6 +21,7 @@ from robot_perception.stream import (
     Output,
     OutputFrame,
     SCENE,
+    SCENE_LABEL_INFO,
     SEMANTIC_LABEL_INFO,
 )
 
@@ -73,7 +74,7 @@ class OutputPublishers:
         }
         self._label_infos = {
             topic: self._create(topic, LABEL_INFO_TYPE, qos.latched())
-            for topic in (LABEL_INFO, SEMANTIC_LABEL_INFO)
+            for topic in (LABEL_INFO, SEMANTIC_LABEL_INFO, SCENE_LABEL_INFO)
         }
 
     def _create(self, topic: str, type_name: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
@@ -136,8 +137,8 @@ class OutputPublishers:
             return False
         return message is not None
 
-    def publish_label_info(self, message: object, topic: str = LABEL_INFO) -> None:
-        """Publish the names of classes, latched for late subscribers."""
+    def publish_label_info(self, topic: str, message: object) -> None:
+        """Publish the names of classes on one of their topics, latched for late subscribers."""
         self._label_infos[topic].publish(message)
 
     def destroy(self) -> None:

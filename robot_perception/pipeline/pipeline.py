@@ -168,6 +168,12 @@ class PerceptionPipeline:
         """Names of the classes of pixels, by class id; empty without that network."""
         return self._networks.semantic_class_names
 
+    @property
+    def scene_labels(self) -> tuple[str, ...]:
+        """Names of the classes of the whole image, by number; empty without that stage."""
+        scene = self._networks.scene
+        return () if scene is None else tuple(scene.class_names) or self._config.scene.label_names
+
     def reconfigure(self, config: PerceptionConfig) -> None:
         """Change live parameters from the next frame on.
 

@@ -323,6 +323,16 @@ class RecoveringSceneClassifier(RecoveringNetwork[SceneClassifier]):
 
     stage = Stage.SCENE
 
+    def __init__(self, config: PerceptionConfig) -> None:
+        """Load the network."""
+        super().__init__(config)
+        self._class_names = self._run(lambda network: tuple(network.class_names))
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Names of the network's own classes by class id; empty if it takes any labels."""
+        return self._class_names
+
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise ConfigError for labels that cannot be scored."""
         self._run(lambda network: network.check_labels(labels))

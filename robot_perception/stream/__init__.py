@@ -4,19 +4,23 @@ from robot_perception.stream.calibration import Calibration, CalibrationReader, 
 from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame
 from robot_perception.stream.frame_timer import FrameTimer
 from robot_perception.stream.image_reader import ImageReader
+from robot_perception.stream.label_infos import (
+    LABEL_INFO,
+    label_info_messages,
+    LABEL_INFO_TYPE,
+    SCENE_LABEL_INFO,
+    SEMANTIC_LABEL_INFO,
+)
 from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import (
     ANNOTATIONS,
     COMPRESSED_DEPTH,
     GROUND,
-    LABEL_INFO,
-    LABEL_INFO_TYPE,
     Output,
     OUTPUTS,
     SCENE,
     SCENE_WITHOUT_DEPTH,
-    SEMANTIC_LABEL_INFO,
     SEMANTICS,
     stages_for,
     TIMING,
@@ -57,6 +61,7 @@ __all__ = [
     'OUTPUTS',
     'RECORDED',
     'SCENE',
+    'SCENE_LABEL_INFO',
     'SCENE_WITHOUT_DEPTH',
     'SEMANTICS',
     'SEMANTIC_LABEL_INFO',
@@ -80,6 +85,7 @@ __all__ = [
     'Synchronizer',
     'TargetFrame',
     'TransformLookup',
+    'label_info_messages',
     'needed_roles',
     'picture_camera',
     'resolve_target_frame',

@@ -169,6 +169,13 @@ def _semantic_instances(frame: OutputFrame) -> Message | None:
     return conversions.semantic_instances_message(frame.factory, frame.header, semantics.instances)
 
 
+def _scene_class(frame: OutputFrame) -> Message | None:
+    classes = frame.scene.scene_classes
+    if classes is None:
+        return None
+    return conversions.scene_class_message(frame.factory, frame.header, classes)
+
+
 def _scene(frame: OutputFrame) -> Message | None:
     return conversions.scene_message(frame.factory, frame.header, frame.header_scene, frame.timing)
 
@@ -284,6 +291,9 @@ OUTPUTS = (
     Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
     Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
     *SEMANTICS,
+    Output(
+        'scene_class', 'vision_msgs/msg/Classification', frozenset({Stage.SCENE}), _scene_class
+    ),
     SCENE,
     Output('overlay', 'sensor_msgs/msg/Image', _DRAWN, _overlay),
     Output('overlay/compressed', 'sensor_msgs/msg/CompressedImage', _DRAWN, _compressed_overlay),
@@ -291,10 +301,6 @@ OUTPUTS = (
     Output('markers', 'visualization_msgs/msg/MarkerArray', _OBJECTS_3D, _markers),
     TIMING,
 )
-
-# Published once, latched.
-LABEL_INFO, LABEL_INFO_TYPE = 'label_info', 'vision_msgs/msg/LabelInfo'
-SEMANTIC_LABEL_INFO = 'semantics/label_info'
 
 
 def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> frozenset[Stage]:

@@ -18,7 +18,7 @@ from robot_perception.viewer.files import (
 from robot_perception.viewer.frame_data import frame_data, frame_pictures, summarize
 from robot_perception.viewer.frame_stems import FrameStems
 from robot_perception.viewer.gallery import Gallery
-from robot_perception.viewer.labels import format_labels
+from robot_perception.viewer.labels import format_classes, format_labels
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
 from robot_perception.viewer.page import Link, render, Step
 from robot_perception.viewer.ply import write_ply
@@ -84,6 +84,7 @@ __all__ = [
     'encode_json',
     'encode_png',
     'fit_text',
+    'format_classes',
     'format_labels',
     'frame_data',
     'frame_pictures',

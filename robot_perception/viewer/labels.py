@@ -15,6 +15,7 @@ from robot_perception.core import (
     Int64Array,
     object_color,
     Rgb,
+    SceneClasses,
     SceneObject,
     UInt8Array,
 )
@@ -25,6 +26,8 @@ _PLATE_OPACITY = 0.86
 _LETTERS: Rgb = (255, 255, 255)
 _FAR_M = 10
 _MAX_LETTERS = 80
+# Classes of the image that are shown.
+_BEST = 3
 # Sum of the shares of boxes and labels that a label may cover with its depth.
 _MAX_COVERED = 0.1
 
@@ -61,6 +64,18 @@ def format_labels(item: SceneObject) -> tuple[str, str, str]:
     depth = '' if item.depth_m is None else f' · {_meters(item.depth_m)}'
     scored = f'{name}{track} {item.score:.2f}'
     return f'{scored}{depth}', scored, name
+
+
+def format_classes(classes: SceneClasses) -> str:
+    """Format the best classes of an image on one line.
+
+    >>> format_classes(SceneClasses('m', ('hall', 'office'), np.array([0.91, 0.09], np.float32)))
+    'hall 0.91, office 0.09'
+    """
+    best = zip(classes.names[:_BEST], classes.scores[:_BEST].tolist(), strict=True)
+    return ', '.join(
+        f'{" ".join(name.split())[:_MAX_LETTERS]} {score:.2f}' for name, score in best
+    )
 
 
 def place_plates(
@@ -115,6 +130,19 @@ def _covered_shares(
     end = np.minimum(corners[:, None] + np.array(size_px), occupied[None, :, 2:])
     areas = np.maximum(end - begin, 0).prod(axis=2)
     return cast('Float64Array', (areas / (occupied[:, 2:] - occupied[:, :2]).prod(axis=1)).sum(1))
+
+
+def place_title(text: str, size_hw: tuple[int, int]) -> list[Plate]:
+    """Return a plate for a line about the whole picture, in its upper left corner.
+
+    Empty where the picture has no room for a letter.
+    """
+    size_px = text_size_px(size_hw)
+    frame, height = _bar(size_px) + 2 * _padding(size_px), round(size_px * 1.5)
+    text = fit_text(text, size_px, size_hw[1] - frame)
+    if not text or height > size_hw[0]:
+        return []
+    return [Plate(text, _LETTERS, 0, 0, text_width(text, size_px) + frame, height)]
 
 
 def draw_plates(canvas: UInt8Array, plates: Iterable[Plate]) -> None:

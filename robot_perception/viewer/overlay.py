@@ -17,7 +17,12 @@ from robot_perception.core import (
     SceneObject,
     UInt8Array,
 )
-from robot_perception.viewer.labels import draw_plates, place_plates
+from robot_perception.viewer.labels import (
+    draw_plates,
+    format_classes,
+    place_plates,
+    place_title,
+)
 from robot_perception.viewer.semantics import tint_classes
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
@@ -34,7 +39,7 @@ PixelBox = tuple[int, int, int, int]
 
 
 def draw_overlay(scene: Scene, *, caption: str = '') -> UInt8Array:
-    """Draw masks, boxes and labels of a scene on its image.
+    """Draw masks, boxes and labels of a scene on its image, and a line of the best scene classes.
 
     Objects that lie outside the image are left out. Smaller boxes are drawn over larger ones.
     Masks and objects may be missing; the picture then shows what there is. The color of an object
@@ -64,6 +69,8 @@ def draw_overlay(scene: Scene, *, caption: str = '') -> UInt8Array:
     for item, box in visible:
         _draw_box(canvas, box, object_color(item), stroke)
     draw_plates(canvas, place_plates(visible, size_hw))
+    if scene.scene_classes is not None:
+        draw_plates(canvas, place_title(format_classes(scene.scene_classes), size_hw))
     if caption:
         _add_caption(canvas, caption)
     return canvas

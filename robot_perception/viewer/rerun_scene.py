@@ -33,7 +33,7 @@ from robot_perception.core import (
 )
 from robot_perception.viewer.depth import depth_range, draw_depth
 from robot_perception.viewer.features import draw_features
-from robot_perception.viewer.labels import format_labels
+from robot_perception.viewer.labels import format_classes, format_labels
 
 CAMERA = 'camera'
 IMAGE, BOXES_2D = f'{CAMERA}/image', f'{CAMERA}/boxes'
@@ -41,6 +41,7 @@ CLASSES, INSTANCES = f'{CAMERA}/classes', f'{CAMERA}/instances'
 DEPTH, RELATIVE_DEPTH = f'{CAMERA}/depth', f'{CAMERA}/relative_depth'
 SEMANTICS = f'{CAMERA}/semantics'
 FEATURES = f'{CAMERA}/features'
+SCENE_CLASS = 'scene_class'
 POINTS, BOXES_3D, UNCERTAINTY = 'points', 'boxes_3d', 'uncertainty'
 NAMES_3D = f'{BOXES_3D}/names'
 TIMING = 'timing_ms'
@@ -72,24 +73,11 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
         shown |= _depth(scene.depth)
     if scene.features is not None and scene.features.patches.size:
         shown[FEATURES] = _picture(draw_features(scene.features, scene.image.size_hw))
+    if scene.scene_classes is not None:
+        shown[SCENE_CLASS] = rerun.TextDocument(format_classes(scene.scene_classes))
     if scene.detections is not None:
         shown[BOXES_2D] = _boxes_2d(scene)
-    labels = scene.labels()
-    if labels is not None:
-        shown[CLASSES] = _segmentation(
-            labels[0],
-            {
-                item.class_id + 1: (item.class_name, class_color(item.class_name))
-                for item in scene.objects
-            },
-        )
-        shown[INSTANCES] = _segmentation(
-            labels[1],
-            {
-                item.index + 1: (format_labels(item)[1], object_color(item))
-                for item in scene.objects
-            },
-        )
+    shown |= _masks(scene)
     semantics = scene.semantics
     if semantics is not None:
         names = enumerate(semantics.class_names, 1)
@@ -110,6 +98,28 @@ def scene_to_entities(scene: Scene) -> dict[str, Archetype]:
             seconds * _MILLISECONDS
         )
     return shown
+
+
+def _masks(scene: Scene) -> dict[str, Archetype]:
+    labels = scene.labels()
+    if labels is None:
+        return {}
+    return {
+        CLASSES: _segmentation(
+            labels[0],
+            {
+                item.class_id + 1: (item.class_name, class_color(item.class_name))
+                for item in scene.objects
+            },
+        ),
+        INSTANCES: _segmentation(
+            labels[1],
+            {
+                item.index + 1: (format_labels(item)[1], object_color(item))
+                for item in scene.objects
+            },
+        ),
+    }
 
 
 def _picture(rgb: UInt8Array) -> Archetype:

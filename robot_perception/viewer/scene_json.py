@@ -25,6 +25,7 @@ from robot_perception.core import (
     ObjectPosition,
     run_lengths,
     Scene,
+    SceneClasses,
     SceneFeatures,
     SceneObject,
     Semantics,
@@ -52,7 +53,8 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
 
     Returns:
         A mapping with the keys ``schema``, ``version``, ``image``, ``camera``, ``timing_s``,
-        ``backends``, ``features``, ``depth``, ``depth_source``, ``semantics`` and
+        ``backends``, ``features``, ``depth``, ``depth_source``, ``semantics``,
+        ``scene_classes`` and
         ``objects``; a part that the scene lacks is None. No number
         is NaN or infinite.
     """
@@ -75,6 +77,9 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
         'depth': None if scene.depth is None else _depth(scene.depth),
         'depth_source': scene.depth_source,
         'semantics': None if scene.semantics is None else _semantics(scene.semantics),
+        'scene_classes': None
+        if scene.scene_classes is None
+        else _scene_classes(scene.scene_classes),
         'objects': None
         if scene.detections is None
         else [
@@ -172,6 +177,16 @@ def _upper_bits(values: Float32Array) -> UInt16Array:
     bits = np.ascontiguousarray(values).view(np.uint32) >> np.uint32(16)
     upper: UInt16Array = (bits & np.uint32(0x7FFF)).astype(np.uint16)
     return upper
+
+
+def _scene_classes(classes: SceneClasses) -> JsonValue:
+    pairs = zip(classes.names, classes.scores.tolist(), strict=True)
+    return {
+        'model': classes.model,
+        'classes': [
+            {'class_name': name, 'score': _rounded(score, _SCORE_DIGITS)} for name, score in pairs
+        ],
+    }
 
 
 def _object(item: SceneObject, mask: BoolArray | None) -> JsonValue:

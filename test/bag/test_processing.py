@@ -36,7 +36,10 @@ pytestmark = pytest.mark.slow
 
 TYPES = message_store()
 FUSED = PerceptionConfig.from_preset('stub', {'depth.source': 'fused', 'features.every_k': 2})
-STUB = PerceptionConfig.from_preset('stub')
+STUB = PerceptionConfig.from_preset(
+    'stub', {'scene.enabled': True, 'scene.labels': 'kitchen, office'}
+)
+LABEL_INFOS = {'/perception/label_info', '/perception/scene_class/label_info'}
 WRITTEN = [output for output in OUTPUTS if output not in (*SEMANTICS, *GROUND)]
 TOPICS = {f'/perception/{output.topic}' for output in WRITTEN} - {'/perception/timing'}
 COUNT = 11
@@ -70,11 +73,12 @@ def test_every_image_yields_every_output_with_its_stamp(job, recording):
     report = process_bags(job)
     assert (report.counts.processed, report.is_whole, report.resumed_after) == (COUNT, True, 0)
     found = messages(job.output)
-    assert set(found) == TOPICS | {'/perception/label_info'}
+    assert set(found) == TOPICS | LABEL_INFOS
     received = [stamp_ns for stamp_ns, _ in messages(recording)['/camera/color/image_raw']]
     for topic in TOPICS:
         assert [stamp_ns for stamp_ns, _ in found[topic]] == received
-    assert [stamp_ns for stamp_ns, _ in found['/perception/label_info']] == received[:1]
+    for topic in LABEL_INFOS:
+        assert [stamp_ns for stamp_ns, _ in found[topic]] == received[:1]
     expected = [BEGIN_NS + index * PERIOD_NS for index in range(COUNT)]
     assert stamps_ns(read(job.output, '/perception/scene')) == expected
     assert report.messages == {topic: len(rows) for topic, rows in found.items()}
@@ -84,7 +88,7 @@ def test_every_image_yields_every_output_with_its_stamp(job, recording):
 def test_the_default_of_the_command_holds_depth_once(job, tmp_path):
     process_bags(replace(job, topics=SLIM))
     found = messages(job.output)
-    assert set(found) == {f'/perception/{topic}' for topic in (*SLIM, 'label_info')}
+    assert set(found) == {f'/perception/{topic}' for topic in SLIM} | LABEL_INFOS
     assert not any(len(scene.depth) for scene in read(job.output, '/perception/scene'))
     whole = replace(job, topics=('scene',), output=tmp_path / 'whole')
     process_bags(whole)
@@ -429,7 +433,9 @@ def test_results_have_the_images_of_their_recording(job, recording, tmp_path):
 def test_part_of_a_recording(job):
     part = replace(job, start_s=0.09, end_s=0.25, every=2, topics=('scene',), name='/eyes/left')
     assert process_bags(part).counts.processed == 3
-    assert set(messages(job.output)) == {'/eyes/left/scene', '/eyes/left/label_info'}
+    assert set(messages(job.output)) == {
+        f'/eyes/left/{topic}' for topic in ('scene', 'label_info', 'scene_class/label_info')
+    }
     scenes = read(job.output, '/eyes/left/scene')
     assert stamps_ns(scenes) == [BEGIN_NS + index * PERIOD_NS for index in (3, 5, 7)]
     assert all(len(scene.camera_info) == 1 for scene in scenes)

@@ -9,10 +9,13 @@ from reasons import raises
 from robot_perception.conversions import (
     features_message,
     FrameTiming,
+    scene_class_message,
+    scene_labels_message,
     scene_message,
     timing_message,
     to_camera,
     to_depth,
+    to_scene,
 )
 from robot_perception.core import (
     Box3D,
@@ -24,6 +27,7 @@ from robot_perception.core import (
     ObjectPosition,
     RelativeDepth,
     Scene,
+    SceneClasses,
     SceneFeatures,
     SceneObject,
 )
@@ -161,3 +165,22 @@ def test_a_missing_time_is_rejected(name):
     expected = f'{name}: expected one value for each of 2 stages, got 1'
     with raises(ShapeError, 'count_mismatch', expected):
         FrameTiming(('a', 'b'), **times, window=1, age_s=0.0)
+
+
+def test_classes_of_the_image_come_back(factory, header, on_the_wire):
+    names = ('kitchen', 'tabby, tabby cat', 'corridor')
+    classes = SceneClasses('clip', names, np.array([0.7, 0.2, 0.1], np.float32))
+    scene = Scene(image=IMAGE, scene_classes=classes)
+    message = on_the_wire(scene_message(factory, header, scene, TIMING))
+    found = to_scene(message, IMAGE).scene_classes
+    assert (found.model, found.names) == ('', names)
+    np.testing.assert_array_equal(found.scores, classes.scores)
+    alone = on_the_wire(scene_class_message(factory, header, classes))
+    assert alone.header == header
+    assert [(one.class_id, one.score) for one in alone.results] == [
+        (one.class_id, one.score) for one in message.scene_classes
+    ]
+    bare = scene_message(factory, header, Scene(image=IMAGE), TIMING)
+    assert to_scene(bare, IMAGE).scene_classes is None
+    labels = on_the_wire(scene_labels_message(factory, header, names))
+    assert [(one.class_id, one.class_name) for one in labels.class_map] == list(enumerate(names))

@@ -1,5 +1,7 @@
 """Messages of rclpy, made without the constructors and setters of their classes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import example_scene
@@ -10,6 +12,7 @@ pytestmark = pytest.mark.ros
 from rclpy.serialization import serialize_message
 
 from robot_perception.conversions import FrameTiming, header_message, ros, RosbagsFactory
+from robot_perception.core import SceneClasses
 from robot_perception.nodes import available_outputs, message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import message_store
@@ -22,7 +25,9 @@ def make(factory, output, count):
     config = PerceptionConfig.from_preset('stub', {'points.labels': count > 2})
     header = header_message(factory, 1_700_000_000_000_000_123, 'eye')
     timing = FrameTiming(('decode', 'depth'), *[(0.25, 0.5)] * 4, window=9, age_s=0.125)
-    frame = OutputFrame(factory, header, example_scene(count=count), None, timing, config)
+    classes = SceneClasses('m', ('kitchen', 'office'), np.array([0.75, 0.25], np.float32))
+    scene = replace(example_scene(count=count), scene_classes=classes)
+    frame = OutputFrame(factory, header, scene, None, timing, config)
     return output.make(frame)
 
 

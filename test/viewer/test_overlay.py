@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scenes import example_scene
 
-from robot_perception.core import Detections, Image, Masks, Scene, SceneObject
+from robot_perception.core import Detections, Image, Masks, Scene, SceneClasses, SceneObject
 from robot_perception.viewer import draw_overlay, instance_color
 from robot_perception.viewer.labels import format_labels, place_plates
 from robot_perception.viewer.overlay import _to_pixel_box
@@ -243,3 +243,15 @@ def test_the_tint_equals_a_plain_blend():
     inner[:, : left + 3] = inner[:, right - 3 :] = inner[bottom - 3 :] = False
     assert inner.any()
     np.testing.assert_allclose(draw_overlay(scene)[inner], blend[inner], atol=1)
+
+
+def test_classes_of_the_image_stand_in_its_upper_left_corner():
+    scene = example_scene(size_hw=(240, 320), count=0)
+    classes = SceneClasses('m', ('kitchen', 'office'), np.array([0.9, 0.1], np.float32))
+    changed = np.any(
+        draw_overlay(scene) != draw_overlay(replace(scene, scene_classes=classes)), axis=-1
+    )
+    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+    assert (rows[0], columns[0]) == (0, 0)
+    assert rows[-1] < 24
+    assert 60 < columns[-1] < 260

@@ -9,7 +9,7 @@ import pytest
 from reasons import raises
 from scenes import example_scene
 
-from robot_perception.core import Image, MetricDepth, Scene
+from robot_perception.core import Image, MetricDepth, Scene, SceneClasses
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import scene_to_dict, write_scene_json
 from robot_perception.viewer.scene_json import _median
@@ -115,6 +115,7 @@ def test_what_the_scene_lacks_is_null(tmp_path):
         'features',
         'depth',
         'depth_source',
+        'scene_classes',
         'objects',
         'semantics',
     }
@@ -179,3 +180,15 @@ def test_the_median_is_that_of_the_known_values(values):
     known = values[~np.isnan(values)]
     assume(known.size)
     assert _median(values, known.size) == np.median(known)
+
+
+def test_classes_of_the_image():
+    classes = SceneClasses('clip', ('kitchen', 'office'), np.array([0.90625, 0.09375], np.float32))
+    written = scene_to_dict(replace(example_scene(0), scene_classes=classes))['scene_classes']
+    assert written == {
+        'model': 'clip',
+        'classes': [
+            {'class_name': 'kitchen', 'score': 0.9062},
+            {'class_name': 'office', 'score': 0.0938},
+        ],
+    }
