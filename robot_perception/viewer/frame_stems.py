@@ -20,8 +20,9 @@ class FrameStems:
     >>> stems = FrameStems()
     >>> stems.add(Scene(image=Image(pixels, stamp_ns=1_500_000_000)), 7)
     '000007_1500000000'
-    >>> [stems.add(Scene(image=Image(pixels, name=name)), 0) for name in ('a.jpg', 'a.png')]
-    ['a', 'a~2']
+    >>> pictures = (Scene(image=Image(pixels, name=name)) for name in ('a.jpg', 'a.png'))
+    >>> ', '.join(stems.add(scene, 0) for scene in pictures)
+    'a, a~2'
     """
 
     def __init__(self) -> None:
