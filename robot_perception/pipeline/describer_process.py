@@ -30,6 +30,8 @@ from robot_perception.pipeline.describer_program import (
 )
 from robot_perception.pipeline.question import Question
 
+# Small, for many questions, and of a permissive license.
+_SUGGESTED = 'HuggingFaceTB/SmolVLM2-500M-Video-Instruct'
 _POLL_S = 0.05
 _LOAD_LIMIT_S = 600.0
 # For the token that is being computed when an answer is stopped.
@@ -103,8 +105,8 @@ class DescriberProcess:
         if not config.describer.model:
             raise ConfigError(
                 'no_describer',
-                'describer.model: expected a network that answers questions, got none. Set it, '
-                'for example to the folder of a checkpoint (docs/questions.md).',
+                'describer.model: expected a network that answers questions, got none. Fetch one, '
+                f'"robot-perception models pull {_SUGGESTED}", and name it (--model of ask).',
             )
         if self._is_closed:
             raise ModelError('closed', 'questions are no longer answered: this program ends.')
