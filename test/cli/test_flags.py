@@ -35,6 +35,7 @@ VERBS = {
     'models list': {'force', 'json'},
     'models pull': {'force', 'json'},
     'replay': set(),
+    'serve': set(),
     'view': {'force', 'json'},
     'world questions': {'output', 'force', 'json'},
     'world record': {'force', 'json'},
