@@ -95,7 +95,6 @@ def read_parameters(
     if camera is not None and hfov_deg is not None:
         raise _invalid('conflicting_parameters', 'expected camera or hfov, got both.')
     values = _values(texts, config)
-    config.with_values(values)
     return RequestParameters(
         stages, Format(form) if form else _accepted(accept), seconds, values, hfov_deg, camera
     )
@@ -115,7 +114,9 @@ def _stages(text: str, config: PerceptionConfig) -> frozenset[Stage]:
 
 
 def _values(texts: Mapping[str, str], config: PerceptionConfig) -> dict[str, Value]:
-    """Convert what is left to parameters of the pipeline."""
+    """Convert what is left to parameters of the pipeline, and check their ranges."""
+    if not texts:
+        return {}
     changeable = {item.name: item for item in changeable_parameters(config)}
     names = [*OWN_NAMES, *changeable]
     fixed = config.to_values().keys() - changeable.keys()
@@ -134,7 +135,9 @@ def _values(texts: Mapping[str, str], config: PerceptionConfig) -> dict[str, Val
                 f'{name[:80]!r}: expected one of {", ".join(names)}'
                 f'{f" (nearest: {nearest[0]})" if nearest else ""}, got another name.',
             )
-    return {name: _value(changeable[name], text) for name, text in texts.items()}
+    values = {name: _value(changeable[name], text) for name, text in texts.items()}
+    config.with_values(values)
+    return values
 
 
 def _value(item: Parameter, text: str) -> Value:
