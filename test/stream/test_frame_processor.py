@@ -20,6 +20,7 @@ from robot_perception.core import (
     MetricDepth,
     Pose,
     scene,
+    Semantics,
     Stage,
     StampedTransform,
     TransformBuffer,
@@ -88,6 +89,16 @@ class Objects:
         return Masks(pixels, np.ones(len(pixels), np.float32))
 
 
+class Pixels:
+    """A network of every pixel that finds one class and no object."""
+
+    class_names = ('floor',)
+
+    def segment(self, _):
+        nothing = np.zeros(SIZE_HW, np.uint16)
+        return Semantics('pixels', nothing, self.class_names, nothing)
+
+
 def make_frame_set(depth=lambda: None, lookup=None, stamp_ns=10**9, time=None):
     """Return the noise image of a calibrated camera, whose pose is that of the map by default."""
     header = header_message(FACTORY, stamp_ns, OPTICAL)
@@ -112,8 +123,13 @@ def make_processor(objects=None, **parameters):
     named = {name.replace('__', '.'): value for name, value in parameters.items()}
     config = PerceptionConfig.from_preset('stub', named)
     objects = objects or Objects()
+    semantics = Pixels() if config.semantics.enabled else None
     pipeline = PerceptionPipeline(
-        config, depth=Level(floor=True), detector=objects, segmenter=objects
+        config,
+        depth=Level(floor=True),
+        detector=objects,
+        segmenter=objects,
+        semantics=semantics,
     )
     return FrameProcessor(pipeline, FACTORY)
 
@@ -291,7 +307,9 @@ def calls(monkeypatch):
     'topics', [*((topic,) for topic in BY_TOPIC), IN_3D, tuple(BY_TOPIC)], ids=' '.join
 )
 def test_each_frame_is_lifted_and_painted_at_most_once(calls, topics, labels):
-    processor = make_processor(points__labels=labels)
+    processor = make_processor(
+        points__labels=labels, points__remove_ground=True, semantics__enabled=True
+    )
     outputs = tuple(BY_TOPIC[topic] for topic in topics)
     for index in range(2):
         frame = processor.process(make_frame_set(stamp_ns=10**9 + index), outputs)
