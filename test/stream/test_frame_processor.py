@@ -25,6 +25,7 @@ from robot_perception.core import (
     StampedTransform,
     TransformBuffer,
 )
+from robot_perception.models import StubSceneClassifier
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.sources import message_store
 from robot_perception.stream import (
@@ -124,12 +125,14 @@ def make_processor(objects=None, **parameters):
     config = PerceptionConfig.from_preset('stub', named)
     objects = objects or Objects()
     semantics = Pixels() if config.semantics.enabled else None
+    scene_classifier = StubSceneClassifier() if config.scene.enabled else None
     pipeline = PerceptionPipeline(
         config,
         depth=Level(floor=True),
         detector=objects,
         segmenter=objects,
         semantics=semantics,
+        scene=scene_classifier,
     )
     return FrameProcessor(pipeline, FACTORY)
 
@@ -308,7 +311,10 @@ def calls(monkeypatch):
 )
 def test_each_frame_is_lifted_and_painted_at_most_once(calls, topics, labels):
     processor = make_processor(
-        points__labels=labels, points__remove_ground=True, semantics__enabled=True
+        points__labels=labels,
+        points__remove_ground=True,
+        semantics__enabled=True,
+        scene__enabled=True,
     )
     outputs = tuple(BY_TOPIC[topic] for topic in topics)
     for index in range(2):
