@@ -9,7 +9,7 @@ import transformers
 
 from robot_perception.models.network import write_checkpoint
 
-WORDS = ('a', 'red', 'blue', 'cup', 'chair', 'dining', 'table', 'st', 'dog', '##s', ',')
+WORDS = ('a', 'red', 'blue', 'cup', 'chair', 'dining', 'table', 'st', 'dog', '##s', ',', 'person')
 # Numbers of special tokens of BERT, which Grounding DINO relies on.
 _BERT = {0: '[PAD]', 100: '[UNK]', 101: '[CLS]', 102: '[SEP]', 1012: '.', 1029: '?'}
 _FIRST_WORD = 1030

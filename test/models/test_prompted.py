@@ -20,6 +20,7 @@ from robot_perception.models.families import FAMILIES as ROWS
 from robot_perception.models.families.padded_square import PaddedSquare
 from robot_perception.models.preprocess import BILINEAR, CLIP, Preprocessor
 from robot_perception.models.resize import Exactly
+from robot_perception.models.stage_benchmark import compare_outputs
 
 PROMPTS = ('red cup', 'blue chair', 'dining table')
 OWL = ('owlvit', 'owlv2')
@@ -264,6 +265,20 @@ def test_no_prompts_and_too_much_text_are_refused(family, folders):
     with raises(ConfigError, 'prompt_too_long', r"in 'red cup red cup .* \.\.\.'"):
         detector.prompted(('red cup ' * 1250,))
     assert detector.class_names == ()
+
+
+@pytest.mark.parametrize('family', FUSED)
+def test_prompts_without_words_are_refused(family, folders):
+    with raises(ConfigError, 'empty_prompt', "expected words, got 'cup', ' ...'. Leave out"):
+        build(folders[family]).prompted(('cup', ' ...'))
+
+
+@pytest.mark.slow
+def test_lower_precision_is_compared_with_torch(family, folders):
+    stages = [build(folders[family], precision=one) for one in ('bf16', 'fp32')]
+    difference = compare_outputs(*stages, UploadedImage(sample_image(60, 90, seed=5)))
+    # Queries near a tie change places.
+    assert 0 < difference.overall < 0.5
 
 
 def test_many_prompts(family, folders):

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import torch
 
-from robot_perception.core import ConfigError, Detections
+from robot_perception.core import Detections
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.detr import resize_rule
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.families.objects import read_objects
 from robot_perception.models.families.phrases import (
     best_of_phrases,
+    check_phrases,
     embed_phrase,
     Embedded,
     join_phrases,
@@ -57,14 +58,7 @@ class GroundingDino:
         """Return the tokens of each prompt with a period."""
         texts = [f'{prompt.lower().rstrip(" .")}.' for prompt in prompts]
         tokens = [self._tokenizer(text, self._max_tokens) for text in texts]
-        count = sum(len(one) - 2 for one in tokens) + 2
-        if count > self._max_tokens:
-            raise ConfigError(
-                'too_many_prompts',
-                f'detector.prompts: expected at most {self._max_tokens} tokens for this network, '
-                f'got {count} in {len(prompts)} prompts. Use fewer or shorter prompts, or OWLv2, '
-                'which takes each by itself.',
-            )
+        check_phrases(prompts, tokens, self._max_tokens)
         return tokens
 
     def combine(self, tokens: Sequence[Sequence[int]], embeddings: Sequence[Tensors]) -> Tensors:

@@ -15,7 +15,32 @@ from transformers.models.grounding_dino.modeling_grounding_dino import (
     generate_masks_with_special_tokens_and_transfer_map,
 )
 
+from robot_perception.core import ConfigError
 from robot_perception.models.families.interfaces import Tensors
+from robot_perception.models.tokenizer import shorten
+
+# Tokens of a phrase without words: start, period and end.
+_EMPTY = 3
+
+
+def check_phrases(
+    prompts: Sequence[str], tokens: Sequence[Sequence[int]], max_tokens: int
+) -> None:
+    """Raise a ConfigError for tokens of phrases that cannot be joined to one text of words."""
+    if any(len(each) == _EMPTY for each in tokens):
+        raise ConfigError(
+            'empty_prompt',
+            f'detector.prompts: expected words, got {", ".join(map(shorten, prompts))}. Leave '
+            'out those that have none.',
+        )
+    count = sum(len(each) - 2 for each in tokens) + 2
+    if count > max_tokens:
+        raise ConfigError(
+            'too_many_prompts',
+            f'detector.prompts: expected at most {max_tokens} tokens for this network, got '
+            f'{count} in {len(prompts)} prompts. Use fewer or shorter prompts, or OWLv2, which '
+            'takes each by itself.',
+        )
 
 
 def embed_phrase(backbone: Any, tokens: torch.Tensor, special: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - transformers publishes no types
@@ -52,16 +77,16 @@ def join_phrases(tokens: Sequence[Sequence[int]], embeddings: Sequence[torch.Ten
 
 
 def best_of_phrases(logits: torch.Tensor, owners: torch.Tensor) -> torch.Tensor:
-    """Return (B, Q, T + 1), the best of each phrase, given logits of the tokens.
+    """Return (B, Q, T + 1), the best of each phrase, and 0 beyond, given logits of the tokens.
 
     Args:
         logits: (B, Q, T or more).
         owners: (1, 1, T), see `join_phrases`.
     """
     count = owners.shape[-1]
-    best = logits.new_full((*logits.shape[:2], count + 1), -torch.inf)
+    best = logits.new_zeros((*logits.shape[:2], count + 1))
     index = owners.expand(*logits.shape[:2], -1)
-    return best.scatter_reduce_(-1, index, logits[..., :count], 'amax')
+    return best.scatter_reduce_(-1, index, logits[..., :count], 'amax', include_self=False)
 
 
 class _Output(NamedTuple):
