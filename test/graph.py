@@ -115,10 +115,10 @@ class Graph:
         while time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.02)
 
-    def spin_until(self, done, what='something'):
-        end = time.monotonic() + TIMEOUT_S
+    def spin_until(self, done, what='something', seconds=TIMEOUT_S):
+        end = time.monotonic() + seconds
         while not done():
-            assert time.monotonic() < end, f'{what} did not happen within {TIMEOUT_S} s'
+            assert time.monotonic() < end, f'{what} did not happen within {seconds} s'
             self.executor.spin_once(timeout_sec=0.02)
 
     def connect(self, publisher):

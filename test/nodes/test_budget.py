@@ -1,5 +1,6 @@
 """The budget of the age on the real node, with slowed stub networks."""
 
+from contextlib import contextmanager
 import threading
 import time
 
@@ -18,6 +19,8 @@ pytestmark = [pytest.mark.ros, pytest.mark.slow]
 
 OK, WARN = b'\x00', b'\x01'
 RATE_HZ, BUDGET_S = 10.0, 0.5
+# Results that are too old on a loaded machine begin the 5 s of a rung again.
+CLIMB_S = 60.0
 
 
 @pytest.fixture
@@ -42,8 +45,9 @@ def slow(monkeypatch):
     return factor
 
 
-def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slow):
-    node = graph.start(budget__max_age_s=BUDGET_S)
+@contextmanager
+def publishing(graph):
+    """Publish images; yields how late each one is, seconds."""
     image = graph.publisher('image', 'sensor_msgs/msg/Image', RELIABLE)
     graph.subscribe_outputs('scene', 'timing')
     graph.connect(image)
@@ -57,17 +61,27 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
             image.publish(message)
             begin_s = time.monotonic()
 
-    def rungs():
-        return [
-            next((name for name in one.stages if name.startswith('budget/')), '')
-            for one in graph.received['timing']
-        ]
-
     thread = threading.Thread(target=publish)
     thread.start()
     try:
-        graph.spin_until(lambda: 'budget/every_30' in rungs(), 'third rung')
-        assert [name for name in dict.fromkeys(rungs()) if name] == [
+        yield stalls_s
+    finally:
+        over.set()
+        thread.join()
+
+
+def rungs(graph):
+    return [
+        next((name for name in one.stages if name.startswith('budget/')), '')
+        for one in graph.received['timing']
+    ]
+
+
+def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slow):
+    node = graph.start(budget__max_age_s=BUDGET_S)
+    with publishing(graph) as stalls_s:
+        graph.spin_until(lambda: 'budget/every_30' in rungs(graph), 'third rung')
+        assert [name for name in dict.fromkeys(rungs(graph)) if name] == [
             'budget/every_2',
             'budget/every_4',
             'budget/every_30',
@@ -76,7 +90,7 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
         graph.spin_until(lambda: len(graph.received['timing']) >= 40, 'results')
         ages_s = [one.age for one in graph.received['timing']]
         # On a loaded machine other frames may be late too.
-        assert set(rungs()) <= {'budget/every_30', 'budget/drop'}
+        assert set(rungs(graph)) <= {'budget/every_30', 'budget/drop'}
         # Threads of a loaded machine wait for a processor several times in a frame.
         limit_s = 1.1 * BUDGET_S + 5 * np.percentile(stalls_s, 95)
         assert np.percentile(ages_s, 95) <= limit_s
@@ -88,8 +102,14 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
         # Faster than the ladder climbs back by itself: a changed budget begins again.
         (result,) = node.set_parameters([Parameter('budget.max_age_s', value=1.0)])
         assert result.successful
-        graph.spin_until(lambda: rungs()[-1] == '', 'first rung')
+        graph.spin_until(lambda: rungs(graph)[-1] == '', 'first rung')
         graph.spin_until(lambda: graph.statuses()['timing'][0] == OK, 'status')
-    finally:
-        over.set()
-        thread.join()
+
+
+def test_it_climbs_back_by_itself(graph, slow):
+    graph.start(budget__max_age_s=BUDGET_S)
+    with publishing(graph):
+        graph.spin_until(lambda: 'budget/every_2' in rungs(graph), 'second rung')
+        slow[0] = 0.0
+        # After at least 5 s with time to spare, for each rung that was taken meanwhile.
+        graph.spin_until(lambda: rungs(graph)[-1] == '', 'first rung', CLIMB_S)
