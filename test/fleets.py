@@ -73,12 +73,13 @@ def find_workers(program):
         parents[int(head.split()[0])] = int(tail.split()[1]), command
     workers = []
     for process, (parent, command) in parents.items():
-        is_worker = 'forkserver' in command or command.startswith('ray::')
+        # Those at work: Ray does not survive its agents, nor workers that it is starting with.
+        of_ray = command.startswith('ray::_run_on_node')
         depth, above = 0, parent
         while above != program.pid and above in parents:
             depth, above = depth + 1, parents[above][0]
         # The process that forks the others is no worker.
-        if is_worker and above == program.pid and (depth or command.startswith('ray::')):
+        if above == program.pid and (of_ray or (depth and 'forkserver' in command)):
             workers.append(process)
     return workers
 

@@ -41,9 +41,10 @@ class RayEngine:
             ray.init(**options, log_to_driver=False, logging_level='WARNING')
         except Exception as error:
             # Ray raises plain exceptions too.
+            cause = str(error).rstrip('.')
             raise ConfigError(
                 'no_cluster',
-                f'--address: expected a Ray cluster, got {address or "none"}: {error}. Start one '
+                f'--address: expected a Ray cluster, got {address or "none"}: {cause}. Start one '
                 'with "ray start --head", or leave the flag out for one on this machine.',
             ) from error
         self._function = ray.remote(_run_on_node)
