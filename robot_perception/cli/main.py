@@ -19,7 +19,7 @@ EXIT_FAILED, EXIT_BAD_ARGUMENTS, EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 1, 2, 130,
 
 _VERBS = (
     *('demo', 'image', 'bag', 'view', 'export', 'replay', 'compare', 'evaluate', 'ask', 'bench'),
-    *('serve', 'fleet', 'models', 'doctor', 'world'),
+    *('search', 'serve', 'fleet', 'models', 'doctor', 'world'),
 )
 # Modules whose library has another name.
 _LIBRARIES = {'cv2': 'opencv-python-headless', 'yaml': 'PyYAML'}

@@ -30,6 +30,7 @@ from robot_perception.viewer.scene_json import (
     scene_to_dict,
     write_scene_json,
 )
+from robot_perception.viewer.search_page import FoundImage, make_thumbnail, search_page
 from robot_perception.viewer.table import Cell, Table
 from robot_perception.viewer.text import draw_text, fit_text, text_size_px
 
@@ -59,6 +60,7 @@ __all__ = [
     'Cell',
     'Column',
     'Exporter',
+    'FoundImage',
     'FrameStems',
     'Gallery',
     'JsonValue',
@@ -90,11 +92,13 @@ __all__ = [
     'frame_pictures',
     'instance_color',
     'line_chart',
+    'make_thumbnail',
     'open_viewer',
     'render',
     'save_recording',
     'scene_files',
     'scene_to_dict',
+    'search_page',
     'serve_foxglove',
     'serve_viewer',
     'summarize',

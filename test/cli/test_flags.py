@@ -36,6 +36,7 @@ VERBS = {
     'models pull': {'force', 'json'},
     'replay': set(),
     'serve': set(),
+    'search': {'output', 'force', 'json'},
     'view': {'force', 'json'},
     'world questions': {'output', 'force', 'json'},
     'world record': {'force', 'json'},
