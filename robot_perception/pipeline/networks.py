@@ -144,10 +144,12 @@ def load_networks(config: PerceptionConfig) -> Networks:
     Raises:
         ModelError: a checkpoint is missing or unusable, or the device is not there.
     """
-    if config.cpu_threads > 0:
+    needed = networks_needed(config)
+    # Stubs need no torch.
+    if config.cpu_threads > 0 and any(config.stage(one).model != models.STUB for one in needed):
         models.limit_cpu_threads(config.cpu_threads)
     networks: dict[str, Any] = {}
-    for stage in networks_needed(config):
+    for stage in needed:
         networks[stage.value] = _network_class(stage, config)(config)
     return Networks(**networks)
 

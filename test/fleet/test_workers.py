@@ -29,8 +29,9 @@ def command(tmp_path_factory):
 @pytest.fixture(scope='module')
 def undisturbed(command):
     """The results of one worker that nothing disturbs."""
-    done = command(*call('expected', 'local', workers=1))
-    assert done.returncode == 0, done.stderr
+    program = command.start(*call('expected', 'local', workers=1))
+    _, errors = program.communicate(timeout=500)
+    assert program.returncode == 0, errors
     return results(command.folder / 'expected')
 
 
@@ -105,8 +106,9 @@ def test_a_fleet_that_is_killed_goes_on(command, undisturbed):
     while any(os.path.exists(f'/proc/{worker}') for worker in workers):  # noqa: PTH110 - no file
         assert time.monotonic() < end, 'workers outlive their fleet'
         time.sleep(0.05)
-    done = command(*call('killed', 'local'))
-    assert done.returncode == 0, done.stderr
+    program = command.start(*call('killed', 'local'))
+    _, errors = program.communicate(timeout=500)
+    assert program.returncode == 0, errors
     assert results(command.folder / 'killed') == undisturbed
 
 
