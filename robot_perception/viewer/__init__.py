@@ -70,7 +70,6 @@ __all__ = [
     'Step',
     'Table',
     'bar_chart',
-    'check_new_folder',
     'check_ports',
     'check_screen',
     'class_color',

@@ -65,7 +65,7 @@ class Exporter:
         Raises:
             OutputError: something is in the folder, or it cannot be made.
         """
-        new_folder(folder)
+        _make_empty(folder)
         self._folder = folder
         self._kinds = [kind for kind in Kind if kind in kinds]
         self._coco = CocoFile()
@@ -133,18 +133,8 @@ class Exporter:
         write_bytes(self._folder / kind.value / CLASSES_NAME, f'{text}\n'.encode())
 
 
-def new_folder(folder: Path) -> None:
-    """Make a folder, so that files of two runs do not mix.
-
-    Raises:
-        OutputError: something is in the place, or it cannot be made.
-    """
-    check_new_folder(folder)
-    make_folder(folder)
-
-
-def check_new_folder(folder: Path) -> None:
-    """Raise OutputError when something is in the place of a new folder."""
+def _make_empty(folder: Path) -> None:
+    """Make a folder; raise OutputError when something is in its place, or it cannot be made."""
     if folder.is_dir():
         if any(folder.iterdir()):
             raise OutputError(
@@ -156,10 +146,11 @@ def check_new_folder(folder: Path) -> None:
         raise OutputError(
             'exists', f'{folder}: expected a folder, got a file. Choose another name.'
         )
+    make_folder(folder)
 
 
 def to_millimeters(depth: MetricDepth) -> UInt16Array:
-    """Depth as a 16UC1 picture (REP 118).
+    """Convert depth to a 16UC1 picture (REP 118).
 
     Returns:
         (H, W) uint16 millimeters, rounded; 0 where the depth is unknown, and where 16 bits have
