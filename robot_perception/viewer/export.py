@@ -125,7 +125,7 @@ class Exporter:
         if Kind.CLASSES in self._kinds:
             every = {index + 1: name for index, name in (class_names or {}).items()}
             self._write_names(Kind.CLASSES, {0: 'background', **every, **self._class_names})
-        if Kind.SEMANTICS in self._kinds:
+        if self.written.get(Kind.SEMANTICS):
             self._write_names(Kind.SEMANTICS, self._semantic_names)
 
     def _write_names(self, kind: Kind, names: Mapping[int, str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from reasons import raises
 from scenes import example_scene
 
-from robot_perception.core import Image, MetricDepth, Scene
+from robot_perception.core import Image, MetricDepth, Scene, Semantics
 from robot_perception.core.errors import OutputError
 from robot_perception.viewer import Exporter, Kind
 from robot_perception.viewer.export import to_millimeters
@@ -37,6 +37,9 @@ def read_png(path, mode):
 
 def test_every_kind_holds_the_values_of_the_scene(export):
     scene = example_scene(0)
+    pixels = np.arange(scene.depth.meters.size, dtype=np.uint16) % 2
+    semantics = Semantics('m', pixels.reshape(scene.image.size_hw), ('wall', 'floor'))
+    scene = replace(scene, semantics=semantics)
     folder, exporter = export(scene)
     np.testing.assert_array_equal(read_png(folder / f'images/{STEM}.png', 'RGB'), scene.image.rgb)
     meters = np.load(folder / f'depth_npy/{STEM}.npy')
@@ -54,6 +57,8 @@ def test_every_kind_holds_the_values_of_the_scene(export):
         (value,) = np.unique(classes[instances == item.index + 1])
         assert names[str(value)] == item.class_name
     assert not classes[instances == 0].any()
+    classes = read_png(folder / f'semantics/{STEM}.png', 'I;16')
+    np.testing.assert_array_equal(classes, semantics.classes)
     cloud = open3d.io.read_point_cloud(str(folder / f'clouds/{STEM}.ply'))
     points, colors = scene.cloud().known()
     np.testing.assert_array_equal(np.asarray(cloud.points, np.float32), points)
