@@ -80,6 +80,8 @@ class PerceptionNode(LifecycleNode):
         self._errors = CallbackErrors(self)
         self._enabled = True
         self._configure_error = ''
+        # Classes by id of a detector of prompts; they keep their ids when it is configured again.
+        self._prompts: tuple[str, ...] = ()
         self._queue = FrameQueue(len(names))
         self.cameras = tuple(
             Camera(
@@ -130,7 +132,7 @@ class PerceptionNode(LifecycleNode):
         self._configure_error = ''
         try:
             with interruptible():
-                pipeline = PerceptionPipeline.load(self._config)
+                pipeline = PerceptionPipeline.load(self._config, self._prompts)
             first, *others = self.cameras
             first.configure(pipeline)
             for camera in others:
@@ -200,6 +202,9 @@ class PerceptionNode(LifecycleNode):
         return self._refuse_requests()
 
     def _release(self) -> None:
+        pipeline = self.cameras[0].pipeline
+        if pipeline is not None and self._config.detector.prompts:
+            self._prompts = pipeline.class_names
         for camera in self.cameras:
             camera.release()
         if self._bond is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from robot_perception import models
@@ -138,8 +138,12 @@ class BackendReport:
                 yield f'{stage}: {backend}, {scene.timing_s[stage] * 1e3:.0f} ms'
 
 
-def load_networks(config: PerceptionConfig) -> Networks:
+def load_networks(config: PerceptionConfig, prompts: Sequence[str] = ()) -> Networks:
     """Load the networks of a configuration.
+
+    Args:
+        config: names the networks.
+        prompts: classes by id that a detector of prompts had before.
 
     Raises:
         ModelError: a checkpoint is missing or unusable, or the device is not there.
@@ -151,6 +155,9 @@ def load_networks(config: PerceptionConfig) -> Networks:
     networks: dict[str, Any] = {}
     for stage in needed:
         networks[stage.value] = _network_class(stage, config)(config)
+    detector = networks.get(Stage.DETECTOR.value)
+    if isinstance(detector, RecoveringPromptedDetector):
+        detector.number(prompts)
     return Networks(**networks)
 
 

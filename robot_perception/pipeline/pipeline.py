@@ -119,10 +119,15 @@ class PerceptionPipeline:
         return cls.load(PerceptionConfig.from_file(path))
 
     @classmethod
-    def load(cls, config: PerceptionConfig) -> PerceptionPipeline:
-        """Load the networks of a configuration; raises as `from_preset`."""
+    def load(cls, config: PerceptionConfig, prompts: Sequence[str] = ()) -> PerceptionPipeline:
+        """Load the networks of a configuration; raises as `from_preset`.
+
+        Args:
+            config: names the networks.
+            prompts: classes by id that a detector of prompts had before; they keep their ids.
+        """
         check_checkpoints(config)
-        return cls(config, **load_networks(config)._asdict())
+        return cls(config, **load_networks(config, prompts)._asdict())
 
     def resumed(self, stages: Collection[str]) -> PerceptionPipeline:
         """Return a pipeline that goes on where this one hangs, without the networks of ``stages``.

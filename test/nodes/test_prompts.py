@@ -102,6 +102,11 @@ def test_prompts_change_while_frames_go_on(graph, prompted, ask):
     (result,) = prompted.set_parameters([Parameter('detector.prompts', value='chair')])
     assert result.successful
     assert detected(6) == {'chair'}
+    count = len(labels)
+    for transition in ('deactivate', 'cleanup', 'configure', 'activate'):
+        assert getattr(prompted, f'trigger_{transition}')().name == 'SUCCESS'
+    graph.spin_until(lambda: len(labels) > count, 'label info after cleanup')
+    assert names(labels[-1]) == {1: 'red cup', 2: 'chair', 3: 'table', 4: 'чаша'}
 
 
 def test_a_detector_of_fixed_classes_takes_no_prompts(graph, ask):
