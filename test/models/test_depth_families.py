@@ -72,6 +72,33 @@ def zoedepth(tmp_path):
     return write(tmp_path / 'zoedepth', network, size={'height': 96, 'width': 128})
 
 
+def depth_pro_network(use_fov_model):
+    encoder = {**SMALL, 'model_type': 'dinov2', 'image_size': 16, 'patch_size': 4}
+    return transformers.DepthProForDepthEstimation(
+        transformers.DepthProConfig(
+            patch_size=16,
+            fusion_hidden_size=16,
+            intermediate_hook_ids=[3, 1],
+            intermediate_feature_dims=[16, 16],
+            scaled_images_feature_dims=[32, 32, 16],
+            merge_padding_value=1,
+            use_fov_model=use_fov_model,
+            image_model_config=dict(encoder),
+            patch_model_config=dict(encoder),
+            fov_model_config=dict(encoder),
+        )
+    )
+
+
+@pytest.fixture
+def depth_pro(tmp_path):
+    network = seeded(partial(depth_pro_network, use_fov_model=True))
+    torch.nn.init.constant_(network.fov_model.head.layers[-1].bias, 60)
+    folder = tmp_path / 'depth_pro'
+    write_checkpoint(network, folder, {}, CARD)
+    return folder
+
+
 def build(folder, **options):
     return build_depth_estimator(str(folder), device='cpu', **options)
 
@@ -137,8 +164,51 @@ def test_zoedepth_takes_images_smaller_than_the_padding(zoedepth, size_hw):
     assert depth.size_hw == size_hw
 
 
+def test_depth_pro_equals_transformers(depth_pro):
+    """Its processor needs torchvision: its steps stand here."""
+    adapter, frame = build(depth_pro), UploadedImage(FRAME)
+    pixels = torch.from_numpy(FRAME.rgb.copy()).permute(2, 0, 1)[None].float() / 255
+    expected = functional.interpolate((pixels - 0.5) / 0.5, (64, 64), mode='bilinear')
+    np.testing.assert_allclose(adapter.prepare(frame), expected, atol=1e-5)
+    with torch.inference_mode():
+        network = raw_network(depth_pro, 'DepthProForDepthEstimation')
+        output = network(adapter.prepare(frame))
+    focal_px = 0.5 * 130 / torch.tan(0.5 * torch.deg2rad(output.field_of_view))
+    raw = (output.predicted_depth * 130 / focal_px)[None]
+    full = functional.interpolate(raw, FRAME.size_hw, mode='bilinear')[0, 0]
+    depth = adapter.estimate(frame)
+    assert isinstance(depth, MetricDepth)
+    np.testing.assert_allclose(depth.meters, 1 / full.clamp(1e-4, 1e4), rtol=1e-5)
+    assert depth.meters.std() > 0
+
+
+def test_depth_pro_computes_images_of_one_size_together(depth_pro):
+    adapter = build(depth_pro)
+    frames = [UploadedImage(sample_image(40, 50, seed=seed)) for seed in range(2)]
+    for frame, depth in zip(frames, adapter.estimate_many(frames), strict=True):
+        alone = adapter.estimate(frame)
+        np.testing.assert_allclose(1 / depth.meters, 1 / alone.meters, rtol=1e-3, atol=1e-3)
+
+
+def test_depth_pro_without_a_field_of_view_is_relative(tmp_path):
+    folder = write(tmp_path / 'relative', partial(depth_pro_network, use_fov_model=False))
+    adapter, frame = build(folder), UploadedImage(FRAME)
+    depth = adapter.estimate(frame)
+    assert isinstance(depth, RelativeDepth)
+    with torch.inference_mode():
+        raw = raw_network(folder, 'DepthProForDepthEstimation')(adapter.prepare(frame))
+    full = functional.interpolate(raw.predicted_depth[None], FRAME.size_hw, mode='bilinear')[0, 0]
+    np.testing.assert_allclose(depth.inverse, full.clamp(min=0), rtol=1e-5, atol=1e-5)
+    assert depth.inverse.std() > 0
+
+
+def test_a_size_that_does_not_fit_depth_pro_is_refused(depth_pro):
+    with raises(ConfigError, 'out_of_range', 'expected 64 pixels.*got 128. Use 0'):
+        build(depth_pro, input_size=128)
+
+
 @pytest.mark.parametrize('precision', ['bf16', 'fp16'])
-def test_every_family_runs_in_every_precision(dpt, zoedepth, precision):
-    for folder in (dpt, zoedepth):
+def test_every_family_runs_in_every_precision(dpt, zoedepth, depth_pro, precision):
+    for folder in (dpt, zoedepth, depth_pro):
         depth = build(folder, precision=precision).estimate(UploadedImage(FRAME))
         assert depth.size_hw == FRAME.size_hw

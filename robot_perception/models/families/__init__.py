@@ -49,6 +49,7 @@ _PIXEL_LOGITS = (f'{_HERE}.pixel_logits', 'PixelLogits')
 _MASK_QUERIES = (f'{_HERE}.mask_queries', 'MaskQueries')
 _EOMT = (f'{_HERE}.eomt', 'Eomt')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
+_DEPTH_PRO = (f'{_HERE}.depth_pro', 'DepthPro')
 _VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
 _FLORENCE2_DESCRIBER = (f'{_HERE}.florence2_describer', 'Florence2', True)
 
@@ -67,6 +68,7 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
     },
     Stage.DEPTH: {
         'depth_anything': FamilyRow('DepthAnythingForDepthEstimation', *_DEPTH_ANYTHING),
+        'depth_pro': FamilyRow('DepthProForDepthEstimation', *_DEPTH_PRO),
         'dpt': FamilyRow('DPTForDepthEstimation', *_DEPTH_ANYTHING),
         'zoedepth': FamilyRow('ZoeDepthForDepthEstimation', *_ZOEDEPTH),
     },
