@@ -78,7 +78,7 @@ class _Service:
     def __init__(self, configs: Sequence[PerceptionConfig], settings: ServerSettings) -> None:
         self._config = configs[0]
         self._settings = settings
-        self.pool = WorkerPool(configs, settings.max_waiting)
+        self.pool = WorkerPool(configs, settings.max_waiting, settings.max_seconds)
         self.metrics = Metrics(self.pool)
 
     def add_routes(self, app: FastAPI) -> None:

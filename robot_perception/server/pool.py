@@ -8,7 +8,7 @@ from http import HTTPStatus
 import logging
 import math
 
-from robot_perception.core import PerceptionError
+from robot_perception.core import ModelError, PerceptionError
 from robot_perception.pipeline import DEVICE_LOST, PerceptionConfig
 from robot_perception.server.job import Answer, Job
 from robot_perception.server.problem import ProblemError
@@ -16,7 +16,7 @@ from robot_perception.server.worker import INTERNAL
 from robot_perception.server.worker_process import WorkerEndedError, WorkerProcess
 
 _LOG = logging.getLogger(__name__)
-# A request gets its answer or status 504 earlier. A process that computes longer is replaced.
+# A process that computes for longer than this and the longest deadline is replaced.
 _HANG_S = 300.0
 _LONGEST_PAUSE_S = 30.0
 # Of the mean time of jobs, the weight of the newest.
@@ -34,13 +34,22 @@ class WorkerPool:
         on_error: called after `error` is set.
     """
 
-    def __init__(self, configs: Sequence[PerceptionConfig], max_waiting: int) -> None:
-        """Keep the configurations, which differ in their device; `start` starts the workers."""
+    def __init__(
+        self, configs: Sequence[PerceptionConfig], max_waiting: int, max_seconds: float
+    ) -> None:
+        """Keep the configurations; `start` starts the workers.
+
+        Args:
+            configs: one for each worker, which differ in their device.
+            max_waiting: jobs that may wait.
+            max_seconds: longest deadline of a job; a worker may compute at least as long.
+        """
         self.ready = self.computing = self.restarts = 0
         self.error: PerceptionError | None = None
         self.on_error: Callable[[], None] = lambda: None
         self._configs = configs
         self._max_waiting = max_waiting
+        self._hang_s = max(_HANG_S, max_seconds)
         self._waiting: dict[asyncio.Future[Answer], Job] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -67,13 +76,8 @@ class WorkerPool:
 
     def check(self) -> None:
         """Raise ProblemError if no job would be accepted now: status 429 or 503."""
-        if self._pausing == len(self._configs):
-            raise _unavailable(
-                'no_worker',
-                'expected networks that can be loaded, got an error, which the log of the '
-                'service has. Try again later.',
-                _LONGEST_PAUSE_S,
-            )
+        if self.error is not None or self._pausing == len(self._configs):
+            raise _no_worker()
         if len(self._waiting) >= self._max_waiting:
             seconds = (len(self._waiting) + 1) * self._mean_s / len(self._configs)
             raise ProblemError(
@@ -108,10 +112,9 @@ class WorkerPool:
             while True:
                 try:
                     await worker.start()
-                except PerceptionError as error:
+                except Exception as error:  # noqa: BLE001 - such as no memory for a process
                     if not was_ready:
-                        self.error = error
-                        self.on_error()
+                        self._give_up(error)
                         return
                     failures += 1
                     _LOG.error('networks on %s: %s', config.device, error)
@@ -124,6 +127,19 @@ class WorkerPool:
                 worker.stop()
         finally:
             worker.close()
+
+    def _give_up(self, error: Exception) -> None:
+        """Refuse all jobs, because a worker cannot be started the first time."""
+        if not isinstance(error, PerceptionError):
+            error = ModelError(
+                'no_worker',
+                f'expected a process for the networks, got {error!r}. Free memory, processes '
+                'and open files of this machine, or raise their limits.',
+            )
+        self.error = error
+        for future in list(self._waiting):
+            _fail(future, _no_worker())
+        self.on_error()
 
     async def _pause(self, seconds: float) -> None:
         self._pausing += 1
@@ -172,7 +188,7 @@ class WorkerPool:
         clock = asyncio.get_running_loop().time
         start_s = clock()
         try:
-            answer = await worker.compute(job, _HANG_S)
+            answer = await worker.compute(job, self._hang_s)
         except asyncio.CancelledError:
             _fail(future, _unavailable('stopping', 'expected an answer, got the end.', 1))
             raise
@@ -211,6 +227,15 @@ class WorkerPool:
 def _fail(future: asyncio.Future[Answer], error: PerceptionError) -> None:
     if not future.done():
         future.set_exception(error)
+
+
+def _no_worker() -> ProblemError:
+    return _unavailable(
+        'no_worker',
+        'expected networks that can be loaded, got an error, which the log of the '
+        'service has. Try again later.',
+        _LONGEST_PAUSE_S,
+    )
 
 
 def _unavailable(reason: str, message: str, retry_s: float) -> ProblemError:

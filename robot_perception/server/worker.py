@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import replace
 import io
 from multiprocessing.connection import Connection
@@ -15,7 +16,14 @@ import zipfile
 import cv2
 import numpy as np
 
-from robot_perception.core import Image, MetricDepth, PerceptionError, Scene, UInt8Array
+from robot_perception.core import (
+    Image,
+    MetricDepth,
+    ModelError,
+    PerceptionError,
+    Scene,
+    UInt8Array,
+)
 from robot_perception.image_files import decode_image, PixelLimit, read_exif
 from robot_perception.pipeline import keep_freed_memory, PerceptionConfig, PerceptionPipeline
 from robot_perception.server.job import Answer, Format, Job
@@ -52,17 +60,31 @@ def run_worker(config: PerceptionConfig, connection: Connection) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     keep_freed_memory()
+    pipeline = _load(config)
+    with suppress(EOFError, OSError):
+        if isinstance(pipeline, PerceptionError):
+            connection.send(pipeline)
+            return
+        connection.send(None)
+        while True:
+            connection.send(_answer(pipeline, connection.recv()))
+
+
+def _load(config: PerceptionConfig) -> PerceptionPipeline | PerceptionError:
     try:
         pipeline = PerceptionPipeline.load(config)
         # The first frame takes longer than all others.
         pipeline.process(Image(_warm_up_pixels()))
-        connection.send(None)
-        while True:
-            connection.send(_answer(pipeline, connection.recv()))
     except PerceptionError as error:
-        connection.send(error)
-    except (EOFError, OSError):
-        return
+        return error
+    except Exception as error:  # noqa: BLE001 - the end of the process would not name it
+        traceback.print_exc()
+        return ModelError(
+            INTERNAL,
+            f'expected networks that can be loaded, got {type(error).__name__}: {error}. The '
+            'lines of the traceback are above; report it.',
+        )
+    return pipeline
 
 
 def _warm_up_pixels() -> UInt8Array:

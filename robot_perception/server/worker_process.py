@@ -48,16 +48,18 @@ class WorkerProcess:
         Raises:
             ConfigError, ModelError: the networks cannot be loaded.
             WorkerEndedError: the process ended, or its start took too long.
+            OSError: the operating system has no process or no open file left.
         """
         context = multiprocessing.get_context('spawn')
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
+        connection, theirs = context.Pipe()
+        process = context.Process(
             target=run_worker, args=(self._config, theirs), name='networks', daemon=True
         )
-        self._process.start()
         # Without this copy the connection ends with the process.
-        theirs.close()
-        loop, sentinel = asyncio.get_running_loop(), self._process.sentinel
+        with theirs:
+            process.start()
+        self._connection, self._process = connection, process
+        loop, sentinel = asyncio.get_running_loop(), process.sentinel
 
         def ended() -> None:
             loop.remove_reader(sentinel)
@@ -67,9 +69,7 @@ class WorkerProcess:
 
         self._is_running = True
         loop.add_reader(sentinel, ended)
-        error = await loop.run_in_executor(
-            self._thread, _receive, self._connection, _LONGEST_START_S
-        )
+        error = await loop.run_in_executor(self._thread, _receive, connection, _LONGEST_START_S)
         if isinstance(error, PerceptionError):
             raise error
 

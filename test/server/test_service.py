@@ -259,7 +259,7 @@ def stopped_worker(service, count):
 
 
 def test_overload_is_answered_at_once(service):
-    times = []
+    times, probes = [], []
     with stopped_worker(service, 1 + QUEUE) as (_, accepted):
         for _ in range(50):
             start_s = time.monotonic()
@@ -267,8 +267,11 @@ def test_overload_is_answered_at_once(service):
             times.append(time.monotonic() - start_s)
             assert status == 429
             assert int(headers['Retry-After']) >= 1
-    # The limit is 0.02 s, on a machine that does nothing else.
-    assert np.median(times) < 0.1
+            start_s = time.monotonic()
+            service.request('/healthz')
+            probes.append(time.monotonic() - start_s)
+    # Other programs slow both down.
+    assert np.median(times) < 5 * np.median(probes)
     assert [one.result()[0] for one in accepted] == [200] * (1 + QUEUE)
 
 
