@@ -221,9 +221,8 @@ class _Run:
             images = _images(group, recording)
             coming = images[-self._read_images % self._job.every :: self._job.every]
             self._read_images += len(images)
-            # Frames that an earlier run has done are passed over.
-            if self._items + len(coming) > self._to_skip:
-                self._runner.compute_together(coming)
+            # Also frames that an earlier run has done: computed are only those that are used.
+            self._runner.compute_together(coming)
         for message in group:
             self._take(recording, synchronizer, message)
 

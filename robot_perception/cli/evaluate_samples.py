@@ -16,7 +16,14 @@ from tqdm import tqdm
 from robot_perception.cli.output_paths import check_new_folder, new_folder
 from robot_perception.cli.results import print_results
 from robot_perception.cli.settings import load_pipeline, read_settings
-from robot_perception.core import ConfigError, Scene, write_bytes
+from robot_perception.core import (
+    ConfigError,
+    Image,
+    InputError,
+    ModelError,
+    Scene,
+    write_bytes,
+)
 from robot_perception.pipeline import (
     DescriberProcess,
     PerceptionConfig,
@@ -29,6 +36,8 @@ if TYPE_CHECKING:
     from robot_perception.evaluation import Sample
 
 _LOG = logging.getLogger(__name__)
+# Errors after which other questions may be answered.
+_OF_ONE_QUESTION = ('timeout', 'process_ended')
 _RESULTS, _PREDICTIONS = 'results.json', 'predictions.json'
 _OTHER_FLAGS = ('world', 'truth', 'given', 'baseline', 'fit_calibration', 'images')
 
@@ -94,6 +103,8 @@ def _predict(arguments: argparse.Namespace, samples: Sequence[Sample]) -> Iterat
             for sample in group:
                 if scene is None and (sample.objects is not None or sample.scene is not None):
                     pipeline = pipeline or load_pipeline(config, [str(folder / name)])
+                    # The images are no sequence.
+                    pipeline.reset()
                     scene = pipeline.process(image)
                 prediction: dict[str, Any] = {'image': name}
                 if sample.objects is not None or sample.scene is not None:
@@ -101,14 +112,24 @@ def _predict(arguments: argparse.Namespace, samples: Sequence[Sample]) -> Iterat
                     prediction.update(_of_scene(scene))
                 if sample.question is not None and config.describer.model:
                     prediction['question'] = sample.question
-                    question = Question(sample.question, image)
-                    prediction['answer'] = _answer(describer, config, question)
+                    answer = _answer(describer, config, sample.question, image)
+                    if answer is not None:
+                        prediction['answer'] = answer
                 yield prediction
                 bar.update()
 
 
-def _answer(describer: DescriberProcess, config: PerceptionConfig, question: Question) -> str:
-    answer = describer.ask(config, question)
+def _answer(
+    describer: DescriberProcess, config: PerceptionConfig, text: str, image: Image
+) -> str | None:
+    """Return the answer to a question, None if this one could not be answered."""
+    try:
+        answer = describer.ask(config, Question(text, image))
+    except (InputError, ModelError) as error:
+        if isinstance(error, ModelError) and error.reason not in _OF_ONE_QUESTION:
+            raise
+        _LOG.warning('no answer to %r: %s', text, error)
+        return None
     if answer.note:
         _LOG.warning('note: %s', answer.note)
     return answer.text

@@ -25,7 +25,12 @@ from robot_perception.core import (
     Stage,
     write_bytes,
 )
-from robot_perception.models import build_scene_classifier, ImageTextEncoder, UploadedImage
+from robot_perception.models import (
+    build_scene_classifier,
+    ImageTextEncoder,
+    limit_cpu_threads,
+    UploadedImage,
+)
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.viewer import FoundImage
 
@@ -177,6 +182,8 @@ def _images(arguments: argparse.Namespace, config: PerceptionConfig) -> Iterator
 
 def _encoder(config: PerceptionConfig) -> ImageTextEncoder:
     """Load the network, and raise ConfigError if it does not compare images with text."""
+    if config.cpu_threads > 0:
+        limit_cpu_threads(config.cpu_threads)
     network = build_scene_classifier(
         config.scene.model,
         device=config.device,

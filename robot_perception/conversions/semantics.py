@@ -12,7 +12,7 @@ from robot_perception.conversions.image import image_message
 from robot_perception.conversions.messages import MessageFactory
 from robot_perception.conversions.pointcloud import LABEL_RECORD
 from robot_perception.conversions.validation import check_image, MAX_PIXELS
-from robot_perception.core import AnyArray, NO_CLASS, Semantics, UInt16Array
+from robot_perception.core import AnyArray, InputError, NO_CLASS, Semantics, UInt16Array
 
 # With more classes, ids and the value for none do not fit in 8 bits.
 _MAX_MONO8 = 255
@@ -65,14 +65,18 @@ def to_semantics(message: ros.Semantics) -> Semantics:
     """Convert a robot_perception/msg/Semantics.
 
     Raises:
-        InputError: an image is malformed, or a class has no name.
+        InputError: an image is malformed, or a class has no name or no number from 0.
     """
     names = {int(one.class_id): str(one.class_name) for one in message.class_map}
+    if set(names) != set(range(len(names))):
+        raise InputError(
+            'wrong_numbers',
+            f'class_map: expected the classes to be numbered from 0, got {sorted(names)[:5]}.',
+        )
     return Semantics(
         str(message.model),
         _labels(message.classes),
-        # Ids without a name are refused with the classes.
-        tuple(names[index] for index in range(len(names)) if index in names),
+        tuple(names[index] for index in range(len(names))),
         _labels(message.instances[0]) if len(message.instances) else None,
     )
 

@@ -89,6 +89,8 @@ def class_frames(predictions: Path, truth: Path) -> Iterator[SemanticFrame]:
     """
     true_names, own_names = _value_names(truth), _value_names(predictions)
     files = sorted(path.name for path in truth.glob('*.png'))
+    if not files:
+        raise SourceError('empty', f'{truth}: expected class images (.png), found none.')
     others = {path.name for path in predictions.glob('*.png')}
     alone = sorted(set(files) ^ others)
     if alone:

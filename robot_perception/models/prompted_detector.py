@@ -63,7 +63,9 @@ class NetworkPromptedDetector(NetworkStage[PromptedDetectorFamily]):
     def prompted(self, prompts: Sequence[str]) -> _BoundDetector:
         """Return a detector of these classes; see `PromptedDetector`."""
         prompts = tuple(prompts)
-        if self._last is None or self._last.prompts != prompts:
+        # Another thread may ask for others meanwhile.
+        detector = self._last
+        if detector is None or detector.prompts != prompts:
             if not prompts:
                 raise ConfigError(
                     'no_prompts',
@@ -72,8 +74,8 @@ class NetworkPromptedDetector(NetworkStage[PromptedDetectorFamily]):
                 )
             tokens = tuple(tuple(text) for text in self.family.tokenize(prompts))
             ids = np.array(self.number(prompts), np.int32)
-            self._last = _BoundDetector(self, prompts, tokens, ids)
-        return self._last
+            self._last = detector = _BoundDetector(self, prompts, tokens, ids)
+        return detector
 
     def run(self, image: UploadedImage) -> Detections:
         """Run the whole stage with a few prompts."""

@@ -25,7 +25,8 @@ _ACTION = 'robot_perception/action/Ask'
 _RECENT_S = 2.0
 
 # An image, and the objects that were found in it.
-TrackedImage = tuple[Image, Detections]
+# An image, its tracked objects, and when they were published, monotonic seconds.
+TrackedImage = tuple[Image, Detections, float]
 
 
 class AskAction:
@@ -173,7 +174,7 @@ class AskAction:
                     'two_regions',
                     'region and track_id: expected one of them, got both. Leave one out.',
                 )
-            return self._question_about(request.question, request.track_id), 0.0
+            return self._question_about(request.question, request.track_id)
         if self._newest is None:
             raise InputError(
                 'no_image', 'no image has arrived yet: start the camera, see /diagnostics.'
@@ -188,7 +189,7 @@ class AskAction:
             region = left, top, left + roi.width, top + roi.height
         return Question(request.question, image, region), time.monotonic() - received_s
 
-    def _question_about(self, text: str, track: str) -> Question:
+    def _question_about(self, text: str, track: str) -> tuple[Question, float]:
         tracked = self._tracked()
         if tracked is None:
             raise InputError(
@@ -196,7 +197,7 @@ class AskAction:
                 f'track_id: expected objects to be tracked, got {track!r} while they are not. '
                 'Subscribe to ~/detections or ~/scene, with tracking.enabled.',
             )
-        image, detections = tracked
+        image, detections, published_s = tracked
         tracks = {str(item.track_id): item.box_xyxy for item in detections}
         if track not in tracks:
             raise InputError(
@@ -204,7 +205,7 @@ class AskAction:
                 f'track_id: expected an object of the newest frame '
                 f'({", ".join(tracks) or "which has none"}), got {track!r}.',
             )
-        return Question(text, image, tracks[track])
+        return Question(text, image, tracks[track]), time.monotonic() - published_s
 
     def _to_result(self, image: Image, answer: Answer) -> Any:  # noqa: ANN401 - generated
         factory = RosMessages()

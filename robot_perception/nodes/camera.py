@@ -165,6 +165,8 @@ class Camera:
         self.slot.discard('time_jump')
         self.synchronizer.reset()
         self.ask.discard_images()
+        if self._publishers is not None:
+            self._publishers.tracked = None
 
     def report(
         self, node: NodeView, processor: CameraProcessor | None

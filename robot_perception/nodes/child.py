@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 import multiprocessing
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 import os
 import signal
@@ -112,6 +113,8 @@ def child_process(target: Callable[..., None], *arguments: object) -> Iterator[B
     """Run a function in a new Python process; on exit, terminate it if it is still running."""
     process = multiprocessing.get_context('spawn').Process(target=target, args=arguments)
     try:
+        # With the first process Python starts one that tracks resources, and unblocks Ctrl-C.
+        resource_tracker.ensure_running()
         # Ctrl-C reaches the child too; it stays pending there until `_unblock_interrupts`.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -207,6 +207,7 @@ class PerceptionNode(LifecycleNode):
             self._prompts = pipeline.class_names
         for camera in self.cameras:
             camera.release()
+        self._describer.end()
         if self._bond is not None:
             self._bond.destroy()
         self._bond = None

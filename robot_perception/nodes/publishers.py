@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+import time
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
@@ -120,7 +121,7 @@ class OutputPublishers:
         image, objects = frame.scene.image, frame.scene.detections
         self.tracked = None
         if objects is not None and objects.track_ids is not None:
-            self.tracked = image, objects
+            self.tracked = image, objects, time.monotonic()
         return sum(self._publish(output, frame, on_error) for output in outputs)
 
     def _publish(

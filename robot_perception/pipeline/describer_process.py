@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 import itertools
 import multiprocessing
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 import signal
@@ -103,13 +104,13 @@ class DescriberProcess:
             InputError: the question has words that control the network.
         """
         if not config.describer.model:
+            self.end()
             raise ConfigError(
                 'no_describer',
                 'describer.model: expected a network that answers questions, got none. Fetch one, '
                 f'"robot-perception models pull {_SUGGESTED}", and name it (--model of ask).',
             )
-        if self._is_closed:
-            raise ModelError('closed', 'questions are no longer answered: this program ends.')
+        self._check_open()
         if not self._lock.acquire(blocking=False):
             raise ModelError(
                 'busy', 'another question is being answered. Ask again when it is, or cancel it.'
@@ -119,6 +120,8 @@ class DescriberProcess:
             note = self._start(config)
             running = self._running
             assert running is not None  # noqa: S101 - just started
+            # `close` may have found no process yet.
+            self._check_open()
             with self._explaining_end(running):
                 self._wait_until_loaded(running, is_cancelled)
                 answer = self._answer(running, config, question, on_text, is_cancelled)
@@ -126,14 +129,22 @@ class DescriberProcess:
         finally:
             self._lock.release()
 
-    def close(self) -> None:
-        """End the process; a question that is being answered fails, and so do further ones."""
-        self._is_closed = True
+    def end(self) -> None:
+        """End the process and free its memory; a question that is being answered fails."""
         running = self._running
         if running is not None:
             running.process.kill()
         with self._lock:
             self._end('')
+
+    def close(self) -> None:
+        """End the process as `end`; further questions fail."""
+        self._is_closed = True
+        self.end()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ModelError('closed', 'questions are no longer answered: this program ends.')
 
     def _start(self, config: PerceptionConfig) -> str:
         """Start the process unless it runs with this network; return what is to be known of it."""
@@ -240,6 +251,8 @@ def _spawn(network: Network) -> _Running:
     process = multiprocessing.get_context('spawn').Process(
         target=answer_questions, args=(theirs, network), name='describer', daemon=True
     )
+    # With the first process Python starts one that tracks resources, and unblocks Ctrl-C.
+    resource_tracker.ensure_running()
     # Ctrl-C reaches this process too; it is for the one that asks, whose end closes the pipe.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -20,7 +20,7 @@ from robot_perception.core import (
 from robot_perception.models import ImageEmbedding, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import Networks
-from robot_perception.pipeline.recovery import RecoveringNetwork
+from robot_perception.pipeline.recovery import RecoveringNetwork, RecoveringPromptedDetector
 
 _BATCHED = (Stage.FEATURES, Stage.DEPTH, Stage.DETECTOR, Stage.SEGMENTER)
 
@@ -43,6 +43,7 @@ class NetworkBatch:
             )
             for stage in _BATCHED
             if isinstance(network := getattr(networks, stage.value), RecoveringNetwork)
+            and not isinstance(network, RecoveringPromptedDetector)
         }
         self._networks = networks._replace(**batched)
 

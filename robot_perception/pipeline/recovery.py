@@ -251,7 +251,9 @@ class RecoveringPromptedDetector(RecoveringNetwork[PromptedDetector]):
     def prompted(self, prompts: Sequence[str]) -> Detector:
         """Return a detector of these classes; see `PromptedDetector`."""
         self._run(lambda network: network.prompted(prompts))
-        self._names = self._run(lambda network: tuple(network.class_names))
+        names = self._run(lambda network: tuple(network.class_names))
+        # Another thread may have added more meanwhile.
+        self._names = max(self._names, names, key=len)
         return _Prompted(self, tuple(prompts))
 
     def detect(

@@ -65,3 +65,24 @@ def test_each_notation(text, names, boxes):
 )
 def test_text_without_boxes(text):
     assert len(read_written_boxes(text, SIZE_HW, JSON_HW)) == 0
+
+
+CUP = '{"bbox_2d": [10, 20, 30, 40], "label": "cup"}'
+BALL = '{"bbox_2d": [50, 60, 70, 80], "label": "ball"}'
+
+
+@pytest.mark.parametrize(
+    ('text', 'names'),
+    [
+        (f'[{CUP}, {BALL}, {{"bbox_2d": [1, 2', ('cup', 'ball')),
+        (CUP, ('cup',)),
+        (f'[{CUP}] and [{BALL}]', ('cup', 'ball')),
+        (f'{CUP} {{not JSON}}', ('cup',)),
+    ],
+    ids=['cut', 'no list', 'two lists', 'beside other text'],
+)
+def test_whole_objects_are_read_from_any_json(text, names):
+    found = read_written_boxes(text, JSON_HW, JSON_HW)
+    expected = {'cup': [10, 20, 30, 40], 'ball': [50, 60, 70, 80]}
+    assert found.class_names == names
+    assert found.boxes_xyxy.tolist() == [expected[name] for name in names]

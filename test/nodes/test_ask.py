@@ -176,7 +176,7 @@ def test_questions_without_an_answer(asker, camera, graph):
 def test_cancellation_one_at_a_time_and_a_killed_process(asker, camera, graph, tmp_path):
     folder = write_tiny_describer('llava', tmp_path / 'llava')
     graph.subscribe_outputs('detections')
-    ask = asker(folder, describer__max_new_tokens=4096)
+    ask = asker(folder, describer__max_new_tokens=4096, describer__timeout_s=3600.0)
     camera(1)
     first = ask.send()
     end = time.monotonic() + START_S

@@ -1,6 +1,7 @@
 """Images of coming frames, computed together."""
 
 import numpy as np
+from prompted_checkpoints import write_prompted
 import pytest
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
@@ -130,3 +131,16 @@ def test_a_batch_without_memory_is_computed_one_by_one(config, computed, monkeyp
     assert computed['detect_many'] == [3]
     assert pipeline.notes == ()
     compare(scenes, list(PerceptionPipeline.load(config).process_many(frames, CAMERA)))
+
+
+def test_a_detector_of_prompts_computes_each_image(config, tmp_path):
+    folder = write_prompted(tmp_path / 'owlvit', 'owlvit')
+    values = {'detector.model': str(folder), 'detector.prompts': 'red cup, chair'}
+    frames, scenes = images(2), []
+    for batched in (False, True):
+        pipeline = PerceptionPipeline.load(config.with_values(values))
+        if batched:
+            pipeline.compute_together(frames)
+        scenes.append([pipeline.process(frame, CAMERA) for frame in frames])
+    assert scenes[0][0].detections.class_names
+    compare(*scenes)

@@ -21,8 +21,9 @@ _TAGGED = re.compile(
     r'(?:<(?:ref|\|object_ref_start\|)>(?P<name>[^<]*)<(?:/ref|\|object_ref_end\|)>\s*)?'
     r'<(?:box|\|box_start\|)>(?P<box>[^<]*)<(?:/box|\|box_end\|)>'
 )
-# Qwen2.5-VL and later: a JSON list of {"bbox_2d": [left, top, right, bottom], "label": name}.
-_JSON_LIST = re.compile(r'\[\s*\{.*\}\s*\]', re.DOTALL)
+# Qwen2.5-VL and later: JSON objects {"bbox_2d": [left, top, right, bottom], "label": name}, in a
+# list whose end is missing where the answer was cut.
+_JSON_OBJECT = re.compile(r'\{[^{}]*\}')
 _BOX, _LABEL = 'bbox_2d', 'label'
 _NUMBER = re.compile(r'-?\d+(?:\.\d+)?')
 _SIDES = 4
@@ -93,13 +94,12 @@ def _tagged(text: str) -> Iterator[_LABELED_BOX]:
 
 
 def _listed(text: str) -> Iterator[_LABELED_BOX]:
-    match = _JSON_LIST.search(text)
-    try:
-        items = json.loads(match[0]) if match else []
-    except (ValueError, RecursionError):
-        items = []
-    for item in items:
-        box = item.get(_BOX) if isinstance(item, dict) else None
+    for match in _JSON_OBJECT.finditer(text):
+        try:
+            item = json.loads(match[0])
+        except ValueError:
+            continue
+        box = item.get(_BOX)
         if (
             isinstance(box, list)
             and len(box) == _SIDES
