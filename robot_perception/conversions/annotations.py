@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from robot_perception.conversions import ros
+from robot_perception.conversions import foxglove, ros
 from robot_perception.conversions.messages import MessageFactory
 from robot_perception.core import object_color, Rgb, SceneObject
 
@@ -19,7 +19,7 @@ def annotations_message(
     header: ros.Header,
     objects: Sequence[SceneObject],
     labels: Sequence[str],
-) -> ros.ImageAnnotations:
+) -> foxglove.ImageAnnotations:
     """Build a foxglove_msgs/msg/ImageAnnotations: the box of each object, with its label.
 
     Annotations have the stamp of the image but no frame. Boxes and annotations both count pixels
@@ -32,7 +32,7 @@ def annotations_message(
         labels: N lines of text.
     """
     return factory(
-        ros.ImageAnnotations,
+        foxglove.ImageAnnotations,
         circles=[],
         points=[_outline(factory, header.stamp, item) for item in objects],
         texts=[
@@ -42,14 +42,16 @@ def annotations_message(
     )
 
 
-def _outline(factory: MessageFactory, stamp: ros.Time, item: SceneObject) -> ros.PointsAnnotation:
+def _outline(
+    factory: MessageFactory, stamp: ros.Time, item: SceneObject
+) -> foxglove.PointsAnnotation:
     left, top, right, bottom = map(float, item.box_xyxy)
     corners = ((left, top), (right, top), (right, bottom), (left, bottom))
     return factory(
-        ros.PointsAnnotation,
+        foxglove.PointsAnnotation,
         timestamp=stamp,
         type=_LINE_LOOP,
-        points=[factory(ros.Point2, x=x, y=y) for x, y in corners],
+        points=[factory(foxglove.Point2, x=x, y=y) for x, y in corners],
         outline_color=_color(factory, object_color(item)),
         outline_colors=[],
         fill_color=_color(factory, (0, 0, 0), 0.0),
@@ -59,14 +61,14 @@ def _outline(factory: MessageFactory, stamp: ros.Time, item: SceneObject) -> ros
 
 def _label(
     factory: MessageFactory, stamp: ros.Time, item: SceneObject, text: str
-) -> ros.TextAnnotation:
+) -> foxglove.TextAnnotation:
     """Write the label above the box, below one at the upper edge: it covers no small object."""
     left, top, _, bottom = map(float, item.box_xyxy)
     baseline = top if top >= _TEXT_PX else bottom + _TEXT_PX
     return factory(
-        ros.TextAnnotation,
+        foxglove.TextAnnotation,
         timestamp=stamp,
-        position=factory(ros.Point2, x=left, y=baseline),
+        position=factory(foxglove.Point2, x=left, y=baseline),
         text=text,
         font_size=_TEXT_PX,
         text_color=_color(factory, _WHITE),
@@ -74,6 +76,6 @@ def _label(
     )
 
 
-def _color(factory: MessageFactory, rgb: Rgb, opacity: float = 1.0) -> ros.Color:
+def _color(factory: MessageFactory, rgb: Rgb, opacity: float = 1.0) -> foxglove.Color:
     red, green, blue = (channel / _MAX for channel in rgb)
-    return factory(ros.Color, r=red, g=green, b=blue, a=opacity)
+    return factory(foxglove.Color, r=red, g=green, b=blue, a=opacity)

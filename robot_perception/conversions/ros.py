@@ -2,7 +2,8 @@
 
 Nothing makes objects of these classes. A reader takes anything with the fields, whether of rclpy,
 of rosbags or of a test; a `MessageFactory` takes a class of this module as the name of a message
-and makes it as the class of its own library. The fields are those of the .msg files.
+and makes it as the class of its own library. The fields are those of the .msg files. Messages of
+foxglove_msgs, which may be missing, are in `robot_perception.conversions.foxglove`.
 """
 # ruff: noqa: D101 - the .msg files describe messages and fields
 
@@ -20,7 +21,7 @@ _TYPE_NAMES: dict[object, str] = {}
 
 
 def type_name(message_type: object) -> str:
-    """Return the ROS name of a class of this module.
+    """Return the ROS name of a class that declares a message.
 
     >>> type_name(Header)
     'std_msgs/msg/Header'
@@ -38,78 +39,80 @@ else:  # Python 3.10 does not have it
 
 
 @dataclass_transform(kw_only_default=True)
-class _Message:
+class MessageType:
+    """Base of the classes that declare a message."""
+
     def __init_subclass__(cls, *, package: str) -> None:
         _TYPE_NAMES[cls] = f'{package}/msg/{cls.__name__}'
 
 
-class Time(_Message, package='builtin_interfaces'):
+class Time(MessageType, package='builtin_interfaces'):
     sec: int
     nanosec: int
 
 
-class Duration(_Message, package='builtin_interfaces'):
+class Duration(MessageType, package='builtin_interfaces'):
     sec: int
     nanosec: int
 
 
-class Header(_Message, package='std_msgs'):
+class Header(MessageType, package='std_msgs'):
     stamp: Time
     frame_id: str
 
 
-class ColorRGBA(_Message, package='std_msgs'):
+class ColorRGBA(MessageType, package='std_msgs'):
     r: float
     g: float
     b: float
     a: float
 
 
-class Point(_Message, package='geometry_msgs'):
+class Point(MessageType, package='geometry_msgs'):
     x: float
     y: float
     z: float
 
 
-class Vector3(_Message, package='geometry_msgs'):
+class Vector3(MessageType, package='geometry_msgs'):
     x: float
     y: float
     z: float
 
 
-class Quaternion(_Message, package='geometry_msgs'):
+class Quaternion(MessageType, package='geometry_msgs'):
     x: float
     y: float
     z: float
     w: float
 
 
-class Pose(_Message, package='geometry_msgs'):
+class Pose(MessageType, package='geometry_msgs'):
     position: Point
     orientation: Quaternion
 
 
-class PoseWithCovariance(_Message, package='geometry_msgs'):
+class PoseWithCovariance(MessageType, package='geometry_msgs'):
     pose: Pose
     covariance: Float64Array
 
 
-class Transform(_Message, package='geometry_msgs'):
+class Transform(MessageType, package='geometry_msgs'):
     translation: Vector3
     rotation: Quaternion
 
 
-class TransformStamped(_Message, package='geometry_msgs'):
+class TransformStamped(MessageType, package='geometry_msgs'):
     header: Header
     child_frame_id: str
     transform: Transform
 
 
-class TFMessage(_Message, package='tf2_msgs'):
+class TFMessage(MessageType, package='tf2_msgs'):
     transforms: Sequence[TransformStamped]
 
 
-class Image(_Message, package='sensor_msgs'):
+class Image(MessageType, package='sensor_msgs'):
     header: Header
     height: int
     width: int
@@ -119,13 +122,13 @@ class Image(_Message, package='sensor_msgs'):
     data: Numbers
 
 
-class CompressedImage(_Message, package='sensor_msgs'):
+class CompressedImage(MessageType, package='sensor_msgs'):
     header: Header
     format: str
     data: Numbers
 
 
-class RegionOfInterest(_Message, package='sensor_msgs'):
+class RegionOfInterest(MessageType, package='sensor_msgs'):
     x_offset: int
     y_offset: int
     height: int
@@ -133,7 +136,7 @@ class RegionOfInterest(_Message, package='sensor_msgs'):
     do_rectify: bool
 
 
-class CameraInfo(_Message, package='sensor_msgs'):
+class CameraInfo(MessageType, package='sensor_msgs'):
     header: Header
     height: int
     width: int
@@ -147,14 +150,14 @@ class CameraInfo(_Message, package='sensor_msgs'):
     roi: RegionOfInterest
 
 
-class PointField(_Message, package='sensor_msgs'):
+class PointField(MessageType, package='sensor_msgs'):
     name: str
     offset: int
     datatype: int
     count: int
 
 
-class PointCloud2(_Message, package='sensor_msgs'):
+class PointCloud2(MessageType, package='sensor_msgs'):
     header: Header
     height: int
     width: int
@@ -166,12 +169,12 @@ class PointCloud2(_Message, package='sensor_msgs'):
     is_dense: bool
 
 
-class MeshFile(_Message, package='visualization_msgs'):
+class MeshFile(MessageType, package='visualization_msgs'):
     filename: str
     data: Numbers
 
 
-class Marker(_Message, package='visualization_msgs'):
+class Marker(MessageType, package='visualization_msgs'):
     header: Header
     ns: str
     id: int
@@ -193,119 +196,82 @@ class Marker(_Message, package='visualization_msgs'):
     mesh_use_embedded_materials: bool
 
 
-class MarkerArray(_Message, package='visualization_msgs'):
+class MarkerArray(MessageType, package='visualization_msgs'):
     markers: Sequence[Marker]
 
 
-class Point2D(_Message, package='vision_msgs'):
+class Point2D(MessageType, package='vision_msgs'):
     x: float
     y: float
 
 
-class Pose2D(_Message, package='vision_msgs'):
+class Pose2D(MessageType, package='vision_msgs'):
     position: Point2D
     theta: float
 
 
-class BoundingBox2D(_Message, package='vision_msgs'):
+class BoundingBox2D(MessageType, package='vision_msgs'):
     center: Pose2D
     size_x: float
     size_y: float
 
 
-class BoundingBox3D(_Message, package='vision_msgs'):
+class BoundingBox3D(MessageType, package='vision_msgs'):
     center: Pose
     size: Vector3
 
 
-class ObjectHypothesis(_Message, package='vision_msgs'):
+class ObjectHypothesis(MessageType, package='vision_msgs'):
     class_id: str
     score: float
 
 
-class Classification(_Message, package='vision_msgs'):
+class Classification(MessageType, package='vision_msgs'):
     header: Header
     results: Sequence[ObjectHypothesis]
 
 
-class ObjectHypothesisWithPose(_Message, package='vision_msgs'):
+class ObjectHypothesisWithPose(MessageType, package='vision_msgs'):
     hypothesis: ObjectHypothesis
     pose: PoseWithCovariance
 
 
-class Detection2D(_Message, package='vision_msgs'):
+class Detection2D(MessageType, package='vision_msgs'):
     header: Header
     results: Sequence[ObjectHypothesisWithPose]
     bbox: BoundingBox2D
     id: str
 
 
-class Detection2DArray(_Message, package='vision_msgs'):
+class Detection2DArray(MessageType, package='vision_msgs'):
     header: Header
     detections: Sequence[Detection2D]
 
 
-class Detection3D(_Message, package='vision_msgs'):
+class Detection3D(MessageType, package='vision_msgs'):
     header: Header
     results: Sequence[ObjectHypothesisWithPose]
     bbox: BoundingBox3D
     id: str
 
 
-class Detection3DArray(_Message, package='vision_msgs'):
+class Detection3DArray(MessageType, package='vision_msgs'):
     header: Header
     detections: Sequence[Detection3D]
 
 
-class VisionClass(_Message, package='vision_msgs'):
+class VisionClass(MessageType, package='vision_msgs'):
     class_id: int
     class_name: str
 
 
-class LabelInfo(_Message, package='vision_msgs'):
+class LabelInfo(MessageType, package='vision_msgs'):
     header: Header
     class_map: Sequence[VisionClass]
     threshold: float
 
 
-class Point2(_Message, package='foxglove_msgs'):
-    x: float
-    y: float
-
-
-class Color(_Message, package='foxglove_msgs'):
-    r: float
-    g: float
-    b: float
-    a: float
-
-
-class PointsAnnotation(_Message, package='foxglove_msgs'):
-    timestamp: Time
-    type: int
-    points: Sequence[Point2]
-    outline_color: Color
-    outline_colors: Sequence[Color]
-    fill_color: Color
-    thickness: float
-
-
-class TextAnnotation(_Message, package='foxglove_msgs'):
-    timestamp: Time
-    position: Point2
-    text: str
-    font_size: float
-    text_color: Color
-    background_color: Color
-
-
-class ImageAnnotations(_Message, package='foxglove_msgs'):
-    circles: Sequence[object]
-    points: Sequence[PointsAnnotation]
-    texts: Sequence[TextAnnotation]
-
-
-class SceneFeatures(_Message, package='robot_perception'):
+class SceneFeatures(MessageType, package='robot_perception'):
     header: Header
     model: str
     vector: Numbers
@@ -314,7 +280,7 @@ class SceneFeatures(_Message, package='robot_perception'):
     patches: Numbers
 
 
-class Timing(_Message, package='robot_perception'):
+class Timing(MessageType, package='robot_perception'):
     header: Header
     stages: Sequence[str]
     last: Numbers
@@ -325,7 +291,7 @@ class Timing(_Message, package='robot_perception'):
     age: float
 
 
-class Semantics(_Message, package='robot_perception'):
+class Semantics(MessageType, package='robot_perception'):
     header: Header
     model: str
     class_map: Sequence[VisionClass]
@@ -333,7 +299,7 @@ class Semantics(_Message, package='robot_perception'):
     instances: Sequence[Image]
 
 
-class SceneObject(_Message, package='robot_perception'):
+class SceneObject(MessageType, package='robot_perception'):
     index: int
     class_id: int
     class_name: str
@@ -354,7 +320,7 @@ class SceneObject(_Message, package='robot_perception'):
     bbox_3d: Sequence[BoundingBox3D]
 
 
-class Scene(_Message, package='robot_perception'):
+class Scene(MessageType, package='robot_perception'):
     header: Header
     height: int
     width: int

@@ -11,12 +11,10 @@ from typing import Any
 from robot_perception.core import (
     CameraModel,
     Detections,
-    Float64Array,
     Image,
     MetricDepth,
     Pose,
     Scene,
-    ShapeError,
     Stage,
     Vector3,
 )
@@ -32,18 +30,16 @@ from robot_perception.models import (
 )
 from robot_perception.pipeline.checkpoints import check_checkpoints
 from robot_perception.pipeline.config import PerceptionConfig
-from robot_perception.pipeline.deferred import lazy_execution, Promise, resolve, threaded_execution
-from robot_perception.pipeline.ground import find_ground
+from robot_perception.pipeline.deferred import lazy_execution, Promise, threaded_execution
+from robot_perception.pipeline.frame_lifting import FrameGeometry, lift_frame
 from robot_perception.pipeline.image_input import as_image, ImageInput
-from robot_perception.pipeline.lifting import locate_objects
 from robot_perception.pipeline.location_uncertainty import LocationUncertainty
 from robot_perception.pipeline.network_batch import NetworkBatch
 from robot_perception.pipeline.network_run import NetworkRun
 from robot_perception.pipeline.networks import load_networks, Networks
 from robot_perception.pipeline.score_calibration import ScoreCalibration
-from robot_perception.pipeline.temporal import depth_source, TemporalState
+from robot_perception.pipeline.temporal import TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
-from robot_perception.pipeline.upright_box import unit_vector
 
 _ALL_STAGES = frozenset(Stage)
 # Frames may wait for depth or transforms while later batches are read.
@@ -283,39 +279,26 @@ class PerceptionPipeline:
         """
         frame = UploadedImage(as_image(image))
         networks, uploaded = self._take(frame)
-        _check_size('camera', camera, frame.image)
+        geometry = FrameGeometry(
+            frame.image.size_hw, camera, sensor_depth, gravity_up, fixed_from_optical
+        )
         watch, config = watch or Stopwatch(), config or self._config
         time_ns = frame.image.stamp_ns if time_ns is None else time_ns
         due = self.due(stages, config)
-        depth = fit = measured = None
         results: dict[str, Any] = {}
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
             run = NetworkRun(networks, due, uploaded, config, watch=watch, submit=submit)
             run.run(partial(self._detect, frame=uploaded, time_ns=time_ns, config=config))
-            detections, masks = run.detections, run.masks
             if not config.parallel:
                 results = run.image_results()
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
-            up_vector = _up_vector(gravity_up)
-            if Stage.DEPTH in due:
-                measured = resolve(sensor_depth)
-                _check_size('sensor_depth', measured, frame.image)
-                with watch.stage(Stage.DEPTH):
-                    depth, fit = self._state.scale_depth(
-                        run.depth, measured, camera, up_vector, config
-                    )
-            pose = resolve(fixed_from_optical)
-            with watch.stage('lifting'):
-                source = depth_source(depth, measured, fit, config.depth.source)
-                objects = locate_objects(detections, masks, depth, camera, up_vector)
-                objects = self._uncertainty.add(objects, masks, source, camera, measured)
-                objects = self._state.velocities.update(objects, time_ns, pose)
-                ground = (
-                    find_ground(depth, camera, up_vector, config.camera.height_m or None)
-                    if config.points.remove_ground
-                    else None
-                )
+            lifted = lift_frame(
+                *(run, geometry, self._state, self._uncertainty, config),
+                has_depth=Stage.DEPTH in due,
+                time_ns=time_ns,
+                watch=watch,
+            )
             if config.parallel:
                 results = run.image_results()
         self._state.frames += 1
@@ -323,15 +306,11 @@ class PerceptionPipeline:
         return Scene(
             image=frame.image,
             camera=camera,
-            depth=depth,
-            depth_source=source,
-            detections=detections,
-            masks=masks,
-            objects=objects,
-            depth_fit=fit,
-            ground=ground,
+            detections=run.detections,
+            masks=run.masks,
             timing_s={name: seconds[name] for name in (*STAGES, PIPELINE) if name in seconds},
             backends={name: one for name, one in self.backends.items() if name in seconds},
+            **lifted._asdict(),
             **results,
         )
 
@@ -350,18 +329,4 @@ class PerceptionPipeline:
             stage
             for stage, section in sections.items()
             if section.enabled and frames % section.every_k == 0
-        )
-
-
-def _up_vector(promise: Promise[Vector3 | None]) -> Float64Array | None:
-    direction = resolve(promise)
-    return None if direction is None else unit_vector('gravity_up', direction)
-
-
-def _check_size(name: str, part: CameraModel | MetricDepth | None, image: Image) -> None:
-    if part is not None and part.size_hw != image.size_hw:
-        raise ShapeError(
-            'wrong_shape',
-            f'{name}: expected the size of the image {image.size_hw}, got {part.size_hw} '
-            '(rows, columns). Use the calibration or depth that belongs to this image.',
         )
