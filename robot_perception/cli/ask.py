@@ -23,6 +23,7 @@ from robot_perception.core import (
 from robot_perception.pipeline import DescriberProcess, InputConfig, Question, read_image
 from robot_perception.sources import decode, is_picture, open_source, standard_types
 from robot_perception.stream import ImageReader, IMAGES
+from robot_perception.viewer import answer_to_dict
 
 _LOG = logging.getLogger(__name__)
 _EPILOG = """\
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
             if answer.note:
                 _LOG.warning('note: %s', answer.note)
             add_results(
-                {'file': arguments.input, 'question': question.text, **_to_dict(answer)},
+                {'file': arguments.input, 'question': question.text, **answer_to_dict(answer)},
                 '\n'.join(_lines(answer)),
             )
     return 0
@@ -121,17 +122,6 @@ def _read_frame(spec: str, at_s: float) -> Image:
     raise SourceError(
         'no_frame', f'{spec}: expected an image {at_s:g} s after its first, got none. Set --at.'
     )
-
-
-def _to_dict(answer: Answer) -> dict[str, Any]:
-    return {
-        'answer': answer.text,
-        'objects': [
-            {'class_name': item.class_name, 'box_xyxy': list(item.box_xyxy)}
-            for item in answer.detections
-        ],
-        'duration_s': answer.duration_s,
-    }
 
 
 def _lines(answer: Answer) -> Iterator[str]:

@@ -39,7 +39,7 @@ from robot_perception.pipeline.networks_check import check_networks, CheckedBack
 from robot_perception.pipeline.parameter_file import CAMERAS
 from robot_perception.pipeline.parameters import Parameter, parameter, Section, Value
 from robot_perception.pipeline.pipeline import PerceptionPipeline
-from robot_perception.pipeline.question import Question
+from robot_perception.pipeline.question import MAX_CHARACTERS, Question
 from robot_perception.pipeline.recovery import DEVICE_LOST
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.timing import (
@@ -57,6 +57,7 @@ __all__ = [
     'CALIBRATION_VERSION',
     'CAMERAS',
     'DEVICE_LOST',
+    'MAX_CHARACTERS',
     'PIPELINE',
     'PRESETS',
     'STAGES',

@@ -9,7 +9,8 @@ import numpy as np
 
 from robot_perception.core import Image, InputError
 
-_MAX_CHARACTERS = 2000
+MAX_CHARACTERS = 2000
+"""Length of a question."""
 Region = tuple[float, float, float, float]
 
 
@@ -32,10 +33,10 @@ class Question:
             raise InputError(
                 'empty_question', 'question: expected words, got none. Ask something.'
             )
-        if len(self.text) > _MAX_CHARACTERS:
+        if len(self.text) > MAX_CHARACTERS:
             raise InputError(
                 'question_too_long',
-                f'question: expected at most {_MAX_CHARACTERS} characters, got {len(self.text)}. '
+                f'question: expected at most {MAX_CHARACTERS} characters, got {len(self.text)}. '
                 'Ask less.',
             )
         if self.region_xyxy is not None:

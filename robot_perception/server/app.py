@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from http import HTTPStatus
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response
@@ -21,17 +21,19 @@ from robot_perception.pipeline import PerceptionConfig
 from robot_perception.server import openapi
 from robot_perception.server.body import read_body
 from robot_perception.server.guard import Guard
-from robot_perception.server.job import Answer, Format, Job
+from robot_perception.server.job import Format, Job
 from robot_perception.server.metrics import Metrics
 from robot_perception.server.page import page, PAGE_POLICY
 from robot_perception.server.pool import WorkerPool
 from robot_perception.server.problem import ProblemError
-from robot_perception.server.request_parameters import read_parameters
+from robot_perception.server.questions import Questions
+from robot_perception.server.request_parameters import read_ask_parameters, read_parameters
 from robot_perception.server.settings import ServerSettings
 
+_Result = TypeVar('_Result')
 _SLUGS = {HTTPStatus.NOT_FOUND: 'not_found', HTTPStatus.METHOD_NOT_ALLOWED: 'wrong_method'}
 _PATHS = frozenset(
-    ('/', '/v1/scene', '/v1/embed', '/healthz', '/readyz', '/metrics', '/openapi.json')
+    ('/', '/v1/scene', '/v1/embed', '/v1/ask', '/healthz', '/readyz', '/metrics', '/openapi.json')
 )
 
 
@@ -53,6 +55,7 @@ def create_app(configs: Sequence[PerceptionConfig], settings: ServerSettings) ->
         try:
             yield
         finally:
+            await service.questions.close()
             await service.pool.close()
 
     app = FastAPI(
@@ -79,7 +82,8 @@ class _Service:
         self._config = configs[0]
         self._settings = settings
         self.pool = WorkerPool(configs, settings.max_waiting, settings.max_seconds)
-        self.metrics = Metrics(self.pool)
+        self.questions = Questions(self._config)
+        self.metrics = Metrics(self.pool, self.questions)
 
     def add_routes(self, app: FastAPI) -> None:
         """Add all routes."""
@@ -97,6 +101,14 @@ class _Service:
             responses=openapi.embed_responses(),
             openapi_extra=openapi.embed_operation(),
         )(self.embed)
+        app.post(
+            '/v1/ask',
+            summary='Answer a question about an image',
+            response_class=Response,
+            responses=openapi.ask_responses(),
+            openapi_extra=openapi.ask_operation(),
+            include_in_schema=self.questions.are_answered,
+        )(self.ask)
         app.get('/healthz', summary='Whether the service runs')(self.health)
         app.get('/readyz', summary='Whether networks are loaded')(self.readiness)
         app.get('/metrics', summary='Figures for Prometheus', response_class=Response)(
@@ -134,6 +146,21 @@ class _Service:
         job = replace(job, format=Format.FEATURES, stages=frozenset((Stage.FEATURES,)))
         return await self._answer(request, job, seconds)
 
+    async def ask(self, request: Request) -> Response:
+        """Return the answer to a question about an image or a region of it.
+
+        The question is in the query, or a field of the form that has the image.
+        """
+        # Without reading the body, if it would be refused afterwards.
+        self.questions.check()
+        limit_s, query = self._settings.max_seconds, request.query_params.multi_items()
+        read_ask_parameters(query, limit_s)
+        image, fields = await read_body(request)
+        wanted = read_ask_parameters([*query, *fields], limit_s)
+        answer = asyncio.ensure_future(self.questions.answer(wanted, image))
+        body = await _wait(request, answer, request.state.start_s + wanted.seconds)
+        return Response(body, media_type=Format.JSON.media_type)
+
     async def health(self) -> dict[str, str]:
         """Answer while the process serves requests."""
         return {'status': 'ok'}
@@ -150,7 +177,11 @@ class _Service:
 
     async def page(self) -> HTMLResponse:
         """Return the page that shows the results of a photo or a webcam."""
-        text = page(self._config.caveat, needs_token=bool(self._settings.token))
+        text = page(
+            self._config.caveat,
+            needs_token=bool(self._settings.token),
+            can_ask=self.questions.are_answered,
+        )
         return HTMLResponse(text, headers={'Content-Security-Policy': PAGE_POLICY})
 
     async def _read(self, request: Request) -> tuple[Job, float]:
@@ -173,7 +204,7 @@ class _Service:
         return Response(answer.body, media_type=job.format.media_type)
 
 
-async def _wait(request: Request, future: asyncio.Future[Answer], end_s: float) -> Answer:
+async def _wait(request: Request, future: asyncio.Future[_Result], end_s: float) -> _Result:
     """Wait for an answer until the deadline, or until the client closes the connection."""
     disconnect = asyncio.ensure_future(_disconnect(request))
     try:

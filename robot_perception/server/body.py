@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import cv2
 from fastapi import Request
+import numpy as np
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 
-from robot_perception.core import ImageFileError
+from robot_perception.core import Image, ImageFileError
 from robot_perception.image_files import decode_image, is_image, PixelLimit
 from robot_perception.server.problem import ProblemError
 
@@ -44,6 +46,23 @@ async def read_body(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
         )
     _check_kind(image)
     return image, fields
+
+
+def decode_picture(data: bytes, max_pixels: int) -> Image:
+    """Decode an image file.
+
+    Args:
+        data: the file.
+        max_pixels: width times height, at most.
+
+    Raises:
+        ImageFileError: it cannot be decoded, or has more pixels.
+    """
+    limit = PixelLimit(
+        max_pixels, 'Lower its resolution, or start the service with --set input.max_pixels=N.'
+    )
+    bgr = decode_image(memoryview(data), cv2.IMREAD_COLOR, limit, lambda _slug, _text: None)
+    return Image(np.ascontiguousarray(bgr[..., ::-1]))
 
 
 async def _read_form(request: Request) -> tuple[bytes, list[tuple[str, str]]]:

@@ -15,15 +15,16 @@ from prometheus_client import (
 )
 
 from robot_perception.server.pool import WorkerPool
+from robot_perception.server.questions import Questions
 
 _PREFIX = 'robot_perception'
 _BOUNDS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class Metrics:
-    """Counts requests, and reads the state of the pool when it is asked."""
+    """Counts requests, and reads the state of the workers when it is read."""
 
-    def __init__(self, pool: WorkerPool) -> None:
+    def __init__(self, pool: WorkerPool, questions: Questions) -> None:
         """Create a registry of its own, so that services in one process do not mix."""
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -35,14 +36,15 @@ class Metrics:
         )
         self._seconds = self._histogram('request_seconds', 'Time of a request', 'path')
         self._stage_seconds = self._histogram('stage_seconds', 'Time of a stage', 'stage')
-        for name, text, attribute in (
-            ('waiting_requests', 'Requests that wait for a worker', 'waiting'),
-            ('computing_requests', 'Requests that a worker computes', 'computing'),
-            ('ready_workers', 'Workers whose networks are loaded', 'ready'),
-            ('worker_restarts', 'Workers that were started again', 'restarts'),
+        for name, text, source, attribute in (
+            ('waiting_requests', 'Requests that wait for a worker', pool, 'waiting'),
+            ('computing_requests', 'Requests that a worker computes', pool, 'computing'),
+            ('ready_workers', 'Workers whose networks are loaded', pool, 'ready'),
+            ('worker_restarts', 'Workers that were started again', pool, 'restarts'),
+            ('running_questions', 'Questions that are being answered', questions, 'running'),
         ):
             gauge = Gauge(f'{_PREFIX}_{name}', text, registry=self._registry)
-            gauge.set_function(partial(getattr, pool, attribute))
+            gauge.set_function(partial(getattr, source, attribute))
 
     def add_request(self, path: str, status: int, seconds: float) -> None:
         """Count a request; ``path`` is one of few."""

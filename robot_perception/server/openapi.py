@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from robot_perception.pipeline import Parameter, PerceptionConfig
+from robot_perception.pipeline import MAX_CHARACTERS, Parameter, PerceptionConfig
 from robot_perception.server.body import FIELD
 from robot_perception.server.problem import MEDIA_TYPE, problem
 from robot_perception.server.request_parameters import changeable_parameters
@@ -15,6 +15,11 @@ _TYPES = {bool: 'boolean', int: 'integer', float: 'number', str: 'string'}
 _BINARY = {'type': 'string', 'format': 'binary'}
 _IMAGE_TYPES = ('image/jpeg', 'image/png', 'image/webp', 'image/tiff', 'image/bmp')
 _FEATURES = {'model': 'facebook/dinov2-small', 'vector': [1.83642, -0.219871], 'grid': [16, 22]}
+_ANSWER = {
+    'answer': 'Two cups and a bowl.',
+    'objects': [{'class_name': 'cup', 'box_xyxy': [202.11, 155.92, 288.4, 261.03]}],
+    'duration_s': 2.41,
+}
 _SCENE = {
     'schema': 'robot_perception/scene',
     'version': 1,
@@ -91,6 +96,17 @@ def embed_operation() -> dict[str, Any]:
     return {'parameters': [_deadline()], 'requestBody': _body()}
 
 
+def ask_operation() -> dict[str, Any]:
+    """Return the parts of ``/v1/ask`` that do not follow from its function."""
+    question = {'type': 'string', 'minLength': 1, 'maxLength': MAX_CHARACTERS}
+    parameters = [
+        _query('question', question, 'In words. Here or in the form.'),
+        _query('region', {'type': 'string'}, 'Part of the image: X,Y,WIDTH,HEIGHT in pixels.'),
+        _deadline(),
+    ]
+    return {'parameters': parameters, 'requestBody': _body()}
+
+
 def scene_responses() -> dict[int | str, dict[str, Any]]:
     """Return the answers of ``/v1/scene``."""
     content = {
@@ -105,6 +121,12 @@ def embed_responses() -> dict[int | str, dict[str, Any]]:
     """Return the answers of ``/v1/embed``."""
     content = {'application/json': {'schema': {'type': 'object'}, 'example': _FEATURES}}
     return {200: {'description': 'The features', 'content': content}, **_problems()}
+
+
+def ask_responses() -> dict[int | str, dict[str, Any]]:
+    """Return the answers of ``/v1/ask``."""
+    content = {'application/json': {'schema': {'type': 'object'}, 'example': _ANSWER}}
+    return {200: {'description': 'The answer', 'content': content}, **_problems()}
 
 
 def _parameters(config: PerceptionConfig) -> list[dict[str, Any]]:

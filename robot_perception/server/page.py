@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from robot_perception.pipeline import MAX_CHARACTERS
 from robot_perception.viewer import depth_gradient, render
 
 _TEMPLATES = Path(__file__).with_name('templates')
@@ -17,12 +18,13 @@ PAGE_POLICY = (
 
 
 @cache
-def page(caveat: str, *, needs_token: bool) -> str:
+def page(caveat: str, *, needs_token: bool, can_ask: bool) -> str:
     """Return the page as HTML.
 
     Args:
         caveat: what limits the networks, empty if nothing does.
         needs_token: whether requests need a token, for which the page asks.
+        can_ask: whether the page has a field for questions.
     """
     return render(
         'service.html.j2',
@@ -30,5 +32,7 @@ def page(caveat: str, *, needs_token: bool) -> str:
         title='robot_perception',
         caveat=caveat,
         needs_token=needs_token,
+        can_ask=can_ask,
+        max_characters=MAX_CHARACTERS,
         gradient=depth_gradient(),
     )

@@ -6,12 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 import logging
-import math
 
 from robot_perception.core import ModelError, PerceptionError
 from robot_perception.pipeline import DEVICE_LOST, PerceptionConfig
 from robot_perception.server.job import Answer, Job
-from robot_perception.server.problem import ProblemError
+from robot_perception.server.problem import ProblemError, retry_after
 from robot_perception.server.worker import INTERNAL
 from robot_perception.server.worker_process import WorkerEndedError, WorkerProcess
 
@@ -85,7 +84,7 @@ class WorkerPool:
                 'queue_full',
                 f'expected at most {self._max_waiting} waiting requests, got one more. '
                 'Try again after the time in Retry-After.',
-                _retry_after(seconds),
+                retry_after(seconds),
             )
 
     def submit(self, job: Job) -> asyncio.Future[Answer]:
@@ -239,8 +238,4 @@ def _no_worker() -> ProblemError:
 
 
 def _unavailable(reason: str, message: str, retry_s: float) -> ProblemError:
-    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, reason, message, _retry_after(retry_s))
-
-
-def _retry_after(seconds: float) -> dict[str, str]:
-    return {'Retry-After': str(max(1, math.ceil(seconds)))}
+    return ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, reason, message, retry_after(retry_s))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 import json
+import math
 from typing import Any
 
 from fastapi.responses import Response
@@ -54,6 +55,11 @@ class ProblemError(PerceptionError):
         """Return the answer."""
         content = problem(self.status, self.reason, str(self), request_id)
         return Response(json.dumps(content), self.status, self.headers, media_type=MEDIA_TYPE)
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """Return the header for a request that may be sent again."""
+    return {'Retry-After': str(max(1, math.ceil(seconds)))}
 
 
 def problem(status: int, reason: str, detail: str, request_id: str) -> dict[str, Any]:

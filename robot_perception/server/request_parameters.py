@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http import HTTPStatus
@@ -16,6 +16,8 @@ from robot_perception.server.problem import ProblemError
 
 OWN_NAMES = ('stages', 'format', 'hfov', 'camera', 'deadline_s')
 """Parameters of a request that are none of the pipeline."""
+ASK_NAMES = ('question', 'region', 'deadline_s')
+"""Parameters of a question."""
 _BY_MEDIA_TYPE = {
     'application/json': Format.JSON,
     'application/zip': Format.ZIP,
@@ -48,6 +50,21 @@ class RequestParameters:
     camera: CameraModel | None
 
 
+@dataclass(frozen=True, slots=True)
+class AskParameters:
+    """What a question asks for; see `Question`.
+
+    Attributes:
+        question: in words.
+        region_xyxy: part of the image: left, top, right and bottom in pixels; None = all of it.
+        seconds: time until the answer.
+    """
+
+    question: str
+    region_xyxy: tuple[float, float, float, float] | None
+    seconds: float
+
+
 def changeable_parameters(config: PerceptionConfig) -> Iterator[Parameter]:
     """Yield the parameters that a request may change."""
     return (item for item in config.parameters() if item.name in _OF_REQUESTS)
@@ -68,11 +85,7 @@ def read_parameters(
         ProblemError: a parameter is unknown, given twice or not of its type.
         ConfigError: a value is out of its range.
     """
-    texts: dict[str, str] = {}
-    for name, text in pairs:
-        if name in texts:
-            raise _invalid('given_twice', f'{name}: expected one value, got two.')
-        texts[name] = text
+    texts = _texts(pairs)
     stages = _stages(texts.pop('stages', ''), config)
     form = texts.pop('format', '')
     if form and form not in _CHOSEN:
@@ -80,12 +93,7 @@ def read_parameters(
             'unknown_value',
             f'format: expected one of {[str(one) for one in _CHOSEN]}, got {form!r}.',
         )
-    seconds = _number('deadline_s', texts.pop('deadline_s', str(max_seconds)))
-    if not 0 < seconds <= max_seconds:
-        raise _invalid(
-            'out_of_range',
-            f'deadline_s: expected above 0, at most {max_seconds:g}, got {seconds:g}.',
-        )
+    seconds = _seconds(texts, max_seconds)
     hfov_deg = _number('hfov', texts.pop('hfov')) if 'hfov' in texts else None
     if hfov_deg is not None and not 0 < hfov_deg < 180:  # noqa: PLR2004 - of a pinhole camera
         raise _invalid(
@@ -98,6 +106,56 @@ def read_parameters(
     return RequestParameters(
         stages, Format(form) if form else _accepted(accept), seconds, values, hfov_deg, camera
     )
+
+
+def read_ask_parameters(pairs: Iterable[tuple[str, str]], max_seconds: float) -> AskParameters:
+    """Read the parameters of a question about an image; `Question` checks their values.
+
+    Args:
+        pairs: names and values.
+        max_seconds: until the answer, also without ``deadline_s``.
+
+    Raises:
+        ProblemError: a parameter is unknown, given twice or not of its type.
+    """
+    texts = _texts(pairs)
+    question, region = texts.pop('question', ''), texts.pop('region', '')
+    seconds = _seconds(texts, max_seconds)
+    for name in texts:
+        raise _unknown(name, ASK_NAMES)
+    return AskParameters(question, _region(region) if region else None, seconds)
+
+
+def _texts(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for name, text in pairs:
+        if name in texts:
+            raise _invalid('given_twice', f'{name}: expected one value, got two.')
+        texts[name] = text
+    return texts
+
+
+def _seconds(texts: dict[str, str], max_seconds: float) -> float:
+    """Take the time until the answer out of the parameters."""
+    seconds = _number('deadline_s', texts.pop('deadline_s', str(max_seconds)))
+    if not 0 < seconds <= max_seconds:
+        raise _invalid(
+            'out_of_range',
+            f'deadline_s: expected above 0, at most {max_seconds:g}, got {seconds:g}.',
+        )
+    return seconds
+
+
+def _region(text: str) -> tuple[float, float, float, float]:
+    """Read a region, as left, top, right and bottom."""
+    numbers = [_number('region', number) for number in text.split(',')]
+    if len(numbers) != 4:  # noqa: PLR2004 - named in the message
+        raise _invalid(
+            'wrong_format',
+            f'region: expected X,Y,WIDTH,HEIGHT in pixels, got {len(numbers)} numbers.',
+        )
+    left, top, width, height = numbers
+    return left, top, left + width, top + height
 
 
 def _stages(text: str, config: PerceptionConfig) -> frozenset[Stage]:
@@ -129,12 +187,7 @@ def _values(texts: Mapping[str, str], config: PerceptionConfig) -> dict[str, Val
                 f'--set {name}=VALUE.',
             )
         if name not in changeable:
-            nearest = get_close_matches(name, names, 1)
-            raise _invalid(
-                'unknown_parameter',
-                f'{name[:80]!r}: expected one of {", ".join(names)}'
-                f'{f" (nearest: {nearest[0]})" if nearest else ""}, got another name.',
-            )
+            raise _unknown(name, names)
     values = {name: _value(changeable[name], text) for name, text in texts.items()}
     config.with_values(values)
     return values
@@ -198,6 +251,15 @@ def _number(name: str, text: str) -> float:
     if not math.isfinite(number):
         raise _invalid('wrong_type', f'{name}: expected a number, got {text[:40]!r}.')
     return number
+
+
+def _unknown(name: str, names: Sequence[str]) -> ProblemError:
+    nearest = get_close_matches(name, names, 1)
+    return _invalid(
+        'unknown_parameter',
+        f'{name[:80]!r}: expected one of {", ".join(names)}'
+        f'{f" (nearest: {nearest[0]})" if nearest else ""}, got another name.',
+    )
 
 
 def _invalid(reason: str, message: str) -> ProblemError:

@@ -13,7 +13,6 @@ import tempfile
 import traceback
 import zipfile
 
-import cv2
 import numpy as np
 
 from robot_perception.core import (
@@ -24,8 +23,9 @@ from robot_perception.core import (
     Scene,
     UInt8Array,
 )
-from robot_perception.image_files import decode_image, PixelLimit, read_exif
+from robot_perception.image_files import read_exif
 from robot_perception.pipeline import keep_freed_memory, PerceptionConfig, PerceptionPipeline
+from robot_perception.server.body import decode_picture
 from robot_perception.server.job import Answer, Format, Job
 from robot_perception.sources import NOMINAL_HFOV_DEG
 from robot_perception.stream import picture_camera
@@ -114,7 +114,7 @@ def compute(pipeline: PerceptionPipeline, job: Job) -> Answer:
     """
     config = pipeline.config.with_values(job.values)
     pipeline.reset()
-    image = _decode(job.image, config.input.max_pixels)
+    image = decode_picture(job.image, config.input.max_pixels)
     if job.camera is not None:
         camera = replace(job.camera, size_hw=image.size_hw)
     else:
@@ -124,14 +124,6 @@ def compute(pipeline: PerceptionPipeline, job: Job) -> Answer:
     scene = pipeline.process(image, camera, stages=job.stages, config=config)
     body = _encode(scene, job.format, config.caption)
     return Answer(body, dict(scene.timing_s), pipeline.notes)
-
-
-def _decode(data: bytes, max_pixels: int) -> Image:
-    limit = PixelLimit(
-        max_pixels, 'Lower its resolution, or start the service with --set input.max_pixels=N.'
-    )
-    bgr = decode_image(memoryview(data), cv2.IMREAD_COLOR, limit, lambda _slug, _text: None)
-    return Image(np.ascontiguousarray(bgr[..., ::-1]))
 
 
 def _encode(scene: Scene, form: Format, caption: str) -> bytes:

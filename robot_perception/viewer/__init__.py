@@ -25,6 +25,7 @@ from robot_perception.viewer.ply import write_ply
 from robot_perception.viewer.ports import check_ports
 from robot_perception.viewer.scale import depth_gradient
 from robot_perception.viewer.scene_json import (
+    answer_to_dict,
     encode_json,
     JsonValue,
     scene_to_dict,
@@ -69,6 +70,7 @@ __all__ = [
     'Link',
     'Step',
     'Table',
+    'answer_to_dict',
     'bar_chart',
     'check_ports',
     'check_screen',

@@ -1,4 +1,4 @@
-"""A scene as JSON, for programs.
+"""A scene, or an answer to a question, as JSON, for programs.
 
 Unknown is null. Pixels are pixels of the image; positions are meters in the optical frame of the
 camera; masks are run lengths as in COCO's uncompressed format.
@@ -16,6 +16,7 @@ from typing import SupportsFloat
 import numpy as np
 
 from robot_perception.core import (
+    Answer,
     BoolArray,
     CameraModel,
     Depth,
@@ -86,6 +87,18 @@ def scene_to_dict(scene: Scene) -> dict[str, JsonValue]:
             _object(item, None if scene.masks is None else scene.masks.pixels[item.index])
             for item in scene.objects
         ],
+    }
+
+
+def answer_to_dict(answer: Answer) -> dict[str, JsonValue]:
+    """Describe an answer: ``answer``, ``objects`` (name and box) and ``duration_s``."""
+    return {
+        'answer': answer.text,
+        'objects': [
+            {'class_name': item.class_name, 'box_xyxy': list(item.box_xyxy)}
+            for item in answer.detections
+        ],
+        'duration_s': answer.duration_s,
     }
 
 

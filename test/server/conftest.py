@@ -8,12 +8,14 @@ import pytest
 
 
 @pytest.fixture(scope='module')
-def service(tmp_path_factory):
-    """A service whose queue holds two requests; it ends at SIGTERM."""
+def service(request, tmp_path_factory):
+    """A service whose queue holds two requests; it ends at SIGTERM.
+
+    The list ARGUMENTS of the file of tests is added to its command.
+    """
     command = Command(tmp_path_factory.mktemp('service'))
-    running = Service(
-        command, '--preset', 'stub', '--queue', QUEUE, '--max-body', 8, '--deadline', 300
-    )
+    arguments = ['--preset', 'stub', '--queue', QUEUE, '--max-body', 8, '--deadline', 300]
+    running = Service(command, *arguments, *getattr(request.module, 'ARGUMENTS', ()))
     try:
         yield running
     finally:

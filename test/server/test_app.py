@@ -3,6 +3,8 @@
 import asyncio
 import json
 
+import cv2
+import numpy as np
 import pytest
 
 pytest.importorskip('fastapi')
@@ -11,27 +13,33 @@ from robot_perception.pipeline import PerceptionConfig
 from robot_perception.server import create_app, ServerSettings
 
 CONFIG = PerceptionConfig.from_preset('stub')
+PNG = cv2.imencode('.png', np.zeros((4, 6, 3), np.uint8))[1].tobytes()
 
 
 def get(path, **settings):
     """Return status and body of a path."""
-    app = create_app([CONFIG], ServerSettings(**settings))
+    return send_request('GET', path, CONFIG, **settings)
+
+
+def send_request(method, path, config, body=b'', **settings):
+    """Return status and body of an answer."""
+    app = create_app([config], ServerSettings(**settings))
     sent = []
 
     async def receive():
         await asyncio.sleep(0)
-        return {'type': 'http.request', 'body': b'', 'more_body': False}
+        return {'type': 'http.request', 'body': body, 'more_body': False}
 
     async def send(message):
         sent.append(message)
 
     scope = {
         'type': 'http',
-        'method': 'GET',
+        'method': method,
         'scheme': 'http',
         'http_version': '1.1',
         'path': path,
-        'query_string': b'',
+        'query_string': b'question=what',
         'headers': [],
     }
     asyncio.run(app(scope, receive, send))
@@ -66,3 +74,19 @@ def test_the_page_and_openapi_name_no_other_server():
     for path in ('/', '/openapi.json'):
         assert 'http://' not in get(path)[1].replace('http://localhost', '')
         assert 'https://' not in get(path)[1]
+
+
+def test_without_a_describer_there_are_no_questions():
+    status, body = send_request('POST', '/v1/ask', CONFIG, PNG)
+    assert (status, json.loads(body)['reason']) == (404, 'no_describer')
+    assert '/v1/ask' not in json.loads(get('/openapi.json')[1])['paths']
+    assert 'id="ask"' not in get('/')[1]
+    config = CONFIG.with_values({'describer.model': 'stub'})
+    assert 'id="ask"' in send_request('GET', '/', config)[1]
+
+
+def test_a_describer_that_is_not_on_this_machine_is_named():
+    config = CONFIG.with_values({'describer.model': 'example/absent'})
+    status, body = send_request('POST', '/v1/ask', config, PNG)
+    assert status == 503
+    assert 'example/absent is not on this machine' in json.loads(body)['detail']

@@ -27,7 +27,8 @@ async def echo(scope, receive, send):
 
 def call(*parts, app=echo, headers=(), path='/v1/scene', delay_s=0.0, **settings):
     """Send a request; return status, headers, body and the number of parts that were read."""
-    metrics = Metrics(SimpleNamespace(waiting=0, computing=0, ready=1, restarts=0))
+    pool = SimpleNamespace(waiting=0, computing=0, ready=1, restarts=0)
+    metrics = Metrics(pool, SimpleNamespace(running=0))
     guard = Guard(
         app, settings=ServerSettings(**settings), metrics=metrics, paths=frozenset(('/v1/scene',))
     )

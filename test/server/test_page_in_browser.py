@@ -13,6 +13,7 @@ import numpy as np
 
 pytestmark = pytest.mark.slow
 SIZE_HW = (120, 160)
+ARGUMENTS = ('--set', 'describer.model=stub')
 
 
 @pytest.fixture(scope='module')
@@ -83,6 +84,22 @@ def test_a_file_that_is_no_image_is_refused_in_words(browser, service):
     wait_for(browser, "document.getElementById('status').classList.contains('problem')")
     assert 'expected a jpeg' in browser.run("document.getElementById('status').textContent")
     assert browser.run("document.getElementById('result').hidden")
+
+
+def test_a_question_about_the_photo_is_answered(browser, service):
+    browser.open(f'{service.address}/', width=390)
+    drop(browser, picture())
+    wait_for(browser, "!document.getElementById('result').hidden")
+    browser.run("document.getElementById('question').value = 'what is this?'")
+    browser.run("document.getElementById('ask').requestSubmit()")
+    answer = "document.getElementById('answer').textContent"
+    wait_for(browser, f"{answer}.startsWith('an image of 160 x 120 pixels')")
+    assert browser.errors == []
+    browser.run("document.getElementById('question').value = ' '")
+    browser.run("document.getElementById('ask').requestSubmit()")
+    wait_for(browser, "document.getElementById('answer').classList.contains('problem')")
+    assert 'expected words, got none' in browser.run(answer)
+    assert browser.run('document.documentElement.scrollWidth') <= 390
 
 
 def test_the_webcam_is_processed_until_it_is_stopped(browser, service):

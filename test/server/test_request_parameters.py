@@ -10,7 +10,11 @@ from robot_perception.core import ConfigError, Stage
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.server.job import Format
 from robot_perception.server.problem import ProblemError
-from robot_perception.server.request_parameters import changeable_parameters, read_parameters
+from robot_perception.server.request_parameters import (
+    changeable_parameters,
+    read_ask_parameters,
+    read_parameters,
+)
 
 CONFIG = PerceptionConfig.from_preset('stub')
 CAMERA = '{"fx": 525, "fy": 520.5, "cx": 319.5, "cy": 239.5%s}'
@@ -134,3 +138,26 @@ def test_a_request_changes_only_what_also_changes_while_the_node_runs():
     changeable = list(changeable_parameters(CONFIG))
     assert all(item.constraint.live for item in changeable)
     assert {'detector.threshold', 'detector.classes'} <= {item.name for item in changeable}
+
+
+def test_a_question_with_its_region():
+    pairs = [('question', 'what?'), ('region', '8,4.5,32,24'), ('deadline_s', '2')]
+    wanted = read_ask_parameters(pairs, 30.0)
+    assert (wanted.question, wanted.seconds) == ('what?', 2.0)
+    assert wanted.region_xyxy == (8, 4.5, 40, 28.5)
+    assert read_ask_parameters([], 30.0).region_xyxy is None
+
+
+@pytest.mark.parametrize(
+    ('pairs', 'reason'),
+    [
+        ([('question', 'a'), ('question', 'b')], 'given_twice'),
+        ([('region', '1,2,3')], 'wrong_format'),
+        ([('region', '1,2,3,inf')], 'wrong_type'),
+        ([('deadline_s', '31')], 'out_of_range'),
+        ([('stages', 'detector')], 'unknown_parameter'),
+    ],
+)
+def test_parameters_that_no_question_has(pairs, reason):
+    with raises(ProblemError, reason):
+        read_ask_parameters(pairs, 30.0)

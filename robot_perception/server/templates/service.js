@@ -5,28 +5,54 @@ let result = null;
 let kind = 'objects';
 let camera = null;
 let turning = null;
+// The image that is shown.
+let photo = null;
 
 // Send an image and show what comes back; return whether that worked.
 async function send(image, name) {
-  const form = new FormData();
-  form.append('image', image, name);
-  form.append('format', 'page');
-  const token = element('token') && element('token').value.trim();
   report(camera ? '' : `Processing ${name} …`);
   try {
-    const answer = await fetch('v1/scene', {method: 'POST', body: form, headers: token ? {Authorization: `Bearer ${token}`} : {}});
+    const answer = await post('v1/scene', {image, format: 'page'});
     const data = await answer.json();
     if (!answer.ok) {
       report(data.detail, true);
       return false;
     }
     if (data.cloud) data.cloud = await decodeCloud(data.cloud);
+    photo = image;
     show(data, name);
     return true;
   } catch (error) {
     report(`The service does not answer (${error.message}).`, true);
     return false;
   }
+}
+
+// Send a form with some fields.
+function post(path, fields) {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  const token = element('token') && element('token').value.trim();
+  return fetch(path, {method: 'POST', body: form, headers: token ? {Authorization: `Bearer ${token}`} : {}});
+}
+
+// Ask about the image that is shown.
+async function ask(event) {
+  event.preventDefault();
+  const output = element('answer');
+  element('ask-button').disabled = true;
+  output.textContent = 'Answering …';
+  output.classList.remove('problem');
+  try {
+    const answer = await post('v1/ask', {image: photo, question: element('question').value});
+    const data = await answer.json();
+    output.textContent = answer.ok ? [data.answer, ...data.objects.map((item) => `${item.class_name}: ${item.box_xyxy.map(Math.round).join(', ')}`)].join(' · ') : data.detail;
+    output.classList.toggle('problem', !answer.ok);
+  } catch (error) {
+    output.textContent = `The service does not answer (${error.message}).`;
+    output.classList.add('problem');
+  }
+  element('ask-button').disabled = false;
 }
 
 function report(text, isProblem = false) {
@@ -109,6 +135,7 @@ function turn(on) {
 
 function open(files) {
   stopCamera();
+  if (element('answer')) element('answer').textContent = '';
   if (files.length) send(files[0], files[0].name);
 }
 
@@ -119,6 +146,7 @@ element('file').onchange = (event) => {
   event.target.value = '';
 };
 element('webcam').onclick = useCamera;
+if (element('ask')) element('ask').onsubmit = ask;
 for (const name of ['dragenter', 'dragover', 'dragleave', 'drop']) {
   document.addEventListener(name, (event) => {
     event.preventDefault();
