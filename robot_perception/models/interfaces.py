@@ -67,6 +67,9 @@ class PromptedDetector(Protocol):
         Upper and lower case make no difference.
         """
 
+    def reset_prompts(self) -> None:
+        """Drop all prompts so far; the next are numbered from 0."""
+
     def prompted(self, prompts: Sequence[str]) -> Detector:
         """Return a detector of these classes; the same prompts cost nothing.
 

@@ -28,7 +28,7 @@ _Tokens = tuple[tuple[int, ...], ...]
 class NetworkPromptedDetector(NetworkStage[PromptedDetectorFamily]):
     """Detects what prompts describe; a text is embedded once.
 
-    Prompts are numbered when they are used first, and keep their numbers.
+    Prompts are numbered when they are used first, and keep their numbers until `reset_prompts`.
     """
 
     def __init__(self, checkpoint: Checkpoint, *, runtime: str = TORCH, **options: Any) -> None:  # noqa: ANN401
@@ -59,6 +59,11 @@ class NetworkPromptedDetector(NetworkStage[PromptedDetectorFamily]):
                     self._ids[prompt.casefold()] = len(self._names)
                     self._names.append(prompt)
             return tuple(self._ids[prompt.casefold()] for prompt in prompts)
+
+    def reset_prompts(self) -> None:
+        """Drop all prompts so far; the next are numbered from 0."""
+        with self._numbering:
+            self._ids, self._names, self._last = {}, [], None
 
     def prompted(self, prompts: Sequence[str]) -> _BoundDetector:
         """Return a detector of these classes; see `PromptedDetector`."""

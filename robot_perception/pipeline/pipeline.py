@@ -197,6 +197,15 @@ class PerceptionPipeline:
         """Drop the state of earlier frames, as after a time jump."""
         self._state.reset()
 
+    def reset_prompts(self) -> None:
+        """Number the classes of a detector of prompts from 0 again, in the next frame.
+
+        Without it every prompt is kept. Call it between images that have nothing to do with each
+        other, not while tracks go on.
+        """
+        if isinstance(self._networks.detector, PromptedDetector):
+            self._networks.detector.reset_prompts()
+
     def state_dict(self) -> dict[str, Any]:
         """Return the state kept from earlier frames, as JSON values.
 

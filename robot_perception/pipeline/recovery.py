@@ -248,6 +248,11 @@ class RecoveringPromptedDetector(RecoveringNetwork[PromptedDetector]):
         """Return the class id of each prompt; new ones get the next numbers."""
         return self._run(lambda network: network.number(prompts))
 
+    def reset_prompts(self) -> None:
+        """Drop all prompts so far; the next are numbered from 0."""
+        self._names = ()
+        self._run(lambda network: network.reset_prompts())
+
     def prompted(self, prompts: Sequence[str]) -> Detector:
         """Return a detector of these classes; see `PromptedDetector`."""
         self._run(lambda network: network.prompted(prompts))

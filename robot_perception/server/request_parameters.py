@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from http import HTTPStatus
 import json
@@ -25,11 +25,13 @@ _BY_MEDIA_TYPE = {
 }
 _CHOSEN = (Format.JSON, Format.ZIP, Format.PNG, Format.PAGE)
 _CAMERA_NUMBERS = ('fx', 'fy', 'cx', 'cy')
+# Each object has a mask of the size of the image: a request may lower it only.
+_MAX_OBJECTS = 'detector.max_objects'
 # A request may not name files of the service, and not lift its limits: others are not offered.
 _OF_REQUESTS = frozenset(
     (
         *('detector.threshold', 'detector.classes', 'detector.prompts'),
-        *('detector.max_objects', 'detector.max_overlap', 'scene.labels'),
+        *(_MAX_OBJECTS, 'detector.max_overlap', 'scene.labels'),
     )
 )
 
@@ -66,8 +68,13 @@ class AskParameters:
 
 
 def changeable_parameters(config: PerceptionConfig) -> Iterator[Parameter]:
-    """Yield the parameters that a request may change."""
-    return (item for item in config.parameters() if item.name in _OF_REQUESTS)
+    """Yield the parameters that a request may change, with the range that it may use."""
+    for item in config.parameters():
+        if item.name == _MAX_OBJECTS:
+            limits = (1, config.detector.max_objects)
+            yield replace(item, constraint=replace(item.constraint, limits=limits))
+        elif item.name in _OF_REQUESTS:
+            yield item
 
 
 def read_parameters(
@@ -190,6 +197,13 @@ def _values(texts: Mapping[str, str], config: PerceptionConfig) -> dict[str, Val
             raise _unknown(name, names)
     values = {name: _value(changeable[name], text) for name, text in texts.items()}
     config.with_values(values)
+    most = config.detector.max_objects
+    if int(values.get(_MAX_OBJECTS, most)) > most:
+        raise _invalid(
+            'out_of_range',
+            f'{_MAX_OBJECTS}: expected at most {most}, as the service has, got '
+            f'{values[_MAX_OBJECTS]}. Start it with --set {_MAX_OBJECTS}=N for more.',
+        )
     return values
 
 

@@ -7,9 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 import io
 from multiprocessing.connection import Connection
-from pathlib import Path
 import signal
-import tempfile
 import traceback
 import zipfile
 
@@ -34,14 +32,13 @@ from robot_perception.viewer import (
     encode_jpeg,
     encode_json,
     encode_png,
+    encode_scene,
     frame_data,
     frame_pictures,
     JsonValue,
     scene_to_dict,
     summarize,
     to_millimeters,
-    write_picture,
-    write_scene,
 )
 
 INTERNAL = 'internal'
@@ -114,6 +111,8 @@ def compute(pipeline: PerceptionPipeline, job: Job) -> Answer:
     """
     config = pipeline.config.with_values(job.values)
     pipeline.reset()
+    # Clients may send any number of prompts.
+    pipeline.reset_prompts()
     image = decode_picture(job.image, config.input.max_pixels)
     if job.camera is not None:
         camera = replace(job.camera, size_hw=image.size_hw)
@@ -140,16 +139,12 @@ def _encode(scene: Scene, form: Format, caption: str) -> bytes:
 def _zip(scene: Scene, caption: str) -> bytes:
     """Return an archive of the files that `image` writes, and depth in millimeters."""
     packed = io.BytesIO()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        files = write_scene(scene, folder, _STEM, caption=caption)
+    # The pictures are compressed, and clouds hardly get smaller.
+    with zipfile.ZipFile(packed, 'w') as archive:
+        for name, data in encode_scene(scene, _STEM, caption=caption):
+            archive.writestr(name, data)
         if isinstance(scene.depth, MetricDepth):
-            files.append(folder / f'{_STEM}_depth_mm.png')
-            write_picture(to_millimeters(scene.depth), files[-1])
-        # The pictures are compressed, and clouds hardly get smaller.
-        with zipfile.ZipFile(packed, 'w') as archive:
-            for file in files:
-                archive.write(file, file.name)
+            archive.writestr(f'{_STEM}_depth_mm.png', encode_png(to_millimeters(scene.depth)))
     return packed.getvalue()
 
 

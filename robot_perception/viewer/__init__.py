@@ -11,6 +11,7 @@ from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.files import (
     encode_jpeg,
     encode_png,
+    encode_scene,
     scene_files,
     write_picture,
     write_scene,
@@ -86,6 +87,7 @@ __all__ = [
     'encode_jpeg',
     'encode_json',
     'encode_png',
+    'encode_scene',
     'fit_text',
     'format_classes',
     'format_labels',

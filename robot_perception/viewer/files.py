@@ -20,8 +20,8 @@ from robot_perception.viewer.cloud import draw_cloud
 from robot_perception.viewer.depth import draw_depth_with_scale
 from robot_perception.viewer.features import draw_features
 from robot_perception.viewer.overlay import draw_instances, draw_overlay
-from robot_perception.viewer.ply import write_ply
-from robot_perception.viewer.scene_json import write_scene_json
+from robot_perception.viewer.ply import encode_ply
+from robot_perception.viewer.scene_json import encode_json, scene_to_dict
 from robot_perception.viewer.semantics import draw_semantics
 
 _PICTURES = ('overlay', 'depth', 'features', 'semantics', 'instances', 'cloud')
@@ -63,16 +63,20 @@ def write_scene(
         )
     make_folder(target)
     written = []
+    for name, data in encode_scene(scene, stem, caption=caption):
+        written.append(target / name)
+        write_bytes(written[-1], data)
+    return written
+
+
+def encode_scene(scene: Scene, stem: str, *, caption: str = '') -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of each file that `write_scene` writes."""
     for name, picture in _pictures(scene, caption):
-        written.append(target / f'{stem}_{name}.png')
-        write_picture(picture, written[-1])
+        yield f'{stem}_{name}.png', encode_png(picture)
     cloud = scene.cloud(max_points=_MAX_POINTS)
     if cloud is not None:
-        written.append(target / f'{stem}.ply')
-        write_ply(cloud, written[-1])
-    written.append(target / f'{stem}_scene.json')
-    write_scene_json(scene, written[-1])
-    return written
+        yield f'{stem}.ply', encode_ply(cloud)
+    yield f'{stem}_scene.json', encode_json(scene_to_dict(scene))
 
 
 def scene_files(folder: Path, stem: str) -> list[Path]:

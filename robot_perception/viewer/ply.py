@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import OutputError, PointCloud, replacing_file
+from robot_perception.core import OutputError, PointCloud, write_bytes
 
 _POINT = np.dtype([('xyz', '<f4', 3), ('rgb', 'u1', 3)])
 _HEADER = """ply
@@ -24,11 +24,10 @@ end_header
 
 
 def write_ply(cloud: PointCloud, path: str | os.PathLike[str]) -> None:
-    """Write the known points of a cloud as a binary PLY file, atomically.
+    """Write `encode_ply` of a cloud into a file, atomically.
 
     Args:
-        cloud: x, y, z become float32 meters in the optical frame, colors uint8. A cloud with no
-            known point makes a valid file of no points.
+        cloud: what to write.
         path: file to make or replace, ending in ``.ply``; its folder must exist.
 
     Raises:
@@ -40,9 +39,16 @@ def write_ply(cloud: PointCloud, path: str | os.PathLike[str]) -> None:
         raise OutputError(
             'wrong_suffix', f'{target}: expected a name ending in .ply, got {target.suffix!r}.'
         )
+    write_bytes(target, encode_ply(cloud))
+
+
+def encode_ply(cloud: PointCloud) -> bytes:
+    """Return the known points of a cloud as a binary PLY file.
+
+    x, y, z are float32 meters in the optical frame, colors uint8. A cloud with no known point
+    makes a valid file of no points.
+    """
     xyz, rgb = cloud.known()
     points = np.empty(len(xyz), _POINT)
     points['xyz'], points['rgb'] = xyz, rgb
-    with replacing_file(target) as part, part.open('wb') as file:
-        file.write(_HEADER.format(points=len(points)).encode())
-        file.write(points.data)
+    return b''.join((_HEADER.format(points=len(points)).encode(), points.data))

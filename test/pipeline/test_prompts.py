@@ -71,6 +71,18 @@ def test_classes_keep_their_numbers_while_prompts_change(config):
     assert resumed.class_names == ('red cup', 'chair', 'table')
 
 
+def test_reset_prompts_are_numbered_from_zero(config):
+    pipeline = PerceptionPipeline.load(config)
+    first = classes(pipeline.process(image()))
+    for index in range(3):
+        pipeline.reset_prompts()
+        scene = pipeline.process(image(), config=with_prompts(config, f'table {index}, chair'))
+        assert classes(scene).items() <= {0: f'table {index}', 1: 'chair'}.items()
+        assert pipeline.class_names == (f'table {index}', 'chair')
+    pipeline.reset_prompts()
+    assert classes(pipeline.process(image())) == first
+
+
 def test_a_network_that_is_passed_takes_the_prompts_of_the_configuration(config, folder):
     detector = build_detector(str(folder), device='cpu')
     pipeline = PerceptionPipeline(config, detector=detector)

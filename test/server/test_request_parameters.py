@@ -79,6 +79,7 @@ def test_a_camera_has_the_form_of_scene_json():
         ({'camera': CAMERA % '', 'hfov': '60'}, 'conflicting_parameters'),
         ({'detector__threshold': 'half'}, 'wrong_type'),
         ({'detector__max_objects': '2.5'}, 'wrong_type'),
+        ({'detector__max_objects': '21'}, 'out_of_range'),
         ({'detector__treshold': '0.5'}, 'unknown_parameter'),
         ({'detector__model': 'x'}, 'fixed_parameter'),
         ({'camera__info_url': '/etc/passwd'}, 'fixed_parameter'),
@@ -137,6 +138,8 @@ def test_no_acceptable_format():
 def test_a_request_changes_only_what_also_changes_while_the_node_runs():
     changeable = list(changeable_parameters(CONFIG))
     assert all(item.constraint.live for item in changeable)
+    (objects,) = (one for one in changeable if one.name == 'detector.max_objects')
+    assert objects.constraint.limits == (1, CONFIG.detector.max_objects)
     assert {'detector.threshold', 'detector.classes'} <= {item.name for item in changeable}
 
 
