@@ -38,10 +38,11 @@ def choose_labels(labels: Sequence[str], names: Sequence[str]) -> list[int]:
             rest = len(names) - _LISTED
             raise ConfigError(
                 'unknown_class',
-                f'{PARAMETER}: expected some of the {len(names)} classes of the model, got '
+                f'{PARAMETER}: expected some of the {len(names)} classes of the stage, got '
                 f'{label!r}. {f"Nearest: {nearest[0]}. " if nearest else ""}It has '
                 f'{", ".join(names[:_LISTED])}{f" and {rest} others" if rest > 0 else ""}. '
-                'For any other class use a model that compares images with text, such as CLIP.',
+                'For any other class use a model that compares images with text, such as CLIP, or '
+                'a gallery with pictures of it (scene.gallery).',
             )
         chosen.update(dict.fromkeys(found))
     return list(chosen)

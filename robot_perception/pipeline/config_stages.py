@@ -177,10 +177,15 @@ class SceneConfig(StageSection, name='scene'):
 
     enabled: bool = parameter(False, 'Run this stage.', live=True)
     model: str = parameter(_SCENE_CLASSIFIER, _MODEL)
+    gallery: str = parameter(
+        '',
+        'Folder of a few named pictures, which replaces scene.model: the classes are their names, '
+        'scored by the most similar picture in the features of features.model (docs/models.md).',
+    )
     labels: str = parameter(
         '',
         'Classes of the whole image, separated by commas, such as "kitchen, office, corridor"; '
-        'empty = those of the network, if it has any.',
+        'empty = those of the network or gallery, if it has any.',
         live=True,
     )
 

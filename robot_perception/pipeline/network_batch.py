@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+import math
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,7 @@ class NetworkBatch:
         """Prepare a batch of images in the order of their frames; nothing is computed yet."""
         self._waiting = [UploadedImage(image) for image in images]
         batched: Mapping[str, Any] = {
-            stage.value: _BatchedNetwork(
-                network, tuple(self._waiting), config.stage(stage).every_k
-            )
+            stage.value: _BatchedNetwork(network, tuple(self._waiting), _period(stage, config))
             for stage in _BATCHED
             if isinstance(network := getattr(networks, stage.value), RecoveringNetwork)
             and not isinstance(network, RecoveringPromptedDetector)
@@ -59,6 +58,14 @@ class NetworkBatch:
                 del self._waiting[: index + 1]
                 return self._networks, waiting
         return None
+
+
+def _period(stage: Stage, config: PerceptionConfig) -> int:
+    """Return k such that a network runs on some of the k-th frames, and on no others."""
+    section, scene = config.stage(stage), config.scene
+    if stage is not Stage.FEATURES or not (scene.enabled and scene.gallery):
+        return section.every_k
+    return math.gcd(section.every_k, scene.every_k) if section.enabled else scene.every_k
 
 
 class _BatchedNetwork:

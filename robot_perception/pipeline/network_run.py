@@ -17,6 +17,7 @@ from robot_perception.models import (
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import Submit
 from robot_perception.pipeline.networks import Networks
+from robot_perception.pipeline.scene_gallery import SceneGallery
 from robot_perception.pipeline.timing import Stopwatch
 
 
@@ -44,6 +45,9 @@ class NetworkRun:
     ) -> None:
         """Choose the networks of ``stages``."""
         self._networks = Networks(**{one.value: getattr(networks, one.value) for one in stages})
+        self._publishes_features = Stage.FEATURES in stages
+        if isinstance(self._networks.scene, SceneGallery):
+            self._networks = self._networks._replace(features=networks.features)
         self._frame, self._config, self._watch, self._submit = frame, config, watch, submit
         self.detections: Detections | None = None
         self.masks: Masks | None = None
@@ -78,7 +82,16 @@ class NetworkRun:
 
     def image_results(self) -> dict[str, Any]:
         """Return the results of the whole image, once: fields of a `Scene`."""
-        return {name: result() for name, result in self._image_results.items()}
+        results = {name: result() for name, result in self._image_results.items()}
+        scene = self._networks.scene
+        if isinstance(scene, SceneGallery):
+            with self._watch.stage(Stage.SCENE):
+                results['scene_classes'] = scene.classify(
+                    results['features'], self._config.scene.label_names
+                )
+            if not self._publishes_features:
+                del results['features']
+        return results
 
     def _submit_image_results(self) -> None:
         features, semantics, scene = (
@@ -91,7 +104,7 @@ class NetworkRun:
             results['features'] = self._submitted(Stage.FEATURES, features.extract)
         if semantics is not None:
             results['semantics'] = self._submitted(Stage.SEMANTICS, semantics.segment)
-        if scene is not None:
+        if scene is not None and not isinstance(scene, SceneGallery):
             labels = self._config.scene.label_names
             results['scene_classes'] = self._submitted(
                 Stage.SCENE, partial(scene.classify, labels=labels)

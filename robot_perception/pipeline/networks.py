@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from robot_perception import models
@@ -29,6 +30,7 @@ from robot_perception.pipeline.recovery import (
     RecoveringSegmenter,
     RecoveringSemanticSegmenter,
 )
+from robot_perception.pipeline.scene_gallery import SceneGallery
 
 _DESCRIBED_FRAME = 2
 _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
@@ -45,14 +47,17 @@ _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
 
 
 class Networks(NamedTuple):
-    """Networks by stage; None for a stage that needs none."""
+    """Networks by stage; None for a stage that needs none.
+
+    A gallery classifies by the results of the features network.
+    """
 
     features: FeatureExtractor | None = None
     depth: DepthEstimator | None = None
     detector: Detector | PromptedDetector | None = None
     segmenter: Segmenter | None = None
     semantics: SemanticSegmenter | None = None
-    scene: SceneClassifier | None = None
+    scene: SceneClassifier | SceneGallery | None = None
 
     def renewed(self, stages: Collection[str]) -> Networks:
         """Return the same networks, of which those of ``stages`` are loaded again when used."""
@@ -78,6 +83,17 @@ class Networks(NamedTuple):
     def loaded(self) -> tuple[Stage, ...]:
         """Stages that have a network."""
         return tuple(stage for stage in Stage if getattr(self, stage.value) is not None)
+
+    def describe(self, config: PerceptionConfig) -> str:
+        """Return each stage with its model or gallery.
+
+        >>> Networks().describe(PerceptionConfig())
+        ''
+        """
+        models = {one.value: config.stage(one).model for one in self.loaded}
+        if isinstance(self.scene, SceneGallery):
+            models[Stage.SCENE.value] = config.scene.gallery
+        return ', '.join(f'{stage} {model}' for stage, model in models.items())
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -111,7 +127,7 @@ class Networks(NamedTuple):
         Raises:
             ConfigError: a stage is enabled whose network was not loaded.
         """
-        for stage in networks_needed(config):
+        for stage in _stages_with_network(config):
             if stage not in self.loaded:
                 raise ConfigError(
                     'network_not_loaded',
@@ -158,6 +174,9 @@ def load_networks(config: PerceptionConfig, prompts: Sequence[str] = ()) -> Netw
     detector = networks.get(Stage.DETECTOR.value)
     if isinstance(detector, RecoveringPromptedDetector):
         detector.number(prompts)
+    if config.scene.enabled and config.scene.gallery:
+        gallery = SceneGallery(Path(config.scene.gallery), networks[Stage.FEATURES.value])
+        networks[Stage.SCENE.value] = gallery
     return Networks(**networks)
 
 
@@ -170,10 +189,20 @@ def _network_class(stage: Stage, config: PerceptionConfig) -> type[RecoveringNet
 
 
 def networks_needed(config: PerceptionConfig) -> tuple[Stage, ...]:
-    """Return the stages that need a network, in the order they run."""
-    return tuple(
-        stage
-        for stage in Stage
-        if config.stage(stage).enabled
-        and (stage is not Stage.DEPTH or config.depth.source.uses_network)
-    )
+    """Return the stages whose network is needed, in the order they run.
+
+    A gallery of scenes needs that of the features, whether that stage is enabled or not.
+    """
+    needed = set(_stages_with_network(config))
+    if Stage.SCENE in needed and config.scene.gallery:
+        needed = (needed - {Stage.SCENE}) | {Stage.FEATURES}
+    return tuple(stage for stage in Stage if stage in needed)
+
+
+def _stages_with_network(config: PerceptionConfig) -> Iterator[Stage]:
+    """Yield the enabled stages that do not take their results from a sensor alone."""
+    for stage in Stage:
+        if config.stage(stage).enabled and (
+            stage is not Stage.DEPTH or config.depth.source.uses_network
+        ):
+            yield stage

@@ -37,6 +37,7 @@ from robot_perception.pipeline.location_uncertainty import LocationUncertainty
 from robot_perception.pipeline.network_batch import NetworkBatch
 from robot_perception.pipeline.network_run import NetworkRun
 from robot_perception.pipeline.networks import load_networks, Networks
+from robot_perception.pipeline.scene_gallery import SceneGallery
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.temporal import TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
@@ -69,7 +70,7 @@ class PerceptionPipeline:
         detector: Detector | PromptedDetector | None = None,
         segmenter: Segmenter | None = None,
         semantics: SemanticSegmenter | None = None,
-        scene: SceneClassifier | None = None,
+        scene: SceneClassifier | SceneGallery | None = None,
     ) -> None:
         """Create a pipeline of loaded networks; `from_preset` and `from_config` load them by name.
 
@@ -189,8 +190,7 @@ class PerceptionPipeline:
 
     def __repr__(self) -> str:
         """Name the preset, the device and the networks."""
-        models = [f'{stage} {self._config.stage(stage).model}' for stage in self._networks.loaded]
-        networks = ', '.join(models) or 'no networks'
+        networks = self._networks.describe(self._config) or 'no networks'
         return f'PerceptionPipeline({self._config.preset} on {self._config.device}: {networks})'
 
     def reset(self) -> None:
