@@ -11,23 +11,21 @@ from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from robot_perception import conversions
-from robot_perception.core import CameraModel, Stage
+from robot_perception.core import CameraModel
 from robot_perception.nodes.child import free_domain
 from robot_perception.nodes.messages import available_outputs, message_class, RosMessages
 from robot_perception.nodes.node import PerceptionNode
-from robot_perception.stream import GROUND
+from robot_perception.pipeline import PerceptionConfig
+from robot_perception.stream import published_outputs
 
 FRAME_ID = 'camera_optical_frame'
 SIZE_HW = (48, 64)
 CAMERA = CameraModel.nominal(SIZE_HW, 60.0)
 SECOND_NS = 1_000_000_000
-# Stages that do not run by default.
-_OPTIONAL = {Stage.SEMANTICS, Stage.SCENE}
 # What a node publishes by default.
 TYPES = {
     output.topic: output.type_name
-    for output in available_outputs()
-    if not (output.stages and output.stages <= _OPTIONAL) and output not in GROUND
+    for output in published_outputs(available_outputs(), PerceptionConfig.from_preset('stub'))
 }
 TIMEOUT_S = 20.0
 FACTORY = RosMessages()

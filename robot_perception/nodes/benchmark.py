@@ -25,7 +25,7 @@ from robot_perception.nodes.child import (
 from robot_perception.nodes.messages import available_outputs, message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig, PIPELINE
 from robot_perception.sources import Role
-from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, TIMING
+from robot_perception.stream import LABEL_INFO, LABEL_INFO_TYPE, published_outputs, TIMING
 
 SIZE_HW = (480, 640)
 _START_LIMIT_S = 180.0
@@ -64,8 +64,9 @@ class _Probe(Node):
     Outputs are received as serialized bytes, so deserialization is not measured.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: PerceptionConfig) -> None:
         super().__init__('perception_probe')
+        self._outputs = published_outputs(available_outputs(), config)
         self.ready = False
         self._waiting: set[str] = set()
         self._last_s = 0.0
@@ -76,7 +77,7 @@ class _Probe(Node):
         self._info = self.create_publisher(
             message_class(Role.CAMERA_INFO.type_name), 'camera_info', qos.output()
         )
-        for output in available_outputs():
+        for output in self._outputs:
             self._subscribe(output.topic, output.type_name)
         self.create_subscription(
             message_class(LABEL_INFO_TYPE),
@@ -119,7 +120,7 @@ class _Probe(Node):
     ) -> tuple[float, Any]:
         """Send one frame; return the seconds until the last output, and the Timing message."""
         image = image_message(RosMessages(), self._header(0), pixels, 'rgb8')
-        self._waiting = {output.topic for output in available_outputs()}
+        self._waiting = {output.topic for output in self._outputs}
         self.send_calibration()
         # The node measures age from the stamp; creating the messages does not count.
         image.header = self._header(time.time_ns())
@@ -146,7 +147,7 @@ def benchmark_node(config: PerceptionConfig, frames: int = 100) -> NodeBenchmark
     """
     ros_args = isolate_ros_graph()
     rclpy.init(args=ros_args)
-    probe = _Probe()
+    probe = _Probe(config)
     executor = SingleThreadedExecutor()
     executor.add_node(probe)
     try:

@@ -19,6 +19,7 @@ from robot_perception.stream.outputs import (
     GROUND,
     Output,
     OUTPUTS,
+    published_outputs,
     SCENE,
     SCENE_WITHOUT_DEPTH,
     SEMANTICS,
@@ -88,6 +89,7 @@ __all__ = [
     'label_info_messages',
     'needed_roles',
     'picture_camera',
+    'published_outputs',
     'resolve_target_frame',
     'stages_for',
 ]

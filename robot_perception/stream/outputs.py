@@ -303,6 +303,17 @@ OUTPUTS = (
 )
 
 
+def published_outputs(outputs: tuple[Output, ...], config: PerceptionConfig) -> tuple[Output, ...]:
+    """Return those of ``outputs`` that a configuration gives a frame with all its inputs."""
+    disabled = {stage for stage in Stage if not config.stage(stage).enabled}
+    return tuple(
+        output
+        for output in outputs
+        if not (output.stages and output.stages <= disabled)
+        and (output not in GROUND or config.separates_ground)
+    )
+
+
 def stages_for(outputs: tuple[Output, ...], config: PerceptionConfig) -> frozenset[Stage]:
     """Return the stages that the given outputs need."""
     stages: frozenset[Stage] = frozenset()

@@ -75,7 +75,7 @@ def test_check_compares_what_is_installed_with_torch_in_fp32(tmp_path, monkeypat
     assert main(['models', 'check', *arguments, '--runtime', 'torch', '--precision', 'fp32']) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split()[:3] == ['stage', 'runtime', 'precision']
-    assert row.split()[:5] == ['features', 'torch', 'fp32', '0.0e+00', '2.0e-04']
+    assert row.split()[:5] == ['features', 'torch', 'fp32', '0.0e+00', '2.0e-05']
     assert row.split()[-1] == 'right'
 
 

@@ -15,7 +15,7 @@ from robot_perception.cli.settings import add_settings, check_settings, log_cave
 from robot_perception.core import ConfigError, Stage, WeightsMissingError
 from robot_perception.models import find_row
 from robot_perception.models.families import FAMILIES
-from robot_perception.pipeline import PerceptionConfig
+from robot_perception.pipeline import networks_needed, PerceptionConfig
 from robot_perception.sources import BagWriter, message_store, open_bag
 from robot_perception.world import is_demo_world, record
 
@@ -44,8 +44,9 @@ def install(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, 'HF_HUB_OFFLINE', True)
 
     def put(preset):
-        for stage in Stage:
-            model = PerceptionConfig.from_preset(preset).stage(stage).model
+        config = PerceptionConfig.from_preset(preset)
+        for stage in networks_needed(config):
+            model = config.stage(stage).model
             folder = cache / f'models--{model.replace("/", "--")}' / 'snapshots'
             folder /= find_row(model).revision
             folder.mkdir(parents=True, exist_ok=True)

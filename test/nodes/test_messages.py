@@ -12,7 +12,7 @@ pytestmark = pytest.mark.ros
 from rclpy.serialization import serialize_message
 
 from robot_perception.conversions import FrameTiming, header_message, ros, RosbagsFactory
-from robot_perception.core import SceneClasses
+from robot_perception.core import SceneClasses, Semantics
 from robot_perception.nodes import available_outputs, message_class, RosMessages
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import message_store
@@ -22,11 +22,16 @@ TYPES = message_store()
 
 
 def make(factory, output, count):
-    config = PerceptionConfig.from_preset('stub', {'points.labels': count > 2})
+    values = {'semantics.enabled': True, 'points.ground_classes': 'floor'}
+    config = PerceptionConfig.from_preset('stub', {**values, 'points.labels': count > 2})
     header = header_message(factory, 1_700_000_000_000_000_123, 'eye')
     timing = FrameTiming(('decode', 'depth'), *[(0.25, 0.5)] * 4, window=9, age_s=0.125)
     classes = SceneClasses('m', ('kitchen', 'office'), np.array([0.75, 0.25], np.float32))
-    scene = replace(example_scene(count=count), scene_classes=classes)
+    scene = example_scene(count=count)
+    ids = (np.arange(scene.image.rgb[..., 0].size) % 2).astype(np.uint16)
+    ids = ids.reshape(scene.image.size_hw)
+    semantics = Semantics('m', ids, ('floor', 'wall'), instances=ids)
+    scene = replace(scene, scene_classes=classes, semantics=semantics)
     frame = OutputFrame(factory, header, scene, None, timing, config)
     return output.make(frame)
 
