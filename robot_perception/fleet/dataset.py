@@ -22,6 +22,7 @@ with requires('"robot_perception[fleet]"'):
     import pyarrow.parquet as pq
 
 DATASET = 'dataset'
+TABLES = ('frames', 'objects', 'features')
 _ROWS_PER_GROUP = 1024
 _POINT, _QUATERNION, _MATRIX = (pa.list_(pa.float64(), count) for count in (3, 4, 9))
 _FRAMES = pa.schema(

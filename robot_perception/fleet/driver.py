@@ -19,6 +19,7 @@ from robot_perception.fleet.manifest import (
     check_new_output,
     Manifest,
     read_manifest,
+    remove_results,
 )
 from robot_perception.fleet.recording_task import probe_backends, remove_work, run_recording
 from robot_perception.fleet.recordings import FoundRecording
@@ -26,6 +27,7 @@ from robot_perception.fleet.recordings import FoundRecording
 _LOG = logging.getLogger(__name__)
 # A storage or a network may be back after a while.
 _FIRST_DELAY_S, _MAX_DELAY_S = 1.0, 60.0
+_LOST = 'worker_lost'
 # Recordings on which workers may fail before a fleet ends.
 _MAX_PROBED = 3
 
@@ -87,6 +89,7 @@ def process_fleet(
         check_new_output(job.output)
     with locked(job.output):
         manifest = _open_manifest(job)
+        discarded = manifest.discard_missing()
         there = _sizes(job) if manifest.entries else {}
         tasks, unchanged, failures = [], [], []
         for recording in job.recordings:
@@ -111,7 +114,7 @@ def process_fleet(
                 with closing(engine(len(tasks))) as workers:
                     run.finish(tasks, workers)
         finally:
-            if tasks or failures:
+            if tasks or failures or discarded:
                 manifest.write(job.output)
             remove_work(job.output)
     return FleetReport(
@@ -128,7 +131,9 @@ def _open_manifest(job: FleetJob) -> Manifest:
     """Return the manifest of the output, an empty one for a new output."""
     identity = json.loads(json.dumps(job.identity()))
     manifest = read_manifest(job.output)
-    if manifest is not None and manifest.job != identity:
+    if manifest is None:
+        return begin_manifest(job.output, identity)
+    if manifest.job != identity:
         different = [key for key in identity if identity[key] != manifest.job.get(key)]
         if not job.force:
             raise OutputError(
@@ -136,8 +141,8 @@ def _open_manifest(job: FleetJob) -> Manifest:
                 f'{job.output}: holds results with different {" and ".join(different)}. Repeat '
                 'that command, name another output, or replace all results with --force.',
             )
-        manifest = None
-    return begin_manifest(job.output, identity) if manifest is None else manifest
+        return begin_manifest(job.output, identity, manifest.entries.values())
+    return manifest
 
 
 def _sizes(job: FleetJob) -> dict[str, int]:
@@ -186,6 +191,15 @@ class _Waiting:
     avoid: set[str] = field(default_factory=set)
     not_before_s: float = 0.0
 
+    def postpone(self, failure: Failure) -> None:
+        """Set where and when the task is tried again."""
+        _LOG.info('%s: tried again after: %s', self.task.name, failure.text)
+        if failure.where:
+            self.avoid.add(failure.where)
+        if failure.reason != _LOST:
+            delay_s = min(_FIRST_DELAY_S * 2 ** (self.failed - 1), _MAX_DELAY_S)
+            self.not_before_s = time.monotonic() + delay_s
+
 
 class _Run:
     """One run of a fleet on an engine."""
@@ -204,7 +218,9 @@ class _Run:
     def set_aside(self, failure: Failure) -> None:
         """Record that a recording has no result."""
         self.failures.append(failure)
-        self._manifest.set_aside(failure)
+        earlier = self._manifest.set_aside(failure)
+        if earlier is not None and failure.is_final:
+            remove_results(self._job.output, [earlier])
         self._on_result(failure)
 
     def finish(self, tasks: list[RecordingTask], engine: Engine) -> None:
@@ -253,12 +269,7 @@ class _Run:
         if failure.is_final or one.failed > self._job.retries:
             self.set_aside(replace(failure, attempts=one.failed))
             return None
-        _LOG.info('%s: tried again after: %s', one.task.name, failure.text)
-        if where:
-            one.avoid.add(where)
-        if not isinstance(result, WorkerLost):
-            delay_s = min(_FIRST_DELAY_S * 2 ** (one.failed - 1), _MAX_DELAY_S)
-            one.not_before_s = time.monotonic() + delay_s
+        one.postpone(failure)
         return one
 
     def _failure(self, task: RecordingTask, result: object, where: str) -> Failure:
@@ -267,7 +278,7 @@ class _Run:
         text = result.text if isinstance(result, WorkerLost) else f'unexpected {result!r}'
         self.lost_workers += 1
         source = str(task.source)
-        return Failure(task.name, source, 'worker_lost', text, is_final=False, where=where)
+        return Failure(task.name, source, _LOST, text, is_final=False, where=where)
 
     def _decide_backends(self, tasks: list[RecordingTask], engine: Engine) -> list[RecordingTask]:
         """Let a worker choose runtimes and precisions on a recording that it can read; pin them.
@@ -277,9 +288,10 @@ class _Run:
         """
         problems: list[str] = []
         for task in tasks:
-            result: object = None
-            for _ in range(1 + self._job.retries):
-                engine.submit(task.key, probe_backends, task)
+            one = _Waiting(task)
+            while one.failed <= self._job.retries:
+                time.sleep(max(0.0, one.not_before_s - time.monotonic()))
+                engine.submit(task.key, probe_backends, task, one.avoid)
                 done = engine.next_result(None)
                 assert done is not None  # noqa: S101 - there is no time limit
                 _, result, where = done
@@ -287,11 +299,14 @@ class _Run:
                     raise result
                 if isinstance(result, dict):
                     self._manifest.backends = result
+                    # A run that is killed goes on with the same.
+                    self._manifest.write(self._job.output)
                     return [replace(one, backends=result) for one in tasks]
                 failure = self._failure(task, result, where)
                 if failure.is_final:
                     break
-                _LOG.info('%s: tried again after: %s', task.name, failure.text)
+                one.failed += 1
+                one.postpone(failure)
             else:
                 problems.append(failure.text)
             if len(problems) == _MAX_PROBED:

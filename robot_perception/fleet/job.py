@@ -80,6 +80,11 @@ class RecordingTask:
         """Short name for files, the same in every run."""
         return _key(self.name)
 
+    @property
+    def disk_key(self) -> str:
+        """Short name for files on a disk where tasks with other outputs have theirs."""
+        return _key(f'{self.output}\n{self.name}')
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

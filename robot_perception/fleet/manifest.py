@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -22,6 +22,8 @@ ENTRIES = '.entries'
 _NAME = 'manifest.json'
 _SCHEMA, _VERSION = 'robot_perception/fleet', 1
 _LIBRARIES = ('torch', 'transformers', 'openvino', 'onnxruntime', 'numpy', 'pyarrow', 'ray')
+_NO_ACCESS = 'no_access'
+_MISSING = ('no_recording', _NO_ACCESS)
 # Requests to a remote storage at once.
 _REQUESTS = 16
 
@@ -50,9 +52,25 @@ class Manifest:
         self.failures.pop(entry.name, None)
         self._added.add(entry.key)
 
-    def set_aside(self, failure: Failure) -> None:
-        """Add a recording without a result."""
+    def set_aside(self, failure: Failure) -> Entry | None:
+        """Add a recording without a result; return an earlier one, which no longer counts.
+
+        That of an input that cannot be reached stays: it may be as it was.
+        """
         self.failures[failure.name] = failure
+        if failure.reason == _NO_ACCESS and not failure.inputs:
+            return None
+        return self.entries.pop(failure.name, None)
+
+    def discard_missing(self) -> bool:
+        """Remove failures of inputs without a recording; return whether there were any.
+
+        Each run finds them again while they last.
+        """
+        names = [one.name for one in self.failures.values() if one.reason in _MISSING]
+        for name in names:
+            del self.failures[name]
+        return bool(names)
 
     def collect(self, output: Address) -> list[Address]:
         """Add the entries that workers have written and that were not added; return all files.
@@ -115,16 +133,41 @@ def read_manifest(output: Address) -> Manifest | None:
     return manifest
 
 
-def begin_manifest(output: Address, job: Mapping[str, Any]) -> Manifest:
+def begin_manifest(
+    output: Address, job: Mapping[str, Any], replaced: Iterable[Entry] = ()
+) -> Manifest:
     """Write an empty manifest, so that no other job is resumed in the output.
+
+    Args:
+        output: folder of all results.
+        job: as of `Manifest`.
+        replaced: recordings whose results are removed, so that they do not mix with new ones.
 
     Raises:
         OutputError: the storage refused.
     """
+    remove_results(output, replaced)
     _remove(_entry_files(output))
     manifest = Manifest(job)
     manifest.write(output)
     return manifest
+
+
+def remove_results(output: Address, entries: Iterable[Entry]) -> None:
+    """Remove the files of results, and local folders that are empty then.
+
+    Raises:
+        OutputError: the storage refused.
+    """
+    files = [output.child(file.path) for entry in entries for file in entry.outputs]
+    _remove(files)
+    if (root := output.local) is not None:
+        for folder in {Path(file.url).parent for file in files}:
+            for one in (folder, *folder.parents):
+                if not one.is_relative_to(root) or (one.is_dir() and any(one.iterdir())):
+                    break
+                if one.is_dir():
+                    one.rmdir()
 
 
 def is_fleet_output(path: Path) -> bool:

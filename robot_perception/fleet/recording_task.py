@@ -30,7 +30,7 @@ from robot_perception.core import (
     write_error,
 )
 from robot_perception.fleet.address import Address, FileFacts
-from robot_perception.fleet.dataset import table_path, write_tables
+from robot_perception.fleet.dataset import table_path, TABLES, write_tables
 from robot_perception.fleet.job import Entry, Failure, RecordingTask
 from robot_perception.fleet.manifest import ENTRIES
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline
@@ -38,6 +38,7 @@ from robot_perception.sources import check_new_bag, open_source
 
 _LOG = logging.getLogger(__name__)
 _WORK = '.work'
+_TEMPORARY = 'robot_perception_fleet_'
 _METADATA = 'metadata.yaml'
 # Runtimes are compared with torch on the first frames.
 _PROBED_FRAMES = 5
@@ -64,8 +65,9 @@ def probe_backends(task: RecordingTask) -> dict[str, str] | ModelError | Failure
     """
     try:
         _check_software(task)
-        with _work_folder(task) as work:
-            source = _local_copy(task, work)
+        # Not in the folder of unfinished results, which a worker may resume.
+        with tempfile.TemporaryDirectory(prefix=_TEMPORARY) as work:
+            source = _local_copy(task, Path(work))
             pipeline = PerceptionPipeline.load(task.bag.config)
             backends: dict[str, str] = {}
             with open_source(str(source), topics=task.bag.wish) as opened:
@@ -140,7 +142,7 @@ def _work_folder(task: RecordingTask) -> Iterator[Path]:
     """
     shared = task.output.local
     folder = (
-        Path(tempfile.gettempdir(), f'robot_perception_fleet_{os.getuid()}', task.key)
+        Path(tempfile.gettempdir(), f'{_TEMPORARY}{os.getuid()}', task.disk_key)
         if shared is None
         else shared / _WORK / task.key
     )
@@ -163,7 +165,7 @@ def _local_copy(task: RecordingTask, work: Path) -> Path:
     for file in task.files:
         address = _file_address(task.source, file)
         copy = target if address == task.source else target / file.path
-        if not (copy.exists() and copy.stat().st_size == file.size):
+        if not _is_copied(file, copy):
             address.download(copy)
         if file.modified_ns is not None:
             # Part of the identity by which an interrupted run is resumed.
@@ -171,9 +173,19 @@ def _local_copy(task: RecordingTask, work: Path) -> Path:
     return target
 
 
+def _is_copied(file: FileFacts, copy: Path) -> bool:
+    """Return whether an earlier task has copied this version of a file."""
+    if not copy.exists():
+        return False
+    facts = copy.stat()
+    return (facts.st_size, facts.st_mtime_ns) == (file.size, file.modified_ns)
+
+
 def _process(task: RecordingTask, work: Path) -> Entry:
     source = _local_copy(task, work)
-    bag = work / Path(task.name).name
+    # In a folder of its own: a recording may have any name.
+    bag = work / 'result' / Path(task.name).name
+    make_folder(bag.parent)
     keep_freed_memory()
     job = replace(
         task.bag,
@@ -237,6 +249,9 @@ def _publish(task: RecordingTask, bag: Path, tables: Path) -> tuple[FileFacts, .
         FileFacts(below, path.stat().st_size, sha256=Address(str(path)).sha256())
         for path, below in moved.items()
     )
+    for name in TABLES:
+        if (below := table_path(name, task.name)) not in moved.values():
+            task.output.child(below).remove()
     if (output := task.output.local) is None:
         for path, below in moved.items():
             task.output.child(below).upload(path)

@@ -217,6 +217,88 @@ def test_another_job_does_not_mix_its_results(folder):
     assert results('out') != before
 
 
+def test_replaced_results_leave_nothing(folder):
+    run(fleet_job(['bags'], 'out'))
+    assert list((folder / 'out/dataset/features').iterdir())
+    run(fleet_job(['bags/day_0'], 'out', {'features.enabled': False}, force=True))
+    assert not (folder / 'out/bags/day_1').exists()
+    tables = {path.parent.name for path in (folder / 'out/dataset').rglob('*.parquet')}
+    assert tables == {f'recording=bags%2Fday_0%2Frun_{index}' for index in (0, 2)}
+    assert not (folder / 'out/dataset/features').exists()
+
+
+def test_a_smaller_result_leaves_no_table(folder):
+    path = 'dataset/features/recording=bags%2Fday_0%2Frun_0/part-0.parquet'
+    job = fleet_job(['bags/day_0/run_0'], 'out', {'features.enabled': False})
+    run(job)
+    # As of a worker that was killed before its entry.
+    Address.parse('out').child(path).write(b'')
+    (folder / 'out/bags/day_0/run_0/metadata.yaml').unlink()
+    run(job)
+    assert not (folder / 'out' / path).exists()
+
+
+def test_recordings_may_have_the_names_of_folders_in_use(folder):
+    names = ['tables', 'input', 'result']
+    for name in names:
+        (folder / 'bags/day_0/run_0').rename(folder / name)
+        write_recordings('bags', 1)
+    run(fleet_job(names, 'out'))
+    for name, bag in result_bags(folder / 'out').items():
+        assert len(list(read_results(bag))) == 4, name
+    storage = fsspec.filesystem('memory')
+    storage.put('input', '/input', recursive=True)
+    try:
+        assert run(fleet_job(['memory://input'], 'remote')).is_whole
+        assert len(list(read_results(folder / 'remote/input'))) == 4
+    finally:
+        storage.rm('/input', recursive=True)
+
+
+def test_a_killed_fleet_goes_on_with_its_runtimes(folder):
+    found = []
+
+    def change(_name, result):
+        if not isinstance(result, dict):
+            found.append(json.loads((folder / 'out/manifest.json').read_text())['backends'])
+        return result
+
+    run(fleet_job(['bags/day_0'], 'out'), DirectEngine(change))
+    # Stubs have no runtime, which is known before the first recording is done.
+    assert found
+    assert all(one == read_manifest(Address.parse('out')).backends == {} for one in found)
+
+
+def test_choosing_runtimes_is_tried_again_elsewhere(folder):
+    lost = [WorkerLost('killed')]
+    engine = DirectEngine(lambda _, result: lost.pop() if lost else result, where='node_1')
+    report = run(fleet_job(['bags/day_1'], 'out'), engine)
+    assert report.is_whole
+    assert [avoid for call, _, avoid in engine.calls if call == 'probe_backends'] == [
+        (),
+        ('node_1',),
+    ]
+
+
+def test_a_recording_that_is_damaged_later_loses_its_result(folder):
+    run(fleet_job(['bags'], 'out'))
+    (folder / 'bags/day_1/run_1/metadata.yaml').unlink()
+    (folder / 'bags/day_1/run_1/run_1.mcap').rename(folder / 'bags/day_1/run_1.mcap')
+    (folder / 'bags/day_1/run_1.mcap').write_bytes(b'no bag')
+    (failure,) = run(fleet_job(['bags'], 'out')).failures
+    assert failure.name == 'bags/day_1/run_1'
+    assert set(result_bags(folder / 'out')) == {'bags/day_0/run_0', 'bags/day_0/run_2'}
+    assert len(list((folder / 'out/dataset/frames').iterdir())) == 2
+
+
+def test_an_input_that_is_there_later_is_no_failure(folder):
+    (failure,) = run(fleet_job(['bags', 'later'], 'out')).failures
+    assert failure.name == 'later'
+    write_recordings('later', 1)
+    assert run(fleet_job(['bags', 'later'], 'out')).is_whole
+    assert not read_manifest(Address.parse('out')).failures
+
+
 def test_files_of_others_stay(folder):
     (folder / 'out').mkdir()
     (folder / 'out/thesis.pdf').touch()
