@@ -313,10 +313,14 @@ class TestBadImages:
         }
 
     def is_complete(self, graph, stamp_ns):
-        last = [graph.received[topic][-1] for topic in TYPES if graph.received[topic]]
-        first = [one for message in last for one in getattr(message, 'markers', [message])[:1]]
-        headers = [one.header for one in first]
-        return headers == [header(stamp_ns)] * len(TYPES)
+        last = {topic: graph.received[topic][-1] for topic in TYPES if graph.received[topic]}
+        if len(last) < len(TYPES):
+            return False
+        # Annotations have no header.
+        stamps = [one.timestamp for one in last.pop('annotations').points[:1]]
+        first = [one for each in last.values() for one in getattr(each, 'markers', [each])[:1]]
+        expected = header(stamp_ns)
+        return stamps == [expected.stamp] and all(one.header == expected for one in first)
 
     def test_a_thousand_malformed_images_are_counted_and_change_nothing(self, graph):
         # Track numbers are never used twice, not even after stamps jump back.
@@ -667,7 +671,7 @@ class TestReports:
         def fail(*_, **__):
             raise ZeroDivisionError
 
-        monkeypatch.setattr('robot_perception.stream.outputs.draw_overlay', fail)
+        monkeypatch.setattr('robot_perception.stream.output_frame.draw_overlay', fail)
         process(graph, image, random_rgb())
         wait_for(graph, 'detections', 'timing')
         assert graph.counts().published == 1
