@@ -10,7 +10,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from robot_perception import viewer
+from robot_perception import models, viewer
 from robot_perception.bag import iter_scenes
 from robot_perception.cli.command import add_command
 from robot_perception.cli.output_paths import check_new_folder, new_folder
@@ -25,12 +25,7 @@ from robot_perception.core import (
     Stage,
     write_bytes,
 )
-from robot_perception.models import (
-    build_scene_classifier,
-    ImageTextEncoder,
-    limit_cpu_threads,
-    UploadedImage,
-)
+from robot_perception.models import build_scene_classifier, ImageTextEncoder, UploadedImage
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 from robot_perception.viewer import FoundImage
 
@@ -183,7 +178,7 @@ def _images(arguments: argparse.Namespace, config: PerceptionConfig) -> Iterator
 def _encoder(config: PerceptionConfig) -> ImageTextEncoder:
     """Load the network, and raise ConfigError if it does not compare images with text."""
     if config.cpu_threads > 0:
-        limit_cpu_threads(config.cpu_threads)
+        models.limit_cpu_threads(config.cpu_threads)
     network = build_scene_classifier(
         config.scene.model,
         device=config.device,

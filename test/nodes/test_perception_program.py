@@ -28,7 +28,7 @@ SLOW_MAIN = """
 import sys, time, rclpy
 from robot_perception.pipeline import PerceptionPipeline
 load = PerceptionPipeline.load
-def slow(config):
+def slow(config, prompts):
     print('loading', file=sys.stderr, flush=True)
     end = time.monotonic() + 60
     while rclpy.ok() and time.monotonic() < end:
