@@ -56,6 +56,7 @@ from robot_perception.core.errors import (
 )
 from robot_perception.core.features import SceneFeatures
 from robot_perception.core.image import Image
+from robot_perception.core.interrupts import blocking_interrupts
 from robot_perception.core.labeled_points import LabeledPoints
 from robot_perception.core.lazy import lazy_attributes
 from robot_perception.core.masks import Masks
@@ -142,6 +143,7 @@ __all__ = [
     'WeightsInvalidError',
     'WeightsMissingError',
     'area_xyxy',
+    'blocking_interrupts',
     'captured_output',
     'checked',
     'class_color',

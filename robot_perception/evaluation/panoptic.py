@@ -18,8 +18,9 @@ from robot_perception.core import (
 from robot_perception.evaluation.bootstrap import Statistic
 
 # Above an IoU of one half, a match is unique.
-_SAME_IOU = 0.5
-_MOSTLY = 0.5
+SAME_IOU = 0.5
+# A prediction of which more lies on pixels that do not count is ignored.
+MOSTLY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +72,14 @@ def panoptic_counts(
         overlap = np.where(same, common / np.maximum(union, 1), 0.0)
         best = int(overlap.argmax()) if len(overlap) else -1
         row = counts.setdefault(name, [0.0, 0, 0, 0])
-        if best >= 0 and overlap[best] > _SAME_IOU:
+        if best >= 0 and overlap[best] > SAME_IOU:
             matched[best] = True
             row[0] += float(overlap[best])
             row[1] += 1
         else:
             row[3] += 1
     for index in np.flatnonzero(~matched & (own_area > 0)):
-        if ignored_area[index] <= _MOSTLY * own_area[index]:
+        if ignored_area[index] <= MOSTLY * own_area[index]:
             counts.setdefault(predictions.objects.class_names[index], [0.0, 0, 0, 0])[2] += 1
     return {
         name: SegmentCounts(row[0], int(row[1]), int(row[2]), int(row[3]))

@@ -10,11 +10,7 @@ import numpy as np
 
 from robot_perception.core import Float64Array, Int64Array, NO_CLASS, Semantics, ShapeError
 from robot_perception.evaluation.bootstrap import Statistic
-from robot_perception.evaluation.panoptic import SegmentCounts
-
-# Above an IoU of one half, a match is unique.
-_SAME_IOU = 0.5
-_MOSTLY = 0.5
+from robot_perception.evaluation.panoptic import MOSTLY, SAME_IOU, SegmentCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +108,7 @@ def count_segments(predicted: SegmentImage, truth: SegmentImage) -> dict[str, Se
             continue
         name = truth.segments[other].class_name
         union = own_area[own] + true_area[other] - pixels - shared.get((own, 0), 0)
-        if name == predicted.segments[own].class_name and pixels > _SAME_IOU * union:
+        if name == predicted.segments[own].class_name and pixels > SAME_IOU * union:
             sums[name] += pixels / union
             matched[0].add(own)
             matched[1].add(other)
@@ -127,7 +123,7 @@ def count_segments(predicted: SegmentImage, truth: SegmentImage) -> dict[str, Se
         [
             one
             for one in unmatched
-            if _ignored(one, predicted, truth, shared) <= _MOSTLY * own_area[one]
+            if _ignored(one, predicted, truth, shared) <= MOSTLY * own_area[one]
         ],
     )
     return {

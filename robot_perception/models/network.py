@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 import torch
 import transformers
 
-from robot_perception.core import WeightsInvalidError
+from robot_perception.core import PerceptionError, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
 from robot_perception.models.config_check import check_is_local, check_numbers
 from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_backbone, uses_timm
@@ -122,27 +122,22 @@ def _assemble(
     dtype: torch.dtype,
 ) -> Any:  # noqa: ANN401 - transformers publishes no types
     network_class = getattr(transformers, checkpoint.network_class)
-    try:
-        with loading_locally():
-            settings = network_class.config_class.from_dict(dict(config))
-            if edit is not None:
-                edit(settings)
-            module, report = network_class.from_pretrained(
-                None,
-                config=settings,
-                state_dict=dict(weights),
-                output_loading_info=True,
-                ignore_mismatched_sizes=True,
-                dtype=dtype,
-            )
-    except Exception as error:
-        # transformers raises any exception, over many lines, for an unusable config.
-        reason = ' '.join(str(error).split())
-        raise WeightsInvalidError(
-            'invalid_config',
-            f'{where}: transformers {transformers.__version__} cannot build the network '
-            f'({type(error).__name__}: {reason}). Use a checkpoint saved for this architecture.',
-        ) from error
+    with reading_files(
+        'invalid_config',
+        f'{where}: transformers {transformers.__version__} cannot build the network',
+        'Use a checkpoint saved for this architecture.',
+    ):
+        settings = network_class.config_class.from_dict(dict(config))
+        if edit is not None:
+            edit(settings)
+        module, report = network_class.from_pretrained(
+            None,
+            config=settings,
+            state_dict=dict(weights),
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            dtype=dtype,
+        )
     _check_report(module, report, where)
     return module
 
@@ -193,6 +188,31 @@ def loading_locally() -> Iterator[None]:
             yield
         finally:
             constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
+def reading_files(reason: str, refusal: str, advice: str) -> Iterator[None]:
+    """Load with transformers as in `loading_locally`, and refuse files that it cannot use.
+
+    Args:
+        reason: slug of the error.
+        refusal: what cannot be done with which files.
+        advice: what to do.
+
+    Raises:
+        WeightsInvalidError: transformers raised any exception but one of this package.
+    """
+    try:
+        with loading_locally():
+            yield
+    except PerceptionError:
+        raise
+    except Exception as error:
+        # Its texts may have many lines.
+        text = ' '.join(str(error).split())
+        raise WeightsInvalidError(
+            reason, f'{refusal} ({type(error).__name__}: {text}). {advice}'
+        ) from error
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from robot_perception.core import ConfigError, WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, read_json
 from robot_perception.models.config_check import check_content
-from robot_perception.models.network import loading_locally
+from robot_perception.models.network import reading_files
 
 _CONFIG = 'tokenizer_config.json'
 _SHOWN = 40
@@ -30,25 +30,18 @@ class Tokenizer:
             check_content(read_json(checkpoint.folder / _CONFIG, where), where)
         import transformers  # noqa: PLC0415 - its tokenizers load slowly
 
-        try:
-            with loading_locally():
+        refusal = f'{where}: transformers cannot read its tokenizer'
+        with reading_files('invalid_tokenizer', refusal, 'Copy or pull its files again.'):
+            try:
                 self._tokenizer = transformers.AutoTokenizer.from_pretrained(
                     checkpoint.folder, local_files_only=True, trust_remote_code=False
                 )
-        except ImportError as error:
-            raise WeightsInvalidError(
-                'missing_library',
-                f'{where}: transformers needs another library for its tokenizer ({error}). '
-                'Install it, such as with pip install sentencepiece.',
-            ) from error
-        except Exception as error:
-            # transformers raises any exception for damaged files.
-            reason = ' '.join(str(error).split())
-            raise WeightsInvalidError(
-                'invalid_tokenizer',
-                f'{where}: transformers cannot read its tokenizer ({type(error).__name__}: '
-                f'{reason}). Copy or pull its files again.',
-            ) from error
+            except ImportError as error:
+                raise WeightsInvalidError(
+                    'missing_library',
+                    f'{where}: transformers needs another library for its tokenizer ({error}). '
+                    'Install it, such as with pip install sentencepiece.',
+                ) from error
 
     def __call__(self, text: str, limit: int) -> list[int]:
         """Return at most ``limit`` tokens.

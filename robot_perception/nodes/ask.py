@@ -24,7 +24,6 @@ _ACTION = 'robot_perception/action/Ask'
 # A camera that is slower is named with the answer.
 _RECENT_S = 2.0
 
-# An image, and the objects that were found in it.
 # An image, its tracked objects, and when they were published, monotonic seconds.
 TrackedImage = tuple[Image, Detections, float]
 

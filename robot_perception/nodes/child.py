@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 import multiprocessing
-from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 import os
 import signal
@@ -18,7 +17,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from robot_perception.core import PerceptionError
+from robot_perception.core import blocking_interrupts, PerceptionError
 from robot_perception.nodes.signals import end_process, SignalExit
 from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import Value
@@ -113,14 +112,9 @@ def child_process(target: Callable[..., None], *arguments: object) -> Iterator[B
     """Run a function in a new Python process; on exit, terminate it if it is still running."""
     process = multiprocessing.get_context('spawn').Process(target=target, args=arguments)
     try:
-        # With the first process Python starts one that tracks resources, and unblocks Ctrl-C.
-        resource_tracker.ensure_running()
         # Ctrl-C reaches the child too; it stays pending there until `_unblock_interrupts`.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
+        with blocking_interrupts():
             process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         yield process
     finally:
         if process.pid is not None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 import itertools
 import multiprocessing
-from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 import signal
@@ -18,7 +17,13 @@ from typing import NamedTuple
 import numpy as np
 
 from robot_perception import models
-from robot_perception.core import Answer, ConfigError, ModelError, PerceptionError
+from robot_perception.core import (
+    Answer,
+    blocking_interrupts,
+    ConfigError,
+    ModelError,
+    PerceptionError,
+)
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.describer_program import (
     answer_questions,
@@ -251,15 +256,9 @@ def _spawn(network: Network) -> _Running:
     process = multiprocessing.get_context('spawn').Process(
         target=answer_questions, args=(theirs, network), name='describer', daemon=True
     )
-    # With the first process Python starts one that tracks resources, and unblocks Ctrl-C.
-    resource_tracker.ensure_running()
     # Ctrl-C reaches this process too; it is for the one that asks, whose end closes the pipe.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
+    with theirs, blocking_interrupts():
         process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        theirs.close()
     return _Running(process, ours, network)
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _Network = TypeVar('_Network')
 _Result = TypeVar('_Result')
+_Classifier = TypeVar('_Classifier', Detector, SemanticSegmenter, SceneClassifier)
 DEVICE_LOST = 'device_lost'
 """Reason of an error after which no network of this process can run on its GPU."""
 
@@ -194,10 +195,8 @@ class RecoveringDepthEstimator(RecoveringNetwork[DepthEstimator]):
         return self._run_many('estimate_many', images, self.estimate)
 
 
-class RecoveringDetector(RecoveringNetwork[Detector]):
-    """A detector."""
-
-    stage = Stage.DETECTOR
+class _WithClasses(RecoveringNetwork[_Classifier]):
+    """A network with classes of its own."""
 
     def __init__(self, config: PerceptionConfig) -> None:
         """Load the network."""
@@ -206,8 +205,14 @@ class RecoveringDetector(RecoveringNetwork[Detector]):
 
     @property
     def class_names(self) -> Sequence[str]:
-        """Names by class id."""
+        """Names by class id; empty if the network takes any labels."""
         return self._class_names
+
+
+class RecoveringDetector(_WithClasses[Detector]):
+    """A detector."""
+
+    stage = Stage.DETECTOR
 
     def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
         """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
@@ -305,40 +310,20 @@ class RecoveringSegmenter(RecoveringNetwork[Segmenter]):
         return self._run(lambda network: network.segment(embedding, boxes_xyxy))
 
 
-class RecoveringSemanticSegmenter(RecoveringNetwork[SemanticSegmenter]):
+class RecoveringSemanticSegmenter(_WithClasses[SemanticSegmenter]):
     """A network of every pixel."""
 
     stage = Stage.SEMANTICS
-
-    def __init__(self, config: PerceptionConfig) -> None:
-        """Load the network."""
-        super().__init__(config)
-        self._class_names = self._run(lambda network: tuple(network.class_names))
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names by class id."""
-        return self._class_names
 
     def segment(self, image: UploadedImage) -> Semantics:
         """Return the class of each pixel at the image's size."""
         return self._run(lambda network: network.segment(image))
 
 
-class RecoveringSceneClassifier(RecoveringNetwork[SceneClassifier]):
+class RecoveringSceneClassifier(_WithClasses[SceneClassifier]):
     """A classifier of the whole image."""
 
     stage = Stage.SCENE
-
-    def __init__(self, config: PerceptionConfig) -> None:
-        """Load the network."""
-        super().__init__(config)
-        self._class_names = self._run(lambda network: tuple(network.class_names))
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names of the network's own classes by class id; empty if it takes any labels."""
-        return self._class_names
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise ConfigError for labels that cannot be scored."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import transformers
 
-from robot_perception.core import WeightsInvalidError
 from robot_perception.models.checkpoint import (
     Checkpoint,
     GENERATOR,
@@ -15,7 +14,7 @@ from robot_perception.models.checkpoint import (
     TOKENIZER,
 )
 from robot_perception.models.config_check import check_content
-from robot_perception.models.network import loading_locally
+from robot_perception.models.network import reading_files
 
 # It would need torchvision.
 _VIDEO = 'video_processor'
@@ -40,23 +39,19 @@ def load_processor(checkpoint: Checkpoint, class_name: str) -> Any:  # noqa: ANN
         if file.endswith('_config.json') and (folder / file).is_file():
             check_content(read_json(folder / file, where), where)
     processor_class = _without_video(getattr(transformers, class_name))
-    try:
-        with loading_locally():
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            images = transformers.AutoImageProcessor.from_pretrained(
-                folder, local_files_only=True, backend='pil'
-            )
-            numbers, _ = processor_class.get_processor_dict(folder, local_files_only=True)
-            parts = [images, tokenizer, *processor_class.unused_parts]
-            return processor_class.from_args_and_dict(parts, numbers)
-    except Exception as error:
-        # transformers raises any exception, over many lines, for unusable files.
-        reason = ' '.join(str(error).split())
-        raise WeightsInvalidError(
-            'invalid_processor',
-            f'{where}: transformers {transformers.__version__} cannot read the tokenizer or the '
-            f'processor ({type(error).__name__}: {reason}). Copy or pull their files again.',
-        ) from error
+    with reading_files(
+        'invalid_processor',
+        f'{where}: transformers {transformers.__version__} cannot read the tokenizer or the '
+        'processor',
+        'Copy or pull their files again.',
+    ):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        images = transformers.AutoImageProcessor.from_pretrained(
+            folder, local_files_only=True, backend='pil'
+        )
+        numbers, _ = processor_class.get_processor_dict(folder, local_files_only=True)
+        parts = [images, tokenizer, *processor_class.unused_parts]
+        return processor_class.from_args_and_dict(parts, numbers)
 
 
 def _without_video(processor_class: Any) -> Any:  # noqa: ANN401 - transformers publishes no types
