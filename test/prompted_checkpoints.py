@@ -176,3 +176,24 @@ def write_prompted(folder, family):
     write_checkpoint(seeded(make), folder, preprocessor, CARD)
     write_tokenizer(folder)
     return folder
+
+
+def _clipseg(complex_decoder):
+    config = transformers.CLIPSegConfig(
+        text_config=_TEXT,
+        vision_config={**_VISION, 'num_hidden_layers': 4},
+        projection_dim=24,
+        reduce_dim=16,
+        extract_layers=[0, 1, 3],
+        decoder_intermediate_size=32,
+        use_complex_transposed_convolution=complex_decoder,
+    )
+    return transformers.CLIPSegForImageSegmentation(config)
+
+
+def write_clipseg(folder, *, complex_decoder=True):
+    """Write a network that takes the classes of pixels as words; returns the folder."""
+    network = seeded(partial(_clipseg, complex_decoder))
+    write_checkpoint(network, folder, {**OWL, 'resample': 2}, CARD)
+    write_clip_tokenizer(folder)
+    return folder

@@ -49,6 +49,8 @@ from robot_perception.models.interfaces import (
     ImageEmbedding,
     ImageTextEncoder,
     PromptedDetector,
+    PromptedNetwork,
+    PromptedSemanticSegmenter,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
@@ -130,9 +132,13 @@ def build_segmenter(model: str, **options: Unpack[NetworkOptions]) -> Segmenter:
     return segmenter
 
 
-def build_semantic_segmenter(model: str, **options: Unpack[NetworkOptions]) -> SemanticSegmenter:
+def build_semantic_segmenter(
+    model: str, **options: Unpack[NetworkOptions]
+) -> SemanticSegmenter | PromptedSemanticSegmenter:
     """Build the network of every pixel (parameter ``semantics.model``)."""
-    segmenter: SemanticSegmenter = _build(Stage.SEMANTICS, StubSemanticSegmenter, model, options)
+    segmenter: SemanticSegmenter | PromptedSemanticSegmenter = _build(
+        Stage.SEMANTICS, StubSemanticSegmenter, model, options
+    )
     return segmenter
 
 
@@ -194,6 +200,8 @@ __all__ = [
     'NetworkOptions',
     'Preprocessor',
     'PromptedDetector',
+    'PromptedNetwork',
+    'PromptedSemanticSegmenter',
     'SceneClassifier',
     'Segmenter',
     'SemanticSegmenter',

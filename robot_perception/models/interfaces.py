@@ -54,8 +54,8 @@ class Detector(Protocol):
 
 
 @runtime_checkable
-class PromptedDetector(Protocol):
-    """Detects objects that words describe."""
+class PromptedNetwork(Protocol):
+    """A network whose classes are prompts."""
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -69,6 +69,11 @@ class PromptedDetector(Protocol):
 
     def reset_prompts(self) -> None:
         """Drop all prompts so far; the next are numbered from 0."""
+
+
+@runtime_checkable
+class PromptedDetector(PromptedNetwork, Protocol):
+    """Detects objects that words describe."""
 
     def prompted(self, prompts: Sequence[str]) -> Detector:
         """Return a detector of these classes; the same prompts cost nothing.
@@ -110,6 +115,22 @@ class SemanticSegmenter(Protocol):
 
     def segment(self, image: UploadedImage) -> Semantics:
         """Return the class of each pixel at the image's size."""
+
+
+@runtime_checkable
+class PromptedSemanticSegmenter(PromptedNetwork, Protocol):
+    """Finds which label, in any words, describes each pixel best."""
+
+    def labeled(self, labels: Sequence[str], threshold: float) -> SemanticSegmenter:
+        """Return a network of these classes; the same labels cost nothing.
+
+        Args:
+            labels: the classes.
+            threshold: least score of a class; pixels without any higher one have no class.
+
+        Raises:
+            ConfigError: there are none, or the network cannot take them.
+        """
 
 
 class SceneClassifier(Protocol):

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from robot_perception.core import Float32Array, Image, read_use
-from robot_perception.models.prompted_detector import NetworkPromptedDetector
+from robot_perception.models.prompted_stage import PromptedStage
 from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 from robot_perception.models.runtimes.result_check import (
     measure_results,
@@ -68,7 +68,7 @@ def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
         stage.estimate_many(images)
     elif isinstance(stage, NetworkDetector):
         stage.detect_many(images, threshold=_THRESHOLD, max_objects=_MAX_OBJECTS)
-    elif isinstance(stage, NetworkPromptedDetector):
+    elif isinstance(stage, PromptedStage):
         for image in images:
             stage.run(image)
     elif isinstance(stage, NetworkSceneClassifier | NetworkImageTextClassifier):
@@ -184,7 +184,7 @@ def compare_outputs(
     difference = Difference(0, 0)
     inputs: tuple[torch.Tensor, ...] = (reference.prepare(image),)
     networks = reference.family.networks
-    if isinstance(reference, NetworkPromptedDetector):
+    if isinstance(reference, PromptedStage):
         inputs, networks = (*inputs, *reference.sample_text()), networks[1:]
     for network in networks:
         expected = reference.compute(network.name, *inputs)

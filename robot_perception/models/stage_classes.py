@@ -7,6 +7,7 @@ from typing import Any
 
 from robot_perception.core import Stage
 from robot_perception.models.prompted_detector import NetworkPromptedDetector
+from robot_perception.models.prompted_segmenter import NetworkPromptedSegmenter
 from robot_perception.models.scene_classifier import (
     NetworkImageTextClassifier,
     NetworkSceneClassifier,
@@ -30,6 +31,7 @@ NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
 }
 TEXT_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
     Stage.DETECTOR: NetworkPromptedDetector,
+    Stage.SEMANTICS: NetworkPromptedSegmenter,
     Stage.SCENE: NetworkImageTextClassifier,
 }
 """Those of networks that take text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 import traceback
 from typing import Any
 
@@ -14,7 +14,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from robot_perception.core import ConfigError, PerceptionError
+from robot_perception.core import ConfigError, PerceptionError, Stage
 from robot_perception.nodes import qos
 from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
@@ -80,8 +80,8 @@ class PerceptionNode(LifecycleNode):
         self._errors = CallbackErrors(self)
         self._enabled = True
         self._configure_error = ''
-        # Classes by id of a detector of prompts; they keep their ids when it is configured again.
-        self._prompts: tuple[str, ...] = ()
+        # Classes by id that are prompts; they keep their ids when the node is configured again.
+        self._prompted: dict[Stage, Sequence[str]] = {}
         self._queue = FrameQueue(len(names))
         self.cameras = tuple(
             Camera(
@@ -132,7 +132,7 @@ class PerceptionNode(LifecycleNode):
         self._configure_error = ''
         try:
             with interruptible():
-                pipeline = PerceptionPipeline.load(self._config, self._prompts)
+                pipeline = PerceptionPipeline.load(self._config, self._prompted)
             first, *others = self.cameras
             first.configure(pipeline)
             for camera in others:
@@ -203,8 +203,8 @@ class PerceptionNode(LifecycleNode):
 
     def _release(self) -> None:
         pipeline = self.cameras[0].pipeline
-        if pipeline is not None and self._config.detector.prompts:
-            self._prompts = pipeline.class_names
+        if pipeline is not None:
+            self._prompted |= pipeline.prompted_classes
         for camera in self.cameras:
             camera.release()
         self._describer.end()

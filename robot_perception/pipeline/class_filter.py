@@ -1,4 +1,4 @@
-"""The classes of a detector that are wanted."""
+"""The classes that are wanted of a detector or of a network of every pixel."""
 
 from __future__ import annotations
 
@@ -9,11 +9,18 @@ from difflib import get_close_matches
 import numpy as np
 
 from robot_perception.core import ConfigError, Detections
-from robot_perception.models import Detector, PromptedDetector, UploadedImage
-from robot_perception.pipeline.config_stages import DetectorConfig, split_names
+from robot_perception.models import (
+    Detector,
+    PromptedDetector,
+    PromptedSemanticSegmenter,
+    SemanticSegmenter,
+    UploadedImage,
+)
+from robot_perception.pipeline.config_stages import DetectorConfig, SemanticsConfig, split_names
 
 _LISTED = 10
 _EXAMPLE = 'google/owlv2-base-patch16-ensemble'
+_LABELED_EXAMPLE = 'CIDAS/clipseg-rd64-refined'
 # More than any detector finds.
 _ALL = 10_000
 
@@ -49,6 +56,28 @@ def choose_classes(detector: Detector | PromptedDetector, config: DetectorConfig
     return _FilteredDetector(
         detector, find_class_ids('detector.classes', 'detector', names, classes)
     )
+
+
+def choose_pixel_classes(
+    segmenter: SemanticSegmenter | PromptedSemanticSegmenter, config: SemanticsConfig
+) -> SemanticSegmenter:
+    """Return a network of every pixel with the classes that ``semantics.labels`` names.
+
+    Raises:
+        ConfigError: the network takes no labels, or needs some.
+    """
+    labels = config.label_names
+    if isinstance(segmenter, PromptedSemanticSegmenter):
+        return segmenter.labeled(labels, config.threshold)
+    if labels:
+        raise ConfigError(
+            'fixed_classes',
+            f'semantics.labels: expected none, since {config.model} has a fixed list of '
+            f'{len(segmenter.class_names)} classes; got {", ".join(labels)}. Set it to nothing, '
+            f'or set semantics.model to a network that takes labels, such as {_LABELED_EXAMPLE} '
+            f'after "robot-perception models pull {_LABELED_EXAMPLE}".',
+        )
+    return segmenter
 
 
 def find_class_ids(

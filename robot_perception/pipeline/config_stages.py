@@ -169,6 +169,24 @@ class SemanticsConfig(StageSection, name='semantics'):
 
     enabled: bool = parameter(False, 'Run this stage.', live=True)
     model: str = parameter(_SEMANTICS, _MODEL)
+    labels: str = parameter(
+        '',
+        'Classes of pixels for a network that takes labels, separated by commas, such as "floor, '
+        'wall, red cup"; a network with classes of its own takes none.',
+        live=True,
+    )
+    threshold: float = parameter(
+        0.5,
+        'Minimum score of the class of a pixel; pixels without any higher score have no class. '
+        'Only for a network that takes labels.',
+        limits=(0.0, 1.0),
+        live=True,
+    )
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels in their order."""
+        return split_names(self.labels)
 
 
 @dataclass(frozen=True, slots=True)

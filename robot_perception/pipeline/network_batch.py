@@ -21,7 +21,8 @@ from robot_perception.core import (
 from robot_perception.models import ImageEmbedding, UploadedImage
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import Networks
-from robot_perception.pipeline.recovery import RecoveringNetwork, RecoveringPromptedDetector
+from robot_perception.pipeline.prompted_recovery import RecoveringPromptedDetector
+from robot_perception.pipeline.recovery import RecoveringNetwork
 
 _BATCHED = (Stage.FEATURES, Stage.DEPTH, Stage.DETECTOR, Stage.SEGMENTER)
 

@@ -14,6 +14,7 @@ from robot_perception.models import (
     Segmenter,
     UploadedImage,
 )
+from robot_perception.pipeline.class_filter import choose_pixel_classes
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import Submit
 from robot_perception.pipeline.networks import Networks
@@ -103,7 +104,8 @@ class NetworkRun:
         if features is not None:
             results['features'] = self._submitted(Stage.FEATURES, features.extract)
         if semantics is not None:
-            results['semantics'] = self._submitted(Stage.SEMANTICS, semantics.segment)
+            chosen = choose_pixel_classes(semantics, self._config.semantics)
+            results['semantics'] = self._submitted(Stage.SEMANTICS, chosen.segment)
         if scene is not None and not isinstance(scene, SceneGallery):
             labels = self._config.scene.label_names
             results['scene_classes'] = self._submitted(

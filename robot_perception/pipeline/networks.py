@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from robot_perception import models
@@ -14,18 +15,28 @@ from robot_perception.models import (
     Detector,
     FeatureExtractor,
     PromptedDetector,
+    PromptedNetwork,
+    PromptedSemanticSegmenter,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
 )
-from robot_perception.pipeline.class_filter import choose_classes, find_class_ids
+from robot_perception.pipeline.class_filter import (
+    choose_classes,
+    choose_pixel_classes,
+    find_class_ids,
+)
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.prompted_recovery import (
+    RecoveringPromptedDetector,
+    RecoveringPromptedNetwork,
+    RecoveringPromptedSegmenter,
+)
 from robot_perception.pipeline.recovery import (
     RecoveringDepthEstimator,
     RecoveringDetector,
     RecoveringFeatureExtractor,
     RecoveringNetwork,
-    RecoveringPromptedDetector,
     RecoveringSceneClassifier,
     RecoveringSegmenter,
     RecoveringSemanticSegmenter,
@@ -33,6 +44,7 @@ from robot_perception.pipeline.recovery import (
 from robot_perception.pipeline.scene_gallery import SceneGallery
 
 _DESCRIBED_FRAME = 2
+NO_CLASSES: Mapping[Stage, Sequence[str]] = MappingProxyType({})
 _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
     network.stage: network
     for network in (
@@ -43,6 +55,9 @@ _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
         RecoveringSemanticSegmenter,
         RecoveringSceneClassifier,
     )
+}
+_PROMPTED: Mapping[Stage, type[RecoveringPromptedNetwork[Any]]] = {
+    network.stage: network for network in (RecoveringPromptedDetector, RecoveringPromptedSegmenter)
 }
 
 
@@ -56,7 +71,7 @@ class Networks(NamedTuple):
     depth: DepthEstimator | None = None
     detector: Detector | PromptedDetector | None = None
     segmenter: Segmenter | None = None
-    semantics: SemanticSegmenter | None = None
+    semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None
     scene: SceneClassifier | SceneGallery | None = None
 
     def renewed(self, stages: Collection[str]) -> Networks:
@@ -102,21 +117,42 @@ class Networks(NamedTuple):
 
     @property
     def semantic_class_names(self) -> tuple[str, ...]:
-        """Names of the classes of pixels, by class id; empty without that network."""
+        """Names of the classes of pixels so far, by class id; empty without that network."""
         return () if self.semantics is None else tuple(self.semantics.class_names)
+
+    @property
+    def prompted_classes(self) -> Mapping[Stage, Sequence[str]]:
+        """Stage -> names of the classes so far, by class id, where classes are prompts."""
+        return {stage: tuple(one.class_names) for stage, one in self._prompted().items()}
+
+    def reset_prompts(self) -> None:
+        """Number the classes that are prompts from 0 again."""
+        for network in self._prompted().values():
+            network.reset_prompts()
+
+    def _prompted(self) -> dict[Stage, PromptedNetwork]:
+        networks = self._asdict()
+        return {
+            stage: network
+            for stage in Stage
+            if isinstance(network := networks[stage.value], PromptedNetwork)
+        }
 
     def check_classes(self, config: PerceptionConfig) -> None:
         """Check that the networks, as far as there are any, have what a configuration names.
 
-        A detector that takes prompts has these classes from now on.
+        Networks that take prompts have these classes from now on.
 
         Raises:
-            ConfigError: the detector lacks such a class, or ``scene.labels`` cannot be scored.
+            ConfigError: the detector lacks such a class, or ``semantics.labels`` or
+                ``scene.labels`` cannot be scored.
         """
         if self.detector is not None:
             choose_classes(self.detector, config.detector)
         if self.semantics is not None:
-            names, wanted = self.semantic_class_names, config.points.ground_names
+            chosen = choose_pixel_classes(self.semantics, config.semantics)
+            names = config.semantics.label_names or chosen.class_names
+            wanted = config.points.ground_names
             find_class_ids('points.ground_classes', 'network', names, wanted)
         if self.scene is not None:
             self.scene.check_labels(config.scene.label_names)
@@ -154,12 +190,14 @@ class BackendReport:
                 yield f'{stage}: {backend}, {scene.timing_s[stage] * 1e3:.0f} ms'
 
 
-def load_networks(config: PerceptionConfig, prompts: Sequence[str] = ()) -> Networks:
+def load_networks(
+    config: PerceptionConfig, prompted: Mapping[Stage, Sequence[str]] = NO_CLASSES
+) -> Networks:
     """Load the networks of a configuration.
 
     Args:
         config: names the networks.
-        prompts: classes by id that a detector of prompts had before.
+        prompted: classes by id that networks had before whose classes are prompts.
 
     Raises:
         ModelError: a checkpoint is missing or unusable, or the device is not there.
@@ -170,10 +208,9 @@ def load_networks(config: PerceptionConfig, prompts: Sequence[str] = ()) -> Netw
         models.limit_cpu_threads(config.cpu_threads)
     networks: dict[str, Any] = {}
     for stage in needed:
-        networks[stage.value] = _network_class(stage, config)(config)
-    detector = networks.get(Stage.DETECTOR.value)
-    if isinstance(detector, RecoveringPromptedDetector):
-        detector.number(prompts)
+        network = networks[stage.value] = _network_class(stage, config)(config)
+        if isinstance(network, RecoveringPromptedNetwork):
+            network.number(prompted.get(stage, ()))
     if config.scene.enabled and config.scene.gallery:
         gallery = SceneGallery(Path(config.scene.gallery), networks[Stage.FEATURES.value])
         networks[Stage.SCENE.value] = gallery
@@ -182,10 +219,12 @@ def load_networks(config: PerceptionConfig, prompts: Sequence[str] = ()) -> Netw
 
 def _network_class(stage: Stage, config: PerceptionConfig) -> type[RecoveringNetwork[Any]]:
     model = config.stage(stage).model
-    if stage is not Stage.DETECTOR or model == models.STUB:
-        return _NETWORKS[stage]
-    takes_prompts = models.locate_checkpoint(model, stage).takes_text
-    return RecoveringPromptedDetector if takes_prompts else RecoveringDetector
+    takes_prompts = (
+        stage in _PROMPTED
+        and model != models.STUB
+        and models.locate_checkpoint(model, stage).takes_text
+    )
+    return _PROMPTED[stage] if takes_prompts else _NETWORKS[stage]
 
 
 def networks_needed(config: PerceptionConfig) -> tuple[Stage, ...]:

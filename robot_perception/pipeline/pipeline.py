@@ -23,6 +23,7 @@ from robot_perception.models import (
     Detector,
     FeatureExtractor,
     PromptedDetector,
+    PromptedSemanticSegmenter,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
@@ -36,7 +37,7 @@ from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.location_uncertainty import LocationUncertainty
 from robot_perception.pipeline.network_batch import NetworkBatch
 from robot_perception.pipeline.network_run import NetworkRun
-from robot_perception.pipeline.networks import load_networks, Networks
+from robot_perception.pipeline.networks import load_networks, Networks, NO_CLASSES
 from robot_perception.pipeline.scene_gallery import SceneGallery
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.temporal import TemporalState
@@ -69,7 +70,7 @@ class PerceptionPipeline:
         depth: DepthEstimator | None = None,
         detector: Detector | PromptedDetector | None = None,
         segmenter: Segmenter | None = None,
-        semantics: SemanticSegmenter | None = None,
+        semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None,
         scene: SceneClassifier | SceneGallery | None = None,
     ) -> None:
         """Create a pipeline of loaded networks; `from_preset` and `from_config` load them by name.
@@ -116,15 +117,17 @@ class PerceptionPipeline:
         return cls.load(PerceptionConfig.from_file(path))
 
     @classmethod
-    def load(cls, config: PerceptionConfig, prompts: Sequence[str] = ()) -> PerceptionPipeline:
+    def load(
+        cls, config: PerceptionConfig, prompted: Mapping[Stage, Sequence[str]] = NO_CLASSES
+    ) -> PerceptionPipeline:
         """Load the networks of a configuration; raises as `from_preset`.
 
         Args:
             config: names the networks.
-            prompts: classes by id that a detector of prompts had before; they keep their ids.
+            prompted: `prompted_classes` of an earlier pipeline; they keep their ids.
         """
         check_checkpoints(config)
-        return cls(config, **load_networks(config, prompts)._asdict())
+        return cls(config, **load_networks(config, prompted)._asdict())
 
     def resumed(self, stages: Collection[str]) -> PerceptionPipeline:
         """Return a pipeline that goes on where this one hangs, without the networks of ``stages``.
@@ -171,6 +174,11 @@ class PerceptionPipeline:
         return self._networks.semantic_class_names
 
     @property
+    def prompted_classes(self) -> Mapping[Stage, Sequence[str]]:
+        """Stage -> names of the classes so far, by class id, where classes are prompts."""
+        return self._networks.prompted_classes
+
+    @property
     def scene_labels(self) -> tuple[str, ...]:
         """Names of the classes of the whole image, by number; empty without that stage."""
         scene = self._networks.scene
@@ -198,13 +206,12 @@ class PerceptionPipeline:
         self._state.reset()
 
     def reset_prompts(self) -> None:
-        """Number the classes of a detector of prompts from 0 again, in the next frame.
+        """Number the classes that are prompts or labels from 0 again, in the next frame.
 
         Without it every prompt is kept. Call it between images that have nothing to do with each
         other, not while tracks go on.
         """
-        if isinstance(self._networks.detector, PromptedDetector):
-            self._networks.detector.reset_prompts()
+        self._networks.reset_prompts()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state kept from earlier frames, as JSON values.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import copy
-from dataclasses import dataclass
 from typing import Any, Generic, TYPE_CHECKING, TypeVar
 
 from robot_perception import models
@@ -24,7 +23,6 @@ from robot_perception.models import (
     Detector,
     FeatureExtractor,
     ImageEmbedding,
-    PromptedDetector,
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
@@ -227,69 +225,6 @@ class RecoveringDetector(_WithClasses[Detector]):
         return self._run_many(
             'detect_many', images, self.detect, threshold=threshold, max_objects=max_objects
         )
-
-
-class RecoveringPromptedDetector(RecoveringNetwork[PromptedDetector]):
-    """A detector that takes prompts, whose classes keep their numbers."""
-
-    stage = Stage.DETECTOR
-
-    def __init__(self, config: PerceptionConfig) -> None:
-        """Load the network."""
-        self._names: tuple[str, ...] = ()
-        super().__init__(config)
-
-    def _load(self, config: PerceptionConfig) -> PromptedDetector:
-        network = super()._load(config)
-        network.number(self._names)
-        return network
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names by class id, of all prompts so far."""
-        return self._names
-
-    def number(self, prompts: Sequence[str]) -> Sequence[int]:
-        """Return the class id of each prompt; new ones get the next numbers."""
-        return self._run(lambda network: network.number(prompts))
-
-    def reset_prompts(self) -> None:
-        """Drop all prompts so far; the next are numbered from 0."""
-        self._names = ()
-        self._run(lambda network: network.reset_prompts())
-
-    def prompted(self, prompts: Sequence[str]) -> Detector:
-        """Return a detector of these classes; see `PromptedDetector`."""
-        self._run(lambda network: network.prompted(prompts))
-        names = self._run(lambda network: tuple(network.class_names))
-        # Another thread may have added more meanwhile.
-        self._names = max(self._names, names, key=len)
-        return _Prompted(self, tuple(prompts))
-
-    def detect(
-        self, image: UploadedImage, prompts: Sequence[str], threshold: float, max_objects: int
-    ) -> Detections:
-        """Return the objects of an image."""
-        return self._run(
-            lambda network: network.prompted(prompts).detect(
-                image, threshold=threshold, max_objects=max_objects
-            )
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Prompted:
-    """A detector that takes prompts, with its prompts."""
-
-    detector: RecoveringPromptedDetector
-    prompts: tuple[str, ...]
-
-    @property
-    def class_names(self) -> Sequence[str]:
-        return self.detector.class_names
-
-    def detect(self, image: UploadedImage, *, threshold: float, max_objects: int) -> Detections:
-        return self.detector.detect(image, self.prompts, threshold, max_objects)
 
 
 class RecoveringSegmenter(RecoveringNetwork[Segmenter]):

@@ -32,6 +32,7 @@ _OF_REQUESTS = frozenset(
     (
         *('detector.threshold', 'detector.classes', 'detector.prompts'),
         *(_MAX_OBJECTS, 'detector.max_overlap', 'scene.labels'),
+        *('semantics.labels', 'semantics.threshold'),
     )
 )
 

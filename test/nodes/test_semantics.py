@@ -5,7 +5,8 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-from graph import LATCHED, random_rgb, SECOND_NS, to_camera_info, to_image_message
+from graph import LATCHED, random_rgb, RELIABLE, SECOND_NS, to_camera_info, to_image_message
+from prompted_checkpoints import write_clipseg
 from rclpy.parameter import Parameter
 
 pytestmark = pytest.mark.ros
@@ -55,3 +56,57 @@ def test_an_unknown_class_of_the_ground_is_refused(graph):
     assert 'stub green' in result.reason
     (result,) = node.set_parameters([Parameter('points.ground_classes', value='stub green')])
     assert result.successful
+
+
+@pytest.mark.slow
+def test_labels_change_while_frames_go_on(graph, tmp_path):
+    node = graph.start(
+        features__enabled=False,
+        depth__enabled=False,
+        detector__enabled=False,
+        segmenter__enabled=False,
+        semantics__enabled=True,
+        semantics__model=str(write_clipseg(tmp_path / 'clipseg')),
+        semantics__labels='floor, red cup',
+        semantics__threshold=0.0,
+    )
+    image = graph.publisher('/image', IMAGE, RELIABLE)
+    graph.subscribe('/perception/semantics/classes', IMAGE, name='classes')
+    graph.subscribe('/perception/semantics/label_info', LABELS, LATCHED, name='names')
+    graph.connect(image)
+    frames, labels = graph.received['classes'], graph.received['names']
+
+    def names():
+        return {one.class_id: one.class_name for one in labels[-1].class_map}
+
+    def classified(second):
+        """Return the classes in the next frame."""
+        count = len(frames)
+        image.publish(to_image_message(random_rgb(), second * SECOND_NS))
+        graph.spin_until(lambda: len(frames) > count, 'a frame')
+        return set(bytes(frames[-1].data))
+
+    def change(value):
+        (result,) = node.set_parameters([Parameter('semantics.labels', value=value)])
+        return result.reason
+
+    graph.spin_until(lambda: labels, 'label info')
+    assert names() == {0: 'floor', 1: 'red cup'}
+    assert classified(1) <= {0, 1}
+    assert not change('wall, FLOOR')
+    graph.spin_until(lambda: len(labels) == 2, 'label info')
+    assert names() == {0: 'floor', 1: 'red cup', 2: 'wall'}
+    assert classified(2) <= {0, 2}
+    for bad, message in (
+        ('', 'semantics.labels: expected the classes of pixels'),
+        ('very ' * 100, 'at most 16 tokens'),
+        ('x ' * 5000, 'at most 1024 printable characters'),
+    ):
+        assert message in change(bad)
+    assert not change('чаша')
+    assert classified(3) == {3}
+    assert graph.counts().dropped == {}
+    for transition in ('deactivate', 'cleanup', 'configure', 'activate'):
+        assert getattr(node, f'trigger_{transition}')().name == 'SUCCESS'
+    graph.spin_until(lambda: len(labels) == 4, 'label info after cleanup')
+    assert names() == {0: 'floor', 1: 'red cup', 2: 'wall', 3: 'чаша'}

@@ -46,6 +46,7 @@ _SIGLIP = (f'{_HERE}.siglip', 'Siglip', True)
 _SIGLIP2 = (f'{_HERE}.siglip2', 'Siglip2', True)
 _IMAGE_CLASSIFIER = (f'{_HERE}.image_classifier', 'ImageClassifier')
 _PIXEL_LOGITS = (f'{_HERE}.pixel_logits', 'PixelLogits')
+_CLIPSEG = (f'{_HERE}.clipseg', 'ClipSeg', True)
 _MASK_QUERIES = (f'{_HERE}.mask_queries', 'MaskQueries')
 _EOMT = (f'{_HERE}.eomt', 'Eomt')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
@@ -101,6 +102,7 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'maskformer': FamilyRow('MaskFormerForInstanceSegmentation', *_MASK_QUERIES),
         'oneformer': FamilyRow('OneFormerForUniversalSegmentation', *_MASK_QUERIES),
         'eomt': FamilyRow('EomtForUniversalSegmentation', *_EOMT),
+        'clipseg': FamilyRow('CLIPSegForImageSegmentation', *_CLIPSEG),
         'segformer': FamilyRow('SegformerForSemanticSegmentation', *_PIXEL_LOGITS),
         'upernet': FamilyRow('UperNetForSemanticSegmentation', *_PIXEL_LOGITS),
     },

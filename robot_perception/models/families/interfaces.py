@@ -18,6 +18,7 @@ from robot_perception.core import (
     SceneFeatures,
     Semantics,
     UInt8Array,
+    UInt16Array,
 )
 from robot_perception.models.resize import SizeHW
 
@@ -93,8 +94,8 @@ class DetectorFamily(Family, Protocol):
         """Return at most ``max_objects`` objects with scores above ``threshold``, best first."""
 
 
-class PromptedDetectorFamily(Family, Protocol):
-    """A family of detectors whose classes are prompts.
+class PromptedFamily(Family, Protocol):
+    """A family whose classes are prompts.
 
     The network ``text`` computes embeddings of the tokens of one text, (1, T) int64. The network
     ``image`` takes the prepared image and what ``combine`` returns.
@@ -109,6 +110,10 @@ class PromptedDetectorFamily(Family, Protocol):
 
     def combine(self, tokens: Sequence[Sequence[int]], embeddings: Sequence[Tensors]) -> Tensors:
         """Return the further inputs of the network ``image`` for all texts."""
+
+
+class PromptedDetectorFamily(PromptedFamily, Protocol):
+    """A family of detectors whose classes are prompts."""
 
     def read(
         self, outputs: Tensors, prompts: Sequence[str], size_hw: SizeHW, *, threshold: float
@@ -201,3 +206,13 @@ class SemanticsFamily(Family, Protocol):
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Semantics:
         """Return the classes in the outputs for one image of ``size_hw`` pixels."""
+
+
+class PromptedSemanticsFamily(PromptedFamily, Protocol):
+    """A family of networks of every pixel whose classes are prompts."""
+
+    def read(self, outputs: Tensors, size_hw: SizeHW, *, threshold: float) -> UInt16Array:
+        """Return the index of the prompt with the highest score at each pixel: (H, W).
+
+        Where no score is above ``threshold`` it is 65535.
+        """
