@@ -25,6 +25,7 @@ from robot_perception.nodes.messages import message_stamp_ns, RosMessages
 from robot_perception.nodes.perceive import PerceiveService
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
+from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import (
     AgeBudget,
     DescriberProcess,
@@ -58,6 +59,7 @@ class Camera:
         node: LifecycleNode,
         name: str,
         slot: FrameSlot,
+        transforms: TransformListener,
         errors: CallbackErrors,
         *,
         describer: DescriberProcess,
@@ -70,6 +72,7 @@ class Camera:
             node: the node.
             name: of the camera; empty for the only one.
             slot: where images arrive.
+            transforms: of all cameras.
             errors: counts calls that fail.
             describer: answers the questions of all cameras.
             drop_reason: why images are dropped at present, empty if they are not.
@@ -80,8 +83,10 @@ class Camera:
         """
         self.name = name
         self.slot = slot
-        self.synchronizer = Synchronizer()
-        self.inputs = CameraInputs(node, name, self.synchronizer, self._on_image, errors)
+        self.synchronizer = Synchronizer(transforms.transforms)
+        self.inputs = CameraInputs(
+            *(node, name, self.synchronizer, transforms), on_image=self._on_image, errors=errors
+        )
         self.perceive = PerceiveService(node, name, errors, refusal, lambda: self.problem)
         self.ask = AskAction(
             *(node, name, errors, describer),
@@ -196,9 +201,10 @@ class Camera:
             before=before,
             connections=[
                 *self.inputs.problems(),
+                *node.transform_problems,
                 *(() if self._publishers is None else self._publishers.problems()),
             ],
-            losses=self.inputs.losses(),
+            losses=[*self.inputs.losses(), *node.transform_losses],
             calibration_doubts=[] if has_file else self.inputs.calibration_doubts(),
             camera=self._watch.report(),
             notes=() if self.pipeline is None else self.pipeline.notes,

@@ -1,4 +1,4 @@
-"""All subscriptions of the node, which feed a synchronizer."""
+"""All subscriptions of a camera, which feed its synchronizer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from robot_perception.stream import CameraTopics, needed_roles, Synchronizer
 class CameraInputs:
     """Subscribes to the topics that a configuration needs.
 
-    Images go to a callback, all other messages to the synchronizer.
+    Images go to a callback, transforms to what all cameras share, all else to the synchronizer.
     """
 
     def __init__(
@@ -31,6 +31,8 @@ class CameraInputs:
         node: Node,
         camera: str,
         synchronizer: Synchronizer,
+        transforms: TransformListener,
+        *,
         on_image: Callable[[Message], None],
         errors: CallbackErrors,
     ) -> None:
@@ -39,7 +41,8 @@ class CameraInputs:
         Args:
             node: the subscribing node.
             camera: name of the camera; empty for the only one.
-            synchronizer: receives all messages but images.
+            synchronizer: receives all messages but images and transforms.
+            transforms: of all cameras of the node.
             on_image: receives the images.
             errors: counts the messages that are lost to an error.
         """
@@ -50,7 +53,7 @@ class CameraInputs:
         self._synchronizer = synchronizer
         self._on_image = on_image
         self._errors = errors
-        self._transforms = TransformListener(node, synchronizer, errors)
+        self._transforms = transforms
         self._inputs: list[Input] = []
         self._calibrations: list[CalibrationInput] = []
 
@@ -104,7 +107,6 @@ class CameraInputs:
         """Describe publishers that cannot be received from."""
         for one in self._all_inputs():
             yield from one.problems()
-        yield from self._transforms.problems()
 
     def calibration_doubts(self) -> list[str]:
         """Describe calibrations that are lost, or contradict one another."""
@@ -112,8 +114,7 @@ class CameraInputs:
 
     def losses(self) -> list[InputLosses]:
         """Return the messages that were lost, by topic; call once a second."""
-        listeners = (*self._all_inputs(), self._transforms)
-        return [losses for one in listeners for losses in one.losses()]
+        return [losses for one in self._all_inputs() for losses in one.losses()]
 
     def destroy(self) -> None:
         """Remove all subscriptions, and drop what depends on time."""

@@ -80,6 +80,8 @@ class NodeView:
         late: stage of the current frame that takes too long, None without one.
         trouble: what was wrong with the worker before this one, empty if nothing was.
         clock_missing: simulated time is used and no /clock has been received.
+        transform_problems: publishers of transforms that cannot be received from.
+        transform_losses: messages of transforms that were lost by the middleware.
     """
 
     state: str
@@ -90,6 +92,8 @@ class NodeView:
     late: LateStage | None
     trouble: str
     clock_missing: bool
+    transform_problems: Sequence[str]
+    transform_losses: Sequence[InputLosses]
 
 
 @dataclass(frozen=True, slots=True)

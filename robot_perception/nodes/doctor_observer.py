@@ -30,9 +30,17 @@ from robot_perception.nodes.doctor_facts import (
 )
 from robot_perception.nodes.doctor_fastdds import loaded_fastdds
 from robot_perception.nodes.messages import message_stamp_ns, RosMessages
+from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Reliability
 from robot_perception.sources import IMAGE_TYPES, Role
-from robot_perception.stream import FrameProcessor, FrameSet, needed_roles, OUTPUTS, Synchronizer
+from robot_perception.stream import (
+    FrameProcessor,
+    FrameSet,
+    needed_roles,
+    OUTPUTS,
+    SharedTransforms,
+    Synchronizer,
+)
 
 _STUB = 'stub'
 _Problem = tuple[str, str, str, bool]
@@ -62,8 +70,8 @@ class _Arrivals:
 class _ObservedInputs(Synchronizer):
     """A synchronizer that notes what arrives."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, transforms: SharedTransforms) -> None:
+        super().__init__(transforms)
         self.arrivals = {role: _Arrivals() for role in Role}
 
     def add(self, role: Role, message: Message, stamp_ns: int = 0, received_ns: int = 0) -> None:
@@ -84,9 +92,14 @@ class Observer:
         """
         self._node = node
         self._config = _with_stubs(config)
-        self._inputs = _ObservedInputs()
         self._errors = CallbackErrors(node)
-        self._subscriptions = CameraInputs(node, '', self._inputs, self._on_image, self._errors)
+        self._transforms = TransformListener(node, self._errors)
+        self._inputs = _ObservedInputs(self._transforms.transforms)
+        self._subscriptions = CameraInputs(
+            *(node, '', self._inputs, self._transforms),
+            on_image=self._on_image,
+            errors=self._errors,
+        )
         self._subscriptions.subscribe(self._config)
         self._pipeline = PerceptionPipeline.load(self._config)
         self._processor = FrameProcessor(self._pipeline, RosMessages())
@@ -158,7 +171,7 @@ class Observer:
             ),
             streams=tuple(self._streams()),
             camera=self._camera_problem(),
-            connections=tuple(self._subscriptions.problems()),
+            connections=(*self._subscriptions.problems(), *self._transforms.problems()),
             frames=self._frames,
             problems=tuple(
                 FrameProblem(part, reason, text, count, usable)

@@ -26,6 +26,7 @@ from robot_perception.nodes.signals import interruptible
 from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
 from robot_perception.nodes.supervisor import WorkerError, WorkerSupervisor
+from robot_perception.nodes.transform_listener import TransformListener
 from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import (
     AgeBudget,
@@ -82,10 +83,11 @@ class PerceptionNode(LifecycleNode):
         self._configure_error = ''
         # Classes by id that are prompts; they keep their ids when the node is configured again.
         self._prompted: dict[Stage, Sequence[str]] = {}
+        self._transforms = TransformListener(self, self._errors)
         self._queue = FrameQueue(len(names))
         self.cameras = tuple(
             Camera(
-                *(self, name, slot, self._errors),
+                *(self, name, slot, self._transforms, self._errors),
                 describer=self._describer,
                 drop_reason=self._drop_reason,
                 refusal=self._refusal,
@@ -332,6 +334,8 @@ class PerceptionNode(LifecycleNode):
             late=late,
             trouble=str(failure or self._supervisor.trouble),
             clock_missing=self.get_clock().now().nanoseconds == 0,
+            transform_problems=tuple(self._transforms.problems()),
+            transform_losses=tuple(self._transforms.losses()),
         )
         processors = [None] * len(self.cameras) if worker is None else worker.cameras
         # Those of the node are reported once.

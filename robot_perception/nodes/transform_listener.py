@@ -20,7 +20,7 @@ from robot_perception.nodes.connections import subscription_problems
 from robot_perception.nodes.losses import InputLosses, LossMeter
 from robot_perception.nodes.messages import message_class
 from robot_perception.sources import Role
-from robot_perception.stream import Synchronizer
+from robot_perception.stream import SharedTransforms
 
 _TOPICS = {Role.TF: '/tf', Role.TF_STATIC: '/tf_static'}
 _OVERRIDABLE = (
@@ -35,16 +35,19 @@ _START_BYTES, _TRANSFORM_BYTES = 8, 72
 
 
 class TransformListener:
-    """Adds the transforms of /tf and /tf_static to a synchronizer while they are needed.
+    """Receives /tf and /tf_static, once for all cameras of a node, while they are needed.
 
     Messages are deserialized here: the middleware allocates as many transforms as a message
     claims, 165 bytes for each byte of a broken one.
+
+    Attributes:
+        transforms: what was received.
     """
 
-    def __init__(self, node: Node, synchronizer: Synchronizer, errors: CallbackErrors) -> None:
+    def __init__(self, node: Node, errors: CallbackErrors) -> None:
         """Create a listener without subscriptions; call `listen`."""
+        self.transforms = SharedTransforms()
         self._node = node
-        self._synchronizer = synchronizer
         self._errors = errors
         self._subscriptions: dict[Role, Subscription[Any]] = {}
         self._meters = {role: LossMeter() for role in _TOPICS}
@@ -61,7 +64,7 @@ class TransformListener:
             elif role not in roles and role in self._subscriptions:
                 self._node.destroy_subscription(self._subscriptions.pop(role))
         if Role.TF not in roles:
-            self._synchronizer.clear_transforms()
+            self.transforms.clear()
 
     def problems(self) -> Iterator[str]:
         """Describe publishers that cannot be received from."""
@@ -101,12 +104,12 @@ class TransformListener:
     def _on_message(self, role: Role, topic: str, data: bytes) -> None:
         message = read_transforms(data)
         if message is None:
-            self._synchronizer.refuse_transforms(
+            self.transforms.refuse(
                 f'{topic}: expected transforms, got {len(data)} bytes that cannot be read. '
                 'Fix its publisher.'
             )
         else:
-            self._synchronizer.add(role, message)
+            self.transforms.add(message, static=role is Role.TF_STATIC)
 
 
 def read_transforms(data: bytes) -> Message:

@@ -27,6 +27,7 @@ from robot_perception.stream.outputs import (
     TIMING,
 )
 from robot_perception.stream.recorded_synchronizer import RecordedFrame, RecordedSynchronizer
+from robot_perception.stream.shared_transforms import SharedTransforms
 from robot_perception.stream.status import (
     FrameStatus,
     InputStatus,
@@ -83,6 +84,7 @@ __all__ = [
     'RecordedFrame',
     'RecordedSynchronizer',
     'Remedies',
+    'SharedTransforms',
     'Synchronizer',
     'TargetFrame',
     'TransformLookup',

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-import threading
 import time
 
-from robot_perception.conversions import Message, to_transforms
-from robot_perception.core import (
-    Pose,
-    TransformBuffer,
-    TransformError,
-)
+from robot_perception.conversions import Message
+from robot_perception.core import Pose, TransformError
 from robot_perception.pipeline import DepthConfig, PerceptionConfig
 from robot_perception.sources import Role
 from robot_perception.stream.depth_history import DepthHistory, DepthRequest
 from robot_perception.stream.message_time import MessageTime, StampSequence
+from robot_perception.stream.shared_transforms import SharedTransforms
 from robot_perception.stream.target_frame import TransformLookup
 
 IMAGES = frozenset({Role.IMAGE, Role.COMPRESSED_IMAGE})
@@ -115,15 +111,19 @@ class Synchronizer:
     time instead.
     """
 
-    def __init__(self) -> None:
-        """Start without messages."""
-        self._changed = threading.Condition()
+    def __init__(self, transforms: SharedTransforms | None = None) -> None:
+        """Start without messages.
+
+        Args:
+            transforms: of all cameras; None for transforms of its own.
+        """
+        self._transforms = transforms or SharedTransforms()
+        self._changed = self._transforms.changed
         self._camera_info: Message | None = None
         self._depth_camera_info: Message | None = None
         self._images = StampSequence()
         self._depths = DepthHistory()
-        self._transforms = TransformBuffer()
-        self._transform_fault = ''
+        self._transform_faults = 0
         self._closed = False
 
     def add(self, role: Role, message: Message, stamp_ns: int = 0, received_ns: int = 0) -> None:
@@ -145,10 +145,7 @@ class Synchronizer:
             elif role in DEPTHS:
                 self._depths.put(stamp_ns, received_ns, message)
             else:
-                transforms, faults = to_transforms(message)
-                for transform in transforms:
-                    self._transforms.insert(transform, static=role is Role.TF_STATIC)
-                self._transform_fault = next(iter(faults), self._transform_fault)
+                self._transforms.add(message, static=role is Role.TF_STATIC)
             self._changed.notify_all()
 
     def frame_set(
@@ -212,30 +209,19 @@ class Synchronizer:
 
     def lookup(self, target: str, source: str, stamp_ns: int | None) -> Pose:
         """Look up a transform without waiting; see `TransformBuffer.lookup`."""
-        with self._changed:
-            return self._transforms.lookup(target, source, stamp_ns)
+        return self._transforms.lookup(target, source, stamp_ns)
 
     def take_transform_fault(self) -> str:
         """Return the last fault of a transform since the previous call, empty without one."""
         with self._changed:
-            fault, self._transform_fault = self._transform_fault, ''
+            self._transform_faults, fault = self._transforms.fault_since(self._transform_faults)
             return fault
-
-    def refuse_transforms(self, fault: str) -> None:
-        """Report a message of transforms that cannot be read; see `take_transform_fault`."""
-        with self._changed:
-            self._transform_fault = fault
 
     def reset(self) -> None:
         """Drop depth, moving transforms and the stamps of images, as after a time jump."""
         with self._changed:
             self._images.reset()
             self._depths.clear()
-            self._transforms.clear()
-
-    def clear_transforms(self) -> None:
-        """Drop moving transforms; keep static ones, which are published only once."""
-        with self._changed:
             self._transforms.clear()
 
     def open(self) -> None:

@@ -18,7 +18,7 @@ from robot_perception.nodes.slot import FrameSlot
 from robot_perception.nodes.supervisor import WorkerSupervisor
 from robot_perception.pipeline import PerceptionPipeline
 from robot_perception.sources import Role
-from robot_perception.stream import Synchronizer
+from robot_perception.stream import SharedTransforms, Synchronizer
 
 pytestmark = pytest.mark.ros
 
@@ -28,14 +28,20 @@ FATAL = [ValueError('injected'), MemoryError('injected'), SystemExit('injected')
 
 @pytest.fixture
 def faults(monkeypatch):
-    """Errors that the synchronizer raises: role of the message -> error."""
+    """Errors that the arrival of messages raises: role of the message -> error."""
     errors = {}
     add, frame_set = Synchronizer.add, Synchronizer.frame_set
+    add_transforms = SharedTransforms.add
 
     def failing_add(self, role, *arguments):
         if role in errors:
             raise errors[role]
         add(self, role, *arguments)
+
+    def failing_add_transforms(self, message, *, static):
+        if Role.TF in errors:
+            raise errors[Role.TF]
+        add_transforms(self, message, static=static)
 
     def failing_frame_set(self, *arguments):
         if Role.IMAGE in errors:
@@ -43,6 +49,7 @@ def faults(monkeypatch):
         return frame_set(self, *arguments)
 
     monkeypatch.setattr(Synchronizer, 'add', failing_add)
+    monkeypatch.setattr(SharedTransforms, 'add', failing_add_transforms)
     monkeypatch.setattr(Synchronizer, 'frame_set', failing_frame_set)
     return errors
 

@@ -143,6 +143,27 @@ def test_each_camera_has_its_own_status_and_the_node_one(graph):
     assert (level, values['topic'], values['published']) == (OK, '/front/image', '1')
 
 
+def test_transforms_are_received_once_and_reported_for_all(graph):
+    rig = Rig(graph, CAMERAS[:2], 'detections', frames__gravity_frame='map')
+    moving = graph.publisher('/tf', 'tf2_msgs/msg/TFMessage')
+    graph.connect(moving)
+    graph.statuses()
+    moving.publish(b'\0\1\0\0' + b'\xff' * 8)
+    reports = graph.received['/diagnostics']
+
+    def named():
+        return {
+            status.name
+            for report in reports
+            for status in report.status
+            if 'got 12 bytes that cannot be read' in status.message
+        }
+
+    both = {f'/perception/{camera}: tf' for camera in rig.cameras}
+    graph.spin_until(lambda: both <= named(), 'report')
+    assert rig.status('/perception/left: connections')[2]['lost//tf'] == '0'
+
+
 def test_a_scene_is_requested_of_one_camera_and_disabling_concerns_all(graph):
     rig = Rig(graph, CAMERAS[:2])
     service = message_class('robot_perception/srv/Perceive')

@@ -69,6 +69,8 @@ def view(now, before, **changes):
         'health': Health(),
         'stages': (),
         'clock_missing': False,
+        'transform_problems': (),
+        'transform_losses': (),
     }
     values |= changes
     of_node = {field.name: values.pop(field.name) for field in fields(NodeView)}

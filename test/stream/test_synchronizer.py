@@ -16,6 +16,7 @@ from robot_perception.stream import (
     CameraTopics,
     needed_roles,
     RecordedSynchronizer,
+    SharedTransforms,
     Synchronizer,
 )
 
@@ -225,6 +226,37 @@ class TestLiveTransforms:
         synchronizer.add(Role.TF, transform(0, 'map'))
         assert 'expected two different frames' in synchronizer.take_transform_fault()
         assert synchronizer.take_transform_fault() == ''
+
+    def test_cameras_share_transforms_and_each_reports_a_fault_once(self):
+        transforms = SharedTransforms()
+        cameras = [Synchronizer(transforms) for _ in range(2)]
+        waiting = [run(self.promise(camera, LONG_WAIT_S)) for camera in cameras]
+        for stamp_ns in (100 * MS, 200 * MS):
+            transforms.add(transform(stamp_ns), static=False)
+        for thread, results in waiting:
+            thread.join(TIMEOUT_S)
+            assert results[0].translation_m.tolist() == pytest.approx([0.15, 0.0, 0.0])
+        transforms.refuse('unreadable')
+        assert [camera.take_transform_fault() for camera in cameras] == ['unreadable'] * 2
+        assert [camera.take_transform_fault() for camera in cameras] == [''] * 2
+
+    def test_closing_one_camera_ends_no_wait_of_another(self):
+        transforms = SharedTransforms()
+        first, second = (Synchronizer(transforms) for _ in range(2))
+        lookup = self.promise(second, LONG_WAIT_S)
+
+        def fails():
+            with pytest.raises(TransformError):
+                lookup()
+            return True
+
+        thread, results = run(fails)
+        first.close()
+        thread.join(0.05)
+        assert thread.is_alive()
+        second.close()
+        thread.join(TIMEOUT_S)
+        assert results == [True]
 
 
 def image(received_ms, stamp_ms=None):
