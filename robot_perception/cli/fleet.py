@@ -216,6 +216,12 @@ def _engine(arguments: argparse.Namespace, tasks: int) -> Engine:
     from robot_perception.fleet import LocalEngine  # noqa: PLC0415 - for this verb
 
     cores = len(os.sched_getaffinity(0))
+    if arguments.cpus > cores:
+        raise ConfigError(
+            'no_machine',
+            f'--cpus: expected at most the {counted(cores, "CPU core")} of this machine, got '
+            f'{arguments.cpus}. Lower it.',
+        )
     return LocalEngine(min(tasks, arguments.workers or max(1, cores // arguments.cpus)))
 
 

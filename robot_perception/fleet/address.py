@@ -13,9 +13,6 @@ import re
 import shutil
 from typing import Any
 
-import fsspec
-from fsspec.core import url_to_fs
-
 from robot_perception.core import (
     make_folder,
     OutputError,
@@ -118,14 +115,18 @@ class Address:
     def exists(self) -> bool:
         """Return whether there is a file or folder."""
         with self._reading():
+            if (path := self.local) is not None:
+                return path.exists()
             storage, root = self._storage()
             return bool(storage.exists(root))
 
     def read(self) -> bytes | None:
         """Return the content of a file, None if there is none."""
         with self._reading():
-            storage, root = self._storage()
             try:
+                if (path := self.local) is not None:
+                    return path.read_bytes()
+                storage, root = self._storage()
                 return bytes(storage.cat_file(root))
             except FileNotFoundError:
                 return None
@@ -141,20 +142,29 @@ class Address:
             storage.pipe_file(root, content)
 
     def create(self, content: bytes) -> bool:
-        """Write a file in a remote storage that is not there; return False if it is."""
+        """Write a file in a remote storage that is not there; return False if it is.
+
+        Not all storages refuse a file that is made at the same time.
+        """
         with self._writing():
             storage, root = self._storage()
             if storage.exists(root):
                 return False
             try:
                 storage.pipe_file(root, content, mode='create')
-            except (FileExistsError, NotImplementedError):
+            except FileExistsError:
                 return False
+            except (NotImplementedError, TypeError):
+                # Of storages that cannot refuse.
+                storage.pipe_file(root, content)
         return True
 
     def remove(self) -> None:
         """Remove a file; nothing happens if there is none."""
         with self._writing():
+            if (path := self.local) is not None:
+                path.unlink(missing_ok=True)
+                return
             storage, root = self._storage()
             if storage.exists(root):
                 storage.rm_file(root)
@@ -169,8 +179,7 @@ class Address:
         make_folder(target.parent)
         with replacing_file(target) as part, part.open('wb') as file:
             with self._reading():
-                storage, root = self._storage()
-                opened = storage.open(root, 'rb', block_size=_BLOCK, cache_type='readahead')
+                opened = self._open()
             with opened:
                 while True:
                     with self._reading():
@@ -193,14 +202,21 @@ class Address:
     def sha256(self) -> str:
         """Return the hash of a file in hexadecimal digits."""
         total = hashlib.sha256()
-        with self._reading():
-            storage, root = self._storage()
-            with storage.open(root, 'rb') as file:
-                while block := file.read(_BLOCK):
-                    total.update(block)
+        with self._reading(), self._open() as file:
+            while block := file.read(_BLOCK):
+                total.update(block)
         return total.hexdigest()
 
+    def _open(self) -> Any:  # noqa: ANN401 - fsspec has no types
+        if (path := self.local) is not None:
+            return path.open('rb')
+        storage, root = self._storage()
+        return storage.open(root, 'rb', block_size=_BLOCK, cache_type='readahead')
+
     def _storage(self) -> tuple[Any, str]:
+        # It takes memory and time that local files do not need.
+        from fsspec.core import url_to_fs  # noqa: PLC0415
+
         scheme = self.url.partition('://')[0]
         with requires(_LIBRARIES.get(scheme, scheme)):
             try:
@@ -233,6 +249,8 @@ class Address:
             scheme = self.url.partition('://')[0]
             cause = getattr(error, 'strerror', None) or str(error) or type(error).__name__
             if 'Protocol not known' in cause:
+                import fsspec  # noqa: PLC0415 - as above
+
                 known = ', '.join(sorted(fsspec.available_protocols()))
                 cause, advice = f'{scheme} is no storage', f'Use a path or one of: {known}'
             else:

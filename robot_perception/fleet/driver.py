@@ -6,14 +6,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 import json
 import logging
 import time
 
-from robot_perception.core import ModelError, OutputError, SourceError
+from robot_perception.core import ModelError, OutputError, requires, SourceError
 from robot_perception.fleet.engine import Engine, WorkerLost
 from robot_perception.fleet.job import Entry, Failure, FleetJob, RecordingTask
-from robot_perception.fleet.lock import locked
+from robot_perception.fleet.lock import Lock, locked, LOST
 from robot_perception.fleet.manifest import (
     begin_manifest,
     check_new_output,
@@ -28,6 +29,8 @@ _LOG = logging.getLogger(__name__)
 # A storage or a network may be back after a while.
 _FIRST_DELAY_S, _MAX_DELAY_S = 1.0, 60.0
 _LOST = 'worker_lost'
+# How often a fleet makes sure that it still has its lock.
+_CHECKED_S = 5.0
 # Recordings on which workers may fail before a fleet ends.
 _MAX_PROBED = 3
 
@@ -80,14 +83,17 @@ def process_fleet(
 
     Raises:
         SourceError: the output cannot be read.
-        OutputError: another fleet writes the output, it holds anything else, or cannot be written.
+        OutputError: another fleet writes the output, or has taken it over, it holds anything else,
+            or cannot be written.
         ModelError: no worker can load the networks.
+        MissingLibraryError: the extra ``fleet`` is not installed.
     """
+    _check_libraries()
     begin_s = time.perf_counter()
     if read_manifest(job.output) is None:
         # Before the lock, so that nothing is written beside files of others.
         check_new_output(job.output)
-    with locked(job.output):
+    with locked(job.output) as lock:
         manifest = _open_manifest(job)
         discarded = manifest.discard_missing()
         there = _sizes(job) if manifest.entries else {}
@@ -100,13 +106,13 @@ def process_fleet(
             elif failed is not None and _is_hopeless(job, failed, recording):
                 failures.append(failed)
             elif known is None or not _is_up_to_date(known, recording, there):
-                tasks.append(_task(job, recording, manifest, None))
+                tasks.append(_task(job, recording, manifest, lock, None))
             elif job.verify:
-                tasks.append(_task(job, recording, manifest, known))
+                tasks.append(_task(job, recording, manifest, lock, known))
             else:
                 unchanged.append(known)
         on_begin(len(unchanged), len(job.recordings))
-        run = _Run(job, manifest, on_result)
+        run = _Run(job, manifest, lock, on_result)
         for failure in failures:
             run.set_aside(failure)
         try:
@@ -115,6 +121,7 @@ def process_fleet(
                     run.finish(tasks, workers)
         finally:
             if tasks or failures or discarded:
+                lock.check()
                 manifest.write(job.output)
             remove_work(job.output)
     return FleetReport(
@@ -125,6 +132,13 @@ def process_fleet(
         run.lost_workers,
         time.perf_counter() - begin_s,
     )
+
+
+def _check_libraries() -> None:
+    """Raise MissingLibraryError before the work, at the end of which workers need Arrow."""
+    with requires('"robot_perception[fleet]"'):
+        if find_spec('pyarrow') is None:
+            raise ModuleNotFoundError(name='pyarrow')
 
 
 def _open_manifest(job: FleetJob) -> Manifest:
@@ -168,7 +182,11 @@ def _unreadable(recording: FoundRecording, problem: SourceError) -> Failure:
 
 
 def _task(
-    job: FleetJob, recording: FoundRecording, manifest: Manifest, known: Entry | None
+    job: FleetJob,
+    recording: FoundRecording,
+    manifest: Manifest,
+    lock: Lock,
+    known: Entry | None,
 ) -> RecordingTask:
     return RecordingTask(
         recording.name,
@@ -177,6 +195,7 @@ def _task(
         job.output,
         job.bag,
         manifest.job['software'],
+        lock.token,
         manifest.backends or {},
         known,
     )
@@ -205,10 +224,15 @@ class _Run:
     """One run of a fleet on an engine."""
 
     def __init__(
-        self, job: FleetJob, manifest: Manifest, on_result: Callable[[Entry | Failure], None]
+        self,
+        job: FleetJob,
+        manifest: Manifest,
+        lock: Lock,
+        on_result: Callable[[Entry | Failure], None],
     ) -> None:
         self._job = job
         self._manifest = manifest
+        self._lock = lock
         self._on_result = on_result
         self.processed: list[Entry] = []
         self.verified: list[Entry] = []
@@ -230,12 +254,14 @@ class _Run:
         waiting = deque(_Waiting(task) for task in tasks)
         running: dict[str, _Waiting] = {}
         while waiting or running:
+            self._lock.check()
             self._submit(waiting, running, engine)
             now_s = time.monotonic()
             delays = [max(0.0, one.not_before_s - now_s) for one in waiting]
-            timeout_s = min(delays) if delays and len(running) < engine.slots else None
+            may_submit = len(running) < engine.slots
+            timeout_s = min([_CHECKED_S, *(delays if may_submit else ())])
             if not running:
-                time.sleep(timeout_s or 0.0)
+                time.sleep(timeout_s)
                 continue
             done = engine.next_result(timeout_s)
             if done is not None:
@@ -274,6 +300,8 @@ class _Run:
 
     def _failure(self, task: RecordingTask, result: object, where: str) -> Failure:
         if isinstance(result, Failure):
+            if result.reason == LOST:
+                raise OutputError(LOST, result.text)
             return replace(result, where=where)
         text = result.text if isinstance(result, WorkerLost) else f'unexpected {result!r}'
         self.lost_workers += 1

@@ -62,6 +62,7 @@ class RecordingTask:
         output: folder of all results.
         bag: how it is processed, without inputs and output.
         software: hash of the package that every worker must have.
+        lock: token of the output's lock, without which a worker must not write there.
         backends: stage -> runtime and precision that must compute it.
         known: result of an earlier run, kept if no file has changed; None to process anyway.
     """
@@ -72,6 +73,7 @@ class RecordingTask:
     output: Address
     bag: BagJob
     software: str
+    lock: str
     backends: Mapping[str, str] = field(default_factory=dict)
     known: Entry | None = None
 

@@ -16,7 +16,7 @@ from robot_perception.fleet.engine import WorkerLost
 from robot_perception.fleet.job import Failure
 
 # Imported once; each worker is forked with it.
-_PRELOADED = ['robot_perception.fleet.recording_task']
+_PRELOADED = ['robot_perception.fleet.recording_task', 'robot_perception.fleet.table_writer']
 _EXIT_ORPHANED = 1
 _STOP_LIMIT_S = 5.0
 

@@ -13,17 +13,129 @@ import secrets
 import socket
 import threading
 import time
+from typing import Any
 
 from robot_perception.core import make_folder, OutputError, PerceptionError, write_error
 from robot_perception.fleet.address import Address
 
+LOST = 'lost_lock'
+"""Reason of the error where another fleet has taken an output over."""
 _LOG = logging.getLogger(__name__)
 _NAME = '.lock'
 _RENEWED_S, _STALE_S = 20.0, 120.0
+# Longer than between two renewals.
+_WATCHED_S = 30.0
+
+
+class Lock:
+    """A lock of an output, which holds until the process ends at the latest.
+
+    Attributes:
+        token: distinguishes it from the locks of all other fleets.
+    """
+
+    def __init__(self, output: Address) -> None:
+        """Prepare a lock, which no process holds yet."""
+        self.token = secrets.token_hex(8)
+        self._output = output
+        self._file = output.child(_NAME)
+        self._renewed_s: float | None = None
+        self._is_lost = False
+
+    def check(self) -> None:
+        """Raise OutputError, reason ``'lost_lock'``, if the lock may be that of another fleet."""
+        renewed_s = self._renewed_s
+        is_late = renewed_s is not None and time.monotonic() - renewed_s > _STALE_S
+        if self._is_lost or is_late:
+            raise _lost(self._output)
+
+    @contextmanager
+    def of_folder(self, folder: Path) -> Iterator[Lock]:
+        """Hold the lock of a local folder; the operating system releases it with the process."""
+        make_folder(folder)
+        try:
+            handle = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise write_error(folder, error) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, self._lease(), 0)
+            except BlockingIOError:
+                raise _in_use(self._output, _parsed(os.pread(handle, 1000, 0))) from None
+            except OSError as error:
+                raise write_error(folder, error) from error
+            yield self
+        finally:
+            os.close(handle)
+
+    @contextmanager
+    def of_storage(self) -> Iterator[Lock]:
+        """Hold the lock of a remote storage, where a file names who is at work."""
+        self._acquire()
+        ended = threading.Event()
+        renewal = threading.Thread(target=self._renew, args=(ended,), daemon=True)
+        renewal.start()
+        try:
+            yield self
+        finally:
+            ended.set()
+            renewal.join()
+            with suppress(PerceptionError):
+                # What is left counts for two minutes only.
+                if self._is_ours():
+                    self._file.remove()
+
+    def _acquire(self) -> None:
+        if not self._file.create(self._lease()):
+            content = self._file.read() or b''
+            if self._is_held(content):
+                raise _in_use(self._output, _parsed(content))
+            _LOG.warning('%s: removed, since the fleet that wrote it has ended', self._file)
+            self._file.remove()
+            self._file.create(self._lease())
+        self._renewed_s = time.monotonic()
+        # Two fleets may have found the same lock of one that has ended; not all storages refuse
+        # to make a file twice.
+        if not self._is_ours():
+            raise _in_use(self._output, _parsed(self._file.read() or b''))
+
+    def _is_held(self, content: bytes) -> bool:
+        """Return whether the fleet that wrote a lock is at work."""
+        found = _parsed(content)
+        process, here = found.get('process'), _process(os.getpid())
+        if isinstance(process, list) and here is not None and process[:2] == here[:2]:
+            # Of this machine, and of the same container.
+            return process == _process(process[2])
+        time_s = found.get('time_s')
+        if isinstance(time_s, int | float) and time.time() - time_s < _STALE_S:
+            return True
+        # The clocks of two machines may differ.
+        _LOG.info('%s: waiting %g s whether another fleet renews it', self._file, _WATCHED_S)
+        time.sleep(_WATCHED_S)
+        return self._file.read() != content
+
+    def _renew(self, ended: threading.Event) -> None:
+        while not ended.wait(_RENEWED_S):
+            with suppress(PerceptionError):
+                # The next may succeed; many can fail before the lock ends.
+                if not self._is_ours():
+                    self._is_lost = True
+                    return
+                self._file.write(self._lease())
+                self._renewed_s = time.monotonic()
+
+    def _is_ours(self) -> bool:
+        return bool(_parsed(self._file.read() or b'').get('token') == self.token)
+
+    def _lease(self) -> bytes:
+        owner = {'host': socket.gethostname(), 'process': _process(os.getpid())}
+        return json.dumps({**owner, 'token': self.token, 'time_s': time.time()}).encode()
 
 
 @contextmanager
-def locked(output: Address) -> Iterator[None]:
+def locked(output: Address) -> Iterator[Lock]:
     """Lock an output, until the process ends at the latest.
 
     A local folder is locked by the operating system, on NFS across machines. In a remote storage
@@ -32,80 +144,52 @@ def locked(output: Address) -> Iterator[None]:
     Raises:
         OutputError: reason ``'in_use'``: another fleet writes it; or it cannot be written.
     """
-    path = output.local
-    with _locked_folder(path) if path is not None else _leased(output.child(_NAME)):
-        yield
+    path, lock = output.local, Lock(output)
+    with lock.of_storage() if path is None else lock.of_folder(path):
+        yield lock
 
 
-@contextmanager
-def _locked_folder(folder: Path) -> Iterator[None]:
-    make_folder(folder)
+def check_lock(output: Address, token: str) -> None:
+    """Raise OutputError, reason ``'lost_lock'``, unless an output has the lock with this token.
+
+    For workers, which may outlive the fleet that started them.
+    """
+    if _parsed(output.child(_NAME).read() or b'').get('token') != token:
+        raise _lost(output)
+
+
+def _process(number: int) -> list[Any] | None:
+    """Return what no other process has: boot, namespace, number and start; None if it ended."""
     try:
-        handle = os.open(folder / _NAME, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError as error:
-        raise write_error(folder, error) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f'{socket.gethostname()} process {os.getpid()}'.encode(), 0)
-    except BlockingIOError:
-        owner = os.pread(handle, 200, 0).decode(errors='replace')
-        os.close(handle)
-        raise _in_use(Address(str(folder)), owner) from None
-    except OSError as error:
-        os.close(handle)
-        raise write_error(folder, error) from error
-    try:
-        yield
-    finally:
-        os.close(handle)
+        boot = Path('/proc/sys/kernel/random/boot_id').read_text(encoding='ascii').strip()
+        namespace = str(Path('/proc/self/ns/pid').readlink())
+        status = Path(f'/proc/{number}/stat').read_text(encoding='utf-8', errors='replace')
+    except OSError:
+        return None
+    return [boot, namespace, number, status.rpartition(')')[2].split()[19]]
 
 
-@contextmanager
-def _leased(file: Address) -> Iterator[None]:
-    token = secrets.token_hex(8)
-    if not file.create(_lease(token)):
-        found = json.loads(file.read() or b'{}')
-        if _is_held(found):
-            output = Address(file.url.rpartition('/')[0])
-            raise _in_use(output, f'{found["host"]} process {found["pid"]}')
-        _LOG.warning('%s: removed, since the fleet that wrote it has ended', file)
-        file.remove()
-        if not file.create(_lease(token)):
-            raise _in_use(Address(file.url.rpartition('/')[0]), 'another machine')
-    ended = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(file, token, ended), daemon=True)
-    renewal.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        renewal.join()
-        file.remove()
+def _parsed(content: bytes) -> dict[str, Any]:
+    with suppress(ValueError):
+        found = json.loads(content)
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
-def _renew(file: Address, token: str, ended: threading.Event) -> None:
-    while not ended.wait(_RENEWED_S):
-        with suppress(PerceptionError):
-            # The next may succeed; many can fail before the lease ends.
-            file.write(_lease(token))
-
-
-def _lease(token: str) -> bytes:
-    owner = {'host': socket.gethostname(), 'pid': os.getpid()}
-    return json.dumps({**owner, 'token': token, 'time_s': time.time()}).encode()
-
-
-def _is_held(found: dict[str, object]) -> bool:
-    if found.get('host') == socket.gethostname() and isinstance(found.get('pid'), int):
-        return Path(f'/proc/{found["pid"]}').exists()
-    time_s = found.get('time_s')
-    return isinstance(time_s, int | float) and time.time() - time_s < _STALE_S
-
-
-def _in_use(output: Address, owner: str) -> OutputError:
+def _in_use(output: Address, found: dict[str, Any]) -> OutputError:
+    process = found.get('process')
+    number = process[2] if isinstance(process, list) else 'unknown'
     return OutputError(
         'in_use',
-        f'{output}: another fleet is writing it ({owner}). Wait until it ends, or name another '
-        'output.',
+        f'{output}: another fleet is writing it (process {number} of '
+        f'{found.get("host", "another machine")}). Wait until it ends, or name another output.',
+    )
+
+
+def _lost(output: Address) -> OutputError:
+    return OutputError(
+        LOST,
+        f'{output}: expected the lock of this fleet, which another has taken over or which could '
+        'not be renewed for two minutes. Run the same command again when no other is at work.',
     )

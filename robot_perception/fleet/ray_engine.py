@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
+import logging
 import os
+import time
 from typing import Any
 
 from robot_perception.core import ConfigError, requires
@@ -12,8 +15,11 @@ from robot_perception.fleet.engine import WorkerLost
 with requires('"robot_perception[fleet]"'):
     import ray
 
+_LOG = logging.getLogger(__name__)
 # A cluster that grows with demand must know of more tasks than it can run.
 _MAX_PENDING = 4096
+# Machines of a cluster may still be starting.
+_JOIN_LIMIT_S, _POLL_S = 60.0, 1.0
 
 
 class RayEngine:
@@ -29,7 +35,7 @@ class RayEngine:
             gpus: GPUs of each task, or a share of one.
 
         Raises:
-            ConfigError: there is no such cluster.
+            ConfigError: there is no such cluster, or none of its machines can run a task.
         """
         self.slots = workers or _MAX_PENDING
         options: dict[str, Any] = {'address': address}
@@ -55,6 +61,12 @@ class RayEngine:
             'max_retries': 0,
             'scheduling_strategy': 'SPREAD',
         }
+        try:
+            # No machine joins a cluster that was started here.
+            self._wait_for_node(cpus, gpus, 0.0 if 'num_cpus' in options else _JOIN_LIMIT_S)
+        except BaseException:
+            self.close()
+            raise
         self._keys: dict[Any, str] = {}
 
     def submit(
@@ -84,9 +96,41 @@ class RayEngine:
             return key, WorkerLost(f'the Ray worker ended: {first}'), ''
         return key, result, node
 
+    def _wait_for_node(self, cpus: int, gpus: float, limit_s: float) -> None:
+        """Wait until a machine of the cluster has the resources of a task.
+
+        Raises:
+            ConfigError: none has after the time limit.
+        """
+        end_s, is_asked = time.monotonic() + limit_s, False
+        while True:
+            found = _resources()
+            if any(node_cpus >= cpus and node_gpus >= gpus for node_cpus, node_gpus in found):
+                return
+            counts = Counter(f'{one[0]:g} CPUs, {one[1]:g} GPUs' for one in found)
+            listed = '; '.join(f'{count} with {what}' for what, count in sorted(counts.items()))
+            text = (
+                f'--cpus {cpus} --gpus {gpus:g}: expected a machine of the cluster with as many, '
+                f'got {listed or "none"}.'
+            )
+            if time.monotonic() >= end_s:
+                raise ConfigError('no_machine', f'{text} Lower them, or add such a machine.')
+            if not is_asked:
+                _LOG.warning('%s Waiting %g s for another one.', text, limit_s)
+                # A cluster that grows with demand adds machines for tasks that wait.
+                self._function.options(**self._options).remote(int, 0)
+                is_asked = True
+            time.sleep(_POLL_S)
+
     def close(self) -> None:
         """Disconnect, which ends all tasks; end a cluster that was started here."""
         ray.shutdown()
+
+
+def _resources() -> list[tuple[float, float]]:
+    """Return CPU cores and GPUs of each machine."""
+    found = [node['Resources'] for node in ray.nodes() if node['Alive']]
+    return [(have.get('CPU', 0.0), have.get('GPU', 0.0)) for have in found]
 
 
 def _run_on_node(function: Callable[[Any], object], argument: object) -> tuple[object, str]:

@@ -30,9 +30,11 @@ from robot_perception.core import (
     write_error,
 )
 from robot_perception.fleet.address import Address, FileFacts
-from robot_perception.fleet.dataset import table_path, TABLES, write_tables
+from robot_perception.fleet.dataset import table_path, TABLES
 from robot_perception.fleet.job import Entry, Failure, RecordingTask
+from robot_perception.fleet.lock import check_lock
 from robot_perception.fleet.manifest import ENTRIES
+from robot_perception.fleet.recordings import recording_files
 from robot_perception.pipeline import keep_freed_memory, PerceptionPipeline
 from robot_perception.sources import check_new_bag, open_source
 
@@ -182,6 +184,9 @@ def _is_copied(file: FileFacts, copy: Path) -> bool:
 
 
 def _process(task: RecordingTask, work: Path) -> Entry:
+    # What only starts tasks has no use for Arrow, which takes memory and time.
+    from robot_perception.fleet.table_writer import write_tables  # noqa: PLC0415
+
     source = _local_copy(task, work)
     # In a folder of its own: a recording may have any name.
     bag = work / 'result' / Path(task.name).name
@@ -203,6 +208,8 @@ def _process(task: RecordingTask, work: Path) -> Entry:
     inputs = tuple(
         replace(file, sha256=_file_address(task.source, file).sha256()) for file in task.files
     )
+    _check_unchanged(task)
+    check_lock(task.output, task.lock)
     outputs = _publish(task, bag, work / 'tables')
     return Entry(
         name=task.name,
@@ -217,6 +224,16 @@ def _process(task: RecordingTask, work: Path) -> Entry:
         host=socket.gethostname(),
         elapsed_s=round(report.elapsed_s, 3),
     )
+
+
+def _check_unchanged(task: RecordingTask) -> None:
+    """Raise SourceError if a recording is not what it was when the fleet began."""
+    if recording_files(task.source) != task.files:
+        raise SourceError(
+            'changed',
+            f'{task.source}: changed while it was waiting or read. Run the same command again '
+            'when it is complete.',
+        )
 
 
 def _relative(task: RecordingTask) -> str:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 import os
 from pathlib import Path, PurePosixPath
 
 from robot_perception.core import ConfigError, SourceError
 from robot_perception.fleet.address import Address, FileFacts
+from robot_perception.fleet.dataset import DATASET, TABLES
 from robot_perception.sources import is_storage_name
 
+# What an output has beside the results of recordings.
+_RESERVED = (
+    *('.entries', '.work', '.lock', 'manifest.json'),
+    *(f'{DATASET}/{table}' for table in TABLES),
+)
 _METADATA = 'metadata.yaml'
 
 
@@ -38,42 +45,110 @@ def find_recordings(specs: Iterable[str], output: Address) -> tuple[FoundRecordi
 
     A spec is a bag, a single file of one, a folder with any number of bags at any depth, or with
     ``*`` several of these. The result of ``bags/day_1/run`` is named ``bags/day_1/run``, that of
-    ``/data/run`` ``data/run`` and that of ``s3://bucket/run`` ``bucket/run``.
+    ``/data/run`` ``data/run`` and that of ``s3://bucket/run`` ``bucket/run``. A recording that
+    several specs name is there once, named by the first.
 
     What cannot be read is in the list, with its problem.
 
     Raises:
-        ConfigError: two recordings have one name, or the output is not apart from them.
+        ConfigError: a result would have the place of another or of the dataset, or the output is
+            not apart from the recordings.
     """
-    found: dict[str, FoundRecording] = {}
+    by_source: dict[Address, FoundRecording] = {}
     for spec in specs:
-        _check_apart(spec, output)
+        _check_apart(Address.parse(spec), output)
         for one in _expanded(spec):
-            other = found.setdefault(one.name, one)
-            if other.source != one.source:
-                raise ConfigError(
-                    'same_name',
-                    f'{one.source} and {other.source}: expected recordings with different paths, '
-                    f'got two whose result is {one.name}. Process one of them into another '
-                    'output.',
-                )
+            by_source.setdefault(one.source, one)
+    found: dict[str, FoundRecording] = {}
+    for one in by_source.values():
+        other = found.setdefault(one.name, one)
+        if other is not one:
+            raise ConfigError(
+                'same_name',
+                f'{one.source} and {other.source}: expected recordings with different paths, got '
+                f'two whose result is {one.name}. Process one of them into another output.',
+            )
+    for one in found.values():
+        _check_place(one, found)
     return tuple(sorted(found.values(), key=lambda one: one.name))
 
 
-def _check_apart(spec: str, output: Address) -> None:
-    source, target = f'{Address.parse(spec).url}/', f'{output.url}/'
-    if target.startswith(source) or source.startswith(target):
+def recording_files(source: Address) -> tuple[FileFacts, ...]:
+    """Return the files of a recording as they are now: those of its folder, or the file itself.
+
+    Raises:
+        SourceError: they cannot be listed.
+    """
+    files = [file for file in source.find() if '/' not in file.path]
+    return tuple(_in_folder(file) for file in files if not _is_hidden(file))
+
+
+def _check_apart(source: Address, output: Address) -> None:
+    """Raise ConfigError if an input is in an output, holds it, or as a pattern matches it."""
+    one, other = _real(source), _real(output)
+    if _is_in(one, other) or _is_in(other, one) or _matches(source, output):
         raise ConfigError(
             'overlapping_paths',
             f'output: expected a folder apart from the inputs, got {output}, with the input '
-            f'{spec}. Name another output.',
+            f'{source}. Name another output.',
         )
+
+
+def _check_place(one: FoundRecording, found: Mapping[str, FoundRecording]) -> None:
+    """Raise ConfigError if a result would be in the folder of another one or of the tables."""
+    for taken in _RESERVED:
+        if _is_in(one.name, taken) or _is_in(taken, one.name):
+            raise ConfigError(
+                'reserved_name',
+                f'{one.source}: expected a name for the result other than {one.name}, since an '
+                f'output has {taken} itself. Name the recording by its absolute path, or rename '
+                'it.',
+            )
+    for above in PurePosixPath(one.name).parents:
+        other = found.get(str(above))
+        if other is not None and one.problem is other.problem is None:
+            raise ConfigError(
+                'nested_recordings',
+                f'{one.source}: expected recordings apart from each other, got one in the place '
+                f'of {other.source}, so that its result would be in that one. Name only one of '
+                'them, or move it.',
+            )
+
+
+def _is_in(inner: str, outer: str) -> bool:
+    return f'{inner}/'.startswith(f'{outer.rstrip("/")}/')
+
+
+def _real(address: Address) -> str:
+    return address.url if (path := address.local) is None else os.path.realpath(path)
+
+
+def _matches(source: Address, output: Address) -> bool:
+    """Return whether an output, or a folder above it, is among what a pattern will match."""
+    parts = source.url.split('/')
+    if not any(map(_is_pattern, parts)):
+        return False
+    there = output.url.split('/')
+    for part, name in zip(parts, there, strict=False):
+        if part == '**':
+            return True
+        if not (part == name or (_is_pattern(part) and fnmatchcase(name, part))):
+            return False
+    return len(parts) <= len(there)
+
+
+def _is_pattern(text: str) -> bool:
+    return any(mark in text for mark in '*?[')
+
+
+def _is_hidden(file: FileFacts) -> bool:
+    return any(part.startswith('.') for part in PurePosixPath(file.path).parts)
 
 
 def _expanded(spec: str) -> Iterator[FoundRecording]:
     address = Address.parse(spec)
     try:
-        is_pattern = any(mark in address.url for mark in '*?[') and not address.exists()
+        is_pattern = _is_pattern(address.url) and not address.exists()
         addresses = address.glob() if is_pattern else [address]
         found = [one for target in addresses for one in _below(target, _name(spec, target))]
     except SourceError as error:
@@ -95,7 +170,7 @@ def _below(root: Address, name: str) -> Iterator[FoundRecording]:
     """
     folders: defaultdict[str, list[FileFacts]] = defaultdict(list)
     for file in root.find():
-        if not any(part.startswith('.') for part in PurePosixPath(file.path).parts):
+        if not _is_hidden(file):
             folders[file.path.rpartition('/')[0]].append(file)
     for folder, files in folders.items():
         storage = [file for file in files if is_storage_name(Path(file.path))]

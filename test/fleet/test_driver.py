@@ -299,6 +299,19 @@ def test_an_input_that_is_there_later_is_no_failure(folder):
     assert not read_manifest(Address.parse('out')).failures
 
 
+def test_a_recording_that_changes_while_it_waits_or_is_read(folder):
+    job = fleet_job(['bags'], 'out')
+    os.utime(folder / 'bags/day_1/run_1/run_1.mcap', (1, 1))
+    report = run(job)
+    (failure,) = report.failures
+    assert (failure.name, failure.reason, failure.attempts) == ('bags/day_1/run_1', 'changed', 1)
+    assert len(report.processed) == 2
+    assert 'bags/day_1/run_1' not in result_bags(folder / 'out')
+    again = run(fleet_job(['bags'], 'out'))
+    assert again.is_whole
+    assert [one.name for one in again.processed] == ['bags/day_1/run_1']
+
+
 def test_files_of_others_stay(folder):
     (folder / 'out').mkdir()
     (folder / 'out/thesis.pdf').touch()

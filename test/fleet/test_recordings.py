@@ -80,6 +80,53 @@ def test_two_recordings_of_one_name(folder):
         names('bags')
 
 
+def test_a_recording_that_is_named_twice_is_there_once(folder):
+    twice = ['bags/a', 'bags/day/single']
+    assert names('bags/a', 'bags/*', folder / 'bags/a', f'file://{folder}/bags/a')[0] == 'bags/a'
+    assert names('bags/d*/single.mcap', folder / 'bags/day/single.mcap', 'bags/a') == twice
+    assert names(folder / 'bags/a', 'bags/a') == [f'{folder}/bags/a'.strip('/')]
+    assert names('gone', 'gone', folder / 'gone') == ['gone']
+
+
+def test_a_recording_in_the_folder_of_another(folder):
+    with raises(ConfigError, 'nested_recordings'):
+        names('bags/a', 'bags/a/a.mcap')
+    write_rgbd_bag(folder / 'bags/a/more/inner', generated_frames(1))
+    with raises(ConfigError, 'nested_recordings') as caught:
+        names('bags')
+    assert all(str(folder / name) in str(caught.value) for name in ('bags/a', 'bags/a/more/inner'))
+    assert names('bags/a/more') == ['bags/a/more/inner']
+
+
+@pytest.mark.parametrize('name', ['dataset', 'dataset/frames/run', 'manifest.json/run'])
+def test_a_result_in_the_place_of_a_file_of_the_output(folder, name):
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    write_rgbd_bag(folder / name, generated_frames(1))
+    with raises(ConfigError, 'reserved_name'):
+        names(name)
+    assert len(names(folder / name)) == 1
+    write_rgbd_bag(folder / 'dataset/run', generated_frames(1))
+    assert names('dataset/run') == ['dataset/run']
+
+
+@pytest.mark.parametrize(
+    ('spec', 'output'),
+    [
+        ('bags/*', 'bags/results'),
+        ('bags/*', 'bags/results/today'),
+        ('**/a', 'results'),
+        ('results/*', 'results'),
+        ('linked', 'bags'),
+        ('bags', 'linked'),
+    ],
+)
+def test_an_output_that_a_pattern_or_a_link_names(folder, spec, output):
+    (folder / 'linked').symlink_to(folder / 'bags')
+    with raises(ConfigError, 'overlapping_paths'):
+        find_recordings([spec], Address.parse(output))
+    assert find_recordings(['b*/*'], Address.parse('results'))
+
+
 @pytest.mark.parametrize('output', ['bags', 'bags/results', '.'])
 def test_an_output_is_apart_from_the_inputs(folder, output):
     with raises(ConfigError, 'overlapping_paths'):

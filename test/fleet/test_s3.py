@@ -11,6 +11,7 @@ import s3fs
 
 from robot_perception.core import OutputError
 from robot_perception.fleet import Address, process_fleet, read_manifest
+from robot_perception.fleet.dataset import table_path
 from robot_perception.fleet.lock import locked
 
 pytestmark = pytest.mark.slow
@@ -95,10 +96,26 @@ def test_one_fleet_at_a_time(storage, monkeypatch):
     assert not storage.find('robots')
     # A fleet that ended without removing its lock holds it for a while only.
     monkeypatch.setattr('robot_perception.fleet.lock.socket.gethostname', lambda: 'other')
-    storage.pipe('robots/out/.lock', b'{"host": "gone", "pid": 1, "time_s": 1.0}')
+    monkeypatch.setattr('robot_perception.fleet.lock._WATCHED_S', 0.0)
+    storage.pipe('robots/out/.lock', b'{"host": "gone", "time_s": 1.0}')
     with locked(output):
         assert b'other' in storage.cat('robots/out/.lock')
     assert not storage.find('robots')
+
+
+def test_names_with_marks_of_addresses(storage):
+    names = ['run #1', 'run?x=1&y', 'Küche 茶', 'a+b%20c', '[2] {x}']
+    write_rgbd_bag('bag', generated_frames(1))
+    for name in names:
+        storage.put('bag', f'robots/bags/{name}', recursive=True)
+    expected = {f'robots/bags/{name}' for name in names}
+    report = run(fleet_job(['s3://robots/bags'], 's3://robots/out'))
+    assert {one.name for one in report.processed} == expected
+    for name in expected:
+        assert storage.exists(f'robots/out/{name}/metadata.yaml')
+        assert storage.exists(f'robots/out/{table_path("objects", name)}')
+    one = fleet_job([f's3://robots/bags/{name}' for name in names], 's3://robots/out')
+    assert len(run(one).unchanged) == len(names)
 
 
 def test_a_smaller_result_leaves_nothing_of_a_larger_one(storage):
