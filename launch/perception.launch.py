@@ -54,7 +54,7 @@ ARGUMENTS = (
     DeclareLaunchArgument(
         'preset',
         default_value='',
-        description='Parameter preset: robot, cpu, demo or stub.',
+        description='Parameter preset: robot, cpu, words, demo or stub.',
     ),
     DeclareLaunchArgument(
         'device',

@@ -74,10 +74,15 @@ def run_list(arguments: argparse.Namespace) -> int:
     text = (
         f'{_table(rows).as_text()}\n\n'
         f'published accuracy, according to the authors:\n{sources}\n\n'
-        'download: robot-perception models pull MODEL, or --preset robot or cpu'
+        f'not pinned, so that the first download decides on the commit:\n{_unpinned()}\n\n'
+        'download: robot-perception models pull MODEL, or --preset robot, cpu or words'
     )
     print_results(arguments, rows, text)
     return 0
+
+
+def _unpinned() -> str:
+    return '\n'.join(f'  {row.model}' for row in CATALOGUE if not row.is_pinned)
 
 
 def _catalogue() -> Iterator[dict[str, Any]]:
@@ -110,12 +115,14 @@ def _others() -> Iterator[dict[str, Any]]:
 
 
 def _presets(model: str) -> list[str]:
-    configs = {name: PerceptionConfig.from_preset(name) for name in PRESETS}
-    return [
-        str(name)
-        for name, config in configs.items()
-        if model in {config.stage(stage).model for stage in networks_needed(config)}
-    ]
+    return [str(name) for name in PRESETS if model in _models(name)]
+
+
+def _models(preset: str) -> list[str]:
+    """Return the networks of a preset, that for questions included."""
+    config = PerceptionConfig.from_preset(preset)
+    models = [config.stage(stage).model for stage in networks_needed(config)]
+    return [*models, config.describer.model]
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
@@ -153,9 +160,7 @@ def run_pull(arguments: argparse.Namespace) -> int:
     names = list(arguments.names)
     lines = []
     if arguments.preset is not None:
-        config = PerceptionConfig.from_preset(arguments.preset)
-        models = [config.stage(stage).model for stage in networks_needed(config)]
-        names += [model for model in models if find_row(model) is not None]
+        names += [model for model in _models(arguments.preset) if find_row(model) is not None]
         if not names:
             text = 'all networks are built in; nothing to download'
             lines.append(f'preset {arguments.preset}: {text}')
@@ -165,7 +170,7 @@ def run_pull(arguments: argparse.Namespace) -> int:
         )
     pulled = {name: pull(name) for name in names}
     lines += [
-        f'{name}: {one.bytes / _MEGABYTE:.1f} MB, revision {one.revision}, {one.path}'
+        f'{name}: {one.bytes / _MEGABYTE:.1f} MB, revision {one.revision}{_note(name)}, {one.path}'
         for name, one in pulled.items()
     ]
     document = [
@@ -173,3 +178,10 @@ def run_pull(arguments: argparse.Namespace) -> int:
     ]
     print_results(arguments, document, '\n'.join(lines))
     return 0
+
+
+def _note(name: str) -> str:
+    row = find_row(name.partition('@')[0])
+    if row is None or row.is_pinned:
+        return ''
+    return ' (not pinned by this package: kept, and its checksums verified, from this download on)'

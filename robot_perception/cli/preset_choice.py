@@ -17,6 +17,7 @@ from robot_perception.pipeline import (
 _LOG = logging.getLogger(__name__)
 # Of those for cameras, the most accurate first.
 _FOR_CAMERAS = {'robot': 'best with a GPU', 'cpu': 'fast enough on a CPU'}
+_FOR_PROMPTS = {'words': 'for a GPU'}
 _DEMO = 'demo'
 
 
@@ -24,7 +25,7 @@ def choose_config(overrides: Mapping[str, Value], inputs: Sequence[str]) -> Perc
     """Return the configuration for inputs whose preset was not given, and log which it is.
 
     Recordings of the demo world are for the demo networks. All else is for the best preset whose
-    networks are on this machine.
+    networks are on this machine; prompts without a detector, for one whose detector takes them.
 
     Raises:
         ConfigError: an override is invalid.
@@ -34,7 +35,9 @@ def choose_config(overrides: Mapping[str, Value], inputs: Sequence[str]) -> Perc
         _announce('preset demo, because the input is a recording of the demo world')
         return PerceptionConfig.from_preset(_DEMO, overrides)
     sizes: dict[str, int] = {}
-    for preset in _FOR_CAMERAS:
+    has_prompts = bool(overrides.get('detector.prompts')) and 'detector.model' not in overrides
+    presets = _FOR_PROMPTS if has_prompts else _FOR_CAMERAS
+    for preset in presets:
         config = PerceptionConfig.from_preset(preset, overrides)
         missing = missing_checkpoints(config)
         if not missing:
@@ -43,14 +46,15 @@ def choose_config(overrides: Mapping[str, Value], inputs: Sequence[str]) -> Perc
         for model, error in missing.items():
             if model in overrides.values():
                 raise error
-        sizes[preset] = download_mb(missing)
+        sizes[preset] = download_mb(config, missing)
     offers = ' or '.join(
         f'"robot-perception models pull --preset {preset}" ({sizes[preset]} MB, {purpose})'
-        for preset, purpose in reversed(_FOR_CAMERAS.items())
+        for preset, purpose in reversed(presets.items())
     )
+    what = 'a detector of prompts' if has_prompts else 'networks for images of cameras'
     raise WeightsMissingError(
         'no_networks',
-        f'expected networks for images of cameras, got none on this machine. Download them once: '
+        f'expected {what}, got none on this machine. Download them once: '
         f'{offers}. The small networks of --preset demo are here, but know only the demo world: '
         'on other images their results mean nothing.',
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from robot_perception.core import Stage
+from robot_perception.models.families import DESCRIBER
 
 STUB = 'stub'
 DEMO = 'demo'
@@ -19,10 +20,10 @@ class CatalogueRow:
 
     Attributes:
         model: id on the Hugging Face Hub, which is also the value of the parameter.
-        task: the stage it is for.
+        task: the stage it is for, or ``DESCRIBER``.
         family: the architecture.
-        revision: the commit that is loaded, 40 hexadecimal digits.
-        sha256: checksum of its model.safetensors, 64 hexadecimal digits.
+        revision: the commit that is loaded, 40 hexadecimal digits; empty if it is not pinned.
+        sha256: checksum of its model.safetensors, 64 hexadecimal digits; empty if not pinned.
         license: of the weights, as an SPDX identifier.
         unit: of the results.
         size_mb: of the download, in megabytes, rounded.
@@ -32,7 +33,7 @@ class CatalogueRow:
     """
 
     model: str
-    task: Stage
+    task: str
     family: str
     revision: str
     sha256: str
@@ -42,6 +43,11 @@ class CatalogueRow:
     accuracy: str
     source: str
     description: str
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether commit and checksum are fixed here, and not by the first download."""
+        return bool(self.revision)
 
 
 CATALOGUE: tuple[CatalogueRow, ...] = (
@@ -123,6 +129,60 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
         accuracy='SA-V test J&F 76.5 (video)',
         source='github.com/facebookresearch/sam2',
         description='masks of boxes',
+    ),
+    CatalogueRow(
+        model='openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det',
+        task=Stage.DETECTOR,
+        family='MM-Grounding-DINO',
+        # No public record of its commit and checksum was found.
+        revision='',
+        sha256='',
+        license='Apache-2.0',
+        unit='pixels, scores 0 to 1',
+        size_mb=693,
+        accuracy='COCO AP 50.6 (zero-shot)',
+        source='github.com/open-mmlab/mmdetection',
+        description='objects that prompts describe, Swin-T',
+    ),
+    CatalogueRow(
+        model='tue-mps/coco_panoptic_eomt_small_640_2x',
+        task=Stage.SEMANTICS,
+        family='EoMT',
+        # Of its commit only seven digits are public, of its checksum nothing.
+        revision='',
+        sha256='',
+        license='MIT',
+        unit='pixels, scores 0 to 1',
+        size_mb=96,
+        accuracy='COCO PQ 46.7',
+        source='github.com/tue-mps/eomt',
+        description='133 classes of COCO at every pixel, with objects, DINOv2-S',
+    ),
+    CatalogueRow(
+        model='google/siglip2-base-patch16-224',
+        task=Stage.SCENE,
+        family='SigLIP 2',
+        revision='75de2d55ec2d0b4efc50b3e9ad70dba96a7b2fa2',
+        sha256='612923381c76ec5a9bed335d1c48827e3f2e506ac31b044b63b2031fadee6a0b',
+        license='Apache-2.0',
+        unit='scores 0 to 1',
+        size_mb=1540,
+        accuracy='ImageNet 78.2 % (zero-shot)',
+        source='arxiv.org/abs/2502.14786',
+        description='classes of the whole image by any labels, text search',
+    ),
+    CatalogueRow(
+        model='HuggingFaceTB/SmolVLM2-500M-Video-Instruct',
+        task=DESCRIBER,
+        family='SmolVLM2',
+        revision='7b375e1b73b11138ff12fe22c8f2822d8fe03467',
+        sha256='b9bfd456c9472c0acd5719d6e514c4b859891af205ee1a736552fd3497b8b0c3',
+        license='Apache-2.0',
+        unit='text',
+        size_mb=2034,
+        accuracy='Video-MME 42.2 (video)',
+        source='huggingface.co/HuggingFaceTB/SmolVLM2-500M-Video-Instruct',
+        description='answers to questions',
     ),
 )
 

@@ -137,8 +137,8 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
 
     Args:
         model: ``'demo'``, the path of a folder, or an id of the Hugging Face Hub, which is looked
-            up in the cache of the Hub: one of the catalogue at the catalogue's revision, any
-            other at the commit that was pulled last. Folders take precedence.
+            up in the cache of the Hub: one that the catalogue pins at the catalogue's revision,
+            any other at the commit that was pulled last. Folders take precedence.
         task: the stage that the network is for, or ``DESCRIBER``.
 
     Raises:
@@ -249,13 +249,14 @@ def _find_record(model: str, row: CatalogueRow | None, parameter: str) -> PullRe
     """Return revision and checksums of a model of the Hub that is in the cache."""
     cache = cache_folder()
     pulled = read_record(cache, model)
-    if row is None and pulled is not None:
+    pinned = row if row is not None and row.is_pinned else None
+    if pinned is None and pulled is not None:
         return pulled
-    if row is not None and (snapshot_folder(cache, model, row.revision) / CONFIG).is_file():
+    if pinned is not None and (snapshot_folder(cache, model, pinned.revision) / CONFIG).is_file():
         # Another program may have downloaded it.
-        known = {} if pulled is None or pulled.revision != row.revision else pulled.sha256
-        return PullRecord(row.revision, {**known, WEIGHTS: row.sha256})
-    revision = '' if row is None else f' and for revision {row.revision}'
+        known = {} if pulled is None or pulled.revision != pinned.revision else pulled.sha256
+        return PullRecord(pinned.revision, {**known, WEIGHTS: pinned.sha256})
+    revision = '' if pinned is None else f' and for revision {pinned.revision}'
     raise WeightsMissingError(
         'not_downloaded',
         f'{parameter}: {model} is not on this machine. Looked for a folder of that name{revision} '

@@ -68,9 +68,10 @@ def pull(model: str) -> PulledCheckpoint:
     ``HF_HOME`` and ``HF_HUB_CACHE`` set the folder of the cache, as for the Hugging Face Hub.
 
     Args:
-        model: an id of the catalogue, which is downloaded at the catalogue's revision; or any
-            other id of the Hub with a supported architecture, as ``owner/name`` for its newest
-            commit or ``owner/name@revision``.
+        model: an id of the catalogue, which is downloaded at the catalogue's revision, or once at
+            its newest commit if the catalogue has none; or any other id of the Hub with a
+            supported architecture, as ``owner/name`` for its newest commit or
+            ``owner/name@revision``.
 
     Raises:
         UnknownModelError: not an id, or the Hub has no such model or revision.
@@ -82,9 +83,10 @@ def pull(model: str) -> PulledCheckpoint:
     _check_name(name, asked, row)
     check_installation()
     remove_leftovers(cache_folder(), name)
-    if row is not None and (found := _on_this_machine(name, row)) is not None:
+    found = None if row is None else _on_this_machine(name, row)
+    if found is not None and asked in {'', found.revision}:
         return found
-    revision = row.revision if row is not None else asked or 'main'
+    revision = asked or (row.revision if row is not None else '') or 'main'
     import huggingface_hub  # noqa: PLC0415 - checked above
 
     try:
@@ -99,7 +101,7 @@ def pull(model: str) -> PulledCheckpoint:
 
 
 def _check_name(name: str, asked: str, row: CatalogueRow | None) -> None:
-    if row is not None and asked not in ('', row.revision):
+    if row is not None and row.is_pinned and asked not in {'', row.revision}:
         raise ModelError(
             'pinned_revision',
             f'{name}: expected revision {row.revision} of the catalogue, got {asked}. Leave '
@@ -119,7 +121,7 @@ def _on_this_machine(name: str, row: CatalogueRow | None) -> PulledCheckpoint | 
     """Return a whole and verified earlier download, None if there is none."""
     cache = cache_folder()
     record = read_record(cache, name)
-    if record is None or (row is not None and record.revision != row.revision):
+    if record is None or (row is not None and row.revision not in {'', record.revision}):
         return None
     folder = snapshot_folder(cache, name, record.revision)
     try:
@@ -157,9 +159,10 @@ def _download(name: str, row: CatalogueRow | None, info: Any) -> PulledCheckpoin
     if needed > (free := _free_bytes(cache)):
         raise disk_full(name, needed, free, cache)
     _fetch(name, info.sha, files[1:])
-    expected = published if row is None else {**published, WEIGHTS: row.sha256}
+    if row is not None and row.is_pinned:
+        published[WEIGHTS] = row.sha256
     sha256 = {file: file_sha256(folder / file) for file in files}
-    _check_download(name, folder, sha256, expected)
+    _check_download(name, folder, sha256, published)
     read_checkpoint(folder, task, name=name)
     record = PullRecord(info.sha, sha256)
     write_record(cache, name, record)

@@ -16,15 +16,18 @@ def missing_checkpoints(config: PerceptionConfig) -> dict[str, WeightsMissingErr
     Raises:
         ModelError: a checkpoint cannot be used for another reason.
     """
-    missing: dict[str, WeightsMissingError] = {}
-    for stage in networks_needed(config):
-        model = config.stage(stage).model
-        try:
-            if model != models.STUB:
-                models.locate_checkpoint(model, stage)
-        except WeightsMissingError as error:
-            missing[model] = error
-    return missing
+    needed = {config.stage(stage).model: stage for stage in networks_needed(config)}
+    found = {model: _find_missing(model, stage) for model, stage in needed.items()}
+    return {model: error for model, error in found.items() if error is not None}
+
+
+def _find_missing(model: str, task: str) -> WeightsMissingError | None:
+    try:
+        if model != models.STUB:
+            models.locate_checkpoint(model, task)
+    except WeightsMissingError as error:
+        return error
+    return None
 
 
 def check_checkpoints(config: PerceptionConfig) -> None:
@@ -46,9 +49,17 @@ def check_checkpoints(config: PerceptionConfig) -> None:
         )
 
 
-def download_mb(missing: dict[str, WeightsMissingError]) -> int:
-    """Return the size of a download in megabytes, without models that have no known size."""
-    rows = (models.find_row(model) for model in missing)
+def download_mb(config: PerceptionConfig, missing: dict[str, WeightsMissingError]) -> int:
+    """Return the size of a download in megabytes, without models that have no known size.
+
+    Args:
+        config: whose network for questions is downloaded too.
+        missing: from `missing_checkpoints`.
+    """
+    names, describer = list(missing), config.describer.model
+    if describer and _find_missing(describer, models.DESCRIBER) is not None:
+        names.append(describer)
+    rows = map(models.find_row, names)
     return sum(row.size_mb for row in rows if row is not None)
 
 

@@ -12,6 +12,7 @@ class Preset(StrEnum):
 
     ROBOT = 'robot'
     CPU = 'cpu'
+    WORDS = 'words'
     DEMO = 'demo'
     STUB = 'stub'
 

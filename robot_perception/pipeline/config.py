@@ -200,6 +200,17 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
         'detector.max_objects': 8,
         'segmenter.input_size': 512,
     },
+    Preset.WORDS: {
+        'detector.model': 'openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det',
+        'detector.prompts': 'person, chair, table, cup, bottle, book',
+        'detector.threshold': 0.3,
+        'semantics.enabled': True,
+        'semantics.model': 'tue-mps/coco_panoptic_eomt_small_640_2x',
+        'scene.enabled': True,
+        'scene.labels': 'kitchen, living room, bedroom, office, corridor, warehouse, street',
+        'scene.every_k': 10,
+        'describer.model': 'HuggingFaceTB/SmolVLM2-500M-Video-Instruct',
+    },
     Preset.DEMO: {
         # Compiling for another runtime would take longer than the first demo, and the demo gives
         # the same results on every processor.
@@ -227,6 +238,8 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
 """The values in which each preset differs from the declared defaults.
 
 ``robot`` has all declared defaults, as in config/perception.yaml. ``cpu`` has small inputs, a
-light detector, and features on every fifth frame. ``demo`` runs the small checkpoints of this
-package. ``stub`` computes simple functions of the pixels, for tests and dry runs.
+light detector, and features on every fifth frame. ``words`` detects what prompts describe, finds
+the class of every pixel and of the scene, and answers questions. ``demo`` runs the small
+checkpoints of this package. ``stub`` computes simple functions of the pixels, for tests and dry
+runs.
 """

@@ -100,7 +100,7 @@ class PerceptionPipeline:
         """Load the networks of a preset.
 
         Args:
-            name: robot, cpu, demo or stub.
+            name: robot, cpu, words, demo or stub.
             overrides: parameters by dotted name, for example ``{'detector.threshold': 0.7}``.
             device: auto, cpu, cuda or cuda:N; None leaves it to the preset and the overrides.
 

@@ -30,11 +30,17 @@ def test_list(command):
         task, model, presets, *facts, here = re.split(r' {2,}', line)
         assert (task, model, here) == (row.task, row.model, 'no')
         assert facts[:3] == [row.license, str(row.size_mb), row.accuracy]
-        for preset in ('robot', 'cpu'):
-            used = PerceptionConfig.from_preset(preset).stage(row.task).model == row.model
+        for preset in ('robot', 'cpu', 'words'):
+            config = PerceptionConfig.from_preset(preset)
+            section = getattr(config, row.task)
+            used = section.model == row.model and getattr(section, 'enabled', True)
             assert (preset in presets.split(', ')) == used
+        assert (f'  {row.model}' in lines) != row.is_pinned
         assert f'  {row.model}: {row.source}' in lines or not row.source
-    assert lines[-1] == 'download: robot-perception models pull MODEL, or --preset robot or cpu'
+    assert (
+        lines[-1]
+        == 'download: robot-perception models pull MODEL, or --preset robot, cpu or words'
+    )
 
 
 def test_list_as_json(command):

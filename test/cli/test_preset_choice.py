@@ -78,6 +78,15 @@ def test_the_best_preset_whose_networks_are_here_is_taken(install, caplog):
     assert 'preset robot, the best of which all networks are here' in caplog.messages
 
 
+def test_prompts_are_for_the_preset_whose_detector_takes_them(install):
+    install('robot')
+    offer = r'a detector of prompts.*--preset words" \(4363 MB, for a GPU\)'
+    with raises(WeightsMissingError, 'no_networks', offer):
+        read('--prompt', 'red cup', inputs=['photo.jpg'])
+    chosen = read('--prompt', 'red cup', '--set', 'detector.model=stub')
+    assert chosen.preset == 'robot'
+
+
 def test_only_networks_that_are_needed_count(install):
     rest = [f'--set={stage}.enabled=false' for stage in Stage]
     assert read(*rest).preset == 'robot'

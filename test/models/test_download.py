@@ -5,14 +5,17 @@ import shutil
 import socket
 import time
 
-from checkpoints import rewrite_config
+from checkpoints import rewrite_config, write_semantics
 from hub_server import serve_hub, sha256
 import huggingface_hub
+import numpy as np
 from prompted_checkpoints import write_prompted
 import pytest
 from reasons import raises
+from scene_checkpoints import write_image_text
 from tiny_describers import write_tiny_describer
 
+from robot_perception.cli.main import main
 from robot_perception.core.errors import (
     ModelError,
     UnknownModelError,
@@ -22,6 +25,7 @@ from robot_perception.core.errors import (
 from robot_perception.models import build_describer, build_detector, catalogue, find_row
 from robot_perception.models.checkpoint import locate_checkpoint
 from robot_perception.models.download import pull
+from robot_perception.pipeline import networks_needed, PerceptionConfig, PerceptionPipeline
 
 DETR, OTHER = 'facebook/detr-resnet-50', 'somebody/fine-tuned'
 COMMIT = 'b' * 40
@@ -110,6 +114,63 @@ def test_a_row_of_the_catalogue_is_downloaded_at_its_revision_and_once(hub):
     count = len(hub.requests)
     assert pull(DETR) == pulled
     assert len(hub.requests) == count
+
+
+def test_a_row_without_a_revision_is_pinned_by_its_first_download(hub, tmp_path, monkeypatch):
+    row = replace(find_row(DETR), revision='', sha256='', model=OTHER)
+    monkeypatch.setattr(catalogue, 'CATALOGUE', (row,))
+    with raises(WeightsMissingError, 'not_downloaded'):
+        locate_checkpoint(OTHER, 'detector')
+    pulled = pull(OTHER)
+    assert pulled.revision == COMMIT
+    # A newer commit changes nothing, unless it is asked for.
+    hub.add(OTHER, tmp_path / 'served', 'c' * 40)
+    count = len(hub.requests)
+    assert pull(OTHER) == pulled == pull(f'{OTHER}@{COMMIT}')
+    assert len(hub.requests) == count
+    assert locate_checkpoint(OTHER, 'detector').folder == pulled.path
+    weights = pulled.path / 'model.safetensors'
+    data = weights.read_bytes()
+    weights.resolve().write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    with raises(WeightsInvalidError, 'wrong_checksum'):
+        build_detector(OTHER)
+    weights.resolve().write_bytes(data)
+    assert pull(f'{OTHER}@{"c" * 40}').revision == 'c' * 40
+    assert locate_checkpoint(OTHER, 'detector').folder.name == 'c' * 40
+
+
+@pytest.mark.slow
+def test_the_preset_words_runs_on_what_its_pull_brings(hub, tiny, tmp_path, monkeypatch, capsys):
+    folders = {
+        **tiny,
+        'detector': write_prompted(tmp_path / 'detector', 'mm-grounding-dino'),
+        'semantics': write_semantics(tmp_path / 'semantics', 'eomt'),
+        'scene': write_image_text(tmp_path / 'scene', 'siglip'),
+        'describer': write_tiny_describer('smolvlm', tmp_path / 'describer'),
+    }
+    config = PerceptionConfig.from_preset('words')
+    models = {stage: config.stage(stage).model for stage in networks_needed(config)}
+    models['describer'] = config.describer.model
+    rows = []
+    for task, model in models.items():
+        row, folder = find_row(model), folders[task]
+        hub.add(model, folder, row.revision or COMMIT)
+        weights = sha256(folder / 'model.safetensors')
+        rows.append(replace(row, sha256=weights if row.is_pinned else ''))
+    monkeypatch.setattr(catalogue, 'CATALOGUE', tuple(rows))
+    assert main(['models', 'pull', '--preset', 'words']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(':')[0] for line in lines] == list(models.values())
+    unpinned = [line for line in lines if f'{COMMIT} (not pinned by this package' in line]
+    assert len(unpinned) == 2
+    # The tiny tokenizers know few words.
+    known = {'detector.prompts': 'red cup, chair', 'scene.labels': 'kitchen, office'}
+    pipeline = PerceptionPipeline.from_preset('words', known, device='cpu')
+    scene = pipeline.process(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    assert pipeline.class_names == ('red cup', 'chair')
+    assert scene.semantics is not None
+    assert scene.scene_classes is not None
+    assert build_describer(config.describer.model, device='cpu')
 
 
 def test_without_network_an_earlier_download_is_enough(hub, monkeypatch):

@@ -159,7 +159,10 @@ def test_remapped_topics_are_logged(start):
         ),
         (['-p', 'detector.max_objects:=many'], "detector.max_objects: expected int, got 'many'"),
         (['-p', 'precision:=int4'], r"precision: expected one of \['auto', .*got 'int4'"),
-        (['-p', 'preset:=rowboat'], "Unknown preset 'rowboat'. Available: robot, cpu, demo, stub"),
+        (
+            ['-p', 'preset:=rowboat'],
+            "Unknown preset 'rowboat'. Available: robot, cpu, words, demo, stub",
+        ),
         (['--bogus'], r"perception: bad ROS arguments: \['--bogus'\]"),
     ],
     ids=['range', 'type', 'choice', 'preset', 'argument'],

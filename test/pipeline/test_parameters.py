@@ -91,7 +91,9 @@ def test_invalid_values_are_rejected(values, reason, message):
 
 
 def test_unknown_preset():
-    with raises(ConfigError, 'unknown_name', match=r"'fast'. Available: robot, cpu, demo, stub"):
+    with raises(
+        ConfigError, 'unknown_name', match=r"'fast'. Available: robot, cpu, words, demo, stub"
+    ):
         PerceptionConfig.from_preset('fast')
 
 
