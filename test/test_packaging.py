@@ -37,6 +37,8 @@ EXTRAS = {
     'prometheus_client': 'prometheus-client',
     'PIL': 'pillow',
     'pyarrow': 'pyarrow',
+    'pydantic': 'fastapi',
+    'python_multipart': 'python-multipart',
     'ray': 'ray',
     'rerun': 'rerun-sdk',
     'rerun_cli': 'rerun-sdk',

@@ -9,7 +9,7 @@ from typing import Any
 
 from robot_perception.cli.command import add_command
 from robot_perception.cli.settings import add_settings, log_caveat, read_settings
-from robot_perception.core import ConfigError, requires
+from robot_perception.core import ConfigError
 from robot_perception.pipeline import check_checkpoints
 
 _LAST_PORT = 65535
@@ -82,8 +82,8 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal, and return the exit code."""
-    with requires('"robot_perception[serve]"'):
-        from robot_perception import server  # noqa: PLC0415 - optional
+    from robot_perception import server  # noqa: PLC0415 - optional
+
     settings = server.ServerSettings(
         server.read_token(arguments.token_file, os.environ),
         arguments.queue,

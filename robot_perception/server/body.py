@@ -7,6 +7,7 @@ from http import HTTPStatus
 import cv2
 from fastapi import Request
 import numpy as np
+import python_multipart  # noqa: F401 - Starlette reads forms with it, and misses it only then
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 

@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 OPEN_PATHS = ('/', '/healthz', '/readyz')
 _PROBES = ('/healthz', '/readyz', '/metrics')
 _MAX_HEADERS = 100
-_ID_HEADER = 'X-Request-ID'
+ID_HEADER = 'X-Request-ID'
 _ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 # What a client sends after it was refused is read for so long, so that it gets the answer.
 _DRAIN_S = 2.0
@@ -63,7 +63,7 @@ class Guard:
         # A proxy may keep this prefix of the path, or remove it.
         scope['root_path'] = self._settings.root_path or scope.get('root_path', '')
         headers = Headers(scope=scope)
-        given = headers.get(_ID_HEADER, '')
+        given = headers.get(ID_HEADER, '')
         request_id = given if _ID.fullmatch(given) else uuid.uuid4().hex
         start_s = time.monotonic()
         scope.setdefault('state', {}).update(request_id=request_id, start_s=start_s)
@@ -76,7 +76,7 @@ class Guard:
                 status = message['status']
                 await body.drain()
                 added = MutableHeaders(scope=message)
-                for name, value in {_ID_HEADER: request_id, **_HEADERS}.items():
+                for name, value in {ID_HEADER: request_id, **_HEADERS}.items():
                     added.setdefault(name, value)
             await send(message)
 

@@ -52,6 +52,7 @@ class WorkerPool:
         self._waiting: dict[asyncio.Future[Answer], Job] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
+        self._loaded = asyncio.Event()
         self._pausing = 0
         self._mean_s = 1.0
         self._notes: set[str] = set()
@@ -72,6 +73,16 @@ class WorkerPool:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for future in list(self._waiting):
             _fail(future, _unavailable('stopping', 'expected a running service, got its end.', 1))
+
+    async def wait_loaded(self) -> None:
+        """Wait until a worker has loaded its networks for the first time.
+
+        Raises:
+            ConfigError, ModelError: they cannot be loaded.
+        """
+        await self._loaded.wait()
+        if self.error is not None:
+            raise self.error
 
     def check(self) -> None:
         """Raise ProblemError if no job would be accepted now: status 429 or 503."""
@@ -120,6 +131,7 @@ class WorkerPool:
                     await self._pause(min(_LONGEST_PAUSE_S, 2.0**failures))
                 else:
                     was_ready, failures = True, 0
+                    self._loaded.set()
                     _LOG.info('ready: networks loaded on %s', config.device)
                     await self._serve(worker)
                 self.restarts += 1
@@ -136,6 +148,7 @@ class WorkerPool:
                 'and open files of this machine, or raise their limits.',
             )
         self.error = error
+        self._loaded.set()
         for future in list(self._waiting):
             _fail(future, _no_worker())
         self.on_error()

@@ -17,7 +17,7 @@ from robot_perception.server.settings import ServerSettings
 _LOG = logging.getLogger(__name__)
 # Of a request line and all headers.
 _MAX_HEADER_BYTES = 16_384
-_MAX_CONNECTIONS = 512
+MAX_CONNECTIONS = 512
 _LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 
 
@@ -48,7 +48,7 @@ def run_server(
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=_MAX_CONNECTIONS,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=round(settings.max_seconds) + 1,
         )
     )

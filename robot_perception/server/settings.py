@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from robot_perception.core import ConfigError
@@ -26,7 +26,7 @@ class ServerSettings:
         root_path: path under which a reverse proxy offers the service, such as ``/perception``.
     """
 
-    token: str = ''
+    token: str = field(default='', repr=False)
     max_waiting: int = 16
     max_seconds: float = 30.0
     max_body_mb: int = 32

@@ -9,7 +9,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ import pytest
 pytest.importorskip('fastapi')
 
 from commands import Command
-from http_service import form
+from http_service import form, wait_for
 
 pytestmark = pytest.mark.slow
 ARGUMENTS = ('--set', 'describer.model=stub')
@@ -71,13 +70,6 @@ def test_refusals_name_their_reason(service, fields, image, status, reason):
 
 def running(service):
     return service.metric('robot_perception_running_questions')
-
-
-def wait_for(condition):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @contextmanager

@@ -50,6 +50,8 @@ def test_waiting_requests_are_refused_when_the_first_worker_cannot_be_started():
             pool.start()
             await until(lambda: stopped)
         assert stopped == [True]
+        with raises(ModelError, pool.error.reason):
+            await pool.wait_loaded()
         assert (future.exception().status, future.exception().reason) == (503, 'no_worker')
         assert isinstance(pool.error, ModelError)
         assert 'Too many open files' in str(pool.error)

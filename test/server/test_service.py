@@ -21,7 +21,16 @@ import pytest
 pytest.importorskip('fastapi')
 
 from commands import Command
-from http_service import form, QUEUE, Service
+from http_service import (
+    find_networks,
+    form,
+    picture,
+    QUEUE,
+    Service,
+    SIZE_HW,
+    timeless,
+    wait_for,
+)
 
 from robot_perception.core import CameraModel, Stage
 from robot_perception.faults.file_mutations import mutated_files
@@ -37,25 +46,11 @@ from robot_perception.viewer import (
 )
 
 pytestmark = pytest.mark.slow
-SIZE_HW = (120, 160)
 # As cameras write it: turned by a quarter, and a focal length of 28 mm on film.
 EXIF = bytes.fromhex(
     'ffe1003a457869660000 4d4d002a00000008 0002 0112000300000001 00060000 8769000400000001'
     '00000026 00000000 0001 a405000300000001 001c0000 00000000'
 )
-
-
-def picture(kind='.png', seed=0, size_hw=SIZE_HW):
-    bgr = np.random.default_rng(seed).integers(0, 256, (*size_hw, 3), np.uint8)
-    return cv2.imencode(kind, cv2.GaussianBlur(bgr, (0, 0), 5))[1].tobytes()
-
-
-def timeless(document):
-    """Return the scene of an answer or a file without what differs from run to run."""
-    scene = json.loads(document)
-    assert set(scene.pop('timing_s')) >= {'pipeline'}
-    assert scene['image'].pop('stamp_ns') == 0
-    return json.dumps(scene)
 
 
 @pytest.fixture(scope='module')
@@ -216,24 +211,6 @@ def test_bytes_that_are_no_http_do_not_matter(service):
     assert service.request('/healthz')[0] == 200
 
 
-def wait_for(condition):
-    end = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def children(pid):
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            fields = (folder / 'stat').read_text().rpartition(')')[2].split()
-            command = (folder / 'cmdline').read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and b'spawn_main' in command:
-            yield int(folder.name)
-
-
 def waiting(service):
     """Return how many requests wait, besides the one that the worker computes."""
     return service.metric('robot_perception_waiting_requests')
@@ -245,7 +222,7 @@ def stopped_worker(service, count):
 
     It continues at the end of the block.
     """
-    (worker,) = children(service.program.pid)
+    (worker,) = find_networks(service.program.pid)
     with concurrent.futures.ThreadPoolExecutor(count) as pool:
         os.kill(worker, signal.SIGSTOP)
         try:
@@ -299,7 +276,7 @@ def test_a_worker_that_ends_is_replaced(service):
         assert (status, json.loads(body)['reason']) == (503, 'worker_ended')
         assert headers['Retry-After'] == '1'
     assert service.metric('robot_perception_worker_restarts') == before + 1
-    (worker,) = children(service.program.pid)
+    (worker,) = find_networks(service.program.pid)
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: service.request('/readyz')[0] == 503)
     wait_for(lambda: service.request('/readyz')[0] == 200)
