@@ -22,6 +22,7 @@ from robot_perception.core import (
     InputError,
     ModelError,
     Scene,
+    Stage,
     write_bytes,
 )
 from robot_perception.pipeline import (
@@ -87,6 +88,10 @@ def run_samples(arguments: argparse.Namespace) -> int:
 
 def _predict(arguments: argparse.Namespace, samples: Sequence[Sample]) -> Iterator[dict[str, Any]]:
     """Run the networks on the images of samples and ask their questions, in order."""
+    asked = next((sample.asked for sample in samples if sample.asked), ())
+    if asked and not arguments.prompt:
+        # So that a preset chooses a detector that takes prompts; each sample has its own.
+        arguments.prompt = list(asked)
     config = read_settings(arguments)
     has_questions = any(sample.question is not None for sample in samples)
     if has_questions and not config.describer.model:
@@ -99,17 +104,14 @@ def _predict(arguments: argparse.Namespace, samples: Sequence[Sample]) -> Iterat
     with closing(DescriberProcess()) as describer, bar:
         for name, group in groupby(samples, lambda sample: sample.image):
             image = read_image(folder / name)
-            scene: Scene | None = None
+            scenes: dict[tuple[str, ...], Scene] = {}
             for sample in group:
-                if scene is None and (sample.objects is not None or sample.scene is not None):
-                    pipeline = pipeline or load_pipeline(config, [str(folder / name)])
-                    # The images are no sequence.
-                    pipeline.reset()
-                    scene = pipeline.process(image)
                 prediction: dict[str, Any] = {'image': name}
-                if sample.objects is not None or sample.scene is not None:
-                    assert scene is not None  # noqa: S101 - processed above
-                    prediction.update(_of_scene(scene))
+                if sample.objects is not None or sample.scene is not None or sample.asked:
+                    if sample.asked not in scenes:
+                        pipeline = pipeline or load_pipeline(config, [str(folder / name)])
+                        scenes[sample.asked] = _process(pipeline, config, sample, image)
+                    prediction.update(_of_scene(scenes[sample.asked]))
                 if sample.question is not None and config.describer.model:
                     prediction['question'] = sample.question
                     answer = _answer(describer, config, sample.question, image)
@@ -117,6 +119,27 @@ def _predict(arguments: argparse.Namespace, samples: Sequence[Sample]) -> Iterat
                         prediction['answer'] = answer
                 yield prediction
                 bar.update()
+
+
+def _process(
+    pipeline: PerceptionPipeline, config: PerceptionConfig, sample: Sample, image: Image
+) -> Scene:
+    """Return the results for an image, which is none of a sequence.
+
+    For a sample with names to look for, these are the prompts, and only the detector runs
+    unless the type of the scene is known too.
+    """
+    if sample.asked:
+        skipped = [] if sample.scene is not None else [one for one in Stage if one != 'detector']
+        config = config.with_values(
+            {
+                'detector.prompts': ', '.join(sample.asked),
+                **{f'{stage}.enabled': False for stage in skipped},
+            }
+        )
+    pipeline.reset()
+    pipeline.reconfigure(config)
+    return pipeline.process(image)
 
 
 def _answer(

@@ -68,7 +68,7 @@ def first_run(
     bag = output / _BAG
     log(f'recording {frames} frames of the demo world, seed {SEED}')
     with tqdm(total=frames, unit=' frames', disable=quiet or None) as bar:
-        record(bag, SEED, frames, size_hw, on_frame=bar.update)
+        record(bag, SEED, frames, size_hw, on_frame=lambda _: bar.update())
     # The recording has the pose of the camera: boxes are upright, and velocities known.
     frames_config = replace(
         config.frames,

@@ -83,8 +83,9 @@ def add_parser(subparsers: Any) -> None:  # noqa: ANN401 - argparse keeps the ty
     )
     training.add_argument(
         'task',
-        choices=('depth', 'detector', 'segmenter'),
-        help='model to train; depth writes two checkpoints, as its backbone computes the features',
+        choices=('depth', 'detector', 'segmenter', 'words'),
+        help='model to train; depth writes two checkpoints, as its backbone computes the '
+        'features; words is a detector that takes prompts, on the backbone of the demo detector',
     )
     training.add_argument('output', metavar='OUT', type=Path, help='folder for the checkpoints')
     training.add_argument(
@@ -136,7 +137,7 @@ def run_record(arguments: argparse.Namespace) -> int:
                 read_size_hw(arguments.size),
                 compressed=arguments.compressed,
                 force=arguments.force,
-                on_frame=bar.update,
+                on_frame=lambda _: bar.update(),
             )
         except InputError as error:
             raise ConfigError(error.reason, str(error)) from error

@@ -1,11 +1,12 @@
-"""``robot-perception world questions``: questions with known answers about rendered scenes."""
+"""``robot-perception world questions`` and ``phrases``: what is known of rendered scenes."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -15,44 +16,100 @@ from robot_perception.cli.results import add_json, check_json, print_results
 from robot_perception.core import write_bytes
 from robot_perception.viewer import write_picture
 
+if TYPE_CHECKING:
+    from robot_perception.world import WorldFrame
+
 _SAMPLES = 'samples.json'
-_EPILOG = """\
+_EXIT_CODES = """\
 exit codes: 0 written, 1 failed, 2 bad arguments, 130 interrupted; the folder appears when it is
 complete
-
+"""
+_QUESTIONS_EPILOG = f"""\
+{_EXIT_CODES}
 examples:
   robot-perception world questions 900000:900020 -o samples
   robot-perception evaluate --samples samples/samples.json --set describer.model=stub
 """
+_PHRASES_EPILOG = f"""\
+{_EXIT_CODES}
+examples:
+  robot-perception world phrases 900000:900200 -o phrases
+  robot-perception evaluate --samples phrases/samples.json
+"""
 
 
 def add_questions(actions: Any) -> None:  # noqa: ANN401 - argparse keeps the type to itself
-    """Add the action and its flags to those of the verb."""
-    from robot_perception.cli.world import add_size  # noqa: PLC0415 - which imports this module
-
-    parser = add_command(
+    """Add the actions and their flags to those of the verb."""
+    questions = add_command(
         actions,
         'questions',
         run_questions,
         help='write images with questions whose answers are known',
         description='Renders scenes and writes their images, and samples.json with questions, '
         'objects and scene types, for "robot-perception evaluate --samples".',
-        epilog=_EPILOG,
+        epilog=_QUESTIONS_EPILOG,
     )
+    phrases = add_command(
+        actions,
+        'phrases',
+        run_phrases,
+        help='write images with phrases such as "red cup" and the objects that they mean',
+        description='Renders scenes and writes their images, and samples.json with phrases of '
+        'color and kind, half of them absent, for "robot-perception evaluate --samples".',
+        epilog=_PHRASES_EPILOG,
+    )
+    for parser, folder in ((questions, 'samples'), (phrases, 'phrases')):
+        _add_flags(parser, folder)
+
+
+def _add_flags(parser: argparse.ArgumentParser, folder: str) -> None:
+    from robot_perception.cli.world import add_size  # noqa: PLC0415 - which imports this module
+
     parser.add_argument('seeds', metavar='A:B', help='seeds of the scenes: A to B-1')
-    add_output(parser, 'samples')
+    add_output(parser, folder)
     add_json(parser)
     add_size(parser)
 
 
 def run_questions(arguments: argparse.Namespace) -> int:
-    """Write images and samples, and return the exit code."""
+    """Write images and questions, and return the exit code."""
+    from robot_perception.world import make_samples  # noqa: PLC0415 - for this verb
+
+    def count(sample: dict[str, Any]) -> int:
+        return 'question' in sample
+
+    return _write(arguments, lambda frame, name, _: make_samples(frame, name), 'questions', count)
+
+
+def run_phrases(arguments: argparse.Namespace) -> int:
+    """Write images and phrases, and return the exit code."""
+    from robot_perception.world import make_phrase_samples  # noqa: PLC0415 - for this verb
+
+    def count(sample: dict[str, Any]) -> int:
+        return len({*sample['gt_absent'], *(item['name'] for item in sample['gt_objects'])})
+
+    return _write(arguments, make_phrase_samples, 'phrases', count)
+
+
+def _write(
+    arguments: argparse.Namespace,
+    make: Callable[[WorldFrame, str, int], list[dict[str, Any]]],
+    noun: str,
+    count: Callable[[dict[str, Any]], int],
+) -> int:
+    """Write images and samples.
+
+    Args:
+        arguments: of the command.
+        make: from a scene, the name of its image and its seed to the samples about it.
+        noun: what samples ask, in the plural.
+        count: how many of these a sample has.
+    """
     from robot_perception.cli.rendered_truth import (  # noqa: PLC0415 - as above
         read_test_seeds,
         render_scenes,
     )
     from robot_perception.cli.world import read_size_hw  # noqa: PLC0415 - as above
-    from robot_perception.world import make_samples  # noqa: PLC0415 - for this verb
 
     check_json(arguments)
     seeds = read_test_seeds('A:B', arguments.seeds)
@@ -65,10 +122,10 @@ def run_questions(arguments: argparse.Namespace) -> int:
         for seed, frame in bar:
             name = f'{seed}.png'
             write_picture(frame.image.rgb, folder / name)
-            samples += make_samples(frame, name)
+            samples += make(frame, name, seed)
         write_bytes(folder / _SAMPLES, f'{json.dumps(samples, indent=2)}\n'.encode())
-    questions = sum('question' in sample for sample in samples)
-    document = {'scenes': len(seeds), 'questions': questions, 'output': str(output.resolve())}
-    text = f'wrote {questions} questions about {len(seeds)} scenes to {output.resolve()}'
+    total = sum(map(count, samples))
+    document = {'scenes': len(seeds), noun: total, 'output': str(output.resolve())}
+    text = f'wrote {total} {noun} about {len(seeds)} scenes to {output.resolve()}'
     print_results(arguments, document, text)
     return 0

@@ -139,40 +139,36 @@ def grounding_overlaps(
     for item in sample.objects:
         if item.box is not None:
             truths.setdefault(item.name, []).append(item.box)
-    if not _has_boxes(prediction):
+    if not has_boxes(prediction):
         return
     for name, boxes in truths.items():
-        best = _best_box(prediction, name)
-        if best is None:
+        predicted = boxes_of_name(prediction, name)
+        if not predicted:
             yield name, None
             continue
-        first, others = (np.array(one, np.float32).reshape(-1, 4) for one in ([best], boxes))
+        first, others = (np.array(one, np.float32) for one in (predicted[:1], boxes))
         yield name, float(iou_xyxy(first, others).max())
 
 
-def _has_boxes(prediction: Prediction) -> bool:
+def has_boxes(prediction: Prediction) -> bool:
     """Return whether boxes were predicted, or that there is nothing."""
     if prediction.grounded is not None or prediction.objects == ():
         return True
     return any(item.box is not None for item in prediction.objects or ())
 
 
-def _best_box(prediction: Prediction, name: str) -> Box | None:
+def boxes_of_name(prediction: Prediction, name: str) -> list[Box]:
+    """Return the predicted boxes of a name, best first: of ``grounded``, or else of objects."""
+    wanted = name.strip().lower()
     if prediction.grounded is not None:
-        boxes = next(
-            (
-                boxes
-                for phrase, boxes in prediction.grounded.items()
-                if phrase.strip().lower() == name.strip().lower()
-            ),
-            (),
-        )
-        return boxes[0] if boxes else None
-    return next(
-        (
-            item.box
-            for item in prediction.objects or ()
-            if item.box is not None and item.name.strip().lower() == name.strip().lower()
-        ),
-        None,
-    )
+        return [
+            box
+            for phrase, boxes in prediction.grounded.items()
+            if phrase.strip().lower() == wanted
+            for box in boxes
+        ]
+    return [
+        item.box
+        for item in prediction.objects or ()
+        if item.box is not None and item.name.strip().lower() == wanted
+    ]

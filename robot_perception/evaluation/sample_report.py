@@ -20,9 +20,11 @@ from robot_perception.evaluation.answer_matching import (
 from robot_perception.evaluation.bootstrap import Bootstrap, mean, Statistic, Values
 from robot_perception.evaluation.report import MetricRow, value_text
 from robot_perception.evaluation.sample_errors import (
+    boxes_of_name,
     distinct_names,
     find_errors,
     grounding_overlaps,
+    has_boxes,
     is_scene,
     MIN_IOU,
     SampleError,
@@ -124,29 +126,39 @@ def evaluate_samples(samples: Sequence[Sample], predictions: Sequence[Prediction
     """Compute the figures of predictions, one for each sample.
 
     A part that no prediction has, such as answers, is unknown; where some have it, it is empty in
-    the others. The 95 % intervals are those of the bootstrap over samples.
+    the others. The 95 % intervals are those of the bootstrap over images, since answers about one
+    image are correlated.
     """
-    bootstrap = Bootstrap(len(samples))
     predictions = _completed(predictions)
     pairs = list(zip(samples, predictions, strict=True))
+    numbers: dict[str, int] = {}
+    images = [numbers.setdefault(sample.image, len(numbers)) for sample in samples]
+    bootstrap = Bootstrap(len(numbers))
 
     def row(group: str, name: str, measure: Measure, *, better: bool | None = True) -> SampleRow:
         values = [measure(sample, prediction) for sample, prediction in pairs]
-        return _row(bootstrap, group, name, mean(values), sum(map(bool, values)), better=better)
+        by_image: list[list[float]] = [[] for _ in numbers]
+        for image, one in zip(images, values, strict=True):
+            by_image[image] += one
+        return _row(bootstrap, group, name, mean(by_image), sum(map(bool, values)), better=better)
 
-    kinds = dict.fromkeys(sample.kind for sample in samples if sample.kind)
+    kinds = dict.fromkeys(one.kind for one in samples if one.kind and one.question is not None)
+    named = dict.fromkeys(one.kind for one in samples if one.kind and one.objects is not None)
     rows = [
         row('scene', 'accuracy', _scene),
         row('answers', 'exact match', _of_answer(is_exact)),
         row('answers', 'lenient match', _of_answer(is_contained)),
         row('answers', 'soft accuracy', _soft),
         *(row('exact match by kind', kind, _of_kind(kind)) for kind in kinds),
-        *_yes_no_rows(bootstrap, pairs),
+        *_yes_no_rows(bootstrap, pairs, images),
         row('names', 'recall', _name_recall),
         row('names', 'hallucination rate', _hallucinations, better=False),
-        row('grounding', 'accuracy at IoU 0.5', _overlaps(lambda iou: (iou or 0) >= MIN_IOU)),
+        row('grounding', 'accuracy at IoU 0.5', _located),
         row('grounding', 'mean IoU', _overlaps(lambda iou: iou or 0.0)),
-        row('grounding', 'mean IoU of those found', _overlaps(lambda iou: iou, found_only=True)),
+        row('grounding', 'mean IoU of those found', _overlaps(lambda iou: iou)),
+        row('grounding', 'mean IoU of matches', _overlaps(_of_match)),
+        row('grounding', 'false alarms per absent name', _false_alarms, better=False),
+        *(row('accuracy at IoU 0.5 by kind', kind, _of_named(kind)) for kind in named),
     ]
     return SampleReport(tuple(rows), tuple(find_errors(samples, predictions)), tuple(samples))
 
@@ -216,26 +228,43 @@ def _hallucinations(sample: Sample, prediction: Prediction) -> Values:
     return [float(name not in true) for name in sorted(distinct_names(prediction.objects))]
 
 
-def _overlaps(
-    value: Callable[[float | None], float | None], *, found_only: bool = False
-) -> Measure:
+def _overlaps(value: Callable[[float | None], float | None]) -> Measure:
+    """Return the values of the IoU of each name, None = not found; those without are left out."""
+
     def measure(sample: Sample, prediction: Prediction) -> Values:
-        overlaps = [iou for _, iou in grounding_overlaps(sample, prediction)]
-        return [float(value(iou) or 0) for iou in overlaps if iou is not None or not found_only]
+        values = [value(iou) for _, iou in grounding_overlaps(sample, prediction)]
+        return [one for one in values if one is not None]
 
     return measure
 
 
+def _of_match(iou: float | None) -> float | None:
+    return iou if iou is not None and iou >= MIN_IOU else None
+
+
+_located = _overlaps(lambda iou: float((iou or 0) >= MIN_IOU))
+
+
+def _of_named(kind: str) -> Measure:
+    return lambda sample, prediction: _located(sample, prediction) if sample.kind == kind else ()
+
+
+def _false_alarms(sample: Sample, prediction: Prediction) -> Values:
+    if sample.absent is None or not has_boxes(prediction):
+        return ()
+    return [float(len(boxes_of_name(prediction, name))) for name in sample.absent]
+
+
 def _yes_no_rows(
-    bootstrap: Bootstrap, pairs: Sequence[tuple[Sample, Prediction]]
+    bootstrap: Bootstrap, pairs: Sequence[tuple[Sample, Prediction]], images: Sequence[int]
 ) -> Iterator[SampleRow]:
     """Yield the figures of POPE over all questions whose true answer is yes or no.
 
     An empty answer is wrong, and neither yes nor no.
     """
-    counts = np.array(
-        [_yes_no_counts(sample, prediction) for sample, prediction in pairs], np.int64
-    ).reshape(-1, 5)
+    counts = np.zeros((max(images, default=-1) + 1, 5), np.int64)
+    for image, (sample, prediction) in zip(images, pairs, strict=True):
+        counts[image] += _yes_no_counts(sample, prediction)
     asked = int(counts[:, 4].sum())
 
     def ratio(numerator: str, denominator: str) -> Statistic:

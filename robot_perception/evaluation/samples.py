@@ -38,17 +38,26 @@ class Sample:
         question: what is asked about it.
         answers: the true answer, or those of several people.
         objects: what is in the image.
+        absent: names to look for besides those of the objects, of which nothing is in the image.
         scene: type of the scene.
-        kind: of the question, such as 'count'; empty if it is not stated. 'presence' asks with
-            yes or no whether something is there.
+        kind: of the question, such as 'count', or of the names; empty if it is not stated.
+            'presence' asks with yes or no whether something is there.
     """
 
     image: str
     question: str | None = None
     answers: tuple[str, ...] | None = None
     objects: tuple[NamedBox, ...] | None = None
+    absent: tuple[str, ...] | None = None
     scene: str | None = None
     kind: str = ''
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Distinct names to look for, in alphabetic order; none where absent ones are unknown."""
+        if self.absent is None:
+            return ()
+        return tuple(sorted({*self.absent, *(item.name for item in self.objects or ())}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +128,12 @@ class _Entry:
             raise self.error('wrong_type', f'text in {key}', value)
         return value
 
-    def texts(self, key: str) -> tuple[str, ...] | None:
+    def texts(self, key: str, *, least: int = 1) -> tuple[str, ...] | None:
         value = self.values.get(key)
         if value is None or isinstance(value, str):
             return None if value is None else (value,)
-        if not isinstance(value, list) or not value or not all(isinstance(x, str) for x in value):
+        is_list = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        if not is_list or len(value) < least:
             raise self.error('wrong_type', f'text or a list of texts in {key}', value)
         return tuple(value)
 
@@ -192,6 +202,7 @@ def _sample(entry: _Entry) -> Sample:
         entry.text('question'),
         entry.texts('gt_answer'),
         entry.objects('gt_objects'),
+        entry.texts('gt_absent', least=0),
         entry.text('gt_scene'),
         entry.text('kind') or '',
     )

@@ -235,14 +235,17 @@ def write_checkpoint(
     folder: Path,
     preprocessor: Mapping[str, Any],
     card: str,
+    tokenizer: Any | None = None,  # noqa: ANN401
 ) -> None:
-    """Write config.json, model.safetensors, preprocessor_config.json and README.md.
+    """Write config.json, model.safetensors, preprocessor_config.json, README.md and a tokenizer.
 
     The folder can be read by `find_checkpoint`, and by every user of the machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with quiet_transformers():
         network.save_pretrained(folder)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(folder)
     text = json.dumps(preprocessor, indent=2, sort_keys=True)
     (folder / PREPROCESSOR).write_text(f'{text}\n', encoding='utf-8')
     (folder / 'README.md').write_text(card, encoding='utf-8')

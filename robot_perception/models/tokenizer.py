@@ -9,6 +9,7 @@ from robot_perception.models.network import reading_files
 
 _CONFIG = 'tokenizer_config.json'
 _SHOWN = 40
+_FEW_WORDS = 40
 
 
 class Tokenizer:
@@ -48,7 +49,7 @@ class Tokenizer:
 
         Raises:
             ConfigError: ``'prompt_too_long'``, there are more; ``'unknown_characters'``, the
-                tokenizer lacks characters of the text.
+                tokenizer lacks characters or words of the text.
         """
         tokens: list[int] = self._tokenizer(text, add_special_tokens=True)['input_ids']
         if len(tokens) > limit:
@@ -63,9 +64,15 @@ class Tokenizer:
             raise ConfigError(
                 'unknown_characters',
                 f'{self._parameter}: expected words in the language of this network, got '
-                f'{shorten(text)}, of which it has no token for some characters. Use English.',
+                f'{shorten(text)}, of which it has no token for some characters or words. '
+                f'Use English{self._few_words()}.',
             )
         return tokens
+
+    def _few_words(self) -> str:
+        """Return which words are known, if they are few; otherwise nothing."""
+        words = sorted(filter(str.isalpha, self._tokenizer.get_vocab()))
+        return f', of which it knows {", ".join(words)}' if len(words) <= _FEW_WORDS else ''
 
     def filled(self, text: str, length: int) -> list[int]:
         """Return the tokens of a text, and fillers before or after them up to a length.

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from robot_perception.world.frame import WorldFrame
+from robot_perception.world.phrases import plural
 from robot_perception.world.vocabulary import CLASS_NAMES
 
-# As for metrics: what is hidden further need not be found.
-_MIN_VISIBLE = 0.25
+MIN_VISIBLE = 0.25
+"""As for metrics: what is hidden further need not be found."""
 # Differences that an answer depends on, in meters and in shares of the width of the image.
 _CLEARLY_NEARER_M, _CLEARLY_LEFT = 0.05, 0.05
-_PLURALS = {name: f'{name}es' if name.endswith('x') else f'{name}s' for name in CLASS_NAMES}
 
 
 def make_samples(frame: WorldFrame, image: str) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def make_samples(frame: WorldFrame, image: str) -> list[dict[str, Any]]:
         Samples in the format of docs/evaluation.md.
     """
     detections = frame.detections
-    shown = np.flatnonzero(detections.scores >= _MIN_VISIBLE)
+    shown = np.flatnonzero(detections.scores >= MIN_VISIBLE)
     objects = [
         {
             'name': detections.class_names[index],
@@ -65,7 +65,7 @@ def _questions(frame: WorldFrame, shown: Sequence[int]) -> Iterator[tuple[str, s
         yield 'presence', f'Is there a {name} in the image?', 'yes'
         if not hidden:
             count = str(names.count(name))
-            yield 'count', f'How many {_PLURALS[name]} are in the image?', count
+            yield 'count', f'How many {plural(name)} are in the image?', count
     for name in absent[: len(present)]:
         yield 'presence', f'Is there a {name} in the image?', 'no'
     unique = [index for index in shown if names.count(names[index]) == 1]

@@ -29,7 +29,7 @@ def record(
     *,
     compressed: bool = False,
     force: bool = False,
-    on_frame: Callable[[], object] = lambda: None,
+    on_frame: Callable[[WorldFrame], object] = lambda _: None,
 ) -> None:
     """Write a rosbag2 of the sequence of a seed.
 
@@ -42,7 +42,7 @@ def record(
         size_hw: rows and columns.
         compressed: write JPEG images instead of raw ones.
         force: replace a bag that is there.
-        on_frame: called after each frame.
+        on_frame: called with each frame, after it was written.
 
     Raises:
         InputError: a seed, a count or a size out of range.
@@ -69,7 +69,7 @@ def record(
                 write_mark(bag, types, seed, frame.image.stamp_ns)
             for message in _messages(factory, frame, depth_mm, compressed=compressed):
                 bag.write(*message, frame.image.stamp_ns)
-            on_frame()
+            on_frame(frame)
 
 
 def _messages(

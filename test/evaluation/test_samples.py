@@ -95,6 +95,8 @@ def test_all_is_right(figures):
         'grounding/accuracy at IoU 0.5': (1, 1),
         'grounding/mean IoU': (1, 1),
         'grounding/mean IoU of those found': (1, 1),
+        'grounding/mean IoU of matches': (1, 1),
+        'grounding/false alarms per absent name': (None, 0),
     }
     assert report.errors == ()
 
@@ -178,9 +180,47 @@ def test_each_kind_of_error_with_the_worst_first(figures):
     overlaps = [10 / 70, 0, 30 / 50, 0]
     assert values['grounding/mean IoU'][0] == pytest.approx(np.mean(overlaps))
     assert values['grounding/mean IoU of those found'][0] == pytest.approx(np.mean(overlaps[:3]))
+    assert values['grounding/mean IoU of matches'][0] == pytest.approx(overlaps[2])
     assert values['grounding/accuracy at IoU 0.5'] == (0.25, 2)
     assert values['answers/lenient match'] == (1, 1)
     assert 'wrong location: 2\n  a.png: ball: IoU 0.00' in report.as_text()
+
+
+def test_names_that_are_absent(figures):
+    cup, ball = {'name': 'red cup', 'box': CUP}, {'name': 'blue ball', 'box': BALL}
+    samples = [
+        {'image': 'a.png', 'kind': 'one', 'gt_objects': [cup], 'gt_absent': ['hat', 'tie']},
+        {'image': 'a.png', 'kind': 'two', 'gt_objects': [ball], 'gt_absent': []},
+        {'image': 'b.png', 'kind': 'one', 'gt_objects': [], 'gt_absent': ['red cup']},
+        {'image': 'c.png', 'question': 'Is there a cup?', 'gt_answer': 'no', 'kind': 'three'},
+    ]
+    predictions = [
+        {'objects': [cup, {'name': 'Hat', 'box': BALL}, {'name': 'hat', 'box': CUP}]},
+        {'objects': [{**ball, 'box': CUP}]},
+        {'objects': []},
+        {},
+    ]
+    values, _ = figures(samples, predictions)
+    assert values['grounding/false alarms per absent name'] == (pytest.approx(2 / 3), 2)
+    assert values['grounding/accuracy at IoU 0.5'] == (0.5, 2)
+    assert values['accuracy at IoU 0.5 by kind/one'] == (1, 1)
+    assert values['accuracy at IoU 0.5 by kind/two'] == (0, 1)
+    assert 'accuracy at IoU 0.5 by kind/three' not in values
+    assert 'exact match by kind/one' not in values
+
+
+def test_intervals_are_those_of_images(figures):
+    """Equal answers about one image do not count as independent ones."""
+    samples = [{**one, 'image': f'{index // 50}.png'} for index, one in enumerate(presence(200))]
+    right = [index // 50 < 2 for index in range(200)]
+    answers = [
+        {'answer': one['gt_answer'] if good else {'yes': 'no', 'no': 'yes'}[one['gt_answer']]}
+        for one, good in zip(samples, right, strict=True)
+    ]
+    _, report = figures(samples, answers)
+    intervals = {row.metric.name: (row.metric.low, row.metric.high) for row in report.rows}
+    # Four images, of which two are all right: all of four draws may be of one kind.
+    assert intervals['exact match'] == intervals['accuracy'] == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +282,7 @@ def test_yes_and_no(answer, read):
         ([{}], 'missing_key', 'the path of an image'),
         ([{'image': 'a', 'question': 3}], 'wrong_type', 'text in question, got 3'),
         ([{'image': 'a', 'gt_answer': []}], 'wrong_type', 'a list of texts in gt_answer'),
+        ([{'image': 'a', 'gt_absent': [3]}], 'wrong_type', 'a list of texts in gt_absent'),
         ([{'image': 'a', 'gt_objects': 'cup'}], 'wrong_type', 'a list in gt_objects'),
         ([{'image': 'a', 'gt_objects': [{}]}], 'wrong_type', 'objects with a name'),
         (

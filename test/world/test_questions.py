@@ -129,6 +129,7 @@ def test_a_perfect_answerer(samples):
     assert found.pop('names/hallucination rate') == 0
     assert 0 < found.pop('yes-no questions/share of yes') < 1
     assert found.pop('answers/soft accuracy') is None
+    assert found.pop('grounding/false alarms per absent name') is None
     # Of several objects of a name, that with the best overlap counts.
     assert set(found.values()) == {1}
 
@@ -140,6 +141,8 @@ def test_an_empty_answerer(samples):
     assert found.pop('yes-no questions/precision') is None
     assert found.pop('names/hallucination rate') is None
     assert found.pop('grounding/mean IoU of those found') is None
+    assert found.pop('grounding/mean IoU of matches') is None
+    assert found.pop('grounding/false alarms per absent name') is None
     assert set(found.values()) == {0}
 
 

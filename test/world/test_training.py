@@ -1,6 +1,7 @@
 """Training of the demo models: dataset, batches, losses, resuming and checkpoints."""
 
 from contextlib import suppress
+from dataclasses import replace
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ from reasons import raises
 from safetensors.torch import load_file
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
+import transformers
 
 from robot_perception.core.errors import InputError, OutputError, WeightsMissingError
 from robot_perception.models import (
@@ -25,6 +27,8 @@ from robot_perception.models import (
     UploadedImage,
 )
 from robot_perception.world import render, SCENE_TYPES
+from robot_perception.world.color_names import COLOR_NAMES
+from robot_perception.world.phrases import UNSEEN_PHRASES, vocabulary
 from robot_perception.world.training import (
     depth,
     RECIPES,
@@ -32,10 +36,12 @@ from robot_perception.world.training import (
     train_demo_model,
 )
 from robot_perception.world.training.batches import training_batch, validation_batches
+from robot_perception.world.training.boxes import elementwise_iou
 from robot_perception.world.training.dataset import open_dataset, SIZE_HW
-from robot_perception.world.training.dense_head import dense_loss, elementwise_iou
+from robot_perception.world.training.dense_head import dense_loss
 from robot_perception.world.training.muon import Muon, orthogonalize
 from robot_perception.world.training.trainer import rate_factor, STATE, train
+from robot_perception.world.training.word_tokenizer import build_tokenizer
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +75,8 @@ def test_dataset_equals_rendered_frames(dataset):
         np.testing.assert_array_equal(dataset.objects[index, : len(found), 2:], found.boxes_xyxy)
         np.testing.assert_array_equal(dataset.objects[index, : len(found), 0], found.class_ids)
         assert np.all(dataset.objects[index, len(found) :, 0] == -1)
+        names = [None if color < 0 else COLOR_NAMES[color] for color in dataset.colors[index]]
+        assert names == [*frame.colors, *[None] * (len(names) - len(found))]
         assert SCENE_TYPES[dataset.scene_types[index]] == frame.scene_type
 
 
@@ -377,6 +385,49 @@ def test_mixed_precision_changes_the_loss_a_little(dataset, task):
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
+def test_the_choice_of_proposals_is_trained(dataset):
+    """The loss of transformers alone has no gradient for it."""
+    recipe = RECIPES['words']()
+    torch.manual_seed(0)
+    modules = recipe.build()
+    recipe.loss(modules, training_batch(dataset, 0, 4), 0.0).backward()
+    model = modules['network'].model
+    for part in (model.encoder_output_bbox_embed, model.enc_output, model.text_projection):
+        assert all(weight.grad.abs().sum() > 0 for weight in part.parameters())
+
+
+def test_scenes_with_unseen_combinations_are_not_trained_on(dataset):
+    batch = training_batch(dataset, 0, 6)
+    unseen = UNSEEN_PHRASES[0]
+    shown = batch.classes >= 0
+    batch = replace(
+        batch,
+        classes=torch.where(shown, unseen.kind, batch.classes),
+        colors=torch.where(shown, unseen.color, batch.colors),
+    )
+    recipe = RECIPES['words']()
+    assert float(recipe.loss(recipe.build(), batch, 0.0)) == 0
+
+
+def test_the_tokenizer_gives_each_word_a_token(tmp_path):
+    tokenizer = build_tokenizer()
+    tokenizer.save_pretrained(tmp_path)
+    again = transformers.AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    numbers = set()
+    for word in vocabulary():
+        start, number, period, end = again(f'{word.upper()}.')['input_ids']
+        assert (start, period, end) == (101, 1012, 102)
+        assert again.decode([number]) == word
+        numbers.add(number)
+    assert len(numbers) == len(vocabulary())
+    assert again('red elephant')['input_ids'][2] == again.unk_token_id
+    text = 'gray box. red cups.'
+    assert again(text)['input_ids'] == tokenizer(text)['input_ids']
+    assert (
+        again.decode(again(text)['input_ids'], skip_special_tokens=True).replace(' .', '.') == text
+    )
+
+
 def test_the_state_of_another_training_is_rejected(dataset, tmp_path):
     recipe = RECIPES['segmenter']()
     recipe.batch_size = 1
@@ -400,6 +451,7 @@ def test_written_checkpoints_load(dataset, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         'depth_anything',
         'dinov2',
+        'mm_grounding_dino',
         'rt_detr_v2',
         'sam2',
     ]
@@ -412,6 +464,9 @@ def test_written_checkpoints_load(dataset, tmp_path, monkeypatch):
         frame, threshold=0.0, max_objects=5
     )
     assert len(found) == 5
+    prompted = build_detector(str(tmp_path / 'mm_grounding_dino')).prompted(['red cup', 'ball'])
+    assert {len(text) for text in prompted.tokens} == {4, 5}
+    assert len(prompted.detect(frame, threshold=0.0, max_objects=5)) == 5
     segmenter = build_segmenter(str(tmp_path / 'sam2'))
     masks = segmenter.segment(segmenter.encode(frame), found.boxes_xyxy)
     assert masks.pixels.shape == (5, 480, 640)

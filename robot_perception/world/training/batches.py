@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -50,6 +50,8 @@ class Batch:
         instances: (B, H, W) int64: 0 = background, otherwise row of `boxes_xyxy` + 1.
         boxes_xyxy: (B, M, 4) float32, pixels, of the visible parts.
         classes: (B, M) int64; -1 where there is no object or too little of it is visible.
+        colors: (B, M) int64, index in `COLOR_NAMES`; -1 where there is no object or its color has
+            no clear name.
         scene_types: (B,) int64.
     """
 
@@ -58,6 +60,7 @@ class Batch:
     instances: torch.Tensor
     boxes_xyxy: torch.Tensor
     classes: torch.Tensor
+    colors: torch.Tensor
     scene_types: torch.Tensor
 
     @property
@@ -68,7 +71,12 @@ class Batch:
 
     def first(self, count: int) -> Batch:
         """Return the first scenes."""
-        return Batch(*(getattr(self, field.name)[:count] for field in fields(self)))
+        return self.select(range(count))
+
+    def select(self, scenes: Sequence[int]) -> Batch:
+        """Return some of the scenes."""
+        chosen = torch.as_tensor(scenes, dtype=torch.long)
+        return Batch(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
 def count_validation(dataset: Dataset) -> int:
@@ -118,6 +126,7 @@ def _load(dataset: Dataset, indices: Int64Array, rng: np.random.Generator | None
         instances=torch.from_numpy(instances.astype(np.int64)),
         boxes_xyxy=torch.from_numpy(objects[..., 2:].astype(np.float32)),
         classes=torch.from_numpy(classes.astype(np.int64)),
+        colors=torch.from_numpy(dataset.colors[indices].astype(np.int64)),
         scene_types=torch.from_numpy(dataset.scene_types[indices].astype(np.int64)),
     )
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from robot_perception.core import AnyArray, BoolArray, InputError, OutputError
+from robot_perception.world.color_names import COLOR_NAMES
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import render
 from robot_perception.world.vocabulary import FIRST_TEST_SEED, SCENE_TYPES
@@ -27,7 +28,7 @@ MAX_OBJECTS = 16
 _CHUNK = 32
 _ABOUT = 'about.json'
 # Increment when scenes or this layout change: older folders are rejected.
-_VERSION = 1
+_VERSION = 2
 _COLUMNS = ('class_id', 'visible_share', 'left', 'top', 'right', 'bottom')
 
 
@@ -42,6 +43,8 @@ class Dataset:
         instances: (N, H, W) uint8: 0 = background, otherwise row of `objects` + 1.
         objects: (N, 16, 6) float32: class (-1 = no object), visible share, box of the visible
             part in pixels: left, top, right, bottom.
+        colors: (N, 16) int8, index in `COLOR_NAMES` of the color of each object; -1 = no clear
+            name, or no object.
         scene_types: (N,) uint8, index in `SCENE_TYPES`.
         rendered: (N,) bool.
     """
@@ -51,6 +54,7 @@ class Dataset:
     depth_m: AnyArray
     instances: AnyArray
     objects: AnyArray
+    colors: AnyArray
     scene_types: AnyArray
     rendered: BoolArray
 
@@ -134,6 +138,7 @@ def _make_files(folder: Path, seeds: range) -> None:
         ('depth_m', (count, *SIZE_HW), np.float16),
         ('instances', (count, *SIZE_HW), np.uint8),
         ('objects', (count, MAX_OBJECTS, len(_COLUMNS)), np.float32),
+        ('colors', (count, MAX_OBJECTS), np.int8),
         ('scene_types', (count,), np.uint8),
         ('rendered', (count,), np.bool_),
     ):
@@ -195,3 +200,7 @@ def _store(frame: WorldFrame, dataset: Dataset, index: int) -> None:
     rows = dataset.objects[index, : len(detections)]
     rows[:, 0], rows[:, 1] = detections.class_ids, detections.scores
     rows[:, 2:] = detections.boxes_xyxy
+    dataset.colors[index] = -1
+    dataset.colors[index, : len(detections)] = [
+        -1 if name is None else COLOR_NAMES.index(name) for name in frame.colors
+    ]

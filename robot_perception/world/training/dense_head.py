@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from robot_perception.world.training.batches import Batch
+from robot_perception.world.training.boxes import elementwise_iou
 from robot_perception.world.vocabulary import CLASS_NAMES
 
 _CLASS_COUNT = len(CLASS_NAMES) + 1
@@ -59,15 +60,3 @@ def dense_loss(predictions: torch.Tensor, batch: Batch) -> torch.Tensor:
         [centers - distances[:, :2] * cell, centers + distances[:, 2:] * cell], -1
     )
     return loss + (1 - elementwise_iou(predicted, boxes)).mean()
-
-
-def elementwise_iou(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-    """Compute the IoU of (..., 4) boxes element by element, with gradients.
-
-    The one of `core` is pairwise on arrays.
-    """
-    low = torch.maximum(first[..., :2], second[..., :2])
-    high = torch.minimum(first[..., 2:], second[..., 2:])
-    intersection = (high - low).clamp(min=0).prod(-1)
-    areas = [(boxes[..., 2:] - boxes[..., :2]).prod(-1) for boxes in (first, second)]
-    return intersection / (areas[0] + areas[1] - intersection).clamp(min=1e-9)

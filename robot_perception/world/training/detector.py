@@ -11,7 +11,8 @@ import transformers
 
 from robot_perception.core import Stage
 from robot_perception.world.training.batches import Batch, preprocessor, SCALING
-from robot_perception.world.training.dense_head import DenseHeads, elementwise_iou
+from robot_perception.world.training.boxes import elementwise_iou, to_centers, to_corners
+from robot_perception.world.training.dense_head import DenseHeads
 from robot_perception.world.training.trainer import TrainedNetwork
 from robot_perception.world.vocabulary import CLASS_NAMES
 
@@ -27,6 +28,17 @@ _PREPROCESSOR: Mapping[str, Any] = {
     'size': {'height': _HEIGHT, 'width': _WIDTH},
 }
 _preprocess = preprocessor(_HEIGHT, _WIDTH, normalize=False)
+
+
+def backbone_config() -> Any:  # noqa: ANN401 - transformers publishes no types
+    """Return the configuration of the backbone of the detectors, with maps at three strides."""
+    return transformers.ResNetConfig(
+        embedding_size=_WIDTHS[0],
+        hidden_sizes=_WIDTHS,
+        depths=[1, 1, 1, 1],
+        layer_type='basic',
+        out_features=['stage2', 'stage3', 'stage4'],
+    )
 
 
 class DetectorRecipe:
@@ -45,15 +57,8 @@ class DetectorRecipe:
 
     def build(self) -> nn.ModuleDict:
         """Build the network and its auxiliary heads."""
-        backbone = transformers.ResNetConfig(
-            embedding_size=_WIDTHS[0],
-            hidden_sizes=_WIDTHS,
-            depths=[1, 1, 1, 1],
-            layer_type='basic',
-            out_features=['stage2', 'stage3', 'stage4'],
-        )
         config = transformers.RTDetrV2Config(
-            backbone_config=backbone,
+            backbone_config=backbone_config(),
             freeze_backbone_batch_norms=False,
             id2label=dict(enumerate(CLASS_NAMES)),
             label2id={name: index for index, name in enumerate(CLASS_NAMES)},
@@ -97,7 +102,7 @@ class DetectorRecipe:
         """Compute recall at two IoU thresholds and the count of boxes per object."""
         output = modules['network'](pixel_values=_pixels(batch))
         scores, classes = output.logits.sigmoid().max(-1)
-        boxes = _corners(output.pred_boxes)
+        boxes = to_corners(output.pred_boxes)
         truth = batch.boxes_relative
         best_iou = []
         for index in range(len(truth)):
@@ -125,17 +130,8 @@ def _pixels(batch: Batch) -> torch.Tensor:
 
 
 def _labels(batch: Batch) -> list[dict[str, torch.Tensor]]:
-    corners = batch.boxes_relative
-    boxes = torch.cat(
-        [(corners[..., :2] + corners[..., 2:]) / 2, corners[..., 2:] - corners[..., :2]], -1
-    )
+    boxes = to_centers(batch.boxes_relative)
     return [
         {'class_labels': classes[classes >= 0], 'boxes': box[classes >= 0]}
         for classes, box in zip(batch.classes, boxes, strict=True)
     ]
-
-
-def _corners(boxes: torch.Tensor) -> torch.Tensor:
-    return torch.cat(
-        [boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], -1
-    )

@@ -16,11 +16,13 @@ from robot_perception.world.training.depth import DepthRecipe
 from robot_perception.world.training.detector import DetectorRecipe
 from robot_perception.world.training.segmenter import SegmenterRecipe
 from robot_perception.world.training.trainer import Progress, Recipe, STATE, train, TrainedNetwork
+from robot_perception.world.training.words import WordsRecipe
 
 RECIPES: Mapping[str, type[Recipe]] = {
     'depth': DepthRecipe,
     'detector': DetectorRecipe,
     'segmenter': SegmenterRecipe,
+    'words': WordsRecipe,
 }
 _CARD = """---
 license: apache-2.0
@@ -49,7 +51,8 @@ def train_demo_model(
     """Train a recipe, or resume its training, and write the checkpoints.
 
     Args:
-        task: ``'depth'`` (which trains the features too), ``'detector'`` or ``'segmenter'``.
+        task: ``'depth'`` (which trains the features too), ``'detector'``, ``'segmenter'`` or
+            ``'words'`` (a detector that takes prompts).
         dataset: completely rendered, at least 10 scenes.
         folder: for the checkpoints and, during training, the training state.
         steps: count; the ``steps`` of a recipe are those of a training from scratch.
@@ -116,7 +119,7 @@ def train_demo_model(
         # Training uses another memory format.
         module = trained.network.to(memory_format=torch.contiguous_format)
         with replacing_folder(folder / trained.name) as part:
-            write_checkpoint(module, part, trained.preprocessor, card)
+            write_checkpoint(module, part, trained.preprocessor, card, tokenizer=trained.tokenizer)
         written.append(folder / trained.name)
     (folder / STATE).unlink()
     return tuple(written)

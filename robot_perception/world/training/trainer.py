@@ -36,12 +36,14 @@ class TrainedNetwork:
         network: of transformers, in evaluation mode.
         preprocessor: configuration of its image preprocessor.
         purpose: its output in a few words, for the model card.
+        tokenizer: of its text, None for a network of images alone.
     """
 
     name: str
     network: Any
     preprocessor: Mapping[str, Any]
     purpose: str
+    tokenizer: Any | None = None
 
 
 class Recipe(Protocol):
