@@ -89,6 +89,7 @@ setup(
             'hypothesis>=6.100',
             'moto[s3]>=5.1',
             'mypy>=1.15',
+            'onnxruntime>=1.23',
             'pandas>=2',
             'pillow>=10.1',
             'pyarrow>=18',

@@ -6,7 +6,7 @@ The builders take the same arguments:
 
 - ``model``: ``'stub'``, ``'demo'`` (small networks of the real architectures, shipped with this
   package and trained on its demo world only), an id of the catalogue, or the path of a checkpoint
-  folder.
+  folder; for a detector also that of an ONNX file (docs/models.md).
 - ``device``: ``'auto'`` (CUDA if available), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
 - ``precision``: ``'auto'`` (fp16 on CUDA; bf16 on a CPU for networks that are faster with its
   instructions for bf16; fp32 otherwise), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from robot_perception.models.checkpoint import (
         cache_folder,
         find_checkpoint,
+        is_onnx_file,
         locate_checkpoint,
         pulled_models,
         read_checkpoint,
@@ -153,14 +154,10 @@ def _build(stage: Stage, stub: Callable[[], object], model: str, options: Networ
         return stub()
     # They import torch.
     from robot_perception.models.checkpoint import find_checkpoint  # noqa: PLC0415
-    from robot_perception.models.stage_classes import (  # noqa: PLC0415
-        NETWORK_STAGES,
-        TEXT_STAGES,
-    )
+    from robot_perception.models.stage_classes import stage_class  # noqa: PLC0415
 
     checkpoint = find_checkpoint(model, stage)
-    classes = TEXT_STAGES if checkpoint.takes_text else NETWORK_STAGES
-    return classes[stage](checkpoint, **options)
+    return stage_class(checkpoint)(checkpoint, **options)
 
 
 def build_describer(model: str, *, device: str = 'auto', precision: str = 'auto') -> Describer:
@@ -233,6 +230,7 @@ __all__ = [
     'free_device_memory',
     'is_compiling',
     'is_fatal',
+    'is_onnx_file',
     'is_out_of_memory',
     'known_models',
     'limit_cpu_threads',
@@ -253,6 +251,7 @@ __getattr__ = lazy_attributes(
     {
         'cache_folder': 'checkpoint',
         'find_checkpoint': 'checkpoint',
+        'is_onnx_file': 'checkpoint',
         'locate_checkpoint': 'checkpoint',
         'pulled_models': 'checkpoint',
         'read_checkpoint': 'checkpoint',

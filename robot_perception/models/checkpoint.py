@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import difflib
 import json
 from pathlib import Path
-import re
 from typing import Any
 
 from robot_perception.core import (
@@ -27,8 +26,9 @@ from robot_perception.models.catalogue import (
     STUB,
 )
 from robot_perception.models.config_check import check_content
-from robot_perception.models.families import FAMILIES
+from robot_perception.models.families import FAMILIES, FamilyRow, ONNX_DETECTOR
 from robot_perception.models.installation import check_installation
+from robot_perception.models.onnx_layout import find_layout_file, OnnxLayout, read_layout, SUFFIX
 from robot_perception.models.pull_record import (
     check_sha256,
     is_hub_id,
@@ -37,6 +37,7 @@ from robot_perception.models.pull_record import (
     recorded_models,
     snapshot_folder,
 )
+from robot_perception.models.weight_files import find_weights, WEIGHTS
 
 EMBEDDED: Mapping[str, str] = {
     Stage.FEATURES: 'dinov2',
@@ -46,7 +47,6 @@ EMBEDDED: Mapping[str, str] = {
 }
 
 CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
-WEIGHTS = 'model.safetensors'
 _VOCABULARIES = (
     *(('tokenizer.json',), ('vocab.txt',)),
     *(('vocab.json', 'merges.txt'), ('spiece.model',)),
@@ -68,22 +68,21 @@ GENERATOR = (
 """Further files of a network that writes text, of which a checkpoint has some."""
 # Those of the largest label tables are a tenth of this.
 _MAX_JSON_BYTES = 2**24
-_PICKLED = ('*.bin', '*.pt', '*.pth', '*.ckpt')
-SHARD = re.compile(r'model-(\d{5})-of-(\d{5})\.safetensors')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """A folder that contains a network.
+    """A folder that contains a network, or an ONNX file.
 
     Attributes:
-        name: id of the catalogue, or name of the folder; results are labeled with it.
+        name: id of the catalogue, or name of the folder or file; results are labeled with it.
         task: the stage that it is loaded for, or ``DESCRIBER``.
         folder: path.
-        config: config.json.
+        config: config.json; empty for an ONNX file.
         preprocessor: preprocessor_config.json; empty when the folder has none.
-        weight_files: one safetensors file, or all its shards in order.
+        weight_files: one safetensors file, or all its shards in order; or one ONNX file.
         sha256: name of a file -> its checksum, for those that are known.
+        onnx_layout: what the ONNX file expects and returns; None if its metadata state it.
     """
 
     name: str
@@ -93,6 +92,7 @@ class Checkpoint:
     preprocessor: Mapping[str, Any]
     weight_files: tuple[Path, ...]
     sha256: Mapping[str, str] = field(default_factory=dict)
+    onnx_layout: OnnxLayout | None = None
 
     @property
     def family(self) -> str:
@@ -100,14 +100,29 @@ class Checkpoint:
         return str(self.config['model_type'])
 
     @property
+    def is_onnx(self) -> bool:
+        """Whether it is an ONNX file."""
+        return is_onnx_file(str(self.weight_files[0]))
+
+    @property
+    def path(self) -> Path:
+        """The folder, or the ONNX file."""
+        return self.weight_files[0] if self.is_onnx else self.folder
+
+    @property
+    def row(self) -> FamilyRow:
+        """How it is loaded."""
+        return ONNX_DETECTOR if self.is_onnx else FAMILIES[self.task][self.family]
+
+    @property
     def network_class(self) -> str:
         """Name of its class in transformers."""
-        return FAMILIES[self.task][self.family].network_class
+        return self.row.network_class
 
     @property
     def takes_text(self) -> bool:
         """Whether the network takes text, and the folder has a tokenizer."""
-        return FAMILIES[self.task][self.family].takes_text
+        return self.row.takes_text
 
 
 def find_checkpoint(model: str, task: str) -> Checkpoint:
@@ -136,9 +151,10 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
     """Find the folder of ``model`` and read its small files, which needs no library of networks.
 
     Args:
-        model: ``'demo'``, the path of a folder, or an id of the Hugging Face Hub, which is looked
-            up in the cache of the Hub: one that the catalogue pins at the catalogue's revision,
-            any other at the commit that was pulled last. Folders take precedence.
+        model: ``'demo'``, the path of a folder or of an ONNX file, or an id of the Hugging Face
+            Hub, which is looked up in the cache of the Hub: one that the catalogue pins at the
+            catalogue's revision, any other at the commit that was pulled last. Folders take
+            precedence.
         task: the stage that the network is for, or ``DESCRIBER``.
 
     Raises:
@@ -153,6 +169,8 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
     folder = Path(model).expanduser()
     if model and folder.is_dir():
         return read_checkpoint(folder, task)
+    if is_onnx_file(model):
+        return _onnx_file(folder, task)
     row = find_row(model)
     if row is None and not is_hub_id(model):
         included = (STUB, DEMO) if task in EMBEDDED else (STUB,)
@@ -176,6 +194,29 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
     record = _find_record(model, row, parameter)
     folder = snapshot_folder(cache_folder(), model, record.revision)
     return read_checkpoint(folder, task, name=model, sha256=record.sha256)
+
+
+def is_onnx_file(model: str) -> bool:
+    """Return whether ``model`` names an ONNX file."""
+    return model.lower().endswith(SUFFIX)
+
+
+def _onnx_file(path: Path, task: str) -> Checkpoint:
+    parameter = f'{task}.model'
+    if task != Stage.DETECTOR:
+        raise ModelError(
+            'wrong_task',
+            f'{parameter}: expected a checkpoint, got the ONNX file {path}; only '
+            f'{Stage.DETECTOR}.model takes one. Give the folder that holds config.json and '
+            f'{WEIGHTS}.',
+        )
+    if not path.is_file():
+        raise WeightsMissingError(
+            'missing_file', f'{parameter}: there is no file {path}. Correct the path.'
+        )
+    file = find_layout_file(path)
+    layout = None if file is None else read_layout(file)
+    return Checkpoint(path.name, task, path.parent, {}, {}, (path,), onnx_layout=layout)
 
 
 def _embedded(task: str) -> Checkpoint:
@@ -220,7 +261,7 @@ def read_checkpoint(
         folder,
         config,
         preprocessor,
-        _weight_files(folder, where),
+        find_weights(folder, where),
         sha256 or {},
     )
 
@@ -262,34 +303,6 @@ def _find_record(model: str, row: CatalogueRow | None, parameter: str) -> PullRe
         f'{parameter}: {model} is not on this machine. Looked for a folder of that name{revision} '
         f'in {cache}. '
         f'Run: robot-perception models pull {model}; or give the folder of a copy.',
-    )
-
-
-def _weight_files(folder: Path, where: str) -> tuple[Path, ...]:
-    single = folder / WEIGHTS
-    if single.is_file():
-        return (single,)
-    shards = sorted(path for path in folder.iterdir() if SHARD.fullmatch(path.name))
-    if shards:
-        expected = int(SHARD.fullmatch(shards[0].name)[2])  # type: ignore[index] # matched above
-        if len(shards) != expected:
-            raise WeightsInvalidError(
-                'missing_file',
-                f'{where}: expected {expected} shards of weights, found {len(shards)}. '
-                'Copy or pull the missing ones.',
-            )
-        return tuple(shards)
-    pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
-    if pickled:
-        raise WeightsInvalidError(
-            'pickled',
-            f'{where}: expected model.safetensors, found only pickled weights ({pickled[0]}), '
-            'which can run code when read and are never opened. Convert them to safetensors, or '
-            'use a revision that has them.',
-        )
-    raise WeightsMissingError(
-        'missing_file',
-        f'{where}: expected model.safetensors, found no weights. Copy or pull them.',
     )
 
 

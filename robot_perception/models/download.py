@@ -25,9 +25,7 @@ from robot_perception.models.checkpoint import (
     PREPROCESSOR,
     read_checkpoint,
     read_json,
-    SHARD,
     TOKENIZER,
-    WEIGHTS,
 )
 from robot_perception.models.config_check import check_content
 from robot_perception.models.download_errors import disk_full, explain
@@ -42,6 +40,7 @@ from robot_perception.models.pull_record import (
     snapshot_folder,
     write_record,
 )
+from robot_perception.models.weight_files import SHARD, WEIGHTS
 
 # Until the Hub answers; a download itself may take as long as it needs.
 _ANSWER_LIMIT_S = 5.0

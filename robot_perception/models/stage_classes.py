@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from robot_perception.core import Stage
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.onnx_stage import NetworkOnnxDetector
 from robot_perception.models.prompted_detector import NetworkPromptedDetector
 from robot_perception.models.prompted_segmenter import NetworkPromptedSegmenter
 from robot_perception.models.scene_classifier import (
@@ -21,7 +23,7 @@ from robot_perception.models.stages import (
     NetworkStage,
 )
 
-NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
+_NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
     Stage.FEATURES: NetworkFeatureExtractor,
     Stage.DEPTH: NetworkDepthEstimator,
     Stage.DETECTOR: NetworkDetector,
@@ -29,9 +31,17 @@ NETWORK_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
     Stage.SEMANTICS: NetworkSemanticSegmenter,
     Stage.SCENE: NetworkSceneClassifier,
 }
-TEXT_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
+_TEXT_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
     Stage.DETECTOR: NetworkPromptedDetector,
     Stage.SEMANTICS: NetworkPromptedSegmenter,
     Stage.SCENE: NetworkImageTextClassifier,
 }
 """Those of networks that take text."""
+
+
+def stage_class(checkpoint: Checkpoint) -> type[NetworkStage[Any]]:
+    """Return the class of the stage that a checkpoint was found for."""
+    stage = Stage(checkpoint.task)
+    if checkpoint.is_onnx:
+        return NetworkOnnxDetector
+    return _TEXT_STAGES[stage] if checkpoint.takes_text else _NETWORK_STAGES[stage]

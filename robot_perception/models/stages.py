@@ -25,7 +25,6 @@ from robot_perception.core import (
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.device import choose_device
 from robot_perception.models.device_errors import is_fatal, is_out_of_memory
-from robot_perception.models.families import FAMILIES
 from robot_perception.models.families.interfaces import (
     DepthFamily,
     DetectorFamily,
@@ -81,7 +80,7 @@ class NetworkStage(Generic[_Family]):
         """
         self.placement = choose_device(device, precision)
         self._checkpoint = checkpoint
-        row = FAMILIES[checkpoint.task][checkpoint.family]
+        row = checkpoint.row
         family_class = getattr(importlib.import_module(row.module), row.family)
         load = cast('Callable[[], _Family]', partial(family_class, checkpoint, input_size))
         self.family = load()

@@ -122,7 +122,10 @@ class DepthConfig(StageSection, name='depth'):
 class DetectorConfig(StageSection, name='detector'):
     """Object detection."""
 
-    model: str = parameter(_ROBOT_DETECTOR, _MODEL)
+    model: str = parameter(
+        _ROBOT_DETECTOR,
+        'Catalog name, folder of a checkpoint, ONNX file with a layout, demo, or stub.',
+    )
     calibration: str = parameter(
         '',
         'JSON file that maps scores to the share of right detections '

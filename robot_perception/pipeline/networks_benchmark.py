@@ -27,7 +27,7 @@ from robot_perception.models import Detector, ImageEmbedding, Segmenter, Uploade
 from robot_perception.pipeline.class_filter import choose_classes
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import load_networks, Networks, networks_needed
-from robot_perception.pipeline.networks_check import select_backends
+from robot_perception.pipeline.networks_check import select_backends, stage_backends
 from robot_perception.pipeline.pipeline import PerceptionPipeline
 from robot_perception.pipeline.recovery import BUILDERS
 
@@ -145,7 +145,7 @@ class _Checkpoints:
 
     def find(self, model: str, stage: Stage) -> str:
         try:
-            return str(models.find_checkpoint(model, stage).folder)
+            return str(models.find_checkpoint(model, stage).path)
         except ModelError as error:
             if error.reason != 'not_downloaded':
                 raise
@@ -184,7 +184,7 @@ class _Benchmark:
         variants: dict[tuple[Backend, int], Callable[[int], None]] = {}
         networks: dict[Backend, Any] = {}
         errors: dict[Backend, float] = {}
-        for backend in self._backends:
+        for backend in stage_backends(section.model, reference, self._backends):
             try:
                 networks[backend] = network = build(
                     device=self._device, precision=backend.precision, runtime=backend.runtime
@@ -211,7 +211,11 @@ class _Benchmark:
         variants: dict[tuple[str, Backend], Callable[[int], None]] = {}
         loaded: dict[Backend, Networks] = {}
         for backend in self._backends:
-            ways = dict.fromkeys(map(str, networks_needed(self._config)), str(backend))
+            ways = {
+                str(stage): str(backend)
+                for stage in networks_needed(self._config)
+                if not models.is_onnx_file(self._config.stage(stage).model)
+            }
             config = self._config.with_values({'device': self._device}).with_backends(ways)
             try:
                 networks = loaded[backend] = load_networks(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any, TYPE_CHECKING
 
 from robot_perception import models
 from robot_perception.core import Image, ModelError, Stage
@@ -70,7 +70,8 @@ def check_networks(
             BUILDERS[stage], section.model, device=device, input_size=section.input_size
         )
         reference = build(precision='fp32', runtime='torch')
-        for backend in select_backends(device, runtimes, precisions):
+        chosen = select_backends(device, runtimes, precisions)
+        for backend in stage_backends(section.model, reference, chosen):
             try:
                 network = build(precision=backend.precision, runtime=backend.runtime)
                 difference = models.compare_stage(network, reference, size_hw, images)
@@ -94,3 +95,14 @@ def select_backends(
         for precision in precisions or dict.fromkeys(one.precision for one in at_hand)
         if (precisions and name == models.TORCH) or models.Backend(name, precision) in at_hand
     )
+
+
+def stage_backends(
+    model: str,
+    reference: Any,  # noqa: ANN401 - of any stage
+    chosen: Sequence[Backend],
+) -> Sequence[Backend]:
+    """Return those of the backends that compute a model; an ONNX file has one of its own only."""
+    if not models.is_onnx_file(model):
+        return chosen
+    return (models.Backend(*reference.backend.split()),)

@@ -138,3 +138,6 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'smolvlm': FamilyRow('SmolVLMForConditionalGeneration', *_VISION_LANGUAGE),
     },
 }
+
+ONNX_DETECTOR = FamilyRow('', f'{_HERE}.onnx_detector', 'OnnxDetector')
+"""The family of ONNX files, which have no ``model_type``."""

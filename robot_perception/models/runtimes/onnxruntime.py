@@ -52,15 +52,19 @@ class OnnxNetwork(CompiledNetwork):
         return self._load(content), content
 
     def _load(self, content: bytes) -> Computation:
-        import onnxruntime  # noqa: PLC0415 - optional
+        return partial(_compute, start_session(content, self._providers), self._placement.device)
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that wait would take the cores of other programs.
-        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-        options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(content, options, providers=self._providers)
-        return partial(_compute, session, self._placement.device)
+
+def start_session(network: bytes | str, providers: Sequence[Provider]) -> Any:  # noqa: ANN401
+    """Return an ``InferenceSession`` of a network, or of the file of that path."""
+    import onnxruntime  # noqa: PLC0415 - optional
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that wait would take the cores of other programs.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(network, options, providers=providers)
 
 
 def choose_providers(placement: DeviceSpec, available: Sequence[str]) -> list[Provider]:
