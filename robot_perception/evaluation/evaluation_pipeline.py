@@ -129,19 +129,20 @@ class EvaluationPipeline:
         scene = self._pipeline.process(
             truth.image, truth.camera, sensor_depth=sensor_depth, gravity_up=truth.up
         )
-        masks = None if self._segmenter is None else _segment_true_boxes(self._segmenter, truth)
+        segmenter = self._segmenter
+        masks = None if segmenter is None else self._segment_true_boxes(segmenter, truth)
         if self._detector is None:
             return EvaluationOutput(scene, None, masks)
         candidates = self._scores.apply(self._detector.last)
         kept = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
         return EvaluationOutput(scene, candidates[kept[:MAX_DETECTIONS]], masks)
 
-
-def _segment_true_boxes(segmenter: Segmenter, truth: GroundTruth) -> Masks:
-    boxes = truth.detections.boxes_xyxy
-    if not len(boxes):
-        return Masks.empty(truth.image.size_hw)
-    return segmenter.segment(segmenter.encode(UploadedImage(truth.image)), boxes)
+    def _segment_true_boxes(self, segmenter: Segmenter, truth: GroundTruth) -> Masks:
+        boxes = truth.detections.boxes_xyxy
+        if not len(boxes):
+            return Masks.empty(truth.image.size_hw)
+        image = UploadedImage(truth.image, small_inputs=self._config.small_inputs)
+        return segmenter.segment(segmenter.encode(image), boxes)
 
 
 class _RecordingDetector:

@@ -16,6 +16,8 @@ The builders take the same arguments:
   Depth Anything, DETR and YOLOS, which keep the aspect ratio, it is the short side, rounded as by
   the checkpoint's processor. For RT-DETR, RT-DETRv2, D-FINE and SAM 2 it is the side of a square,
   a multiple of 32.
+- ``small_inputs``: whether to prepare the first images for smaller inputs too, of about 0.8 of
+  both sides, which images ask for with `UploadedImage.small_inputs`.
 
 They raise a `ModelError` if the model is not usable, and a `ConfigError` if an argument is none of
 these values. They never access the internet.
@@ -107,6 +109,7 @@ class NetworkOptions(TypedDict, total=False):
     precision: str
     runtime: str
     input_size: int
+    small_inputs: bool
 
 
 def build_feature_extractor(model: str, **options: Unpack[NetworkOptions]) -> FeatureExtractor:

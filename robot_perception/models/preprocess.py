@@ -7,7 +7,7 @@ two 8-bit steps if they use Pillow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from robot_perception.core import WeightsInvalidError
 from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
-from robot_perception.models.resize import ResizeRule, SizeHW
+from robot_perception.models.resize import ResizeRule, SizeHW, Smaller
 
 _MODES = {2: 'bilinear', 3: 'bicubic'}
 BILINEAR, BICUBIC = _MODES
@@ -42,6 +42,8 @@ class Preprocessor:
         factor: multiplier of 8-bit values, usually 1/255.
         mean: per channel, subtracted after rescaling; None = no normalization.
         std: per channel, divisor; None = no normalization.
+        multiple: what the sides of smaller inputs must be multiples of, pixels; 0 = the network
+            takes inputs of no other size.
     """
 
     rule: ResizeRule
@@ -49,6 +51,7 @@ class Preprocessor:
     factor: float
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
+    multiple: int = 0
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Compute the input.
@@ -62,6 +65,10 @@ class Preprocessor:
         height, width = pixels.shape[-2:]
         values = _resize(pixels, self.rule((height, width)), self.mode).float() * self.factor
         return self.normalize(values)
+
+    def smaller(self) -> Preprocessor:
+        """Return one for smaller inputs; the same one if the network takes no other size."""
+        return replace(self, rule=Smaller(self.rule, self.multiple)) if self.multiple else self
 
     def normalize(self, values: torch.Tensor) -> torch.Tensor:
         """Normalize rescaled (B, 3, h, w) float32 values, in place."""
@@ -78,6 +85,7 @@ def read_preprocessor(
     resample: int,
     normalize: bool,
     statistics: Statistics = IMAGENET,
+    multiple: int = 0,
 ) -> Preprocessor:
     """Read the constants in a checkpoint's preprocessor_config.json.
 
@@ -87,6 +95,7 @@ def read_preprocessor(
         resample: default of ``resample``, Pillow's number of the filter.
         normalize: default of ``do_normalize``.
         statistics: defaults of ``image_mean`` and ``image_std``.
+        multiple: of the sides of smaller inputs; 0 = none.
 
     Raises:
         WeightsInvalidError: a value in the file is not usable.
@@ -100,7 +109,7 @@ def read_preprocessor(
         mean = _channels(checkpoint, 'image_mean', statistics[0])
         std = _channels(checkpoint, 'image_std', statistics[1])
     factor = config.get('rescale_factor', 1 / _BYTE) if config.get('do_rescale', True) else 1.0
-    return Preprocessor(rule, _MODES[filter_number], float(factor), mean, std)
+    return Preprocessor(rule, _MODES[filter_number], float(factor), mean, std, multiple)
 
 
 def read_size(checkpoint: Checkpoint, key: str = 'size') -> Mapping[str, int]:

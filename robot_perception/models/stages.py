@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache, partial
@@ -35,11 +36,13 @@ from robot_perception.models.families.interfaces import (
 )
 from robot_perception.models.interfaces import ImageEmbedding
 from robot_perception.models.outputs import NotFiniteError
+from robot_perception.models.preprocess import Preprocessor
+from robot_perception.models.resize import SizeHW
 from robot_perception.models.runtimes.choice import choose_backends
 from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 from robot_perception.models.runtimes.result_check import Result
 from robot_perception.models.runtimes.runner import NetworkRunner
-from robot_perception.models.runtimes.self_check import reference_picture
+from robot_perception.models.runtimes.self_check import CALLS, reference_picture
 from robot_perception.models.uploaded_image import UploadedImage
 
 # Boxes of the reference picture, as fractions of its sides.
@@ -61,6 +64,7 @@ class NetworkStage(Generic[_Family]):
     Attributes:
         family: prepares inputs and reads outputs.
         placement: device, and precision of torch.
+        has_small_inputs: whether it is prepared to compute images at smaller inputs at once.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class NetworkStage(Generic[_Family]):
         precision: str = 'auto',
         runtime: str = 'torch',
         input_size: int = 0,
+        small_inputs: bool = False,
     ) -> None:
         """Load the networks; arguments as in the builders of `robot_perception.models`.
 
@@ -91,7 +96,13 @@ class NetworkStage(Generic[_Family]):
             gains_by_bf16=any(one.in_half for one in self.family.networks),
         )
         self._problem = f'{checkpoint.task}: {choice.problem}.' if choice.problem else ''
-        self._checked_sizes: set[tuple[int, int]] = set()
+        # Sizes of images, and whether inputs were small.
+        self._checked_sizes: set[tuple[SizeHW, bool]] = set()
+        prepare = self.family.prepare
+        smaller = prepare.smaller() if isinstance(prepare, Preprocessor) else prepare
+        self._prepare = {False: prepare, True: smaller}
+        self.has_small_inputs = small_inputs and smaller is not prepare
+        self._prepared: Counter[SizeHW] = Counter()
         # Stages of other threads compute at the same time.
         gpu = self.placement.device.type == 'cuda'
         self._stream = torch.cuda.Stream(self.placement.device) if gpu else None  # type: ignore[no-untyped-call]
@@ -122,13 +133,20 @@ class NetworkStage(Generic[_Family]):
     def _check(self, image: UploadedImage) -> None:
         """Choose a runtime on the reference picture, before the first image of a size.
 
-        Further images are compared while they are computed.
+        Further images are compared while they are computed. The first ones are also computed at
+        small inputs where these are asked for, so that nothing is left to compile or to compare
+        when they are needed.
         """
-        if image.size_hw in self._checked_sizes:
+        small, size_hw = image.small_inputs, image.size_hw
+        if (size_hw, small) not in self._checked_sizes:
+            self._checked_sizes.add((size_hw, small))
+            picture = cache(lambda: UploadedImage(reference_picture(size_hw), small_inputs=small))
+            self._networks.choose(lambda: self.run(picture()), (size_hw, small))
+        if not self.has_small_inputs or small or self._networks.is_comparing:
             return
-        self._checked_sizes.add(image.size_hw)
-        picture = cache(lambda: UploadedImage(reference_picture(image.size_hw)))
-        self._networks.choose(lambda: self.run(picture()), image.size_hw)
+        if self._prepared[size_hw] < CALLS:
+            self._prepared[size_hw] += 1
+            self.run(UploadedImage(image.image, small_inputs=True))
 
     def run(self, image: UploadedImage) -> Result:
         """Run the whole stage on an image; objects of any score, or masks of three boxes."""
@@ -141,7 +159,8 @@ class NetworkStage(Generic[_Family]):
     def prepare(self, *images: UploadedImage) -> torch.Tensor:
         """Return the input of the first network for B images of one size: (B, 3, h, w) float32."""
         pixels = [image.on(self.placement.device) for image in images]
-        return self.family.prepare(pixels[0] if len(pixels) == 1 else torch.cat(pixels))
+        prepare = self._prepare[images[0].small_inputs]
+        return prepare(pixels[0] if len(pixels) == 1 else torch.cat(pixels))
 
     def compute(self, name: str, *inputs: torch.Tensor) -> Tensors:
         """Run a named network; see `ComputedNetwork`."""

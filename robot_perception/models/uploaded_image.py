@@ -19,11 +19,13 @@ class UploadedImage:
 
     Attributes:
         image: the image on the host.
+        small_inputs: whether networks that have smaller inputs are to compute it at those.
     """
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, *, small_inputs: bool = False) -> None:
         """Wrap an image; the first call of `on` uploads it."""
         self.image = image
+        self.small_inputs = small_inputs
         self._uploads: dict[torch.device, _Upload] = {}
         self._uploading = threading.Lock()
 

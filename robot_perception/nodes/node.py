@@ -160,7 +160,8 @@ class PerceptionNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Start the worker."""
         super().on_activate(state)
-        budget = AgeBudget()
+        assert self.cameras[0].pipeline is not None  # noqa: S101 - configured
+        budget = AgeBudget(has_small_inputs=self.cameras[0].pipeline.has_small_inputs)
         processors = [camera.activate(budget) for camera in self.cameras]
         self._supervisor.start(FrameWorker(self._queue, processors, show_stages=self._show_stages))
         if self._bond is not None:

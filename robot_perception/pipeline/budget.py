@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import math
 from statistics import median
 import time
@@ -14,10 +14,13 @@ from robot_perception.pipeline.config import PerceptionConfig
 
 # Results that are judged together at least, and the share of them that may be too old.
 _WINDOW, _MAX_LATE = 20, 0.1
+# The share of more results that may be much too old, so that the 95th percentile of the age stays
+# below that even where single results are late again and again.
+_LONG_WINDOW, _MAX_MUCH_LATE, _MUCH_LATE = 60, 0.05, 1.1
 # Less is given up when results have so much to spare for so many seconds, slow frames included.
 _SPARE, _CLIMB_S, _LONGEST_CLIMB_S = 0.9, 5.0, 160.0
-# Results after which an attempt to give up less has succeeded.
-_PROVEN = 60
+# Results and seconds after which an attempt to give up less has succeeded.
+_PROVEN, _PROVEN_S = 60, 30.0
 # Results appear at least this often, however old they are.
 _LONGEST_SILENCE_S = 1.0
 # Beyond this the stamps are those of another clock, and no measure of the age.
@@ -31,11 +34,13 @@ class Rung:
     Attributes:
         name: for programs; empty where nothing is given up.
         every_k: masks and features are computed on every k-th frame at most.
+        small_inputs: whether networks compute smaller inputs.
         drops: whether frames are dropped that would be too old when they are done.
     """
 
     name: str
     every_k: int = 1
+    small_inputs: bool = False
     drops: bool = False
 
     @property
@@ -47,8 +52,12 @@ class Rung:
         """Describe what is given up, empty where nothing is."""
         if not self.name:
             return ''
-        text = f'masks and features on every {self.every_k}th frame'
-        return f'{text}, frames dropped that would be too old' if self.drops else text
+        parts = [f'masks and features on every {self.every_k}th frame']
+        if self.small_inputs:
+            parts.append('smaller inputs of networks')
+        if self.drops:
+            parts.append('frames dropped that would be too old')
+        return ', '.join(parts)
 
 
 LADDER = (
@@ -57,25 +66,39 @@ LADDER = (
     Rung('every_4', 4),
     # Fewer than 5 % of the frames are slow.
     Rung('every_30', 30),
-    Rung('drop', 30, drops=True),
+    Rung('small_inputs', 30, small_inputs=True),
+    Rung('drop', 30, small_inputs=True, drops=True),
 )
 """What is given up, from nothing to most; each rung with all of those before it."""
+_LADDER_OF_ONE_SIZE = tuple(
+    replace(rung, small_inputs=False) for rung in LADDER if rung.drops or not rung.small_inputs
+)
 
 
 class AgeBudget:
     """Chooses the rung of `LADDER` on which results are not older than a maximum.
 
-    It takes the next rung when a tenth of the last results was too old, and the one before when
-    all results of 5 s had a tenth to spare; after an attempt that fails, of twice as many seconds.
+    It takes the next rung when more than a tenth of the last results was too old, or a twentieth
+    by a tenth of the maximum, and the one before when all results of 5 s had a tenth to spare;
+    after an attempt that fails, of twice as many seconds.
     For one thread; others may read `rung` and `is_exceeded`.
 
     Attributes:
         is_exceeded: whether results are too old on the last rung.
     """
 
-    def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
-        """Start on the first rung; ``now_s`` is a clock in seconds."""
+    def __init__(
+        self, *, has_small_inputs: bool, now_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Start on the first rung.
+
+        Args:
+            has_small_inputs: whether networks are prepared for smaller inputs; otherwise that rung
+                is left out.
+            now_s: clock in seconds.
+        """
         self.is_exceeded = False
+        self._ladder = LADDER if has_small_inputs else _LADDER_OF_ONE_SIZE
         self._now_s = now_s
         self._level = 0
         self._max_age_s = 0.0
@@ -84,17 +107,17 @@ class AgeBudget:
         self._result_s = -math.inf
         self._begin_age_s = 0.0
         self._reduced: tuple[PerceptionConfig, int, PerceptionConfig] | None = None
-        # On this rung: which of the last results were too old, the times of their frames, their
-        # number, and since when all have time to spare.
-        self._late: deque[bool] = deque()
+        # On this rung: ages of the last results, the times of their frames, their number, when it
+        # was taken, and since when all have time to spare.
+        self._ages_s: deque[float] = deque(maxlen=_LONG_WINDOW)
         self._frames_s: deque[float] = deque(maxlen=_WINDOW)
         self._results = self._spare_results = 0
-        self._spare_since_s = now_s()
+        self._entered_s = self._spare_since_s = now_s()
 
     @property
     def rung(self) -> Rung:
         """What is given up at present."""
-        return LADDER[self._level]
+        return self._ladder[self._level]
 
     def describe(self) -> str:
         """Describe what is given up, and whether that is enough; empty where nothing is."""
@@ -126,10 +149,11 @@ class AgeBudget:
         if not self._level:
             return config
         if self._reduced is None or self._reduced[:2] != (config, self._level):
-            changes = {
+            changes: dict[str, object] = {
                 f'{stage}.every_k': max(self.rung.every_k, config.stage(stage).every_k)
                 for stage in (Stage.FEATURES, Stage.SEGMENTER)
             }
+            changes['small_inputs'] = self.rung.small_inputs or config.small_inputs
             self._reduced = config, self._level, config.with_values(changes)
         return self._reduced[2]
 
@@ -140,23 +164,31 @@ class AgeBudget:
             return
         self._results += 1
         self._frames_s.append(age_s - self._begin_age_s)
-        self._late.append(age_s > self._max_age_s)
-        if self._is_attempt and self._results > _PROVEN:
+        self._ages_s.append(age_s)
+        seconds = self._now_s() - self._entered_s
+        if self._is_attempt and self._results > _PROVEN and seconds > _PROVEN_S:
             self._is_attempt, self._climb_s = False, _CLIMB_S
         if age_s > _SPARE * self._max_age_s:
             self._lack_time()
         else:
             self._spare_results += 1
-        if sum(self._late) > _MAX_LATE * self.rung.window:
+        if self._is_late():
             self._give_up_more()
         else:
             self._give_up_less()
+
+    def _is_late(self) -> bool:
+        """Return whether too many of the last results were too old."""
+        window = self.rung.window
+        late = sum(age_s > self._max_age_s for age_s in [*self._ages_s][-window:])
+        much_late = sum(age_s > _MUCH_LATE * self._max_age_s for age_s in self._ages_s)
+        return late > _MAX_LATE * window or much_late > _MAX_MUCH_LATE * _LONG_WINDOW
 
     def _lack_time(self) -> None:
         self._spare_results, self._spare_since_s = 0, self._now_s()
 
     def _give_up_more(self) -> None:
-        if self._level == len(LADDER) - 1:
+        if self._level == len(self._ladder) - 1:
             self.is_exceeded = True
             return
         if self._is_attempt:
@@ -175,7 +207,7 @@ class AgeBudget:
     def _enter(self, level: int) -> None:
         """Take a rung, on which earlier results do not count."""
         self._level = level
-        self._results = 0
-        self._late = deque(maxlen=self.rung.window)
+        self._results, self._entered_s = 0, self._now_s()
+        self._ages_s.clear()
         self._frames_s.clear()
         self._lack_time()

@@ -67,6 +67,12 @@ class PerceptionConfig(Section):
         'core, and on a GPU. The image is encoded for masks even if nothing is detected.',
         live=True,
     )
+    small_inputs: bool = parameter(
+        False,
+        'Compute features, depth, detector and segmenter at about 0.8 of both sides of their '
+        'inputs, where a network takes inputs of another size: faster and less accurate.',
+        live=True,
+    )
     autostart: bool = parameter(True, 'Configure and activate the node on startup.', startup=True)
     timing_window: int = parameter(
         200, 'Number of frames in the percentiles of timings.', unit='frames', limits=(1, 100000)

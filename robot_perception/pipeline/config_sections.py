@@ -213,7 +213,8 @@ class BudgetConfig(Section, name='budget'):
     max_age_s: float = parameter(
         0.0,
         'Maximum age of results when they are published. To keep it the node computes masks and '
-        'features less often, then drops frames (docs/performance.md); 0 = unlimited.',
+        'features less often, then smaller inputs if it was set before the networks were loaded, '
+        'then drops frames (docs/performance.md); 0 = unlimited.',
         unit='seconds',
         limits=(0.0, 10.0),
         live=True,

@@ -122,6 +122,9 @@ def lift_frame(
     with watch.stage('lifting'):
         source = depth_source(depth, measured, fit, config.depth.source)
         objects = locate_objects(run.detections, run.masks, depth, camera, up_vector)
+        if config.small_inputs:
+            # A calibration is that of the usual inputs.
+            uncertainty = LocationUncertainty.general()
         objects = uncertainty.add(objects, run.masks, source, camera, measured)
         objects = state.velocities.update(objects, time_ns, pose)
         ground = (

@@ -157,6 +157,11 @@ class LocationUncertainty:
     calibrated: frozenset[DepthSource]
 
     @classmethod
+    def general(cls) -> LocationUncertainty:
+        """Return general values, which were fitted to no networks."""
+        return cls(_GENERAL, frozenset())
+
+    @classmethod
     def from_config(cls, config: PerceptionConfig) -> LocationUncertainty:
         """Read the file of ``depth.calibration``, by default that of the demo networks.
 
@@ -171,7 +176,7 @@ class LocationUncertainty:
         elif models == {DEMO}:
             path = DEMO_FOLDER / _FILE
         else:
-            return cls(_GENERAL, frozenset())
+            return cls.general()
         content = read_calibration('depth.calibration', path, SCHEMA)
         sources = content.get('sources')
         known = [one for one in DepthSource if isinstance(sources, dict) and one in sources]

@@ -38,7 +38,9 @@ class NetworkBatch:
         self, networks: Networks, images: Sequence[Image], config: PerceptionConfig
     ) -> None:
         """Prepare a batch of images in the order of their frames; nothing is computed yet."""
-        self._waiting = [UploadedImage(image) for image in images]
+        self._waiting = [
+            UploadedImage(image, small_inputs=config.small_inputs) for image in images
+        ]
         batched: Mapping[str, Any] = {
             stage.value: _BatchedNetwork(network, tuple(self._waiting), _period(stage, config))
             for stage in _BATCHED

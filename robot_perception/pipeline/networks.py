@@ -90,6 +90,11 @@ class Networks(NamedTuple):
         """Stage -> runtime and precision of its network; without stubs."""
         return {one.stage.value: one.backend for one in self._recovering() if one.backend}
 
+    @property
+    def has_small_inputs(self) -> bool:
+        """Whether any network is prepared to compute images at smaller inputs."""
+        return any(one.has_small_inputs for one in self._recovering())
+
     def _recovering(self) -> list[RecoveringNetwork[Any]]:
         networks: tuple[object, ...] = self
         return [one for one in networks if isinstance(one, RecoveringNetwork)]

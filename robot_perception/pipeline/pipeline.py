@@ -159,6 +159,11 @@ class PerceptionPipeline:
         return self._networks.backends
 
     @property
+    def has_small_inputs(self) -> bool:
+        """Whether any network is prepared for the parameter ``small_inputs``."""
+        return self._networks.has_small_inputs
+
+    @property
     def config(self) -> PerceptionConfig:
         """The parameters in force."""
         return self._config
@@ -293,12 +298,13 @@ class PerceptionPipeline:
                 direction.
             ModelError: a network failed.
         """
-        frame = UploadedImage(as_image(image))
+        config = config or self._config
+        frame = UploadedImage(as_image(image), small_inputs=config.small_inputs)
         networks, uploaded = self._take(frame)
         geometry = FrameGeometry(
             frame.image.size_hw, camera, sensor_depth, gravity_up, fixed_from_optical
         )
-        watch, config = watch or Stopwatch(), config or self._config
+        watch = watch or Stopwatch()
         time_ns = frame.image.stamp_ns if time_ns is None else time_ns
         due = self.due(stages, config)
         results: dict[str, Any] = {}

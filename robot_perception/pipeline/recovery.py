@@ -80,6 +80,11 @@ class RecoveringNetwork(Generic[_Network]):
         """Runtime and precision in use; empty for a stub."""
         return getattr(self._network, 'backend', '')
 
+    @property
+    def has_small_inputs(self) -> bool:
+        """Whether it is prepared to compute images at smaller inputs."""
+        return getattr(self._network, 'has_small_inputs', False)
+
     def renewed(self) -> Self:
         """Return the same network, to be loaded again when it is first used."""
         other = copy.copy(self)
@@ -94,6 +99,7 @@ class RecoveringNetwork(Generic[_Network]):
             precision=config.choose_precision(self.stage).value,
             runtime=config.choose_runtime(self.stage),
             input_size=section.input_size,
+            small_inputs=config.budget.max_age_s > 0,
         )
         return network
 

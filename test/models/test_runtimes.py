@@ -53,8 +53,9 @@ class Fake:
         if key is not None and key == self._last[0]:
             return self._last[1]
         outputs = self._network.call(*inputs)
-        factor = HERE / self._precision
-        if factor.exists():
+        factor, narrow = HERE / self._precision, HERE / 'narrow'
+        width = float(narrow.read_text()) if narrow.exists() else float('inf')
+        if factor.exists() and inputs[0].shape[-1] <= width:
             outputs = tuple(one * float(factor.read_text()) for one in outputs)
         self._last = key, outputs
         return outputs
@@ -134,6 +135,34 @@ def test_a_wrong_runtime_is_replaced_before_its_first_result(fake, tiny, factor)
     again.extract(FRAME)
     assert again.backend == 'torch fp32'
     assert (fake / 'calls').read_text().split() == ['fp32'], 'the verdict is kept'
+
+
+def test_smaller_inputs_are_compared_before_they_are_needed(fake, tiny):
+    small = UploadedImage(FRAME.image, small_inputs=True)
+    stage = features(tiny, small_inputs=True)
+    for _ in range(4):
+        stage.extract(FRAME)
+    calls = (fake / 'calls').read_text()
+    found = stage.extract(small)
+    # Nothing is compared or timed any more.
+    assert (fake / 'calls').read_text() == f'{calls}fp32 '
+    torch_stage = build_feature_extractor(str(tiny['features']), device='cpu')
+    np.testing.assert_array_equal(found.patches, torch_stage.extract(small).patches)
+    assert stage.note == ''
+
+
+def test_a_runtime_that_is_wrong_for_smaller_inputs_is_replaced_before_they_are_needed(fake, tiny):
+    (fake / 'fp32').write_text('1.01')
+    stage = features(tiny)
+    width = stage.prepare(UploadedImage(FRAME.image, small_inputs=True)).shape[-1]
+    assert width < stage.prepare(FRAME).shape[-1]
+    (fake / 'narrow').write_text(str(width))
+    stage.extract(FRAME)
+    assert (stage.backend, stage.note) == ('fake fp32', '')
+    stage = features(tiny, small_inputs=True)
+    stage.extract(FRAME)
+    assert stage.backend == 'torch fp32'
+    assert 'since its outputs differ from those of torch fp32' in stage.note
 
 
 def test_results_are_compared_as_well_as_raw_outputs(fake, tiny):

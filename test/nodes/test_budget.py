@@ -113,3 +113,20 @@ def test_it_climbs_back_by_itself(graph, slow):
         slow[0] = 0.0
         # After at least 5 s with time to spare, for each rung that was taken meanwhile.
         graph.spin_until(lambda: rungs(graph)[-1] == '', 'first rung', CLIMB_S)
+
+
+def test_networks_compute_smaller_inputs_where_less_does_not_suffice(graph, slow, monkeypatch):
+    slow[0] = 0.0
+    estimate = StubDepthEstimator.estimate
+
+    def estimate_slowly(self, image):
+        time.sleep(0.1 if image.small_inputs else 0.7)
+        return estimate(self, image)
+
+    monkeypatch.setattr(StubDepthEstimator, 'estimate', estimate_slowly)
+    monkeypatch.setattr(StubDepthEstimator, 'has_small_inputs', True, raising=False)
+    graph.start(budget__max_age_s=BUDGET_S)
+    with publishing(graph):
+        graph.spin_until(lambda: rungs(graph)[-5:] == ['budget/small_inputs'] * 5, 'fourth rung')
+        text = 'masks and features on every 30th frame, smaller inputs of networks'
+        graph.spin_until(lambda: graph.statuses()['timing'][1].endswith(text), 'status')

@@ -10,6 +10,8 @@ from robot_perception.pipeline.budget import AgeBudget, LADDER
 
 CONFIG = PerceptionConfig.from_preset('stub')
 MASKS_S, FEATURES_S = 0.12, 0.06
+# Times at smaller inputs, as a share of those at full ones.
+SMALL = 0.5
 RUNGS = [rung.name for rung in LADDER]
 
 
@@ -18,15 +20,17 @@ class Robot:
 
     Attributes:
         rest_s: seconds of all other networks.
+        slow: factor of the seconds of masks and features.
+        load: factor of the seconds of all networks at a time.
         published: (time, age, rung) of each result.
     """
 
     def __init__(self, max_age_s, rest_s, period_s=1 / 30, cameras=1):
         self.now_s = 0.0
-        self.rest_s, self.slow = rest_s, 1.0
+        self.rest_s, self.slow, self.load = rest_s, 1.0, lambda _time_s: 1.0
         self.published, self.dropped = [], 0
         self._max_age_s, self._period_s, self._cameras = max_age_s, period_s, cameras
-        self._budget = AgeBudget(lambda: self.now_s)
+        self._budget = AgeBudget(has_small_inputs=True, now_s=lambda: self.now_s)
         self._frames, self._done = [0] * cameras, [-1] * cameras
 
     def _newest(self, camera):
@@ -56,9 +60,10 @@ class Robot:
             return
         config, frame = self._budget.reduce(CONFIG), self._frames[camera]
         self._frames[camera] += 1
-        self.now_s += self.rest_s
-        self.now_s += self.slow * MASKS_S * (frame % config.segmenter.every_k == 0)
-        self.now_s += self.slow * FEATURES_S * (frame % config.features.every_k == 0)
+        seconds = self.rest_s
+        seconds += self.slow * MASKS_S * (frame % config.segmenter.every_k == 0)
+        seconds += self.slow * FEATURES_S * (frame % config.features.every_k == 0)
+        self.now_s += seconds * self.load(self.now_s) * (SMALL if config.small_inputs else 1)
         age_s = self.now_s - taken_s
         self._budget.end(age_s)
         self.published.append((self.now_s, age_s, self._budget.rung.name))
@@ -72,7 +77,7 @@ def test_without_a_budget_nothing_is_given_up():
     robot = Robot(0.0, rest_s=2.0)
     robot.run(60.0)
     assert {name for _, _, name in robot.published} == {''}
-    assert AgeBudget().reduce(CONFIG) is CONFIG
+    assert AgeBudget(has_small_inputs=True).reduce(CONFIG) is CONFIG
 
 
 def test_within_the_budget_nothing_is_given_up():
@@ -92,6 +97,75 @@ def test_the_age_is_held(rest_s, period_s, cameras):
     assert np.percentile(ages_s, 95) <= 1.1 * budget_s
     # Results go on.
     assert len(ages_s) > 0.4 * 300 / max(rest_s, period_s)
+
+
+def noise(scale):
+    rng = np.random.default_rng(0)
+    return lambda _time_s: np.exp(scale * rng.standard_normal())
+
+
+def stalls(share):
+    rng = np.random.default_rng(0)
+    return lambda _time_s: 3 if rng.random() < share else 1
+
+
+LOADS = {
+    'steady': lambda: lambda _time_s: 1,
+    'step': lambda: lambda time_s: 3 if 60 < time_s < 180 else 1,
+    'alternating': lambda: lambda time_s: 1 + int(time_s / 10) % 2,
+    'swinging': lambda: lambda time_s: 1 + 0.5 * np.sin(time_s / 10),
+    'noise': lambda: noise(0.3),
+    'rare stalls': lambda: stalls(0.04),
+    'stalls': lambda: stalls(0.07),
+}
+
+
+@pytest.mark.parametrize('load', LOADS)
+@pytest.mark.parametrize(('period_s', 'cameras'), [(1 / 60, 1), (1 / 15, 2)])
+def test_the_age_is_held_under_changing_loads(load, period_s, cameras):
+    rest_s = 0.08
+    budget_s = 2 * (rest_s + min(period_s, rest_s)) + 0.02
+    robot = Robot(budget_s, rest_s, period_s, cameras)
+    robot.load = LOADS[load]()
+    robot.run(5.0)
+    ages_s = robot.run(295.0)
+    assert np.percentile(ages_s, 95) <= 1.1 * budget_s
+    assert len(ages_s) > 1000
+
+
+@pytest.mark.parametrize(
+    ('max_age_s', 'rung', 'age_s'),
+    [
+        # A frame takes rest_s besides masks and features, and its image waits at most a period.
+        (1.1 * (0.08 + MASKS_S + FEATURES_S + 1 / 60), '', 0.08 + MASKS_S + FEATURES_S + 1 / 60),
+        (1.1 * (0.08 + 1 / 60), 'every_30', 0.08 + 1 / 60),
+        (1.1 * (SMALL * 0.08 + 1 / 60), 'small_inputs', SMALL * 0.08 + 1 / 60),
+        # Frames are kept whose image waited less.
+        (SMALL * 0.08 + 0.5 / 60, 'drop', SMALL * 0.08 + 0.5 / 60),
+    ],
+)
+def test_the_rung_and_the_age_follow_from_the_times(max_age_s, rung, age_s):
+    robot = Robot(max_age_s, rest_s=0.08, period_s=1 / 60)
+    robot.run(20.0)
+    robot.published.clear()
+    ages_s = robot.run(60.0)
+    held = [name for _, _, name in robot.published]
+    # At times it tries whether the rung before is enough.
+    assert np.mean([name == rung for name in held]) > 0.7
+    assert np.percentile(ages_s, 94) <= age_s + 1e-6
+
+
+def test_without_smaller_inputs_that_rung_is_left_out():
+    budget, names = AgeBudget(has_small_inputs=False), []
+    for _ in range(60):
+        budget.begin(0.0, 0.1)
+        budget.end(0.2)
+        names.append(budget.rung.name)
+        assert not budget.reduce(CONFIG).small_inputs
+    assert list(dict.fromkeys(names)) == [name for name in RUNGS if name != 'small_inputs']
+    assert str(budget.rung) == (
+        'masks and features on every 30th frame, frames dropped that would be too old'
+    )
 
 
 def test_it_gives_up_step_by_step_and_climbs_back():
@@ -127,7 +201,7 @@ def test_results_never_end_however_slow_the_networks_are():
 
 @pytest.mark.parametrize('age_s', [float('nan'), -3.0, 3e8])
 def test_an_age_by_another_clock_changes_nothing(age_s):
-    budget = AgeBudget()
+    budget = AgeBudget(has_small_inputs=True)
     for _ in range(200):
         assert budget.begin(age_s, 0.1)
         budget.end(age_s)
@@ -144,7 +218,7 @@ def test_a_changed_budget_begins_again():
 
 
 def test_own_settings_that_give_up_more_are_kept():
-    budget, config = AgeBudget(), CONFIG.with_values({'features.every_k': 3})
+    budget, config = AgeBudget(has_small_inputs=True), CONFIG.with_values({'features.every_k': 3})
     for _ in range(3):
         budget.begin(0.0, 0.1)
         budget.end(0.2)
@@ -153,3 +227,8 @@ def test_own_settings_that_give_up_more_are_kept():
     assert (reduced.features.every_k, reduced.segmenter.every_k) == (3, 2)
     assert (reduced.detector.every_k, reduced.depth.every_k) == (1, 1)
     assert budget.reduce(config) is reduced
+    assert not reduced.small_inputs
+    while budget.rung.name != 'small_inputs':
+        budget.begin(0.0, 0.1)
+        budget.end(0.2)
+    assert budget.reduce(config).small_inputs

@@ -12,14 +12,17 @@ from robot_perception.core import (
     ConfigError,
     DepthSource,
     Detections,
+    Image,
     ObjectPosition,
     SceneObject,
 )
+from robot_perception.models import StubDepthEstimator, StubDetector, StubSegmenter
 from robot_perception.pipeline import (
     LocatedObjects,
     LocationError,
     LocationUncertainty,
     PerceptionConfig,
+    PerceptionPipeline,
     ScoreCalibration,
 )
 
@@ -84,6 +87,18 @@ def test_only_the_demo_networks_are_calibrated(source):
         (item,) = uncertainty.add((ITEM,), None, source, CAMERA, None)
         assert item.position.covariance_calibrated is calibrated
         assert (np.linalg.eigvalsh(item.position.covariance_m2) > 0).all()
+
+
+@pytest.mark.parametrize('small_inputs', [False, True])
+def test_the_calibration_is_that_of_the_usual_inputs(small_inputs):
+    config = PerceptionConfig.from_preset('demo', {'small_inputs': small_inputs})
+    pipeline = PerceptionPipeline(
+        config, depth=StubDepthEstimator(), detector=StubDetector(), segmenter=StubSegmenter()
+    )
+    scene = pipeline.process(Image(np.full((480, 640, 3), 90, np.uint8)), CAMERA)
+    positions = [item.position for item in scene.objects if item.position is not None]
+    assert positions
+    assert {one.covariance_calibrated for one in positions} == {not small_inputs}
 
 
 def test_without_depth_or_calibration_the_uncertainty_is_unknown():

@@ -81,9 +81,9 @@ def compare(scenes, others):
             np.testing.assert_allclose(one.features.vector, other.features.vector, atol=1e-4)
 
 
-@pytest.mark.parametrize('parallel', [False, True])
-def test_a_batch_computes_each_network_once_and_the_same(config, computed, parallel):
-    config = config.with_values({'parallel': parallel})
+@pytest.mark.parametrize('values', [{'parallel': False}, {'parallel': True, 'small_inputs': True}])
+def test_a_batch_computes_each_network_once_and_the_same(config, computed, values):
+    config = config.with_values(values)
     frames = images(4)
     alone = list(PerceptionPipeline.load(config).process_many(frames, CAMERA))
     computed.clear()
@@ -144,3 +144,19 @@ def test_a_detector_of_prompts_computes_each_image(config, tmp_path):
         scenes.append([pipeline.process(frame, CAMERA) for frame in frames])
     assert scenes[0][0].detections.class_names
     compare(*scenes)
+
+
+def test_smaller_inputs_are_live_and_prepared_for_a_budget(config):
+    config = config.with_values({'features.every_k': 1})
+    pipeline = PerceptionPipeline.load(config)
+    assert not pipeline.has_small_inputs
+    (frame,) = images(1)
+    usual = pipeline.process(frame, CAMERA)
+    small = config.with_values({'small_inputs': True})
+    pipeline.reconfigure(small)
+    found = pipeline.process(frame, CAMERA)
+    expected = PerceptionPipeline.load(config)
+    compare([found], [expected.process(frame, CAMERA, config=small)])
+    assert np.any(usual.depth.meters != found.depth.meters)
+    budget = config.with_values({'budget.max_age_s': 0.5})
+    assert PerceptionPipeline.load(budget).has_small_inputs

@@ -71,10 +71,11 @@ class DepthAnything:
         network = load_network(checkpoint)
         self._is_metric = getattr(network.config, 'depth_estimation_type', '') == 'metric'
         size = read_size(checkpoint)
+        multiple = variant.stride or network.config.backbone_config.patch_size
         rule = WholePatches(
             input_size or size.get('height', variant.side),
             input_size or size.get('width', variant.side),
-            variant.stride or network.config.backbone_config.patch_size,
+            multiple,
             keep_aspect_ratio=bool(
                 checkpoint.preprocessor.get('keep_aspect_ratio', variant.keep_aspect_ratio)
             ),
@@ -85,6 +86,7 @@ class DepthAnything:
             resample=BICUBIC,
             normalize=True,
             statistics=variant.statistics,
+            multiple=multiple,
         )
 
         def raw_depth(pixels: torch.Tensor) -> Tensors:

@@ -46,12 +46,18 @@ class Detr:
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
         """Load the network; ``input_size`` as in `build_detector`."""
         rule = resize_rule(checkpoint, input_size)
+        # Anchors of one size fit no other input.
+        multiple = 0 if checkpoint.config.get('anchor_image_size') else _stride(checkpoint)
         self._folder = checkpoint.folder
         network = load_network(checkpoint)
         fold_batch_norm(network)
         self.class_names = read_class_names(network.config.id2label, checkpoint)
         self.prepare = read_preprocessor(
-            checkpoint, rule, resample=BILINEAR, normalize=_SQUARE.get(checkpoint.family, True)
+            checkpoint,
+            rule,
+            resample=BILINEAR,
+            normalize=_SQUARE.get(checkpoint.family, True),
+            multiple=multiple,
         )
 
         def queries(pixels: torch.Tensor) -> Tensors:
@@ -91,7 +97,7 @@ def resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
     parameter = 'detector.input_size'
     size = read_size(checkpoint)
     if checkpoint.family in _SQUARE:
-        stride = _square_stride(checkpoint)
+        stride = _stride(checkpoint)
         check_input_size(parameter, input_size, stride)
         sides = [size.get(side, _SQUARE_SIDE) for side in ('height', 'width')]
         if not input_size and any(side % stride for side in sides):
@@ -109,12 +115,15 @@ def resize_rule(checkpoint: Checkpoint, input_size: int) -> ResizeRule:
     longest = size.get('longest_edge', _LONGEST)
     if input_size:
         shortest, longest = input_size, round(input_size * longest / shortest)
-    patch = int(checkpoint.config.get('patch_size', 16)) if checkpoint.family == 'yolos' else 1
-    return ShortSide(shortest, longest, patch)
+    return ShortSide(shortest, longest, _stride(checkpoint))
 
 
-def _square_stride(checkpoint: Checkpoint) -> int:
-    """Return what the sides of a square input must be multiples of, in pixels."""
+def _stride(checkpoint: Checkpoint) -> int:
+    """Return what the sides of an input must be multiples of, in pixels."""
+    if checkpoint.family == 'yolos':
+        return int(checkpoint.config.get('patch_size', 16))
+    if checkpoint.family not in _SQUARE:
+        return 1
     backbone = checkpoint.config.get('backbone_config') or {}
     # Both attend in windows, whose number is that of a side or that of all.
     if checkpoint.family == 'rf_detr':

@@ -34,7 +34,9 @@ class Dinov2:
         crop = read_size(checkpoint, 'crop_size')
         side = input_size or crop.get('height') or crop.get('shortest_edge') or _SIDE
         rule = WholePatches(side, side, self._patch)
-        self.prepare = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalize=True)
+        self.prepare = read_preprocessor(
+            checkpoint, rule, resample=BICUBIC, normalize=True, multiple=self._patch
+        )
 
         def tokens(pixels: torch.Tensor) -> Tensors:
             return (network(pixel_values=pixels).last_hidden_state,)

@@ -36,13 +36,18 @@ class Sam2:
         network = load_network(checkpoint, edit=edit)
         self._side = int(network.config.prompt_encoder_config.image_size)
         rule = Exactly(self._side, self._side)
-        self.prepare = read_preprocessor(checkpoint, rule, resample=BILINEAR, normalize=True)
+        self.prepare = read_preprocessor(
+            checkpoint, rule, resample=BILINEAR, normalize=True, multiple=_STRIDE
+        )
 
         def encode(pixels: torch.Tensor) -> Tensors:
+            network.backbone_feature_sizes = _feature_sizes(int(pixels.shape[-1]))
             return tuple(network.get_image_embeddings(pixels))
 
         def decode(*inputs: torch.Tensor) -> Tensors:
             *maps, prompts = inputs
+            # Prompts stay in pixels of the own input size, of which shares count.
+            network.prompt_encoder.image_embedding_size = tuple(map(int, maps[-1].shape[-2:]))
             output = network(image_embeddings=maps, input_boxes=prompts, multimask_output=False)
             return output.pred_masks, output.iou_scores
 
@@ -76,5 +81,10 @@ class Sam2:
 def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types
     """Set another square input size, which does not change the weights."""
     config.vision_config.backbone_config.image_size = [side, side]
-    config.vision_config.backbone_feature_sizes = [[side // stride] * 2 for stride in (4, 8, 16)]
+    config.vision_config.backbone_feature_sizes = _feature_sizes(side)
     config.prompt_encoder_config.image_size = side
+
+
+def _feature_sizes(side: int) -> list[list[int]]:
+    """Return rows and columns of the feature maps of a square input."""
+    return [[side // stride] * 2 for stride in (4, 8, 16)]

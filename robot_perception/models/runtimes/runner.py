@@ -100,17 +100,22 @@ class NetworkRunner:
                 self._reject(self._backends.pop(0), str(error))
                 self._start()
 
-    def choose(self, run: Callable[[], Result], size_hw: tuple[int, int]) -> None:
+    @property
+    def is_comparing(self) -> bool:
+        """Whether calls do not compute as they would otherwise, but for a comparison."""
+        return self._trial is not None
+
+    def choose(self, run: Callable[[], Result], sizes: object) -> None:
         """Compare with torch what computes images of a size; the first time, choose the fastest.
 
         Args:
             run: runs the stage on the reference picture.
-            size_hw: size of the picture.
+            sizes: of the picture and of inputs, under which the choice is kept.
         """
         while self._trial is None and (self.backend != self._last or self._timed > 1):
             timed, self._backends = self._backends[: self._timed], self._backends[self._timed :]
             self._timed = 1
-            if self._choose_fastest(timed, run, size_hw):
+            if self._choose_fastest(timed, run, sizes):
                 return
 
     @contextmanager
@@ -126,13 +131,13 @@ class NetworkRunner:
             self._trial = None
 
     def _choose_fastest(
-        self, timed: Sequence[Backend], run: Callable[[], Result], size_hw: tuple[int, int]
+        self, timed: Sequence[Backend], run: Callable[[], Result], sizes: object
     ) -> bool:
         """Use the fastest backend that is right; return False, and use the next, if none is."""
         names = [str(one) for one in timed]
         libraries = [name for one in timed for name in _libraries(one)]
         files = CompiledFiles(self._networks[0], f'choice of {", ".join(names)}', libraries)
-        key = (size_hw, torch.get_num_threads())
+        key = (sizes, torch.get_num_threads())
         prepared = {self.backend: self._current}
         record = files.read_record(key)
         if not record:
