@@ -22,6 +22,7 @@ IMAGENET = {
 ASPECT = {**IMAGENET, 'size': {'shortest_edge': 96, 'longest_edge': 160}, 'resample': 2}
 SQUARE = {**IMAGENET, 'do_normalize': False, 'size': {'height': 96, 'width': 96}, 'resample': 2}
 UNUSED_IDS = (0, 3, 7)
+_STAGES = ('stage1', 'stage2', 'stage3', 'stage4')
 CARD = 'Random weights, for tests.\n'
 
 _DETR = {
@@ -34,6 +35,8 @@ _DETR = {
     'encoder_ffn_dim': 32,
     'decoder_ffn_dim': 32,
 }
+# The heads of the encoder and d_model together are a multiple of 8.
+_MASK_DETR = {**_DETR, 'd_model': 64, 'encoder_attention_heads': 8}
 _RT_DETR = {
     'num_queries': 10,
     'd_model': 32,
@@ -74,10 +77,10 @@ def _resnet(**options):
     )
 
 
-def _detr(network, config, stages=('stage4',)):
+def _detr(network, config, stages=('stage4',), options=_DETR):
     backbone = _resnet(out_features=list(stages))
     unused = UNUSED_IDS if config is transformers.DetrConfig else ()
-    return network(config(backbone_config=backbone, **_DETR, **labels(12, unused)))
+    return network(config(backbone_config=backbone, **options, **labels(12, unused)))
 
 
 def _rt_detr(network, config):
@@ -193,14 +196,14 @@ def _lw_detr():
     return network
 
 
-def _rf_detr():
+def _rf_detr(network=transformers.RfDetrForObjectDetection, unused=UNUSED_IDS):
     backbone = transformers.RfDetrDinov2Config(
         image_size=64, patch_size=16, num_windows=2, **_SMALL_VIT
     )
     config = transformers.RfDetrConfig(
-        backbone_config=backbone, **_WINDOWED_DETR, **labels(8, UNUSED_IDS)
+        backbone_config=backbone, **_WINDOWED_DETR, **labels(8, unused)
     )
-    return transformers.RfDetrForObjectDetection(config)
+    return network(config)
 
 
 # Family -> builder of the network, and its preprocessor_config.json.
@@ -240,6 +243,33 @@ DETECTORS = {
     'deimv2': (_deimv2, SQUARE),
     'lw_detr': (_lw_detr, {**SQUARE, 'do_normalize': True}),
     'rf_detr': (_rf_detr, {**SQUARE, 'do_normalize': True}),
+}
+# Those that give masks with their boxes.
+MASK_DETECTORS = {
+    'detr': (
+        partial(
+            _detr,
+            transformers.DetrForSegmentation,
+            transformers.DetrConfig,
+            _STAGES,
+            _MASK_DETR,
+        ),
+        ASPECT,
+    ),
+    'conditional_detr': (
+        partial(
+            _detr,
+            transformers.ConditionalDetrForSegmentation,
+            transformers.ConditionalDetrConfig,
+            _STAGES,
+            _MASK_DETR,
+        ),
+        ASPECT,
+    ),
+    'rf_detr': (
+        partial(_rf_detr, transformers.RfDetrForInstanceSegmentation, ()),
+        {**SQUARE, 'do_normalize': True},
+    ),
 }
 
 
@@ -387,9 +417,9 @@ def seeded(make, seed=0):
     return network.eval()
 
 
-def write_detector(folder, family):
+def write_detector(folder, family, networks=DETECTORS):
     """Write a detector of ``family``; returns the folder."""
-    make, preprocessor = DETECTORS[family]
+    make, preprocessor = networks[family]
     write_checkpoint(seeded(make), folder, preprocessor, CARD)
     return folder
 
@@ -433,7 +463,7 @@ def rewrite_weights(folder, change):
     save_file(change(weights), path, metadata={'format': 'pt'})
 
 
-def write_timm_detr(folder, backbone='resnet18'):
+def write_timm_detr(folder, backbone='resnet18', network=transformers.DetrForObjectDetection):
     """Write a DETR with the backbone of transformers, and with that of timm.
 
     Returns the two folders.
@@ -444,10 +474,10 @@ def write_timm_detr(folder, backbone='resnet18'):
         hidden_sizes=[64, 128, 256, 512] if basic else [256, 512, 1024, 2048],
         depths=[2, 2, 2, 2] if basic else [3, 4, 6, 3],
         layer_type='basic' if basic else 'bottleneck',
-        out_features=['stage4'],
+        out_features=list(_STAGES),
     )
-    config = transformers.DetrConfig(backbone_config=resnet, **_DETR, **labels(12))
-    network = seeded(partial(transformers.DetrForObjectDetection, config))
+    config = transformers.DetrConfig(backbone_config=resnet, **_MASK_DETR, **labels(12))
+    network = seeded(partial(network, config))
     plain, timm = folder / 'plain', folder / 'timm'
     for path in (plain, timm):
         write_checkpoint(network, path, ASPECT, CARD)

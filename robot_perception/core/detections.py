@@ -45,6 +45,8 @@ class Detections(ArrayValue):
         class_ids: (N,) int32, index in the model's own label table.
         class_names: N names of classes, as in the model's config.
         track_ids: (N,) int64, or None without tracking.
+        mask_logits: (N, h, w) float32, masks of the objects at the resolution of a detector that
+            gives them; None from others, and in a `Scene`, which has `Masks`.
     """
 
     boxes_xyxy: Float32Array
@@ -52,6 +54,7 @@ class Detections(ArrayValue):
     class_ids: Int32Array
     class_names: tuple[str, ...]
     track_ids: Int64Array | None = None
+    mask_logits: Float32Array | None = None
 
     def __post_init__(self) -> None:
         boxes = self._check_array('boxes_xyxy', (None, 4), np.float32, 'Pass one row per box.')
@@ -66,6 +69,8 @@ class Detections(ArrayValue):
             )
         if self.track_ids is not None:
             self._check_array('track_ids', (count,), np.int64, remedy)
+        if self.mask_logits is not None:
+            self._check_array('mask_logits', (count, None, None), np.float32, remedy)
         if not np.all(np.isfinite(boxes)):
             raise InputError(
                 'not_finite', 'boxes_xyxy: expected finite pixels, got NaN or infinity. Drop them.'
@@ -134,6 +139,7 @@ class Detections(ArrayValue):
             self.class_ids[indices],
             tuple(self.class_names[i] for i in indices),
             None if self.track_ids is None else self.track_ids[indices],
+            None if self.mask_logits is None else self.mask_logits[indices],
         )
 
     def to_coco(self, image_id: int = 0) -> list[dict[str, Any]]:

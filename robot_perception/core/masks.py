@@ -20,7 +20,8 @@ class Masks(ArrayValue, NotebookImage):
 
     Attributes:
         pixels: (N, H, W) bool.
-        scores: (N,) float32 in [0, 1], IoU of each mask as the segmenter predicts it.
+        scores: (N,) float32 in [0, 1], IoU of each mask as the segmenter predicts it, or the mean
+            probability of its pixels if it is of the detector.
     """
 
     pixels: BoolArray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from robot_perception.evaluation.ground_truth_stages import (
     GIVEN_STAGES,
     GroundTruthStages,
 )
-from robot_perception.models import Detector, Segmenter, UploadedImage
+from robot_perception.models import Detector, DetectorMasks, Segmenter, UploadedImage
 from robot_perception.pipeline import (
     choose_classes,
     load_networks,
@@ -91,7 +91,9 @@ class EvaluationPipeline:
             self._detector = _RecordingDetector(choose_classes(networks.detector, config.detector))
         chosen = {'detector.classes': '', 'detector.prompts': ''}
         self._config = config.with_values({**every_frame, **chosen})
-        self._segmenter = None if 'objects' in given else networks.segmenter
+        self._segmenter: Segmenter | None = None
+        if 'objects' not in given and not isinstance(networks.segmenter, DetectorMasks):
+            self._segmenter = networks.segmenter
         self._scores = ScoreCalibration.from_config(self._config)
         self._pipeline = PerceptionPipeline(
             self._config, **networks._replace(detector=self._detector)._asdict()
@@ -135,7 +137,8 @@ class EvaluationPipeline:
             return EvaluationOutput(scene, None, masks)
         candidates = self._scores.apply(self._detector.last)
         kept = non_max_suppression(candidates.boxes_xyxy, self._config.detector.max_overlap)
-        return EvaluationOutput(scene, candidates[kept[:MAX_DETECTIONS]], masks)
+        candidates = replace(candidates[kept[:MAX_DETECTIONS]], mask_logits=None)
+        return EvaluationOutput(scene, candidates, masks)
 
     def _segment_true_boxes(self, segmenter: Segmenter, truth: GroundTruth) -> Masks:
         boxes = truth.detections.boxes_xyxy

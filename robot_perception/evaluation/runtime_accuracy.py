@@ -102,7 +102,7 @@ class _Accuracy:
         pipeline: computes the frames with them.
         matches: of the boxes of each frame.
         abs_rel: of the depth of each frame; empty where it is unknown.
-        overlaps: IoU of the masks of the true boxes of each frame.
+        overlaps: IoU of the masks of the true boxes of each frame, or of the detected objects.
     """
 
     networks: Networks
@@ -135,7 +135,8 @@ class _Accuracy:
         )
         known = errors.depth.abs_rel
         self.abs_rel.append(() if known is None else (known,))
-        self.overlaps.append(errors.true_box_masks.iou)
+        # Masks of the detector exist for its own boxes only.
+        self.overlaps.append(errors.true_box_masks.iou or errors.masks.iou)
 
     def statistics(self, class_names: Sequence[str]) -> dict[str, Statistic]:
         curves = PrecisionCurves(self.matches, class_names)

@@ -37,6 +37,7 @@ from robot_perception.models.catalogue import (
     known_models,
     STUB,
 )
+from robot_perception.models.detector_masks import DetectorMasks
 from robot_perception.models.device_errors import (
     free_device_memory,
     is_fatal,
@@ -193,6 +194,7 @@ __all__ = [
     'DepthEstimator',
     'Describer',
     'Detector',
+    'DetectorMasks',
     'Exactly',
     'FeatureExtractor',
     'ImageEmbedding',

@@ -117,7 +117,13 @@ class Checkpoint:
     @property
     def network_class(self) -> str:
         """Name of its class in transformers."""
-        return self.row.network_class
+        return self.row.mask_class if self.gives_masks else self.row.network_class
+
+    @property
+    def gives_masks(self) -> bool:
+        """Whether it is a detector that gives masks with its boxes."""
+        mask_class, named = self.row.mask_class, self.config.get('architectures')
+        return bool(mask_class) and isinstance(named, list) and mask_class in named
 
     @property
     def takes_text(self) -> bool:

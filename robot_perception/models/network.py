@@ -50,7 +50,7 @@ def load_network(
     config: Mapping[str, Any] = checkpoint.config
     weights = _read_weights(checkpoint.weight_files, where)
     if uses_timm(config):
-        config = replace_timm_backbone(config, where)
+        config = replace_timm_backbone(config, where, gives_masks=checkpoint.gives_masks)
         weights = {rename_timm_key(key): value for key, value in weights.items()}
     check_is_local(config, where)
     check_numbers(config, weights, where)

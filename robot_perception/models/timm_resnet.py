@@ -48,10 +48,12 @@ def uses_timm(config: Mapping[str, Any]) -> bool:
     return bool(backbone.get('model_type') == 'timm_backbone')
 
 
-def replace_timm_backbone(config: Mapping[str, Any], where: str) -> dict[str, Any]:
+def replace_timm_backbone(
+    config: Mapping[str, Any], where: str, *, gives_masks: bool = False
+) -> dict[str, Any]:
     """Return a config.json for which `uses_timm` holds with the ResNet of transformers instead.
 
-    ``where`` names the checkpoint in a message.
+    ``where`` names the checkpoint in a message. A network that gives masks needs all stages.
 
     Raises:
         WeightsInvalidError: the backbone is not a ResNet, or it is dilated.
@@ -68,12 +70,17 @@ def replace_timm_backbone(config: Mapping[str, Any], where: str) -> dict[str, An
     many_levels = (
         config['model_type'] == 'deformable_detr' and config.get('num_feature_levels', 4) > 1
     )
+    stages = ['stage4']
+    if many_levels:
+        stages = ['stage2', 'stage3', 'stage4']
+    if gives_masks:
+        stages = ['stage1', 'stage2', 'stage3', 'stage4']
     resnet = {
         'model_type': 'resnet',
         'embedding_size': 64,
         'hidden_act': 'relu',
         'num_channels': config.get('num_channels', 3),
-        'out_features': ['stage2', 'stage3', 'stage4'] if many_levels else ['stage4'],
+        'out_features': stages,
         **_RESNETS[name],
     }
     kept = {key: value for key, value in config.items() if key not in _TIMM_ONLY}

@@ -17,6 +17,8 @@ _SEMANTICS = 'facebook/mask2former-swin-tiny-coco-panoptic'
 _SCENE_CLASSIFIER = 'google/siglip2-base-patch16-224'
 
 _MODEL = 'Catalog name, folder of a checkpoint, demo, or stub.'
+FROM_DETECTOR = 'detector'
+"""The ``segmenter.model`` that stands for the masks of the detector."""
 
 
 def split_names(text: str) -> tuple[str, ...]:
@@ -163,7 +165,11 @@ class DetectorConfig(StageSection, name='detector'):
 class SegmenterConfig(StageSection, name='segmenter'):
     """Instance segmentation of the detected objects."""
 
-    model: str = parameter(_ROBOT_SEGMENTER, _MODEL)
+    model: str = parameter(
+        _ROBOT_SEGMENTER,
+        'Catalog name, folder of a checkpoint, demo, stub, or detector: the masks of a detector '
+        'that gives them with its boxes, such as RF-DETR for instance segmentation.',
+    )
 
 
 @dataclass(frozen=True, slots=True)

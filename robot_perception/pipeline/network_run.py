@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from robot_perception.core import Depth, Detections, Masks, Stage
 from robot_perception.models import (
     Detector,
+    DetectorMasks,
     ImageEmbedding,
     PromptedDetector,
     Segmenter,
@@ -65,11 +67,14 @@ class NetworkRun:
         segmented = None
         if detector is not None:
             encoded = None
-            if segmenter is not None:
+            if segmenter is not None and not isinstance(segmenter, DetectorMasks):
                 encoded = self._submitted(Stage.SEGMENTER, segmenter.encode)
             with self._watch.stage(Stage.DETECTOR):
-                self.detections = detect(detector)
-            if segmenter is not None and encoded is not None:
+                found = detect(detector)
+            self.detections = replace(found, mask_logits=None)
+            if isinstance(segmenter, DetectorMasks):
+                segmented = self._submitted(Stage.SEGMENTER, partial(segmenter.read, found))
+            elif segmenter is not None and encoded is not None:
                 segmented = self._submit(
                     partial(self._segment, segmenter, encoded, self.detections)
                 )

@@ -13,6 +13,7 @@ from robot_perception.core import ConfigError, Scene, Stage
 from robot_perception.models import (
     DepthEstimator,
     Detector,
+    DetectorMasks,
     FeatureExtractor,
     PromptedDetector,
     PromptedNetwork,
@@ -27,6 +28,7 @@ from robot_perception.pipeline.class_filter import (
     find_class_ids,
 )
 from robot_perception.pipeline.config import PerceptionConfig
+from robot_perception.pipeline.config_stages import DetectorConfig, FROM_DETECTOR
 from robot_perception.pipeline.prompted_recovery import (
     RecoveringPromptedDetector,
     RecoveringPromptedNetwork,
@@ -45,6 +47,7 @@ from robot_perception.pipeline.scene_gallery import SceneGallery
 
 _DESCRIBED_FRAME = 2
 NO_CLASSES: Mapping[Stage, Sequence[str]] = MappingProxyType({})
+_EXAMPLE = 'facebook/sam2.1-hiera-tiny'
 _NETWORKS: Mapping[Stage, type[RecoveringNetwork[Any]]] = {
     network.stage: network
     for network in (
@@ -64,13 +67,14 @@ _PROMPTED: Mapping[Stage, type[RecoveringPromptedNetwork[Any]]] = {
 class Networks(NamedTuple):
     """Networks by stage; None for a stage that needs none.
 
-    A gallery classifies by the results of the features network.
+    A gallery classifies by the results of the features network. `DetectorMasks` are those of the
+    detector.
     """
 
     features: FeatureExtractor | None = None
     depth: DepthEstimator | None = None
     detector: Detector | PromptedDetector | None = None
-    segmenter: Segmenter | None = None
+    segmenter: Segmenter | DetectorMasks | None = None
     semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None
     scene: SceneClassifier | SceneGallery | None = None
 
@@ -212,6 +216,9 @@ def load_networks(
     if config.cpu_threads > 0 and any(config.stage(one).model != models.STUB for one in needed):
         models.limit_cpu_threads(config.cpu_threads)
     networks: dict[str, Any] = {}
+    if config.segmenter.enabled and config.segmenter.model == FROM_DETECTOR:
+        _check_masks(config.detector)
+        networks[Stage.SEGMENTER.value] = DetectorMasks()
     for stage in needed:
         network = networks[stage.value] = _network_class(stage, config)(config)
         if isinstance(network, RecoveringPromptedNetwork):
@@ -220,6 +227,21 @@ def load_networks(
         gallery = SceneGallery(Path(config.scene.gallery), networks[Stage.FEATURES.value])
         networks[Stage.SCENE.value] = gallery
     return Networks(**networks)
+
+
+def _check_masks(detector: DetectorConfig) -> None:
+    """Check that a detector gives masks, if it is to run."""
+    model = detector.model
+    if detector.enabled and (
+        model == models.STUB or not models.locate_checkpoint(model, Stage.DETECTOR).gives_masks
+    ):
+        raise ConfigError(
+            'no_masks',
+            f'segmenter.model: expected a segmenter, since {model} gives boxes without masks; got '
+            f'{FROM_DETECTOR!r}. Set segmenter.model to a segmenter such as {_EXAMPLE}, or '
+            'detector.model to a checkpoint for instance segmentation, such as one of '
+            'RfDetrForInstanceSegmentation.',
+        )
 
 
 def _network_class(stage: Stage, config: PerceptionConfig) -> type[RecoveringNetwork[Any]]:
@@ -235,11 +257,14 @@ def _network_class(stage: Stage, config: PerceptionConfig) -> type[RecoveringNet
 def networks_needed(config: PerceptionConfig) -> tuple[Stage, ...]:
     """Return the stages whose network is needed, in the order they run.
 
-    A gallery of scenes needs that of the features, whether that stage is enabled or not.
+    A gallery of scenes needs that of the features, whether that stage is enabled or not. Masks of
+    the detector need no segmenter.
     """
     needed = set(_stages_with_network(config))
     if Stage.SCENE in needed and config.scene.gallery:
         needed = (needed - {Stage.SCENE}) | {Stage.FEATURES}
+    if config.segmenter.model == FROM_DETECTOR:
+        needed -= {Stage.SEGMENTER}
     return tuple(stage for stage in Stage if stage in needed)
 
 

@@ -227,7 +227,7 @@ class _Benchmark:
                 chosen = choose_classes(networks.detector, config.detector)
                 parts['detector'] = _FiveObjects(chosen)
                 config = config.with_values({'detector.classes': '', 'detector.prompts': ''})
-            if networks.segmenter is not None:
+            if not isinstance(networks.segmenter, models.DetectorMasks | None):
                 parts['segmenter'] = _MasksInBoxes(networks.segmenter)
             pipeline = PerceptionPipeline(config, **parts)
             variants['frame', backend] = partial(_run_frame, pipeline, camera)
@@ -245,7 +245,10 @@ class _Benchmark:
 
 @dataclass(frozen=True, slots=True)
 class _FiveObjects:
-    """Runs a detector and returns five boxes, as random weights detect anything or nothing."""
+    """Runs a detector and returns five boxes, as random weights detect anything or nothing.
+
+    They have masks, whether the detector gives any or not.
+    """
 
     detector: Detector
 
@@ -258,7 +261,8 @@ class _FiveObjects:
         count = len(models.BOXES_XYXY)
         scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
         ids = np.zeros(count, np.int32)
-        return Detections(models.BOXES_XYXY, scores, ids, (self.class_names[0],) * count)
+        names = (self.class_names[0],) * count
+        return Detections(models.BOXES_XYXY, scores, ids, names, mask_logits=_ellipse_logits())
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +279,15 @@ class _MasksInBoxes:
         masks = self.segmenter.segment(embedding, boxes_xyxy)
         ellipses = self.ellipses.segment(embedding, boxes_xyxy)
         return Masks(masks.pixels & ellipses.pixels, masks.scores)
+
+
+@cache
+def _ellipse_logits() -> Float32Array:
+    """Return ellipses in the five boxes, at a quarter of the size of the image."""
+    height, width = _SIZE_HW
+    quarter = ImageEmbedding(Image(np.zeros((height // 4, width // 4, 3), np.uint8)))
+    ellipses = models.StubSegmenter().segment(quarter, models.BOXES_XYXY * np.float32(0.25))
+    return np.where(ellipses.pixels, 1, -1).astype(np.float32)
 
 
 def _run_batch(network: object, batch: int, index: int) -> None:

@@ -21,6 +21,7 @@ from robot_perception.core import (
 from robot_perception.models import (
     DepthEstimator,
     Detector,
+    DetectorMasks,
     FeatureExtractor,
     PromptedDetector,
     PromptedSemanticSegmenter,
@@ -69,7 +70,7 @@ class PerceptionPipeline:
         features: FeatureExtractor | None = None,
         depth: DepthEstimator | None = None,
         detector: Detector | PromptedDetector | None = None,
-        segmenter: Segmenter | None = None,
+        segmenter: Segmenter | DetectorMasks | None = None,
         semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None,
         scene: SceneClassifier | SceneGallery | None = None,
     ) -> None:

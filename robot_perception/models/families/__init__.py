@@ -23,12 +23,15 @@ class FamilyRow(NamedTuple):
         module: module that defines the family.
         family: name of its class.
         takes_text: whether it has a tokenizer.
+        mask_class: name of the network in transformers that gives masks with its boxes, which
+            ``architectures`` of a config.json names; empty if there is none.
     """
 
     network_class: str
     module: str
     family: str
     takes_text: bool = False
+    mask_class: str = ''
 
 
 _HERE = __name__
@@ -74,8 +77,12 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'zoedepth': FamilyRow('ZoeDepthForDepthEstimation', *_ZOEDEPTH),
     },
     Stage.DETECTOR: {
-        'detr': FamilyRow('DetrForObjectDetection', *_DETR),
-        'conditional_detr': FamilyRow('ConditionalDetrForObjectDetection', *_DETR),
+        'detr': FamilyRow('DetrForObjectDetection', *_DETR, mask_class='DetrForSegmentation'),
+        'conditional_detr': FamilyRow(
+            'ConditionalDetrForObjectDetection',
+            *_DETR,
+            mask_class='ConditionalDetrForSegmentation',
+        ),
         'deformable_detr': FamilyRow('DeformableDetrForObjectDetection', *_DETR),
         'rt_detr': FamilyRow('RTDetrForObjectDetection', *_DETR),
         'rt_detr_v2': FamilyRow('RTDetrV2ForObjectDetection', *_DETR),
@@ -83,7 +90,9 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'dab-detr': FamilyRow('DabDetrForObjectDetection', *_DETR),
         'deimv2': FamilyRow('Deimv2ForObjectDetection', *_DETR),
         'lw_detr': FamilyRow('LwDetrForObjectDetection', *_DETR),
-        'rf_detr': FamilyRow('RfDetrForObjectDetection', *_DETR),
+        'rf_detr': FamilyRow(
+            'RfDetrForObjectDetection', *_DETR, mask_class='RfDetrForInstanceSegmentation'
+        ),
         'yolos': FamilyRow('YolosForObjectDetection', *_DETR),
         'owlvit': FamilyRow('OwlViTForObjectDetection', *_OWLVIT),
         'owlv2': FamilyRow('Owlv2ForObjectDetection', *_OWLVIT),

@@ -40,7 +40,7 @@ class Detr:
     Each query predicts one box and a score for each class, and becomes at most one object here.
     The decoding in transformers of networks with sigmoid scores may return one box several
     times with different classes. Boxes of unused classes (``N/A``) and boxes without area inside
-    the image are dropped.
+    the image are dropped. Networks that give masks give one for each query.
     """
 
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
@@ -62,18 +62,26 @@ class Detr:
 
         def queries(pixels: torch.Tensor) -> Tensors:
             output = network(pixel_values=pixels)
-            return output.logits, output.pred_boxes
+            masks = (output.pred_masks,) if checkpoint.gives_masks else ()
+            return output.logits, output.pred_boxes, *masks
 
-        in_half = (network,) if checkpoint.family in _IN_HALF else ()
+        is_in_half = checkpoint.family in _IN_HALF and not checkpoint.gives_masks
+        in_half = (network,) if is_in_half else ()
         self.networks = (NamedNetwork('image', network, queries, in_half),)
 
     def read(
         self, outputs: Tensors, size_hw: SizeHW, *, threshold: float, max_objects: int
     ) -> Detections:
-        """Return the objects in (1, Q, L) logits and (1, Q, 4) boxes, best first."""
-        logits, boxes = (output[0].float() for output in outputs)
-        scores = self._probabilities(logits)
-        found = read_objects(scores, boxes, self.class_names, size_hw, threshold=threshold)
+        """Return the objects in (1, Q, L) logits, (1, Q, 4) boxes and (1, Q, h, w) masks."""
+        logits, boxes, *masks = (output[0].float() for output in outputs)
+        found = read_objects(
+            self._probabilities(logits),
+            boxes,
+            self.class_names,
+            size_hw,
+            threshold=threshold,
+            mask_logits=masks[0] if masks else None,
+        )
         used = np.array([name != _UNUSED_CLASS for name in found.class_names], np.bool_)
         return found[np.flatnonzero(used)[:max_objects]]
 

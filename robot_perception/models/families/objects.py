@@ -32,6 +32,7 @@ def read_objects(
     threshold: float,
     sides_hw: SizeHW | None = None,
     max_iou: float = 1.0,
+    mask_logits: torch.Tensor | None = None,
 ) -> Detections:
     """Return one object for each query whose best score is above a threshold, best first.
 
@@ -45,6 +46,7 @@ def read_objects(
         threshold: minimum score.
         sides_hw: rows and columns in pixels that boxes are shares of; None = of the image.
         max_iou: of two boxes of one class that overlap more, the better one is kept.
+        mask_logits: (Q, h, w), of networks that give masks.
     """
     best, classes = scores.max(-1)
     columns = [boxes, best[:, None], classes[:, None].float()]
@@ -58,6 +60,7 @@ def read_objects(
         *(class_names, size_hw),
         threshold=threshold,
         max_iou=max_iou,
+        mask_logits=mask_logits,
     )
 
 
@@ -70,6 +73,7 @@ def select_objects(
     *,
     threshold: float,
     max_iou: float,
+    mask_logits: torch.Tensor | None = None,
 ) -> Detections:
     """Return the objects among candidates whose score is above a threshold, best first.
 
@@ -83,6 +87,7 @@ def select_objects(
         size_hw: of the image.
         threshold: minimum score.
         max_iou: of two boxes of one class that overlap more, the better one is kept.
+        mask_logits: (N, h, w), of networks that give masks.
     """
     order = np.argsort(-scores, kind='stable')
     order = order[(scores[order] > threshold) & (ids[order] >= 0)]
@@ -94,10 +99,12 @@ def select_objects(
     boxes_xyxy[:, 2:] = np.maximum(boxes_xyxy[:, 2:], boxes_xyxy[:, :2])
     if max_iou < 1:
         kept = _suppress_by_class(boxes_xyxy, ids, max_iou)
-        boxes_xyxy, scores, ids = boxes_xyxy[kept], scores[kept], ids[kept]
+        boxes_xyxy, scores, ids, order = boxes_xyxy[kept], scores[kept], ids[kept], order[kept]
     boxes_xyxy = clip_xyxy(boxes_xyxy, size_hw)
     names = tuple(class_names[index] for index in ids)
-    detections = Detections(boxes_xyxy, scores.clip(0, 1), ids, names)
+    # Those of most candidates are not needed on the host.
+    logits = None if mask_logits is None else to_numpy(mask_logits[torch.from_numpy(order)])
+    detections = Detections(boxes_xyxy, scores.clip(0, 1), ids, names, mask_logits=logits)
     return detections[np.flatnonzero(area_xyxy(boxes_xyxy) > 0)]
 
 

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from robot_perception.core import (
+    BoolArray,
     Depth,
     Detections,
     Float32Array,
@@ -52,7 +53,8 @@ def measure_results(expected: Result, found: Result) -> float:
     It is one minus the cosine of the angle between feature vectors, the mean difference of depth
     as a fraction of the expected one, the largest difference of the score of a class, or one minus
     the mean IoU of the masks, or of the boxes that lie in one place and are of one class; a box
-    without counterpart has IoU 0. Of semantics it is the share of pixels of another class.
+    without counterpart has IoU 0, and of boxes with masks the larger difference counts. Of
+    semantics it is the share of pixels of another class.
     """
     difference = math.inf
     if isinstance(expected, SceneFeatures) and isinstance(found, SceneFeatures):
@@ -60,13 +62,11 @@ def measure_results(expected: Result, found: Result) -> float:
         norms = float(np.linalg.norm(one) * np.linalg.norm(other))
         difference = 1 - float(one @ other) / max(norms, 1e-12)
     elif isinstance(expected, Detections) and isinstance(found, Detections):
-        difference = _measure_boxes(expected, found)
+        difference = max(_measure_boxes(expected, found), _measure_own_masks(expected, found))
     elif isinstance(expected, SceneClasses) and isinstance(found, SceneClasses):
         difference = float(np.abs(_by_name(expected) - _by_name(found)).max(initial=0))
     elif isinstance(expected, Masks) and isinstance(found, Masks):
-        union = (expected.pixels | found.pixels).sum(axis=(1, 2))
-        shared = (expected.pixels & found.pixels).sum(axis=(1, 2))
-        difference = 1 - float(np.where(union, shared / np.maximum(union, 1), 1).mean())
+        difference = _measure_masks(expected.pixels, found.pixels)
     elif isinstance(expected, Semantics) and isinstance(found, Semantics):
         difference = float((expected.classes != found.classes).mean())
     elif isinstance(expected, Depth) and isinstance(found, Depth):
@@ -89,6 +89,24 @@ def _measure_depth(expected: Depth, found: Depth) -> float:
         return 0.0 if not np.isfinite(other).any() else math.inf
     scale = np.maximum(np.abs(one[known]), 1e-6 * float(np.abs(one[known]).max()) + 1e-12)
     return float((np.abs(other[known] - one[known]) / scale).mean(dtype=np.float64))
+
+
+def _measure_masks(expected: BoolArray, found: BoolArray) -> float:
+    union = (expected | found).sum(axis=(1, 2))
+    shared = (expected & found).sum(axis=(1, 2))
+    return 1 - float(np.where(union, shared / np.maximum(union, 1), 1).mean())
+
+
+def _measure_own_masks(expected: Detections, found: Detections) -> float:
+    """Return one minus the mean IoU of the masks of clear boxes in both, 0 without any."""
+    if expected.mask_logits is None or found.mask_logits is None or not len(found):
+        return 0.0
+    ious = iou_xyxy(expected.boxes_xyxy, found.boxes_xyxy)
+    is_clear = (expected.scores >= _CLEAR_SCORE) & (ious.max(axis=1) >= _MIN_IOU)
+    own, other = np.flatnonzero(is_clear), ious.argmax(axis=1)[is_clear]
+    if not len(own):
+        return 0.0
+    return _measure_masks(expected.mask_logits[own] > 0, found.mask_logits[other] > 0)
 
 
 def _measure_boxes(expected: Detections, found: Detections) -> float:

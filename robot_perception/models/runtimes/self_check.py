@@ -95,6 +95,12 @@ def measure(task: str, expected: Tensors, found: Tensors) -> Difference:
         bool(torch.isfinite(one).all()) for one in found
     ):
         return Difference(math.inf, math.inf)
+    if task == Stage.DETECTOR:
+        # The mask of a query is one row, not many.
+        expected, found = (
+            tuple(one.flatten(min(2, one.ndim - 1)) for one in outputs)
+            for outputs in (expected, found)
+        )
     pairs = [(_rows(one), _rows(other)) for one, other in zip(expected, found, strict=True)]
     if task == Stage.DETECTOR:
         pairs = _matched(pairs)
