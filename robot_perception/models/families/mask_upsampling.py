@@ -45,7 +45,8 @@ def upsample_and_threshold(logits: Float32Array, size_hw: SizeHW) -> BoolArray:
 
 
 def _upsample(logits: Float32Array, size_hw: SizeHW) -> Float32Array:
-    tensor = torch.from_numpy(np.ascontiguousarray(logits))[None, None]
+    # A copy, since torch warns of arrays that are read-only.
+    tensor = torch.from_numpy(np.array(logits))[None, None]
     full = functional.interpolate(tensor, size_hw, mode='bilinear', align_corners=False)
     upsampled: Float32Array = full[0, 0].numpy()
     return upsampled
