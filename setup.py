@@ -113,6 +113,7 @@ setup(
             'prometheus-client>=0.20',
             'python-multipart>=0.0.20',
             'uvicorn>=0.38',
+            'uvloop>=0.21',
         ],
         'serve-ray': [
             'fastapi>=0.130',

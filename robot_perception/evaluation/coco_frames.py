@@ -258,7 +258,7 @@ def _picture(path: Path, size_hw: tuple[int, int] | None) -> Image:
             f'{path}: expected an image of the size in the ground truth {size_hw}, '
             f'got {bgr.shape[:2]} (rows, columns).',
         )
-    return Image(np.ascontiguousarray(bgr[..., ::-1]))
+    return Image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
 def _gray(size_hw: tuple[int, int]) -> Image:

@@ -24,7 +24,7 @@ def read_image(path: str | os.PathLike[str]) -> Image:
             memory to decode.
     """
     bgr = read_image_file(Path(path), cv2.IMREAD_COLOR)
-    return Image(np.ascontiguousarray(bgr[..., ::-1]), name=Path(path).name)
+    return Image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), name=Path(path).name)
 
 
 def as_image(image: ImageInput) -> Image:

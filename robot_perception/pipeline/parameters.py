@@ -174,6 +174,8 @@ class Section:
         Raises:
             ConfigError: an unknown name or an invalid value.
         """
+        if not values:
+            return self
         unknown = self._describe_unknown(values)
         if unknown:
             available = ', '.join(sorted(self.to_values()))

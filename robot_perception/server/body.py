@@ -6,7 +6,6 @@ from http import HTTPStatus
 
 import cv2
 from fastapi import Request
-import numpy as np
 import python_multipart  # noqa: F401 - Starlette reads forms with it, and misses it only then
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -63,7 +62,7 @@ def decode_picture(data: bytes, max_pixels: int) -> Image:
         max_pixels, 'Lower its resolution, or start the service with --set input.max_pixels=N.'
     )
     bgr = decode_image(memoryview(data), cv2.IMREAD_COLOR, limit, lambda _slug, _text: None)
-    return Image(np.ascontiguousarray(bgr[..., ::-1]))
+    return Image(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
 async def _read_form(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
