@@ -83,14 +83,22 @@ async def _read_form(request: Request) -> tuple[bytes, list[tuple[str, str]]]:
             raise ProblemError(
                 HTTPStatus.BAD_REQUEST,
                 'missing_image',
-                f'expected a file in the field "{FIELD}", got '
-                + (f'one in the field {files[0][:80]!r}.' if files else 'no file.')
-                + f' With curl: -F {FIELD}=@photo.jpg',
+                f'expected a file in the field "{FIELD}", got {_found(files, file)}. '
+                f'With curl: -F {FIELD}=@photo.jpg',
             )
         fields = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
         return await file.read(), fields
     finally:
         await form.close()
+
+
+def _found(files: list[str], text: str | None) -> str:
+    """Describe what a form has instead of the image."""
+    if files:
+        return f'one in the field {files[0][:80]!r}'
+    if text is not None:
+        return 'text without a filename'
+    return 'no file, or a form without its last line'
 
 
 def _check_kind(image: bytes) -> None:

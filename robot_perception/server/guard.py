@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 OPEN_PATHS = ('/', '/healthz', '/readyz')
 _PROBES = ('/healthz', '/readyz', '/metrics')
 _MAX_HEADERS = 100
+# Of path, query and all headers.
+MAX_HEADER_BYTES = 16_384
 ID_HEADER = 'X-Request-ID'
 _ID = re.compile(r'[A-Za-z0-9._-]{1,64}')
 # What a client sends after it was refused is read for so long, so that it gets the answer.
@@ -78,6 +80,10 @@ class Guard:
                 added = MutableHeaders(scope=message)
                 for name, value in {ID_HEADER: request_id, **_HEADERS}.items():
                     added.setdefault(name, value)
+                if not body.is_complete:
+                    # Otherwise a slow client keeps the connection, and one that was held back
+                    # sends its next request as this body.
+                    added['Connection'] = 'close'
             await send(message)
 
         try:
@@ -107,6 +113,15 @@ class Guard:
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 'too_many_headers',
                 f'expected at most {_MAX_HEADERS} headers, got {len(headers)}.',
+            )
+        fields = (scope['path'].encode(), scope.get('query_string', b''))
+        size = sum(map(len, fields)) + sum(len(name) + len(value) for name, value in headers.raw)
+        if size > MAX_HEADER_BYTES:
+            raise ProblemError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                'headers_too_large',
+                f'expected path, query and headers of at most {MAX_HEADER_BYTES} bytes, got '
+                f'{size}. Send long parameters as fields of a form.',
             )
         if self._settings.token and self._path(scope) not in OPEN_PATHS:
             scheme, _, token = headers.get('authorization', '').partition(' ')
@@ -148,7 +163,11 @@ class Guard:
 
 
 class _Body:
-    """The body of a request, limited in size and time."""
+    """The body of a request, limited in size and time.
+
+    Attributes:
+        is_complete: whether all of it was received, or the client closed the connection.
+    """
 
     def __init__(
         self, receive: Receive, headers: Headers, settings: ServerSettings, start_s: float
@@ -158,7 +177,7 @@ class _Body:
         self._end_s = start_s + settings.max_seconds
         # Such a client sends nothing before the server reads.
         self._is_held_back = 'expect' in headers
-        self._is_complete = False
+        self.is_complete = False
         self._received_bytes = 0
 
     async def receive(self) -> Message:
@@ -167,7 +186,7 @@ class _Body:
         Raises:
             ProblemError: the body is too large, or takes too long.
         """
-        if self._is_complete:
+        if self.is_complete:
             return await self._receive()
         self._is_held_back = False
         limit_s = max(0.0, self._end_s - time.monotonic())
@@ -179,7 +198,7 @@ class _Body:
                 'slow_body',
                 f'expected the body within {self._settings.max_seconds:g} s, got a part of it.',
             ) from None
-        self._is_complete = message['type'] != 'http.request' or not message.get('more_body')
+        self.is_complete = message['type'] != 'http.request' or not message.get('more_body')
         self._received_bytes += len(message.get('body', b''))
         if self._received_bytes > self._settings.max_body_bytes:
             raise _too_large(self._settings)
@@ -193,7 +212,7 @@ class _Body:
             await asyncio.wait_for(self._read_rest(), _DRAIN_S)
 
     async def _read_rest(self) -> None:
-        while not self._is_complete:
+        while not self.is_complete:
             await self.receive()
 
 

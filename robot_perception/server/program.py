@@ -12,11 +12,10 @@ import uvicorn
 from robot_perception.core import OutputError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.server.app import create_app
+from robot_perception.server.guard import MAX_HEADER_BYTES
 from robot_perception.server.settings import ServerSettings
 
 _LOG = logging.getLogger(__name__)
-# Of a request line and all headers.
-_MAX_HEADER_BYTES = 16_384
 MAX_CONNECTIONS = 512
 _LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 
@@ -41,9 +40,9 @@ def run_server(
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            # h11 limits the size of headers.
+            # h11 limits how much of unfinished headers is kept.
             http='h11',
-            h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+            h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             ws='none',
             log_config=None,
             access_log=False,

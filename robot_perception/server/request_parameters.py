@@ -99,7 +99,7 @@ def read_parameters(
     if form and form not in _CHOSEN:
         raise _invalid(
             'unknown_value',
-            f'format: expected one of {[str(one) for one in _CHOSEN]}, got {form!r}.',
+            f'format: expected one of {", ".join(_BY_MEDIA_TYPE.values())}, got {form[:80]!r}.',
         )
     seconds = _seconds(texts, max_seconds)
     hfov_deg = _number('hfov', texts.pop('hfov')) if 'hfov' in texts else None
@@ -231,7 +231,8 @@ def _camera(text: str) -> CameraModel:
         distortion = tuple(map(float, document.get('distortion', ())))
         return CameraModel((1, 1), fx, fy, cx, cy, model, distortion)
     except CalibrationError as error:
-        raise _invalid(error.reason, f'camera: {error}') from None
+        text = str(error).removeprefix('camera: ')
+        raise _invalid(error.reason, f'camera: {text}') from None
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise _invalid(
             'wrong_format',

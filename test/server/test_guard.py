@@ -25,7 +25,7 @@ async def echo(scope, receive, send):
     await send({'type': 'http.response.body', 'body': body})
 
 
-def call(*parts, app=echo, headers=(), path='/v1/scene', delay_s=0.0, **settings):
+def call(*parts, app=echo, headers=(), path='/v1/scene', query='', delay_s=0.0, **settings):
     """Send a request; return status, headers, body and the number of parts that were read."""
     pool = SimpleNamespace(waiting=0, computing=0, ready=1, restarts=0)
     metrics = Metrics(pool, SimpleNamespace(running=0))
@@ -46,6 +46,7 @@ def call(*parts, app=echo, headers=(), path='/v1/scene', delay_s=0.0, **settings
         'type': 'http',
         'method': 'POST',
         'path': path,
+        'query_string': query.encode(),
         'headers': [(name.lower().encode(), value.encode()) for name, value in headers],
         'client': ('127.0.0.1', 5000),
     }
@@ -103,6 +104,16 @@ def test_too_many_headers_are_refused():
     assert call(headers=[(f'x-{n}', '1') for n in range(101)])[0] == 431
 
 
+def test_long_paths_queries_and_headers_are_refused():
+    long = 'x' * 16_384
+    status, _, body, _ = call(headers=[('x-long', long)])
+    assert status == 431
+    assert b'"headers_too_large"' in body
+    assert call(path=f'/{long}')[0] == 431
+    assert call(query=f'hfov={long}')[0] == 431
+    assert call(query=f'hfov={long[: 2**13]}')[0] == 200
+
+
 def test_a_large_body_is_refused_however_it_is_announced():
     part = bytes(2**20)
     assert call(*[part] * 2, max_body_mb=2)[0] == 200
@@ -114,17 +125,19 @@ def test_a_large_body_is_refused_however_it_is_announced():
 
 def test_a_slow_body_is_refused(monkeypatch):
     monkeypatch.setattr(guard_module, '_DRAIN_S', 0.01)
-    status, _, body, _ = call(b'a', b'b', delay_s=0.2, max_seconds=0.1)
-    assert status == 408
+    status, headers, body, _ = call(b'a', b'b', delay_s=0.2, max_seconds=0.1)
+    assert (status, headers['connection']) == (408, 'close')
     assert b'"slow_body"' in body
 
 
 def test_the_rest_of_a_refused_body_is_read_unless_the_client_waits():
     parts = [b'x'] * 5
     headers = [('Authorization', 'Bearer no')]
-    assert call(*parts, token=TOKEN, headers=headers)[3] == 0
+    _, found, _, left = call(*parts, token=TOKEN, headers=headers)
+    assert ('connection' in found, left) == (False, 0)
     held_back = [*headers, ('Expect', '100-continue')]
-    assert call(*parts, token=TOKEN, headers=held_back)[3] == 5
+    _, found, _, left = call(*parts, token=TOKEN, headers=held_back)
+    assert (found['connection'], left) == ('close', 5)
 
 
 def test_an_error_of_the_application_is_answered_and_logged(caplog):

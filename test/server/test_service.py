@@ -46,6 +46,7 @@ from robot_perception.viewer import (
 )
 
 pytestmark = pytest.mark.slow
+UNFINISHED = form((), picture())
 # As cameras write it: turned by a quarter, and a focal length of 28 mm on film.
 EXIF = bytes.fromhex(
     'ffe1003a457869660000 4d4d002a00000008 0002 0112000300000001 00060000 8769000400000001'
@@ -153,6 +154,7 @@ def test_parameters_in_the_query_or_the_form(service, process, pipeline):
         (form([('image', 'text')]), 400, 'missing_image'),
         ((b'--x\r\n', {'Content-Type': 'multipart/form-data; boundary=y'}), 400, None),
         ((picture(), {'Content-Type': 'multipart/form-data'}), 400, 'broken_form'),
+        ((UNFINISHED[0][:-6], UNFINISHED[1]), 400, 'missing_image'),
         (form([(f'f{n}', 1) for n in range(70)], picture()), 400, 'broken_form'),
         (form([('camera', 'x' * 20_000)], picture()), 400, 'broken_form'),
         ((b'%PDF-1.7' + bytes(50), {}), 415, 'unknown_format'),
