@@ -12,10 +12,16 @@ from typing import Protocol
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from robot_perception.conversions import FrameTiming
-from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
+from robot_perception.core import ConversionError, DepthFit, Image, PerceptionError, Stage
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
-from robot_perception.pipeline import AgeBudget, BackendReport, PerceptionPipeline, Stopwatch
+from robot_perception.pipeline import (
+    AgeBudget,
+    BackendReport,
+    PerceptionConfig,
+    PerceptionPipeline,
+    Stopwatch,
+)
 from robot_perception.stream import (
     FrameProcessor,
     FrameSet,
@@ -26,6 +32,7 @@ from robot_perception.stream import (
     Output,
     OutputFrame,
     ProcessedFrame,
+    stages_for,
     TIMING,
 )
 
@@ -59,6 +66,25 @@ class Health:
     rejection: str = ''
     age_s: float = math.nan
     given_up: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class BegunFrame:
+    """A frame that is worth processing.
+
+    Attributes:
+        frame_set: the image and what belongs to it.
+        image: the image.
+        outputs: to be made.
+        config: its parameters.
+        watch: times its stages.
+    """
+
+    frame_set: FrameSet
+    image: Image
+    outputs: tuple[Output, ...]
+    config: PerceptionConfig
+    watch: Stopwatch
 
 
 class CountFrame(Protocol):
@@ -119,8 +145,13 @@ class CameraProcessor:
         """Request that the state of earlier frames is dropped before the next frame."""
         self._jumped.set()
 
-    def process(self, frame_set: FrameSet, watch: Stopwatch, end: CountFrame) -> None:
-        """Process one frame, publish its outputs and end it.
+    @property
+    def drops_frames(self) -> bool:
+        """Whether frames are dropped for the budget of the age."""
+        return self._budget.rung.drops
+
+    def begin(self, frame_set: FrameSet, watch: Stopwatch, end: CountFrame) -> BegunFrame | None:
+        """Read the image of a frame; end the frame and return None if it is not processed.
 
         Args:
             frame_set: the image and what belongs to it.
@@ -133,19 +164,29 @@ class CameraProcessor:
         outputs = self._publishers.begin_frame()
         if not outputs:
             end(self.slot.drop, 'no_subscriber')
-            return
+            return None
         config, taken_ns = self.processor.pipeline.config, frame_set.time.taken_ns
         if not self._budget.begin(self.timing.age_s(taken_ns), config.budget.max_age_s):
             end(self.slot.drop, 'too_old')
-            return
+            return None
         config = self._budget.reduce(config)
         try:
-            frame = self.processor.process(frame_set, outputs, watch, config)
+            image = self.processor.read(frame_set, config, watch)
         except ConversionError as error:
             self.health.rejection = str(error)
             end(self.slot.reject, error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
-            return
+            return None
+        return BegunFrame(frame_set, image, outputs, config, watch)
+
+    def due(self, begun: BegunFrame) -> frozenset[Stage]:
+        """Return the stages that a frame needs."""
+        return self.processor.pipeline.due(stages_for(begun.outputs, begun.config), begun.config)
+
+    def process(self, begun: BegunFrame, end: CountFrame) -> None:
+        """Process a frame, publish its outputs and end it; see `begin`."""
+        outputs, watch, taken_ns = begun.outputs, begun.watch, begun.frame_set.time.taken_ns
+        frame = self.processor.process(begun.frame_set, outputs, watch, begun.config, begun.image)
         for remark in frame.remarks:
             self._warn(remark.problem)
         for line in self._backends.add(frame.output.scene):

@@ -149,14 +149,27 @@ class FrameQueue:
 
     def take(self) -> tuple[int, Message] | None:
         """Wait for a frame; return the index of its slot and it, None once all are closed."""
+        taken = self._take(1)
+        return taken[0] if taken else None
+
+    def take_all(self) -> list[tuple[int, Message]]:
+        """Wait for a frame, and return those of all cameras that have one, in their order.
+
+        Returns:
+            The index of each slot and its frame; none once all are closed.
+        """
+        return self._take(len(self.slots))
+
+    def _take(self, most: int) -> list[tuple[int, Message]]:
         with self._ready:
             while True:
-                for index in self._order:
-                    message = self.slots[index].take()
+                taken: list[tuple[int, Message]] = []
+                for index in tuple(self._order):
+                    message = self.slots[index].take() if len(taken) < most else None
                     if message is not None:
                         self._order.remove(index)
                         self._order.append(index)
-                        return index, message
-                if all(slot.is_closed for slot in self.slots):
-                    return None
+                        taken.append((index, message))
+                if taken or all(slot.is_closed for slot in self.slots):
+                    return taken
                 self._ready.wait()

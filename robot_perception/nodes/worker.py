@@ -1,16 +1,20 @@
-"""Process the newest images of all cameras on a thread."""
+"""Process the newest images of all cameras on a thread, one after another or together."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 import threading
+from typing import TypeVar
 
 from robot_perception.core import PerceptionError
-from robot_perception.nodes.camera_processor import CameraProcessor
+from robot_perception.nodes.camera_processor import BegunFrame, CameraProcessor
 from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage, StageLimits
-from robot_perception.pipeline import DEVICE_LOST, is_compiling, Stopwatch
+from robot_perception.pipeline import batches_cameras, DEVICE_LOST, is_compiling, Stopwatch
+from robot_perception.stream import FrameSet
 
+_Result = TypeVar('_Result')
 HANG = 'hang'
 """Reason of a frame that was given up because a stage hangs."""
 
@@ -18,8 +22,10 @@ HANG = 'hang'
 class FrameWorker:
     """Processes images from a queue, on one thread, until the queue is closed.
 
-    A worker that hangs can be abandoned: its frame is counted, whatever its thread does later has
-    no effect, and its `successor` goes on.
+    Where networks compute images together in less time, it takes the newest images of all cameras
+    at once; each is still processed and published by itself. A worker that hangs can be
+    abandoned: its frames are counted, whatever its thread does later has no effect, and its
+    `successor` goes on.
 
     Attributes:
         cameras: process the frames of each camera, in the order of the queue.
@@ -49,6 +55,11 @@ class FrameWorker:
         self._limits = limits or StageLimits()
         self._show_stages = show_stages
         self._lock = threading.Lock()
+        self._batches = len(self.cameras) > 1 and batches_cameras(
+            self.cameras[0].processor.pipeline.config
+        )
+        # Cameras whose frames are not ended, and the frame at work with its camera.
+        self._open: list[CameraProcessor] = []
         self._frame: Stopwatch | None = None
         self._camera = self.cameras[0]
         self._abandoned = False
@@ -83,18 +94,19 @@ class FrameWorker:
         return self._limits.find_late(frame.running(), compiling=is_compiling())
 
     def abandon(self) -> bool:
-        """Count the current frame as lost and ignore this thread from now on.
+        """Count the frames at work as lost and ignore this thread from now on.
 
         Returns:
             False, without any effect, if no frame is being processed, or at the second call.
         """
         with self._lock:
-            if self._abandoned or (self._frame is None and self.is_alive):
+            if self._abandoned or (not self._open and self.is_alive):
                 return False
             self._abandoned = True
             if self._frame is not None:
                 self._frame.cancel()
-                self._camera.slot.drop(HANG)
+            for camera in self._open:
+                camera.slot.drop(HANG)
             return True
 
     def successor(self) -> FrameWorker:
@@ -116,18 +128,49 @@ class FrameWorker:
             camera.time_jumped()
 
     def _run(self) -> None:
-        while not self._abandoned and (taken := self._queue.take()) is not None:
-            index, frame_set = taken
-            watch, camera = Stopwatch(self._show_stages), self.cameras[index]
+        while not self._abandoned and (taken := self._take()):
             with self._lock:
-                self._frame, self._camera = watch, camera
-            try:
-                with watch.stage('frame'):
-                    camera.process(frame_set, watch, self._end)
+                self._open = [self.cameras[index] for index, _ in taken]
+            begun: list[tuple[CameraProcessor, BegunFrame]] = []
+            for index, frame_set in taken:
+                camera, watch = self.cameras[index], Stopwatch(self._show_stages)
+                frame = self._work(
+                    camera, watch, partial(camera.begin, frame_set, watch, self._end)
+                )
+                if frame is not None:
+                    begun.append((camera, frame))
+            if len(begun) > 1:
+                camera, frame = begun[0]
+                self._work(camera, frame.watch, partial(_compute_together, begun))
+            for camera, frame in begun:
+                self._work(camera, frame.watch, partial(camera.process, frame, self._end))
+
+    def _take(self) -> list[tuple[int, FrameSet]]:
+        """Wait for frames; return none once the queue is closed."""
+        # What is computed together may be dropped after that.
+        if self._batches and not self.cameras[0].drops_frames:
+            return self._queue.take_all()
+        taken = self._queue.take()
+        return [] if taken is None else [taken]
+
+    def _work(
+        self, camera: CameraProcessor, watch: Stopwatch, work: Callable[[], _Result]
+    ) -> _Result | None:
+        """Work on a frame that is not ended; the frame alone is lost to an error."""
+        with self._lock:
+            if self._abandoned or camera not in self._open:
+                return None
+            self._frame, self._camera = watch, camera
+        try:
+            with watch.stage('frame'):
+                result = work()
+            if camera not in self._open:
                 self._limits.add(watch.seconds)
-            # Libraries in Rust raise a BaseException, and one bad frame must not end the thread.
-            except BaseException as error:  # noqa: BLE001
-                self._lose(camera, error)
+        # Libraries in Rust raise a BaseException, and one bad frame must not end the thread.
+        except BaseException as error:  # noqa: BLE001
+            self._lose(camera, error)
+            return None
+        return result
 
     def _lose(self, camera: CameraProcessor, error: BaseException) -> None:
         """Count a frame whose processing failed."""
@@ -143,4 +186,12 @@ class FrameWorker:
         with self._lock:
             if not self._abandoned:
                 self._frame = None
+                self._open.remove(self._camera)
                 count(*reason)
+
+
+def _compute_together(begun: Sequence[tuple[CameraProcessor, BegunFrame]]) -> None:
+    """Let networks compute the images together, when the first of them is processed."""
+    cameras = [(camera.processor.pipeline, camera.due(frame)) for camera, frame in begun]
+    (first, _), (_, frame) = cameras[0], begun[0]
+    first.compute_together([one.image for _, one in begun], cameras, frame.config)

@@ -28,6 +28,7 @@ from robot_perception.pipeline.location_uncertainty import (
     LocationUncertainty,
 )
 from robot_perception.pipeline.malloc import keep_freed_memory
+from robot_perception.pipeline.network_batch import batches_cameras
 from robot_perception.pipeline.networks import (
     BackendReport,
     load_networks,
@@ -88,6 +89,7 @@ __all__ = [
     'TimingWindow',
     'Transport',
     'Value',
+    'batches_cameras',
     'benchmark_networks',
     'check_checkpoints',
     'check_networks',

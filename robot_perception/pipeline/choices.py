@@ -26,6 +26,14 @@ class Precision(StrEnum):
     FP16 = 'fp16'
 
 
+class CameraBatch(StrEnum):
+    """Whether the newest images of several cameras are computed together."""
+
+    AUTO = 'auto'
+    ALWAYS = 'always'
+    NEVER = 'never'
+
+
 class TfPolicy(StrEnum):
     """Time at which transforms are looked up."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robot_perception.core import ConfigError, Stage
 from robot_perception.models import RUNTIME_CHOICES
-from robot_perception.pipeline.choices import Precision, Preset
+from robot_perception.pipeline.choices import CameraBatch, Precision, Preset
 from robot_perception.pipeline.config_describer import DescriberConfig
 from robot_perception.pipeline.config_sections import (
     BudgetConfig,
@@ -72,6 +72,11 @@ class PerceptionConfig(Section):
         'Compute features, depth, detector and segmenter at about 0.8 of both sides of their '
         'inputs, where a network takes inputs of another size: faster and less accurate.',
         live=True,
+    )
+    batch_cameras: CameraBatch = parameter(
+        CameraBatch.AUTO,
+        'Compute the newest images of several cameras together in each network; auto = on a GPU, '
+        'where that takes less time than one after another.',
     )
     autostart: bool = parameter(True, 'Configure and activate the node on startup.', startup=True)
     timing_window: int = parameter(

@@ -1,14 +1,17 @@
-"""Networks that compute the images of several frames together."""
+"""Networks that compute the images of several frames or cameras together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 import math
+import time
 from typing import Any
 
 import numpy as np
 
+from robot_perception import models
 from robot_perception.core import (
     Depth,
     Detections,
@@ -19,30 +22,52 @@ from robot_perception.core import (
     Stage,
 )
 from robot_perception.models import ImageEmbedding, UploadedImage
+from robot_perception.pipeline.choices import CameraBatch
 from robot_perception.pipeline.config import PerceptionConfig
-from robot_perception.pipeline.networks import Networks
+from robot_perception.pipeline.networks import Networks, networks_needed
 from robot_perception.pipeline.prompted_recovery import RecoveringPromptedDetector
-from robot_perception.pipeline.recovery import RecoveringNetwork
+from robot_perception.pipeline.recovery import DEVICE_LOST, RecoveringNetwork
 
+# Frames may wait for depth or transforms while later batches are read.
+_MAX_BATCHES = 16
 _BATCHED = (Stage.FEATURES, Stage.DEPTH, Stage.DETECTOR, Stage.SEGMENTER)
 
 
 class NetworkBatch:
-    """Images of coming frames, to be computed together.
+    """Images to be computed together: of coming frames, or the newest of several cameras.
 
-    At the first use for one image, a network computes all images of its size that are due by
-    ``every_k``. Networks without batches compute each image when it is used.
+    At the first use for one image, a network computes all images of its size that need it.
+    Networks without batches compute each image when it is used.
     """
 
     def __init__(
-        self, networks: Networks, images: Sequence[Image], config: PerceptionConfig
+        self,
+        networks: Networks,
+        images: Sequence[Image],
+        config: PerceptionConfig,
+        stages: Sequence[Collection[Stage]] = (),
     ) -> None:
-        """Prepare a batch of images in the order of their frames; nothing is computed yet."""
+        """Prepare a batch of images in the order of their frames; nothing is computed yet.
+
+        Args:
+            networks: compute the images.
+            images: in the order in which they are processed.
+            config: parameters of the frames.
+            stages: for images of several cameras, those that each image needs; none for images
+                of one camera, which need them by ``every_k``.
+        """
         self._waiting = [
             UploadedImage(image, small_inputs=config.small_inputs) for image in images
         ]
+
+        def due(stage: Stage) -> tuple[tuple[UploadedImage, ...], int]:
+            if not stages:
+                return tuple(self._waiting), _period(stage, config)
+            pairs = zip(self._waiting, stages, strict=True)
+            return tuple(one for one, needed in pairs if _needs(stage, needed, config)), 1
+
         batched: Mapping[str, Any] = {
-            stage.value: _BatchedNetwork(network, tuple(self._waiting), _period(stage, config))
+            stage.value: _BatchedNetwork(network, *due(stage))
             for stage in _BATCHED
             if isinstance(network := getattr(networks, stage.value), RecoveringNetwork)
             and not isinstance(network, RecoveringPromptedDetector)
@@ -57,10 +82,71 @@ class NetworkBatch:
         """
         for index, waiting in enumerate(self._waiting):
             # Stamp and frame may be others than those that were read ahead.
-            if np.array_equal(waiting.rgb, frame.rgb):
+            same_pixels = waiting.rgb is frame.rgb or np.array_equal(waiting.rgb, frame.rgb)
+            if same_pixels and waiting.small_inputs == frame.small_inputs:
                 del self._waiting[: index + 1]
                 return self._networks, waiting
         return None
+
+
+class WaitingBatches:
+    """Batches of which a pipeline has not processed all images."""
+
+    def __init__(self) -> None:
+        """Start without batches."""
+        self._batches: deque[NetworkBatch] = deque(maxlen=_MAX_BATCHES)
+
+    def add(self, batch: NetworkBatch) -> None:
+        """Add a batch of later images."""
+        self._batches.append(batch)
+
+    def take(self, frame: UploadedImage) -> tuple[Networks, UploadedImage] | None:
+        """Return what `NetworkBatch.take` does for the first batch of an image, None without."""
+        for index, batch in enumerate(self._batches):
+            taken = batch.take(frame)
+            if taken is not None:
+                for _ in range(index):
+                    self._batches.popleft()
+                return taken
+        return None
+
+
+def batches_cameras(config: PerceptionConfig) -> bool:
+    """Return whether the newest images of several cameras are computed together.
+
+    By default they are on a GPU. On a CPU a batch takes as long as its images one by one, so that
+    results would only be older.
+    """
+    if config.batch_cameras is not CameraBatch.AUTO:
+        return config.batch_cameras is CameraBatch.ALWAYS
+    names = {config.stage(stage).model for stage in networks_needed(config)}
+    # Stubs need no torch.
+    return bool(names - {models.STUB}) and models.check_device(config.device) != 'cpu'
+
+
+def share_times(
+    seconds: Mapping[str, float], networks: Networks, image: UploadedImage
+) -> dict[str, float]:
+    """Return the times of an image's stages, in which each image of a batch has an equal share.
+
+    Args:
+        seconds: measured times; that of a batch counts for the image that was processed first.
+        networks: that computed it.
+        image: whose times they are.
+    """
+    shared = dict(seconds)
+    for stage in _BATCHED:
+        network: object = getattr(networks, stage.value)
+        if isinstance(network, _BatchedNetwork) and stage.value in shared:
+            shared[stage.value] += network.excess_s.pop(image, 0.0)
+    return shared
+
+
+def _needs(stage: Stage, stages: Collection[Stage], config: PerceptionConfig) -> bool:
+    """Return whether an image needs a network, also where a gallery takes the features."""
+    return stage in stages or (
+        stage is Stage.FEATURES and Stage.SCENE in stages and bool(config.scene.gallery)
+    )
 
 
 def _period(stage: Stage, config: PerceptionConfig) -> int:
@@ -72,7 +158,12 @@ def _period(stage: Stage, config: PerceptionConfig) -> int:
 
 
 class _BatchedNetwork:
-    """A network of any stage that computes the frames of a batch together."""
+    """A network of any stage that computes the frames of a batch together.
+
+    Attributes:
+        excess_s: image -> what has to be added to the time of its own call, so that each image
+            of a batch has an equal share.
+    """
 
     def __init__(
         self,
@@ -82,6 +173,8 @@ class _BatchedNetwork:
     ) -> None:
         self._network, self._frames, self._every_k = network, frames, every_k
         self._results: dict[UploadedImage, Any] = {}
+        self._alone = False
+        self.excess_s: dict[UploadedImage, float] = {}
 
     @property
     def class_names(self) -> Sequence[str]:
@@ -113,11 +206,28 @@ class _BatchedNetwork:
         self, image: UploadedImage, compute: Callable[[Sequence[UploadedImage]], Sequence[Any]]
     ) -> Any:  # noqa: ANN401 - of any stage
         if image not in self._results:
-            first = self._frames.index(image)
-            together = [
-                frame
-                for index, frame in enumerate(self._frames)
-                if (index - first) % self._every_k == 0 and frame.size_hw == image.size_hw
-            ]
-            self._results.update(zip(together, compute(together), strict=True))
+            together = self._together(image)
+            begin_s = time.perf_counter()
+            try:
+                self._results.update(zip(together, compute(together), strict=True))
+            except Exception as error:
+                if len(together) == 1 or getattr(error, 'reason', '') == DEVICE_LOST:
+                    raise
+                # An image that cannot be computed must not lose the others.
+                self._alone, together = True, [image]
+                self._results[image] = compute(together)[0]
+            share_s = (time.perf_counter() - begin_s) / len(together)
+            self.excess_s |= dict.fromkeys(together, share_s)
+            self.excess_s[image] -= share_s * len(together)
         return self._results.pop(image)
+
+    def _together(self, image: UploadedImage) -> list[UploadedImage]:
+        """Return the images to compute with one that is needed now, in their order."""
+        if self._alone or image not in self._frames:
+            return [image]
+        first = self._frames.index(image)
+        return [
+            frame
+            for index, frame in enumerate(self._frames[first:])
+            if index % self._every_k == 0 and frame.size_hw == image.size_hw
+        ]

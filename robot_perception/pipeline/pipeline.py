@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 import os
 from typing import Any
 
 from robot_perception.core import (
     CameraModel,
-    Detections,
     Image,
     MetricDepth,
     Pose,
@@ -36,7 +33,7 @@ from robot_perception.pipeline.deferred import lazy_execution, Promise, threaded
 from robot_perception.pipeline.frame_lifting import FrameGeometry, lift_frame
 from robot_perception.pipeline.image_input import as_image, ImageInput
 from robot_perception.pipeline.location_uncertainty import LocationUncertainty
-from robot_perception.pipeline.network_batch import NetworkBatch
+from robot_perception.pipeline.network_batch import NetworkBatch, share_times, WaitingBatches
 from robot_perception.pipeline.network_run import NetworkRun
 from robot_perception.pipeline.networks import load_networks, Networks, NO_CLASSES
 from robot_perception.pipeline.scene_gallery import SceneGallery
@@ -45,8 +42,6 @@ from robot_perception.pipeline.temporal import TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
 
 _ALL_STAGES = frozenset(Stage)
-# Frames may wait for depth or transforms while later batches are read.
-_MAX_BATCHES = 16
 
 
 class PerceptionPipeline:
@@ -85,7 +80,7 @@ class PerceptionPipeline:
         self._config = config
         self._networks = Networks(features, depth, detector, segmenter, semantics, scene)
         self._networks.check_classes(config)
-        self._batches: deque[NetworkBatch] = deque(maxlen=_MAX_BATCHES)
+        self._batches = WaitingBatches()
         self._state = TemporalState()
         self._scores = ScoreCalibration.from_config(config)
         self._uncertainty = LocationUncertainty.from_config(config)
@@ -231,24 +226,26 @@ class PerceptionPipeline:
         """Load what `state_dict` returned."""
         self._state.load_state_dict(state)
 
-    def compute_together(self, images: Sequence[Image]) -> None:
+    def compute_together(
+        self,
+        images: Sequence[Image],
+        cameras: Sequence[tuple[PerceptionPipeline, Collection[Stage]]] = (),
+        config: PerceptionConfig | None = None,
+    ) -> None:
         """Let networks compute the images of the coming frames together, in batches.
 
         `process` is called with each of them as before, in order; an image that was not named is
-        computed alone. Results differ by the rounding of batches only, and the time of a network
-        counts for the first frame that uses it.
-        """
-        self._batches.append(NetworkBatch(self._networks, images, self._config))
+        computed alone. Results differ by the rounding of batches only.
 
-    def _take(self, frame: UploadedImage) -> tuple[Networks, UploadedImage]:
-        """Return the networks of a frame, and its image as they know it."""
-        for index, batch in enumerate(self._batches):
-            taken = batch.take(frame)
-            if taken is not None:
-                for _ in range(index):
-                    self._batches.popleft()
-                return taken
-        return self._networks, frame
+        Args:
+            images: of the coming frames, or of several cameras.
+            cameras: pipeline of each image, and the stages due for it; none = all are of this one.
+            config: parameters of their frames; None for those in force.
+        """
+        stages = [needed for _, needed in cameras]
+        batch = NetworkBatch(self._networks, images, config or self._config, stages)
+        for pipeline in [one for one, _ in cameras] or [self]:
+            pipeline._batches.add(batch)  # noqa: SLF001 - of the same class
 
     def process_many(
         self, images: Iterable[ImageInput], camera: CameraModel | None = None
@@ -301,7 +298,7 @@ class PerceptionPipeline:
         """
         config = config or self._config
         frame = UploadedImage(as_image(image), small_inputs=config.small_inputs)
-        networks, uploaded = self._take(frame)
+        networks, uploaded = self._batches.take(frame) or (self._networks, frame)
         geometry = FrameGeometry(
             frame.image.size_hw, camera, sensor_depth, gravity_up, fixed_from_optical
         )
@@ -312,7 +309,7 @@ class PerceptionPipeline:
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
             run = NetworkRun(networks, due, uploaded, config, watch=watch, submit=submit)
-            run.run(partial(self._detect, frame=uploaded, time_ns=time_ns, config=config))
+            run.run(lambda one: self._state.detect(one, self._scores, uploaded, time_ns, config))
             if not config.parallel:
                 results = run.image_results()
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
@@ -325,7 +322,7 @@ class PerceptionPipeline:
             if config.parallel:
                 results = run.image_results()
         self._state.frames += 1
-        seconds = watch.seconds
+        seconds = share_times(watch.seconds, networks, uploaded)
         return Scene(
             image=frame.image,
             camera=camera,
@@ -336,11 +333,6 @@ class PerceptionPipeline:
             **lifted._asdict(),
             **results,
         )
-
-    def _detect(
-        self, detector: Detector, frame: UploadedImage, time_ns: int, config: PerceptionConfig
-    ) -> Detections:
-        return self._state.detect(detector, self._scores, frame, time_ns, config)
 
     def due(
         self, stages: Collection[Stage], config: PerceptionConfig | None = None

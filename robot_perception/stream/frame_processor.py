@@ -155,12 +155,22 @@ class FrameProcessor:
                 images.append(self._coming.read(message, self.pipeline.config.input))
         self.pipeline.compute_together(images)
 
+    def read(self, frame_set: FrameSet, config: PerceptionConfig, watch: Stopwatch) -> Image:
+        """Return the image of the next frame, for `process`.
+
+        Raises:
+            ConversionError: the image cannot be read.
+        """
+        with watch.stage('decode'):
+            return self._images.read(frame_set.image, config.input)
+
     def process(
         self,
         frame_set: FrameSet,
         outputs: tuple[Output, ...],
         watch: Stopwatch | None = None,
         config: PerceptionConfig | None = None,
+        image: Image | None = None,
     ) -> ProcessedFrame:
         """Process one image.
 
@@ -169,6 +179,7 @@ class FrameProcessor:
             outputs: the outputs to be made, which determine the networks that run.
             watch: times the stages; another thread can read which of them is running.
             config: parameters of this frame; None for those in force.
+            image: from `read` with the same watch; None to read it now.
 
         Raises:
             ConversionError: the image cannot be read.
@@ -177,8 +188,7 @@ class FrameProcessor:
         # Read once: parameters may change while the frame is processed.
         config = config or self.pipeline.config
         watch = watch or Stopwatch()
-        with watch.stage('decode'):
-            image = self._images.read(frame_set.image, config.input)
+        image = image or self.read(frame_set, config, watch)
         header = frame_set.image.header
         if config.camera.frame_id:
             image = replace(image, frame_id=config.camera.frame_id)

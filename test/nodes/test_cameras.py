@@ -34,6 +34,7 @@ pytestmark = pytest.mark.ros
 
 OK, ERROR, STALE = b'\x00', b'\x02', b'\x03'
 CAMERAS = ('front', 'left', 'rear')
+TIMEOUT_S = 20.0
 
 
 class Rig:
@@ -248,8 +249,99 @@ def test_a_stage_that_hangs_for_one_camera_is_replaced_for_all(graph, monkeypatc
     assert len(first) == len(last)
 
 
+class HeldDepth:
+    """A depth network that computes images together, and waits with those that come alone."""
+
+    def __init__(self, monkeypatch):
+        self.begun, self.go_on, self.release = (threading.Event() for _ in range(3))
+        self.together = []
+        estimate = StubDepthEstimator.estimate
+
+        def alone(network, image):
+            self.begun.set()
+            self.go_on.wait(TIMEOUT_S)
+            return estimate(network, image)
+
+        def many(network, images):
+            self.together.append(len(images))
+            self.release.wait(TIMEOUT_S)
+            return [estimate(network, image) for image in images]
+
+        monkeypatch.setattr(StubDepthEstimator, 'estimate', alone)
+        monkeypatch.setattr(StubDepthEstimator, 'estimate_many', many, raising=False)
+
+    def let_wait(self, rig, number, bad=()):
+        """Send an image of each camera while one is at work."""
+        self.begun.clear()
+        self.go_on.clear()
+        rig.send(rig.cameras[0], 100 + number, 2 * number * SECOND_NS)
+        rig.graph.spin_until(self.begun.is_set, 'image')
+        for index, camera in enumerate(rig.cameras):
+            before = rig.graph.counts(index).received
+            message = to_image_message(random_rgb(index), (2 * number + 1) * SECOND_NS)
+            if camera in bad:
+                message.encoding = 'nonsense'
+            rig.images[camera].publish(message)
+            rig.graph.spin_until(lambda: rig.graph.counts(index).received > before, camera)  # noqa: B023
+        self.go_on.set()
+
+
+def test_the_newest_images_are_computed_together_and_a_bad_one_loses_no_other(graph, monkeypatch):
+    depth = HeldDepth(monkeypatch)
+    depth.release.set()
+    rig = Rig(graph, CAMERAS, 'detections', 'depth/image', batch_cameras='always')
+
+    def wait():
+        graph.spin_until(lambda: not any(graph.counts(one).waiting for one in range(3)), 'end')
+
+    depth.let_wait(rig, 1)
+    wait()
+    assert depth.together == [3]
+    newest = header(3 * SECOND_NS)
+
+    def arrived(camera):
+        return any(one.header == newest for one in rig.received(camera, 'detections'))
+
+    graph.spin_until(lambda: all(map(arrived, CAMERAS)), 'outputs')
+    for index, camera in enumerate(CAMERAS):
+        message = rig.received(camera, 'detections')[-1]
+        alone = PerceptionPipeline.from_preset('stub').process(Image(random_rgb(index)))
+        boxes = alone.detections.boxes_xyxy
+        assert [one.bbox.size_x for one in message.detections] == pytest.approx(
+            (boxes[:, 2] - boxes[:, 0]).tolist(), abs=0.01
+        )
+        assert [one.results[0].hypothesis.score for one in message.detections] == pytest.approx(
+            alone.detections.scores.tolist(), abs=1e-4
+        )
+    depth.let_wait(rig, 2, bad={'left'})
+    wait()
+    assert depth.together == [3, 2]
+    assert sum(graph.counts(1).rejected.values()) == 1
+    assert [graph.counts(index).published for index in range(3)] == [4, 1, 2]
+
+
+def test_a_stage_that_hangs_gives_up_all_images_that_are_computed_together(graph, monkeypatch):
+    from robot_perception.nodes import stage_limits
+
+    depth = HeldDepth(monkeypatch)
+    try:
+        rig = Rig(graph, CAMERAS[:2], 'depth/image', batch_cameras='always')
+        depth.let_wait(rig, 1)
+        graph.spin_until(lambda: depth.together, 'batch')
+        monkeypatch.setattr(stage_limits, '_LATE', (0.2, 3.0))
+        monkeypatch.setattr(stage_limits, '_HANGS', (0.5, 1.0))
+        hung = {'hang': 1}
+        graph.spin_until(lambda: all(graph.counts(one).dropped == hung for one in (0, 1)), 'hang')
+    finally:
+        depth.release.set()
+    for camera in rig.cameras:
+        rig.process(camera, 5, 9 * SECOND_NS)
+    assert [graph.counts(index).published for index in (0, 1)] == [2, 1]
+
+
 @pytest.mark.slow
-def test_cameras_of_equal_rates_are_served_equally_and_no_result_is_old(graph, monkeypatch):
+@pytest.mark.parametrize('batch', ['auto', 'always'])
+def test_cameras_of_equal_rates_are_served_equally_and_no_result_is_old(graph, monkeypatch, batch):
     """Four cameras at 50, 50, 100 and 2 images a second; a frame takes about 0.03 s."""
     frame_s, rates_hz = 0.03, {'a': 50.0, 'b': 50.0, 'c': 100.0, 'd': 2.0}
     estimate = StubDepthEstimator.estimate
@@ -258,10 +350,17 @@ def test_cameras_of_equal_rates_are_served_equally_and_no_result_is_old(graph, m
         time.sleep(frame_s)
         return estimate(self, image)
 
+    def slow_many(self, images):
+        # Each further image takes a quarter.
+        time.sleep(frame_s * (1 + 0.25 * (len(images) - 1)))
+        return [estimate(self, image) for image in images]
+
     monkeypatch.setattr(StubDepthEstimator, 'estimate', slow)
+    if batch == 'always':
+        monkeypatch.setattr(StubDepthEstimator, 'estimate_many', slow_many, raising=False)
     # The same image again and again; comparing them is not what is measured.
     monkeypatch.setattr(CameraWatch, 'add', lambda *_: None)
-    rig = Rig(graph, tuple(rates_hz), 'timing', 'depth/image')
+    rig = Rig(graph, tuple(rates_hz), 'timing', 'depth/image', batch_cameras=batch)
     over = threading.Event()
 
     def publish(camera, rate_hz):

@@ -8,6 +8,7 @@ import time
 
 from hypothesis import settings, strategies
 from hypothesis.stateful import invariant, precondition, rule, RuleBasedStateMachine
+import numpy as np
 import pytest
 
 from robot_perception.nodes.slot import FrameQueue, FrameSlot
@@ -220,10 +221,12 @@ def test_counts_are_a_copy():
     assert (before.received, before.dropped) == (1, {'disabled': 1})
 
 
-def serve(periods_s, frame_s, until_s):
+def serve(periods_s, frame_s, until_s, gain=None):
     """Serve cameras of these periods; return the ages of the frames of each when they are done.
 
-    Time is simulated: a frame takes ``frame_s``, and the worker takes the next one at once.
+    Time is simulated: a frame takes ``frame_s``, and the worker takes the next one at once. With
+    ``gain`` it takes those of all cameras: half of the time of a frame is spent in networks, which
+    take ``gain`` of that for each further image.
     """
     queue = FrameQueue(len(periods_s))
     arrivals = sorted(
@@ -240,24 +243,27 @@ def serve(periods_s, frame_s, until_s):
         if not any(slot.counts().waiting for slot in queue.slots):
             now_s = arrivals[0][0]
             continue
-        camera, begin_s = queue.take()
-        now_s += frame_s
-        ages_s[camera].append(now_s - begin_s)
-        queue.slots[camera].published()
+        taken = [queue.take()] if gain is None else queue.take_all()
+        own_s = frame_s if gain is None else frame_s / 2
+        now_s += 0.0 if gain is None else frame_s / 2 * (1 + gain * (len(taken) - 1))
+        for camera, begin_s in taken:
+            now_s += own_s
+            ages_s[camera].append(now_s - begin_s)
+            queue.slots[camera].published()
     return ages_s
 
 
-@pytest.mark.parametrize(
-    'periods_s',
-    [
-        (0.0333, 0.0333, 0.0333, 0.0333),
-        (0.0333, 0.0333, 0.01, 0.001),
-        (0.0333, 0.0333, 1.0, 5.0),
-        (0.05, 0.05, 0.0333, 0.002),
-        (0.1, 0.1, 0.0999, 0.1001),
-        (0.3, 0.3, 0.001, 0.001),
-    ],
-)
+PERIODS_S = [
+    (0.0333, 0.0333, 0.0333, 0.0333),
+    (0.0333, 0.0333, 0.01, 0.001),
+    (0.0333, 0.0333, 1.0, 5.0),
+    (0.05, 0.05, 0.0333, 0.002),
+    (0.1, 0.1, 0.0999, 0.1001),
+    (0.3, 0.3, 0.001, 0.001),
+]
+
+
+@pytest.mark.parametrize('periods_s', PERIODS_S)
 @pytest.mark.parametrize('frame_s', [0.02, 0.05, 0.13])
 def test_equal_cameras_are_served_equally_and_no_frame_waits_for_long(periods_s, frame_s):
     ages_s = serve(periods_s, frame_s, until_s=20.0)
@@ -265,6 +271,29 @@ def test_equal_cameras_are_served_equally_and_no_frame_waits_for_long(periods_s,
     assert served[0] == pytest.approx(served[1], rel=0.1)
     # The frame at work, one of each other camera, and its own.
     assert max(map(max, ages_s)) <= (len(periods_s) + 1) * frame_s + 1e-9
+
+
+@pytest.mark.parametrize('periods_s', PERIODS_S)
+@pytest.mark.parametrize('frame_s', [0.02, 0.05, 0.13])
+@pytest.mark.parametrize('gain', [0.25, 0.6])
+def test_cameras_that_are_computed_together_are_served_as_fairly(periods_s, frame_s, gain):
+    ages_s = serve(periods_s, frame_s, until_s=20.0, gain=gain)
+    served = [len(one) for one in ages_s]
+    assert served[0] == pytest.approx(served[1], rel=0.1)
+    assert np.percentile(np.concatenate(ages_s), 95) <= (len(periods_s) + 1) * frame_s
+
+
+def test_all_frames_that_wait_are_taken_and_the_camera_served_first_goes_last():
+    queue = FrameQueue(3)
+    for camera in (2, 1):
+        queue.slots[camera].put(camera)
+    assert queue.take_all() == [(1, 1), (2, 2)]
+    for slot in queue.slots:
+        slot.put(3)
+    assert queue.take_all() == [(0, 3), (1, 3), (2, 3)]
+    for slot in queue.slots:
+        slot.close('inactive')
+    assert queue.take_all() == []
 
 
 def test_cameras_with_frames_are_served_in_turn():

@@ -1,14 +1,17 @@
 """Images of coming frames, computed together."""
 
+from functools import partial
+
 import numpy as np
 from prompted_checkpoints import write_prompted
 import pytest
+from reasons import raises
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
 
-from robot_perception.core import CameraModel, Image
+from robot_perception.core import CameraModel, Image, ModelError, Stage
 from robot_perception.models import stages
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import batches_cameras, PerceptionConfig, PerceptionPipeline
 
 pytestmark = pytest.mark.slow
 SIZE_HW = (48, 64)
@@ -99,6 +102,75 @@ def test_a_batch_computes_each_network_once_and_the_same(config, computed, value
     }
     assert [one.features is None for one in together] == [False, True] * 2
     compare(alone, together)
+
+
+def of_cameras(config, frames):
+    """Return functions that process one image of each camera, computed together."""
+    first = PerceptionPipeline.load(config)
+    cameras = [first, *(first.sibling() for _ in frames[1:])]
+    first.compute_together(frames, [(camera, set(Stage)) for camera in cameras])
+    return [
+        partial(camera.process, frame, CAMERA)
+        for camera, frame in zip(cameras, frames, strict=True)
+    ]
+
+
+def test_images_of_several_cameras_are_computed_together_and_share_the_time(config, computed):
+    # Each is the first of its camera, which has features.
+    frames = images(3)
+    alone = [PerceptionPipeline.load(config).process(frame, CAMERA) for frame in frames]
+    computed.clear()
+    together = [process() for process in of_cameras(config, frames)]
+    assert set(computed) == set(METHODS.values())
+    assert all(counts == [3] for counts in computed.values())
+    assert all(scene.features is not None for scene in together)
+    compare(alone, together)
+    # Depth has no part that is computed for each image.
+    times_s = [scene.timing_s['depth'] for scene in together]
+    assert min(times_s) > 0.5 * max(times_s)
+
+
+def test_only_cameras_that_need_a_network_take_part(config, computed):
+    first, second = images(2)
+    pipeline = PerceptionPipeline.load(config)
+    sibling = pipeline.sibling()
+    needs = [{Stage.DEPTH, Stage.DETECTOR}, {Stage.DETECTOR}]
+    cameras = list(zip((pipeline, sibling), needs, strict=True))
+    pipeline.compute_together([first, second], cameras)
+    for (camera, needed), frame in zip(cameras, (first, second), strict=True):
+        camera.process(frame, CAMERA, stages=needed)
+    assert computed == {'detect_many': [2], 'estimate_many': [1]}
+
+
+def test_an_image_that_fails_loses_no_other_camera(config, monkeypatch):
+    method = stages.NetworkDepthEstimator.estimate_many
+    frames = images(3)
+
+    def fails(self, images):
+        if any(one.rgb is frames[1].rgb for one in images):
+            raise ModelError('failed', 'injected')
+        return method(self, images)
+
+    monkeypatch.setattr(stages.NetworkDepthEstimator, 'estimate_many', fails)
+    first, second, third = of_cameras(config, frames)
+    scenes = [first()]
+    with raises(ModelError, 'failed'):
+        second()
+    scenes.append(third())
+    alone = PerceptionPipeline.load(config)
+    compare(scenes, [alone.sibling().process(frames[index], CAMERA) for index in (0, 2)])
+
+
+@pytest.mark.parametrize(
+    ('values', 'expected'),
+    [
+        ({}, False),
+        ({'batch_cameras': 'always'}, True),
+        ({'batch_cameras': 'never'}, False),
+    ],
+)
+def test_on_a_cpu_cameras_are_batched_only_if_that_is_set(config, values, expected):
+    assert batches_cameras(config.with_values(values)) is expected
 
 
 def test_frames_that_were_not_named_or_differ_in_size_are_computed_alone(config, computed):
