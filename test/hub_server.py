@@ -18,6 +18,7 @@ class Hub:
     Attributes:
         url: of the server.
         requests: method and path of every request.
+        cards: id -> what the card of the model states, such as its license.
         gated: ids whose files are refused until the terms are accepted.
         damaged: files that are sent with one byte changed.
         claimed_bytes: file -> size that is claimed instead of the true one.
@@ -29,6 +30,7 @@ class Hub:
         self.url = ''
         self.requests = []
         self.models = {}
+        self.cards = {}
         self.gated = set()
         self.damaged = set()
         self.claimed_bytes = {}
@@ -43,7 +45,8 @@ class Hub:
         """Describe a model as the Hub does."""
         folder, commit = self.models[model]
         files = [self._describe(path) for path in sorted(folder.iterdir())]
-        return {'id': model, 'modelId': model, 'sha': commit, 'siblings': files}
+        found = {'id': model, 'modelId': model, 'sha': commit, 'siblings': files}
+        return found | {'cardData': self.cards.get(model)}
 
     def _describe(self, path):
         size = self.claimed_bytes.get(path.name, path.stat().st_size)

@@ -16,6 +16,7 @@ from robot_perception.core import ConfigError, ModelError
 from robot_perception.models import (
     CATALOGUE,
     CatalogueRow,
+    find_license,
     find_row,
     locate_checkpoint,
     pull,
@@ -107,6 +108,7 @@ def _others() -> Iterator[dict[str, Any]]:
                 'model': model,
                 'task': task,
                 'revision': folder.name,
+                'license': find_license(model) or None,
                 'size_mb': round(size / _MEGABYTE),
                 'presets': [],
                 'time_ms': times.get(model),

@@ -11,7 +11,13 @@ from robot_perception.cli.preset_choice import are_demo_world, choose_config
 from robot_perception.cli.text import counted
 from robot_perception.core import ConfigError, Stage
 from robot_perception.models import RUNTIME_CHOICES
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, PRESETS, Value
+from robot_perception.pipeline import (
+    license_notes,
+    PerceptionConfig,
+    PerceptionPipeline,
+    PRESETS,
+    Value,
+)
 
 _LOG = logging.getLogger(__name__)
 _PRECISIONS = ('fp32', 'bf16', 'fp16')
@@ -104,7 +110,9 @@ def check_count(flag: str, count: int) -> None:
 
 
 def log_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
-    """Log what limits the networks of a configuration, if that matters for the inputs."""
+    """Log what limits the networks of a configuration for these inputs, and their use."""
+    for note in license_notes(config):
+        _LOG.warning('note: %s', note)
     if config.caveat and not are_demo_world(inputs):
         _LOG.warning('note: %s', config.caveat)
 

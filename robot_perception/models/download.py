@@ -31,6 +31,7 @@ from robot_perception.models.config_check import check_content
 from robot_perception.models.download_errors import disk_full, explain
 from robot_perception.models.download_leftovers import remove_leftovers
 from robot_perception.models.installation import check_installation
+from robot_perception.models.licenses import published_license
 from robot_perception.models.pull_record import (
     check_sha256,
     file_sha256,
@@ -163,7 +164,7 @@ def _download(name: str, row: CatalogueRow | None, info: Any) -> PulledCheckpoin
     sha256 = {file: file_sha256(folder / file) for file in files}
     _check_download(name, folder, sha256, published)
     read_checkpoint(folder, task, name=name)
-    record = PullRecord(info.sha, sha256)
+    record = PullRecord(info.sha, sha256, published_license(info.card_data))
     write_record(cache, name, record)
     return _pulled(folder, record)
 

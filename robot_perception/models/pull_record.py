@@ -23,10 +23,12 @@ class PullRecord:
     Attributes:
         revision: the commit, 40 hexadecimal digits.
         sha256: name of a file -> its checksum, 64 hexadecimal digits.
+        license: as the Hub stated it then; empty if it did not.
     """
 
     revision: str
     sha256: Mapping[str, str] = field(default_factory=dict)
+    license: str = ''
 
 
 def is_hub_id(model: str) -> bool:
@@ -50,8 +52,10 @@ def read_record(cache: Path, model: str) -> PullRecord | None:
         document = json.loads(
             (repository_folder(cache, model) / _RECORD).read_text(encoding='utf-8')
         )
-        return PullRecord(str(document['revision']), dict(document['sha256']))
-    except (OSError, ValueError, KeyError, TypeError):
+        # Those of earlier versions have no license.
+        stated = str(document.get('license', ''))
+        return PullRecord(str(document['revision']), dict(document['sha256']), stated)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -66,7 +70,11 @@ def recorded_models(cache: Path) -> Iterator[tuple[str, PullRecord]]:
 
 def write_record(cache: Path, model: str, record: PullRecord) -> None:
     """Write the record beside the downloaded files; raise OutputError if that is refused."""
-    document = {'revision': record.revision, 'sha256': dict(record.sha256)}
+    document = {
+        'revision': record.revision,
+        'sha256': dict(record.sha256),
+        'license': record.license,
+    }
     text = json.dumps(document, indent=2, sort_keys=True)
     write_bytes(repository_folder(cache, model) / _RECORD, f'{text}\n'.encode())
 

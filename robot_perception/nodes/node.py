@@ -31,6 +31,7 @@ from robot_perception.nodes.worker import FrameWorker
 from robot_perception.pipeline import (
     AgeBudget,
     DescriberProcess,
+    license_notes,
     PerceptionConfig,
     PerceptionPipeline,
 )
@@ -147,8 +148,8 @@ class PerceptionNode(LifecycleNode):
             names = f'{self._config.preset} preset on {self._config.device}'
             topics = ', '.join(camera.inputs.topics.image for camera in self.cameras)
             self.get_logger().info(f'configured: {names}; listening to {topics}')
-            if self._config.caveat:
-                self.get_logger().warning(self._config.caveat)
+            for note in filter(None, (self._config.caveat, *license_notes(self._config))):
+                self.get_logger().warning(note)
             self._bond = None if self._config.autostart else create_bond(self, self._errors)
             return _SUCCESS
         # After a signal nothing can be created, which is expected.

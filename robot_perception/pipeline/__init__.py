@@ -6,6 +6,7 @@ from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIB
 from robot_perception.pipeline.checkpoints import (
     check_checkpoints,
     download_mb,
+    license_notes,
     missing_checkpoints,
 )
 from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
@@ -97,6 +98,7 @@ __all__ = [
     'download_mb',
     'is_compiling',
     'keep_freed_memory',
+    'license_notes',
     'lift_objects',
     'load_networks',
     'measure_visibility',

@@ -49,6 +49,12 @@ def check_checkpoints(config: PerceptionConfig) -> None:
         )
 
 
+def license_notes(config: PerceptionConfig) -> tuple[str, ...]:
+    """Return a sentence for each network whose license excludes or may exclude commercial use."""
+    used = dict.fromkeys(config.stage(stage).model for stage in networks_needed(config))
+    return tuple(filter(None, map(models.license_note, used)))
+
+
 def download_mb(config: PerceptionConfig, missing: dict[str, WeightsMissingError]) -> int:
     """Return the size of a download in megabytes, without models that have no known size.
 

@@ -1,6 +1,7 @@
 """Downloads of checkpoints from a server that speaks the protocol of the Hugging Face Hub."""
 
 from dataclasses import replace
+import json
 import shutil
 import socket
 import time
@@ -16,6 +17,7 @@ from scene_checkpoints import write_image_text
 from tiny_describers import write_tiny_describer
 
 from robot_perception.cli.main import main
+from robot_perception.cli.settings import log_caveat
 from robot_perception.core.errors import (
     ModelError,
     UnknownModelError,
@@ -25,7 +27,13 @@ from robot_perception.core.errors import (
 from robot_perception.models import build_describer, build_detector, catalogue, find_row
 from robot_perception.models.checkpoint import locate_checkpoint
 from robot_perception.models.download import pull
-from robot_perception.pipeline import networks_needed, PerceptionConfig, PerceptionPipeline
+from robot_perception.models.licenses import find_license
+from robot_perception.pipeline import (
+    license_notes,
+    networks_needed,
+    PerceptionConfig,
+    PerceptionPipeline,
+)
 
 DETR, OTHER = 'facebook/detr-resnet-50', 'somebody/fine-tuned'
 COMMIT = 'b' * 40
@@ -98,6 +106,51 @@ def test_a_describer_comes_with_its_processor(hub, tmp_path):
     assert names == {path.name for path in folder.iterdir()}
     assert 'chat_template.jinja' in names
     assert build_describer(OTHER, device='cpu').placement.precision == 'fp32'
+
+
+@pytest.mark.parametrize(
+    ('card', 'license_id', 'note'),
+    [
+        (None, '', ''),
+        ({'license': 'apache-2.0'}, 'apache-2.0', ''),
+        ({'license': 'bsd-3-clause'}, 'bsd-3-clause', ''),
+        ({'license': 'cc-by-nc-4.0'}, 'cc-by-nc-4.0', 'excludes commercial use.'),
+        ({'license': 'CC-BY-NC-SA-4.0'}, 'CC-BY-NC-SA-4.0', 'excludes commercial use.'),
+        ({'license': 'apple-amlr'}, 'apple-amlr', 'excludes commercial use.'),
+        ({'license': ['mit', 'cc-by-nc-4.0']}, 'mit, cc-by-nc-4.0', 'excludes commercial use.'),
+        ({'license': 'other'}, 'other', f'read it at https://huggingface.co/{OTHER}.'),
+        (
+            {'license': 'other', 'license_name': 'dinov3-license'},
+            'other: dinov3-license',
+            f'read it at https://huggingface.co/{OTHER}.',
+        ),
+    ],
+)
+def test_the_find_license_a_model_is_kept_and_named(hub, card, license_id, note, caplog):
+    hub.cards[OTHER] = card
+    pull(OTHER)
+    assert find_license(OTHER) == license_id
+    config = PerceptionConfig.from_preset('stub', {'detector.model': OTHER})
+    notes = license_notes(config)
+    assert len(notes) == bool(note)
+    assert all(one.endswith(note) and OTHER in one and license_id in one for one in notes)
+    # Every verb that loads networks logs them to standard error.
+    log_caveat(config, [])
+    assert caplog.messages == [f'note: {one}' for one in notes]
+    disabled = config.with_values({'detector.enabled': False})
+    assert license_notes(disabled) == ()
+
+
+def test_the_find_license_folders_and_of_earlier_downloads_is_not_known(hub, cache, tiny):
+    assert find_license(str(tiny['detector'])) == find_license('stub') == find_license(OTHER) == ''
+    pull(OTHER)
+    (record,) = cache.glob('*/robot_perception.json')
+    content = json.loads(record.read_text())
+    del content['license']
+    record.write_text(json.dumps(content))
+    assert find_license(OTHER) == ''
+    assert locate_checkpoint(OTHER, 'detector').folder.name == COMMIT
+    assert find_license(DETR) == 'Apache-2.0'
 
 
 def test_a_revision_can_be_named(hub):
