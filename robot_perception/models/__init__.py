@@ -57,6 +57,7 @@ from robot_perception.models.interfaces import (
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
+    SensorDepthEstimator,
 )
 from robot_perception.models.runtimes import RUNTIME_CHOICES, TORCH
 from robot_perception.models.runtimes.compiling import is_compiling
@@ -120,9 +121,13 @@ def build_feature_extractor(model: str, **options: Unpack[NetworkOptions]) -> Fe
     return extractor
 
 
-def build_depth_estimator(model: str, **options: Unpack[NetworkOptions]) -> DepthEstimator:
+def build_depth_estimator(
+    model: str, **options: Unpack[NetworkOptions]
+) -> DepthEstimator | SensorDepthEstimator:
     """Build the depth network (parameter ``depth.model``)."""
-    estimator: DepthEstimator = _build(Stage.DEPTH, StubDepthEstimator, model, options)
+    estimator: DepthEstimator | SensorDepthEstimator = _build(
+        Stage.DEPTH, StubDepthEstimator, model, options
+    )
     return estimator
 
 
@@ -208,6 +213,7 @@ __all__ = [
     'SceneClassifier',
     'Segmenter',
     'SemanticSegmenter',
+    'SensorDepthEstimator',
     'StageDifference',
     'StubDepthEstimator',
     'StubDescriber',

@@ -12,7 +12,6 @@ from robot_perception.models.families import FAMILIES
 # Architectures that users ask for, and the supported one for the same purpose.
 _SUBSTITUTES: Mapping[str, str] = {
     'dinov3_convnext': 'convnext',
-    'prompt_depth_anything': 'depth_anything',
     'align': 'clip',
     'altclip': 'clip',
     'chinese_clip': 'clip',

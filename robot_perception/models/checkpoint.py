@@ -126,6 +126,11 @@ class Checkpoint:
         return bool(mask_class) and isinstance(named, list) and mask_class in named
 
     @property
+    def takes_depth(self) -> bool:
+        """Whether the network takes the depth of a sensor."""
+        return self.row.takes_depth
+
+    @property
     def takes_text(self) -> bool:
         """Whether the network takes text, and the folder has a tokenizer."""
         return self.row.takes_text

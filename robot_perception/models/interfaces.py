@@ -13,6 +13,7 @@ from robot_perception.core import (
     Float32Array,
     Image,
     Masks,
+    MetricDepth,
     SceneClasses,
     SceneFeatures,
     Semantics,
@@ -40,6 +41,14 @@ class DepthEstimator(Protocol):
 
     def estimate(self, image: UploadedImage) -> Depth:
         """Return depth at the image's size, metric or relative depending on the checkpoint."""
+
+
+@runtime_checkable
+class SensorDepthEstimator(Protocol):
+    """Estimates the depth of each pixel from the depth of a sensor."""
+
+    def estimate_from(self, image: UploadedImage, sensor: MetricDepth | None) -> Depth:
+        """Return metric depth at the image's size; relative if the sensor has none."""
 
 
 class Detector(Protocol):

@@ -33,6 +33,7 @@ class NetworkOnnxDetector(NetworkDetector):
         precision: str = 'auto',
         runtime: str = 'auto',
         input_size: int = 0,
+        small_inputs: bool = False,
     ) -> None:
         """Load the file and compute a gray image, since only that shows shapes of all outputs.
 
@@ -40,7 +41,12 @@ class NetworkOnnxDetector(NetworkDetector):
         """
         target = choose_device(device, 'fp32').device
         super().__init__(
-            checkpoint, device='cpu', precision='fp32', runtime=TORCH, input_size=input_size
+            checkpoint,
+            device='cpu',
+            precision='fp32',
+            runtime=TORCH,
+            input_size=input_size,
+            small_inputs=small_inputs,
         )
         self._file: OnnxFile = self.family.networks[0].network
         problems = []

@@ -34,6 +34,7 @@ from robot_perception.models.scene_classifier import (
     NetworkSceneClassifier,
 )
 from robot_perception.models.semantic_stage import NetworkSemanticSegmenter
+from robot_perception.models.sensor_depth_stage import NetworkSensorDepthEstimator
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -68,7 +69,7 @@ def run_stage(stage: object, images: Sequence[UploadedImage]) -> None:
         stage.estimate_many(images)
     elif isinstance(stage, NetworkDetector):
         stage.detect_many(images, threshold=_THRESHOLD, max_objects=_MAX_OBJECTS)
-    elif isinstance(stage, PromptedStage):
+    elif isinstance(stage, PromptedStage | NetworkSensorDepthEstimator):
         for image in images:
             stage.run(image)
     elif isinstance(stage, NetworkSceneClassifier | NetworkImageTextClassifier):
@@ -186,6 +187,8 @@ def compare_outputs(
     networks = reference.family.networks
     if isinstance(reference, PromptedStage):
         inputs, networks = (*inputs, *reference.sample_text()), networks[1:]
+    elif isinstance(reference, NetworkSensorDepthEstimator):
+        inputs = (*inputs, *reference.sample_prompt(image))
     for network in networks:
         expected = reference.compute(network.name, *inputs)
         on_device = [one.to(stage.placement.device) for one in inputs]

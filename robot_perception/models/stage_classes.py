@@ -15,6 +15,7 @@ from robot_perception.models.scene_classifier import (
     NetworkSceneClassifier,
 )
 from robot_perception.models.semantic_stage import NetworkSemanticSegmenter
+from robot_perception.models.sensor_depth_stage import NetworkSensorDepthEstimator
 from robot_perception.models.stages import (
     NetworkDepthEstimator,
     NetworkDetector,
@@ -44,4 +45,6 @@ def stage_class(checkpoint: Checkpoint) -> type[NetworkStage[Any]]:
     stage = Stage(checkpoint.task)
     if checkpoint.is_onnx:
         return NetworkOnnxDetector
+    if checkpoint.takes_depth:
+        return NetworkSensorDepthEstimator
     return _TEXT_STAGES[stage] if checkpoint.takes_text else _NETWORK_STAGES[stage]

@@ -115,7 +115,7 @@ def lift_frame(
     depth = fit = measured = None
     camera, up_vector = geometry.camera, geometry.up_vector()
     if has_depth:
-        measured = geometry.measured_depth()
+        measured = run.measured_depth()
         with watch.stage(Stage.DEPTH):
             depth, fit = state.scale_depth(run.depth, measured, camera, up_vector, config)
     pose = resolve(geometry.fixed_from_optical)

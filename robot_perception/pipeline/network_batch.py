@@ -26,10 +26,16 @@ from robot_perception.pipeline.choices import CameraBatch
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.networks import Networks, networks_needed
 from robot_perception.pipeline.prompted_recovery import RecoveringPromptedDetector
-from robot_perception.pipeline.recovery import DEVICE_LOST, RecoveringNetwork
+from robot_perception.pipeline.recovery import (
+    DEVICE_LOST,
+    RecoveringNetwork,
+    RecoveringSensorDepthEstimator,
+)
 
 # Frames may wait for depth or transforms while later batches are read.
 _MAX_BATCHES = 16
+# Their results depend on more than the image.
+_ONE_BY_ONE = (RecoveringPromptedDetector, RecoveringSensorDepthEstimator)
 _BATCHED = (Stage.FEATURES, Stage.DEPTH, Stage.DETECTOR, Stage.SEGMENTER)
 
 
@@ -70,7 +76,7 @@ class NetworkBatch:
             stage.value: _BatchedNetwork(network, *due(stage))
             for stage in _BATCHED
             if isinstance(network := getattr(networks, stage.value), RecoveringNetwork)
-            and not isinstance(network, RecoveringPromptedDetector)
+            and not isinstance(network, _ONE_BY_ONE)
         }
         self._networks = networks._replace(**batched)
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
-from robot_perception.core import Depth, Detections, Masks, Stage
+from robot_perception.core import Depth, Detections, Masks, MetricDepth, Stage
 from robot_perception.models import (
+    DepthEstimator,
     Detector,
     DetectorMasks,
     ImageEmbedding,
     PromptedDetector,
     Segmenter,
+    SensorDepthEstimator,
     UploadedImage,
 )
 from robot_perception.pipeline.class_filter import choose_pixel_classes
@@ -34,6 +36,7 @@ class NetworkRun:
         detections: of the detector; None if it did not run.
         masks: one for each detection; None if detector or segmenter did not run.
         depth: of the network; None if it did not run.
+        measured_depth: returns the depth of a sensor, which is waited for once.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class NetworkRun:
         networks: Networks,
         stages: Collection[Stage],
         frame: UploadedImage,
+        measured_depth: Callable[[], MetricDepth | None],
         config: PerceptionConfig,
         *,
         watch: Stopwatch,
@@ -48,6 +52,8 @@ class NetworkRun:
     ) -> None:
         """Choose the networks of ``stages``."""
         self._networks = Networks(**{one.value: getattr(networks, one.value) for one in stages})
+        # Its caller waits for a message.
+        self.measured_depth = cache(measured_depth)
         self._publishes_features = Stage.FEATURES in stages
         if isinstance(self._networks.scene, SceneGallery):
             self._networks = self._networks._replace(features=networks.features)
@@ -81,10 +87,17 @@ class NetworkRun:
         # Nothing else waits for these: on a second thread they come last.
         self._submit_image_results()
         if self._networks.depth is not None and self._config.depth.source.uses_network:
-            with self._watch.stage(Stage.DEPTH):
-                self.depth = self._networks.depth.estimate(self._frame)
+            self.depth = self._estimate(self._networks.depth)
         if segmented is not None:
             self.masks = segmented()
+
+    def _estimate(self, network: DepthEstimator | SensorDepthEstimator) -> Depth:
+        if isinstance(network, SensorDepthEstimator):
+            sensor = self.measured_depth()
+            with self._watch.stage(Stage.DEPTH):
+                return network.estimate_from(self._frame, sensor)
+        with self._watch.stage(Stage.DEPTH):
+            return network.estimate(self._frame)
 
     def image_results(self) -> dict[str, Any]:
         """Return the results of the whole image, once: fields of a `Scene`."""

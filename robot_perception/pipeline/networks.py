@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from robot_perception import models
-from robot_perception.core import ConfigError, Scene, Stage
+from robot_perception.core import ConfigError, DepthSource, Scene, Stage
 from robot_perception.models import (
     DepthEstimator,
     Detector,
@@ -21,6 +21,7 @@ from robot_perception.models import (
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
+    SensorDepthEstimator,
 )
 from robot_perception.pipeline.class_filter import (
     choose_classes,
@@ -42,6 +43,7 @@ from robot_perception.pipeline.recovery import (
     RecoveringSceneClassifier,
     RecoveringSegmenter,
     RecoveringSemanticSegmenter,
+    RecoveringSensorDepthEstimator,
 )
 from robot_perception.pipeline.scene_gallery import SceneGallery
 
@@ -72,7 +74,7 @@ class Networks(NamedTuple):
     """
 
     features: FeatureExtractor | None = None
-    depth: DepthEstimator | None = None
+    depth: DepthEstimator | SensorDepthEstimator | None = None
     detector: Detector | PromptedDetector | None = None
     segmenter: Segmenter | DetectorMasks | None = None
     semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None
@@ -246,12 +248,19 @@ def _check_masks(detector: DetectorConfig) -> None:
 
 def _network_class(stage: Stage, config: PerceptionConfig) -> type[RecoveringNetwork[Any]]:
     model = config.stage(stage).model
-    takes_prompts = (
-        stage in _PROMPTED
-        and model != models.STUB
-        and models.locate_checkpoint(model, stage).takes_text
-    )
-    return _PROMPTED[stage] if takes_prompts else _NETWORKS[stage]
+    if model == models.STUB or stage not in {Stage.DEPTH, *_PROMPTED}:
+        return _NETWORKS[stage]
+    checkpoint = models.locate_checkpoint(model, stage)
+    if not checkpoint.takes_depth:
+        return _PROMPTED[stage] if checkpoint.takes_text else _NETWORKS[stage]
+    if config.depth.source is not DepthSource.FUSED:
+        raise ConfigError(
+            'needs_sensor',
+            f'depth.source: expected fused, since {model} takes the depth of a camera, got '
+            f'{config.depth.source}. Set it to fused, and give that depth; or use another '
+            'depth.model.',
+        )
+    return RecoveringSensorDepthEstimator
 
 
 def networks_needed(config: PerceptionConfig) -> tuple[Stage, ...]:

@@ -25,6 +25,7 @@ from robot_perception.models import (
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
+    SensorDepthEstimator,
     UploadedImage,
 )
 from robot_perception.pipeline.checkpoints import check_checkpoints
@@ -63,7 +64,7 @@ class PerceptionPipeline:
         config: PerceptionConfig,
         *,
         features: FeatureExtractor | None = None,
-        depth: DepthEstimator | None = None,
+        depth: DepthEstimator | SensorDepthEstimator | None = None,
         detector: Detector | PromptedDetector | None = None,
         segmenter: Segmenter | DetectorMasks | None = None,
         semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None,
@@ -298,7 +299,7 @@ class PerceptionPipeline:
         """
         config = config or self._config
         frame = UploadedImage(as_image(image), small_inputs=config.small_inputs)
-        networks, uploaded = self._batches.take(frame) or (self._networks, frame)
+        networks, upload = self._batches.take(frame) or (self._networks, frame)
         geometry = FrameGeometry(
             frame.image.size_hw, camera, sensor_depth, gravity_up, fixed_from_optical
         )
@@ -308,8 +309,10 @@ class PerceptionPipeline:
         results: dict[str, Any] = {}
         execution = threaded_execution if config.parallel else lazy_execution
         with watch.stage(PIPELINE), execution() as submit:
-            run = NetworkRun(networks, due, uploaded, config, watch=watch, submit=submit)
-            run.run(lambda one: self._state.detect(one, self._scores, uploaded, time_ns, config))
+            run = NetworkRun(
+                networks, due, upload, geometry.measured_depth, config, watch=watch, submit=submit
+            )
+            run.run(lambda one: self._state.detect(one, self._scores, upload, time_ns, config))
             if not config.parallel:
                 results = run.image_results()
             # Work that needs neither sensor depth nor pose is done, or runs on the other thread.
@@ -338,10 +341,9 @@ class PerceptionPipeline:
         self, stages: Collection[Stage], config: PerceptionConfig | None = None
     ) -> frozenset[Stage]:
         """Return those of ``stages`` that the next frame runs: enabled, and due by ``every_k``."""
-        sections = {stage: (config or self._config).stage(stage) for stage in stages}
-        frames = self._state.frames
+        config, frames = config or self._config, self._state.frames
         return frozenset(
             stage
-            for stage, section in sections.items()
-            if section.enabled and frames % section.every_k == 0
+            for stage in stages
+            if config.stage(stage).enabled and frames % config.stage(stage).every_k == 0
         )

@@ -12,6 +12,7 @@ from robot_perception.core import (
     Detections,
     Float32Array,
     Masks,
+    MetricDepth,
     ModelError,
     SceneClasses,
     SceneFeatures,
@@ -26,6 +27,7 @@ from robot_perception.models import (
     SceneClassifier,
     Segmenter,
     SemanticSegmenter,
+    SensorDepthEstimator,
     UploadedImage,
 )
 from robot_perception.pipeline.config import PerceptionConfig
@@ -197,6 +199,16 @@ class RecoveringDepthEstimator(RecoveringNetwork[DepthEstimator]):
     def estimate_many(self, images: Sequence[UploadedImage]) -> list[Depth]:
         """Return the depth of images of one size, computed together if that is possible."""
         return self._run_many('estimate_many', images, self.estimate)
+
+
+class RecoveringSensorDepthEstimator(RecoveringNetwork[SensorDepthEstimator]):
+    """A depth network that takes the depth of a sensor."""
+
+    stage = Stage.DEPTH
+
+    def estimate_from(self, image: UploadedImage, sensor: MetricDepth | None) -> Depth:
+        """Return depth at the image's size; relative if the sensor has none."""
+        return self._run(lambda network: network.estimate_from(image, sensor))
 
 
 class _WithClasses(RecoveringNetwork[_Classifier]):

@@ -25,6 +25,7 @@ class FamilyRow(NamedTuple):
         takes_text: whether it has a tokenizer.
         mask_class: name of the network in transformers that gives masks with its boxes, which
             ``architectures`` of a config.json names; empty if there is none.
+        takes_depth: whether it takes the depth of a sensor.
     """
 
     network_class: str
@@ -32,6 +33,7 @@ class FamilyRow(NamedTuple):
     family: str
     takes_text: bool = False
     mask_class: str = ''
+    takes_depth: bool = False
 
 
 _HERE = __name__
@@ -53,6 +55,7 @@ _CLIPSEG = (f'{_HERE}.clipseg', 'ClipSeg', True)
 _MASK_QUERIES = (f'{_HERE}.mask_queries', 'MaskQueries')
 _EOMT = (f'{_HERE}.eomt', 'Eomt')
 _ZOEDEPTH = (f'{_HERE}.zoedepth', 'ZoeDepth')
+_PROMPT_DEPTH_ANYTHING = (f'{_HERE}.prompt_depth_anything', 'PromptDepthAnything')
 _DEPTH_PRO = (f'{_HERE}.depth_pro', 'DepthPro')
 _VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
 _FLORENCE2_DESCRIBER = (f'{_HERE}.florence2_describer', 'Florence2', True)
@@ -74,6 +77,9 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'depth_anything': FamilyRow('DepthAnythingForDepthEstimation', *_DEPTH_ANYTHING),
         'depth_pro': FamilyRow('DepthProForDepthEstimation', *_DEPTH_PRO),
         'dpt': FamilyRow('DPTForDepthEstimation', *_DEPTH_ANYTHING),
+        'prompt_depth_anything': FamilyRow(
+            'PromptDepthAnythingForDepthEstimation', *_PROMPT_DEPTH_ANYTHING, takes_depth=True
+        ),
         'zoedepth': FamilyRow('ZoeDepthForDepthEstimation', *_ZOEDEPTH),
     },
     Stage.DETECTOR: {

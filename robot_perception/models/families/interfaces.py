@@ -15,6 +15,7 @@ from robot_perception.core import (
     Detections,
     Float32Array,
     Masks,
+    MetricDepth,
     SceneFeatures,
     Semantics,
     UInt8Array,
@@ -78,6 +79,19 @@ class DepthFamily(Family, Protocol):
     """A family of depth networks, with the network ``image``."""
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Depth:
+        """Return the depth in the outputs for one image of ``size_hw`` pixels."""
+
+
+class SensorDepthFamily(Family, Protocol):
+    """A family of depth networks that take the depth of a sensor.
+
+    The network ``image`` takes the prepared image and, if there is one, its prompt.
+    """
+
+    def prompt(self, sensor: MetricDepth | None) -> Tensors:
+        """Return the prompt of one image, (1, 1, H, W) float32 meters; empty without one."""
+
+    def read(self, outputs: Tensors, size_hw: SizeHW, *, has_prompt: bool) -> Depth:
         """Return the depth in the outputs for one image of ``size_hw`` pixels."""
 
 
