@@ -325,7 +325,7 @@ class PerceptionPipeline:
             if config.parallel:
                 results = run.image_results()
         self._state.frames += 1
-        seconds = share_times(watch.seconds, networks, uploaded)
+        seconds = share_times(watch.seconds, networks, upload)
         return Scene(
             image=frame.image,
             camera=camera,
