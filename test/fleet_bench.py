@@ -1,8 +1,9 @@
 """Measures a fleet: kills of workers, a second run, memory and scaling.
 
-As a program: ``python test/fleet_bench.py --bags 100 --kills 20`` processes short recordings with
-the stub preset once undisturbed and once while workers are killed, compares all files, and runs
-once more with nothing to do. ``--preset demo --kills 0`` measures scaling with networks.
+As a program: ``python test/fleet_bench.py --bags 100 --kills 20 --engine local ray`` processes
+short recordings with the stub preset once undisturbed and once while workers are killed, compares
+all files, runs once more with nothing to do, and measures 1 and 2 workers on some of the
+recordings, with stubs and with the demo's networks.
 """
 
 import argparse
@@ -19,62 +20,135 @@ import time
 from commands import Command
 from fleets import find_workers, results, write_recordings
 
+SAMPLED_S = 0.1
+SCALING = {'stub': 20, 'demo': 12}
 
-def resident_mib(process):
-    """Return the largest resident memory that a process has had."""
+
+def memory_mib(process):
+    """Return the largest resident memory that a process has had, and its proportional set now.
+
+    The second counts a page that n processes have as one n-th of it.
+    """
     try:
-        text = Path(f'/proc/{process}/status').read_text(encoding='ascii')
+        resident, proportional = (
+            Path(f'/proc/{process}/{name}').read_text(encoding='ascii')
+            for name in ('status', 'smaps_rollup')
+        )
     except OSError:
-        return 0.0
-    found = re.search(r'VmHWM:\s+(\d+) kB', text)
-    return int(found[1]) / 1024 if found else 0.0
+        return 0.0, 0.0
+    found = [re.search(r'VmHWM:\s+(\d+)', resident), re.search(r'Pss:\s+(\d+)', proportional)]
+    return tuple(int(one[1]) / 1024 if one else 0.0 for one in found)
+
+
+def shown(memory):
+    return '{:.0f} MiB, proportional {:.0f} MiB'.format(*memory)
 
 
 class Watch(threading.Thread):
     """Kills workers of a program at random, and keeps the largest memory of any."""
 
-    def __init__(self, program, kills, seed):
+    def __init__(self, program, kills, seed, find=find_workers):
         super().__init__(daemon=True)
-        self.program, self.kills, self.rng = program, kills, random.Random(seed)  # noqa: S311 - no secret
-        self.done, self.memory_mib = 0, 0.0
+        self.program, self.kills, self.find = program, kills, find
+        self.rng = random.Random(seed)  # noqa: S311 - no secret
+        self.done, self.memory_mib = 0, (0.0, 0.0)
 
     def run(self):
+        next_s = time.monotonic()
         while self.program.poll() is None:
-            time.sleep(self.rng.uniform(0.2, 1.0))
-            workers = find_workers(self.program)
-            self.memory_mib = max([self.memory_mib, *map(resident_mib, workers)])
-            if workers and self.done < self.kills:
+            time.sleep(SAMPLED_S)
+            workers = self.find(self.program)
+            for found in map(memory_mib, workers):
+                self.memory_mib = tuple(map(max, self.memory_mib, found))
+            if workers and self.done < self.kills and time.monotonic() > next_s:
                 os.kill(self.rng.choice(workers), signal.SIGKILL)
                 self.done += 1
+                next_s = time.monotonic() + self.rng.uniform(0.2, 1.5)
 
 
-def run(command, arguments, output, workers, kills=0):
-    """Process all recordings; returns seconds, the report and the watch."""
-    begin = time.monotonic()
-    program = command.start(
-        *('fleet', 'bags', '-o', output, '--preset', arguments.preset, '-q'),
-        *('--engine', arguments.engine, '--workers', workers, '--retries', 50),
-        *('--json', f'{output}.json', '--force'),
-    )
-    watch = Watch(program, kills, seed=workers)
-    watch.start()
-    _, errors = program.communicate()
-    assert program.returncode == 0, errors
-    watch.join()
-    report = json.loads((command.folder / f'{output}.json').read_text())
-    return time.monotonic() - begin, report, watch
+class Bench:
+    """Runs fleets with one engine in the folder of a command."""
+
+    def __init__(self, command, engine):
+        self.command, self.engine = command, engine
+
+    def run(self, recordings, output, workers, preset='stub', kills=0):
+        """Process recordings; returns seconds, the report and the watch."""
+        begin = time.monotonic()
+        program = self.command.start(
+            *('fleet', *recordings, '-o', output, '--preset', preset, '-q'),
+            *('--engine', self.engine, '--workers', workers, '--retries', 50),
+            *('--json', f'{output}.json', '--force'),
+        )
+        watch = Watch(program, kills, seed=workers)
+        watch.start()
+        _, errors = program.communicate()
+        assert program.returncode == 0, errors
+        watch.join()
+        report = json.loads((self.command.folder / f'{output}.json').read_text())
+        return time.monotonic() - begin, report, watch
+
+    def measure_kills(self, count, kills):
+        """Compare a disturbed run with an undisturbed one, and run once more."""
+        took_s, _, watch = self.run(['bags'], self.engine, 2)
+        self.print(
+            f'{count} recordings, 2 workers: {took_s:.1f} s; '
+            f'largest worker {shown(watch.memory_mib)}'
+        )
+        expected = results(self.command.folder / self.engine)
+        took_s, report, watch = self.run(['bags'], f'{self.engine}_killed', 2, kills=kills)
+        assert results(self.command.folder / f'{self.engine}_killed') == expected
+        assert len(report['processed']) == count
+        lost = report['lost_workers']
+        self.print(
+            f'{watch.done} kills, {lost} lost tasks: {took_s:.1f} s; '
+            f'{len(expected)} files equal byte for byte'
+        )
+        took_s, report, _ = self.run(['bags'], self.engine, 2)
+        assert len(report['unchanged']) == count
+        self.print(f'nothing to do: {took_s:.1f} s, {report["elapsed_s"]:.2f} s after imports')
+
+    def measure_scaling(self, names, preset):
+        """Process some recordings with one worker and with two."""
+        took_s, outputs = [], []
+        for workers in (1, 2):
+            output = f'{self.engine}_{preset}_{workers}'
+            took, _, watch = self.run([f'bags/{name}' for name in names], output, workers, preset)
+            took_s.append(took)
+            outputs.append(results(self.command.folder / output))
+        assert outputs[0] == outputs[1]
+        self.print(
+            f'{preset}, {len(names)} recordings: 1 worker {took_s[0]:.1f} s, 2 workers '
+            f'{took_s[1]:.1f} s, {took_s[0] / took_s[1]:.2f} times as fast; '
+            f'largest worker {shown(watch.memory_mib)}'
+        )
+
+    def print(self, text):
+        print(f'{self.engine}: {text}', flush=True)
 
 
-def one_bag_mib(command, arguments):
+def one_bag_mib(command, preset):
     """Return the memory of ``robot-perception bag`` for one recording."""
     first = next((command.folder / 'bags').rglob('metadata.yaml')).parent
-    program = command.start('bag', first, '-o', 'one', '--preset', arguments.preset, '-q')
-    largest = 0.0
-    while program.poll() is None:
-        largest = max(largest, resident_mib(program.pid))
-        time.sleep(0.02)
+    program = command.start('bag', first, '-o', f'one_{preset}', '--preset', preset, '-q')
+    watch = Watch(program, 0, 0, find=lambda program: [program.pid])
+    watch.start()
     program.communicate()
-    return largest
+    watch.join()
+    return watch.memory_mib
+
+
+def empty_ray_worker_mib():
+    """Return the memory of a worker of Ray that has returned a number."""
+    import ray
+
+    ray.init(include_dashboard=False, num_cpus=1, log_to_driver=False, logging_level='WARNING')
+    try:
+        worker = ray.remote(lambda: os.getpid())  # noqa: PLW0108 - Ray takes no built-in function
+        ray.get(worker.remote())
+        return memory_mib(ray.get(worker.remote()))
+    finally:
+        ray.shutdown()
 
 
 def main():
@@ -82,34 +156,22 @@ def main():
     parser.add_argument('--bags', type=int, default=100)
     parser.add_argument('--images', type=int, default=4, help='in each bag')
     parser.add_argument('--kills', type=int, default=20)
-    parser.add_argument('--preset', default='stub')
-    parser.add_argument('--engine', default='ray')
-    parser.add_argument('--workers', type=int, nargs='+', default=[1, 2])
+    parser.add_argument('--engine', nargs='+', choices=('local', 'ray'), default=['local'])
     arguments = parser.parse_args()
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         command = Command(Path(name))
-        write_recordings(command.folder / 'bags', arguments.bags, arguments.images)
-        for workers in arguments.workers:
-            took_s, report, watch = run(command, arguments, f'out_{workers}', workers)
-            print(
-                f'{workers} workers: {took_s:.1f} s, in the fleet {report["elapsed_s"]:.1f} s; '
-                f'largest worker {watch.memory_mib:.0f} MiB',
-                flush=True,
-            )
-        print(f'one bag job: {one_bag_mib(command, arguments):.0f} MiB', flush=True)
-        expected = results(command.folder / f'out_{arguments.workers[0]}')
-        for workers in arguments.workers:
-            assert results(command.folder / f'out_{workers}') == expected
-        if arguments.kills:
-            took_s, report, watch = run(command, arguments, 'killed', 2, arguments.kills)
-            assert results(command.folder / 'killed') == expected
-            assert len(report['processed']) == arguments.bags
-            print(
-                f'{watch.done} kills, {report["lost_workers"]} lost tasks: {took_s:.1f} s, equal'
-            )
-        took_s, report, _ = run(command, arguments, f'out_{arguments.workers[0]}', 2)
-        assert len(report['unchanged']) == arguments.bags
-        print(f'nothing to do: {took_s:.1f} s, in the fleet {report["elapsed_s"]:.2f} s')
+        names = write_recordings(command.folder / 'bags', arguments.bags, arguments.images)
+        for preset in SCALING:
+            print(f'one bag job, {preset}: {shown(one_bag_mib(command, preset))}', flush=True)
+        for engine in arguments.engine:
+            bench = Bench(command, engine)
+            if engine == 'ray':
+                bench.print(f'a worker without work {shown(empty_ray_worker_mib())}')
+            bench.measure_kills(arguments.bags, arguments.kills)
+            for preset, count in SCALING.items():
+                bench.measure_scaling(names[:count], preset)
+    print(f'all: {time.monotonic() - begin:.0f} s')
 
 
 if __name__ == '__main__':

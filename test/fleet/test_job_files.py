@@ -114,6 +114,8 @@ def test_the_job_for_slurm():
     assert set(options) <= SBATCH
     # Slurm ignores options after the first command.
     assert text.index('set -euo') > text.rindex('#SBATCH')
+    # Steps do not take the cores of the job by themselves.
+    assert text.index('export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"') < text.index('\nsrun')
     joined = text.replace('\\\n', ' ')
     (command,) = re.findall(r'^srun .*?(robot-perception .*)$', joined, re.MULTILINE)
     arguments = parsed(command)
