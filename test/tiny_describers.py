@@ -4,6 +4,10 @@ Each has the files of a published one: weights, config, tokenizer and processor.
 meaningless.
 """
 
+import json
+import string
+
+from safetensors.torch import load_file, save_file
 import tokenizers
 import torch
 import transformers
@@ -49,17 +53,32 @@ _FLORENCE2_ANSWERS = (
 )
 
 
-def write_tiny_describer(family, folder, seed=0):
+def write_tiny_describer(family, folder, seed=0, **options):
     """Write a checkpoint of a family (``model_type``) and return its folder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network, processor = BUILDERS[family]()
+        network, processor = BUILDERS[family](**options)
         for parameter in network.parameters():
             torch.nn.init.normal_(parameter, std=0.3)
     # Answers end by their length.
     network.generation_config.eos_token_id = None
     network.eval().save_pretrained(folder)
     processor.save_pretrained(folder)
+    return folder
+
+
+def write_florence2_detector(folder, length=96):
+    """Write Florence-2 that writes letters and locations, and none of them twice."""
+    write_tiny_describer('florence2', folder, positions=length)
+    weights = load_file(folder / 'model.safetensors')
+    of_tokens = weights['model.language_model.shared.weight']
+    for word, number in transformers.AutoTokenizer.from_pretrained(folder).get_vocab().items():
+        if not word.startswith('<loc_'):
+            of_tokens[number] *= 2 if len(word) == 1 and word in string.ascii_lowercase else 0
+    save_file(weights, folder / 'model.safetensors', {'format': 'pt'})
+    settings = folder / 'generation_config.json'
+    values = {**json.loads(settings.read_text()), 'no_repeat_ngram_size': 1}
+    settings.write_text(json.dumps(values))
     return folder
 
 
@@ -301,7 +320,7 @@ def _blip_2():
     return transformers.Blip2ForConditionalGeneration(config), processor
 
 
-def _florence2():
+def _florence2(positions=256):
     steps = [f'<loc_{number}>' for number in range(1000)]
     words = tokenizer(image_token=IMAGE, vocabulary=[*steps, '<od>', '</od>', '<poly>'])
     images = transformers.CLIPImageProcessorPil(
@@ -332,7 +351,7 @@ def _florence2():
             'decoder_attention_heads': 2,
             'encoder_ffn_dim': 48,
             'decoder_ffn_dim': 48,
-            'max_position_embeddings': 256,
+            'max_position_embeddings': positions,
             'pad_token_id': 0,
             'bos_token_id': 1,
             'eos_token_id': 2,

@@ -20,6 +20,7 @@ from robot_perception.core import ConversionError, OutputError, SourceError
 from robot_perception.pipeline import PerceptionPipeline, PIPELINE
 from robot_perception.sources import decode, Definition, Sample, Typestore
 from robot_perception.stream import (
+    ClassNames,
     FrameProcessor,
     FrameTimer,
     label_info_messages,
@@ -75,6 +76,8 @@ class FrameRunner:
         self.counts = Counts()
         self.busy_s: defaultdict[str, float] = defaultdict(float)
         self._job, self._types = job, types
+        # As they were written last.
+        self._names: ClassNames | None = None
         pipeline = PerceptionPipeline.load(job.config.with_backends(self._kept))
         self._check_backends(pipeline.backends, pipeline)
         # Recorded images have no age: there is no clock to compare with.
@@ -95,6 +98,8 @@ class FrameRunner:
         """Load what `state_dict` returned."""
         self.counts = Counts.from_values(state['counts'])
         self._processor.load_state_dict(state['processor'])
+        if self.counts.processed:
+            self._names = ClassNames.of(self._processor.pipeline)
 
     def compute_together(self, samples: Sequence[Sample]) -> None:
         """Let networks compute coming images together; `process` is called as before."""
@@ -171,10 +176,21 @@ class FrameRunner:
                 made.append(OutgoingMessage(topic, output.type_name, message, received_ns))
         return made
 
-    def label_infos(self, frame: OutputFrame, received_ns: int) -> list[OutgoingMessage]:
+    def new_names(self) -> ClassNames | None:
+        """Return the names of the classes after a frame; None if they are those before it."""
+        names = ClassNames.of(self._processor.pipeline)
+        if names == self._names:
+            return None
+        self._names = names
+        return names
+
+    def label_infos(
+        self, frame: OutputFrame, names: ClassNames, received_ns: int
+    ) -> list[OutgoingMessage]:
         """Make the messages of the class names, with the stamp of the frame."""
         header = header_message(frame.factory, frame.scene.image.stamp_ns, '')
-        messages = label_info_messages(frame.factory, header, self._processor.pipeline)
+        threshold = self._job.config.detector.threshold
+        messages = label_info_messages(frame.factory, header, names, threshold)
         return [
             OutgoingMessage(
                 f'{self._job.name}/{topic}', LABEL_INFO_TYPE, message, received_ns, latched=True

@@ -18,7 +18,13 @@ from robot_perception.bag.serial_executor import SerialExecutor
 from robot_perception.core import DamagedBagError, OutputError, SourceError
 from robot_perception.pipeline import BackendReport, Stopwatch
 from robot_perception.sources import BagMessage, BEGIN_NS, message_store, Sample, Typestore
-from robot_perception.stream import IMAGES, OutputFrame, RecordedFrame, RecordedSynchronizer
+from robot_perception.stream import (
+    ClassNames,
+    IMAGES,
+    OutputFrame,
+    RecordedFrame,
+    RecordedSynchronizer,
+)
 
 _LOG = logging.getLogger(__name__)
 # Calls queued between two threads: enough to bridge a short pause of either.
@@ -260,9 +266,8 @@ class _Run:
         if output is not None:
             for line in self._backends.add(output.scene):
                 _LOG.info(line)
-            is_first = self._runner.counts.processed == 1
-            received_ns = frame.sample.stamp_ns
-            self._building_thread.submit(self._build, output, received_ns, is_first=is_first)
+            names, received_ns = self._runner.new_names(), frame.sample.stamp_ns
+            self._building_thread.submit(self._build, output, names, received_ns)
         self._images += 1
         self._on_image()
 
@@ -271,9 +276,9 @@ class _Run:
         self._items += 1
         return bool(self._items > self._to_skip)
 
-    def _build(self, frame: OutputFrame, received_ns: int, *, is_first: bool) -> None:
+    def _build(self, frame: OutputFrame, names: ClassNames | None, received_ns: int) -> None:
         with self._building.stage('messages'):
-            made = self._runner.label_infos(frame, received_ns) if is_first else []
+            made = self._runner.label_infos(frame, names, received_ns) if names else []
             made += self._runner.messages(frame, received_ns)
         self._submit_write(made)
 

@@ -165,8 +165,9 @@ def read_class_names(path: Path, node: str = NODE) -> dict[int, str]:
     if name not in topics or topics[name].type_name != LABEL_INFO_TYPE:
         return {}
     with closing(_stamped_messages(path, topics[name], message_store())) as messages:
-        _, message = next(messages, (0, None))
-    return {} if message is None else conversions.to_class_names(message)
+        # The last one has the classes that came later as well.
+        last = [message for _, message in messages][-1:]
+    return conversions.to_class_names(last[0]) if last else {}
 
 
 def _check_is_bag(path: Path) -> None:

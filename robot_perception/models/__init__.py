@@ -60,7 +60,7 @@ from robot_perception.models.interfaces import (
     SensorDepthEstimator,
 )
 from robot_perception.models.runtimes import RUNTIME_CHOICES, TORCH
-from robot_perception.models.runtimes.compiling import is_compiling
+from robot_perception.models.runtimes.long_work import long_work
 from robot_perception.models.scene_labels import choose_labels
 from robot_perception.models.stub import (
     StubDepthEstimator,
@@ -241,7 +241,6 @@ __all__ = [
     'find_license',
     'find_row',
     'free_device_memory',
-    'is_compiling',
     'is_fatal',
     'is_onnx_file',
     'is_out_of_memory',
@@ -251,6 +250,7 @@ __all__ = [
     'load_network',
     'load_reference',
     'locate_checkpoint',
+    'long_work',
     'pull',
     'pulled_models',
     'read_checkpoint',

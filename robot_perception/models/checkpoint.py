@@ -135,6 +135,11 @@ class Checkpoint:
         """Whether the network takes text, and the folder has a tokenizer."""
         return self.row.takes_text
 
+    @property
+    def writes_text(self) -> bool:
+        """Whether the results of the network are texts, written token by token."""
+        return self.row.writes_text
+
 
 def find_checkpoint(model: str, task: str) -> Checkpoint:
     """Find a checkpoint to load: check the libraries, find it, and verify its checksums.

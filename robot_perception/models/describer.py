@@ -3,62 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import importlib
-import json
-from pathlib import Path
-from typing import Any
-import warnings
 
 import torch
 import transformers
 
-from robot_perception.core import Answer, Image, InputError, ModelError, PerceptionError
-from robot_perception.models.checkpoint import Checkpoint, GENERATION
-from robot_perception.models.device import choose_device, DeviceSpec
-from robot_perception.models.device_errors import is_out_of_memory
-from robot_perception.models.families import FAMILIES
+from robot_perception.core import Answer, Image, InputError
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.device import DeviceSpec
 from robot_perception.models.families.interfaces import DescriberFamily
 from robot_perception.models.interfaces import OnText, Stop
-from robot_perception.models.memory import check_memory
-from robot_perception.models.network import loading_locally
-
-# Greedy search, whatever the checkpoint proposes: equal questions have equal answers.
-_GREEDY: Mapping[str, Any] = {'do_sample': False, 'num_beams': 1, 'use_cache': True}
+from robot_perception.models.text_generator import TextGenerator
 
 
 class NetworkDescriber:
-    """Answers questions with a network of a checkpoint.
-
-    Attributes:
-        placement: device and precision.
-    """
+    """Answers questions with a network of a checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint, *, device: str, precision: str) -> None:
-        """Load the network, if the device has the memory for it.
-
-        Args:
-            checkpoint: found by `find_checkpoint`.
-            device: as in the builders of `robot_perception.models`.
-            precision: ``'auto'`` (bf16 on CUDA, fp32 on a CPU), ``'fp32'``, ``'bf16'`` or
-                ``'fp16'``.
-
-        Raises:
-            ConfigError, DeviceUnavailableError: see `choose_device`.
-            ModelError: the checkpoint is not usable, or too large for the memory.
-        """
-        placement = choose_device(device, precision)
-        if precision == 'auto' and placement.device.type == 'cuda':
-            # Networks for text are trained in bf16, and some exceed the range of fp16.
-            placement = DeviceSpec(placement.device, 'bf16')
-        self.placement = placement
+        """Load the network; arguments and errors as of `TextGenerator`."""
         self._name = checkpoint.name
-        check_memory(checkpoint, placement)
-        row = FAMILIES[checkpoint.task][checkpoint.family]
-        family_class = getattr(importlib.import_module(row.module), row.family)
-        self._family: DescriberFamily = family_class(checkpoint, placement.dtype)
-        network = self._family.network
-        _read_generation(network, checkpoint.folder)
-        network.to(placement.device)
+        self._generator: TextGenerator[DescriberFamily] = TextGenerator(
+            checkpoint, device=device, precision=precision
+        )
+        self._family = self._generator.family
+
+    @property
+    def placement(self) -> DeviceSpec:
+        """Device and precision."""
+        return self._generator.placement
 
     def answer(
         self,
@@ -77,29 +48,14 @@ class NetworkDescriber:
                 f'question: expected words, got {word!r}, which controls the network {self._name}.'
                 ' Leave it out.',
             )
-        try:
-            with torch.inference_mode(), warnings.catch_warnings():
-                # Those of transformers about itself.
-                warnings.simplefilter('ignore')
-                inputs = self._family.prepare(image.rgb, question)
-                tokens = self._generate(inputs, max_new_tokens, on_text, stop)
-                return self._family.read(tokens, image.size_hw, question, inputs)
-        except PerceptionError:
-            raise
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise ModelError(
-                    'out_of_memory',
-                    f'describer: {self._name} ran out of memory on {self.placement.device}. Ask '
-                    'about a smaller region, close what else uses the device, or use device cpu.',
-                ) from error
-            reason = ' '.join(str(error).split())
-            raise ModelError(
-                'network_failed',
-                f'describer: {self._name} failed on an image of {image.size_hw[1]}x'
-                f'{image.size_hw[0]} pixels ({type(error).__name__}: {reason}). Ask about a '
-                'larger region or another image, or use another model.',
-            ) from error
+        with self._generator.computing(
+            image.size_hw,
+            if_no_memory='Ask about a smaller region',
+            if_refused='Ask about a larger region or another image',
+        ):
+            inputs = self._family.prepare(image.rgb, question)
+            tokens = self._generate(inputs, max_new_tokens, on_text, stop)
+            return self._family.read(tokens, image.size_hw, question, inputs)
 
     def _generate(
         self,
@@ -109,18 +65,13 @@ class NetworkDescriber:
         stop: Stop,
     ) -> list[int]:
         stream = _TokenStream(lambda tokens: on_text(self._family.read_text(tokens)))
-        self._family.network.generate(
-            **{name: self._placed(value) for name, value in inputs.items()},
-            **_GREEDY,
-            max_new_tokens=max_new_tokens,
+        self._generator.generate(
+            {name: self._generator.placed(value) for name, value in inputs.items()},
+            max_new_tokens,
             streamer=stream,
             stopping_criteria=transformers.StoppingCriteriaList([_Stopped(stop)]),
         )
         return stream.tokens
-
-    def _placed(self, value: torch.Tensor) -> torch.Tensor:
-        dtype = self.placement.dtype if value.is_floating_point() else None
-        return value.to(self.placement.device, dtype)
 
 
 class _TokenStream:
@@ -151,20 +102,3 @@ class _Stopped(transformers.StoppingCriteria):  # type: ignore[misc] # untyped
     def __call__(self, input_ids: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
         """Return for each text of the batch whether it ends here."""
         return torch.full((len(input_ids),), self._stop(), device=input_ids.device)
-
-
-def _read_generation(network: Any, folder: Path) -> None:  # noqa: ANN401 - untyped
-    """Apply the settings of a checkpoint for generation, such as the token that ends an answer."""
-    if not (folder / GENERATION).is_file():
-        return
-    try:
-        with loading_locally():
-            network.generation_config = transformers.GenerationConfig.from_pretrained(
-                folder, local_files_only=True
-            )
-    except (OSError, ValueError, TypeError, json.JSONDecodeError) as error:
-        raise ModelError(
-            'damaged',
-            f'describer.model: {folder / GENERATION}: cannot be read ({error}). Copy or pull it '
-            'again.',
-        ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-import threading
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -13,9 +12,10 @@ import torch
 
 from robot_perception.core import ConfigError, Int32Array
 from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.class_numbers import ClassNumbers
 from robot_perception.models.families.interfaces import PromptedFamily, Tensors
 from robot_perception.models.runtimes import TORCH
-from robot_perception.models.runtimes.compiling import compiling
+from robot_perception.models.runtimes.long_work import compiling
 from robot_perception.models.stages import NetworkStage
 
 # Texts whose embeddings are kept.
@@ -51,31 +51,24 @@ class PromptedStage(NetworkStage[_Family]):
                 f'{self.task}: networks that take prompts are computed with {TORCH}, not with '
                 f'{runtime}.'
             )
-        # Name in lower case -> class id. The parameters are changed by another thread.
-        self._ids: dict[str, int] = {}
-        self._names: list[str] = []
-        self._numbering = threading.Lock()
+        # The parameters are changed by another thread.
+        self._numbers = ClassNumbers()
         self._embeddings: dict[tuple[int, ...], Tensors] = {}
         self._last: BoundPrompts | None = None
 
     @property
     def class_names(self) -> Sequence[str]:
         """Names by class id: all prompts so far, as they were spelled first."""
-        return tuple(self._names)
+        return self._numbers.names
 
     def number(self, prompts: Sequence[str]) -> tuple[int, ...]:
         """Return the class id of each prompt; new ones get the next numbers."""
-        with self._numbering:
-            for prompt in prompts:
-                if prompt.casefold() not in self._ids:
-                    self._ids[prompt.casefold()] = len(self._names)
-                    self._names.append(prompt)
-            return tuple(self._ids[prompt.casefold()] for prompt in prompts)
+        return self._numbers.number(prompts)
 
     def reset_prompts(self) -> None:
         """Drop all prompts so far; the next are numbered from 0."""
-        with self._numbering:
-            self._ids, self._names, self._last = {}, [], None
+        self._numbers.reset()
+        self._last = None
 
     def bind(self, prompts: Sequence[str]) -> BoundPrompts:
         """Return the prompts with their numbers; the same prompts cost nothing.

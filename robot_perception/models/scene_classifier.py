@@ -10,7 +10,7 @@ import torch
 from robot_perception.core import ConfigError, Float32Array, SceneClasses
 from robot_perception.models.families.interfaces import ImageTextFamily, SceneFamily
 from robot_perception.models.outputs import to_numpy
-from robot_perception.models.runtimes.compiling import compiling
+from robot_perception.models.runtimes.long_work import compiling
 from robot_perception.models.scene_labels import choose_labels, PARAMETER
 from robot_perception.models.stages import NetworkStage
 from robot_perception.models.uploaded_image import UploadedImage

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from robot_perception.core import Float32Array, Image, read_use
+from robot_perception.models.generative_detector import NetworkGenerativeDetector
 from robot_perception.models.prompted_stage import PromptedStage
 from robot_perception.models.runtimes.interfaces import UnusableRuntimeError
 from robot_perception.models.runtimes.result_check import (
@@ -113,8 +114,8 @@ class StageDifference:
 
 
 def compare_stage(
-    stage: NetworkStage[Any],
-    reference: NetworkStage[Any],
+    stage: NetworkStage[Any] | NetworkGenerativeDetector,
+    reference: NetworkStage[Any] | NetworkGenerativeDetector,
     size_hw: tuple[int, int],
     images: Sequence[Image] = (),
 ) -> StageDifference | str:
@@ -132,6 +133,8 @@ def compare_stage(
     task, runtime = stage.task, stage.backend
     if stage.note:
         return stage.note
+    if not isinstance(stage, NetworkStage) or not isinstance(reference, NetworkStage):
+        return f'{task}: writes text, of which there are no outputs to compare.'
     precision = runtime.partition(' ')[2]
     limit, results_limit = tolerance(task, precision), result_tolerance(task, precision)
     outputs, results = [], []

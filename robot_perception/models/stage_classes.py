@@ -7,6 +7,7 @@ from typing import Any
 
 from robot_perception.core import Stage
 from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.generative_detector import NetworkGenerativeDetector
 from robot_perception.models.onnx_stage import NetworkOnnxDetector
 from robot_perception.models.prompted_detector import NetworkPromptedDetector
 from robot_perception.models.prompted_segmenter import NetworkPromptedSegmenter
@@ -40,11 +41,13 @@ _TEXT_STAGES: Mapping[Stage, type[NetworkStage[Any]]] = {
 """Those of networks that take text."""
 
 
-def stage_class(checkpoint: Checkpoint) -> type[NetworkStage[Any]]:
+def stage_class(checkpoint: Checkpoint) -> type[Any]:
     """Return the class of the stage that a checkpoint was found for."""
     stage = Stage(checkpoint.task)
     if checkpoint.is_onnx:
         return NetworkOnnxDetector
     if checkpoint.takes_depth:
         return NetworkSensorDepthEstimator
+    if checkpoint.writes_text:
+        return NetworkGenerativeDetector
     return _TEXT_STAGES[stage] if checkpoint.takes_text else _NETWORK_STAGES[stage]

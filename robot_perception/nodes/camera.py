@@ -33,6 +33,7 @@ from robot_perception.pipeline import (
     PerceptionPipeline,
 )
 from robot_perception.stream import (
+    ClassNames,
     FrameProcessor,
     FrameTimer,
     label_info_messages,
@@ -102,7 +103,7 @@ class Camera:
         self._publishers: OutputPublishers | None = None
         self._reported = slot.counts()
         # Of the last label info; None while it cannot be published.
-        self._labels: tuple[tuple[str, ...], ...] | None = None
+        self._published: ClassNames | None = None
 
     def configure(self, pipeline: PerceptionPipeline) -> None:
         """Create the topics.
@@ -123,8 +124,7 @@ class Camera:
         assert self.pipeline is not None  # noqa: S101 - configured
         self.pipeline.reconfigure(config)
         self.inputs.listen_to_transforms(config)
-        if self._labels not in {None, _labels(self.pipeline)}:
-            self._publish_label_info(self.pipeline)
+        self._follow_names(self.pipeline)
 
     def activate(self, budget: AgeBudget) -> CameraProcessor:
         """Publish the names of the classes, take images, and return what processes them.
@@ -136,24 +136,33 @@ class Camera:
         assert self._publishers is not None  # noqa: S101 - configured
         self.slot.open()
         self.synchronizer.open()
-        self._publish_label_info(self.pipeline)
+        self._publish_names(self.pipeline)
         timer = FrameTimer(self._config.timing_window, self._now_ns)
         processor = FrameProcessor(self.pipeline, RosMessages(), timer=timer)
         return CameraProcessor(
-            *(self.slot, processor, self._publishers, budget), self._node.get_logger()
+            *(self.slot, processor, self._publishers, budget),
+            self._node.get_logger(),
+            follow_names=self._follow_names,
         )
 
-    def _publish_label_info(self, pipeline: PerceptionPipeline) -> None:
-        """Publish the names of the classes."""
+    def _follow_names(self, pipeline: PerceptionPipeline) -> None:
+        """Publish the names of the classes if there are others; also called by the worker."""
+        if self._published not in {None, ClassNames.of(pipeline)}:
+            self._publish_names(pipeline)
+
+    def _publish_names(self, pipeline: PerceptionPipeline) -> None:
         assert self._publishers is not None  # noqa: S101 - configured
-        self._labels = _labels(pipeline)
+        self._published = names = ClassNames.of(pipeline)
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        for topic, message in label_info_messages(RosMessages(), header, pipeline).items():
+        messages = label_info_messages(
+            RosMessages(), header, names, pipeline.config.detector.threshold
+        )
+        for topic, message in messages.items():
             self._publishers.publish_label_info(topic, message)
 
     def deactivate(self) -> None:
         """Take no more images, and end every wait for what belongs to one."""
-        self._labels = None
+        self._published = None
         self.slot.close('inactive')
         self.synchronizer.close()
 
@@ -242,7 +251,3 @@ class Camera:
         except BaseException:
             self.slot.refuse('internal_error')
             raise
-
-
-def _labels(pipeline: PerceptionPipeline) -> tuple[tuple[str, ...], ...]:
-    return pipeline.class_names, pipeline.semantic_class_names, pipeline.scene_labels

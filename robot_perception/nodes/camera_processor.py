@@ -110,6 +110,8 @@ class CameraProcessor:
         publishers: OutputPublishers,
         budget: AgeBudget,
         logger: RcutilsLogger,
+        *,
+        follow_names: Callable[[PerceptionPipeline], None],
     ) -> None:
         """Create a processor before its first frame.
 
@@ -119,6 +121,7 @@ class CameraProcessor:
             publishers: publish the outputs.
             budget: of the age of results, which all cameras share.
             logger: logs lost frames.
+            follow_names: publishes the names of classes that a frame added.
         """
         assert processor.timer is not None  # noqa: S101 - a programming error
         self.slot = slot
@@ -128,6 +131,7 @@ class CameraProcessor:
         self._publishers = publishers
         self._budget = budget
         self._logger = logger
+        self._follow_names = follow_names
         self._backends = BackendReport()
         self._jumped = threading.Event()
 
@@ -139,6 +143,7 @@ class CameraProcessor:
             self._publishers,
             self._budget,
             self._logger,
+            follow_names=self._follow_names,
         )
 
     def time_jumped(self) -> None:
@@ -192,6 +197,7 @@ class CameraProcessor:
         for line in self._backends.add(frame.output.scene):
             self._logger.info(line)
         self._update_health(frame)
+        self._follow_names(self.processor.pipeline)
         self._publish(outputs, frame.output, taken_ns, watch, end)
 
     def lose(self, error: BaseException, end: CountFrame) -> None:

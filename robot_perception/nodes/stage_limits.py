@@ -12,8 +12,9 @@ _LATE = (2.0, 3.0)
 _HANGS = (5.0, 10.0)
 # The first frame of a network includes compilation and the choice of algorithms.
 _FIRST_HANGS_S = 60.0
-# Compilation for another runtime takes minutes on a busy machine.
-_COMPILING_HANGS_S = 900.0
+# Compilation for another runtime takes minutes on a busy machine, as do many texts.
+_LONG_HANGS_S = 900.0
+_FIRST = 'its first run takes longer'
 _FRAMES = 500
 
 
@@ -25,18 +26,18 @@ class LateStage:
         stage: its name.
         seconds: since it began.
         hangs: whether it is not expected to end.
-        is_first: whether it has never ended so far, or a network is being compiled.
+        why: reason for which it may take longer; empty if there is none.
     """
 
     stage: str
     seconds: float
     hangs: bool
-    is_first: bool
+    why: str = ''
 
     def __str__(self) -> str:
         """Name the stage and its time."""
         text = f'{self.stage} has run for {self.seconds:.0f} s'
-        return f'{text}: its first run takes longer' if self.is_first and not self.hangs else text
+        return f'{text}: {self.why}' if self.why and not self.hangs else text
 
 
 class StageLimits:
@@ -50,14 +51,12 @@ class StageLimits:
         """Add the times of a frame that ended."""
         self._window.record(seconds)
 
-    def find_late(
-        self, running: Mapping[str, float], *, compiling: bool = False
-    ) -> LateStage | None:
+    def find_late(self, running: Mapping[str, float], *, why: str = '') -> LateStage | None:
         """Return the stage that is late, None if there is none.
 
         Args:
             running: stages that have begun and not ended -> seconds since then.
-            compiling: whether a network is being compiled.
+            why: reason for which a stage may take minutes; empty if there is none.
         """
         # Outside of its stages the pipeline only waits, perhaps for one on another thread.
         stages = {name: s for name, s in running.items() if name != PIPELINE} or running
@@ -70,9 +69,9 @@ class StageLimits:
             )
             if usual_s is None:
                 hangs_s = _FIRST_HANGS_S
-            if compiling:
-                hangs_s = max(hangs_s, _COMPILING_HANGS_S)
+            if why:
+                hangs_s = max(hangs_s, _LONG_HANGS_S)
             if seconds > late_s:
-                is_first = compiling or usual_s is None
-                return LateStage(stage, seconds, seconds > hangs_s, is_first)
+                why = why or (_FIRST if usual_s is None else '')
+                return LateStage(stage, seconds, seconds > hangs_s, why)
         return None

@@ -11,7 +11,7 @@ from robot_perception.core import PerceptionError
 from robot_perception.nodes.camera_processor import BegunFrame, CameraProcessor
 from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage, StageLimits
-from robot_perception.pipeline import batches_cameras, DEVICE_LOST, is_compiling, Stopwatch
+from robot_perception.pipeline import batches_cameras, DEVICE_LOST, long_work, Stopwatch
 from robot_perception.stream import FrameSet
 
 _Result = TypeVar('_Result')
@@ -91,7 +91,7 @@ class FrameWorker:
         if frame is None:
             return None
         frame.exclude(stopped_s)
-        return self._limits.find_late(frame.running(), compiling=is_compiling())
+        return self._limits.find_late(frame.running(), why=long_work())
 
     def abandon(self) -> bool:
         """Count the frames at work as lost and ignore this thread from now on.

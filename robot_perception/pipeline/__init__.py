@@ -1,6 +1,6 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
-from robot_perception.models import is_compiling
+from robot_perception.models import long_work
 from robot_perception.pipeline.budget import AgeBudget
 from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIBRATION_VERSION
 from robot_perception.pipeline.checkpoints import (
@@ -96,11 +96,11 @@ __all__ = [
     'check_networks',
     'choose_classes',
     'download_mb',
-    'is_compiling',
     'keep_freed_memory',
     'license_notes',
     'lift_objects',
     'load_networks',
+    'long_work',
     'measure_visibility',
     'missing_checkpoints',
     'networks_needed',

@@ -143,7 +143,8 @@ class DetectorConfig(StageSection, name='detector'):
     prompts: str = parameter(
         '',
         'What a detector that takes prompts is to detect, separated by commas, such as "red cup, '
-        'chair"; the prompts are its classes.',
+        'chair"; the prompts are its classes. Empty = what it names itself, for a network that '
+        'writes names.',
         live=True,
     )
     max_objects: int = parameter(

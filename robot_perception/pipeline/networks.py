@@ -136,6 +136,11 @@ class Networks(NamedTuple):
         """Stage -> names of the classes so far, by class id, where classes are prompts."""
         return {stage: tuple(one.class_names) for stage, one in self._prompted().items()}
 
+    def number(self, prompted: Mapping[Stage, Sequence[str]]) -> None:
+        """Number the classes that were prompts before, in their order; see `prompted_classes`."""
+        for stage, network in self._prompted().items():
+            network.number(prompted.get(stage, ()))
+
     def reset_prompts(self) -> None:
         """Number the classes that are prompts from 0 again."""
         for network in self._prompted().values():
@@ -222,13 +227,13 @@ def load_networks(
         _check_masks(config.detector)
         networks[Stage.SEGMENTER.value] = DetectorMasks()
     for stage in needed:
-        network = networks[stage.value] = _network_class(stage, config)(config)
-        if isinstance(network, RecoveringPromptedNetwork):
-            network.number(prompted.get(stage, ()))
+        networks[stage.value] = _network_class(stage, config)(config)
     if config.scene.enabled and config.scene.gallery:
         gallery = SceneGallery(Path(config.scene.gallery), networks[Stage.FEATURES.value])
         networks[Stage.SCENE.value] = gallery
-    return Networks(**networks)
+    loaded = Networks(**networks)
+    loaded.number(prompted)
+    return loaded
 
 
 def _check_masks(detector: DetectorConfig) -> None:

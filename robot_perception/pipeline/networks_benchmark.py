@@ -261,7 +261,8 @@ class _FiveObjects:
         count = len(models.BOXES_XYXY)
         scores = np.linspace(0.9, 0.5, count, dtype=np.float32)
         ids = np.zeros(count, np.int32)
-        names = (self.class_names[0],) * count
+        # A detector that names what it finds may have found nothing.
+        names = (next(iter(self.class_names), ''),) * count
         return Detections(models.BOXES_XYXY, scores, ids, names, mask_logits=_ellipse_logits())
 
 

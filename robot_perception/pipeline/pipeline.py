@@ -221,11 +221,12 @@ class PerceptionPipeline:
         A pipeline of the same configuration that loads it with `load_state_dict` processes the
         following frames exactly as this one would.
         """
-        return self._state.state_dict()
+        return {**self._state.state_dict(), 'prompted': dict(self.prompted_classes)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
         self._state.load_state_dict(state)
+        self._networks.number(state['prompted'])
 
     def compute_together(
         self,

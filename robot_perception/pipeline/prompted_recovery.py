@@ -71,11 +71,14 @@ class RecoveringPromptedDetector(RecoveringPromptedNetwork[PromptedDetector]):
         self, image: UploadedImage, prompts: Sequence[str], threshold: float, max_objects: int
     ) -> Detections:
         """Return the objects of an image."""
-        return self._run(
+        detections = self._run(
             lambda network: network.prompted(prompts).detect(
                 image, threshold=threshold, max_objects=max_objects
             )
         )
+        # Some networks name what they find.
+        self._keep_names()
+        return detections
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFra
 from robot_perception.stream.frame_timer import FrameTimer
 from robot_perception.stream.image_reader import ImageReader
 from robot_perception.stream.label_infos import (
+    ClassNames,
     LABEL_INFO,
     label_info_messages,
     LABEL_INFO_TYPE,
@@ -71,6 +72,7 @@ __all__ = [
     'Calibration',
     'CalibrationReader',
     'CameraTopics',
+    'ClassNames',
     'FrameProcessor',
     'FrameSet',
     'FrameStatus',

@@ -42,8 +42,8 @@ NO_MAP = InputStatus.failed('no_transform', 'no map')
 NOTHING = FrameCounts(received=0, published=0, dropped={}, rejected={}, waiting=0)
 
 
-def late(seconds, *, hangs, is_first):
-    return LateStage('depth', seconds, hangs, is_first)
+def late(seconds, *, hangs, why=''):
+    return LateStage('depth', seconds, hangs, why)
 
 
 def view(now, before, **changes):
@@ -126,19 +126,19 @@ def test_frames(before, now, level, message):
     [
         (
             counts(5),
-            {'late': late(3.2, hangs=False, is_first=False)},
+            {'late': late(3.2, hangs=False)},
             WARN,
             'depth has run for 3 s',
         ),
         (
             counts(5),
-            {'late': late(12, hangs=True, is_first=False)},
+            {'late': late(12, hangs=True)},
             ERROR,
             'depth has run for 12 s',
         ),
         (
             counts(5),
-            {'late': late(8, hangs=False, is_first=True)},
+            {'late': late(8, hangs=False, why='its first run takes longer')},
             WARN,
             'depth has run for 8 s: its first run takes longer',
         ),
@@ -169,7 +169,7 @@ def test_nothing_is_ok_while_nothing_is_published(now, changes, level, message):
     ('changes', 'level', 'message'),
     [
         ({'notes': ('it is on the CPU',)}, WARN, 'it is on the CPU'),
-        ({'late': late(12, hangs=True, is_first=False)}, ERROR, 'depth has run for 12 s'),
+        ({'late': late(12, hangs=True)}, ERROR, 'depth has run for 12 s'),
         ({'health': Health(model='broken'), 'notes': ('old',)}, ERROR, 'broken'),
         ({'health': Health(model='')}, OK, 'networks run'),
     ],

@@ -7,6 +7,7 @@ pytest.importorskip('rclpy')
 from graph import LATCHED, random_rgb, RELIABLE, SECOND_NS, to_image_message
 from prompted_checkpoints import write_prompted
 from rclpy.parameter import Parameter
+from tiny_describers import write_florence2_detector
 
 from robot_perception.nodes.messages import message_class
 
@@ -107,6 +108,43 @@ def test_prompts_change_while_frames_go_on(graph, prompted, ask):
         assert getattr(prompted, f'trigger_{transition}')().name == 'SUCCESS'
     graph.spin_until(lambda: len(labels) > count, 'label info after cleanup')
     assert names(labels[-1]) == {1: 'red cup', 2: 'chair', 3: 'table', 4: 'чаша'}
+
+
+@pytest.mark.slow
+def test_names_that_a_network_writes_are_published(graph, tmp_path, ask):
+    graph.start(
+        features__enabled=False,
+        depth__enabled=False,
+        segmenter__enabled=False,
+        detector__model=str(write_florence2_detector(tmp_path / 'florence2')),
+        detector__threshold=0.0,
+        detector__max_overlap=1.0,
+    )
+    graph.subscribe_outputs('detections')
+    graph.subscribe(LABEL_INFO, 'vision_msgs/msg/LabelInfo', LATCHED)
+    image = graph.publisher('image', 'sensor_msgs/msg/Image', RELIABLE)
+    graph.connect(image)
+    labels, frames = graph.received[LABEL_INFO], graph.received['detections']
+    graph.spin_until(lambda: labels, 'label info')
+    assert names(labels[-1]) == {}
+
+    def detected(second):
+        image.publish(to_image_message(random_rgb(), second * SECOND_NS))
+        graph.spin_until(lambda: len(frames) == second, 'a frame')
+        return {one.results[0].hypothesis.class_id for one in frames[-1].detections}
+
+    written = detected(1)
+    graph.spin_until(lambda: len(labels) == 2, 'the names of the frame')
+    assert set(names(labels[-1]).values()) == written
+    assert ask('red cup') == (True, '')
+    assert detected(2) == {'red cup'}
+    assert names(labels[-1])[len(written) + 1] == 'red cup'
+    success, message = ask('<DANCE>')
+    assert not success
+    assert 'expected words, <OD>' in message
+    assert ask() == (True, '')
+    assert detected(3) == written
+    assert len(labels) == 3
 
 
 def test_a_detector_of_fixed_classes_takes_no_prompts(graph, ask):

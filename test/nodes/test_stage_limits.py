@@ -4,6 +4,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from robot_perception.models.runtimes.long_work import compiling, generating, long_work
 from robot_perception.nodes.stage_limits import StageLimits
 
 
@@ -30,7 +31,7 @@ def test_limits_are_multiples_of_the_usual_time(usual_s, seconds, late, hangs):
 @pytest.mark.parametrize(('seconds', 'hangs'), [(50, False), (61, True)])
 def test_the_first_run_may_take_longer(seconds, hangs):
     found = StageLimits().find_late({'depth': seconds})
-    assert (found.hangs, found.is_first) == (hangs, True)
+    assert (found.hangs, found.why) == (hangs, 'its first run takes longer')
 
 
 def test_a_stage_is_blamed_rather_than_the_pipeline_that_waits_for_it():
@@ -42,10 +43,17 @@ def test_a_stage_is_blamed_rather_than_the_pipeline_that_waits_for_it():
     assert limits.find_late({}) is None
 
 
-def test_compilation_is_late_and_does_not_hang():
+@pytest.mark.parametrize(
+    ('mark', 'why'),
+    [(compiling, 'its first run takes longer'), (generating, 'its network writes text')],
+)
+def test_long_work_is_late_and_does_not_hang(mark, why):
     limits = StageLimits()
     limits.add({'depth': 0.02})
-    assert limits.find_late({'depth': 300.0}).hangs
-    late = limits.find_late({'depth': 300.0}, compiling=True)
-    assert str(late) == 'depth has run for 300 s: its first run takes longer'
-    assert limits.find_late({'depth': 1000.0}, compiling=True).hangs
+    assert limits.find_late({'depth': 300.0}, why=long_work()).hangs
+    with mark():
+        late = limits.find_late({'depth': 300.0}, why=long_work())
+        assert limits.find_late({'depth': 1000.0}, why=long_work()).hangs
+    assert not late.hangs
+    assert str(late).startswith(f'depth has run for 300 s: {why}')
+    assert not long_work()

@@ -26,6 +26,7 @@ class FamilyRow(NamedTuple):
         mask_class: name of the network in transformers that gives masks with its boxes, which
             ``architectures`` of a config.json names; empty if there is none.
         takes_depth: whether it takes the depth of a sensor.
+        writes_text: whether its results are texts, written token by token.
     """
 
     network_class: str
@@ -34,6 +35,7 @@ class FamilyRow(NamedTuple):
     takes_text: bool = False
     mask_class: str = ''
     takes_depth: bool = False
+    writes_text: bool = False
 
 
 _HERE = __name__
@@ -59,6 +61,7 @@ _PROMPT_DEPTH_ANYTHING = (f'{_HERE}.prompt_depth_anything', 'PromptDepthAnything
 _DEPTH_PRO = (f'{_HERE}.depth_pro', 'DepthPro')
 _VISION_LANGUAGE = (f'{_HERE}.vision_language', 'VisionLanguage', True)
 _FLORENCE2_DESCRIBER = (f'{_HERE}.florence2_describer', 'Florence2', True)
+_FLORENCE2_DETECTOR = (f'{_HERE}.florence2_detector', 'Florence2Detector', True)
 
 DESCRIBER = 'describer'
 """The task that is no stage of the pipeline: to answer questions."""
@@ -103,6 +106,9 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
         'owlvit': FamilyRow('OwlViTForObjectDetection', *_OWLVIT),
         'owlv2': FamilyRow('Owlv2ForObjectDetection', *_OWLVIT),
         'grounding-dino': FamilyRow('GroundingDinoForObjectDetection', *_GROUNDING_DINO),
+        'florence2': FamilyRow(
+            'Florence2ForConditionalGeneration', *_FLORENCE2_DETECTOR, writes_text=True
+        ),
         'omdet-turbo': FamilyRow('OmDetTurboForObjectDetection', *_OMDET_TURBO),
         'mm-grounding-dino': FamilyRow('MMGroundingDinoForObjectDetection', *_GROUNDING_DINO),
     },

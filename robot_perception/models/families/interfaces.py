@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -184,12 +184,84 @@ class ImageTextFamily(Family, Protocol):
         """Return the score of each text for an image: (1, D) and (N, D) to (N,) in [0, 1]."""
 
 
-class DescriberFamily(Protocol):
+class GenerativeFamily(Protocol):
     """A family of networks that write text, constructed with a checkpoint and a dtype."""
 
     @property
     def network(self) -> Any:  # noqa: ANN401 - transformers publishes no types
         """The network, whose ``generate`` writes the tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenQuery:
+    """What a network is to detect, as tokens.
+
+    Attributes:
+        task: of the network.
+        name: class of all objects; empty where the network writes their names.
+        tokens: of the text, in which the image takes a fixed number of them.
+    """
+
+    task: str
+    name: str
+    tokens: tuple[int, ...]
+
+
+class WrittenObject(NamedTuple):
+    """An object as a network wrote it.
+
+    Attributes:
+        name: its class.
+        box_xyxy: left, top, right and bottom in pixels, which may have no area.
+        score: in [0, 1].
+    """
+
+    name: str
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+
+
+class GenerativeDetectorFamily(GenerativeFamily, Protocol):
+    """A family of detectors that write names and boxes as text."""
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Tokens after which a text is cut."""
+
+    def queries(self, prompts: Sequence[str]) -> Sequence[WrittenQuery]:
+        """Return what is to be detected: prompts, or all objects without any.
+
+        Raises:
+            ConfigError: the network cannot take these prompts.
+        """
+
+    def prepare_image(self, rgb: UInt8Array) -> torch.Tensor:
+        """Return the input of an image of (H, W, 3) pixels, on the CPU."""
+
+    def encode(
+        self, pixels: torch.Tensor, queries: Sequence[WrittenQuery]
+    ) -> Iterator[tuple[Mapping[str, Any], Sequence[WrittenQuery]]]:
+        """Yield inputs of ``generate`` for some queries, and these, until all had their turn."""
+
+    def read_objects(
+        self,
+        tokens: Sequence[int],
+        probabilities: Sequence[float],
+        query: WrittenQuery,
+        size_hw: SizeHW,
+    ) -> Iterator[WrittenObject]:
+        """Yield the objects in generated tokens, in an image of ``size_hw`` pixels.
+
+        Args:
+            tokens: without that of the start.
+            probabilities: of each token, in [0, 1].
+            query: what was asked.
+            size_hw: rows and columns.
+        """
+
+
+class DescriberFamily(GenerativeFamily, Protocol):
+    """A family of networks that answer questions."""
 
     @property
     def reserved_words(self) -> Sequence[str]:

@@ -14,13 +14,13 @@ import torch
 from robot_perception.models.device import DeviceSpec
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.runtimes.cache import CompiledFiles
-from robot_perception.models.runtimes.compiling import compiling
 from robot_perception.models.runtimes.interfaces import (
     compute_in_fp32,
     fixed_shapes,
     Shapes,
     UnusableRuntimeError,
 )
+from robot_perception.models.runtimes.long_work import compiling
 
 _LOG = logging.getLogger(__name__)
 # Networks are compiled for fixed shapes of inputs. Further ones are computed with torch.
