@@ -133,7 +133,6 @@ def test_a_misspelled_name_is_answered_with_the_nearest(hub_cache):
         ('detector', 'table-transformer', 'detr'),
         ('detector', 'rtdetr', 'rt_detr'),
         ('detector', None, 'detr'),
-        ('depth', 'prompt_depth_anything', 'depth_anything'),
         ('segmenter', 'sam_hq', 'sam'),
         ('features', 'dinov3_convnext', 'convnext'),
     ],

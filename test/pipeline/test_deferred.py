@@ -222,8 +222,8 @@ def test_a_network_that_fails_fails_the_frame_alone_and_frees_it(name, network, 
     pipeline = stubs(**{name: network})
 
     class Watched(UploadedImage):
-        def __init__(self, image):
-            super().__init__(image)
+        def __init__(self, image, **options):
+            super().__init__(image, **options)
             images.append(weakref.ref(self))
 
     monkeypatch.setattr('robot_perception.pipeline.pipeline.UploadedImage', Watched)
