@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # A recording, video, folder of images or webcam index; empty for the demo world.
 SOURCE ?=
+# What to detect, such as 'red cup, blue ball'; empty for all classes of the detector.
+PROMPTS ?=
 # Networks for SOURCE: robot, cpu or demo; empty for the best that are on this machine.
 PRESET ?=
 
@@ -14,6 +16,7 @@ unexport PYTHONPATH RMW_IMPLEMENTATION ROS_DISTRO VIRTUAL_ENV _ROS_WHEELS_BOOTST
 help:
 	@echo 'make demo [SOURCE=PATH [PRESET=robot]]  replay a recording, or the demo world, into the node;'
 	@echo '                         see demo_output/'
+	@echo 'make demo PROMPTS="red cup, blue ball"   detect what these words describe'
 	@echo 'make test                run all tests'
 	@echo 'make unit                run the fast tests that need no built messages'
 	@echo 'make check               run the linters, the type checker and the architecture test'
@@ -26,7 +29,7 @@ workspace:
 	@$(PYTHON) workspace/create.py
 
 demo: workspace
-	.venv/bin/robot-perception demo --force $(if $(SOURCE),'$(SOURCE)') $(if $(PRESET),--preset '$(PRESET)')
+	.venv/bin/robot-perception demo --force $(if $(SOURCE),'$(SOURCE)') $(if $(PRESET),--preset '$(PRESET)') $(if $(PROMPTS),--prompt '$(PROMPTS)')
 
 # A test that hangs ends its process, with the stacks of all threads, and fails.
 HANG_LIMIT := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true

@@ -254,7 +254,7 @@ def _world(arguments: argparse.Namespace) -> Job:
     keep_freed_memory()
     pipeline = evaluation.EvaluationPipeline.load(config, given)
     return Job(
-        _process(pipeline, frames, senses=config.depth.source.uses_sensor),
+        _process(pipeline, frames, config),
         len(seeds),
         {
             'world': {
@@ -275,15 +275,17 @@ def _world(arguments: argparse.Namespace) -> Job:
 
 
 def _process(
-    pipeline: EvaluationPipeline, frames: Iterator[tuple[int, WorldFrame]], *, senses: bool
+    pipeline: EvaluationPipeline,
+    frames: Iterator[tuple[int, WorldFrame]],
+    config: PerceptionConfig,
 ) -> Iterator[PredictedFrame]:
-    """Process frames, with the depth of the simulated sensor if the pipeline ``senses`` it."""
+    """Process frames, with the depth of the simulated sensor if the configuration needs it."""
     from robot_perception.evaluation import PredictedFrame  # noqa: PLC0415 - for this verb
 
     known: set[str] = set()
     for seed, frame in frames:
-        truth = ground_truth(frame)
-        measured = _sensor_depth(frame, seed) if senses else None
+        truth = ground_truth(frame, config.detector.prompt_names)
+        measured = _sensor_depth(frame, seed) if config.depth.source.uses_sensor else None
         result = pipeline.process(truth, measured)
         known.update(truth.detections.class_names)
         yield PredictedFrame(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
+from robot_perception.cli.asked_truth import find_scene, select_asked
 from robot_perception.cli.next_steps import next_steps
 from robot_perception.core import PerceptionError, Scene
 from robot_perception.evaluation import (
@@ -20,7 +22,7 @@ from robot_perception.evaluation import (
 from robot_perception.nodes import AccuracyReport, DemoReport, run_demo
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.viewer import Table
-from robot_perception.world import record, WORLD_FRAME
+from robot_perception.world import record, WORLD_FRAME, WorldFrame
 
 # A table with eight objects of six classes. Networks are trained on seeds below 900000.
 SEED = 900_136
@@ -57,6 +59,7 @@ def first_run(
     """Record the demo world, replay it into the node, and compare the results with ground truth.
 
     All files, including the recording ``world_bag`` of so many frames, are written to ``output``.
+    With prompts, a scene that has what they ask for is recorded, and compared with its truth.
     The replay ends after ``seconds`` at the latest; ``quiet`` omits the progress bar, and ``log``
     receives progress messages.
 
@@ -66,9 +69,17 @@ def first_run(
     # Fails now, not at the end, if a library is missing.
     evaluation = Evaluation()
     bag = output / _BAG
-    log(f'recording {frames} frames of the demo world, seed {SEED}')
+    prompts = config.detector.prompt_names
+    seed = find_scene(prompts) if prompts else SEED
+    log(f'recording {frames} frames of the demo world, seed {seed}')
+    colors: dict[int, Sequence[str | None]] = {}
     with tqdm(total=frames, unit=' frames', disable=quiet or None) as bar:
-        record(bag, SEED, frames, size_hw, on_frame=lambda _: bar.update())
+
+        def add(frame: WorldFrame) -> None:
+            colors[frame.image.stamp_ns] = frame.colors
+            bar.update()
+
+        record(bag, seed, frames, size_hw, on_frame=add)
     # The recording has the pose of the camera: boxes are upright, and velocities known.
     frames_config = replace(
         config.frames,
@@ -81,7 +92,7 @@ def first_run(
         source=str(bag),
         rate=_RATE,
         seconds=seconds,
-        comparison=WorldComparison(evaluation, bag),
+        comparison=WorldComparison(evaluation, bag, prompts, colors),
         steps=next_steps(),
         log=log,
     )
@@ -90,10 +101,25 @@ def first_run(
 class WorldComparison:
     """Compares scenes, ordered by time stamp, with the ground truth of a recorded demo world."""
 
-    def __init__(self, evaluation: Evaluation, bag: Path) -> None:
-        """Start to read the ground truth of a bag."""
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        bag: Path,
+        prompts: Sequence[str] = (),
+        colors: Mapping[int, Sequence[str | None]] | None = None,
+    ) -> None:
+        """Start to read the ground truth of a bag.
+
+        Args:
+            evaluation: gets the scenes.
+            bag: the recording.
+            prompts: of the detector, whose truth is compared instead of that of kinds.
+            colors: for prompts: stamp in nanoseconds -> names of the colors of the true objects.
+        """
         self._evaluation = evaluation
         self._bag = bag
+        self._prompts = prompts
+        self._colors = colors or {}
         self._truths = read_bag_ground_truth(bag)
 
     def add(self, scene: Scene) -> Scene:
@@ -110,8 +136,12 @@ class WorldComparison:
                 f'scene: expected the time stamp of a frame in {self._bag}, got {stamp_ns}. '
                 'Stop other publishers of images in this ROS domain.',
             )
-        self._evaluation.add(scene, truth)
-        return align_truth(truth, scene)
+        if not self._prompts:
+            self._evaluation.add(scene, truth)
+            return align_truth(truth, scene)
+        select = partial(select_asked, truth, self._colors[stamp_ns], self._prompts)
+        self._evaluation.add(scene, select(unclear=True))
+        return align_truth(select(unclear=False), scene)
 
     def report(self) -> AccuracyReport:
         """Return the metrics of all scenes so far."""

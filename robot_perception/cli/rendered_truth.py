@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from robot_perception.cli.world import read_seeds
@@ -38,11 +38,11 @@ def render_scenes(seeds: range, size_hw: tuple[int, int]) -> Iterator[tuple[int,
     return ((seed, render(seed, size_hw)) for seed in seeds)
 
 
-def ground_truth(frame: WorldFrame) -> GroundTruth:
-    """Return the image and the ground truth of a scene."""
+def ground_truth(frame: WorldFrame, prompts: Sequence[str] = ()) -> GroundTruth:
+    """Return the image and the ground truth of a scene, or that of prompts if there are some."""
     from robot_perception.evaluation import GroundTruth  # noqa: PLC0415 - loads scipy
 
-    return GroundTruth(
+    truth = GroundTruth(
         image=frame.image,
         camera=frame.camera,
         depth=frame.depth,
@@ -52,3 +52,8 @@ def ground_truth(frame: WorldFrame) -> GroundTruth:
         scene_type=frame.scene_type,
         up=frame.up,
     )
+    if not prompts:
+        return truth
+    from robot_perception.cli.asked_truth import select_asked  # noqa: PLC0415 - as above
+
+    return select_asked(truth, frame.colors, prompts, unclear=True)

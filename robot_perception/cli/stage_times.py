@@ -10,7 +10,7 @@ from pathlib import Path
 import statistics
 
 from robot_perception.core import make_folder, OutputError, Scene, Stage, write_bytes
-from robot_perception.models import DEMO, STUB
+from robot_perception.models import is_demo, STUB
 from robot_perception.pipeline import PerceptionConfig
 
 _MILLISECONDS = 1e3
@@ -27,7 +27,7 @@ class StageTimes:
         """Add a scene that the networks of a configuration have processed."""
         for stage in Stage:
             model = config.stage(stage).model
-            if stage in scene.timing_s and model not in {DEMO, STUB}:
+            if stage in scene.timing_s and model != STUB and not is_demo(model):
                 self._seconds[model].append(scene.timing_s[stage])
 
     def save(self) -> None:

@@ -5,8 +5,9 @@ Importing this package does not import torch; building a network other than a st
 The builders take the same arguments:
 
 - ``model``: ``'stub'``, ``'demo'`` (small networks of the real architectures, shipped with this
-  package and trained on its demo world only), an id of the catalogue, or the path of a checkpoint
-  folder; for a detector also that of an ONNX file (docs/models.md).
+  package and trained on its demo world only), `DEMO_WORDS` (the one of them that takes prompts),
+  an id of the catalogue, or the path of a checkpoint folder; for a detector also that of an ONNX
+  file (docs/models.md).
 - ``device``: ``'auto'`` (CUDA if available), ``'cpu'``, ``'cuda'`` or ``'cuda:N'``.
 - ``precision``: ``'auto'`` (fp16 on CUDA; bf16 on a CPU for networks that are faster with its
   instructions for bf16; fp32 otherwise), ``'fp32'``, ``'bf16'`` or ``'fp16'``.
@@ -33,7 +34,9 @@ from robot_perception.models.catalogue import (
     CatalogueRow,
     DEMO,
     DEMO_FOLDER,
+    DEMO_WORDS,
     find_row,
+    is_demo,
     known_models,
     STUB,
 )
@@ -190,6 +193,7 @@ __all__ = [
     'CATALOGUE',
     'DEMO',
     'DEMO_FOLDER',
+    'DEMO_WORDS',
     'DESCRIBER',
     'REFERENCE_MODELS',
     'RUNTIME_CHOICES',
@@ -241,6 +245,7 @@ __all__ = [
     'find_license',
     'find_row',
     'free_device_memory',
+    'is_demo',
     'is_fatal',
     'is_onnx_file',
     'is_out_of_memory',

@@ -10,6 +10,8 @@ from robot_perception.models.families import DESCRIBER
 
 STUB = 'stub'
 DEMO = 'demo'
+DEMO_WORDS = 'demo/mm_grounding_dino'
+"""The detector of the package that takes prompts."""
 # Networks and calibrations shipped with the package, fitted to its demo world.
 DEMO_FOLDER = Path(__file__).parent / DEMO
 
@@ -194,6 +196,11 @@ def find_row(model: str) -> CatalogueRow | None:
     'features'
     """
     return next((row for row in CATALOGUE if row.model == model), None)
+
+
+def is_demo(model: str) -> bool:
+    """Return whether a network was trained on the demo world alone."""
+    return model in {DEMO, DEMO_WORDS}
 
 
 def known_models(task: str | None = None) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from robot_perception.models.catalogue import (
     CatalogueRow,
     DEMO,
     DEMO_FOLDER,
+    DEMO_WORDS,
     find_row,
     known_models,
     STUB,
@@ -167,10 +168,10 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
     """Find the folder of ``model`` and read its small files, which needs no library of networks.
 
     Args:
-        model: ``'demo'``, the path of a folder or of an ONNX file, or an id of the Hugging Face
-            Hub, which is looked up in the cache of the Hub: one that the catalogue pins at the
-            catalogue's revision, any other at the commit that was pulled last. Folders take
-            precedence.
+        model: ``'demo'``, `DEMO_WORDS`, the path of a folder or of an ONNX file, or an id of the
+            Hugging Face Hub, which is looked up in the cache of the Hub: one that the catalogue
+            pins at the catalogue's revision, any other at the commit that was pulled last.
+            Folders take precedence.
         task: the stage that the network is for, or ``DESCRIBER``.
 
     Raises:
@@ -180,7 +181,9 @@ def locate_checkpoint(model: str, task: str) -> Checkpoint:
         WeightsInvalidError: the checkpoint is on this machine and cannot be used.
     """
     if model == DEMO and task in EMBEDDED:
-        return _embedded(task)
+        return _embedded(EMBEDDED[task], task)
+    if model == DEMO_WORDS:
+        return _embedded(Path(model).name, task)
     parameter = f'{task}.model'
     folder = Path(model).expanduser()
     if model and folder.is_dir():
@@ -235,14 +238,7 @@ def _onnx_file(path: Path, task: str) -> Checkpoint:
     return Checkpoint(path.name, task, path.parent, {}, {}, (path,), onnx_layout=layout)
 
 
-def _embedded(task: str) -> Checkpoint:
-    name = EMBEDDED.get(task)
-    if name is None:
-        raise UnknownModelError(
-            'unknown_model',
-            f'{task}.model: expected a model for this task, got {DEMO!r}, which has none. Give an '
-            'id of the Hugging Face Hub or a folder (docs/models.md).',
-        )
+def _embedded(name: str, task: str) -> Checkpoint:
     try:
         return read_checkpoint(DEMO_FOLDER / name, task, name=f'{DEMO}/{name}')
     except ModelError as error:

@@ -100,7 +100,12 @@ def run_demo(
     frame = _last_frame(recorder)
     log(f'writing {len(recorder.scenes)} frames')
     # Without ground truth it is the user's recording.
-    notes = [*([f'{description}.'] if comparison is None else []), *filter(None, [config.caveat])]
+    prompts = ', '.join(config.detector.prompt_names)
+    notes = [
+        *([f'{description}.'] if comparison is None else []),
+        *([f'Prompts: {prompts}.'] if prompts else []),
+        *filter(None, [config.caveat]),
+    ]
     gallery = Gallery(output, 'robot_perception', notes, caption=config.caption)
     for number, scene in enumerate(_scenes(recorder, transport)):
         gallery.add(scene, number, None if comparison is None else comparison.add(scene))

@@ -28,13 +28,16 @@ ONE_CAMERA = ('',)
 def declare_config(node: Node) -> PerceptionConfig:
     """Declare every parameter of the perception node and return the values that are set.
 
-    The values of the preset are the defaults of the other parameters.
+    The values of the preset, which may depend on whether there are prompts, are the defaults of
+    the other parameters.
 
     Raises:
         ConfigError: an invalid value.
     """
-    preset = _overrides(node).get('preset', PerceptionConfig().preset)
-    config = PerceptionConfig.from_preset(str(preset))
+    given = _overrides(node)
+    preset = given.get('preset', PerceptionConfig().preset)
+    prompts = {name: given[name] for name in ('detector.prompts',) if name in given}
+    config = PerceptionConfig.from_preset(str(preset), prompts)
     config = config.with_values(declare(node, config.parameters()))
     warn_of_unknown_parameters(node, config)
     return config

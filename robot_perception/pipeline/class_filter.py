@@ -10,6 +10,8 @@ import numpy as np
 
 from robot_perception.core import ConfigError, Detections
 from robot_perception.models import (
+    DEMO,
+    DEMO_WORDS,
     Detector,
     PromptedDetector,
     PromptedSemanticSegmenter,
@@ -31,7 +33,7 @@ def choose_classes(detector: Detector | PromptedDetector, config: DetectorConfig
     Raises:
         ConfigError: the detector has no such class, takes no prompts, or needs some.
     """
-    prompts, classes = split_names(config.prompts), split_names(config.classes)
+    prompts, classes = config.prompt_names, split_names(config.classes)
     if isinstance(detector, PromptedDetector):
         if classes:
             raise ConfigError(
@@ -42,13 +44,14 @@ def choose_classes(detector: Detector | PromptedDetector, config: DetectorConfig
             )
         return detector.prompted(prompts)
     if prompts:
+        example = f'{_EXAMPLE} after "robot-perception models pull {_EXAMPLE}"'
         raise ConfigError(
             'no_prompted_detector',
             f'detector.prompts: expected none, since {config.model} has a fixed list of '
             f'{len(detector.class_names)} classes; got {", ".join(prompts)}. Set detector.model '
-            f'to a network that takes prompts, such as {_EXAMPLE} after "robot-perception models '
-            f'pull {_EXAMPLE}"; or choose from its classes with detector.classes: it has '
-            f'{_few(detector.class_names)}.',
+            'to a network that takes prompts, such as '
+            f'{DEMO_WORDS if config.model == DEMO else example}; or choose from its classes with '
+            f'detector.classes: it has {_few(detector.class_names)}.',
         )
     if not classes:
         return detector

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from robot_perception.core import ConfigError, Stage
-from robot_perception.models import RUNTIME_CHOICES
+from robot_perception.models import DEMO, DEMO_WORDS, is_demo, RUNTIME_CHOICES
 from robot_perception.pipeline.choices import CameraBatch, Precision, Preset
 from robot_perception.pipeline.config_describer import DescriberConfig
 from robot_perception.pipeline.config_sections import (
@@ -151,7 +151,7 @@ class PerceptionConfig(Section):
     @property
     def caveat(self) -> str:
         """Warning about the results of these models; empty if there is none."""
-        if 'demo' not in {self.stage(stage).model for stage in Stage}:
+        if not any(is_demo(self.stage(stage).model) for stage in Stage):
             return ''
         return (
             'These networks are small and were trained on the demo world only: on other images '
@@ -170,6 +170,8 @@ class PerceptionConfig(Section):
     ) -> PerceptionConfig:
         """Create the configuration of a preset, with overrides: dotted name -> value.
 
+        With prompts, the preset demo has the detector of the package that takes them.
+
         Raises:
             ConfigError: the preset is unknown, or an override is invalid.
         """
@@ -178,7 +180,10 @@ class PerceptionConfig(Section):
                 'unknown_name', f'Unknown preset {name!r}. Available: {", ".join(PRESETS)}.'
             )
         preset = Preset(name)
-        return cls(preset=preset).with_values({**PRESETS[preset], **(overrides or {})})
+        values = {**PRESETS[preset], **(overrides or {})}
+        if preset is Preset.DEMO and values.get('detector.prompts'):
+            values = {**PRESETS[preset], **_DEMO_PROMPTED, **(overrides or {})}
+        return cls(preset=preset).with_values(values)
 
     @classmethod
     def from_file(
@@ -229,12 +234,12 @@ PRESETS: Mapping[Preset, Mapping[str, object]] = {
         'precision': 'fp32',
         'cpu_threads': 1,
         'parallel': True,
-        'features.model': 'demo',
-        'depth.model': 'demo',
-        'detector.model': 'demo',
+        'features.model': DEMO,
+        'depth.model': DEMO,
+        'detector.model': DEMO,
         'detector.threshold': 0.4,
         'detector.max_overlap': 0.7,
-        'segmenter.model': 'demo',
+        'segmenter.model': DEMO,
         'segmenter.input_size': 352,
     },
     Preset.STUB: {
@@ -254,3 +259,6 @@ the class of every pixel and of the scene, and answers questions. ``demo`` runs 
 checkpoints of this package. ``stub`` computes simple functions of the pixels, for tests and dry
 runs.
 """
+
+# Of the preset demo with prompts. docs/demo_models.md states how the threshold was chosen.
+_DEMO_PROMPTED: Mapping[str, object] = {'detector.model': DEMO_WORDS, 'detector.threshold': 0.36}

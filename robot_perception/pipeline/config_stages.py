@@ -161,6 +161,11 @@ class DetectorConfig(StageSection, name='detector'):
         live=True,
     )
 
+    @property
+    def prompt_names(self) -> tuple[str, ...]:
+        """The prompts in their order."""
+        return split_names(self.prompts)
+
 
 @dataclass(frozen=True, slots=True)
 class SegmenterConfig(StageSection, name='segmenter'):

@@ -9,11 +9,12 @@ from reasons import raises
 pytest.importorskip('rclpy')
 
 from robot_perception.cli import first_run as subject
+from robot_perception.cli.asked_truth import find_scene
 from robot_perception.cli.first_run import WorldComparison
-from robot_perception.core import MetricDepth, Scene
+from robot_perception.core import MetricDepth, Scene, SceneObject
 from robot_perception.core.errors import PerceptionError
 from robot_perception.evaluation import Evaluation
-from robot_perception.world import record, sequence
+from robot_perception.world import record, render, sequence
 from robot_perception.world.scene_spec import sample_scene
 from robot_perception.world.vocabulary import CLASSES
 
@@ -30,7 +31,12 @@ def bag(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def scenes():
+def frames():
+    return list(sequence(subject.SEED, COUNT, SIZE))
+
+
+@pytest.fixture(scope='module')
+def scenes(frames):
     """Results of a perfect network, straight from the renderer."""
     return [
         Scene(
@@ -41,7 +47,7 @@ def scenes():
             masks=frame.masks(),
             objects=frame.objects(),
         )
-        for frame in sequence(subject.SEED, COUNT, SIZE)
+        for frame in frames
     ]
 
 
@@ -120,3 +126,42 @@ def test_a_frame_of_another_recording_is_an_error(bag, scenes):
 )
 def test_numbers_have_four_digits(value, text):
     assert subject._short(value) == text
+
+
+def find_named(frame, names):
+    """Return the scene of a detector that finds exactly what is named, by color and kind."""
+    found = frame.detections
+    pairs = zip(frame.colors, found.class_names, strict=True)
+    found = replace(found, class_names=tuple(f'{color} {kind}' for color, kind in pairs))
+    rows = [index for index, name in enumerate(found.class_names) if name in names]
+    found = found[rows]
+    objects = (SceneObject.from_detections(found, index, None) for index in range(len(found)))
+    return Scene(frame.image, detections=found, objects=tuple(objects))
+
+
+def test_prompts_are_compared_with_what_they_mean(bag, frames):
+    prompts = ('green bottle', 'purple book', 'yellow cup', 'red can')
+    colors = {frame.image.stamp_ns: frame.colors for frame in frames}
+    comparison = WorldComparison(Evaluation(), bag, prompts, colors)
+    truths = [comparison.add(find_named(frame, prompts)) for frame in frames]
+    metrics = comparison.report().metrics
+    rows = {(row['group'], row['name']): row['value'] for row in metrics['rows']}
+    assert rows['detector', 'precision'] == rows['detector', 'recall'] == 1
+    assert metrics['objects'] == {'green bottle': COUNT, 'purple book': COUNT}
+    # Whether a can without a clear color is red is not judged.
+    pairs = [
+        pair for one in frames for pair in zip(one.colors, one.detections.class_names, strict=True)
+    ]
+    assert metrics['ignored_objects'] == pairs.count((None, 'can')) > 0
+    for truth in truths:
+        names = sorted(item.class_name for item in truth.objects)
+        assert names == ['green bottle', 'purple book']
+
+
+def test_a_scene_that_has_what_the_prompts_name():
+    seed = find_scene(('red cup', 'blue ball', 'no phrase'))
+    frame = render(seed, (120, 160))
+    shown = set(zip(frame.colors, frame.detections.class_names, strict=True))
+    assert {('red', 'cup'), ('blue', 'ball')} <= shown
+    assert find_scene(('no phrase',)) == seed
+    assert seed >= 900_000

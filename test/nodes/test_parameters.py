@@ -45,6 +45,7 @@ def start(context, tmp_path):
         'detector: {threshold: 1, max_objects: 3}, camera: {height_m: 2}, preset: stub',
         'detector.threshold: 0.25, depth: {source: fused}, use_sim_time: true',
         'preset: cpu, features: {every_k: 2}, frames.target_frame: map',
+        'preset: demo, detector.prompts: red cup',
     ],
 )
 @pytest.mark.parametrize('name', ['/**', 'perception', '/perception'])

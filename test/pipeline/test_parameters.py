@@ -9,6 +9,7 @@ import yaml
 
 from robot_perception.core import DepthSource
 from robot_perception.core.errors import ConfigError
+from robot_perception.models import DEMO_WORDS
 from robot_perception.pipeline import PerceptionConfig, PRESETS
 
 
@@ -231,6 +232,17 @@ def test_the_documentation_equals_the_declarations():
         for name, value in values.items()
     }
     assert rows == {line for line in lines if line.startswith('|') and '`' in line}
+
+
+def test_the_demo_preset_detects_what_prompts_name():
+    plain = PerceptionConfig.from_preset('demo', {'detector.prompts': ''})
+    assert plain.detector.model == 'demo'
+    prompted = PerceptionConfig.from_preset('demo', {'detector.prompts': 'red cup'})
+    assert prompted.detector.model == DEMO_WORDS
+    assert prompted.caveat == plain.caveat != ''
+    others = {'detector.model': 'stub', 'detector.threshold': 0.7, 'detector.prompts': 'red cup'}
+    chosen = PerceptionConfig.from_preset('demo', others).detector
+    assert (chosen.model, chosen.threshold) == ('stub', 0.7)
 
 
 def test_demo_networks_have_a_caveat():

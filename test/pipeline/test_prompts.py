@@ -141,3 +141,12 @@ def test_a_detector_of_fixed_classes_takes_no_prompts(config, tmp_path):
         {'detector.model': 'stub', 'detector.prompts': '', 'detector.classes': 'stub red'}
     )
     assert PerceptionPipeline.load(advised).class_names[0] == 'stub red'
+
+
+def test_the_closed_detector_of_the_demo_names_the_one_for_prompts():
+    values = {**ONLY_DETECTOR, 'detector.model': 'demo', 'detector.prompts': 'red cup'}
+    config = PerceptionConfig.from_preset('demo', values)
+    with raises(ConfigError, 'no_prompted_detector', 'such as demo/mm_grounding_dino; or choose'):
+        PerceptionPipeline.load(config)
+    advised = config.with_values({'detector.model': 'demo/mm_grounding_dino'})
+    assert PerceptionPipeline.load(advised).class_names == ('red cup',)

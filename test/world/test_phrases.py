@@ -117,7 +117,7 @@ def test_every_spelling_is_read():
 
 @pytest.fixture(scope='module')
 def frames():
-    return {seed: render(seed, (240, 320)) for seed in range(900_008, 900_020)}
+    return {seed: render(seed, (120, 160)) for seed in range(900_008, 900_020)}
 
 
 @pytest.mark.slow
