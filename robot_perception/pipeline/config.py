@@ -261,4 +261,4 @@ runs.
 """
 
 # Of the preset demo with prompts. docs/demo_models.md states how the threshold was chosen.
-_DEMO_PROMPTED: Mapping[str, object] = {'detector.model': DEMO_WORDS, 'detector.threshold': 0.36}
+_DEMO_PROMPTED: Mapping[str, object] = {'detector.model': DEMO_WORDS, 'detector.threshold': 0.39}
