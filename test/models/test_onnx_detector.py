@@ -5,6 +5,7 @@ import numpy as np
 import onnx_files
 import pytest
 from reasons import raises
+import torch
 import yaml
 
 from robot_perception.core import Image
@@ -16,6 +17,8 @@ from robot_perception.core.errors import (
     WeightsMissingError,
 )
 from robot_perception.models import build_depth_estimator, build_detector, UploadedImage
+from robot_perception.models.runtimes.onnx_file import OnnxFile
+from robot_perception.models.runtimes.onnxruntime import start_session
 from robot_perception.pipeline import check_networks, PerceptionConfig, PerceptionPipeline
 
 pytest.importorskip('onnxruntime', reason='an extra')
@@ -190,6 +193,33 @@ def test_the_type_and_axes_of_the_input_are_those_of_the_file(tmp_path, shape, k
     assert detector.backend == ('onnxruntime fp16' if kind == 'float16' else 'onnxruntime fp32')
 
 
+def test_a_file_of_bytes_takes_them_as_they_are(tmp_path):
+    content = onnx_files.channel_means(kind='uint8')
+    path = write(
+        *(tmp_path / 'best.onnx', content, 'detr'),
+        units='pixels',
+        boxes='xyxy',
+        classes=CLASSES,
+    )
+    frame = UploadedImage(Image(np.full((64, 64, 3), [2, 0, 1], np.uint8)))
+    found = build(path).detect(frame, threshold=0.1, max_objects=3)
+    np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2))], atol=1e-3)
+
+
+@pytest.mark.filterwarnings('ignore:Specified provider')
+def test_a_gpu_that_does_not_start_is_named(tmp_path, monkeypatch, capfd):
+    import onnxruntime
+
+    content = onnx_files.channel_means()
+    with pytest.raises(LookupError, match='CUDAExecutionProvider did not start'):
+        start_session(content, [('CUDAExecutionProvider', {'device_id': 0})])
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CUDAExecutionProvider'])
+    file = OnnxFile(write(tmp_path / 'best.onnx', content), 'detector.model')
+    assert 'CUDAExecutionProvider did not start' in file.move(torch.device('cuda:0'))
+    assert file(torch.zeros(1, 3, 64, 64))[0].shape == (1, 1, 4)
+    assert capfd.readouterr().out == ''
+
+
 def brute_force_nms(boxes, scores, ids, max_iou):
     """Return the indices that are kept: no better one of the class overlaps by more."""
     kept = []
@@ -250,6 +280,76 @@ def test_exports_of_ultralytics_need_no_layout(tmp_path, outputs, task, shape):
     found = detect(build(write(tmp_path / 'best.onnx', content)))
     np.testing.assert_allclose(found.boxes_xyxy, truth((SIDE, SIDE))[:3], atol=1e-4)
     assert found.class_names == ('person', 'cup', "driver's chair")
+
+
+ONE_CLASS = {
+    'yolov5': (np.full((1, 25200, 6), 0.01), [16, 28, 16, 24, 1, 0.9], {}),
+    'yolov8': (np.full((1, 5, 8400), 0.01), [16, 28, 16, 24, 0.9], {'task': 'detect'}),
+    'yolov10': (
+        *(np.zeros((1, 300, 6)), [8, 16, 24, 40, 0.9, 0]),
+        {'task': 'detect', 'description': 'Ultralytics YOLOv10n model'},
+    ),
+    'yolo26': (
+        *(np.zeros((1, 300, 6)), [8, 16, 24, 40, 0.9, 0]),
+        {'task': 'detect', 'end2end': 'True'},
+    ),
+    'nms': (
+        *(np.zeros((1, 2, 6)), [8, 16, 24, 40, 0.9, 0]),
+        {'task': 'detect', 'args': "{'batch': 1, 'nms': True}"},
+    ),
+    'rtdetr': (np.full((1, 300, 5), 0.01), [0.25, 0.4375, 0.25, 0.375, 0.9], {'task': 'detect'}),
+}
+
+
+@pytest.mark.parametrize('layout', ONE_CLASS)
+def test_files_of_one_class_need_no_layout(tmp_path, layout):
+    output, row, metadata = ONE_CLASS[layout]
+    # Another box of the same place is suppressed, where the file leaves that to do.
+    for index in (0, 1) if layout in ('yolov5', 'yolov8') else (0,):
+        output = output.copy()
+        rows = output[0] if len(row) == output.shape[2] else output[0].T
+        rows[index] = row
+    metadata = {'stride': '32', 'names': "{0: 'cup'}", 'imgsz': '[64, 64]', **metadata}
+    content = onnx_files.constant_outputs(
+        {'output0': output.astype(np.float32)}, metadata=metadata
+    )
+    found = detect(build(write(tmp_path / 'best.onnx', content)))
+    np.testing.assert_allclose(found.boxes_xyxy, [[8, 16, 24, 40]], atol=1e-4)
+    assert found.class_names == ('cup',)
+
+
+def test_one_class_without_a_sign_of_its_layout_is_refused(tmp_path):
+    content = onnx_files.constant_outputs(
+        {'output0': np.zeros((1, 300, 6), np.float32)},
+        metadata={'names': "{0: 'cup'}", 'imgsz': '[64, 64]'},
+    )
+    with raises(WeightsInvalidError, 'no_layout'):
+        build(write(tmp_path / 'best.onnx', content))
+
+
+@pytest.mark.parametrize('task', ['segment', 'pose'])
+@pytest.mark.parametrize(
+    ('sign', 'count'),
+    [({'end2end': 'True'}, 2), ({'args': "{'nms': True}"}, 2), ({}, 300)],
+)
+def test_files_of_final_objects_with_masks_or_points_need_no_layout(tmp_path, task, sign, count):
+    rows = np.zeros((1, count, 12), np.float32)
+    rows[..., 6:] = 50
+    rows[0, :2, :6] = [[8, 16, 24, 40, 0.9, 2], [30, 30, 50, 60, 0.8, 0]]
+    content = onnx_files.constant_outputs(
+        {'output0': rows}, metadata={**METADATA, 'task': task, **sign}
+    )
+    found = detect(build(write(tmp_path / 'best.onnx', content)))
+    np.testing.assert_allclose(found.boxes_xyxy, rows[0, :2, :4], atol=1e-4)
+    assert found.class_names == ('person', 'cup')
+
+
+def test_metadata_that_are_no_value_are_ignored(tmp_path):
+    content = onnx_files.constant_outputs(
+        as_float32(yolov8(truth((SIDE, SIDE)))), metadata={'names': '{[1]: 2}'}
+    )
+    with raises(WeightsInvalidError, 'no_layout'):
+        build(write(tmp_path / 'best.onnx', content))
 
 
 def test_the_description_separates_equal_shapes(tmp_path):
@@ -372,6 +472,7 @@ def broken(**options):
         (broken(), {'layout': 'yolov5'}, 'unexpected_outputs', 'These fit: yolov8, rtdetr'),
         (broken(), {'layout': 'torchvision'}, 'unexpected_outputs', 'the key outputs'),
         (broken(), {'outputs': ['boxes']}, 'unexpected_outputs', 'there is no output boxes'),
+        (broken(), {'layout': 'detr', 'outputs': ['output0']}, 'unexpected_outputs', 'scores too'),
         (broken(), {'classes': None}, 'no_class_names', 'classes: '),
         (onnx_files.constant_outputs(as_float32(yolov10(truth((64, 64))))),
          {'layout': 'yolov10', 'classes': ['a', 'b']}, 'count_mismatch', 'class 2. Name all'),

@@ -9,11 +9,13 @@ from dataclasses import replace
 from robot_perception.core import ConfigError, PerceptionError, WeightsInvalidError
 from robot_perception.models.onnx_layout import (
     BOX,
+    CLASS,
     CLASSES,
     LAYOUT_SUFFIXES,
     LAYOUTS,
     OnnxLayout,
     REST,
+    SCORE,
     UNCHANGED,
 )
 from robot_perception.models.resize import SizeHW
@@ -21,6 +23,8 @@ from robot_perception.models.runtimes.onnx_file import OnnxFile
 
 _BOX_COLUMNS = 4
 _END_TO_END = 6
+# Of files that return final objects; those with all candidates have more.
+_MAX_FINAL_ROWS = 1000
 # Their rows begin with boxes and classes as those of detection do.
 _WITH_MORE = ('segment', 'pose')
 
@@ -29,6 +33,8 @@ def complete_layout(
     layout: OnnxLayout | None, file: OnnxFile, input_size: int, where: str
 ) -> OnnxLayout:
     """Add classes and size of the input; without a layout, guess it from the metadata of a file.
+
+    Files that take 8-bit values get them as they are.
 
     Args:
         layout: of the layout file, None without one.
@@ -50,9 +56,13 @@ def complete_layout(
             f'{where}: expected names of classes, found none in its metadata or layout. Add them '
             'to the layout file: classes: [cup, chair], or the name of a text file.',
         )
-    return replace(
+    layout = replace(
         layout, classes=classes, input_size=_choose_size(layout, file, input_size, where)
     )
+    if file.takes_bytes:
+        # Such a file normalizes them itself.
+        layout = replace(layout, scale=1.0, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    return layout
 
 
 def _choose_size(layout: OnnxLayout, file: OnnxFile, input_size: int, where: str) -> SizeHW:
@@ -87,16 +97,24 @@ def _guess(file: OnnxFile, names: tuple[str, ...], where: str) -> OnnxLayout:
     shape = next(iter(file.outputs.values()))
     rows, columns = shape[-2:] if len(shape) > 1 else (None, None)
     count = _BOX_COLUMNS + len(names)
+    is_final = _is_final(file.metadata)
     if names and task in _WITH_MORE:
+        if is_final is None:
+            # Candidates are the longer axis, and the only one of unknown length.
+            is_final = columns is not None and (rows is None or rows > columns)
+        if is_final:
+            return replace(LAYOUTS['yolov10'], columns=(BOX, SCORE, CLASS, REST))
         return replace(LAYOUTS['yolov8'], columns=(BOX, CLASSES, REST))
     if names and task == 'detect':
-        # With two classes rows of RT-DETR are as long as those that name the best class.
         named = file.metadata.get('description', '').lower()
-        if columns == _END_TO_END and (count != _END_TO_END or 'yolo' in named):
+        if is_final is None and columns == _END_TO_END and (rows or 0) <= _MAX_FINAL_ROWS:
+            # With one class rows of YOLOv5 are as long, with two those of RT-DETR.
+            is_final = 'yolo' in named or count not in (_END_TO_END - 1, _END_TO_END)
+        if is_final and columns in (None, _END_TO_END):
             return LAYOUTS['yolov10']
         if rows == count and columns != count:
             return LAYOUTS['yolov8']
-        if columns == count + 1:
+        if columns == count + 1 and (columns != _END_TO_END or (rows or 0) > _MAX_FINAL_ROWS):
             return LAYOUTS['yolov5']
         if columns == count and (count != _END_TO_END or 'detr' in named):
             return LAYOUTS['rtdetr']
@@ -107,6 +125,16 @@ def _guess(file: OnnxFile, names: tuple[str, ...], where: str) -> OnnxLayout:
         f'its metadata does not state its layout; its outputs are {shapes}. Write one that '
         f'begins with layout: and one of {", ".join(LAYOUTS)} (docs/models.md).',
     )
+
+
+def _is_final(metadata: Mapping[str, str]) -> bool | None:
+    """Return whether the objects are final, without suppression; None if that is not stated."""
+    arguments = _literal(metadata.get('args', ''))
+    has_nms = isinstance(arguments, Mapping) and arguments.get('nms')
+    stated = _literal(metadata.get('end2end', ''))
+    if has_nms or stated is True or _literal(metadata.get('nms', '')) is True:
+        return True
+    return None if stated is None else False
 
 
 def _names(metadata: Mapping[str, str]) -> tuple[str, ...]:
@@ -130,6 +158,6 @@ def _literal(text: str) -> object:
     """Return the Python value that a text states, None if it states none."""
     try:
         value: object = ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
     return value

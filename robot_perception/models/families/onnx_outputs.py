@@ -115,10 +115,11 @@ def _read_rows(output: Float32Array, layout: OnnxLayout) -> Candidates:
     count = len(layout.classes) + _extra_classes(layout)
     widths = [_width(column, count) for column in layout.columns]
     needed = sum(widths)
-    if REST in layout.columns:
-        rows = rows.T if rows.shape[0] < rows.shape[1] else rows
-    elif rows.shape[1] != needed and rows.shape[0] == needed:
-        rows = rows.T
+    if CLASSES in layout.columns:
+        # Rows with the best class are never the other way round.
+        height, width = rows.shape
+        is_across = height < width if REST in layout.columns else height == needed != width
+        rows = rows.T if is_across else rows
     if rows.shape[1] < needed or (rows.shape[1] > needed and REST not in layout.columns):
         raise DoesNotFitError(f'{" + ".join(layout.columns)} are {needed} columns')
     starts = np.cumsum([0, *widths])
@@ -136,6 +137,8 @@ def _read_rows(output: Float32Array, layout: OnnxLayout) -> Candidates:
 
 def _read_separate(outputs: Mapping[str, Float32Array], layout: OnnxLayout) -> Candidates:
     names = layout.outputs or _common_names(outputs)
+    if len(names) < 2:  # noqa: PLR2004 - boxes and scores
+        raise DoesNotFitError('the key outputs needs the output of the scores too')
     boxes = _without_batch(outputs[names[0]], 2)
     scores = outputs[names[1]]
     if boxes.shape[1] != _BOX_COLUMNS:

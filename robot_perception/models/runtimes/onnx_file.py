@@ -28,6 +28,7 @@ class OnnxFile(torch.nn.Module):
 
     Attributes:
         size_hw: rows and columns of the input, pixels; 0 = any.
+        takes_bytes: whether the input is of 8-bit values.
         precision: ``fp16`` if the input has it, otherwise ``fp32``.
         outputs: name of each output -> its shape, None for a length that it does not state.
         metadata: what the exporter wrote.
@@ -89,6 +90,7 @@ class OnnxFile(torch.nn.Module):
                 'batch of one image and no other input.',
             )
         self._name, self._type = first.name, _TYPES[first.type]
+        self.takes_bytes = self._type == 'uint8'
         self.precision = 'fp16' if self._type == 'fp16' else 'fp32'
         rows, columns = image[:2] if self._channels_last else image[1:]
         self.size_hw: SizeHW = (rows or 0, columns or 0)
@@ -111,7 +113,7 @@ class OnnxFile(torch.nn.Module):
         Raises:
             ModelError: ONNX Runtime failed.
         """
-        if self._type == 'uint8':
+        if self.takes_bytes:
             pixels = pixels.round().clamp(0, 255)
         values = pixels.cpu().to(_DTYPES[self._type])
         values = values.permute(0, 2, 3, 1) if self._channels_last else values

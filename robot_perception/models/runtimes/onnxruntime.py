@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 import io
 from typing import Any
@@ -56,7 +57,16 @@ class OnnxNetwork(CompiledNetwork):
 
 
 def start_session(network: bytes | str, providers: Sequence[Provider]) -> Any:  # noqa: ANN401
-    """Return an ``InferenceSession`` of a network, or of the file of that path."""
+    """Return an ``InferenceSession`` of a network, or of the file of that path.
+
+    Args:
+        network: content or path of a file.
+        providers: best first; those that cannot be started are left out.
+
+    Raises:
+        LookupError: it would be computed by a provider that is not among them.
+        Exception: of ONNX Runtime, which cannot load the network.
+    """
     import onnxruntime  # noqa: PLC0415 - optional
 
     options = onnxruntime.SessionOptions()
@@ -64,7 +74,25 @@ def start_session(network: bytes | str, providers: Sequence[Provider]) -> Any:  
     # Threads that wait would take the cores of other programs.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(network, options, providers=providers)
+    for index in range(len(providers) - 1):
+        # Starting TensorRT fails where its libraries are missing.
+        with suppress(Exception):
+            return _start(network, options, providers[index:])
+    return _start(network, options, providers[-1:])
+
+
+def _start(network: bytes | str, options: Any, providers: Sequence[Provider]) -> Any:  # noqa: ANN401
+    import onnxruntime  # noqa: PLC0415 - optional
+
+    # Its own fallback takes the CPU and prints that to standard output.
+    session = onnxruntime.InferenceSession(
+        network, options, providers=providers, enable_fallback=0
+    )
+    names = [one if isinstance(one, str) else one[0] for one in providers]
+    used = session.get_providers()[0]
+    if used not in names:
+        raise LookupError(f'{" and ".join(names)} did not start; check the installation of CUDA')
+    return session
 
 
 def choose_providers(placement: DeviceSpec, available: Sequence[str]) -> list[Provider]:
