@@ -320,14 +320,17 @@ class _Run:
             while one.failed <= self._job.retries:
                 time.sleep(max(0.0, one.not_before_s - time.monotonic()))
                 engine.submit(task.key, probe_backends, task, one.avoid)
-                done = engine.next_result(None)
-                assert done is not None  # noqa: S101 - there is no time limit
+                done = None
+                while done is None:
+                    self._lock.check()
+                    done = engine.next_result(_CHECKED_S)
                 _, result, where = done
                 if isinstance(result, ModelError):
                     raise result
                 if isinstance(result, dict):
                     self._manifest.backends = result
                     # A run that is killed goes on with the same.
+                    self._lock.check()
                     self._manifest.write(self._job.output)
                     return [replace(one, backends=result) for one in tasks]
                 failure = self._failure(task, result, where)

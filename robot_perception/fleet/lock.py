@@ -23,8 +23,11 @@ LOST = 'lost_lock'
 _LOG = logging.getLogger(__name__)
 _NAME = '.lock'
 _RENEWED_S, _STALE_S = 20.0, 120.0
+_PROCESS_PARTS = 4
 # Longer than between two renewals.
 _WATCHED_S = 30.0
+# Longer than a fleet takes from its last look at a lock to one of its own.
+_SETTLED_S = 2.0
 
 
 class Lock:
@@ -46,7 +49,9 @@ class Lock:
         """Raise OutputError, reason ``'lost_lock'``, if the lock may be that of another fleet."""
         renewed_s = self._renewed_s
         is_late = renewed_s is not None and time.monotonic() - renewed_s > _STALE_S
-        if self._is_lost or is_late:
+        # That of a folder is not renewed.
+        is_lost = self._is_lost if self._output.local is None else not self._is_ours()
+        if is_lost or is_late:
             raise _lost(self._output)
 
     @contextmanager
@@ -93,11 +98,15 @@ class Lock:
             if self._is_held(content):
                 raise _in_use(self._output, _parsed(content))
             _LOG.warning('%s: removed, since the fleet that wrote it has ended', self._file)
-            self._file.remove()
-            self._file.create(self._lease())
+            # Another fleet that found it too may have replaced it meanwhile.
+            if (self._file.read() or b'') == content:
+                self._file.remove()
+            if not self._file.create(self._lease()):
+                raise _in_use(self._output, _parsed(self._file.read() or b''))
         self._renewed_s = time.monotonic()
-        # Two fleets may have found the same lock of one that has ended; not all storages refuse
-        # to make a file twice.
+        # Such a fleet may still replace this one, and not all storages refuse to make a file
+        # twice.
+        time.sleep(_SETTLED_S)
         if not self._is_ours():
             raise _in_use(self._output, _parsed(self._file.read() or b''))
 
@@ -105,9 +114,9 @@ class Lock:
         """Return whether the fleet that wrote a lock is at work."""
         found = _parsed(content)
         process, here = found.get('process'), _process(os.getpid())
-        if isinstance(process, list) and here is not None and process[:2] == here[:2]:
+        if process and here is not None and process[:2] == here[:2]:
             # Of this machine, and of the same container.
-            return process == _process(process[2])
+            return bool(process == _process(process[2]))
         time_s = found.get('time_s')
         if isinstance(time_s, int | float) and time.time() - time_s < _STALE_S:
             return True
@@ -173,13 +182,15 @@ def _parsed(content: bytes) -> dict[str, Any]:
     with suppress(ValueError):
         found = json.loads(content)
         if isinstance(found, dict):
-            return found
+            process = found.get('process')
+            is_process = isinstance(process, list) and len(process) == _PROCESS_PARTS
+            return found if is_process else {**found, 'process': None}
     return {}
 
 
 def _in_use(output: Address, found: dict[str, Any]) -> OutputError:
     process = found.get('process')
-    number = process[2] if isinstance(process, list) else 'unknown'
+    number = process[2] if process else 'unknown'
     return OutputError(
         'in_use',
         f'{output}: another fleet is writing it (process {number} of '

@@ -54,6 +54,7 @@ class RayEngine:
                 'with "ray start --head", or leave the flag out for one on this machine.',
             ) from error
         self._function = ray.remote(_run_on_node)
+        self._needed = cpus, gpus
         self._options = {
             'num_cpus': cpus,
             'num_gpus': gpus,
@@ -78,8 +79,7 @@ class RayEngine:
     ) -> None:
         """Run a function as a task; see `Engine`."""
         options = dict(self._options)
-        others = {node['NodeID'] for node in ray.nodes() if node['Alive']} if avoid else set()
-        if others - set(avoid):
+        if avoid and self._able_nodes() - set(avoid):
             options['label_selector'] = {'ray.io/node-id': f'!in({",".join(sorted(avoid))})'}
         self._keys[self._function.options(**options).remote(function, argument)] = key
 
@@ -96,6 +96,15 @@ class RayEngine:
             return key, WorkerLost(f'the Ray worker ended: {first}'), ''
         return key, result, node
 
+    def _able_nodes(self) -> set[str]:
+        """Return the ids of the machines that have the resources of a task."""
+        cpus, gpus = self._needed
+        return {
+            node_id
+            for node_id, (node_cpus, node_gpus) in _resources().items()
+            if node_cpus >= cpus and node_gpus >= gpus
+        }
+
     def _wait_for_node(self, cpus: int, gpus: float, limit_s: float) -> None:
         """Wait until a machine of the cluster has the resources of a task.
 
@@ -104,9 +113,9 @@ class RayEngine:
         """
         end_s, is_asked = time.monotonic() + limit_s, False
         while True:
-            found = _resources()
-            if any(node_cpus >= cpus and node_gpus >= gpus for node_cpus, node_gpus in found):
+            if self._able_nodes():
                 return
+            found = _resources().values()
             counts = Counter(f'{one[0]:g} CPUs, {one[1]:g} GPUs' for one in found)
             listed = '; '.join(f'{count} with {what}' for what, count in sorted(counts.items()))
             text = (
@@ -127,10 +136,12 @@ class RayEngine:
         ray.shutdown()
 
 
-def _resources() -> list[tuple[float, float]]:
-    """Return CPU cores and GPUs of each machine."""
-    found = [node['Resources'] for node in ray.nodes() if node['Alive']]
-    return [(have.get('CPU', 0.0), have.get('GPU', 0.0)) for have in found]
+def _resources() -> dict[str, tuple[float, float]]:
+    """Return CPU cores and GPUs of each machine by its id."""
+    found = {node['NodeID']: node['Resources'] for node in ray.nodes() if node['Alive']}
+    return {
+        node_id: (have.get('CPU', 0.0), have.get('GPU', 0.0)) for node_id, have in found.items()
+    }
 
 
 def _run_on_node(function: Callable[[Any], object], argument: object) -> tuple[object, str]:

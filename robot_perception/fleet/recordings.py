@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+import itertools
 import os
 from pathlib import Path, PurePosixPath
 
@@ -85,8 +86,9 @@ def recording_files(source: Address) -> tuple[FileFacts, ...]:
 
 def _check_apart(source: Address, output: Address) -> None:
     """Raise ConfigError if an input is in an output, holds it, or as a pattern matches it."""
-    one, other = _real(source), _real(output)
-    if _is_in(one, other) or _is_in(other, one) or _matches(source, output):
+    one, other = _real(source, is_spec=True), _real(output)
+    matches = _matches(source.url, output.url) or _matches(one, other)
+    if _is_in(one, other) or _is_in(other, one) or matches:
         raise ConfigError(
             'overlapping_paths',
             f'output: expected a folder apart from the inputs, got {output}, with the input '
@@ -119,16 +121,23 @@ def _is_in(inner: str, outer: str) -> bool:
     return f'{inner}/'.startswith(f'{outer.rstrip("/")}/')
 
 
-def _real(address: Address) -> str:
-    return address.url if (path := address.local) is None else os.path.realpath(path)
+def _real(address: Address, *, is_spec: bool = False) -> str:
+    """Return an address without links; that of a pattern up to its first mark."""
+    if (path := address.local) is None:
+        return address.url
+    if not is_spec or path.exists():
+        return os.path.realpath(path)
+    parts = address.url.split('/')
+    fixed = [*itertools.takewhile(lambda part: not _is_pattern(part), parts)]
+    return '/'.join([os.path.realpath('/'.join(fixed) or '/'), *parts[len(fixed) :]])
 
 
-def _matches(source: Address, output: Address) -> bool:
+def _matches(source: str, output: str) -> bool:
     """Return whether an output, or a folder above it, is among what a pattern will match."""
-    parts = source.url.split('/')
+    parts = source.split('/')
     if not any(map(_is_pattern, parts)):
         return False
-    there = output.url.split('/')
+    there = output.split('/')
     for part, name in zip(parts, there, strict=False):
         if part == '**':
             return True

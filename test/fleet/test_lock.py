@@ -1,8 +1,11 @@
 """Locks of outputs: who holds them, and what a fleet does that has lost its own."""
 
+from functools import partial, partialmethod
+import itertools
 import json
 import os
 from pathlib import Path
+import threading
 import time
 
 from fleets import DirectEngine, fleet_job, results, write_recordings
@@ -23,6 +26,7 @@ OLD_S = 1000.0
 def storage(monkeypatch):
     monkeypatch.setattr('robot_perception.fleet.lock._WATCHED_S', 0.0)
     monkeypatch.setattr('robot_perception.fleet.lock._RENEWED_S', 0.02)
+    monkeypatch.setattr('robot_perception.fleet.lock._SETTLED_S', 0.0)
     storage = fsspec.filesystem('memory')
     yield storage
     if storage.exists('/locks'):
@@ -84,11 +88,55 @@ def test_a_lock_that_is_renewed_counts_whatever_its_clock(storage, monkeypatch):
         pass
 
 
-@pytest.mark.parametrize('content', [b'', b'no JSON', b'[]', b'{"process": 3}'])
+@pytest.mark.parametrize(
+    'content', [b'', b'no JSON', b'[]', b'{"process": 3}', b'{"process": []}']
+)
 def test_what_is_no_lock_is_replaced(storage, content):
     storage.pipe(FILE, content)
     with locked(OUTPUT) as lock:
         check_lock(OUTPUT, lock.token)
+
+
+@pytest.mark.parametrize('operation', range(6))
+def test_of_two_fleets_that_find_a_lock_of_one_that_ended_one_has_it(
+    storage, monkeypatch, operation
+):
+    """The second takes it before each operation of the first on the storage."""
+    ended = changed(lease_of_this_process(storage), 2, 2**22 + 1)
+    storage.pipe(FILE, ended)
+    monkeypatch.setattr('robot_perception.fleet.lock._SETTLED_S', 0.3)
+    outcomes, release, operations = [], threading.Event(), itertools.count()
+
+    def take():
+        try:
+            with locked(OUTPUT) as lock:
+                lock.check()
+                outcomes.append('held')
+                release.wait(60)
+        except OutputError as error:
+            outcomes.append(error.reason)
+
+    first, second = (threading.Thread(target=take) for _ in range(2))
+
+    def interleave(original, *arguments):
+        if threading.current_thread() is first and next(operations) == operation:
+            second.start()
+            while not outcomes and OUTPUT.child('.lock').read() in {None, ended}:
+                time.sleep(0.001)
+        return original(*arguments)
+
+    for name in ('create', 'read', 'remove'):
+        method = partialmethod(partial(interleave, getattr(Address, name)))
+        monkeypatch.setattr(Address, name, method)
+    first.start()
+    end = time.monotonic() + 20
+    while len(outcomes) < 2:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    release.set()
+    first.join()
+    second.join()
+    assert sorted(outcomes) == ['held', 'in_use']
 
 
 def test_a_lock_that_another_has_taken_over_is_lost(storage):
@@ -105,6 +153,24 @@ def test_a_lock_that_another_has_taken_over_is_lost(storage):
                 time.sleep(0.01)
     # It is that of the other, which goes on.
     assert storage.cat(FILE) == b'{"token": "other"}'
+
+
+def test_a_fleet_that_loses_its_lock_during_the_probe_writes_no_more(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_recordings('bags', 1, images=1)
+
+    class Overtaken(DirectEngine):
+        def submit(self, key, function, argument, avoid=()):
+            super().submit(key, function, argument, avoid)
+            Path('out/.lock').write_text('{"token": "other"}')
+            Path('out/manifest.json').write_text('of the other')
+
+        def next_result(self, timeout_s):
+            assert timeout_s is not None
+
+    with raises(OutputError, 'lost_lock'):
+        process_fleet(fleet_job(['bags'], 'out'), lambda _: Overtaken())
+    assert Path('out/manifest.json').read_text() == 'of the other'
 
 
 def test_a_lock_that_cannot_be_renewed_is_lost(storage, monkeypatch):
@@ -125,7 +191,9 @@ def test_a_fleet_that_has_lost_its_lock_writes_no_more(tmp_path, monkeypatch):
                 # Somebody has removed the lock, and another fleet has made its own.
                 Path('out/.lock').unlink()
                 Path('out/.lock').write_text('{"token": "other"}')
-                before.update(results('out'), manifest=Path('out/manifest.json').read_bytes())
+                manifest = Path('out/manifest.json')
+                manifest.write_bytes(manifest.read_bytes() + b'\n')
+                before.update(results('out'), manifest=manifest.read_bytes())
             super().submit(key, function, argument, avoid)
 
     with raises(OutputError, 'lost_lock'):

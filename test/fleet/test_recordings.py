@@ -118,6 +118,9 @@ def test_a_result_in_the_place_of_a_file_of_the_output(folder, name):
         ('results/*', 'results'),
         ('linked', 'bags'),
         ('bags', 'linked'),
+        ('linked/*', 'bags/results'),
+        ('bags/*', 'linked/results'),
+        ('linked/d*/b', 'bags/day/b/results'),
     ],
 )
 def test_an_output_that_a_pattern_or_a_link_names(folder, spec, output):

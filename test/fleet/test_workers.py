@@ -30,7 +30,7 @@ def command(tmp_path_factory):
     folder = tmp_path_factory.mktemp('fleet')
     write_recordings(folder / 'bags', RECORDINGS, images=8)
     command = Command(folder)
-    # Ray gives up after 30 s, which a loaded machine may need.
+    # Processes of Ray on a loaded machine wait longer for its raylet; its Python waits 30 s.
     command.environment['RAY_raylet_start_wait_time_s'] = '120'
     return command
 
@@ -166,11 +166,53 @@ def test_more_than_this_machine_has(tmp_path, monkeypatch, capsys):
     assert 'CPU cores of this machine, got 999' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ('gpus', 'resources', 'avoids'),
+    [
+        (0.0, {'CPU': 2.0}, True),
+        (0.0, {'CPU': 1.0}, False),
+        (1.0, {'CPU': 8.0}, False),
+        (1.0, {'CPU': 8.0, 'GPU': 1.0}, True),
+    ],
+)
+def test_a_machine_is_avoided_if_another_can_run_the_task(monkeypatch, gpus, resources, avoids):
+    failed = {'CPU': 4.0, 'GPU': 4.0}
+    nodes = [
+        {'Alive': is_alive, 'NodeID': name, 'Resources': one}
+        for name, is_alive, one in (
+            ('failed', True, failed),
+            ('other', True, resources),
+            ('gone', False, failed),
+        )
+    ]
+    options = []
+
+    class Function:
+        def options(self, **values):
+            options.append(values)
+            return self
+
+        def remote(self, *_):
+            return object()
+
+    for name in ('init', 'shutdown'):
+        monkeypatch.setattr(ray, name, lambda **_: None)
+    monkeypatch.setattr(ray, 'nodes', lambda: nodes)
+    monkeypatch.setattr(ray, 'remote', lambda _: Function())
+    with closing(RayEngine('auto', 2, 2, gpus)) as engine:
+        engine.submit('task', operator.neg, 5, ['failed'])
+    expected = {'ray.io/node-id': '!in(failed)'} if avoids else None
+    assert options[-1].get('label_selector') == expected
+
+
 @pytest.mark.parametrize('address', [None, 'auto'])
 def test_more_than_any_machine_of_a_cluster_has(monkeypatch, address):
     """With the nodes of a cluster of three, in the form in which Ray 2.60 lists them."""
     small, graphics = {'CPU': 4.0, 'memory': 1e9}, {'CPU': 2.0, 'GPU': 1.0}
-    nodes = [{'Alive': True, 'Resources': one} for one in (small, small, graphics)]
+    nodes = [
+        {'Alive': True, 'NodeID': str(number), 'Resources': one}
+        for number, one in enumerate((small, small, graphics))
+    ]
     ended = []
     monkeypatch.delenv('RAY_ADDRESS', raising=False)
     monkeypatch.setattr('robot_perception.fleet.ray_engine._JOIN_LIMIT_S', 0.0)
