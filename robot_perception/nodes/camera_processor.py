@@ -18,6 +18,7 @@ from robot_perception.nodes.slot import FrameSlot
 from robot_perception.pipeline import (
     AgeBudget,
     BackendReport,
+    FrameBegin,
     PerceptionConfig,
     PerceptionPipeline,
     Stopwatch,
@@ -78,6 +79,7 @@ class BegunFrame:
         outputs: to be made.
         config: its parameters.
         watch: times its stages.
+        begin: its begin for the budget of the age.
     """
 
     frame_set: FrameSet
@@ -85,6 +87,7 @@ class BegunFrame:
     outputs: tuple[Output, ...]
     config: PerceptionConfig
     watch: Stopwatch
+    begin: FrameBegin
 
 
 class CountFrame(Protocol):
@@ -171,7 +174,8 @@ class CameraProcessor:
             end(self.slot.drop, 'no_subscriber')
             return None
         config, taken_ns = self.processor.pipeline.config, frame_set.time.taken_ns
-        if not self._budget.begin(self.timing.age_s(taken_ns), config.budget.max_age_s):
+        begin = self._budget.begin(self.timing.age_s(taken_ns), config.budget.max_age_s)
+        if begin is None:
             end(self.slot.drop, 'too_old')
             return None
         config = self._budget.reduce(config)
@@ -182,15 +186,21 @@ class CameraProcessor:
             end(self.slot.reject, error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
             return None
-        return BegunFrame(frame_set, image, outputs, config, watch)
+        return BegunFrame(frame_set, image, outputs, config, watch, begin)
 
     def due(self, begun: BegunFrame) -> frozenset[Stage]:
         """Return the stages that a frame needs."""
         return self.processor.pipeline.due(stages_for(begun.outputs, begun.config), begun.config)
 
     def process(self, begun: BegunFrame, end: CountFrame) -> None:
-        """Process a frame, publish its outputs and end it; see `begin`."""
-        outputs, watch, taken_ns = begun.outputs, begun.watch, begun.frame_set.time.taken_ns
+        """Process a frame, publish its outputs and end it; see `begin`.
+
+        It is dropped where the node was deactivated, or time jumped, since it began.
+        """
+        if self.slot.is_closed or self._jumped.is_set():
+            end(self.slot.drop, 'inactive' if self.slot.is_closed else 'time_jump')
+            return
+        outputs, watch = begun.outputs, begun.watch
         frame = self.processor.process(begun.frame_set, outputs, watch, begun.config, begun.image)
         for remark in frame.remarks:
             self._warn(remark.problem)
@@ -198,7 +208,7 @@ class CameraProcessor:
             self._logger.info(line)
         self._update_health(frame)
         self._follow_names(self.processor.pipeline)
-        self._publish(outputs, frame.output, taken_ns, watch, end)
+        self._publish(begun, frame.output, end)
 
     def lose(self, error: BaseException, end: CountFrame) -> None:
         """End a frame whose processing raised an error; call in its handler."""
@@ -227,22 +237,16 @@ class CameraProcessor:
         if frame.status.frames.problem:
             self._warn(frame.status.frames.problem)
 
-    def _publish(
-        self,
-        outputs: tuple[Output, ...],
-        frame: OutputFrame,
-        taken_ns: int,
-        watch: Stopwatch,
-        end: CountFrame,
-    ) -> None:
+    def _publish(self, begun: BegunFrame, frame: OutputFrame, end: CountFrame) -> None:
         """Publish the outputs, timing last, and count the frame."""
+        outputs, watch, taken_ns = begun.outputs, begun.watch, begun.frame_set.time.taken_ns
         self.health.output = ''
         results = tuple(output for output in outputs if output is not TIMING)
         with watch.stage(_PUBLISH):
             count = self._publishers.publish(results, frame, self._on_output_error)
         timing = self.timing.add({_PUBLISH: watch.seconds[_PUBLISH]}, taken_ns, frame.timing)
         self.health.age_s = timing.age_s
-        timing = self._end_budget(timing)
+        timing = self._end_budget(begun, timing)
         if TIMING in outputs:
             last = replace(frame, timing=timing)
             with watch.stage(_PUBLISH):
@@ -252,10 +256,10 @@ class CameraProcessor:
         else:
             end(self.slot.drop, 'internal_error' if self.health.output else 'no_result')
 
-    def _end_budget(self, timing: FrameTiming) -> FrameTiming:
+    def _end_budget(self, begun: BegunFrame, timing: FrameTiming) -> FrameTiming:
         """End the frame for the budget; return its timing with the name of what was given up."""
         rung = self._budget.rung
-        self._budget.end(timing.age_s)
+        self._budget.end(begun.begin, timing.age_s)
         self.health.given_up = self._budget.describe()
         return timing.with_name(f'budget/{rung.name}') if rung.name else timing
 

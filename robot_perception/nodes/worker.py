@@ -144,6 +144,8 @@ class FrameWorker:
                 self._work(camera, frame.watch, partial(_compute_together, begun))
             for camera, frame in begun:
                 self._work(camera, frame.watch, partial(camera.process, frame, self._end))
+                # Those of a frame that was lost would keep their results.
+                camera.processor.pipeline.discard_batches()
 
     def _take(self) -> list[tuple[int, FrameSet]]:
         """Wait for frames; return none once the queue is closed."""
@@ -184,7 +186,7 @@ class FrameWorker:
     def _end(self, count: Callable[..., None], *reason: str) -> None:
         """Count the current frame, unless it has been counted as abandoned."""
         with self._lock:
-            if not self._abandoned:
+            if not self._abandoned and self._camera in self._open:
                 self._frame = None
                 self._open.remove(self._camera)
                 count(*reason)

@@ -1,7 +1,7 @@
 """The pipeline: from an image to a scene. Imports core and models only."""
 
 from robot_perception.models import long_work
-from robot_perception.pipeline.budget import AgeBudget
+from robot_perception.pipeline.budget import AgeBudget, FrameBegin
 from robot_perception.pipeline.calibration_file import CALIBRATION_SCHEMA, CALIBRATION_VERSION
 from robot_perception.pipeline.checkpoints import (
     check_checkpoints,
@@ -70,6 +70,7 @@ __all__ = [
     'CheckedBackend',
     'DepthConfig',
     'DescriberProcess',
+    'FrameBegin',
     'FramesConfig',
     'InputConfig',
     'LocatedObjects',

@@ -52,7 +52,7 @@ class Rung:
         """Describe what is given up, empty where nothing is."""
         if not self.name:
             return ''
-        parts = [f'masks and features on every {self.every_k}th frame']
+        parts = [f'masks and features on one of {self.every_k} frames']
         if self.small_inputs:
             parts.append('smaller inputs of networks')
         if self.drops:
@@ -73,6 +73,19 @@ LADDER = (
 _LADDER_OF_ONE_SIZE = tuple(
     replace(rung, small_inputs=False) for rung in LADDER if rung.drops or not rung.small_inputs
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBegin:
+    """Begin of a frame.
+
+    Attributes:
+        age_s: its age then; NaN = unknown.
+        time_s: when, by the clock of the budget.
+    """
+
+    age_s: float
+    time_s: float
 
 
 class AgeBudget:
@@ -105,7 +118,6 @@ class AgeBudget:
         self._climb_s = _CLIMB_S
         self._is_attempt = False
         self._result_s = -math.inf
-        self._begin_age_s = 0.0
         self._reduced: tuple[PerceptionConfig, int, PerceptionConfig] | None = None
         # On this rung: ages of the last results, the times of their frames, their number, when it
         # was taken, and since when all have time to spare.
@@ -124,8 +136,8 @@ class AgeBudget:
         text = str(self.rung)
         return f'{text}, which is not enough' if self.is_exceeded else text
 
-    def begin(self, age_s: float, max_age_s: float) -> bool:
-        """Begin a frame, and return whether it is worth processing.
+    def begin(self, age_s: float, max_age_s: float) -> FrameBegin | None:
+        """Begin a frame; return None if it is not worth processing.
 
         Args:
             age_s: its age now; NaN = unknown.
@@ -133,16 +145,17 @@ class AgeBudget:
         """
         if max_age_s != self._max_age_s:
             self._max_age_s, self._climb_s, self._is_attempt = max_age_s, _CLIMB_S, False
+            self.is_exceeded = False
             self._enter(0)
-        self._begin_age_s = age_s
-        if not self.rung.drops or self._now_s() - self._result_s > _LONGEST_SILENCE_S:
-            return True
+        begin = FrameBegin(age_s, self._now_s())
+        if not self.rung.drops or begin.time_s - self._result_s > _LONGEST_SILENCE_S:
+            return begin
         expected_s = median(self._frames_s) if self._frames_s else 0.0
         # A frame of unknown age is kept.
         if not age_s + expected_s > max_age_s:
-            return True
+            return begin
         self._lack_time()
-        return False
+        return None
 
     def reduce(self, config: PerceptionConfig) -> PerceptionConfig:
         """Return the parameters of a frame on this rung."""
@@ -157,13 +170,16 @@ class AgeBudget:
             self._reduced = config, self._level, config.with_values(changes)
         return self._reduced[2]
 
-    def end(self, age_s: float) -> None:
+    def end(self, begin: FrameBegin, age_s: float) -> None:
         """End a frame whose results were published at this age; NaN = unknown."""
         self._result_s = self._now_s()
         if not self._max_age_s or not 0 <= age_s <= _FOREIGN_CLOCK_S:
             return
+        # Of frames that begin together, all were computed on the rung of that time.
+        if begin.time_s < self._entered_s:
+            return
         self._results += 1
-        self._frames_s.append(age_s - self._begin_age_s)
+        self._frames_s.append(age_s - begin.age_s)
         self._ages_s.append(age_s)
         seconds = self._now_s() - self._entered_s
         if self._is_attempt and self._results > _PROVEN and seconds > _PROVEN_S:

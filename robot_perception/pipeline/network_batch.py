@@ -106,6 +106,10 @@ class WaitingBatches:
         """Add a batch of later images."""
         self._batches.append(batch)
 
+    def clear(self) -> None:
+        """Drop all batches, with the results of images that were not processed."""
+        self._batches.clear()
+
     def take(self, frame: UploadedImage) -> tuple[Networks, UploadedImage] | None:
         """Return what `NetworkBatch.take` does for the first batch of an image, None without."""
         for index, batch in enumerate(self._batches):

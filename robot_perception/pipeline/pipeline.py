@@ -127,10 +127,7 @@ class PerceptionPipeline:
         return cls(config, **load_networks(config, prompted)._asdict())
 
     def resumed(self, stages: Collection[str]) -> PerceptionPipeline:
-        """Return a pipeline that goes on where this one hangs, without the networks of ``stages``.
-
-        They are loaded again when they are used.
-        """
+        """Return a pipeline that goes on where this one hangs, with new networks of ``stages``."""
         other = type(self)(self._config, **self._networks.renewed(stages)._asdict())
         return other.sibling(self.state_dict())
 
@@ -236,8 +233,7 @@ class PerceptionPipeline:
     ) -> None:
         """Let networks compute the images of the coming frames together, in batches.
 
-        `process` is called with each of them as before, in order; an image that was not named is
-        computed alone. Results differ by the rounding of batches only.
+        `process` is called with each, in order; others are computed alone. Rounding differs.
 
         Args:
             images: of the coming frames, or of several cameras.
@@ -248,6 +244,10 @@ class PerceptionPipeline:
         batch = NetworkBatch(self._networks, images, config or self._config, stages)
         for pipeline in [one for one, _ in cameras] or [self]:
             pipeline._batches.add(batch)  # noqa: SLF001 - of the same class
+
+    def discard_batches(self) -> None:
+        """Drop what `compute_together` has for images that are not processed."""
+        self._batches.clear()
 
     def process_many(
         self, images: Iterable[ImageInput], camera: CameraModel | None = None

@@ -96,7 +96,7 @@ def test_the_age_is_held_and_what_is_given_up_is_named_and_taken_back(graph, slo
         assert np.percentile(ages_s, 95) <= limit_s
         level, message, _ = graph.statuses()['timing']
         assert level == WARN
-        text = 'to keep budget.max_age_s: masks and features on every 30th frame'
+        text = 'to keep budget.max_age_s: masks and features on one of 30 frames'
         assert message.startswith(text)
         slow[0] = 0.0
         # Faster than the ladder climbs back by itself: a changed budget begins again.
@@ -128,5 +128,5 @@ def test_networks_compute_smaller_inputs_where_less_does_not_suffice(graph, slow
     graph.start(budget__max_age_s=BUDGET_S)
     with publishing(graph):
         graph.spin_until(lambda: rungs(graph)[-5:] == ['budget/small_inputs'] * 5, 'fourth rung')
-        text = 'masks and features on every 30th frame, smaller inputs of networks'
+        text = 'masks and features on one of 30 frames, smaller inputs of networks'
         graph.spin_until(lambda: graph.statuses()['timing'][1].endswith(text), 'status')

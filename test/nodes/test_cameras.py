@@ -339,6 +339,29 @@ def test_a_stage_that_hangs_gives_up_all_images_that_are_computed_together(graph
     assert [graph.counts(index).published for index in (0, 1)] == [2, 1]
 
 
+def close(camera):
+    camera.slot.close('inactive')
+
+
+def jump(camera):
+    camera.time_jumped()
+
+
+@pytest.mark.parametrize(('change', 'reason'), [(close, 'inactive'), (jump, 'time_jump')])
+def test_images_that_wait_for_their_turn_are_dropped(graph, monkeypatch, change, reason):
+    depth = HeldDepth(monkeypatch)
+    rig = Rig(graph, CAMERAS, 'depth/image', batch_cameras='always')
+    depth.let_wait(rig, 1)
+    graph.spin_until(lambda: depth.together, 'batch')
+    for camera in graph.node.supervisor.worker.cameras:
+        change(camera)
+    depth.release.set()
+    graph.spin_until(lambda: not any(graph.counts(one).waiting for one in range(3)), 'end')
+    # The first in turn was at work.
+    dropped = [graph.counts(index).dropped.get(reason, 0) for index in range(3)]
+    assert sorted(dropped) == [0, 1, 1]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('batch', ['auto', 'always'])
 def test_cameras_of_equal_rates_are_served_equally_and_no_result_is_old(graph, monkeypatch, batch):

@@ -55,7 +55,8 @@ class Robot:
 
     def _process(self, camera, number, taken_s):
         self._done[camera] = number
-        if not self._budget.begin(self.now_s - taken_s, self._max_age_s):
+        begin = self._budget.begin(self.now_s - taken_s, self._max_age_s)
+        if begin is None:
             self.dropped += 1
             return
         config, frame = self._budget.reduce(CONFIG), self._frames[camera]
@@ -65,7 +66,7 @@ class Robot:
         seconds += self.slow * FEATURES_S * (frame % config.features.every_k == 0)
         self.now_s += seconds * self.load(self.now_s) * (SMALL if config.small_inputs else 1)
         age_s = self.now_s - taken_s
-        self._budget.end(age_s)
+        self._budget.end(begin, age_s)
         self.published.append((self.now_s, age_s, self._budget.rung.name))
 
     @property
@@ -158,13 +159,14 @@ def test_the_rung_and_the_age_follow_from_the_times(max_age_s, rung, age_s):
 def test_without_smaller_inputs_that_rung_is_left_out():
     budget, names = AgeBudget(has_small_inputs=False), []
     for _ in range(60):
-        budget.begin(0.0, 0.1)
-        budget.end(0.2)
+        begin = budget.begin(0.0, 0.1)
+        if begin is not None:
+            budget.end(begin, 0.2)
         names.append(budget.rung.name)
         assert not budget.reduce(CONFIG).small_inputs
     assert list(dict.fromkeys(names)) == [name for name in RUNGS if name != 'small_inputs']
     assert str(budget.rung) == (
-        'masks and features on every 30th frame, frames dropped that would be too old'
+        'masks and features on one of 30 frames, frames dropped that would be too old'
     )
 
 
@@ -203,8 +205,9 @@ def test_results_never_end_however_slow_the_networks_are():
 def test_an_age_by_another_clock_changes_nothing(age_s):
     budget = AgeBudget(has_small_inputs=True)
     for _ in range(200):
-        assert budget.begin(age_s, 0.1)
-        budget.end(age_s)
+        begin = budget.begin(age_s, 0.1)
+        assert begin is not None
+        budget.end(begin, age_s)
     assert budget.rung == LADDER[0]
 
 
@@ -217,11 +220,48 @@ def test_a_changed_budget_begins_again():
     assert robot.rung == ''
 
 
+def test_without_a_budget_nothing_is_too_little():
+    robot = Robot(0.1, rest_s=0.4)
+    robot.run(20.0)
+    assert robot._budget.describe().endswith('which is not enough')
+    robot._max_age_s = 0.0
+    robot.run(1.0)
+    assert robot._budget.describe() == ''
+
+
+def test_frames_that_begin_together_do_not_end_the_results_of_frames_in_turn():
+    """Four cameras, of which a frame alone is within the budget and four together are not."""
+    now_s, age_s, max_age_s = 0.0, 0.04, 0.1
+    budget, alone, dropped = AgeBudget(has_small_inputs=False, now_s=lambda: now_s), 0, 0
+    while alone + dropped < 20:
+        cameras = 1 if budget.rung.drops else 4
+        taken_s, begun = now_s, [budget.begin(0.0, max_age_s) for _ in range(cameras)]
+        alone += cameras == 1 and begun != [None]
+        dropped += begun == [None]
+        now_s += age_s * cameras
+        for begin in filter(None, begun):
+            now_s += 0.001
+            budget.end(begin, now_s - taken_s)
+    assert (alone, dropped) == (20, 0)
+
+
+def test_each_of_the_frames_that_begin_together_has_its_own_age():
+    now_s = 0.0
+    budget = AgeBudget(has_small_inputs=False, now_s=lambda: now_s)
+    while not budget.rung.drops:
+        budget.end(budget.begin(0.0, 0.1), 0.2)
+    old, new = budget.begin(0.06, 0.1), budget.begin(0.0, 0.1)
+    for begin in (old, new):
+        budget.end(begin, begin.age_s + 0.03)
+    # Each took 0.03 s.
+    assert budget.begin(0.065, 0.1) is not None
+    assert budget.begin(0.075, 0.1) is None
+
+
 def test_own_settings_that_give_up_more_are_kept():
     budget, config = AgeBudget(has_small_inputs=True), CONFIG.with_values({'features.every_k': 3})
     for _ in range(3):
-        budget.begin(0.0, 0.1)
-        budget.end(0.2)
+        budget.end(budget.begin(0.0, 0.1), 0.2)
     assert budget.rung.name == 'every_2'
     reduced = budget.reduce(config)
     assert (reduced.features.every_k, reduced.segmenter.every_k) == (3, 2)
@@ -229,6 +269,5 @@ def test_own_settings_that_give_up_more_are_kept():
     assert budget.reduce(config) is reduced
     assert not reduced.small_inputs
     while budget.rung.name != 'small_inputs':
-        budget.begin(0.0, 0.1)
-        budget.end(0.2)
+        budget.end(budget.begin(0.0, 0.1), 0.2)
     assert budget.reduce(config).small_inputs
