@@ -38,13 +38,34 @@ def free_port():
 
 
 def find_replica():
-    """Return the id of the process of the replica."""
-    (replica,) = [
-        int(path.parent.name)
-        for path in Path('/proc').glob('[0-9]*/cmdline')
-        if path.read_bytes().startswith(b'ray::ServeReplica:')
-    ]
+    """Return the id of the process of the replica, on the cluster that this process started."""
+    parents, replicas = {}, []
+    for folder in Path('/proc').glob('[0-9]*'):
+        try:
+            fields = (folder / 'stat').read_text().rpartition(')')[2].split()
+            command = (folder / 'cmdline').read_bytes()
+        except OSError:
+            continue
+        parents[int(folder.name)] = int(fields[1])
+        if command.startswith(b'ray::ServeReplica:'):
+            replicas.append(int(folder.name))
+
+    def is_ours(process):
+        return process == os.getpid() or (process in parents and is_ours(parents[process]))
+
+    (replica,) = filter(is_ours, replicas)
     return replica
+
+
+def start_cluster():
+    options = {'include_dashboard': False, 'num_cpus': 1}
+    options |= {'logging_level': 'ERROR', 'log_to_driver': False}
+    try:
+        ray.init(**options)
+    except Exception:  # noqa: BLE001 - Ray raises plain ones
+        # It waits 30 s for its processes, which a loaded machine may exceed.
+        ray.shutdown()
+        ray.init(**options)
 
 
 @pytest.fixture(scope='module')
@@ -56,8 +77,8 @@ def service(tmp_path_factory):
         patch.setenv('RAY_USAGE_STATS_ENABLED', '0')
         # A loaded machine needs longer than 5 s.
         patch.setenv('RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S', '120')
-        ray.init(include_dashboard=False, num_cpus=1, logging_level='ERROR', log_to_driver=False)
         try:
+            start_cluster()
             port = free_port()
             serve.start(http_options={'port': port})
             arguments = Arguments(preset='stub', token_file=token_file, queue=1, max_body=1)
