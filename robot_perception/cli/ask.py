@@ -20,6 +20,7 @@ from robot_perception.core import (
     NANOSECONDS_PER_SECOND,
     SourceError,
 )
+from robot_perception.models import license_note
 from robot_perception.pipeline import DescriberProcess, InputConfig, Question, read_image
 from robot_perception.sources import decode, is_picture, open_source, standard_types
 from robot_perception.stream import ImageReader, IMAGES
@@ -86,6 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.region is not None:
         left, top, width, height = arguments.region
         region = left, top, left + width, top + height
+    note = license_note(config.describer.model)
+    if note:
+        _LOG.warning('note: %s', note)
     questions = [Question(text, image, region) for text in arguments.questions]
     with closing(DescriberProcess()) as describer, printing_results(arguments) as add_results:
         for question in questions:

@@ -197,7 +197,7 @@ def _sample(entry: _Entry) -> Sample:
     image = entry.text('image')
     if image is None:
         raise entry.error('missing_key', 'the path of an image in image', None)
-    return Sample(
+    sample = Sample(
         image,
         entry.text('question'),
         entry.texts('gt_answer'),
@@ -206,6 +206,12 @@ def _sample(entry: _Entry) -> Sample:
         entry.text('gt_scene'),
         entry.text('kind') or '',
     )
+    for name in sample.asked:
+        if ',' in name:
+            raise entry.error(
+                'comma', 'names without commas beside gt_absent, since prompts have none', name
+            )
+    return sample
 
 
 def _prediction(entry: _Entry) -> Prediction:

@@ -303,12 +303,14 @@ def _find_record(model: str, row: CatalogueRow | None, parameter: str) -> PullRe
     cache = cache_folder()
     pulled = read_record(cache, model)
     pinned = row if row is not None and row.is_pinned else None
-    if pinned is None and pulled is not None:
-        return pulled
-    if pinned is not None and (snapshot_folder(cache, model, pinned.revision) / CONFIG).is_file():
+    record = pulled
+    if pinned is not None:
         # Another program may have downloaded it.
         known = {} if pulled is None or pulled.revision != pinned.revision else pulled.sha256
-        return PullRecord(pinned.revision, {**known, WEIGHTS: pinned.sha256})
+        record = PullRecord(pinned.revision, {**known, WEIGHTS: pinned.sha256})
+    # Snapshots may have been removed since.
+    if record and (snapshot_folder(cache, model, record.revision) / CONFIG).is_file():
+        return record
     revision = '' if pinned is None else f' and for revision {pinned.revision}'
     raise WeightsMissingError(
         'not_downloaded',

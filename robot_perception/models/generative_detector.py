@@ -117,6 +117,7 @@ class NetworkGenerativeDetector:
             queries = tuple(self._generator.family.queries(prompts))
             self.number([one.name for one in queries if one.name])
             self._last = last = _BoundDetector(self, prompts, queries)
+            self._is_full = False
         return last
 
     def detect(
@@ -144,12 +145,12 @@ class NetworkGenerativeDetector:
         )
 
     def _numbered(self, found: Sequence[WrittenObject]) -> list[WrittenObject]:
-        """Return the objects with an area, whose names have a number or can get one."""
+        """Return the objects with an area whose names have a number or can get one."""
         known = {name.casefold() for name in self.class_names}
         kept = []
         for one in found:
             left, top, right, bottom = one.box_xyxy
-            if not (left < right and top < bottom and _is_name(one.name)):
+            if not (left < right and top < bottom):
                 continue
             if one.name.casefold() not in known and len(known) >= _MAX_CLASSES:
                 self._is_full = True
@@ -174,7 +175,9 @@ class NetworkGenerativeDetector:
             )
             rows = zip(written[:, 1:].tolist(), steps.by_text(), chosen, strict=True)
             for tokens, probabilities, query in rows:
-                yield from family.read_objects(tokens, probabilities, query, size_hw)
+                found = family.read_objects(tokens, probabilities, query, size_hw)
+                # The name of a prompt may be any that its family takes.
+                yield from (one for one in found if query.name or _is_name(one.name))
 
 
 def _is_name(text: str) -> bool:

@@ -11,8 +11,12 @@ from robot_perception.models.checkpoint import cache_folder
 from robot_perception.models.pull_record import is_hub_id, read_record
 
 _OTHER = 'other'
+# Texts to be read, which the Hub knows by these names.
+_OF_THEIR_OWN = (_OTHER, 'apple-ascl')
 # Creative Commons NC, and names of licenses for research.
-_NOT_COMMERCIAL = re.compile(r'(^|[-_ ])nc($|[-_ ])|non-?commercial|research|apple-amlr')
+_NOT_COMMERCIAL = re.compile(
+    r'(^|[-_ ])nc($|[-_ ,])|non[-_ ]?commercial|research|apple-amlr|deepfloyd-if-license'
+)
 
 
 def published_license(card: Any) -> str:  # noqa: ANN401 - the client publishes no types
@@ -23,8 +27,8 @@ def published_license(card: Any) -> str:  # noqa: ANN401 - the client publishes 
     """
     license_id, name = ((card or {}).get(key) for key in ('license', 'license_name'))
     # Of several, all count.
-    text = ', '.join(license_id) if isinstance(license_id, list) else str(license_id or '')
-    return f'{text}: {name}' if text == _OTHER and name else text
+    parts = license_id if isinstance(license_id, list) else [license_id or '']
+    return ', '.join(f'{part}: {name}' if part == _OTHER and name else str(part) for part in parts)
 
 
 def find_license(model: str) -> str:
@@ -47,7 +51,8 @@ def license_note(model: str) -> str:
     stated = find_license(model)
     if _NOT_COMMERCIAL.search(stated.lower()):
         return f'The license of {model} ({stated}) excludes commercial use.'
-    if stated.startswith(_OTHER):
+    parts = [part.partition(':')[0].strip().lower() for part in stated.split(',')]
+    if not set(parts).isdisjoint(_OF_THEIR_OWN):
         return (
             f'{model} has a license of its own ({stated}), which may exclude commercial use: '
             f'read it at https://huggingface.co/{model}.'

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 import difflib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def read_layout(path: Path) -> OnnxLayout:
     if not isinstance(document, dict):
         raise _invalid(path, 'expected keys and values, such as "layout: yolov8"')
     name = document.pop('layout', None)
-    if name not in LAYOUTS:
+    if not isinstance(name, str) or name not in LAYOUTS:
         known, nearest = ', '.join(LAYOUTS), difflib.get_close_matches(str(name), LAYOUTS, 1)
         advice = f'Nearest: {nearest[0]}' if nearest else 'Start from the nearest and change keys'
         raise _invalid(path, f'expected layout to be one of {known}; got {name!r}. {advice}')
@@ -136,7 +137,7 @@ def _read(path: Path, key: str, value: object) -> Any:  # noqa: ANN401 - of any 
     expected, read = _READERS[key]
     try:
         return read(value)
-    except (TypeError, ValueError, KeyError):
+    except (TypeError, ValueError, KeyError, OverflowError):
         raise _invalid(path, f'expected {key} to be {expected}, got {value!r}') from None
 
 
@@ -156,7 +157,8 @@ def _names(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as in the file
         value = [
             value[index] if index in value else value[str(index)] for index in range(len(value))
         ]
-    if not isinstance(value, list) or not value:
+    # YAML reads on, off and yes as booleans.
+    if not isinstance(value, list) or not value or {type(one) for one in value} - {str, int}:
         raise TypeError
     return tuple(map(str, value))
 
@@ -170,6 +172,8 @@ def _size(value: Any) -> tuple[int, int]:  # noqa: ANN401 - as in the file
 
 def _channels(value: Any) -> tuple[float, ...]:  # noqa: ANN401 - as in the file
     red, green, blue = map(float, value)
+    if bool in map(type, value) or not all(map(math.isfinite, (red, green, blue))):
+        raise ValueError
     return red, green, blue
 
 
@@ -209,7 +213,7 @@ def _number(low: float, high: float) -> Callable[[Any], float]:
 
 
 def _first_class(value: Any) -> int:  # noqa: ANN401 - as in the file
-    if value not in (0, 1):
+    if type(value) is not int or value not in (0, 1):
         raise ValueError
     return int(value)
 
@@ -234,7 +238,7 @@ _READERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     'activation': _choice('none', 'sigmoid', 'softmax'),
     'max_iou': ('above 0, at most 1', _number(0, 1)),
     'first_class': ('0 or 1', _first_class),
-    'classes': ('names in the order of their numbers, or a text file of them', _names),
+    'classes': ('names in the order of their numbers ("on" in quotes), or a text file', _names),
     'input_size': ('pixels of a square, or rows and columns', _size),
     'resize': _choice(LETTERBOX, CORNER, STRETCH, UNCHANGED),
     'channels': _choice('rgb', 'bgr'),

@@ -26,6 +26,9 @@ def _find_missing(model: str, task: str) -> WeightsMissingError | None:
         if model != models.STUB:
             models.locate_checkpoint(model, task)
     except WeightsMissingError as error:
+        # Files of one's own cannot be pulled.
+        if error.reason != 'not_downloaded' and models.find_row(model) is None:
+            raise
         return error
     return None
 
@@ -51,8 +54,9 @@ def check_checkpoints(config: PerceptionConfig) -> None:
 
 def license_notes(config: PerceptionConfig) -> tuple[str, ...]:
     """Return a sentence for each network whose license excludes or may exclude commercial use."""
-    used = dict.fromkeys(config.stage(stage).model for stage in networks_needed(config))
-    return tuple(filter(None, map(models.license_note, used)))
+    used = [config.stage(stage).model for stage in networks_needed(config)]
+    used.append(config.describer.model)
+    return tuple(filter(None, map(models.license_note, dict.fromkeys(used))))
 
 
 def download_mb(config: PerceptionConfig, missing: dict[str, WeightsMissingError]) -> int:

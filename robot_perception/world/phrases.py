@@ -88,7 +88,7 @@ COLORED = tuple(Phrase(color, one.kind) for color in range(len(COLOR_NAMES)) for
 UNSEEN_PHRASES = tuple(
     Phrase(COLOR_NAMES.index(color), CLASS_NAMES.index(kind)) for color, kind in _UNSEEN
 )
-"""Those of objects that are in no training scene of the prompted detector."""
+"""Those that mean no object that counts in training scenes of the prompted detector."""
 TRAINED_PHRASES = tuple(phrase for phrase in COLORED if phrase not in UNSEEN_PHRASES)
 
 

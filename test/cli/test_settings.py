@@ -77,7 +77,7 @@ def test_device_flag():
     [
         (['--set', 'detector.threshold'], "--set: expected NAME=VALUE, got 'detector.threshold'"),
         (['--set', ''], "--set: expected NAME=VALUE, got ''"),
-        (['--set', '=1'], "Unknown parameter ''. Available: autostart, budget.max_age_s, camera"),
+        (['--set', '=1'], "Unknown parameter ''. Available: autostart, batch_cameras, budget.max"),
         (
             ['--set', 'treshold=1'],
             "Unknown parameter 'treshold' .*Available: .*detector.threshold",

@@ -283,6 +283,7 @@ def test_yes_and_no(answer, read):
         ([{'image': 'a', 'question': 3}], 'wrong_type', 'text in question, got 3'),
         ([{'image': 'a', 'gt_answer': []}], 'wrong_type', 'a list of texts in gt_answer'),
         ([{'image': 'a', 'gt_absent': [3]}], 'wrong_type', 'a list of texts in gt_absent'),
+        ([{'image': 'a', 'gt_absent': ['cup, red']}], 'comma', "without commas.*got 'cup, red'"),
         ([{'image': 'a', 'gt_objects': 'cup'}], 'wrong_type', 'a list in gt_objects'),
         ([{'image': 'a', 'gt_objects': [{}]}], 'wrong_type', 'objects with a name'),
         (

@@ -7,6 +7,7 @@ import socket
 import time
 
 from checkpoints import rewrite_config, write_semantics
+import cv2
 from hub_server import serve_hub, sha256
 import huggingface_hub
 import numpy as np
@@ -29,6 +30,7 @@ from robot_perception.models.checkpoint import locate_checkpoint
 from robot_perception.models.download import pull
 from robot_perception.models.licenses import find_license
 from robot_perception.pipeline import (
+    check_checkpoints,
     license_notes,
     networks_needed,
     PerceptionConfig,
@@ -118,6 +120,14 @@ def test_a_describer_comes_with_its_processor(hub, tmp_path):
         ({'license': 'CC-BY-NC-SA-4.0'}, 'CC-BY-NC-SA-4.0', 'excludes commercial use.'),
         ({'license': 'apple-amlr'}, 'apple-amlr', 'excludes commercial use.'),
         ({'license': ['mit', 'cc-by-nc-4.0']}, 'mit, cc-by-nc-4.0', 'excludes commercial use.'),
+        ({'license': 'cc_non_commercial'}, 'cc_non_commercial', 'excludes commercial use.'),
+        ({'license': 'deepfloyd-if-license'}, 'deepfloyd-if-license', 'excludes commercial use.'),
+        ({'license': 'apple-ascl'}, 'apple-ascl', f'read it at https://huggingface.co/{OTHER}.'),
+        (
+            {'license': ['mit', 'other'], 'license_name': 'mine'},
+            'mit, other: mine',
+            f'read it at https://huggingface.co/{OTHER}.',
+        ),
         ({'license': 'other'}, 'other', f'read it at https://huggingface.co/{OTHER}.'),
         (
             {'license': 'other', 'license_name': 'dinov3-license'},
@@ -139,6 +149,7 @@ def test_the_find_license_a_model_is_kept_and_named(hub, card, license_id, note,
     assert caplog.messages == [f'note: {one}' for one in notes]
     disabled = config.with_values({'detector.enabled': False})
     assert license_notes(disabled) == ()
+    assert license_notes(disabled.with_values({'describer.model': OTHER})) == notes
 
 
 def test_the_find_license_folders_and_of_earlier_downloads_is_not_known(hub, cache, tiny):
@@ -151,6 +162,31 @@ def test_the_find_license_folders_and_of_earlier_downloads_is_not_known(hub, cac
     assert find_license(OTHER) == ''
     assert locate_checkpoint(OTHER, 'detector').folder.name == COMMIT
     assert find_license(DETR) == 'Apache-2.0'
+
+
+def test_a_removed_snapshot_is_pulled_again(hub):
+    shutil.rmtree(pull(OTHER).path)
+    with raises(WeightsMissingError, 'not_downloaded', f'models pull {OTHER}'):
+        locate_checkpoint(OTHER, 'detector')
+    pulled = pull(OTHER).path
+    assert locate_checkpoint(OTHER, 'detector').folder == pulled
+
+
+def test_a_file_of_ones_own_is_not_to_be_pulled(hub):
+    models = {'detector.model': '/nope/best.onnx', 'depth.model': 'somebody/else'}
+    config = PerceptionConfig.from_preset('stub', models)
+    with raises(WeightsMissingError, 'missing_file', 'there is no file /nope/best.onnx'):
+        check_checkpoints(config)
+
+
+def test_the_license_of_answers_is_named(hub, tmp_path, capsys):
+    hub.add(OTHER, write_tiny_describer('llava', tmp_path / 'llava'), COMMIT)
+    hub.cards[OTHER] = {'license': 'cc-by-nc-4.0'}
+    pull(OTHER)
+    path = tmp_path / 'photo.png'
+    cv2.imwrite(str(path), np.zeros((32, 32, 3), np.uint8))
+    main(['ask', str(path), 'what is this?', '--model', OTHER])
+    assert f'{OTHER} (cc-by-nc-4.0) excludes commercial use.' in capsys.readouterr().err
 
 
 def test_a_revision_can_be_named(hub):

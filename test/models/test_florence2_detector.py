@@ -231,6 +231,10 @@ def test_names_are_numbered_as_they_come(folder):
     detector.number([f'other {index}' for index in range(1000)])
     assert len(detect(detector)) == 0
     assert 'has written 1000 different names' in detector.note
+    # Prompts may be what no written name is.
+    tabbed = 'red\tcup'
+    assert set(detect(detector, tabbed).class_names) == {tabbed}
+    assert detector.note == ''
 
 
 @pytest.mark.parametrize(

@@ -206,6 +206,16 @@ def test_a_file_of_bytes_takes_them_as_they_are(tmp_path):
     np.testing.assert_allclose(found.scores, [1 / (1 + np.exp(-2))], atol=1e-3)
 
 
+def test_few_rows_of_final_objects_are_not_swapped(tmp_path):
+    rows = np.zeros((1, 6, 7), np.float32)
+    rows[0, 0] = [8, 16, 24, 40, 0.9, 2, 50]
+    content = onnx_files.constant_outputs({'rows': rows})
+    columns = {'columns': ['box', 'score', 'class', 'rest']}
+    path = write(tmp_path / 'best.onnx', content, 'yolov10', classes=CLASSES, **columns)
+    found = detect(build(path))
+    np.testing.assert_allclose(found.boxes_xyxy, [[8, 16, 24, 40]], atol=1e-4)
+
+
 @pytest.mark.filterwarnings('ignore:Specified provider')
 def test_a_gpu_that_does_not_start_is_named(tmp_path, monkeypatch, capfd):
     import onnxruntime
@@ -444,6 +454,13 @@ def test_a_file_of_one_size_refuses_others(tmp_path):
         ('layout: yolov8\nclasses: {1: a}', 'classes to be names'),
         ('layout: yolov8\nclasses: none.txt', 'none.txt, which cannot be read'),
         ('layout: yolov8\nfirst_class: 2', 'first_class to be 0 or 1'),
+        ('layout: yolov8\nfirst_class: true', 'first_class to be 0 or 1'),
+        ('layout: [yolov8]', r"got \['yolov8'\]"),
+        (f'layout: yolov8\nscale: 1{"0" * 400}', 'scale to be above 0'),
+        ('layout: yolov8\nmean: [.nan, 0, 0]', 'mean to be three numbers'),
+        ('layout: yolov8\nmean: [true, 0, 0]', 'mean to be three numbers'),
+        ('layout: yolov8\nclasses: [on, off]', 'classes to be names'),
+        ('layout: yolov8\nclasses: [cup, null]', 'classes to be names'),
     ],
 )
 def test_a_layout_that_makes_no_sense_is_refused(tmp_path, document, match):
