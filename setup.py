@@ -76,6 +76,7 @@ setup(
         'PyYAML>=6.0',
         'rosbags>=0.11.9',
         'safetensors>=0.5',
+        'tokenizers>=0.22',
         'torch>=2.6',
         'tqdm>=4.60',
         'transformers>=5,<6',

@@ -38,6 +38,7 @@ VERBS = {
     'serve': set(),
     'search': {'output', 'force', 'json'},
     'view': {'force', 'json'},
+    'world phrases': {'output', 'force', 'json'},
     'world questions': {'output', 'force', 'json'},
     'world record': {'force', 'json'},
     'world train': set(),

@@ -173,7 +173,7 @@ def test_no_frames(tmp_path):
 
 
 def test_interruption_leaves_nothing(tmp_path):
-    def interrupt():
+    def interrupt(_frame):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

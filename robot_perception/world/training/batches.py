@@ -70,8 +70,8 @@ class Batch:
         return self.boxes_xyxy / torch.tensor([width, height] * 2)
 
     def first(self, count: int) -> Batch:
-        """Return the first scenes."""
-        return self.select(range(count))
+        """Return the first scenes, all if there are no more."""
+        return self.select(range(min(count, len(self.pixels))))
 
     def select(self, scenes: Sequence[int]) -> Batch:
         """Return some of the scenes."""
