@@ -4,6 +4,7 @@ from collections import deque
 from pathlib import Path
 
 from bags import generated_frames, write_rgbd_bag
+from processes import list_processes
 from result_bags import write_result_bag
 
 from robot_perception.bag import BagJob
@@ -63,14 +64,7 @@ class DirectEngine:
 
 def find_workers(program):
     """Return the ids of the worker processes that a fleet has started on this machine."""
-    parents = {}
-    for status in Path('/proc').glob('[0-9]*/stat'):
-        try:
-            head, _, tail = status.read_text().rpartition(')')
-            command = status.with_name('cmdline').read_bytes().decode(errors='replace')
-        except OSError:
-            continue
-        parents[int(head.split()[0])] = int(tail.split()[1]), command
+    parents = {one.number: (one.parent, one.command) for one in list_processes()}
     workers = []
     for process, (parent, command) in parents.items():
         # Those at work: Ray does not survive its agents, nor workers that it is starting with.

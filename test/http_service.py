@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from pathlib import Path
 import re
 import threading
 import time
@@ -11,6 +10,7 @@ import uuid
 from commands import read_until, TIMEOUT_S
 import cv2
 import numpy as np
+from processes import list_processes
 
 QUEUE = 2
 SIZE_HW = (120, 160)
@@ -94,14 +94,9 @@ def wait_for(condition):
 
 def find_networks(parent):
     """Yield the ids of the processes with the networks that a process has started."""
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            fields = (folder / 'stat').read_text().rpartition(')')[2].split()
-            command = (folder / 'cmdline').read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and b'spawn_main' in command:
-            yield int(folder.name)
+    for one in list_processes():
+        if one.parent == parent and 'spawn_main' in one.command:
+            yield one.number
 
 
 def picture(kind='.png', seed=0, size_hw=SIZE_HW):

@@ -22,7 +22,7 @@ from robot_perception.models import (
     pull,
     pulled_models,
 )
-from robot_perception.pipeline import networks_needed, PerceptionConfig, PRESETS
+from robot_perception.pipeline import PerceptionConfig, PRESETS, used_models
 from robot_perception.viewer import Table
 
 _MEGABYTE = 1e6
@@ -120,11 +120,8 @@ def _presets(model: str) -> list[str]:
     return [str(name) for name in PRESETS if model in _models(name)]
 
 
-def _models(preset: str) -> list[str]:
-    """Return the networks of a preset, that for questions included."""
-    config = PerceptionConfig.from_preset(preset)
-    models = [config.stage(stage).model for stage in networks_needed(config)]
-    return [*models, config.describer.model]
+def _models(preset: str) -> tuple[str, ...]:
+    return used_models(PerceptionConfig.from_preset(preset))
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:

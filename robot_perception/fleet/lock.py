@@ -102,13 +102,13 @@ class Lock:
             if (self._file.read() or b'') == content:
                 self._file.remove()
             if not self._file.create(self._lease()):
-                raise _in_use(self._output, _parsed(self._file.read() or b''))
+                raise _in_use(self._output, _read(self._file))
         self._renewed_s = time.monotonic()
         # Such a fleet may still replace this one, and not all storages refuse to make a file
         # twice.
         time.sleep(_SETTLED_S)
         if not self._is_ours():
-            raise _in_use(self._output, _parsed(self._file.read() or b''))
+            raise _in_use(self._output, _read(self._file))
 
     def _is_held(self, content: bytes) -> bool:
         """Return whether the fleet that wrote a lock is at work."""
@@ -136,7 +136,7 @@ class Lock:
                 self._renewed_s = time.monotonic()
 
     def _is_ours(self) -> bool:
-        return bool(_parsed(self._file.read() or b'').get('token') == self.token)
+        return _has_token(self._file, self.token)
 
     def _lease(self) -> bytes:
         owner = {'host': socket.gethostname(), 'process': _process(os.getpid())}
@@ -163,7 +163,7 @@ def check_lock(output: Address, token: str) -> None:
 
     For workers, which may outlive the fleet that started them.
     """
-    if _parsed(output.child(_NAME).read() or b'').get('token') != token:
+    if not _has_token(output.child(_NAME), token):
         raise _lost(output)
 
 
@@ -176,6 +176,14 @@ def _process(number: int) -> list[Any] | None:
     except OSError:
         return None
     return [boot, namespace, number, status.rpartition(')')[2].split()[19]]
+
+
+def _has_token(file: Address, token: str) -> bool:
+    return bool(_read(file).get('token') == token)
+
+
+def _read(file: Address) -> dict[str, Any]:
+    return _parsed(file.read() or b'')
 
 
 def _parsed(content: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from robot_perception.pipeline.checkpoints import (
     download_mb,
     license_notes,
     missing_checkpoints,
+    used_models,
 )
 from robot_perception.pipeline.choices import CameraAxes, Rectification, Reliability, Transport
 from robot_perception.pipeline.class_filter import choose_classes
@@ -108,4 +109,5 @@ __all__ = [
     'parameter',
     'pipeline_seconds',
     'read_image',
+    'used_models',
 ]

@@ -16,9 +16,14 @@ def missing_checkpoints(config: PerceptionConfig) -> dict[str, WeightsMissingErr
     Raises:
         ModelError: a checkpoint cannot be used for another reason.
     """
-    needed = {config.stage(stage).model: stage for stage in networks_needed(config)}
-    found = {model: _find_missing(model, stage) for model, stage in needed.items()}
-    return {model: error for model, error in found.items() if error is not None}
+    missing: dict[str, WeightsMissingError] = {}
+    # Several stages may have one model, which need not be of use to each of them.
+    for stage in networks_needed(config):
+        model = config.stage(stage).model
+        error = _find_missing(model, stage)
+        if error is not None:
+            missing[model] = error
+    return missing
 
 
 def _find_missing(model: str, task: str) -> WeightsMissingError | None:
@@ -54,9 +59,13 @@ def check_checkpoints(config: PerceptionConfig) -> None:
 
 def license_notes(config: PerceptionConfig) -> tuple[str, ...]:
     """Return a sentence for each network whose license excludes or may exclude commercial use."""
+    return tuple(filter(None, map(models.license_note, used_models(config))))
+
+
+def used_models(config: PerceptionConfig) -> tuple[str, ...]:
+    """Return the distinct networks of a configuration, that for questions included."""
     used = [config.stage(stage).model for stage in networks_needed(config)]
-    used.append(config.describer.model)
-    return tuple(filter(None, map(models.license_note, dict.fromkeys(used))))
+    return tuple(dict.fromkeys([*used, *filter(None, [config.describer.model])]))
 
 
 def download_mb(config: PerceptionConfig, missing: dict[str, WeightsMissingError]) -> int:

@@ -57,7 +57,6 @@ class RecoveringNetwork(Generic[_Network]):
 
     If it runs out of GPU memory, unused memory is freed and it runs again; if that fails too, it
     is moved to the CPU and stays there.
-
     """
 
     stage: Stage

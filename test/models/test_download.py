@@ -179,6 +179,14 @@ def test_a_file_of_ones_own_is_not_to_be_pulled(hub):
         check_checkpoints(config)
 
 
+def test_a_folder_for_two_stages_is_checked_for_each():
+    folder = str(catalogue.DEMO_FOLDER / 'rt_detr_v2')
+    models = {'features.model': folder, 'detector.model': folder}
+    config = PerceptionConfig.from_preset('stub', models)
+    with raises(ModelError, 'wrong_task', 'features.model'):
+        check_checkpoints(config)
+
+
 def test_the_license_of_answers_is_named(hub, tmp_path, capsys):
     hub.add(OTHER, write_tiny_describer('llava', tmp_path / 'llava'), COMMIT)
     hub.cards[OTHER] = {'license': 'cc-by-nc-4.0'}

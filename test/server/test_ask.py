@@ -18,6 +18,7 @@ pytest.importorskip('fastapi')
 
 from commands import Command
 from http_service import form, wait_for
+from processes import list_processes
 
 pytestmark = pytest.mark.slow
 ARGUMENTS = ('--set', 'describer.model=stub')
@@ -87,14 +88,9 @@ def stopped_describer(service):
 
 def describers(parent):
     """Yield the processes that are ended first when memory runs out."""
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            fields = (folder / 'stat').read_text().rpartition(')')[2].split()
-            score = int((folder / 'oom_score_adj').read_text())
-        except OSError:
-            continue
-        if int(fields[1]) == parent and score == 1000:
-            yield int(folder.name)
+    for one in list_processes():
+        if one.parent == parent and one.oom_score == 1000:
+            yield one.number
 
 
 def test_one_question_at_a_time(service):

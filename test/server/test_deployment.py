@@ -14,6 +14,7 @@ pytest.importorskip('fastapi')
 pytest.importorskip('ray.serve')
 
 from http_service import Client, find_networks, form, picture, timeless, wait_for
+from processes import list_processes
 from pydantic import ValidationError
 import ray
 from ray import serve
@@ -39,16 +40,9 @@ def free_port():
 
 def find_replica():
     """Return the id of the process of the replica, on the cluster that this process started."""
-    parents, replicas = {}, []
-    for folder in Path('/proc').glob('[0-9]*'):
-        try:
-            fields = (folder / 'stat').read_text().rpartition(')')[2].split()
-            command = (folder / 'cmdline').read_bytes()
-        except OSError:
-            continue
-        parents[int(folder.name)] = int(fields[1])
-        if command.startswith(b'ray::ServeReplica:'):
-            replicas.append(int(folder.name))
+    processes = list(list_processes())
+    parents = {one.number: one.parent for one in processes}
+    replicas = [one.number for one in processes if one.command.startswith('ray::ServeReplica:')]
 
     def is_ours(process):
         return process == os.getpid() or (process in parents and is_ours(parents[process]))

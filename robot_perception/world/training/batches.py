@@ -71,7 +71,7 @@ class Batch:
 
     def first(self, count: int) -> Batch:
         """Return the first scenes, all if there are no more."""
-        return self.select(range(min(count, len(self.pixels))))
+        return Batch(*(getattr(self, field.name)[:count] for field in fields(self)))
 
     def select(self, scenes: Sequence[int]) -> Batch:
         """Return some of the scenes."""
