@@ -3,17 +3,23 @@
 import numpy as np
 from protobuf import sized, varint
 
-TYPES = {'float32': 1, 'uint8': 2, 'int64': 7, 'float16': 10}
+TYPES = {'float32': 1, 'uint8': 2, 'int64': 7, 'text': 8, 'float16': 10}
 
 
 def number(field, value):
     return varint(field << 3) + varint(value)
 
 
+def read_kind(array):
+    return 'text' if array.dtype.kind == 'U' else str(array.dtype)
+
+
 def tensor(name, array):
     dims = b''.join(number(1, length) for length in array.shape)
-    kind = number(2, TYPES[str(array.dtype)])
-    return dims + kind + sized(8, name) + sized(9, np.ascontiguousarray(array).tobytes())
+    head = dims + number(2, TYPES[read_kind(array)]) + sized(8, name)
+    if read_kind(array) == 'text':
+        return head + b''.join(sized(6, str(text)) for text in array.flat)
+    return head + sized(9, np.ascontiguousarray(array).tobytes())
 
 
 def value(name, kind, shape):
@@ -65,7 +71,7 @@ def constant_outputs(arrays, shape=(1, 3, 64, 64), kind='float32', **options):
     nodes = [
         node('Identity', [constant], name) for constant, name in zip(names, arrays, strict=True)
     ]
-    outputs = {name: (str(array.dtype), array.shape) for name, array in arrays.items()}
+    outputs = {name: (read_kind(array), array.shape) for name, array in arrays.items()}
     return model(nodes, constants, {'images': (kind, shape)}, outputs, **options)
 
 

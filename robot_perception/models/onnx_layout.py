@@ -16,6 +16,8 @@ from robot_perception.core import WeightsInvalidError
 SUFFIX = '.onnx'
 LAYOUT_SUFFIXES = ('.yaml', '.yml', '.json')
 _MAX_LAYOUT_BYTES = 2**20
+MAX_SIDE = 2**14
+"""Longest side of an input, pixels."""
 _BYTE = 255
 
 BOX, OBJECTNESS, CLASSES = 'box', 'objectness', 'classes'
@@ -165,7 +167,7 @@ def _names(value: Any) -> tuple[str, ...]:  # noqa: ANN401 - as in the file
 
 def _size(value: Any) -> tuple[int, int]:  # noqa: ANN401 - as in the file
     height, width = (value, value) if isinstance(value, int) else value
-    if not all(type(side) is int and 0 < side <= 2**14 for side in (height, width)):
+    if not all(type(side) is int and 0 < side <= MAX_SIDE for side in (height, width)):
         raise ValueError
     return height, width
 

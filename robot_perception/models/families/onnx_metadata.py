@@ -13,6 +13,7 @@ from robot_perception.models.onnx_layout import (
     CLASSES,
     LAYOUT_SUFFIXES,
     LAYOUTS,
+    MAX_SIDE,
     OnnxLayout,
     REST,
     SCORE,
@@ -148,7 +149,9 @@ def _names(metadata: Mapping[str, str]) -> tuple[str, ...]:
 
 def _size(metadata: Mapping[str, str]) -> SizeHW:
     size = _literal(metadata.get('imgsz', ''))
-    if not isinstance(size, list | tuple) or not all(isinstance(side, int) for side in size):
+    if not isinstance(size, list | tuple) or not all(
+        isinstance(side, int) and 0 < side <= MAX_SIDE for side in size
+    ):
         return 0, 0
     height, width = (*size, *size)[:2] if size else (0, 0)
     return height, width

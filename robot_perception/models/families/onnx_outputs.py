@@ -21,6 +21,8 @@ from robot_perception.models.onnx_layout import (
 )
 
 _BOX_COLUMNS = 4
+# float32 has every whole number up to this one.
+_MAX_ID = 2**24 - 1
 # Scores in fp16 may be above 1 by this.
 _SCORE_ROUNDING = 0.01
 _BOXES = ('boxes', 'dets', 'detection_boxes', 'pred_boxes')
@@ -103,7 +105,7 @@ def _fits(outputs: Mapping[str, Float32Array], preset: OnnxLayout, given: OnnxLa
 def _read(outputs: Mapping[str, Float32Array], layout: OnnxLayout) -> Candidates:
     missing = [name for name in layout.outputs if name not in outputs]
     if missing:
-        raise DoesNotFitError(f'there is no output {missing[0]}')
+        raise DoesNotFitError(f'there is no output {missing[0]} of numbers')
     if layout.columns:
         name = layout.outputs[0] if layout.outputs else next(iter(outputs))
         return _read_rows(outputs[name], layout)
@@ -165,7 +167,7 @@ def _common_names(outputs: Mapping[str, Float32Array]) -> tuple[str, ...]:
         return tuple(names)
     if len(outputs) == 2:  # noqa: PLR2004 - boxes, and a score for each class
         first, second = outputs
-        has_boxes = second in _BOXES or outputs[second].shape[-1] == _BOX_COLUMNS
+        has_boxes = second in _BOXES or outputs[second].shape[-1:] == (_BOX_COLUMNS,)
         return (second, first) if has_boxes and first not in _BOXES else (first, second)
     raise DoesNotFitError('which are boxes, scores and labels is to be stated by the key outputs')
 
@@ -187,6 +189,8 @@ def _extra_classes(layout: OnnxLayout) -> int:
 
 
 def _ids(labels: Float32Array, layout: OnnxLayout) -> Int32Array:
+    if np.any(labels != np.rint(labels)) or np.abs(labels).max(initial=0) > _MAX_ID:
+        raise DoesNotFitError('numbers of classes are whole and below 2^24')
     ids: Int32Array = labels.astype(np.int32) - np.int32(layout.first_class)
     return ids
 

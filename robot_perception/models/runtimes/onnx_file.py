@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from robot_perception.core import Float32Array, ModelError, requires, WeightsInvalidError
+from robot_perception.core import ModelError, requires, WeightsInvalidError
 from robot_perception.models.device import DeviceSpec
 from robot_perception.models.families.interfaces import Tensors
 from robot_perception.models.resize import SizeHW
 from robot_perception.models.runtimes.onnxruntime import choose_providers, start_session
 
+# Of outputs that numpy holds.
+_NUMBERS = re.compile(r'tensor\((float16|float|double|u?int(8|16|32|64)|bool)\)')
 _TYPES = {'tensor(float)': 'fp32', 'tensor(float16)': 'fp16', 'tensor(uint8)': 'uint8'}
 _DTYPES = {'fp32': torch.float32, 'fp16': torch.float16, 'uint8': torch.uint8}
 _CPU = DeviceSpec(torch.device('cpu'), 'fp32')
@@ -30,7 +32,8 @@ class OnnxFile(torch.nn.Module):
         size_hw: rows and columns of the input, pixels; 0 = any.
         takes_bytes: whether the input is of 8-bit values.
         precision: ``fp16`` if the input has it, otherwise ``fp32``.
-        outputs: name of each output -> its shape, None for a length that it does not state.
+        outputs: name of each output of numbers -> its shape, None for a length that it does not
+            state. Others, as of text, are not computed.
         metadata: what the exporter wrote.
     """
 
@@ -43,7 +46,7 @@ class OnnxFile(torch.nn.Module):
 
         Raises:
             MissingLibraryError: ONNX Runtime is not installed.
-            WeightsInvalidError: it cannot be read, or has other inputs.
+            WeightsInvalidError: it cannot be read, has other inputs, or no output of numbers.
         """
         super().__init__()
         self._path, self._where = str(path), where
@@ -64,11 +67,20 @@ class OnnxFile(torch.nn.Module):
                 ),
             ) from error
         self.metadata: Mapping[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self._read_input()
+        outputs = self._session.get_outputs()
         self.outputs = {
             one.name: tuple(_length(length) for length in one.shape)
-            for one in self._session.get_outputs()
+            for one in outputs
+            if _NUMBERS.fullmatch(one.type)
         }
-        self._read_input()
+        if not self.outputs:
+            found = ', '.join(f'{one.name} {one.type}' for one in outputs) or 'none'
+            raise WeightsInvalidError(
+                'unsupported_output',
+                f'{self._where}: expected outputs that are tensors of numbers, got {found}. '
+                'Export it with boxes and scores as numbers.',
+            )
 
     def _read_input(self) -> None:
         inputs = self._session.get_inputs()
@@ -108,7 +120,7 @@ class OnnxFile(torch.nn.Module):
         return ''
 
     def forward(self, pixels: torch.Tensor) -> Tensors:
-        """Compute all outputs for a (1, 3, h, w) float32 image, as float32 on the CPU.
+        """Compute `outputs` for a (1, 3, h, w) float32 image, as float32 on the CPU.
 
         Raises:
             ModelError: ONNX Runtime failed.
@@ -120,7 +132,7 @@ class OnnxFile(torch.nn.Module):
         values = values if self._has_batch else values[0]
         try:
             outputs: Sequence[Any] = self._session.run(
-                None, {self._name: values.contiguous().numpy()}
+                list(self.outputs), {self._name: values.contiguous().numpy()}
             )
         except Exception as error:
             raise ModelError(
@@ -128,12 +140,8 @@ class OnnxFile(torch.nn.Module):
                 f'{self._where}: ONNX Runtime failed on an input of {tuple(values.shape)} '
                 f'({_one_line(error)}). Set detector.input_size, or export it again.',
             ) from error
-        return tuple(torch.from_numpy(_as_float32(one)) for one in outputs)
-
-
-def _as_float32(output: Any) -> Float32Array:  # noqa: ANN401 - sequences too
-    # Detections are few enough for float32 to number their classes.
-    return np.array(output, np.float32)
+        # Detections are few enough for float32 to number their classes.
+        return tuple(torch.from_numpy(np.array(one, np.float32)) for one in outputs)
 
 
 def _length(length: object) -> int | None:
