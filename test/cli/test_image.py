@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 from image_bombs import make_jpeg
 import numpy as np
+from onnx_detectors import write_color_detector
 import pytest
 
 from robot_perception.core import CameraModel, Image, Scene
@@ -96,6 +97,16 @@ def test_exif_orientation_is_applied(command):
     # The left half is now the upper half.
     assert rgb[8, 16, 0] > 200
     assert rgb[56, 16, 0] < 50
+
+
+def test_a_detector_in_an_onnx_file(command, tmp_path):
+    pytest.importorskip('onnxruntime', reason='an extra')
+    model = write_color_detector(tmp_path / 'best.onnx')
+    cv2.imwrite(str(tmp_path / 'green.png'), np.full((48, 64, 3), (20, 210, 30), np.uint8))
+    options = ['--preset', 'stub', '--device', 'cpu', '--set', 'detector.threshold=0.3']
+    done = command('image', 'green.png', *options, '--set', f'detector.model={model}', '--json')
+    (scene,) = parsed(done.stdout)
+    assert [item['class_name'] for item in scene['objects']] == ['chair']
 
 
 def test_json(command, picture):

@@ -1,8 +1,7 @@
 """Prompt Depth Anything, compared with transformers, and in the pipeline."""
 
-from functools import partial
-
-from checkpoints import CARD, raw_network, sample_image, seeded
+from checkpoints import raw_network, sample_image
+from depth_checkpoints import write_prompt_depth_anything
 import numpy as np
 import pytest
 from reasons import raises
@@ -14,7 +13,6 @@ import transformers
 from robot_perception.core import MetricDepth, RelativeDepth
 from robot_perception.core.errors import ConfigError
 from robot_perception.models import build_depth_estimator, UploadedImage
-from robot_perception.models.network import write_checkpoint
 from robot_perception.pipeline import check_networks, PerceptionConfig, PerceptionPipeline
 from robot_perception.pipeline.fusion import DepthFusion
 
@@ -26,32 +24,7 @@ PROCESSOR = transformers.PromptDepthAnythingImageProcessorPil(
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    backbone = transformers.Dinov2Config(
-        hidden_size=32,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        image_size=84,
-        patch_size=14,
-        out_indices=[1, 2, 3, 4],
-        reshape_hidden_states=False,
-    )
-    config = transformers.PromptDepthAnythingConfig(
-        backbone_config=backbone,
-        reassemble_hidden_size=32,
-        neck_hidden_sizes=[8, 16, 16, 32],
-        fusion_hidden_size=16,
-        depth_estimation_type='metric',
-    )
-    network = seeded(partial(transformers.PromptDepthAnythingForDepthEstimation, config))
-    folder = tmp_path_factory.mktemp('checkpoints') / 'prompt_depth_anything'
-    preprocessor = {
-        'size': {'height': 84, 'width': 84},
-        'keep_aspect_ratio': True,
-        'image_mean': list(PROCESSOR.image_mean),
-        'image_std': list(PROCESSOR.image_std),
-    }
-    write_checkpoint(network, folder, preprocessor, CARD)
-    return folder
+    return write_prompt_depth_anything(tmp_path_factory.mktemp('checkpoints') / 'network')
 
 
 @pytest.fixture(scope='module')
@@ -117,6 +90,16 @@ def test_a_flat_prompt_gives_its_depth(adapter, meters):
     flat = MetricDepth(np.full(FRAME.size_hw, meters, np.float32))
     depth = adapter.estimate_from(UploadedImage(FRAME), flat)
     np.testing.assert_allclose(depth.meters, meters, rtol=2e-3)
+
+
+def test_small_inputs_are_those_of_a_network_of_that_size(folder, adapter):
+    square = sample_image(96, 96)
+    small = build_depth_estimator(str(folder), device='cpu', input_size=70)
+    found = adapter.estimate_from(UploadedImage(square, small_inputs=True), sensor((96, 96)))
+    expected = small.estimate_from(UploadedImage(square), sensor((96, 96)))
+    np.testing.assert_array_equal(found.meters, expected.meters)
+    usual = adapter.estimate_from(UploadedImage(square), sensor((96, 96)))
+    assert (found.meters != usual.meters).any()
 
 
 def pipeline(folder, **values):

@@ -12,7 +12,7 @@ from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
-from robot_perception.models.preprocess import BICUBIC, read_preprocessor, read_size
+from robot_perception.models.preprocess import BICUBIC, HALVES, read_preprocessor, read_size
 from robot_perception.models.resize import check_input_size, SizeHW, WholePatches
 
 _SIDE = 756
@@ -41,7 +41,14 @@ class PromptDepthAnything:
             network.config.patch_size,
             keep_aspect_ratio=bool(checkpoint.preprocessor.get('keep_aspect_ratio', True)),
         )
-        self.prepare = read_preprocessor(checkpoint, rule, resample=BICUBIC, normalize=True)
+        self.prepare = read_preprocessor(
+            checkpoint,
+            rule,
+            resample=BICUBIC,
+            normalize=True,
+            statistics=HALVES,
+            multiple=rule.patch,
+        )
 
         def raw_depth(pixels: torch.Tensor, *prompt: torch.Tensor) -> Tensors:
             return (network(pixels, *prompt).predicted_depth,)
