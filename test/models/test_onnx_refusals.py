@@ -109,6 +109,8 @@ SCALAR, TEXT = np.array(4, np.float32), np.array([['cup'] * 4])
     ('content', 'keys', 'reason', 'match'),
     [
         (with_outputs(dets=SCALAR), {}, 'unexpected_outputs', r'dets \(\): an output of 2 axes'),
+        (onnx_files.constant_outputs({'boxes': truth((64, 64)), 'count': SCALAR}), {},
+         'unexpected_outputs', r'count \(\): an output of 2 axes for one image'),
         (with_outputs(labels=SCALAR), {}, 'unexpected_outputs', r'labels \(\), dets'),
         (with_outputs(dets=None, labels=SCALAR), {'layout': 'yolov8'}, 'unexpected_outputs',
          r'got labels \(\): an output of 2 axes for one image'),
