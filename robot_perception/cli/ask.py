@@ -12,7 +12,7 @@ from typing import Any
 
 from robot_perception.cli.command import add_command
 from robot_perception.cli.results import add_json, check_json, printing_results
-from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.settings import add_settings, log_licenses, read_settings
 from robot_perception.core import (
     Answer,
     ConfigError,
@@ -20,7 +20,6 @@ from robot_perception.core import (
     NANOSECONDS_PER_SECOND,
     SourceError,
 )
-from robot_perception.models import license_note
 from robot_perception.pipeline import DescriberProcess, InputConfig, Question, read_image
 from robot_perception.sources import decode, is_picture, open_source, standard_types
 from robot_perception.stream import ImageReader, IMAGES
@@ -87,9 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.region is not None:
         left, top, width, height = arguments.region
         region = left, top, left + width, top + height
-    note = license_note(config.describer.model)
-    if note:
-        _LOG.warning('note: %s', note)
+    log_licenses(config.describer.model)
     questions = [Question(text, image, region) for text in arguments.questions]
     with closing(DescriberProcess()) as describer, printing_results(arguments) as add_results:
         for question in questions:

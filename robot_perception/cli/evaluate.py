@@ -24,10 +24,10 @@ from robot_perception.cli.output_paths import (
 )
 from robot_perception.cli.rendered_truth import ground_truth, read_test_seeds, render_scenes
 from robot_perception.cli.results import add_json, check_json, print_results
-from robot_perception.cli.settings import add_settings, read_settings
+from robot_perception.cli.settings import add_settings, log_licenses, read_settings
 from robot_perception.cli.world import add_size, read_size_hw
-from robot_perception.core import ConfigError, MetricDepth, Stage, write_bytes
-from robot_perception.pipeline import keep_freed_memory
+from robot_perception.core import ConfigError, MetricDepth, write_bytes
+from robot_perception.pipeline import keep_freed_memory, loaded_models
 
 if TYPE_CHECKING:
     from robot_perception.evaluation import (
@@ -252,6 +252,8 @@ def _world(arguments: argparse.Namespace) -> Job:
     frames = render_scenes(seeds, size_hw)
     # As in the node, so that the timing is comparable.
     keep_freed_memory()
+    networks = loaded_models(_without(config, given))
+    log_licenses(*networks)
     pipeline = evaluation.EvaluationPipeline.load(config, given)
     return Job(
         _process(pipeline, frames, config),
@@ -268,7 +270,7 @@ def _world(arguments: argparse.Namespace) -> Job:
         {
             'Scenes of the demo world': f'seeds {seeds.start} to {seeds.stop - 1}',
             **({'Ground truth used for': ', '.join(given)} if given else {}),
-            'Networks': ', '.join(dict.fromkeys(_models(config, given))) or 'none',
+            'Networks': ', '.join(networks) or 'none',
         },
         config,
     )
@@ -296,14 +298,12 @@ def _process(
         _LOG.warning('note: the detector has none of the classes of these scenes.')
 
 
-def _models(config: PerceptionConfig, given: Sequence[str]) -> Iterator[str]:
+def _without(config: PerceptionConfig, given: Sequence[str]) -> PerceptionConfig:
+    """Return a configuration without the stages whose results are given."""
     from robot_perception.evaluation import GIVEN_STAGES  # noqa: PLC0415 - as above
 
-    known = {stage for part in given for stage in GIVEN_STAGES[part]}
-    for stage in Stage:
-        section = config.stage(stage)
-        if section.enabled and stage not in known:
-            yield section.model
+    stages = [stage for part in given for stage in GIVEN_STAGES[part]]
+    return config.with_values({f'{stage}.enabled': False for stage in stages})
 
 
 def _sensor_depth(frame: WorldFrame, seed: int) -> MetricDepth:

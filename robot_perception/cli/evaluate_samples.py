@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from robot_perception.cli.output_paths import check_new_folder, new_folder
 from robot_perception.cli.results import print_results
-from robot_perception.cli.settings import load_pipeline, read_settings
+from robot_perception.cli.settings import load_pipeline, log_licenses, read_settings
 from robot_perception.core import (
     ConfigError,
     Image,
@@ -98,6 +98,8 @@ def _predict(arguments: argparse.Namespace, samples: Sequence[Sample]) -> Iterat
         _LOG.warning(
             'note: questions are left out; --set describer.model=NAME names a network for them.'
         )
+    if has_questions:
+        log_licenses(config.describer.model)
     pipeline: PerceptionPipeline | None = None
     folder = arguments.samples.parent
     bar = tqdm(total=len(samples), unit='sample', disable=arguments.quiet or None)

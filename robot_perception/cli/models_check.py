@@ -13,8 +13,8 @@ from tqdm import tqdm
 from robot_perception.cli.command import add_command
 from robot_perception.cli.rendered_truth import ground_truth, read_test_seeds, render_scenes
 from robot_perception.cli.results import add_json, check_json, print_results
-from robot_perception.cli.settings import add_backends, add_settings, read_settings
-from robot_perception.pipeline import check_networks, CheckedBackend
+from robot_perception.cli.settings import add_backends, add_settings, log_licenses, read_settings
+from robot_perception.pipeline import check_networks, CheckedBackend, loaded_models
 from robot_perception.viewer import Table
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     """Print the differences and verdicts."""
     check_json(arguments)
     config, accuracy = read_settings(arguments), []
+    log_licenses(*loaded_models(config))
     images: list[Image] = []
     if arguments.world is not None:
         seeds = read_test_seeds('--world', arguments.world)

@@ -15,7 +15,7 @@ from robot_perception.bag import iter_scenes
 from robot_perception.cli.command import add_command
 from robot_perception.cli.output_paths import check_new_folder, new_folder
 from robot_perception.cli.results import add_json, check_json, print_results
-from robot_perception.cli.settings import add_settings, check_count, read_settings
+from robot_perception.cli.settings import add_settings, check_count, log_licenses, read_settings
 from robot_perception.cli.text import counted
 from robot_perception.core import (
     ConfigError,
@@ -179,6 +179,7 @@ def _encoder(config: PerceptionConfig) -> ImageTextEncoder:
     """Load the network, and raise ConfigError if it does not compare images with text."""
     if config.cpu_threads > 0:
         models.limit_cpu_threads(config.cpu_threads)
+    log_licenses(config.scene.model)
     network = build_scene_classifier(
         config.scene.model,
         device=config.device,

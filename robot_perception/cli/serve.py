@@ -101,6 +101,6 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.device = device
         configs.append(read_settings(arguments))
         check_checkpoints(configs[-1])
-    log_caveat(configs[0], [])
+    log_caveat(configs[0], [], answers=True)
     server.run_server(configs, settings, arguments.host, arguments.port)
     return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 import logging
 import sys
 
+from robot_perception import models
 from robot_perception.cli.preset_choice import are_demo_world, choose_config
 from robot_perception.cli.text import counted
 from robot_perception.core import ConfigError, Stage
@@ -109,12 +110,27 @@ def check_count(flag: str, count: int) -> None:
         raise ConfigError('out_of_range', f'{flag}: expected at least 1, got {count}.')
 
 
-def log_caveat(config: PerceptionConfig, inputs: Sequence[str]) -> None:
-    """Log what limits the networks of a configuration for these inputs, and their use."""
-    for note in license_notes(config):
-        _LOG.warning('note: %s', note)
+def log_caveat(config: PerceptionConfig, inputs: Sequence[str], *, answers: bool = False) -> None:
+    """Log what limits the networks of a configuration for these inputs, and their use.
+
+    Args:
+        config: of the pipeline that loads them.
+        inputs: as the user gave them.
+        answers: whether the network for questions may be loaded too.
+    """
+    _log_notes(license_notes(config, answers=answers))
     if config.caveat and not are_demo_world(inputs):
         _LOG.warning('note: %s', config.caveat)
+
+
+def log_licenses(*names: str) -> None:
+    """Log which of these models have licenses that exclude or may exclude commercial use."""
+    _log_notes(models.license_notes(names))
+
+
+def _log_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        _LOG.warning('note: %s', note)
 
 
 def load_pipeline(config: PerceptionConfig, inputs: Sequence[str]) -> PerceptionPipeline:

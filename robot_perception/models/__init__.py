@@ -92,7 +92,7 @@ if TYPE_CHECKING:
     from robot_perception.models.device import check_device, limit_cpu_threads
     from robot_perception.models.download import pull
     from robot_perception.models.installation import check_installation, describe_cuda
-    from robot_perception.models.licenses import find_license, license_note
+    from robot_perception.models.licenses import find_license, license_notes
     from robot_perception.models.network import load_network, write_checkpoint
     from robot_perception.models.preprocess import Preprocessor
     from robot_perception.models.published import write_random_checkpoint
@@ -250,7 +250,7 @@ __all__ = [
     'is_onnx_file',
     'is_out_of_memory',
     'known_models',
-    'license_note',
+    'license_notes',
     'limit_cpu_threads',
     'load_network',
     'load_reference',
@@ -277,7 +277,7 @@ __getattr__ = lazy_attributes(
         'check_device': 'device',
         'check_installation': 'installation',
         'describe_cuda': 'installation',
-        'license_note': 'licenses',
+        'license_notes': 'licenses',
         'find_license': 'licenses',
         'limit_cpu_threads': 'device',
         'write_checkpoint': 'network',

@@ -148,7 +148,8 @@ class PerceptionNode(LifecycleNode):
             names = f'{self._config.preset} preset on {self._config.device}'
             topics = ', '.join(camera.inputs.topics.image for camera in self.cameras)
             self.get_logger().info(f'configured: {names}; listening to {topics}')
-            for note in filter(None, (self._config.caveat, *license_notes(self._config))):
+            licenses = license_notes(self._config, answers=True)
+            for note in filter(None, (self._config.caveat, *licenses)):
                 self.get_logger().warning(note)
             self._bond = None if self._config.autostart else create_bond(self, self._errors)
             return _SUCCESS

@@ -7,6 +7,7 @@ from robot_perception.pipeline.checkpoints import (
     check_checkpoints,
     download_mb,
     license_notes,
+    loaded_models,
     missing_checkpoints,
     used_models,
 )
@@ -102,6 +103,7 @@ __all__ = [
     'license_notes',
     'lift_objects',
     'load_networks',
+    'loaded_models',
     'long_work',
     'measure_visibility',
     'missing_checkpoints',

@@ -57,15 +57,25 @@ def check_checkpoints(config: PerceptionConfig) -> None:
         )
 
 
-def license_notes(config: PerceptionConfig) -> tuple[str, ...]:
-    """Return a sentence for each network whose license excludes or may exclude commercial use."""
-    return tuple(filter(None, map(models.license_note, used_models(config))))
+def license_notes(config: PerceptionConfig, *, answers: bool = False) -> tuple[str, ...]:
+    """Return a sentence for each network whose license excludes or may exclude commercial use.
+
+    Args:
+        config: of the pipeline that loads them.
+        answers: whether the network for questions may be loaded too.
+    """
+    return models.license_notes(used_models(config) if answers else loaded_models(config))
+
+
+def loaded_models(config: PerceptionConfig) -> tuple[str, ...]:
+    """Return the distinct networks that a pipeline of a configuration loads."""
+    return tuple(dict.fromkeys(config.stage(stage).model for stage in networks_needed(config)))
 
 
 def used_models(config: PerceptionConfig) -> tuple[str, ...]:
     """Return the distinct networks of a configuration, that for questions included."""
-    used = [config.stage(stage).model for stage in networks_needed(config)]
-    return tuple(dict.fromkeys([*used, *filter(None, [config.describer.model])]))
+    describer = config.describer.model
+    return tuple(dict.fromkeys([*loaded_models(config), *([describer] if describer else [])]))
 
 
 def download_mb(config: PerceptionConfig, missing: dict[str, WeightsMissingError]) -> int:

@@ -68,6 +68,24 @@ def test_networks_are_run_without_predictions(folder, capsys):
     assert evaluate('--predictions', 'out/predictions.json', '-o', 'again') == 0
 
 
+def test_licenses_of_loaded_networks_are_named(folder, capsys, tmp_path):
+    network = tmp_path / 'network'
+    network.mkdir()
+    (network / 'README.md').write_text('---\nlicense: cc-by-nc-4.0\n---\n')
+    (tmp_path / 'questions.json').write_text(
+        json.dumps([{'image': 'photo.png', 'question': 'How many?', 'gt_answer': '1'}])
+    )
+    options = ['--preset', 'stub', '--set', f'describer.model={network}']
+    command = ['evaluate', '--samples', 'questions.json', '-o', 'answers', *options]
+    assert main(command) == 1
+    printed = capsys.readouterr().err
+    assert f'The license of {network} (cc-by-nc-4.0) excludes commercial use.' in printed
+    # Nothing is asked about these.
+    (tmp_path / 'samples.json').write_text(json.dumps([{'image': 'photo.png', 'gt_scene': 'x'}]))
+    assert evaluate(*options) == 0
+    assert 'license' not in capsys.readouterr().err
+
+
 def test_questions_without_a_describer_are_left_out(folder, capsys):
     assert evaluate('--preset', 'stub') == 0
     assert 'questions are left out' in capsys.readouterr().err

@@ -50,6 +50,16 @@ def test_pictures_are_listed_by_their_similarity(pictures, clip, capsys):
     assert (written['text'], written['images']) == ('a red cup', 5)
 
 
+def test_a_license_that_excludes_commercial_use_is_named(pictures, tmp_path, capsys):
+    folder = write_image_text(tmp_path / 'clip', 'clip')
+    (folder / 'README.md').write_text('---\nlicense: cc-by-nc-4.0\n---\n')
+    # The detector is not loaded.
+    settings = ('--preset', 'stub', '--set', f'detector.model={folder}')
+    assert search(pictures, folder, *settings) == 0
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if 'license' in line]
+    assert note.endswith(f'The license of {folder} (cc-by-nc-4.0) excludes commercial use.')
+
+
 class Images(HTMLParser):
     """Collects the images of a page."""
 
