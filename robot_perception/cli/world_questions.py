@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 import json
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -17,7 +17,12 @@ from robot_perception.core import write_bytes
 from robot_perception.viewer import write_picture
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from robot_perception.world import WorldFrame
+
+    # A scene, the name of its image, and its seed.
+    _Scenes: TypeAlias = Iterator[tuple[WorldFrame, str, int]]
 
 _SAMPLES = 'samples.json'
 _EXIT_CODES = """\
@@ -78,7 +83,10 @@ def run_questions(arguments: argparse.Namespace) -> int:
     def count(sample: dict[str, Any]) -> int:
         return 'question' in sample
 
-    return _write(arguments, lambda frame, name, _: make_samples(frame, name), 'questions', count)
+    def make(scenes: _Scenes) -> list[dict[str, Any]]:
+        return make_samples((frame, name) for frame, name, _ in scenes)
+
+    return _write(arguments, make, 'questions', count)
 
 
 def run_phrases(arguments: argparse.Namespace) -> int:
@@ -88,12 +96,15 @@ def run_phrases(arguments: argparse.Namespace) -> int:
     def count(sample: dict[str, Any]) -> int:
         return len({*sample['gt_absent'], *(item['name'] for item in sample['gt_objects'])})
 
-    return _write(arguments, make_phrase_samples, 'phrases', count)
+    def make(scenes: _Scenes) -> list[dict[str, Any]]:
+        return [sample for scene in scenes for sample in make_phrase_samples(*scene)]
+
+    return _write(arguments, make, 'phrases', count)
 
 
 def _write(
     arguments: argparse.Namespace,
-    make: Callable[[WorldFrame, str, int], list[dict[str, Any]]],
+    make: Callable[[_Scenes], list[dict[str, Any]]],
     noun: str,
     count: Callable[[dict[str, Any]], int],
 ) -> int:
@@ -101,7 +112,7 @@ def _write(
 
     Args:
         arguments: of the command.
-        make: from a scene, the name of its image and its seed to the samples about it.
+        make: from scenes, each with the name of its image and its seed, to samples about them.
         noun: what samples ask, in the plural.
         count: how many of these a sample has.
     """
@@ -116,13 +127,16 @@ def _write(
     frames = render_scenes(seeds, read_size_hw(arguments.size))
     output: Path = arguments.output
     check_new_folder(output, force=arguments.force)
-    samples: list[dict[str, Any]] = []
     bar = tqdm(frames, total=len(seeds), unit='scene', disable=arguments.quiet or None)
     with new_folder(output) as folder, bar:
-        for seed, frame in bar:
-            name = f'{seed}.png'
-            write_picture(frame.image.rgb, folder / name)
-            samples += make(frame, name, seed)
+
+        def scenes() -> _Scenes:
+            for seed, frame in bar:
+                name = f'{seed}.png'
+                write_picture(frame.image.rgb, folder / name)
+                yield frame, name, seed
+
+        samples = make(scenes())
         write_bytes(folder / _SAMPLES, f'{json.dumps(samples, indent=2)}\n'.encode())
     total = sum(map(count, samples))
     document = {'scenes': len(seeds), noun: total, 'output': str(output.resolve())}

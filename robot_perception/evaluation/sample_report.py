@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from robot_perception import __version__
-from robot_perception.core import Float64Array, Int64Array
 from robot_perception.evaluation.answer_matching import (
     is_contained,
     is_exact,
-    read_yes_no,
     soft_accuracy,
-    YES,
 )
 from robot_perception.evaluation.bootstrap import Bootstrap, mean, Statistic, Values
 from robot_perception.evaluation.report import MetricRow, value_text
@@ -29,9 +24,9 @@ from robot_perception.evaluation.sample_errors import (
     MIN_IOU,
     SampleError,
     SampleErrorKind,
-    yes_no_truth,
 )
 from robot_perception.evaluation.samples import Prediction, Sample
+from robot_perception.evaluation.yes_no_figures import yes_no_figures
 from robot_perception.viewer import JsonValue
 
 SCHEMA = 'robot_perception/sample_evaluation'
@@ -150,7 +145,10 @@ def evaluate_samples(samples: Sequence[Sample], predictions: Sequence[Prediction
         row('answers', 'lenient match', _of_answer(is_contained)),
         row('answers', 'soft accuracy', _soft),
         *(row('exact match by kind', kind, _of_kind(kind)) for kind in kinds),
-        *_yes_no_rows(bootstrap, pairs, images),
+        *(
+            _row(bootstrap, one.group, one.name, one.statistic, one.count, better=one.better)
+            for one in yes_no_figures(pairs, images)
+        ),
         row('names', 'recall', _name_recall),
         row('names', 'hallucination rate', _hallucinations, better=False),
         row('grounding', 'accuracy at IoU 0.5', _located),
@@ -253,67 +251,3 @@ def _false_alarms(sample: Sample, prediction: Prediction) -> Values:
     if sample.absent is None or not has_boxes(prediction):
         return ()
     return [float(len(boxes_of_name(prediction, name))) for name in sample.absent]
-
-
-def _yes_no_rows(
-    bootstrap: Bootstrap, pairs: Sequence[tuple[Sample, Prediction]], images: Sequence[int]
-) -> Iterator[SampleRow]:
-    """Yield the figures of POPE over all questions whose true answer is yes or no.
-
-    An empty answer is wrong, and neither yes nor no.
-    """
-    counts = np.zeros((max(images, default=-1) + 1, 5), np.int64)
-    for image, (sample, prediction) in zip(images, pairs, strict=True):
-        counts[image] += _yes_no_counts(sample, prediction)
-    asked = int(counts[:, 4].sum())
-
-    def ratio(numerator: str, denominator: str) -> Statistic:
-        above, below = (_COUNTS[name] for name in (numerator, denominator))
-
-        def statistic(weights: Int64Array) -> Float64Array:
-            totals = weights @ counts
-            total = float(totals @ below)
-            return np.array([totals @ above / total if total else np.nan])
-
-        return statistic
-
-    for name, numerator, denominator, better in (
-        ('accuracy', 'right', 'asked', True),
-        ('precision', 'true yes', 'answered yes', True),
-        ('recall', 'true yes', 'is yes', True),
-        ('F1', 'twice true yes', 'answered yes and is yes', True),
-        ('share of yes', 'answered yes', 'asked', None),
-    ):
-        statistic = ratio(numerator, denominator)
-        yield _row(bootstrap, 'yes-no questions', name, statistic, asked, better=better)
-
-
-# Weights of true yes, false yes, true no, all that are yes, all that are asked.
-_COUNTS: Mapping[str, Int64Array] = {
-    name: np.array(weights, np.int64)
-    for name, weights in {
-        'right': (1, 0, 1, 0, 0),
-        'true yes': (1, 0, 0, 0, 0),
-        'twice true yes': (2, 0, 0, 0, 0),
-        'answered yes': (1, 1, 0, 0, 0),
-        'is yes': (0, 0, 0, 1, 0),
-        'answered yes and is yes': (1, 1, 0, 1, 0),
-        'asked': (0, 0, 0, 0, 1),
-    }.items()
-}
-
-
-def _yes_no_counts(sample: Sample, prediction: Prediction) -> tuple[int, ...]:
-    truth = yes_no_truth(sample)
-    if truth is None or prediction.answer is None:
-        return (0,) * 5
-    given = read_yes_no(prediction.answer)
-    is_yes, answered_yes = truth == YES, given == YES
-    answered_no = given is not None and not answered_yes
-    return (
-        answered_yes and is_yes,
-        answered_yes and not is_yes,
-        answered_no and not is_yes,
-        is_yes,
-        True,
-    )

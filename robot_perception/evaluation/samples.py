@@ -42,6 +42,8 @@ class Sample:
         scene: type of the scene.
         kind: of the question, such as 'count', or of the names; empty if it is not stated.
             'presence' asks with yes or no whether something is there.
+        sampling: how the question for something absent was chosen, such as 'popular'; it may be
+            of several samplings. A question for something present without any is of all.
     """
 
     image: str
@@ -51,6 +53,7 @@ class Sample:
     absent: tuple[str, ...] | None = None
     scene: str | None = None
     kind: str = ''
+    sampling: tuple[str, ...] = ()
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -205,6 +208,7 @@ def _sample(entry: _Entry) -> Sample:
         entry.texts('gt_absent', least=0),
         entry.text('gt_scene'),
         entry.text('kind') or '',
+        entry.texts('sampling', least=0) or (),
     )
     for name in sample.asked:
         if ',' in name:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from robot_perception.world.absent_classes import choose_absent, ImageClasses
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.phrases import plural
 from robot_perception.world.vocabulary import CLASS_NAMES
@@ -16,25 +17,51 @@ MIN_VISIBLE = 0.25
 """As for metrics: what is hidden further need not be found."""
 # Differences that an answer depends on, in meters and in shares of the width of the image.
 _CLEARLY_NEARER_M, _CLEARLY_LEFT = 0.05, 0.05
+_SEED = 0
 
 
-def make_samples(frame: WorldFrame, image: str) -> list[dict[str, Any]]:
-    """Make samples about a scene: its type and objects, then one question each.
+def make_samples(scenes: Iterable[tuple[WorldFrame, str]]) -> list[dict[str, Any]]:
+    """Make samples about scenes: of each its type and objects, then one question each.
 
     A question is left out where its answer is not clear: an object that is mostly hidden may be
     meant, two are equally near or above each other, or a color has no clear name. Objects are
     left out where some class is mostly hidden. For presence, each class that is there is asked
-    for, and as many that are not.
+    for, and of those that are not as many in each of three samplings; see `choose_absent`.
 
     Args:
-        frame: the scene.
-        image: path of its image, for the samples.
+        scenes: each with the path of its image, for the samples.
 
     Returns:
         Samples in the format of docs/evaluation.md.
     """
+    made: list[tuple[str, list[dict[str, Any]]]] = []
+    classes = []
+    for frame, image in scenes:
+        names = frame.detections.class_names
+        present = frozenset(names[index] for index in _find_shown(frame))
+        classes.append(ImageClasses(present, frozenset(names)))
+        made.append((image, _make_samples_of_scene(frame, image)))
+    absent = choose_absent(classes, CLASS_NAMES, np.random.default_rng(_SEED))
+    samples: list[dict[str, Any]] = []
+    for (image, known), of_class in zip(made, absent, strict=True):
+        samples += known
+        samples += [
+            {
+                'image': image,
+                'kind': 'presence',
+                'sampling': list(samplings),
+                'question': _ask_for(name),
+                'gt_answer': 'no',
+            }
+            for name, samplings in of_class.items()
+        ]
+    return samples
+
+
+def _make_samples_of_scene(frame: WorldFrame, image: str) -> list[dict[str, Any]]:
+    """Make all samples about a scene but those of absent classes."""
     detections = frame.detections
-    shown = np.flatnonzero(detections.scores >= MIN_VISIBLE)
+    shown = _find_shown(frame)
     objects = [
         {
             'name': detections.class_names[index],
@@ -49,25 +76,31 @@ def make_samples(frame: WorldFrame, image: str) -> list[dict[str, Any]]:
         sample,
         *(
             {'image': image, 'kind': kind, 'question': question, 'gt_answer': answer}
-            for kind, question, answer in _questions(frame, shown.tolist())
+            for kind, question, answer in _questions(frame, shown)
         ),
     ]
+
+
+def _find_shown(frame: WorldFrame) -> list[int]:
+    """Return the indices of the objects that are not mostly hidden."""
+    shown: list[int] = np.flatnonzero(frame.detections.scores >= MIN_VISIBLE).tolist()
+    return shown
+
+
+def _ask_for(name: str) -> str:
+    return f'Is there a {name} in the image?'
 
 
 def _questions(frame: WorldFrame, shown: Sequence[int]) -> Iterator[tuple[str, str, str]]:
     """Yield kind, question and answer."""
     names = frame.detections.class_names
     present = list(dict.fromkeys(names[index] for index in shown))
-    # Those of which something is visible are neither there nor not.
-    absent = [name for name in CLASS_NAMES if name not in names]
     for name in present:
         hidden = names.count(name) - sum(names[index] == name for index in shown)
-        yield 'presence', f'Is there a {name} in the image?', 'yes'
+        yield 'presence', _ask_for(name), 'yes'
         if not hidden:
             count = str(names.count(name))
             yield 'count', f'How many {plural(name)} are in the image?', count
-    for name in absent[: len(present)]:
-        yield 'presence', f'Is there a {name} in the image?', 'no'
     unique = [index for index in shown if names.count(names[index]) == 1]
     for index in unique:
         color = frame.colors[index]

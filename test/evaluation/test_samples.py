@@ -145,6 +145,81 @@ def test_answers_at_random(figures, share):
     assert kinds.count('missed object') == pytest.approx((1 - share) * count / 2, abs=60)
 
 
+def presence_by_sampling(images):
+    """Return for each image one question for what is there, and others for what is not.
+
+    Of absent classes one is of two samplings, and popular ones are twice as many.
+    """
+    samplings = [['random'], ['popular', 'adversarial'], 'popular', None]
+    return [
+        {
+            'image': f'{index}.png',
+            'kind': 'presence',
+            'question': f'Is there a thing of {sampling}?',
+            'gt_answer': 'no' if sampling else 'yes',
+            **({'sampling': sampling} if sampling else {}),
+        }
+        for index in range(images)
+        for sampling in samplings
+    ]
+
+
+def by_sampling(values, sampling):
+    names = ('accuracy', 'precision', 'recall', 'F1', 'share of yes')
+    return [values[f'presence, {sampling} absent/{name}'] for name in names]
+
+
+def test_samplings_of_a_perfect_answerer_and_of_one_that_always_agrees(figures):
+    samples = presence_by_sampling(6)
+    perfect, _ = figures(samples, [{'answer': one['gt_answer']} for one in samples])
+    agreeing, _ = figures(samples, [{'answer': 'yes'} for _ in samples])
+    # Of each image one class is present, and one or two are absent.
+    for sampling, share in (('random', 1 / 2), ('popular', 1 / 3), ('adversarial', 1 / 2)):
+        count = round(6 / share)
+        assert by_sampling(perfect, sampling) == [(1, count)] * 4 + [(pytest.approx(share), count)]
+        expected = (share, share, 1, 2 * share / (1 + share), 1)
+        assert by_sampling(agreeing, sampling) == [(pytest.approx(one), count) for one in expected]
+    assert perfect['yes-no questions/accuracy'] == (1, 24)
+
+
+def test_samplings_of_a_random_answerer(figures):
+    samples = presence_by_sampling(2000)
+    rng = np.random.default_rng(5)
+    values, _ = figures(
+        samples, [{'answer': ('yes', 'no')[int(one)]} for one in rng.random(8000) < 0.4]
+    )
+    # Yes with 0.6, whatever the truth is: precision is the share of what is there.
+    for sampling, share in (('random', 1 / 2), ('popular', 1 / 3), ('adversarial', 1 / 2)):
+        expected = (
+            *(0.6 * share + 0.4 * (1 - share), share, 0.6),
+            *(2 * share * 0.6 / (share + 0.6), 0.6),
+        )
+        found = [value for value, _ in by_sampling(values, sampling)]
+        assert found == pytest.approx(expected, abs=0.03), sampling
+
+
+def test_a_hallucination_counts_in_its_samplings_only(figures):
+    samples = presence_by_sampling(3)
+    answers = ['yes' if 'adversarial' in one['question'] else one['gt_answer'] for one in samples]
+    values, report = figures(samples, [{'answer': one} for one in answers])
+    assert by_sampling(values, 'random')[0] == (1, 6)
+    assert by_sampling(values, 'adversarial')[0] == (0.5, 6)
+    assert by_sampling(values, 'popular')[0] == (pytest.approx(2 / 3), 9)
+    assert [error.kind.value for error in report.errors] == ['hallucination'] * 3
+
+
+def test_questions_for_something_present_may_be_of_one_sampling(figures):
+    """As in the published files, which have one for each sampling."""
+    samples = [
+        {'image': 'a.png', 'kind': 'presence', 'question': question, 'gt_answer': answer,
+         'sampling': sampling}
+        for sampling in ('popular', 'random')
+        for question, answer in (('Is there a cup?', 'yes'), ('Is there a hat?', 'no'))
+    ]  # fmt: skip
+    values, _ = figures(samples, [{'answer': 'yes'}, {'answer': 'no'}] * 2)
+    assert by_sampling(values, 'popular')[0] == by_sampling(values, 'random')[0] == (1, 2)
+
+
 def test_each_kind_of_error_with_the_worst_first(figures):
     objects = [{'name': 'cup', 'box': CUP}, {'name': 'ball', 'box': BALL}]
     shifted = [CUP[0] + 10, CUP[1], CUP[2] + 10, CUP[3]]
@@ -282,6 +357,7 @@ def test_yes_and_no(answer, read):
         ([{}], 'missing_key', 'the path of an image'),
         ([{'image': 'a', 'question': 3}], 'wrong_type', 'text in question, got 3'),
         ([{'image': 'a', 'gt_answer': []}], 'wrong_type', 'a list of texts in gt_answer'),
+        ([{'image': 'a', 'sampling': 3}], 'wrong_type', 'a list of texts in sampling'),
         ([{'image': 'a', 'gt_absent': [3]}], 'wrong_type', 'a list of texts in gt_absent'),
         ([{'image': 'a', 'gt_absent': ['cup, red']}], 'comma', "without commas.*got 'cup, red'"),
         ([{'image': 'a', 'gt_objects': 'cup'}], 'wrong_type', 'a list in gt_objects'),

@@ -11,6 +11,7 @@ pytest.importorskip('open3d')
 from robot_perception.core import Box3D, CameraModel, Detections, Image, MetricDepth, Pose
 from robot_perception.evaluation import evaluate_samples, Prediction, read_samples
 from robot_perception.world import make_samples, render, WorldFrame
+from robot_perception.world.absent_classes import choose_absent, ImageClasses
 
 
 def scene(names, boxes, depths, *, shares=None, colors=None):
@@ -42,7 +43,7 @@ LEFT, MIDDLE, RIGHT = (0, 0, 40, 40), (80, 0, 120, 40), (150, 0, 190, 40)
 
 
 def answers(frame):
-    samples = make_samples(frame, 'a.png')
+    samples = make_samples([(frame, 'a.png')])
     return {one['question']: one['gt_answer'] for one in samples if 'question' in one}
 
 
@@ -53,23 +54,25 @@ def test_each_kind_of_question():
         [2.0, 1.0, 3.0],
         colors=['red', None, 'blue'],
     )
-    assert answers(frame) == {
+    found = answers(frame)
+    absent = {'can', 'book', 'bottle', 'bowl'}
+    asked = {f'Is there a {name} in the image?' for name in absent} & set(found)
+    assert len(asked) >= 3
+    assert {found.pop(question) for question in asked} == {'no'}
+    assert found == {
         'Is there a cup in the image?': 'yes',
         'How many cups are in the image?': '1',
         'Is there a ball in the image?': 'yes',
         'How many balls are in the image?': '1',
         'Is there a box in the image?': 'yes',
         'How many boxes are in the image?': '1',
-        'Is there a book in the image?': 'no',
-        'Is there a bottle in the image?': 'no',
-        'Is there a bowl in the image?': 'no',
         'What color is the cup?': 'red',
         'What color is the box?': 'blue',
         'Is the cup left of the ball?': 'yes',
         'Is the ball left of the box?': 'yes',
         'Which object is nearest to the camera?': 'ball',
     }
-    sample, *_ = make_samples(frame, 'a.png')
+    sample, *_ = make_samples([(frame, 'a.png')])
     assert sample['gt_scene'] == 'table'
     assert sample['gt_objects'][0] == {'name': 'cup', 'box': [0, 0, 40, 40]}
 
@@ -79,29 +82,72 @@ def test_questions_without_a_clear_answer_are_left_out():
     found = answers(hidden)
     assert 'How many cups are in the image?' not in found
     assert not any('ball' in question for question in found)
-    assert 'gt_objects' not in make_samples(hidden, 'a.png')[0]
+    assert 'gt_objects' not in make_samples([(hidden, 'a.png')])[0]
     assert 'What color is the cup?' not in answers(
         scene(['cup', 'cup'], [LEFT, MIDDLE], [1, 2], colors=['red', 'red'])
     )
     above = scene(['cup', 'ball'], [LEFT, (2, 50, 42, 90)], [1.0, 1.02])
     assert not any('left of' in question or 'nearest' in question for question in answers(above))
-    assert answers(scene(['cup', 'cup'], [LEFT, MIDDLE], [1.0, 1.0])) == {
+    found = answers(scene(['cup', 'cup'], [LEFT, MIDDLE], [1.0, 1.0]))
+    assert {question: answer for question, answer in found.items() if answer != 'no'} == {
         'Is there a cup in the image?': 'yes',
         'How many cups are in the image?': '2',
-        'Is there a ball in the image?': 'no',
         'Which object is nearest to the camera?': 'cup',
     }
+
+
+def test_absent_classes_are_those_of_the_data_set():
+    """Cups are with balls, boxes with books, and bowls alone in most images."""
+    pairs = [('cup', 'ball')] * 3 + [('box', 'book')] * 4 + [('bowl', 'bowl')] * 5
+    scenes = [(scene(names, [LEFT, MIDDLE], [1.0, 2.0]), str(i)) for i, names in enumerate(pairs)]
+    scenes.append((scene(['cup'], [LEFT], [1.0]), 'cup'))
+    hidden = scene(['box', 'book'], [LEFT, MIDDLE], [1.0, 2.0], shares=[1.0, 0.1])
+    scenes.append((hidden, 'hidden'))
+
+    def absent(sampling, image):
+        return {
+            one['question'].split()[3]
+            for one in made
+            if one['image'] == image and sampling in one.get('sampling', ())
+        }
+
+    made = make_samples(scenes)
+    assert absent('popular', 'cup') == {'bowl'}
+    assert absent('adversarial', 'cup') == {'ball'}
+    assert len(absent('random', 'cup')) == 1
+    # The book, which is mostly hidden, is neither there nor not.
+    assert absent('popular', 'hidden') == {'bowl'}
+    assert absent('adversarial', 'hidden') == {'ball'}
+    # Nothing else is with both: classes of equal counts are in the order of their names.
+    assert absent('popular', '0') == {'bowl', 'box'}
+    assert absent('adversarial', '0') == {'book', 'bottle'}
+
+
+def test_random_absent_classes_are_drawn_evenly():
+    images = [ImageClasses(frozenset('a'), frozenset('ab'))] * 3000
+    drawn = choose_absent(images, 'abcde', np.random.default_rng(0))
+    counts = Counter(name for one in drawn for name in one if 'random' in one[name])
+    assert set(counts) == {'c', 'd', 'e'}
+    assert list(counts.values()) == pytest.approx([1000] * 3, abs=100)
+
+
+def test_no_more_classes_are_asked_for_than_are_absent():
+    images = [
+        ImageClasses(frozenset('abc'), frozenset('abc')),
+        ImageClasses(frozenset(), frozenset('a')),
+    ]
+    chosen, none = choose_absent(images, 'abcd', np.random.default_rng(0))
+    assert chosen == {'d': ('random', 'popular', 'adversarial')}
+    assert none == {}
+    assert choose_absent([], 'abcd', np.random.default_rng(0)) == []
 
 
 @pytest.fixture(scope='module')
 def samples(tmp_path_factory):
     """Samples about rendered scenes."""
     path = tmp_path_factory.mktemp('samples') / 'samples.json'
-    entries = [
-        one
-        for seed in range(900_000, 900_012)
-        for one in make_samples(render(seed, (96, 128)), f'{seed}.png')
-    ]
+    seeds = range(900_000, 900_012)
+    entries = make_samples((render(seed, (96, 128)), f'{seed}.png') for seed in seeds)
     path.write_text(json.dumps(entries))
     return read_samples(path)
 
@@ -116,7 +162,9 @@ def test_rendered_scenes_have_questions_of_each_kind(samples):
     kinds = Counter(sample.kind for sample in samples)
     assert set(kinds) == {'', 'presence', 'count', 'color', 'left of', 'nearest'}
     presence = Counter(one.answers[0] for one in samples if one.kind == 'presence')
-    assert presence['no'] == pytest.approx(presence['yes'], rel=0.4)
+    for sampling in ('random', 'popular', 'adversarial'):
+        count = sum(sampling in one.sampling for one in samples)
+        assert count == pytest.approx(presence['yes'], rel=0.4)
 
 
 @pytest.mark.slow
@@ -127,7 +175,8 @@ def test_a_perfect_answerer(samples):
     ]
     found = figures(samples, perfect)
     assert found.pop('names/hallucination rate') == 0
-    assert 0 < found.pop('yes-no questions/share of yes') < 1
+    for name in [name for name in found if name.endswith('share of yes')]:
+        assert 0 < found.pop(name) < 1
     assert found.pop('answers/soft accuracy') is None
     assert found.pop('grounding/false alarms per absent name') is None
     # Of several objects of a name, that with the best overlap counts.
@@ -138,6 +187,8 @@ def test_a_perfect_answerer(samples):
 def test_an_empty_answerer(samples):
     found = figures(samples, [Prediction('', (), {}, '') for _ in samples])
     assert found.pop('answers/soft accuracy') is None
+    for name in [name for name in found if name.endswith('absent/precision')]:
+        assert found.pop(name) is None
     assert found.pop('yes-no questions/precision') is None
     assert found.pop('names/hallucination rate') is None
     assert found.pop('grounding/mean IoU of those found') is None
