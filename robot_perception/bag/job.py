@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from hashlib import sha256
 import math
 from pathlib import Path
@@ -141,7 +142,7 @@ class BagJob:
     def identity(self) -> dict[str, Any]:
         """Return everything that the result depends on, as JSON values."""
         return {
-            'software': _software(),
+            'software': _software(__version__),
             'inputs': [list(_file_identity(path)) for path in self.inputs],
             'parameters': dict(self.config.to_values()),
             'wish': asdict(self.wish),
@@ -155,10 +156,11 @@ class BagJob:
         }
 
 
-def _software() -> str:
+@cache
+def _software(version: str) -> str:
     """Hash the code of this package: a run must not be resumed with changed code."""
     folder = Path(__file__).resolve().parents[1]
-    total = sha256(__version__.encode())
+    total = sha256(version.encode())
     for path in sorted(folder.rglob('*.py')):
         total.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
     return total.hexdigest()

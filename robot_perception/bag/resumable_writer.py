@@ -130,14 +130,15 @@ class ResumableBagWriter:
         custom = {f'{BACKEND_KEY}{stage}': ', '.join(names) for stage, names in backends.items()}
         if not self._job.copy_input:
             custom |= inputs_as_custom_data(self._job, begins_ns)
-        text = _joined_metadata(self.progress.parts, custom)
+        metadata = _join_metadata(self.progress.parts, custom)
         try:
+            text = yaml.safe_dump({_ROOT: metadata}, sort_keys=False)
             self._write(f'bag/{_METADATA}', text)
             replace_folder(self._bag, self._output)
             shutil.rmtree(self.folder)
         except OSError as error:
             raise write_error(self._job.output, error) from error
-        return _read_metadata(self._output)
+        return metadata
 
     def discard(self) -> None:
         """Let `close` drop complete files too: a later run has nothing to resume."""
@@ -210,8 +211,8 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _joined_metadata(parts: Sequence[dict[str, Any]], custom: Mapping[str, str]) -> str:
-    """Return the metadata.yaml of all files together, in their order."""
+def _join_metadata(parts: Sequence[dict[str, Any]], custom: Mapping[str, str]) -> dict[str, Any]:
+    """Return the metadata of all files together, in their order."""
     begins = [_begin_ns(part) for part in parts]
     ends = [_begin_ns(part) + part['duration']['nanoseconds'] for part in parts]
     topics: dict[str, dict[str, Any]] = {}
@@ -220,7 +221,7 @@ def _joined_metadata(parts: Sequence[dict[str, Any]], custom: Mapping[str, str])
             name = row['topic_metadata']['name']
             known = topics.setdefault(name, {**row, 'message_count': 0})
             known['message_count'] += row['message_count']
-    whole = {
+    return {
         **parts[0],
         'relative_file_paths': [path for part in parts for path in part['relative_file_paths']],
         'duration': {'nanoseconds': max(ends) - min(begins)},
@@ -230,7 +231,6 @@ def _joined_metadata(parts: Sequence[dict[str, Any]], custom: Mapping[str, str])
         'files': [file for part in parts for file in part['files']],
         'custom_data': custom or parts[0].get('custom_data'),
     }
-    return yaml.safe_dump({_ROOT: whole}, sort_keys=False)
 
 
 def _begin_ns(part: dict[str, Any]) -> int:

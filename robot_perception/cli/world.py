@@ -160,15 +160,13 @@ def run_train(arguments: argparse.Namespace) -> int:
             'world train: expected SciPy, which matches boxes with objects, got none. '
             'Run: pip install robot_perception[training]',
         )
-    from robot_perception.models import limit_cpu_threads  # noqa: PLC0415 - needs torch
-    from robot_perception.world.training import (  # noqa: PLC0415 - needs torch and Open3D
-        Progress,
-        RECIPES,
+    from robot_perception.world.training import (  # noqa: PLC0415 - for this verb
+        check_new_checkpoints,
         render_dataset,
-        train_demo_model,
     )
 
-    limit_cpu_threads(arguments.threads)
+    # Before the scenes are rendered, which may take hours.
+    check_new_checkpoints(arguments.task, arguments.output)
     quiet = arguments.quiet or None
     with tqdm(total=len(seeds), unit=' scenes', disable=quiet) as bar:
         try:
@@ -177,6 +175,14 @@ def run_train(arguments: argparse.Namespace) -> int:
             )
         except InputError as error:
             raise ConfigError(error.reason, f'--seeds: {error}') from error
+    from robot_perception.models import limit_cpu_threads  # noqa: PLC0415 - needs torch
+    from robot_perception.world.training import (  # noqa: PLC0415 - needs torch
+        Progress,
+        RECIPES,
+        train_demo_model,
+    )
+
+    limit_cpu_threads(arguments.threads)
     steps = arguments.steps or RECIPES[arguments.task].steps
     with tqdm(total=steps, unit=' steps', disable=quiet) as bar:
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -36,9 +38,17 @@ def read_metadata(folder: Path) -> Metadata | None:
     path = folder / METADATA_NAME
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
         return None
+    with suppress(OSError, UnicodeDecodeError):
+        return _parse(path.read_text(encoding='utf-8'))
+    return None
+
+
+# A bag is opened several times, and the YAML of 20 topics takes tens of milliseconds.
+@lru_cache(maxsize=8)
+def _parse(text: str) -> Metadata | None:
     try:
         # Not libyaml: it overflows the stack of the process at deeply nested text.
-        content = yaml.load(path.read_text(encoding='utf-8'), yaml.SafeLoader)
+        content = yaml.load(text, yaml.SafeLoader)
         found = content['rosbag2_bagfile_information']
         topics = {
             str(row['topic_metadata']['name']): (row['message_count'], row['topic_metadata'])

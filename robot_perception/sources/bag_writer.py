@@ -28,6 +28,7 @@ from robot_perception.sources.mcap_storage import QuickWriter
 from robot_perception.sources.messages import standard_types
 from robot_perception.sources.storage import Definition
 from robot_perception.sources.storage_files import is_storage_name
+from robot_perception.sources.typestore import extended_store
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -184,11 +185,13 @@ class BagWriter:
 
     def _learn(self, type_name: str, text: str) -> None:
         """Take the definition of a type from a recording that has no hash of it."""
-        if type_name not in self._types.types:
-            known = self._types.types
+        known = self._types.types
+        if type_name not in known:
             idl = text.startswith(_IDL)
             found = get_types_from_idl(text) if idl else get_types_from_msg(text, type_name)
-            self._types.register({name: found[name] for name in found if name not in known})
+            # In a store of this bag alone: another recording may define the type differently.
+            new = {name: found[name] for name in found if name not in known}
+            self._types = extended_store(self._types, new)
 
     def close(self) -> None:
         """Write what is pending and the index; the file is closed in any case.

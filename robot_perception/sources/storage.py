@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -111,10 +112,20 @@ def ros_type(name: str, encoding: str) -> str:
     return f'{package}/msg/{rest}' if rest and '/' not in rest else name
 
 
-def offered_qos(text: object) -> tuple[Qos, ...]:
+def offered_qos(recorded: object) -> tuple[Qos, ...]:
     """Return a recorded quality of service; it decides nothing, so a broken one is empty."""
+    return _read_qos(recorded) if isinstance(recorded, str) else _parse_qos(recorded)
+
+
+# Of a bag most topics have the same text, and YAML takes milliseconds.
+@lru_cache(maxsize=64)
+def _read_qos(text: str) -> tuple[Qos, ...]:
+    return _parse_qos(text)
+
+
+def _parse_qos(recorded: object) -> tuple[Qos, ...]:
     with suppress(Exception):
-        return tuple(parse_qos(text))  # type: ignore[arg-type]
+        return tuple(parse_qos(recorded))  # type: ignore[arg-type]
     return ()
 
 

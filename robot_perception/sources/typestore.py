@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 import os
 from pathlib import Path
 import struct
 import sys
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores, TypesysError
 from rosbags.typesys.store import Typestore
 
 from robot_perception.core import NANOSECONDS_PER_SECOND, SourceError
+
+if TYPE_CHECKING:
+    from rosbags.interfaces.typing import Typesdict
 
 PACKAGE = 'robot_perception'
 # Messages gain fields with its releases: bags are written with the fields of the definitions here.
@@ -24,20 +28,41 @@ _ENCAPSULATION_BYTES = 4
 
 
 def message_store(packages: Sequence[str] = (_FOXGLOVE, 'vision_msgs', PACKAGE)) -> Typestore:
-    """Types of a ROS 2 distribution and of .msg files of packages, those they depend on first.
+    """Return types of a ROS 2 distribution and of .msg files of packages.
+
+    Packages that others depend on come first. The store is shared and must not be changed; see
+    `extended_store`.
 
     Raises:
         SourceError: the definitions of a package are nowhere.
     """
+    return _read_store(tuple((package, definitions_folder(package)) for package in packages))
+
+
+# Parsing takes tens of milliseconds, and a store compiles the code of each type at its first use.
+@lru_cache(maxsize=4)
+def _read_store(folders: tuple[tuple[str, Path], ...]) -> Typestore:
     types = get_typestore(Stores.ROS2_KILTED)
-    for package in packages:
-        for path in sorted(definitions_folder(package).glob('*.msg')):
+    for package, folder in folders:
+        for path in sorted(folder.glob('*.msg')):
             types.register(get_types_from_msg(path.read_text(), f'{package}/msg/{path.stem}'))
     return types
 
 
+def extended_store(types: Typestore, more: Typesdict) -> Typestore:
+    """Return a copy of a store with more types, as rosbags parses them."""
+    extended = Typestore()
+    extended.types.update(types.types)
+    extended.fielddefs.update(types.fielddefs)
+    extended.register(more)
+    return extended
+
+
+@lru_cache(maxsize=16)
 def recorded_store(definition: str, type_name: str) -> Typestore | None:
     """Return the types of a message as its recording defines them; None if that is unreadable.
+
+    The store is shared and must not be changed.
 
     Args:
         definition: text of the .msg file and of those that it needs, as a bag has them.

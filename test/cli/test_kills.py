@@ -30,7 +30,8 @@ def digest(folder):
 @pytest.mark.parametrize('name', CALLS)
 def test_a_killed_command_leaves_the_old_output_or_none(command, name):
     rng = random.Random(name)  # noqa: S311 - no secret
-    record(command.folder / 'recording', 900_001, 12, (48, 64))
+    if 'recording' in CALLS[name]:
+        record(command.folder / 'recording', 900_001, 12, (48, 64))
     output = command.folder / 'out'
     begin_s = time.monotonic()
     done = command(*CALLS[name])

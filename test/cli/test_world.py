@@ -26,6 +26,8 @@ def test_training_renders_trains_and_writes(command):
     assert done.returncode == 0, done.stderr
     assert 'step 1: loss' in done.stdout + done.stderr
     assert (command.folder / 'out' / 'sam2' / 'model.safetensors').is_file()
-    again = command(*arguments, '--steps', '1')
+    # Before scenes are rendered.
+    again = command('world', 'train', 'segmenter', 'out', '--data', 'others', '--steps', '1')
     assert again.returncode == 1
     assert 'expected no checkpoint yet, found one' in again.stderr
+    assert not (command.folder / 'others').exists()

@@ -38,6 +38,8 @@ def storage(server, tmp_path, monkeypatch):
     monkeypatch.setenv('AWS_SHARED_CREDENTIALS_FILE', str(tmp_path / 'none'))
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
+    # There is no other fleet.
+    monkeypatch.setattr('robot_perception.fleet.lock._SETTLED_S', 0.0)
     s3fs.S3FileSystem.clear_instance_cache()
     storage = s3fs.S3FileSystem(use_listings_cache=False)
     storage.mkdir('robots')

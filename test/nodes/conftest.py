@@ -4,11 +4,9 @@ import pytest
 
 
 @pytest.fixture
-def graph(monkeypatch):
+def graph():
     pytest.importorskip('rclpy')
-    from graph import Graph
+    from graph import local_graph
 
-    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    made = Graph()
-    yield made
-    made.close()
+    with local_graph() as made:
+        yield made

@@ -162,7 +162,7 @@ class Program:
 
 
 def test_native_code_that_holds_the_gil_is_named_and_ends_the_process():
-    silent, ended, stopped = Program('hold', '0'), Program('hold', '0'), Program('wait', '12')
+    silent, ended, stopped = Program('hold', '0'), Program('hold', '0'), Program('wait', '5')
     begin = time.monotonic()
     ended.process.terminate()
     stopped.process.send_signal(signal.SIGSTOP)

@@ -12,6 +12,7 @@ import yaml
 
 from robot_perception.core.errors import OutputError, SourceError
 from robot_perception.sources.bag_writer import BagWriter
+from robot_perception.sources.storage import Definition
 from robot_perception.sources.typestore import definitions_folder, message_store
 
 DEFINITIONS = Path(__file__).parents[2]
@@ -105,6 +106,17 @@ def fail_while_writing(path):
     with BagWriter(path) as bag:
         bag.write('/a', 'std_msgs/msg/String', b'\0\1\0\0\1\0\0\0\0', BEGIN_NS)
         raise KeyError('a bug elsewhere')
+
+
+def test_two_recordings_may_define_a_type_differently(tmp_path):
+    """Older ones have no hash of the type."""
+    for name, field in (('one', 'int32 old'), ('other', 'float64 new')):
+        with BagWriter(tmp_path / name) as bag:
+            bag.declare('/a', 'a_msgs/msg/A', definition=Definition(f'{field}\n', '', ()))
+            bag.write('/a', 'a_msgs/msg/A', b'\0\1\0\0\0\0\0\0', BEGIN_NS)
+        with Reader(tmp_path / name) as reader:
+            (connection,) = reader.connections
+            assert connection.msgdef.data.split('\n')[0] == field
 
 
 def test_error_leaves_a_bag_that_is_marked_as_incomplete(tmp_path):

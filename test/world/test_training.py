@@ -1,14 +1,8 @@
-"""Training of the demo models: dataset, batches, losses, resuming and checkpoints."""
+"""Training of the demo models: batches, losses, resuming and checkpoints."""
 
-from contextlib import suppress
 from dataclasses import replace
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -26,10 +20,10 @@ from robot_perception.models import (
     build_segmenter,
     UploadedImage,
 )
-from robot_perception.world import render, SCENE_TYPES
-from robot_perception.world.color_names import COLOR_NAMES
+from robot_perception.world import render
 from robot_perception.world.phrases import UNSEEN_PHRASES, vocabulary
 from robot_perception.world.training import (
+    CHECKPOINTS,
     depth,
     RECIPES,
     render_dataset,
@@ -37,7 +31,7 @@ from robot_perception.world.training import (
 )
 from robot_perception.world.training.batches import training_batch, validation_batches
 from robot_perception.world.training.boxes import elementwise_iou
-from robot_perception.world.training.dataset import open_dataset, SIZE_HW
+from robot_perception.world.training.dataset import open_dataset
 from robot_perception.world.training.dense_head import dense_loss
 from robot_perception.world.training.muon import Muon, orthogonalize
 from robot_perception.world.training.trainer import rate_factor, STATE, train
@@ -63,97 +57,6 @@ def folder(tmp_path_factory):
 @pytest.fixture
 def dataset(folder):
     return open_dataset(folder)
-
-
-def test_dataset_equals_rendered_frames(dataset):
-    for index in (0, 7):
-        frame = render(SEEDS[index], SIZE_HW)
-        found = frame.detections
-        np.testing.assert_array_equal(dataset.images[index], frame.image.rgb)
-        np.testing.assert_array_equal(dataset.instances[index], frame.instances)
-        np.testing.assert_allclose(dataset.depth_m[index], frame.depth.meters, rtol=1e-3)
-        np.testing.assert_array_equal(dataset.objects[index, : len(found), 2:], found.boxes_xyxy)
-        np.testing.assert_array_equal(dataset.objects[index, : len(found), 0], found.class_ids)
-        assert np.all(dataset.objects[index, len(found) :, 0] == -1)
-        names = [None if color < 0 else COLOR_NAMES[color] for color in dataset.colors[index]]
-        assert names == [*frame.colors, *[None] * (len(names) - len(found))]
-        assert SCENE_TYPES[dataset.scene_types[index]] == frame.scene_type
-
-
-def test_only_missing_scenes_are_rendered_again(folder, tmp_path):
-    copy = shutil.copytree(folder, tmp_path / 'copy')
-    half = open_dataset(copy)
-    half.images[3] = 0
-    half.rendered[3] = False
-    half.images[4] = 1
-    counts = []
-    again = render_dataset(copy, SEEDS, processes=1, on_scenes=counts.append)
-    assert counts == [len(SEEDS) - 1, 1]
-    np.testing.assert_array_equal(again.images[3], open_dataset(folder).images[3])
-    assert np.all(again.images[4] == 1)
-
-
-def test_worker_processes_exit_when_their_parent_is_killed(tmp_path):
-    code = (
-        'import sys; from pathlib import Path; '
-        'from robot_perception.world.training import render_dataset; '
-        'render_dataset(Path(sys.argv[1]), range(2000), processes=1)'
-    )
-    folder = tmp_path / 'data'
-    parent = subprocess.Popen([sys.executable, '-c', code, str(folder)], start_new_session=True)
-    try:
-        _wait_for(lambda: (folder / 'about.json').exists() and open_dataset(folder).rendered[0])
-        parent.kill()
-        parent.wait()
-        # A process group is gone when none of its processes is left.
-        _wait_for(lambda: not _is_alive(parent.pid))
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(parent.pid, signal.SIGKILL)
-
-
-def _wait_for(condition, limit_s=300):
-    end = time.monotonic() + limit_s
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.2)
-
-
-def _is_alive(group):
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-@pytest.mark.parametrize(
-    ('seeds', 'reason'),
-    [
-        (range(5, 5), 'out_of_range'),
-        (range(899_990, 900_001), 'reserved_for_tests'),
-    ],
-)
-def test_seeds_outside_the_training_range_are_rejected(tmp_path, seeds, reason):
-    with raises(InputError, reason):
-        render_dataset(tmp_path / 'data', seeds, processes=1)
-    assert not (tmp_path / 'data').exists()
-
-
-def test_a_folder_with_other_seeds_is_rejected(folder):
-    with raises(OutputError, 'other_content'):
-        render_dataset(folder, range(20), processes=1)
-
-
-@pytest.mark.parametrize(
-    ('about', 'reason'),
-    [('', 'other_content'), ('{"version": 0, "seeds": [40, 60]}', 'other_version')],
-)
-def test_a_folder_with_other_content_is_rejected(folder, tmp_path, about, reason):
-    copy = shutil.copytree(folder, tmp_path / 'copy')
-    (copy / 'about.json').write_text(about)
-    with raises(OutputError, reason):
-        render_dataset(copy, SEEDS, processes=1)
 
 
 def test_an_epoch_has_every_training_scene_once_and_no_validation_scene(dataset):
@@ -445,6 +348,7 @@ def test_written_checkpoints_load(dataset, tmp_path, monkeypatch):
         monkeypatch.setattr(RECIPES[task], 'batch_size', 2)
         written = train_demo_model(task, dataset, tmp_path, steps=1)
         assert not (tmp_path / STATE).exists()
+        assert CHECKPOINTS[task] == tuple(folder.name for folder in written)
         for folder in written:
             assert '40 to 60' in (folder / 'README.md').read_text()
             assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o644}

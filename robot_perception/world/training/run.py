@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-import os
 from pathlib import Path
 
 import torch
 
-from robot_perception.core import InputError, OutputError, replacing_folder, Stage
+from robot_perception.core import InputError, replacing_folder, Stage
 from robot_perception.models import load_network, read_checkpoint, write_checkpoint
 from robot_perception.world.training.batches import count_validation
+from robot_perception.world.training.checkpoint_folders import check_new_checkpoints
 from robot_perception.world.training.dataset import Dataset
 from robot_perception.world.training.depth import DepthRecipe
 from robot_perception.world.training.detector import DetectorRecipe
@@ -84,15 +84,9 @@ def train_demo_model(
             f'dataset: expected at least 10 scenes, all rendered, got {len(dataset)} of which '
             f'{int(dataset.rendered.sum())} are. Render more.',
         )
+    check_new_checkpoints(task, folder)
     recipe = RECIPES[task]()
     fresh = recipe.export(recipe.build()['network'])
-    for trained in fresh:
-        if os.path.lexists(folder / trained.name):
-            raise OutputError(
-                'exists',
-                f'{folder / trained.name}: expected no checkpoint yet, found one. '
-                'Choose another folder, or remove it.',
-            )
     origin = 'nothing' if start is None else 'the weights of an earlier training'
     network = train(
         recipe,
