@@ -1,11 +1,9 @@
 """ROS graph for tests: the real node, a camera that publishes, and a node that subscribes."""
 
-from contextlib import contextmanager
 import threading
 import time
 
 import numpy as np
-import pytest
 import rclpy
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -175,15 +173,3 @@ class Graph:
         for node in reversed(self.nodes):
             node.destroy_node()
         rclpy.try_shutdown(context=self.context)
-
-
-@contextmanager
-def local_graph():
-    """Yield a graph that nodes of other machines do not join."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        made = Graph()
-        try:
-            yield made
-        finally:
-            made.close()

@@ -4,9 +4,11 @@ import pytest
 
 
 @pytest.fixture
-def graph():
+def graph(monkeypatch):
     pytest.importorskip('rclpy')
-    from graph import local_graph
+    from graph import Graph
 
-    with local_graph() as made:
-        yield made
+    monkeypatch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    made = Graph()
+    yield made
+    made.close()

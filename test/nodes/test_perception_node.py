@@ -17,7 +17,6 @@ from graph import (
     Graph,
     header,
     LATCHED,
-    local_graph,
     random_rgb,
     RELIABLE,
     SECOND_NS,
@@ -84,18 +83,17 @@ def wait_for(graph, *topics, count=1):
 
 
 class TestTopics:
-    @pytest.fixture(scope='class')
-    def frame(self):
+    @pytest.fixture
+    def frame(self, graph):
         """One frame processed by the node, and by the library as `scene`."""
-        with local_graph() as graph:
-            image, _ = start_calibrated(graph, *TYPES, features__publish_patches=True)
-            graph.subscribe('/perception/label_info', 'vision_msgs/msg/LabelInfo', LATCHED)
-            process(graph, image, random_rgb(), stamp_ns=7 * SECOND_NS + 5)
-            wait_for(graph, *TYPES, '/perception/label_info')
-            graph.scene = PerceptionPipeline.from_preset('stub').process(
-                Image(random_rgb(), 7 * SECOND_NS + 5, FRAME_ID), CAMERA
-            )
-            yield graph
+        image, _ = start_calibrated(graph, *TYPES, features__publish_patches=True)
+        graph.subscribe('/perception/label_info', 'vision_msgs/msg/LabelInfo', LATCHED)
+        process(graph, image, random_rgb(), stamp_ns=7 * SECOND_NS + 5)
+        wait_for(graph, *TYPES, '/perception/label_info')
+        graph.scene = PerceptionPipeline.from_preset('stub').process(
+            Image(random_rgb(), 7 * SECOND_NS + 5, FRAME_ID), CAMERA
+        )
+        return graph
 
     def test_every_output_carries_the_header_of_the_image(self, frame):
         for topic in TYPES:
