@@ -301,7 +301,7 @@ def _mask2former(count=6):
     return transformers.Mask2FormerForUniversalSegmentation(config)
 
 
-def _maskformer():
+def _maskformer(count=6):
     decoder = transformers.DetrConfig(
         backbone_config=_resnet(out_features=['stage4']),
         **_DETR | {'num_queries': 12, 'decoder_layers': 2},
@@ -311,12 +311,12 @@ def _maskformer():
         decoder_config=decoder,
         fpn_feature_size=32,
         mask_feature_size=32,
-        **labels(6),
+        **labels(count),
     )
     return transformers.MaskFormerForInstanceSegmentation(config)
 
 
-def _oneformer():
+def _oneformer(count=6):
     config = transformers.OneFormerConfig(
         backbone_config=transformers.SwinConfig(**_SMALL_SWIN),
         hidden_dim=32,
@@ -330,12 +330,12 @@ def _oneformer():
         use_task_norm=True,
         is_training=False,
         **_QUERIES,
-        **labels(6),
+        **labels(count),
     )
     return transformers.OneFormerForUniversalSegmentation(config)
 
 
-def _eomt():
+def _eomt(count=6):
     config = transformers.EomtConfig(
         hidden_size=32,
         num_hidden_layers=3,
@@ -345,30 +345,30 @@ def _eomt():
         patch_size=8,
         num_queries=12,
         num_upscale_blocks=1,
-        **labels(6),
+        **labels(count),
     )
     return transformers.EomtForUniversalSegmentation(config)
 
 
-def _segformer():
+def _segformer(count=6):
     config = transformers.SegformerConfig(
         hidden_sizes=[8, 16, 16, 32],
         depths=[1, 1, 1, 1],
         num_attention_heads=[1, 1, 2, 2],
         decoder_hidden_size=16,
-        **labels(6),
+        **labels(count),
     )
     return transformers.SegformerForSemanticSegmentation(config)
 
 
-def _upernet():
+def _upernet(count=6):
     config = transformers.UperNetConfig(
         backbone_config=transformers.SwinConfig(**_SMALL_SWIN),
         hidden_size=16,
         pool_scales=[1, 2],
         auxiliary_channels=8,
         auxiliary_in_channels=32,
-        **labels(6),
+        **labels(count),
     )
     return transformers.UperNetForSemanticSegmentation(config)
 
@@ -389,16 +389,19 @@ SEMANTICS = {
 }
 
 
-def write_semantics(folder, family, **preprocessor):
+def write_semantics(folder, family, names=(), **preprocessor):
     """Write a network of every pixel, with changes of its preprocessor; returns the folder."""
     make, published = SEMANTICS[family]
-    network = seeded(make)
+    network = seeded(partial(make, len(names)) if names else make)
     with torch.no_grad():
         # Scores of classes that are near one, as those of trained networks.
         for name, parameter in network.named_parameters():
             if 'class_predictor' in name or 'class_embed' in name or 'classifier' in name:
                 parameter.mul_(4)
     write_checkpoint(network, folder, {**published, **preprocessor}, CARD)
+    if names:
+        ids = {name: index for index, name in enumerate(names)}
+        rewrite_config(folder, id2label=dict(enumerate(names)), label2id=ids)
     return folder
 
 

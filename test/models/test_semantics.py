@@ -27,7 +27,6 @@ from robot_perception.core.errors import (
 from robot_perception.models import build_semantic_segmenter, UploadedImage
 from robot_perception.models.families import FAMILIES
 from robot_perception.models.families.class_upsampling import best_class
-from robot_perception.models.families.things import find_things
 
 THINGS = {0, 1, 2}
 WITHOUT_OBJECTS = {'segformer', 'upernet', 'maskformer'}
@@ -194,21 +193,6 @@ def test_a_checkpoint_for_classes_alone_has_no_objects(folders, tmp_path):
     reference = processor(folder, 'mask2former')
     expected = reference.post_process_semantic_segmentation(output, [(96, 130)])[0]
     assert_same_classes(found, expected.numpy())
-
-
-@pytest.mark.parametrize(
-    ('count', 'first', 'things'),
-    [(133, 'person', {0, 79}), (19, 'person', {11, 18}), (19, 'cat', None), (150, 'wall', None)],
-)
-def test_things_of_known_data_sets(tmp_path, count, first, things):
-    names = [f'class {index}' for index in range(count)]
-    names[0 if count == 133 else 11] = first
-    checkpoint = SimpleNamespace(preprocessor={}, name='net')
-    found = find_things(checkpoint, names)
-    assert (found is None) == (things is None)
-    if things:
-        assert (min(found), max(found)) == (min(things), max(things))
-        assert find_things(SimpleNamespace(preprocessor={}, name='net-semantic'), names) is None
 
 
 @pytest.mark.parametrize('family', ['segformer', 'mask2former'])
