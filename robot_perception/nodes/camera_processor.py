@@ -258,9 +258,10 @@ class CameraProcessor:
 
     def _end_budget(self, begun: BegunFrame, timing: FrameTiming) -> FrameTiming:
         """End the frame for the budget; return its timing with the name of what was given up."""
-        rung = self._budget.rung
         self._budget.end(begun.begin, timing.age_s)
         self.health.given_up = self._budget.describe()
+        # That of the budget may have changed since, by frames that were computed together.
+        rung = begun.begin.rung
         return timing.with_name(f'budget/{rung.name}') if rung.name else timing
 
     def _on_output_error(self, output: Output, error: Exception) -> None:

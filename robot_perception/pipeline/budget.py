@@ -82,10 +82,12 @@ class FrameBegin:
     Attributes:
         age_s: its age then; NaN = unknown.
         time_s: when, by the clock of the budget.
+        rung: what it goes without.
     """
 
     age_s: float
     time_s: float
+    rung: Rung
 
 
 class AgeBudget:
@@ -147,7 +149,7 @@ class AgeBudget:
             self._max_age_s, self._climb_s, self._is_attempt = max_age_s, _CLIMB_S, False
             self.is_exceeded = False
             self._enter(0)
-        begin = FrameBegin(age_s, self._now_s())
+        begin = FrameBegin(age_s, self._now_s(), self.rung)
         if not self.rung.drops or begin.time_s - self._result_s > _LONGEST_SILENCE_S:
             return begin
         expected_s = median(self._frames_s) if self._frames_s else 0.0

@@ -15,6 +15,7 @@ import numpy as np
 from robot_perception import models
 from robot_perception.core import (
     CameraModel,
+    ConfigError,
     Detections,
     Float32Array,
     Image,
@@ -101,7 +102,7 @@ def benchmark_networks(
     The variants to compute a stage take turns, so that the load of the machine meets all alike.
 
     Args:
-        config: names the networks and the device.
+        config: names the networks and the device; stubs are part of frames only.
         precisions: fp32, bf16 or fp16.
         runtimes: names of runtimes, each in those precisions that it has; empty for all that are
             installed.
@@ -110,23 +111,21 @@ def benchmark_networks(
         against_reference: also measure the recipe of `robot_perception.models.reference`.
 
     Raises:
-        ConfigError, ModelError: a network is not usable.
+        ConfigError, ModelError: there is no network but stubs, or one is not usable.
     """
+    stages = _stages_to_measure(config)
     if config.cpu_threads > 0:
         models.limit_cpu_threads(config.cpu_threads)
     with tempfile.TemporaryDirectory(prefix='robot_perception_bench_') as folder:
         checkpoints = _Checkpoints(Path(folder))
-        paths = {
-            f'{stage}.model': checkpoints.find(config.stage(stage).model, stage)
-            for stage in networks_needed(config)
-        }
+        paths = {f'{one}.model': checkpoints.find(config.stage(one).model, one) for one in stages}
         bench = _Benchmark(
             config.with_values(paths),
             select_backends(models.check_device(config.device), runtimes, precisions),
             batches,
             frames,
         )
-        rows = [row for stage in networks_needed(config) for row in bench.measure_stage(stage)]
+        rows = [row for stage in stages for row in bench.measure_stage(stage)]
         folders = (
             [checkpoints.draw(model) for model in models.REFERENCE_MODELS]
             if against_reference
@@ -134,6 +133,18 @@ def benchmark_networks(
         )
         rows += bench.measure_frames(folders)
     return NetworksBenchmark(frames, tuple(checkpoints.random), tuple(rows), bench.skipped)
+
+
+def _stages_to_measure(config: PerceptionConfig) -> tuple[Stage, ...]:
+    needed = networks_needed(config)
+    stages = tuple(stage for stage in needed if config.stage(stage).model != models.STUB)
+    if not stages:
+        raise ConfigError(
+            'no_networks',
+            'expected a network to measure, got none but stubs. Use the preset demo, whose '
+            'networks this package has, or cpu, robot or words.',
+        )
+    return stages
 
 
 class _Checkpoints:

@@ -270,15 +270,16 @@ class HeldDepth:
         monkeypatch.setattr(StubDepthEstimator, 'estimate', alone)
         monkeypatch.setattr(StubDepthEstimator, 'estimate_many', many, raising=False)
 
-    def let_wait(self, rig, number, bad=()):
+    def let_wait(self, rig, number, bad=(), start_ns=0):
         """Send an image of each camera while one is at work."""
         self.begun.clear()
         self.go_on.clear()
-        rig.send(rig.cameras[0], 100 + number, 2 * number * SECOND_NS)
+        rig.send(rig.cameras[0], 100 + number, start_ns + 2 * number * SECOND_NS)
         rig.graph.spin_until(self.begun.is_set, 'image')
         for index, camera in enumerate(rig.cameras):
             before = rig.graph.counts(index).received
-            message = to_image_message(random_rgb(index), (2 * number + 1) * SECOND_NS)
+            stamp_ns = start_ns + (2 * number + 1) * SECOND_NS
+            message = to_image_message(random_rgb(index), stamp_ns)
             if camera in bad:
                 message.encoding = 'nonsense'
             rig.images[camera].publish(message)
@@ -337,6 +338,32 @@ def test_a_stage_that_hangs_gives_up_all_images_that_are_computed_together(graph
     for camera in rig.cameras:
         rig.process(camera, 5, 9 * SECOND_NS)
     assert [graph.counts(index).published for index in (0, 1)] == [2, 1]
+
+
+def test_timing_names_the_rung_on_which_an_image_of_a_batch_began(graph, monkeypatch):
+    depth = HeldDepth(monkeypatch)
+    depth.release.set()
+    rig = Rig(
+        graph,
+        CAMERAS,
+        'depth/image',
+        'timing',
+        batch_cameras='always',
+        budget__max_age_s=0.001,
+    )
+
+    def rungs(camera):
+        names = [one.stages for one in rig.received(camera, 'timing')]
+        return [[name for name in stages if name.startswith('budget/')] for stages in names]
+
+    # All are too old, and the second of the batch is the third: its end changes the rung.
+    depth.let_wait(rig, 1, start_ns=time.time_ns() - 3 * SECOND_NS)
+    graph.spin_until(lambda: sum(len(rungs(one)) for one in CAMERAS) == 4, 'timing')
+    assert depth.together == [3]
+    assert [rungs(camera) for camera in CAMERAS] == [[[], []], [[]], [[]]]
+    rig.send('left', stamp_ns=time.time_ns())
+    graph.spin_until(lambda: len(rungs('left')) == 2, 'timing')
+    assert rungs('left')[-1] == ['budget/every_2']
 
 
 def close(camera):

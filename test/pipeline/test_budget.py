@@ -245,6 +245,16 @@ def test_frames_that_begin_together_do_not_end_the_results_of_frames_in_turn():
     assert (alone, dropped) == (20, 0)
 
 
+def test_frames_that_begin_together_keep_the_rung_on_which_they_began():
+    budget = AgeBudget(has_small_inputs=True)
+    begun, config = [budget.begin(0.0, 0.1) for _ in range(4)], budget.reduce(CONFIG)
+    for begin in begun:
+        budget.end(begin, 0.2)
+    assert {begin.rung.name for begin in begun} == {''}
+    assert config is CONFIG
+    assert budget.begin(0.0, 0.1).rung.name == budget.rung.name == 'every_2'
+
+
 def test_each_of_the_frames_that_begin_together_has_its_own_age():
     now_s = 0.0
     budget = AgeBudget(has_small_inputs=False, now_s=lambda: now_s)

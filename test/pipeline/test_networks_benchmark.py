@@ -8,8 +8,9 @@ import pytest
 from reasons import raises
 from tiny_checkpoints import write_tiny_checkpoints
 
-from robot_perception.core import ConfigError
+from robot_perception.core import ConfigError, Stage
 from robot_perception.models import find_checkpoint, write_random_checkpoint
+from robot_perception.pipeline import benchmark_networks, PerceptionConfig
 
 ABSENT = ('rosbags', 'rclpy', 'open3d', 'jinja2', 'rerun', 'sensor_msgs', 'vision_msgs')
 SMALL = {'features': 56, 'depth': 70, 'detector': 96, 'segmenter': 64}
@@ -71,6 +72,14 @@ def test_random_checkpoints_are_loaded_as_published_ones(tmp_path):
     )
     assert one == other
     assert find_checkpoint(str(tmp_path / 'one'), 'detector').family == 'd_fine'
+
+
+@pytest.mark.parametrize('enabled', [True, False])
+def test_stubs_are_no_networks(enabled):
+    values = {f'{stage}.enabled': enabled for stage in Stage}
+    config = PerceptionConfig.from_preset('stub', values)
+    with raises(ConfigError, 'no_networks', match='got none but stubs. Use the preset demo'):
+        benchmark_networks(config, precisions=['fp32'])
 
 
 def test_a_model_of_unknown_layout_is_refused(tmp_path):
