@@ -278,7 +278,8 @@ def test_mixed_precision_changes_the_loss_a_little(dataset, task):
     recipe = RECIPES[task]()
     torch.manual_seed(0)
     modules = recipe.build().eval()
-    batch = training_batch(dataset, 0, 2)
+    # In fewer scenes a single object that is assigned to another query counts more.
+    batch = training_batch(dataset, 0, 6)
     losses = []
     for half in (False, True):
         torch.manual_seed(1)
