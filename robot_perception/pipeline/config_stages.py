@@ -130,8 +130,8 @@ class DetectorConfig(StageSection, name='detector'):
     )
     calibration: str = parameter(
         '',
-        'JSON file that maps scores to the share of right detections '
-        '(docs/uncertainty.md); empty = that of the demo detector, none for others.',
+        'JSON file that maps scores to the share of right detections (docs/uncertainty.md); '
+        'empty = score_calibration.json in the folder of the detector, if it has one.',
     )
     threshold: float = parameter(0.5, 'Minimum score of an object.', limits=(0.0, 1.0), live=True)
     classes: str = parameter(

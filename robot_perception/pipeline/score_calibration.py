@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from robot_perception.core import ConfigError, Detections, Float64Array
-from robot_perception.models import DEMO, DEMO_FOLDER
+from robot_perception.core import ConfigError, Detections, Float64Array, Stage
+from robot_perception.models import is_demo, locate_checkpoint
 from robot_perception.pipeline.calibration_file import read_calibration, read_numbers
 from robot_perception.pipeline.config import PerceptionConfig
 
@@ -32,17 +32,17 @@ class ScoreCalibration:
 
     @classmethod
     def from_config(cls, config: PerceptionConfig) -> ScoreCalibration:
-        """Read the file of ``detector.calibration``, by default that of the demo detector.
+        """Read the file of ``detector.calibration``, by default that of the checkpoint, if any.
 
         Raises:
             ConfigError: the file is missing or invalid.
         """
         if config.detector.calibration:
             path = Path(config.detector.calibration)
-        elif config.detector.model == DEMO:
-            path = DEMO_FOLDER / _FILE
         else:
-            return cls()
+            path = _folder(config.detector.model) / _FILE
+            if not path.is_file():
+                return cls()
         content = read_calibration(_NAME, path, SCHEMA)
         numbers = read_numbers(_NAME, path, content, ('slope', 'offset'))
         if not numbers['slope'] > 0:
@@ -66,6 +66,13 @@ class ScoreCalibration:
         if self == ScoreCalibration() or not 0 < score < 1:
             return score
         return float(1 / (1 + np.exp(-(_log_odds(np.array(score)) - self.offset) / self.slope)))
+
+
+def _folder(model: str) -> Path:
+    """Return the folder of a detector, which has its calibration, if that is a folder."""
+    if is_demo(model):
+        return locate_checkpoint(model, Stage.DETECTOR).folder
+    return Path(model).expanduser()
 
 
 def _log_odds(scores: Float64Array) -> Float64Array:

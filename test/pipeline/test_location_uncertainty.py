@@ -125,6 +125,21 @@ def test_scores_keep_their_order_and_thresholds_are_inverted():
     assert [calibration.raw(0.0), ScoreCalibration().raw(0.3)] == [0.0, 0.3]
 
 
+def test_a_detector_brings_its_calibration_in_its_folder(tmp_path):
+    config = PerceptionConfig.from_preset('stub', {'detector.model': str(tmp_path)})
+    assert ScoreCalibration.from_config(config) == ScoreCalibration()
+    values = {'slope': 2.0, 'offset': -1.0}
+    fitted = {'schema': BOTH, 'version': 1, 'score_calibration': values}
+    (tmp_path / 'score_calibration.json').write_text(json.dumps(fitted))
+    assert ScoreCalibration.from_config(config) == ScoreCalibration(2.0, -1.0)
+    own = tmp_path / 'own.json'
+    own.write_text(json.dumps({'schema': SCORES, 'version': 1, 'slope': 3.0, 'offset': 0.0}))
+    config = config.with_values({'detector.calibration': str(own)})
+    assert ScoreCalibration.from_config(config) == ScoreCalibration(3.0, 0.0)
+    demo = ScoreCalibration.from_config(PerceptionConfig.from_preset('demo'))
+    assert demo != ScoreCalibration()
+
+
 BOTH = 'robot_perception/calibration'
 DEPTH, SCORES = 'robot_perception/depth_calibration', 'robot_perception/score_calibration'
 
