@@ -106,18 +106,22 @@ def _template(image):
     return TEMPLATE.replace('IMAGE', image)
 
 
-def _llava():
+def _llava(vision=None, text=None):
     words = tokenizer(image_token=IMAGE)
+    vision = {**_VISION, **(vision or {})}
+    side = vision['image_size']
     config = transformers.LlavaConfig(
-        vision_config=transformers.CLIPVisionConfig(**_VISION, projection_dim=16),
-        text_config=transformers.LlamaConfig(vocab_size=len(words), **_TEXT),
+        vision_config=transformers.CLIPVisionConfig(**vision, projection_dim=16),
+        text_config=transformers.LlamaConfig(vocab_size=len(words), **{**_TEXT, **(text or {})}),
         image_token_index=words.image_token_id,
         vision_feature_layer=-1,
     )
     processor = transformers.LlavaProcessor(
-        transformers.CLIPImageProcessorPil(size={'shortest_edge': _SIDE}, crop_size=_SIZE),
+        transformers.CLIPImageProcessorPil(
+            size={'shortest_edge': side}, crop_size={'height': side, 'width': side}
+        ),
         words,
-        patch_size=_PATCH,
+        patch_size=vision['patch_size'],
         vision_feature_select_strategy='default',
         num_additional_image_tokens=1,
         chat_template=_template(IMAGE),

@@ -40,8 +40,9 @@ from robot_perception.pipeline.question import Question
 _SUGGESTED = 'HuggingFaceTB/SmolVLM2-500M-Video-Instruct'
 _POLL_S = 0.05
 _LOAD_LIMIT_S = 600.0
-# For the token that is being computed when an answer is stopped.
-_STOP_LIMIT_S = 2.0
+# For the token that is being computed when an answer is stopped: long where other programs have
+# the processors, but loading the network again would take longer.
+_STOP_LIMIT_S = 10.0
 
 
 def _ignore(_: str) -> None:

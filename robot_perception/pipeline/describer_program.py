@@ -81,8 +81,8 @@ def answer_questions(connection: Connection, network: Network) -> None:
     Sends `Loaded`, then `Progress` and `Outcome` of each `Request`. If the network cannot be
     loaded it sends the `Outcome` of number 0 and ends.
     """
+    _give_way()
     threading.Thread(target=_end_with_parent, name='parent', daemon=True).start()
-    os.nice(_LOWEST_PRIORITY)
     with suppress(OSError):
         Path('/proc/self/oom_score_adj').write_text(_ENDED_FIRST, encoding='ascii')
     with suppress(EOFError, OSError):
@@ -96,6 +96,20 @@ def answer_questions(connection: Connection, network: Network) -> None:
             request = connection.recv()
             if isinstance(request, Request):
                 connection.send(Outcome(request.number, _answer(describer, request, connection)))
+
+
+def _give_way() -> None:
+    """Leave the processors to all other programs, with the threads that numpy has started too.
+
+    Linux may let a thread that wakes up wait for one of the lowest nice value until the slice of
+    that one ends. It interrupts threads of the policy for idle processors at once, and takes a
+    processor that runs only these as idle.
+    """
+    os.nice(_LOWEST_PRIORITY)
+    with suppress(AttributeError, OSError):
+        for thread in (int(one.name) for one in Path('/proc/self/task').iterdir()):
+            os.setpriority(os.PRIO_PROCESS, thread, _LOWEST_PRIORITY)
+            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _end_with_parent() -> None:

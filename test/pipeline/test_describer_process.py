@@ -109,10 +109,14 @@ def test_a_killed_process_is_started_again(of_stub):
 
 
 @pytest.mark.slow
-def test_the_process_has_the_lowest_priority(of_network, folder):
-    of_network.ask(config(folder), Question('how many cups?', picture()))
+def test_all_threads_of_the_process_have_the_lowest_priority(of_network, folder):
+    threads = {'describer.cpu_threads': 2}
+    of_network.ask(config(folder, **threads), Question('how many cups?', picture()))
     status = Path(f'/proc/{of_network.pid}')
-    assert os.getpriority(os.PRIO_PROCESS, of_network.pid) == 19
+    tasks = [int(one.name) for one in (status / 'task').iterdir()]
+    assert len(tasks) > 1
+    assert {os.getpriority(os.PRIO_PROCESS, one) for one in tasks} == {19}
+    assert {os.sched_getscheduler(one) for one in tasks} == {os.SCHED_IDLE}
     assert int((status / 'oom_score_adj').read_text()) == 1000
 
 
