@@ -180,7 +180,7 @@ def _name_keys(keys: Any) -> str:  # noqa: ANN401 - any collection of keys
 
 
 @contextmanager
-def loading_locally() -> Iterator[None]:
+def _loading_locally() -> Iterator[None]:
     """Let transformers read a checkpoint: one thread at a time, silently, without the internet."""
     with _LOADING, quiet_transformers():
         before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
@@ -192,7 +192,9 @@ def loading_locally() -> Iterator[None]:
 
 @contextmanager
 def reading_files(reason: str, refusal: str, advice: str) -> Iterator[None]:
-    """Load with transformers as in `loading_locally`, and refuse files that it cannot use.
+    """Let transformers read a checkpoint, and refuse files that it cannot use.
+
+    One thread reads at a time, silently and without the internet.
 
     Args:
         reason: slug of the error.
@@ -203,7 +205,7 @@ def reading_files(reason: str, refusal: str, advice: str) -> Iterator[None]:
         WeightsInvalidError: transformers raised any exception but one of this package.
     """
     try:
-        with loading_locally():
+        with _loading_locally():
             yield
     except PerceptionError:
         raise

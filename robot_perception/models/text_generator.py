@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import importlib
-import json
 from pathlib import Path
 from typing import Any, cast, Generic, TypeVar
 import warnings
@@ -19,7 +18,7 @@ from robot_perception.models.device import choose_device, DeviceSpec
 from robot_perception.models.device_errors import is_out_of_memory
 from robot_perception.models.families.interfaces import GenerativeFamily
 from robot_perception.models.memory import check_memory
-from robot_perception.models.network import loading_locally
+from robot_perception.models.network import reading_files
 from robot_perception.models.resize import SizeHW
 
 # Greedy search, whatever the checkpoint proposes: equal inputs have equal texts.
@@ -121,13 +120,9 @@ def _read_generation(network: Any, checkpoint: Checkpoint) -> None:  # noqa: ANN
     file: Path = checkpoint.folder / GENERATION
     if not file.is_file():
         return
-    try:
-        with loading_locally():
-            network.generation_config = transformers.GenerationConfig.from_pretrained(
-                checkpoint.folder, local_files_only=True
-            )
-    except (OSError, ValueError, TypeError, json.JSONDecodeError) as error:
-        raise ModelError(
-            'damaged',
-            f'{checkpoint.task}.model: {file}: cannot be read ({error}). Copy or pull it again.',
-        ) from error
+    with reading_files(
+        'damaged', f'{checkpoint.task}.model: {file}: cannot be read', 'Copy or pull it again.'
+    ):
+        network.generation_config = transformers.GenerationConfig.from_pretrained(
+            checkpoint.folder, local_files_only=True
+        )

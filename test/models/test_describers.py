@@ -240,7 +240,9 @@ def test_code_of_a_checkpoint_does_not_run(changed, file):
         build_describer(str(folder), device='cpu')
 
 
-@pytest.mark.parametrize('file', ['tokenizer.json', 'processor_config.json'])
+@pytest.mark.parametrize(
+    'file', ['tokenizer.json', 'processor_config.json', 'generation_config.json']
+)
 def test_damaged_files(changed, file):
     folder = changed()
     (folder / file).write_text('{')
