@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robot_perception.core import Float32Array, Int64Array
@@ -32,6 +34,16 @@ _BROWN_SATURATION = 0.3
 _DOMINANT = 0.6
 # A color that is called otherwise after a change this small has no clear name.
 _HUE_MARGIN_DEG, _SATURATION_MARGIN, _VALUE_MARGIN = 5.0, 0.04, 0.05
+
+
+def color_numbers(names: Sequence[str | None]) -> Int64Array:
+    """Return the index in `COLOR_NAMES` of each name, -1 for None.
+
+    >>> color_numbers(['red', None]).tolist()
+    [0, -1]
+    """
+    indices = [-1 if name is None else COLOR_NAMES.index(name) for name in names]
+    return np.array(indices, np.int64)
 
 
 def dominant_color(albedo: Float32Array) -> str | None:

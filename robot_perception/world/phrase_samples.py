@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception.world.color_names import COLOR_NAMES
+from robot_perception.world.color_names import color_numbers
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.phrases import (
     Phrase,
@@ -61,11 +61,7 @@ def _select(frame: WorldFrame, rng: np.random.Generator) -> Iterator[tuple[str, 
     """Yield the kind of each sample with its phrases."""
     shown = frame.detections.scores >= MIN_VISIBLE
     kinds = np.array([CLASS_NAMES.index(name) for name in frame.detections.class_names], np.int64)
-    names = [
-        -1 if color is None or not is_shown else COLOR_NAMES.index(color)
-        for color, is_shown in zip(frame.colors, shown, strict=True)
-    ]
-    colors = np.array(names, np.int64)
+    colors = np.where(shown, color_numbers(frame.colors), -1)
 
     def is_present(phrase: Phrase) -> bool:
         return len(phrase.is_meant(kinds, colors)[0]) > 0

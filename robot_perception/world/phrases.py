@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 
 from robot_perception.core import Int64Array
-from robot_perception.world.color_names import COLOR_NAMES
+from robot_perception.world.color_names import COLOR_NAMES, color_numbers
 from robot_perception.world.vocabulary import CLASS_NAMES
 
 ANY = -1
@@ -59,11 +59,9 @@ class Phrase:
         Returns:
             None if that is not clear, since a color is asked for.
         """
-        if kind != CLASS_NAMES[self.kind]:
-            return False
-        if self.color == ANY:
-            return True
-        return None if color is None else color == COLOR_NAMES[self.color]
+        kinds = np.array([self.kind if kind == CLASS_NAMES[self.kind] else -1])
+        meant, is_known = self.is_meant(kinds, color_numbers([color]))
+        return len(meant) > 0 if is_known else None
 
     def is_meant(self, kinds: Int64Array, colors: Int64Array) -> tuple[Int64Array, bool]:
         """Return the objects that the phrase means.

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.lib.format import open_memmap
 
 from robot_perception.core import AnyArray, BoolArray, InputError, OutputError
-from robot_perception.world.color_names import COLOR_NAMES
+from robot_perception.world.color_names import color_numbers
 from robot_perception.world.frame import WorldFrame
 from robot_perception.world.render import render
 from robot_perception.world.vocabulary import FIRST_TEST_SEED, SCENE_TYPES
@@ -201,6 +201,4 @@ def _store(frame: WorldFrame, dataset: Dataset, index: int) -> None:
     rows[:, 0], rows[:, 1] = detections.class_ids, detections.scores
     rows[:, 2:] = detections.boxes_xyxy
     dataset.colors[index] = -1
-    dataset.colors[index, : len(detections)] = [
-        -1 if name is None else COLOR_NAMES.index(name) for name in frame.colors
-    ]
+    dataset.colors[index, : len(detections)] = color_numbers(frame.colors)
