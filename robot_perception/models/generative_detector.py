@@ -11,12 +11,12 @@ import transformers
 
 from robot_perception.core import clip_xyxy, ConfigError, Detections, Stage
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.class_numbers import ClassNumbers
 from robot_perception.models.families.interfaces import (
     GenerativeDetectorFamily,
     WrittenObject,
     WrittenQuery,
 )
+from robot_perception.models.numbered_classes import NumberedClasses
 from robot_perception.models.runtimes import TORCH
 from robot_perception.models.runtimes.long_work import generating
 from robot_perception.models.text_generator import TextGenerator
@@ -26,7 +26,7 @@ from robot_perception.models.uploaded_image import UploadedImage
 _MAX_CLASSES, _MAX_NAME = 1000, 100
 
 
-class NetworkGenerativeDetector:
+class NetworkGenerativeDetector(NumberedClasses):
     """Detects all objects, with the names that the network writes, or what prompts describe.
 
     Names are numbered when they come first, and keep their numbers until `reset_prompts`.
@@ -64,7 +64,7 @@ class NetworkGenerativeDetector:
         self._generator: TextGenerator[GenerativeDetectorFamily] = TextGenerator(
             checkpoint, device=device, precision=precision
         )
-        self._numbers = ClassNumbers()
+        super().__init__()
         self._last: _BoundDetector | None = None
         self._is_full = False
         self._problem = ''
@@ -94,18 +94,9 @@ class NetworkGenerativeDetector:
             'of further ones are left out. Set detector.prompts to what is wanted.'
         )
 
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names by class id: all prompts and names so far, as they were spelled first."""
-        return self._numbers.names
-
-    def number(self, prompts: Sequence[str]) -> tuple[int, ...]:
-        """Return the class id of each name; new ones get the next numbers."""
-        return self._numbers.number(prompts)
-
     def reset_prompts(self) -> None:
-        """Drop all names so far; the next are numbered from 0."""
-        self._numbers.reset()
+        """Drop all prompts and names so far; the next are numbered from 0."""
+        super().reset_prompts()
         self._last, self._is_full = None, False
 
     def prompted(self, prompts: Sequence[str]) -> _BoundDetector:

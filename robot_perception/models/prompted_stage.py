@@ -12,8 +12,8 @@ import torch
 
 from robot_perception.core import ConfigError, Int32Array
 from robot_perception.models.checkpoint import Checkpoint
-from robot_perception.models.class_numbers import ClassNumbers
 from robot_perception.models.families.interfaces import PromptedFamily, Tensors
+from robot_perception.models.numbered_classes import NumberedClasses
 from robot_perception.models.runtimes import TORCH
 from robot_perception.models.runtimes.long_work import compiling
 from robot_perception.models.stages import NetworkStage
@@ -34,7 +34,7 @@ class BoundPrompts:
     text: Tensors | None = field(default=None, init=False)
 
 
-class PromptedStage(NetworkStage[_Family]):
+class PromptedStage(NetworkStage[_Family], NumberedClasses):
     """A stage whose classes are prompts; a text is embedded once.
 
     Prompts are numbered when they are used first, and keep their numbers until `reset_prompts`.
@@ -45,29 +45,19 @@ class PromptedStage(NetworkStage[_Family]):
 
     def __init__(self, checkpoint: Checkpoint, *, runtime: str = TORCH, **options: Any) -> None:  # noqa: ANN401
         """Load the networks; arguments as of `NetworkStage`."""
-        super().__init__(checkpoint, runtime=TORCH, **options)
+        NumberedClasses.__init__(self)
+        NetworkStage.__init__(self, checkpoint, runtime=TORCH, **options)
         if runtime not in {'auto', TORCH}:
             self._problem = (
                 f'{self.task}: networks that take prompts are computed with {TORCH}, not with '
                 f'{runtime}.'
             )
-        # The parameters are changed by another thread.
-        self._numbers = ClassNumbers()
         self._embeddings: dict[tuple[int, ...], Tensors] = {}
         self._last: BoundPrompts | None = None
 
-    @property
-    def class_names(self) -> Sequence[str]:
-        """Names by class id: all prompts so far, as they were spelled first."""
-        return self._numbers.names
-
-    def number(self, prompts: Sequence[str]) -> tuple[int, ...]:
-        """Return the class id of each prompt; new ones get the next numbers."""
-        return self._numbers.number(prompts)
-
     def reset_prompts(self) -> None:
         """Drop all prompts so far; the next are numbered from 0."""
-        self._numbers.reset()
+        super().reset_prompts()
         self._last = None
 
     def bind(self, prompts: Sequence[str]) -> BoundPrompts:

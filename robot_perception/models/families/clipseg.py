@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ from robot_perception.core import UInt16Array
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.class_upsampling import best_class
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
+from robot_perception.models.families.separate_texts import SeparateTexts
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BILINEAR, read_preprocessor, read_size
 from robot_perception.models.resize import check_input_size, Exactly, SizeHW
-from robot_perception.models.tokenizer import Tokenizer
 
 _SIDE = 352
 # Labels that are decoded at once: all of them would take gigabytes.
@@ -24,7 +23,7 @@ _CHUNK = 16
 _LARGEST = 1e4
 
 
-class ClipSeg:
+class ClipSeg(SeparateTexts):
     """Scores each label by itself; the image is resized to a square for it."""
 
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
@@ -38,8 +37,8 @@ class ClipSeg:
         self.prepare = read_preprocessor(
             checkpoint, Exactly(side, side), resample=BILINEAR, normalize=True
         )
-        self._tokenizer = Tokenizer(checkpoint, 'semantics.labels')
-        self._max_tokens: int = network.config.text_config.max_position_embeddings
+        max_tokens = network.config.text_config.max_position_embeddings
+        super().__init__(checkpoint, 'semantics.labels', max_tokens)
 
         def text(tokens: torch.Tensor) -> Tensors:
             return (network.clip.get_text_features(input_ids=tokens).pooler_output,)
@@ -60,14 +59,6 @@ class ClipSeg:
             NamedNetwork('text', network, text),
             NamedNetwork('image', network, image),
         )
-
-    def tokenize(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of each label."""
-        return [self._tokenizer(prompt, self._max_tokens) for prompt in prompts]
-
-    def combine(self, tokens: Sequence[Sequence[int]], embeddings: Sequence[Tensors]) -> Tensors:  # noqa: ARG002 - part of the interface
-        """Return (L, D) embeddings of L labels."""
-        return (torch.cat([embedding for (embedding,) in embeddings]),)
 
     def read(self, outputs: Tensors, size_hw: SizeHW, *, threshold: float) -> UInt16Array:
         """Return the indices of the labels with the highest of (1, L, h, w) logits."""

@@ -12,13 +12,13 @@ from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.families.objects import read_objects
 from robot_perception.models.families.padded_square import PaddedSquare
+from robot_perception.models.families.separate_texts import SeparateTexts
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import BICUBIC, CLIP, read_preprocessor
 from robot_perception.models.resize import check_input_size, Exactly, SizeHW
-from robot_perception.models.tokenizer import Tokenizer
 
 
-class OwlVit:
+class OwlVit(SeparateTexts):
     """Detects at most one object at each patch."""
 
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
@@ -34,8 +34,8 @@ class OwlVit:
         )
         self._is_padded = checkpoint.family == 'owlv2'
         self.prepare = PaddedSquare(resized, side) if self._is_padded else resized
-        self._tokenizer = Tokenizer(checkpoint, 'detector.prompts')
-        self._max_tokens = network.config.text_config.max_position_embeddings
+        max_tokens = network.config.text_config.max_position_embeddings
+        super().__init__(checkpoint, 'detector.prompts', max_tokens)
 
         def text(tokens: torch.Tensor) -> Tensors:
             embedding = model.get_text_features(input_ids=tokens).pooler_output
@@ -51,14 +51,6 @@ class OwlVit:
             NamedNetwork('text', network, text),
             NamedNetwork('image', network, image),
         )
-
-    def tokenize(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of each prompt."""
-        return [self._tokenizer(prompt, self._max_tokens) for prompt in prompts]
-
-    def combine(self, tokens: Sequence[Sequence[int]], embeddings: Sequence[Tensors]) -> Tensors:  # noqa: ARG002 - part of the interface
-        """Return (1, P, D) embeddings of P prompts."""
-        return (torch.cat([embedding for (embedding,) in embeddings])[None],)
 
     def read(
         self, outputs: Tensors, prompts: Sequence[str], size_hw: SizeHW, *, threshold: float
