@@ -20,9 +20,9 @@ from robot_perception.stream import (
     GROUND,
     Output,
     OUTPUTS,
+    published_outputs,
     SCENE,
     SCENE_WITHOUT_DEPTH,
-    SEMANTICS,
     TIMING,
 )
 
@@ -125,16 +125,11 @@ class BagJob:
     def outputs(self) -> tuple[Output, ...]:
         """Outputs to write, in the order in which the node publishes them.
 
-        Those of the classes of pixels and of the ground are left out where these are not computed.
-        Where depth is written compressed, ``scene`` holds none.
+        Those that the configuration does not give are left out. Where depth is written compressed,
+        ``scene`` holds none.
         """
-        chosen = tuple(
-            output
-            for output in _WRITABLE
-            if output.topic in self.topics
-            and (self.config.semantics.enabled or output not in SEMANTICS)
-            and (self.config.separates_ground or output not in GROUND)
-        )
+        given = published_outputs(_WRITABLE, self.config)
+        chosen = tuple(output for output in given if output.topic in self.topics)
         if COMPRESSED_DEPTH not in chosen:
             return chosen
         return tuple(SCENE_WITHOUT_DEPTH if output is SCENE else output for output in chosen)

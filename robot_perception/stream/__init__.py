@@ -23,7 +23,6 @@ from robot_perception.stream.outputs import (
     published_outputs,
     SCENE,
     SCENE_WITHOUT_DEPTH,
-    SEMANTICS,
     stages_for,
     TIMING,
 )
@@ -66,7 +65,6 @@ __all__ = [
     'SCENE',
     'SCENE_LABEL_INFO',
     'SCENE_WITHOUT_DEPTH',
-    'SEMANTICS',
     'SEMANTIC_LABEL_INFO',
     'TIMING',
     'Calibration',

@@ -236,21 +236,7 @@ COMPRESSED_DEPTH = Output(
     _compressed_depth,
 )
 SCENE_WITHOUT_DEPTH = replace(SCENE, make=_scene_without_depth)
-# Missing in bags, unless their stage is enabled or the ground is separated.
-SEMANTICS = (
-    Output(
-        'semantics/classes',
-        'sensor_msgs/msg/Image',
-        frozenset({Stage.SEMANTICS}),
-        _semantic_classes,
-    ),
-    Output(
-        'semantics/instances',
-        'sensor_msgs/msg/Image',
-        frozenset({Stage.SEMANTICS}),
-        _semantic_instances,
-    ),
-)
+# Only where the ground is separated.
 GROUND = (
     Output(
         'points/ground', 'sensor_msgs/msg/PointCloud2', frozenset({Stage.DEPTH}), _ground_points
@@ -290,7 +276,18 @@ OUTPUTS = (
     Output('detections_3d', 'vision_msgs/msg/Detection3DArray', _OBJECTS_3D, _detections_3d),
     Output('masks/instances', 'sensor_msgs/msg/Image', _MASKS, _instances),
     Output('masks/classes', 'sensor_msgs/msg/Image', _MASKS, _classes),
-    *SEMANTICS,
+    Output(
+        'semantics/classes',
+        'sensor_msgs/msg/Image',
+        frozenset({Stage.SEMANTICS}),
+        _semantic_classes,
+    ),
+    Output(
+        'semantics/instances',
+        'sensor_msgs/msg/Image',
+        frozenset({Stage.SEMANTICS}),
+        _semantic_instances,
+    ),
     Output(
         'scene_class', 'vision_msgs/msg/Classification', frozenset({Stage.SCENE}), _scene_class
     ),
@@ -309,7 +306,8 @@ def published_outputs(outputs: tuple[Output, ...], config: PerceptionConfig) -> 
     return tuple(
         output
         for output in outputs
-        if not (output.stages and output.stages <= disabled)
+        # These two describe any frame.
+        if (output in (SCENE, TIMING) or not output.stages <= disabled)
         and (output not in GROUND or config.separates_ground)
     )
 

@@ -200,3 +200,5 @@ def test_bags_have_the_outputs_that_are_computed(tmp_path):
     assert topics(**{'semantics.enabled': True}) == topics() | added
     added = {'points/ground', 'points/obstacles'}
     assert topics(**{'points.remove_ground': True}) == topics() | added
+    off = {f'{stage}.enabled': False for stage in ('features', 'depth', 'detector', 'segmenter')}
+    assert topics(**off) == {'scene'}
