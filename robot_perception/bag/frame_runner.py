@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from robot_perception.conversions import (
     RosbagsFactory,
 )
 from robot_perception.core import ConversionError, OutputError, SourceError
-from robot_perception.pipeline import PerceptionPipeline, PIPELINE
+from robot_perception.pipeline import PerceptionPipeline, PIPELINE, Stopwatch
 from robot_perception.sources import decode, Definition, Sample, Typestore
 from robot_perception.stream import (
     ClassNames,
@@ -27,6 +27,7 @@ from robot_perception.stream import (
     LABEL_INFO_TYPE,
     OutputFrame,
     ProcessedFrame,
+    ReadImage,
     RECORDED,
     RecordedFrame,
     RecordedSynchronizer,
@@ -76,6 +77,8 @@ class FrameRunner:
         self.counts = Counts()
         self.busy_s: defaultdict[str, float] = defaultdict(float)
         self._job, self._types = job, types
+        # Serialized images that were read ahead, in their order.
+        self._ahead: deque[tuple[bytes, ReadImage]] = deque()
         # As they were written last.
         self._names: ClassNames | None = None
         pipeline = PerceptionPipeline.load(job.config.with_backends(self._kept))
@@ -102,12 +105,22 @@ class FrameRunner:
             self._names = ClassNames.of(self._processor.pipeline)
 
     def compute_together(self, samples: Sequence[Sample]) -> None:
-        """Let networks compute coming images together; `process` is called as before."""
-        messages = []
+        """Read the coming images, and let networks compute them together.
+
+        `process` is called as before, with each of them in this order.
+        """
+        begin = time.perf_counter()
+        images = []
         for sample in samples:
-            with suppress(SourceError):
-                messages.append(decode(self._types, sample.cdr, sample.type_name))
-        self._processor.compute_together(messages)
+            # Those that cannot be read raise their error again when they are processed.
+            with suppress(SourceError, ConversionError):
+                message = decode(self._types, sample.cdr, sample.type_name)
+                read = self._processor.read(message, self._job.config, Stopwatch())
+                self._ahead.append((sample.cdr, read))
+                images.append(read.image)
+        if images:
+            self._processor.pipeline.compute_together(images)
+        self.busy_s['converting'] += time.perf_counter() - begin
 
     def process(
         self, frame: RecordedFrame, synchronizer: RecordedSynchronizer
@@ -121,7 +134,8 @@ class FrameRunner:
         begin = time.perf_counter()
         try:
             frame_set = synchronizer.frame_set(frame)
-            processed = self._processor.process(frame_set, self._job.outputs)
+            read = self._take_ahead(frame.sample)
+            processed = self._processor.process(frame_set, self._job.outputs, read=read)
         except SourceError as error:
             self.counts.reject('serialization', str(error))
             return None
@@ -140,6 +154,12 @@ class FrameRunner:
         for stage, seconds in stages_s.items():
             self.busy_s[stage] += seconds
         return processed.output
+
+    def _take_ahead(self, sample: Sample) -> ReadImage | None:
+        """Return an image if it was read ahead; it is the next of these."""
+        if self._ahead and self._ahead[0][0] is sample.cdr:
+            return self._ahead.popleft()[1]
+        return None
 
     def _check_backends(self, backends: Mapping[str, str], pipeline: PerceptionPipeline) -> None:
         for stage, backend in backends.items():

@@ -144,6 +144,8 @@ class _Run:
         self._recorded_images = 0
         # The same of images that were read, which may wait for depth and transforms.
         self._read_images = 0
+        # Images to process that were read, including those that an earlier run has done.
+        self._coming_images = 0
 
     def close(self) -> None:
         """End the threads; drop what is not written yet."""
@@ -227,8 +229,9 @@ class _Run:
             images = _images(group, recording)
             coming = images[-self._read_images % self._job.every :: self._job.every]
             self._read_images += len(images)
-            # Also frames that an earlier run has done: computed are only those that are used.
-            self._runner.compute_together(coming)
+            done = max(self.resumed_after - self._coming_images, 0)
+            self._coming_images += len(coming)
+            self._runner.compute_together(coming[done:])
         for message in group:
             self._take(recording, synchronizer, message)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from robot_perception.conversions import FrameTiming
-from robot_perception.core import ConversionError, DepthFit, Image, PerceptionError, Stage
+from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
 from robot_perception.nodes.publishers import OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
 from robot_perception.pipeline import (
@@ -33,6 +33,7 @@ from robot_perception.stream import (
     Output,
     OutputFrame,
     ProcessedFrame,
+    ReadImage,
     stages_for,
     TIMING,
 )
@@ -75,7 +76,7 @@ class BegunFrame:
 
     Attributes:
         frame_set: the image and what belongs to it.
-        image: the image.
+        read: the image.
         outputs: to be made.
         config: its parameters.
         watch: times its stages.
@@ -83,7 +84,7 @@ class BegunFrame:
     """
 
     frame_set: FrameSet
-    image: Image
+    read: ReadImage
     outputs: tuple[Output, ...]
     config: PerceptionConfig
     watch: Stopwatch
@@ -180,13 +181,13 @@ class CameraProcessor:
             return None
         config = self._budget.reduce(config)
         try:
-            image = self.processor.read(frame_set, config, watch)
+            read = self.processor.read(frame_set.image, config, watch)
         except ConversionError as error:
             self.health.rejection = str(error)
             end(self.slot.reject, error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
             return None
-        return BegunFrame(frame_set, image, outputs, config, watch, begin)
+        return BegunFrame(frame_set, read, outputs, config, watch, begin)
 
     def due(self, begun: BegunFrame) -> frozenset[Stage]:
         """Return the stages that a frame needs."""
@@ -201,7 +202,7 @@ class CameraProcessor:
             end(self.slot.drop, 'inactive' if self.slot.is_closed else 'time_jump')
             return
         outputs, watch = begun.outputs, begun.watch
-        frame = self.processor.process(begun.frame_set, outputs, watch, begun.config, begun.image)
+        frame = self.processor.process(begun.frame_set, outputs, watch, begun.config, begun.read)
         for remark in frame.remarks:
             self._warn(remark.problem)
         for line in self._backends.add(frame.output.scene):

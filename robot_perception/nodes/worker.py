@@ -196,4 +196,4 @@ def _compute_together(begun: Sequence[tuple[CameraProcessor, BegunFrame]]) -> No
     """Let networks compute the images together, when the first of them is processed."""
     cameras = [(camera.processor.pipeline, camera.due(frame)) for camera, frame in begun]
     (first, _), (_, frame) = cameras[0], begun[0]
-    first.compute_together([one.image for _, one in begun], cameras, frame.config)
+    first.compute_together([one.read.image for _, one in begun], cameras, frame.config)

@@ -3,7 +3,7 @@
 from robot_perception.stream.calibration import Calibration, CalibrationReader, picture_camera
 from robot_perception.stream.frame_processor import FrameProcessor, ProcessedFrame
 from robot_perception.stream.frame_timer import FrameTimer
-from robot_perception.stream.image_reader import ImageReader
+from robot_perception.stream.image_reader import ImageReader, ReadImage
 from robot_perception.stream.label_infos import (
     ClassNames,
     LABEL_INFO,
@@ -81,6 +81,7 @@ __all__ = [
     'Output',
     'OutputFrame',
     'ProcessedFrame',
+    'ReadImage',
     'RecordedFrame',
     'RecordedSynchronizer',
     'Remedies',

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -17,7 +16,6 @@ from robot_perception.conversions import (
 )
 from robot_perception.core import (
     CameraModel,
-    ConversionError,
     Image,
     is_restart,
     MetricDepth,
@@ -30,7 +28,7 @@ from robot_perception.core import (
 from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stopwatch
 from robot_perception.stream.calibration import CalibrationReader
 from robot_perception.stream.frame_timer import FrameTimer
-from robot_perception.stream.image_reader import ImageReader
+from robot_perception.stream.image_reader import ImageReader, ReadImage
 from robot_perception.stream.message_time import MessageTime
 from robot_perception.stream.output_frame import OutputFrame
 from robot_perception.stream.outputs import Output, stages_for
@@ -105,8 +103,8 @@ class FrameProcessor:
         self._factory = factory
         self._remedies = remedies
         self._images = ImageReader()
-        # Reads images ahead, which must not change what is known of the earlier ones.
-        self._coming = ImageReader()
+        # After the last processed image: others may have been read ahead.
+        self._images_state: Mapping[str, Any] = self._images.state_dict()
         self._calibrations = CalibrationReader()
         self._newest_ns = 0
         self._markers: frozenset[MarkerKey] = frozenset()
@@ -131,7 +129,7 @@ class FrameProcessor:
         """Return the state kept from earlier frames, as JSON values, without times."""
         return {
             'newest_ns': self._newest_ns,
-            'images': self._images.state_dict(),
+            'images': self._images_state,
             'pipeline': self.pipeline.state_dict(),
             'markers': sorted(self._markers),
         }
@@ -139,30 +137,22 @@ class FrameProcessor:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load what `state_dict` returned."""
         self._newest_ns = state['newest_ns']
-        self._images.load_state_dict(state['images'])
-        self._coming.load_state_dict(state['images'])
+        self._images_state = state['images']
+        self._images.load_state_dict(self._images_state)
         self.pipeline.load_state_dict(state['pipeline'])
         self._markers = frozenset((kind, slot) for kind, slot in state['markers'])
 
-    def compute_together(self, messages: Sequence[Message]) -> None:
-        """Let networks compute the coming images together; see the pipeline's method.
-
-        Images that cannot be read are left out. `process` is called as before.
-        """
-        images = []
-        for message in messages:
-            with suppress(ConversionError):
-                images.append(self._coming.read(message, self.pipeline.config.input))
-        self.pipeline.compute_together(images)
-
-    def read(self, frame_set: FrameSet, config: PerceptionConfig, watch: Stopwatch) -> Image:
-        """Return the image of the next frame, for `process`.
+    def read(self, message: Message, config: PerceptionConfig, watch: Stopwatch) -> ReadImage:
+        """Read the next image, for `process`. Several may be read ahead, in their order.
 
         Raises:
             ConversionError: the image cannot be read.
         """
         with watch.stage('decode'):
-            return self._images.read(frame_set.image, config.input)
+            image = self._images.read(message, config.input)
+        return ReadImage(
+            image, self._images.remarks, watch.seconds['decode'], self._images.state_dict()
+        )
 
     def process(
         self,
@@ -170,7 +160,7 @@ class FrameProcessor:
         outputs: tuple[Output, ...],
         watch: Stopwatch | None = None,
         config: PerceptionConfig | None = None,
-        image: Image | None = None,
+        read: ReadImage | None = None,
     ) -> ProcessedFrame:
         """Process one image.
 
@@ -179,7 +169,7 @@ class FrameProcessor:
             outputs: the outputs to be made, which determine the networks that run.
             watch: times the stages; another thread can read which of them is running.
             config: parameters of this frame; None for those in force.
-            image: from `read` with the same watch; None to read it now.
+            read: the image, from `read`; None to read it now.
 
         Raises:
             ConversionError: the image cannot be read.
@@ -188,7 +178,9 @@ class FrameProcessor:
         # Read once: parameters may change while the frame is processed.
         config = config or self.pipeline.config
         watch = watch or Stopwatch()
-        image = image or self.read(frame_set, config, watch)
+        read = read or self.read(frame_set.image, config, watch)
+        self._images_state = read.state
+        image = read.image
         header = frame_set.image.header
         if config.camera.frame_id:
             image = replace(image, frame_id=config.camera.frame_id)
@@ -226,9 +218,7 @@ class FrameProcessor:
             header=header,
             scene=scene,
             camera_info=calibration.camera_info,
-            timing=self._timing(
-                {'decode': watch.seconds['decode'], **scene.timing_s}, frame_set.time
-            ),
+            timing=self._timing({'decode': read.seconds, **scene.timing_s}, frame_set.time),
             config=config,
             shown_markers=self._markers,
             target=inputs.target,
@@ -240,7 +230,7 @@ class FrameProcessor:
             inputs.target.status,
             _stamp_status(frame_set.time, self._remedies),
         )
-        return ProcessedFrame(output, stages, status, self._images.remarks)
+        return ProcessedFrame(output, stages, status, read.remarks)
 
     def _timing(self, seconds: dict[str, float], time: MessageTime) -> FrameTiming:
         if self.timer is None:

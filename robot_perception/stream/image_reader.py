@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from robot_perception import conversions
@@ -12,6 +13,23 @@ from robot_perception.pipeline import InputConfig
 from robot_perception.stream.status import InputStatus
 
 _FULL_BITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ReadImage:
+    """An image after it was read.
+
+    Attributes:
+        image: the image.
+        remarks: what is wrong with it, although it can be used.
+        seconds: how long reading took.
+        state: what `ImageReader.state_dict` returned after it.
+    """
+
+    image: Image
+    remarks: tuple[InputStatus, ...]
+    seconds: float
+    state: Mapping[str, Any]
 
 
 class ImageReader:

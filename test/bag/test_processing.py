@@ -29,7 +29,7 @@ from robot_perception.pipeline import PerceptionConfig
 from robot_perception.sources import TopicWish
 from robot_perception.sources.bag_writer import BagWriter
 from robot_perception.sources.typestore import message_store
-from robot_perception.stream import GROUND, OUTPUTS
+from robot_perception.stream import GROUND, ImageReader, OUTPUTS
 from robot_perception.world import record, sequence
 
 pytestmark = pytest.mark.slow
@@ -337,6 +337,23 @@ def test_networks_without_batches_give_the_same_bytes(job, tmp_path, batch):
     batched = replace(job, batch=batch, output=tmp_path / 'batched')
     process_bags(batched)
     assert messages(batched.output) == messages(job.output)
+
+
+def test_images_of_a_batch_are_read_once(job, monkeypatch):
+    stamps_read, read_image = [], ImageReader.read
+
+    def counted(self, message, config):
+        stamps_read.append(message.header.stamp.nanosec)
+        return read_image(self, message, config)
+
+    monkeypatch.setattr(ImageReader, 'read', counted)
+    job = replace(job, batch=3)
+    with pytest.raises(Interrupted):
+        process_bags(job, on_image=interrupt(9))
+    stamps_read.clear()
+    assert process_bags(job).resumed_after == 8
+    # Not those that are done either.
+    assert len(stamps_read) == len(set(stamps_read)) == COUNT - 8
 
 
 def test_another_job_does_not_resume(job):

@@ -26,7 +26,7 @@ from robot_perception.core import (
     TransformBuffer,
 )
 from robot_perception.models import StubSceneClassifier
-from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline, Stopwatch
 from robot_perception.sources import message_store
 from robot_perception.stream import (
     CameraTopics,
@@ -135,6 +135,28 @@ def make_processor(objects=None, **parameters):
         scene=scene_classifier,
     )
     return FrameProcessor(pipeline, FACTORY)
+
+
+def test_images_that_are_read_ahead_leave_the_same_state():
+    alone, ahead = make_processor(), make_processor()
+    frame_sets = []
+    # Images of 10, 12 and 16 bits.
+    for bits in (10, 12, 16):
+        frame_set = make_frame_set()
+        pixels = np.linspace(0, 2**bits - 1, SIZE_HW[0] * SIZE_HW[1]).reshape(SIZE_HW)
+        message = image_message(
+            FACTORY, frame_set.image.header, pixels.astype(np.uint16), 'mono16'
+        )
+        frame_sets.append(replace(frame_set, image=message))
+    config = ahead.pipeline.config
+    reads = [ahead.read(one.image, config, Stopwatch()) for one in frame_sets]
+    for frame_set, read in zip(frame_sets, reads, strict=True):
+        expected = alone.process(frame_set, ())
+        found = ahead.process(frame_set, (), read=read)
+        pixels = expected.output.scene.image.rgb
+        assert np.array_equal(found.output.scene.image.rgb, pixels)
+        assert found.remarks == expected.remarks != ()
+        assert ahead.state_dict() == alone.state_dict()
 
 
 @pytest.mark.parametrize(
