@@ -142,18 +142,30 @@ class PromptedSemanticSegmenter(PromptedNetwork, Protocol):
         """
 
 
-class SceneClassifier(Protocol):
-    """Classifies whole images."""
+class LabelScorer(Protocol):
+    """Scores labels of whole images."""
 
     @property
     def class_names(self) -> Sequence[str]:
-        """Names of the network's own classes by class id; empty if it takes any labels."""
+        """Names of its own classes by class id; empty if it takes any labels."""
 
     def check_labels(self, labels: Sequence[str]) -> None:
         """Raise ConfigError for labels that cannot be scored."""
 
+
+class SceneClassifier(LabelScorer, Protocol):
+    """Classifies whole images."""
+
     def classify(self, image: UploadedImage, labels: Sequence[str]) -> SceneClasses:
-        """Return the scores of ``labels``; without any, those of the network's own classes."""
+        """Return the scores of ``labels``; without any, those of its own classes."""
+
+
+@runtime_checkable
+class FeatureClassifier(LabelScorer, Protocol):
+    """Classifies whole images by what a `FeatureExtractor` returns."""
+
+    def classify_features(self, features: SceneFeatures, labels: Sequence[str]) -> SceneClasses:
+        """Return the scores of ``labels``; without any, those of its own classes."""
 
 
 @runtime_checkable

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
-from robot_perception.core import Depth, Detections, Masks, MetricDepth, Stage
+from robot_perception.core import (
+    Depth,
+    Detections,
+    Masks,
+    MetricDepth,
+    SceneClasses,
+    SceneFeatures,
+    Stage,
+)
 from robot_perception.models import (
     DepthEstimator,
     Detector,
     DetectorMasks,
+    FeatureClassifier,
     ImageEmbedding,
     PromptedDetector,
+    SceneClassifier,
     Segmenter,
     SensorDepthEstimator,
     UploadedImage,
@@ -22,7 +32,6 @@ from robot_perception.pipeline.class_filter import choose_pixel_classes
 from robot_perception.pipeline.config import PerceptionConfig
 from robot_perception.pipeline.deferred import Submit
 from robot_perception.pipeline.networks import Networks
-from robot_perception.pipeline.scene_gallery import SceneGallery
 from robot_perception.pipeline.timing import Stopwatch
 
 
@@ -54,9 +63,8 @@ class NetworkRun:
         self._networks = Networks(**{one.value: getattr(networks, one.value) for one in stages})
         # Its caller waits for a message.
         self.measured_depth = cache(measured_depth)
-        self._publishes_features = Stage.FEATURES in stages
-        if isinstance(self._networks.scene, SceneGallery):
-            self._networks = self._networks._replace(features=networks.features)
+        # Classifiers by features need it in other frames, too.
+        self._extractor = networks.features
         self._frame, self._config, self._watch, self._submit = frame, config, watch, submit
         self.detections: Detections | None = None
         self.masks: Masks | None = None
@@ -101,34 +109,38 @@ class NetworkRun:
 
     def image_results(self) -> dict[str, Any]:
         """Return the results of the whole image, once: fields of a `Scene`."""
-        results = {name: result() for name, result in self._image_results.items()}
-        scene = self._networks.scene
-        if isinstance(scene, SceneGallery):
-            with self._watch.stage(Stage.SCENE):
-                results['scene_classes'] = scene.classify(
-                    results['features'], self._config.scene.label_names
-                )
-            if not self._publishes_features:
-                del results['features']
-        return results
+        return {name: result() for name, result in self._image_results.items()}
 
     def _submit_image_results(self) -> None:
-        features, semantics, scene = (
-            self._networks.features,
-            self._networks.semantics,
-            self._networks.scene,
-        )
-        results = self._image_results
-        if features is not None:
-            results['features'] = self._submitted(Stage.FEATURES, features.extract)
-        if semantics is not None:
-            chosen = choose_pixel_classes(semantics, self._config.semantics)
+        networks, results = self._networks, self._image_results
+        if networks.features is not None:
+            results['features'] = self._features
+        if networks.semantics is not None:
+            chosen = choose_pixel_classes(networks.semantics, self._config.semantics)
             results['semantics'] = self._submitted(Stage.SEMANTICS, chosen.segment)
-        if scene is not None and not isinstance(scene, SceneGallery):
-            labels = self._config.scene.label_names
-            results['scene_classes'] = self._submitted(
-                Stage.SCENE, partial(scene.classify, labels=labels)
-            )
+        if networks.scene is not None:
+            results['scene_classes'] = self._classified(networks.scene)
+
+    @cached_property
+    def _features(self) -> Callable[[], SceneFeatures]:
+        """The features, submitted once; they may be asked for several times."""
+        assert self._extractor is not None  # noqa: S101 - given with such classifiers
+        return cache(self._submitted(Stage.FEATURES, self._extractor.extract))
+
+    def _classified(
+        self, classifier: SceneClassifier | FeatureClassifier
+    ) -> Callable[[], SceneClasses]:
+        labels = self._config.scene.label_names
+        if not isinstance(classifier, FeatureClassifier):
+            return self._submitted(Stage.SCENE, partial(classifier.classify, labels=labels))
+        features = self._features
+
+        def classify() -> SceneClasses:
+            found = features()
+            with self._watch.stage(Stage.SCENE):
+                return classifier.classify_features(found, labels)
+
+        return classify
 
     def _submitted(self, stage: Stage, work: Callable[[UploadedImage], Any]) -> Callable[[], Any]:
         return self._submit(self._watch.timed(stage, partial(work, self._frame)))

@@ -14,6 +14,7 @@ from robot_perception.models import (
     DepthEstimator,
     Detector,
     DetectorMasks,
+    FeatureClassifier,
     FeatureExtractor,
     PromptedDetector,
     PromptedNetwork,
@@ -69,8 +70,8 @@ _PROMPTED: Mapping[Stage, type[RecoveringPromptedNetwork[Any]]] = {
 class Networks(NamedTuple):
     """Networks by stage; None for a stage that needs none.
 
-    A gallery classifies by the results of the features network. `DetectorMasks` are those of the
-    detector.
+    A `FeatureClassifier` takes the results of the features network. `DetectorMasks` are those of
+    the detector.
     """
 
     features: FeatureExtractor | None = None
@@ -78,7 +79,7 @@ class Networks(NamedTuple):
     detector: Detector | PromptedDetector | None = None
     segmenter: Segmenter | DetectorMasks | None = None
     semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None
-    scene: SceneClassifier | SceneGallery | None = None
+    scene: SceneClassifier | FeatureClassifier | None = None
 
     def renewed(self, stages: Collection[str]) -> Networks:
         """Return the same networks, of which those of ``stages`` are loaded again when used."""
@@ -117,7 +118,7 @@ class Networks(NamedTuple):
         ''
         """
         models = {one.value: config.stage(one).model for one in self.loaded}
-        if isinstance(self.scene, SceneGallery):
+        if isinstance(self.scene, FeatureClassifier):
             models[Stage.SCENE.value] = config.scene.gallery
         return ', '.join(f'{stage} {model}' for stage, model in models.items())
 

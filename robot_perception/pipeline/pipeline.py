@@ -19,6 +19,7 @@ from robot_perception.models import (
     DepthEstimator,
     Detector,
     DetectorMasks,
+    FeatureClassifier,
     FeatureExtractor,
     PromptedDetector,
     PromptedSemanticSegmenter,
@@ -37,7 +38,6 @@ from robot_perception.pipeline.location_uncertainty import LocationUncertainty
 from robot_perception.pipeline.network_batch import NetworkBatch, share_times, WaitingBatches
 from robot_perception.pipeline.network_run import NetworkRun
 from robot_perception.pipeline.networks import load_networks, Networks, NO_CLASSES
-from robot_perception.pipeline.scene_gallery import SceneGallery
 from robot_perception.pipeline.score_calibration import ScoreCalibration
 from robot_perception.pipeline.temporal import TemporalState
 from robot_perception.pipeline.timing import PIPELINE, STAGES, Stopwatch
@@ -68,7 +68,7 @@ class PerceptionPipeline:
         detector: Detector | PromptedDetector | None = None,
         segmenter: Segmenter | DetectorMasks | None = None,
         semantics: SemanticSegmenter | PromptedSemanticSegmenter | None = None,
-        scene: SceneClassifier | SceneGallery | None = None,
+        scene: SceneClassifier | FeatureClassifier | None = None,
     ) -> None:
         """Create a pipeline of loaded networks; `from_preset` and `from_config` load them by name.
 

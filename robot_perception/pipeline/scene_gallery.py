@@ -60,7 +60,7 @@ class SceneGallery:
         """Raise ConfigError if ``labels`` name a class without pictures."""
         choose_labels(labels, self.class_names)
 
-    def classify(self, features: SceneFeatures, labels: Sequence[str]) -> SceneClasses:
+    def classify_features(self, features: SceneFeatures, labels: Sequence[str]) -> SceneClasses:
         """Return the scores of ``labels``, without any of all classes, by features of an image."""
         cosines = self._vectors @ _unit(features)
         chosen = choose_labels(labels, self.class_names)

@@ -75,7 +75,7 @@ class MeanColor:
 def test_negative_cosines_have_the_score_0_and_keep_their_order(gallery):
     classes = SceneGallery(gallery, MeanColor())
     orange = UploadedImage(Image(np.full((*SIZE_HW, 3), (200, 100, 0), np.uint8)))
-    found = classes.classify(MeanColor().extract(orange), ['blue', 'green', 'red'])
+    found = classes.classify_features(MeanColor().extract(orange), ['blue', 'green', 'red'])
     assert found.names == ('red', 'green', 'blue')
     assert found.scores[0] > 0.5
     assert found.scores[1:].tolist() == [0, 0]
