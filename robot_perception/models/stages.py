@@ -113,6 +113,7 @@ class NetworkStage(Generic[_Family]):
                 self.placement.device,
                 choice,
                 checkpoint.task,
+                small_inputs=self.has_small_inputs,
             )
 
     @property

@@ -38,7 +38,7 @@ HERE = pathlib.Path(__file__).parent
 class Fake:
     """Computes with torch, and goes wrong as the files beside this one state."""
 
-    def __init__(self, network, placement, files):
+    def __init__(self, network, placement, files, max_shapes):
         self._network, self._precision = network, placement.precision
         self._last = None, ()
         if (HERE / 'start').exists():
@@ -70,6 +70,19 @@ class Hungry(CompiledNetwork):
 
     def _load(self, content):
         raise MemoryError('64 GiB')
+
+class Compiled(CompiledNetwork):
+    """Computes with torch, and notes the shapes that it was compiled for."""
+
+    title = 'Compiled'
+
+    def _compile(self, inputs):
+        with (HERE / 'shapes').open('a') as file:
+            file.write('x'.join(map(str, inputs[0].shape)) + ' ')
+        return self._load(b''), b'as torch'
+
+    def _load(self, content):
+        return lambda inputs: self._network.call(*inputs)
 '''
 CPU = DeviceSpec(torch.device('cpu'), 'fp32')
 FRAME = UploadedImage(sample_image())
@@ -399,6 +412,31 @@ def test_a_runtime_without_memory_is_replaced(fake, tiny, monkeypatch):
         'features: fake fp32 is replaced by torch fp32, since Hungry cannot convert it '
         '(MemoryError: 64 GiB).'
     )
+
+
+@pytest.mark.parametrize('small_inputs', [False, True])
+def test_networks_are_compiled_for_images_of_four_sizes(
+    fake, tiny, monkeypatch, caplog, small_inputs
+):
+    row = choice.RUNTIMES['fake']._replace(name='Compiled')
+    monkeypatch.setitem(choice.RUNTIMES, 'fake', row)
+    options = {'device': 'cpu', 'runtime': 'fake', 'small_inputs': small_inputs}
+    stage = build_depth_estimator(str(tiny['depth']), **options)
+    expected, shapes = build_depth_estimator(str(tiny['depth']), device='cpu'), []
+    for width in (60, 100, 140, 180, 220):
+        assert 'computed with torch' not in caplog.text
+        frame = UploadedImage(sample_image(60, width))
+        np.testing.assert_allclose(
+            stage.estimate(frame).meters, expected.estimate(frame).meters, rtol=1e-5
+        )
+        for small in {False, small_inputs}:
+            inputs = stage.prepare(UploadedImage(frame.image, small_inputs=small))
+            shapes.append('x'.join(map(str, inputs.shape)))
+    assert stage.backend == 'fake fp32'
+    per_size = 2 if small_inputs else 1
+    assert set((fake / 'shapes').read_text().split()) == set(shapes[: 4 * per_size])
+    assert len(set(shapes)) == 5 * per_size
+    assert 'is computed with torch in fp32 for inputs of' in caplog.text
 
 
 def test_the_providers_of_onnx_runtime():

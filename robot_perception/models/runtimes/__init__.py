@@ -13,8 +13,8 @@ class RuntimeRow(NamedTuple):
 
     Attributes:
         module: module that defines it.
-        name: of its class, which is constructed with a `NamedNetwork`, a `DeviceSpec` and a
-            `CompiledFiles`.
+        name: of its class, which is constructed with a `NamedNetwork`, a `DeviceSpec`, a
+            `CompiledFiles` and the number of shapes of inputs that it may prepare.
         libraries: what must be installed; their versions are part of the key of compiled files.
         extra: extra of this package that installs it.
         precisions: those it has, by type of device.

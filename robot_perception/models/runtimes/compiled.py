@@ -23,8 +23,6 @@ from robot_perception.models.runtimes.interfaces import (
 from robot_perception.models.runtimes.long_work import compiling
 
 _LOG = logging.getLogger(__name__)
-# Networks are compiled for fixed shapes of inputs. Further ones are computed with torch.
-_MAX_SHAPES = 4
 # Tracing and exporting change settings of torch for the whole process, and stages of other threads
 # compile at the same time.
 _COMPILING = threading.Lock()
@@ -38,9 +36,23 @@ class CompiledNetwork(ABC):
     title: ClassVar[str]
     """Name of the library in messages."""
 
-    def __init__(self, network: NamedNetwork, placement: DeviceSpec, files: CompiledFiles) -> None:
-        """Prepare a network that was not sped up for torch."""
+    def __init__(
+        self,
+        network: NamedNetwork,
+        placement: DeviceSpec,
+        files: CompiledFiles,
+        max_shapes: int,
+    ) -> None:
+        """Prepare a network that was not sped up for torch.
+
+        Args:
+            network: as loaded.
+            placement: device and precision.
+            files: where compiled networks are kept.
+            max_shapes: of inputs that it is compiled for; further ones are computed with torch.
+        """
         self._network, self._placement, self._files = network, placement, files
+        self._max_shapes, self._is_full = max_shapes, False
         self._computations: dict[Shapes, Computation] = {}
 
     def __call__(self, *inputs: torch.Tensor) -> Tensors:
@@ -51,7 +63,8 @@ class CompiledNetwork(ABC):
         """
         shapes = fixed_shapes(self._network, inputs)
         if shapes not in self._computations:
-            if len(self._computations) >= _MAX_SHAPES:
+            if len(self._computations) >= self._max_shapes:
+                self._warn_once(shapes)
                 return compute_in_fp32(self._network, inputs)
             with compiling():
                 self._computations[shapes] = self._read(shapes) or self._make(shapes, inputs)
@@ -82,9 +95,7 @@ class CompiledNetwork(ABC):
         begin_s = time.monotonic()
         _LOG.warning(
             'compiling the network %s for %s, once for inputs of %s',
-            self._network.name,
-            self.title,
-            ', '.join('x'.join(map(str, shape)) for shape in shapes),
+            *(self._network.name, self.title, _describe(shapes)),
         )
         try:
             # Inference tensors can be neither traced nor exported.
@@ -96,11 +107,24 @@ class CompiledNetwork(ABC):
         _LOG.warning('compiled in %.0f s', time.monotonic() - begin_s)
         return computation
 
+    def _warn_once(self, shapes: Shapes) -> None:
+        if not self._is_full:
+            self._is_full = True
+            _LOG.warning(
+                'the network %s is computed with torch in fp32 for inputs of %s and others, since '
+                '%s has compiled it for %d shapes; use images and batches of fewer sizes',
+                *(self._network.name, _describe(shapes), self.title, self._max_shapes),
+            )
+
     def _unusable(self, what: str, error: Exception) -> UnusableRuntimeError:
         reason = ' '.join(str(error).split())[:300]
         return UnusableRuntimeError(
             f'{self.title} cannot {what} it ({type(error).__name__}: {reason})'
         )
+
+
+def _describe(shapes: Shapes) -> str:
+    return ', '.join('x'.join(map(str, shape)) for shape in shapes)
 
 
 class NetworkModule(torch.nn.Module):

@@ -30,14 +30,20 @@ class OnnxNetwork(CompiledNetwork):
 
     title = 'ONNX Runtime'
 
-    def __init__(self, network: NamedNetwork, placement: DeviceSpec, files: CompiledFiles) -> None:
-        """Prepare a network that was not sped up for torch.
+    def __init__(
+        self,
+        network: NamedNetwork,
+        placement: DeviceSpec,
+        files: CompiledFiles,
+        max_shapes: int,
+    ) -> None:
+        """Prepare a network that was not sped up for torch; arguments as of `CompiledNetwork`.
 
         Raises:
             UnusableRuntimeError: ONNX Runtime cannot be imported, or has no provider of the
                 device.
         """
-        super().__init__(network, placement, files)
+        super().__init__(network, placement, files, max_shapes)
         # Networks that need fp32 in parts are computed in fp32.
         precision = placement.precision if network.in_half else 'fp32'
         try:

@@ -28,13 +28,19 @@ class OpenVinoNetwork(CompiledNetwork):
 
     title = 'OpenVINO'
 
-    def __init__(self, network: NamedNetwork, placement: DeviceSpec, files: CompiledFiles) -> None:
-        """Prepare a network that was not sped up for torch.
+    def __init__(
+        self,
+        network: NamedNetwork,
+        placement: DeviceSpec,
+        files: CompiledFiles,
+        max_shapes: int,
+    ) -> None:
+        """Prepare a network that was not sped up for torch; arguments as of `CompiledNetwork`.
 
         Raises:
             UnusableRuntimeError: OpenVINO cannot be imported.
         """
-        super().__init__(network, placement, files)
+        super().__init__(network, placement, files, max_shapes)
         # Networks that need fp32 in parts are not computed in bf16.
         self._precision = placement.precision if network.in_half else 'fp32'
         try:

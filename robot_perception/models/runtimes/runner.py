@@ -34,6 +34,8 @@ from robot_perception.models.runtimes.self_check import CheckedNetwork
 _LOG = logging.getLogger(__name__)
 # Backends take turns, and the shortest time counts: other programs only make it longer.
 _ROUNDS = 3
+# Runtimes that compile networks do so for images of this many sizes, or batches of them.
+_MAX_SIZES = 4
 
 Loader = Callable[[], Sequence[NamedNetwork]]
 
@@ -65,6 +67,8 @@ class NetworkRunner:
         device: torch.device,
         choice: Choice,
         task: str,
+        *,
+        small_inputs: bool = False,
     ) -> None:
         """Prepare the networks for the first backend that can be used.
 
@@ -74,7 +78,9 @@ class NetworkRunner:
             device: where torch computes.
             choice: backends to use.
             task: name of the stage.
+            small_inputs: whether images of each size are also computed at smaller inputs.
         """
+        self._max_shapes = _MAX_SIZES * (2 if small_inputs else 1)
         self.note = ''
         self.seconds: dict[str, float] = {}
         self._load, self._device, self._task = load, device, task
@@ -244,7 +250,10 @@ class NetworkRunner:
         else:
             row = RUNTIMES[runtime]
             kind = getattr(importlib.import_module(row.module), row.name)
-            computed = {one.name: kind(one, placement, files[one.name]) for one in self._networks}
+            computed = {
+                one.name: kind(one, placement, files[one.name], self._max_shapes)
+                for one in self._networks
+            }
         if backend == self._last:
             return _Prepared(computed, computed)
         checked = {
