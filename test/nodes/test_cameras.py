@@ -389,6 +389,22 @@ def test_images_that_wait_for_their_turn_are_dropped(graph, monkeypatch, change,
     assert sorted(dropped) == [0, 1, 1]
 
 
+def test_results_of_dropped_images_are_dropped_too(graph, monkeypatch):
+    depth = HeldDepth(monkeypatch)
+    rig = Rig(graph, CAMERAS, 'depth/image', batch_cameras='always')
+    depth.let_wait(rig, 1)
+    graph.spin_until(lambda: depth.together, 'batch')
+    for camera in graph.node.supervisor.worker.cameras:
+        jump(camera)
+    depth.release.set()
+    graph.spin_until(lambda: not any(graph.counts(one).waiting for one in range(3)), 'end')
+    for index, camera in enumerate(CAMERAS):
+        depth.begun.clear()
+        # The pixels of the batch.
+        rig.process(camera, index, 9 * SECOND_NS)
+        assert depth.begun.is_set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('batch', ['auto', 'always'])
 def test_cameras_of_equal_rates_are_served_equally_and_no_result_is_old(graph, monkeypatch, batch):

@@ -186,6 +186,19 @@ def test_frames_that_were_not_named_or_differ_in_size_are_computed_alone(config,
     compare(scenes, [expected.process(one) for one in (first, small, third, fourth)])
 
 
+def test_discarded_batches_are_not_used(config, computed):
+    frames = images(3)
+    pipeline = PerceptionPipeline.load(config)
+    pipeline.compute_together(frames)
+    scenes = [pipeline.process(frames[0])]
+    assert computed['estimate_many'] == [3]
+    pipeline.discard_batches()
+    scenes += [pipeline.process(one) for one in frames[1:]]
+    assert computed['estimate_many'] == [3, 1, 1]
+    expected = PerceptionPipeline.load(config)
+    compare(scenes, [expected.process(one) for one in frames])
+
+
 def test_a_batch_without_memory_is_computed_one_by_one(config, computed, monkeypatch):
     method = stages.NetworkDepthEstimator.estimate_many
 
