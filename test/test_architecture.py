@@ -53,6 +53,7 @@ HOMES = {
     'faster_coco_eval': {'evaluation'},
     'foxglove': {'viewer'},
     'fsspec': {'fleet'},
+    'h11': {'server'},
     'pyarrow': {'fleet'},
     'ray': {'fleet', 'server'},
     'rerun': {'viewer'},

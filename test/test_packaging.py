@@ -29,6 +29,7 @@ EXTRAS = {
     'fastapi': 'fastapi',
     'foxglove': 'foxglove-sdk',
     'fsspec': 'fsspec',
+    'h11': 'uvicorn',
     'argcomplete': 'argcomplete',
     'onnxruntime': 'onnxruntime',
     'open3d': 'open3d',

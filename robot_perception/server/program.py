@@ -12,6 +12,7 @@ import uvicorn
 from robot_perception.core import OutputError
 from robot_perception.pipeline import PerceptionConfig
 from robot_perception.server.app import create_app
+from robot_perception.server.connection import Connection
 from robot_perception.server.guard import MAX_HEADER_BYTES
 from robot_perception.server.settings import ServerSettings
 
@@ -40,8 +41,8 @@ def run_server(
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            # h11 limits how much of unfinished headers is kept.
-            http='h11',
+            # Limits the time of headers, and h11 how much of unfinished ones is kept.
+            http=Connection,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
             ws='none',
             log_config=None,
