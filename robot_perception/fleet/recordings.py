@@ -47,7 +47,7 @@ def find_recordings(specs: Iterable[str], output: Address) -> tuple[FoundRecordi
     A spec is a bag, a single file of one, a folder with any number of bags at any depth, or with
     ``*`` several of these. The result of ``bags/day_1/run`` is named ``bags/day_1/run``, that of
     ``/data/run`` ``data/run`` and that of ``s3://bucket/run`` ``bucket/run``. A recording that
-    several specs name is there once, named by the first.
+    is named several times, also by links, is there once, as it was named first.
 
     What cannot be read is in the list, with its problem.
 
@@ -55,11 +55,11 @@ def find_recordings(specs: Iterable[str], output: Address) -> tuple[FoundRecordi
         ConfigError: a result would have the place of another or of the dataset, or the output is
             not apart from the recordings.
     """
-    by_source: dict[Address, FoundRecording] = {}
+    by_source: dict[str, FoundRecording] = {}
     for spec in specs:
         _check_apart(Address.parse(spec), output)
-        for one in _expanded(spec):
-            by_source.setdefault(one.source, one)
+        for one in _expanded(spec, output):
+            by_source.setdefault(_real(one.source), one)
     found: dict[str, FoundRecording] = {}
     for one in by_source.values():
         other = found.setdefault(one.name, one)
@@ -154,11 +154,14 @@ def _is_hidden(file: FileFacts) -> bool:
     return any(part.startswith('.') for part in PurePosixPath(file.path).parts)
 
 
-def _expanded(spec: str) -> Iterator[FoundRecording]:
+def _expanded(spec: str, output: Address) -> Iterator[FoundRecording]:
     address = Address.parse(spec)
     try:
         is_pattern = _is_pattern(address.url) and not address.exists()
         addresses = address.glob() if is_pattern else [address]
+        for target in addresses:
+            # It may be a link.
+            _check_apart(target, output)
         found = [one for target in addresses for one in _below(target, _name(spec, target))]
     except SourceError as error:
         yield FoundRecording(_name(spec, address), address, (), error)

@@ -64,7 +64,11 @@ def test_links_are_followed_and_do_not_lead_in_circles(folder):
     (folder / 'links/run').symlink_to(folder / 'bags/a')
     (folder / 'links/again').symlink_to(folder / 'bags/a')
     (folder / 'links/back').symlink_to(folder / 'links')
-    assert names('links') == ['links/again', 'links/run']
+    assert names('links') == ['links/again']
+    # However it is named.
+    assert names('links/*', 'bags/a') == ['links/again']
+    assert names('links/r*', 'links') == ['links/run']
+    assert names('bags/a', 'links/*') == ['bags/a']
 
 
 def test_what_is_not_there_is_a_problem_of_its_own(folder):
@@ -121,10 +125,14 @@ def test_a_result_in_the_place_of_a_file_of_the_output(folder, name):
         ('linked/*', 'bags/results'),
         ('bags/*', 'linked/results'),
         ('linked/d*/b', 'bags/day/b/results'),
+        ('links/*', 'bags/results'),
+        ('links/*', 'bags'),
     ],
 )
 def test_an_output_that_a_pattern_or_a_link_names(folder, spec, output):
     (folder / 'linked').symlink_to(folder / 'bags')
+    (folder / 'links').mkdir()
+    (folder / 'links/run').symlink_to(folder / 'bags')
     with raises(ConfigError, 'overlapping_paths'):
         find_recordings([spec], Address.parse(output))
     assert find_recordings(['b*/*'], Address.parse('results'))
