@@ -62,6 +62,22 @@ def start_cluster():
         ray.init(**options)
 
 
+def start_proxy():
+    """Start Ray Serve on a free port and return it."""
+    for _ in range(5):
+        port = free_port()
+        try:
+            serve.start(http_options={'port': port})
+        except RuntimeError as error:
+            if 'Failed to bind' not in str(error):
+                raise
+            # Another program took it meanwhile.
+            serve.shutdown()
+        else:
+            return port
+    raise AssertionError('ports are taken again and again')
+
+
 @pytest.fixture(scope='module')
 def service(tmp_path_factory):
     """A client of one replica with stub networks, whose queue holds one request."""
@@ -73,8 +89,7 @@ def service(tmp_path_factory):
         patch.setenv('RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S', '120')
         try:
             start_cluster()
-            port = free_port()
-            serve.start(http_options={'port': port})
+            port = start_proxy()
             arguments = Arguments(preset='stub', token_file=token_file, queue=1, max_body=1)
             serve.run(build(arguments), route_prefix='/perception')
             (networks,) = find_networks(find_replica())
