@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 
 from robot_perception.core import WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import PREPROCESSOR
 from robot_perception.models.preprocess import (
     IMAGENET,
     Preprocessor,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 import difflib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from robot_perception.core import (
     ModelError,
     Stage,
     UnknownModelError,
-    WeightsInvalidError,
     WeightsMissingError,
 )
 from robot_perception.models.architectures import check_architecture
@@ -25,6 +23,12 @@ from robot_perception.models.catalogue import (
     find_row,
     known_models,
     STUB,
+)
+from robot_perception.models.checkpoint_files import (
+    check_tokenizer,
+    CONFIG,
+    PREPROCESSOR,
+    read_json,
 )
 from robot_perception.models.config_check import check_content
 from robot_perception.models.families import FAMILIES, FamilyRow, ONNX_DETECTOR
@@ -46,29 +50,6 @@ EMBEDDED: Mapping[str, str] = {
     Stage.DETECTOR: 'rt_detr_v2',
     Stage.SEGMENTER: 'sam2',
 }
-
-CONFIG, PREPROCESSOR = 'config.json', 'preprocessor_config.json'
-_VOCABULARIES = (
-    *(('tokenizer.json',), ('vocab.txt',)),
-    *(('vocab.json', 'merges.txt'), ('spiece.model',)),
-)
-TOKENIZER = (
-    'tokenizer_config.json',
-    'special_tokens_map.json',
-    'added_tokens.json',
-    *(name for names in _VOCABULARIES for name in names),
-)
-"""Files of a tokenizer, of which a checkpoint has some."""
-GENERATION = 'generation_config.json'
-GENERATOR = (
-    'processor_config.json',
-    GENERATION,
-    'chat_template.json',
-    'chat_template.jinja',
-)
-"""Further files of a network that writes text, of which a checkpoint has some."""
-# Those of the largest label tables are a tenth of this.
-_MAX_JSON_BYTES = 2**24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -266,7 +247,7 @@ def read_checkpoint(
     check_content(preprocessor, where)
     check_architecture(config, task, where)
     if FAMILIES[task][str(config['model_type'])].takes_text:
-        _check_tokenizer(folder, where)
+        check_tokenizer(folder, where)
     return Checkpoint(
         name or folder.resolve().name,
         task,
@@ -318,33 +299,3 @@ def _find_record(model: str, row: CatalogueRow | None, parameter: str) -> PullRe
         f'in {cache}. '
         f'Run: robot-perception models pull {model}; or give the folder of a copy.',
     )
-
-
-def _check_tokenizer(folder: Path, where: str) -> None:
-    for names in _VOCABULARIES:
-        if all((folder / name).is_file() for name in names):
-            return
-    expected = ', or '.join(' with '.join(names) for names in _VOCABULARIES)
-    raise WeightsMissingError(
-        'missing_file',
-        f'{where}: expected a tokenizer ({expected}), found none. Copy or pull its files.',
-    )
-
-
-def read_json(path: Path, where: str) -> dict[str, Any]:
-    """Read a JSON object; raise WeightsInvalidError if the file holds none, or is too large."""
-    try:
-        if path.stat().st_size > _MAX_JSON_BYTES:
-            raise ValueError(f'larger than {_MAX_JSON_BYTES} bytes')  # noqa: TRY301 - one message
-        document = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError, RecursionError) as error:
-        raise WeightsInvalidError(
-            'damaged',
-            f'{where}: {path.name} cannot be read as JSON ({error}). Copy or pull it again.',
-        ) from None
-    if not isinstance(document, dict):
-        raise WeightsInvalidError(
-            'damaged',
-            f'{where}: {path.name} is JSON, but not an object. Copy or pull it again.',
-        )
-    return document

@@ -17,13 +17,11 @@ from robot_perception.core import (
 )
 from robot_perception.models.architectures import check_architecture
 from robot_perception.models.catalogue import CatalogueRow, find_row, known_models
-from robot_perception.models.checkpoint import (
-    cache_folder,
+from robot_perception.models.checkpoint import cache_folder, locate_checkpoint, read_checkpoint
+from robot_perception.models.checkpoint_files import (
     CONFIG,
     GENERATOR,
-    locate_checkpoint,
     PREPROCESSOR,
-    read_checkpoint,
     read_json,
     TOKENIZER,
 )

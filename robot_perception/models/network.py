@@ -17,7 +17,8 @@ import torch
 import transformers
 
 from robot_perception.core import PerceptionError, WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import PREPROCESSOR
 from robot_perception.models.config_check import check_is_local, check_numbers
 from robot_perception.models.timm_resnet import rename_timm_key, replace_timm_backbone, uses_timm
 

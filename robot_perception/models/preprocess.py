@@ -15,7 +15,8 @@ import torch
 from torch.nn import functional
 
 from robot_perception.core import WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import PREPROCESSOR
 from robot_perception.models.resize import ResizeRule, SizeHW, Smaller
 
 _MODES = {2: 'bilinear', 3: 'bicubic'}

@@ -13,7 +13,8 @@ import torch
 import transformers
 
 from robot_perception.core import ModelError, PerceptionError
-from robot_perception.models.checkpoint import Checkpoint, GENERATION
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import GENERATION
 from robot_perception.models.device import choose_device, DeviceSpec
 from robot_perception.models.device_errors import is_out_of_memory
 from robot_perception.models.families.interfaces import GenerativeFamily

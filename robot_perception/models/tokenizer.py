@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from robot_perception.core import ConfigError, WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint, read_json
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import read_json
 from robot_perception.models.config_check import check_content
 from robot_perception.models.network import reading_files
 

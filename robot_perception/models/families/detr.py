@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from robot_perception.core import Detections, WeightsInvalidError
-from robot_perception.models.checkpoint import Checkpoint, PREPROCESSOR
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import PREPROCESSOR
 from robot_perception.models.families.batch_norm_folding import fold_batch_norm
 from robot_perception.models.families.class_names import read_class_names
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors

@@ -6,13 +6,8 @@ from typing import Any
 
 import transformers
 
-from robot_perception.models.checkpoint import (
-    Checkpoint,
-    GENERATOR,
-    PREPROCESSOR,
-    read_json,
-    TOKENIZER,
-)
+from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.checkpoint_files import GENERATOR, PREPROCESSOR, read_json, TOKENIZER
 from robot_perception.models.config_check import check_content
 from robot_perception.models.network import reading_files
 
