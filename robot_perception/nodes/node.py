@@ -19,7 +19,8 @@ from robot_perception.nodes import qos
 from robot_perception.nodes.bond import Bond, create_bond
 from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERROR
 from robot_perception.nodes.camera import Camera
-from robot_perception.nodes.diagnostics import diagnostic_array, inputs_status, NodeView
+from robot_perception.nodes.diagnostic_status import diagnostic_array, inputs_status
+from robot_perception.nodes.diagnostics import NodeView
 from robot_perception.nodes.parameters import changed_config, declare_cameras, declare_config
 from robot_perception.nodes.prompts_service import PromptsService
 from robot_perception.nodes.signals import interruptible

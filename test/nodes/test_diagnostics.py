@@ -11,17 +11,13 @@ from builtin_interfaces.msg import Time
 from robot_perception.nodes.callback_errors import FailedCalls
 from robot_perception.nodes.camera_processor import Health
 from robot_perception.nodes.camera_watch import CameraReport
-from robot_perception.nodes.diagnostics import (
+from robot_perception.nodes.diagnostic_status import (
     calibration_status,
-    camera_statuses,
-    CameraView,
     clock_status,
     connections_status,
     diagnostic_array,
     ERROR,
-    frames_status,
     input_status,
-    NodeView,
     OK,
     problem_status,
     STALE,
@@ -30,6 +26,7 @@ from robot_perception.nodes.diagnostics import (
     timing_status,
     WARN,
 )
+from robot_perception.nodes.diagnostics import camera_statuses, CameraView, frames_status, NodeView
 from robot_perception.nodes.losses import InputLosses, LossMeter
 from robot_perception.nodes.slot import FrameCounts
 from robot_perception.nodes.stage_limits import LateStage

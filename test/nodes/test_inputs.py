@@ -29,7 +29,7 @@ from rclpy.qos import LivelinessPolicy, QoSProfile
 
 from robot_perception.core import CameraModel
 from robot_perception.nodes.calibration_input import CalibrationInput
-from robot_perception.nodes.diagnostics import ERROR, OK, WARN
+from robot_perception.nodes.diagnostic_status import ERROR, OK, WARN
 from robot_perception.nodes.inputs import image_topics, Input
 from robot_perception.nodes.messages import message_class, message_stamp_ns
 from robot_perception.pipeline import Reliability, Transport
