@@ -12,7 +12,6 @@ from rclpy.clock import Clock, ClockType, JumpThreshold  # type: ignore[attr-def
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from std_srvs.srv import SetBool
 
 from robot_perception.core import ConfigError, PerceptionError, Stage
 from robot_perception.nodes import qos
@@ -21,6 +20,7 @@ from robot_perception.nodes.callback_errors import CallbackErrors, INTERNAL_ERRO
 from robot_perception.nodes.camera import Camera
 from robot_perception.nodes.diagnostic_status import diagnostic_array, inputs_status
 from robot_perception.nodes.diagnostics import NodeView
+from robot_perception.nodes.enable_service import EnableService
 from robot_perception.nodes.parameters import changed_config, declare_cameras, declare_config
 from robot_perception.nodes.prompts_service import PromptsService
 from robot_perception.nodes.signals import interruptible
@@ -81,7 +81,7 @@ class PerceptionNode(LifecycleNode):
             super().destroy_node()
             raise
         self._errors = CallbackErrors(self)
-        self._enabled = True
+        self._enable = EnableService(self, self._errors, self._on_pause)
         self._configure_error = ''
         # Classes by id that are prompts; they keep their ids when the node is configured again.
         self._prompted: dict[Stage, Sequence[str]] = {}
@@ -97,7 +97,6 @@ class PerceptionNode(LifecycleNode):
             for name, slot in zip(names, self._queue.slots, strict=True)
         )
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self.create_service(SetBool, '~/enable', self._on_enable)
         PromptsService(self, self._errors)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.output())
         # Steady time: a paused or absent /clock must not silence the node.
@@ -234,7 +233,7 @@ class PerceptionNode(LifecycleNode):
         """Return why images are dropped in the present state, empty if they are not."""
         if not self.is_active:
             return 'inactive'
-        return '' if self._enabled else 'disabled'
+        return '' if self._enable.is_enabled else 'disabled'
 
     def _refusal(self) -> str:
         """Return why no frame is processed in the present state, and what to do."""
@@ -246,7 +245,7 @@ class PerceptionNode(LifecycleNode):
         if not self.is_active:
             step = 'configure' if state == 'unconfigured' else 'activate'
             return f'the node is {state}: run "ros2 lifecycle set {name} {step}" first.'
-        if not self._enabled:
+        if not self._enable.is_enabled:
             enable = f'ros2 service call {name}/enable std_srvs/srv/SetBool "{{data: true}}"'
             return f'frames are disabled by ~/enable: run {enable!r} first.'
         return ''
@@ -254,17 +253,10 @@ class PerceptionNode(LifecycleNode):
     def _refuse_requests(self) -> int:
         return sum(camera.perceive.refuse() for camera in self.cameras)
 
-    def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success, response.message = False, INTERNAL_ERROR
-        with self._errors.guard(self.resolve_service_name('~/enable'), 'a request'):
-            self._enabled = request.data
-            if not request.data:
-                for camera in self.cameras:
-                    camera.slot.discard('disabled')
-                self._refuse_requests()
-            response.success = True
-            response.message = 'frames are processed' if request.data else 'frames are dropped'
-        return response
+    def _on_pause(self) -> None:
+        for camera in self.cameras:
+            camera.slot.discard('disabled')
+        self._refuse_requests()
 
     def _on_set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         with self._errors.guard('parameters', 'a change'):
@@ -332,7 +324,7 @@ class PerceptionNode(LifecycleNode):
         view = NodeView(
             state=self.lifecycle_state,
             configure_error=self._configure_error,
-            paused='' if self._enabled else 'disabled by ~/enable',
+            paused=self._enable.pause,
             period_s=_DIAGNOSTICS_PERIOD_S,
             failed=self._errors.report(),
             late=late,
