@@ -187,7 +187,7 @@ def test_frames_that_were_not_named_or_differ_in_size_are_computed_alone(config,
 
 
 def test_discarded_batches_are_not_used(config, computed):
-    frames = images(3)
+    config, frames = config.with_values({'precision': 'fp32'}), images(3)
     pipeline = PerceptionPipeline.load(config)
     pipeline.compute_together(frames)
     scenes = [pipeline.process(frames[0])]
