@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+import string
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -15,7 +16,12 @@ from robot_perception.models.network import write_checkpoint
 
 _CARD = '# Random weights\n\nFor measuring speed; results mean nothing.\n'
 _IMAGENET = {'image_mean': [0.485, 0.456, 0.406], 'image_std': [0.229, 0.224, 0.225]}
+_HALVES = {'image_mean': [0.5] * 3, 'image_std': [0.5] * 3}
 _BILINEAR, _BICUBIC = 2, 3
+_LETTERS = string.ascii_lowercase
+# One token each, as for BERT.
+_WORDS = ('person', 'chair', 'table', 'cup', 'bottle', 'book')
+_FIRST_WORD = 1030
 
 
 def write_random_checkpoint(model: str, folder: Path) -> None:
@@ -30,18 +36,19 @@ def write_random_checkpoint(model: str, folder: Path) -> None:
     Raises:
         ConfigError: the layout of ``model`` is not known.
     """
-    if model not in _LAYOUTS:
+    if model not in LAYOUTS:
         raise ConfigError(
             'unknown_model',
-            f'Expected a model of known layout ({", ".join(_LAYOUTS)}), got {model!r}. '
+            f'Expected a model of known layout ({", ".join(LAYOUTS)}), got {model!r}. '
             'Use one of these, or the folder of a checkpoint.',
         )
-    build, preprocessor = _LAYOUTS[model]
+    layout = LAYOUTS[model]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = build()
+        network = layout.build()
         _spread(network)
-    write_checkpoint(network, folder, preprocessor, _CARD)
+    tokenizer = None if layout.tokenizer is None else layout.tokenizer()
+    write_checkpoint(network, folder, layout.preprocessor, _CARD, tokenizer)
 
 
 def _spread(network: nn.Module) -> None:
@@ -113,22 +120,94 @@ def _sam2() -> Any:  # noqa: ANN401 - transformers publishes no types
     return transformers.Sam2Model(transformers.Sam2Config())
 
 
-_LAYOUTS: Mapping[str, tuple[Callable[[], Any], Mapping[str, object]]] = {
-    'facebook/dinov2-small': (
+def _mm_grounding_dino() -> Any:  # noqa: ANN401 - transformers publishes no types
+    # The defaults of transformers, with a Swin-T and BERT, are those of the tiny one.
+    return transformers.MMGroundingDinoForObjectDetection(transformers.MMGroundingDinoConfig())
+
+
+def _word_pieces() -> Any:  # noqa: ANN401 - transformers publishes no types
+    """Return a tokenizer with the special tokens of BERT, words, and letters for all others."""
+    names = {0: '[PAD]', 100: '[UNK]', 101: '[CLS]', 102: '[SEP]', 103: '[MASK]'}
+    names |= {1012: '.', 1029: '?'}
+    pieces = (*_WORDS, *_LETTERS, *(f'##{letter}' for letter in _LETTERS))
+    names |= {_FIRST_WORD + index: piece for index, piece in enumerate(pieces)}
+    last = _FIRST_WORD + len(pieces)
+    ids = {names.get(index, f'[unused{index}]'): index for index in range(last)}
+    return transformers.BertTokenizer(vocab=ids)
+
+
+def _eomt() -> Any:  # noqa: ANN401 - transformers publishes no types
+    # Those of the 80 objects come first, as in COCO panoptic.
+    names = {0: 'person', **{index: f'class {index}' for index in range(1, 133)}}
+    config = transformers.EomtConfig(
+        hidden_size=384,
+        num_hidden_layers=12,
+        num_attention_heads=6,
+        num_blocks=3,
+        id2label=names,
+        label2id={name: index for index, name in names.items()},
+    )
+    return transformers.EomtForUniversalSegmentation(config)
+
+
+def _siglip2() -> Any:  # noqa: ANN401 - transformers publishes no types
+    text = {'vocab_size': 256000, 'bos_token_id': 2, 'eos_token_id': 1, 'pad_token_id': 0}
+    config = transformers.SiglipConfig(text_config={**text, 'projection_size': 768})
+    return transformers.SiglipModel(config)
+
+
+def _letters() -> Any:  # noqa: ANN401 - transformers publishes no types
+    """Return a tokenizer of letters; texts are filled to one length in any case."""
+    pieces = ('<pad>', '<eos>', '<bos>', '<unk>', '<mask>', '\u2581', *_LETTERS, '.', ',')
+    ids = {piece: index for index, piece in enumerate(pieces)}
+    return transformers.Siglip2Tokenizer(ids, [], padding_side='right')
+
+
+class _Layout(NamedTuple):
+    """How a checkpoint is made.
+
+    Attributes:
+        build: makes the network.
+        preprocessor: preprocessor_config.json.
+        tokenizer: makes the tokenizer; None if it takes no text.
+    """
+
+    build: Callable[[], Any]
+    preprocessor: Mapping[str, object]
+    tokenizer: Callable[[], Any] | None = None
+
+
+LAYOUTS: Mapping[str, _Layout] = {
+    'facebook/dinov2-small': _Layout(
         _dinov2,
         {**_IMAGENET, 'crop_size': {'height': 224, 'width': 224}, 'resample': _BICUBIC},
     ),
-    'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf': (
+    'depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf': _Layout(
         _depth_anything,
         {**_IMAGENET, 'size': {'height': 518, 'width': 518}, 'resample': _BICUBIC},
     ),
-    'facebook/detr-resnet-50': (
+    'facebook/detr-resnet-50': _Layout(
         _detr,
         {**_IMAGENET, 'size': {'shortest_edge': 800, 'longest_edge': 1333}},
     ),
-    'ustc-community/dfine-nano-coco': (
+    'ustc-community/dfine-nano-coco': _Layout(
         _d_fine,
         {'do_normalize': False, 'size': {'height': 640, 'width': 640}, 'resample': _BILINEAR},
     ),
-    'facebook/sam2.1-hiera-tiny': (_sam2, dict(_IMAGENET)),
+    'facebook/sam2.1-hiera-tiny': _Layout(_sam2, dict(_IMAGENET)),
+    'openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det': _Layout(
+        _mm_grounding_dino,
+        {**_IMAGENET, 'size': {'shortest_edge': 800, 'longest_edge': 1333}},
+        _word_pieces,
+    ),
+    'tue-mps/coco_panoptic_eomt_small_640_2x': _Layout(
+        _eomt,
+        {**_IMAGENET, 'size': {'shortest_edge': 640, 'longest_edge': 640}, 'do_pad': True},
+    ),
+    'google/siglip2-base-patch16-224': _Layout(
+        _siglip2,
+        {**_HALVES, 'size': {'height': 224, 'width': 224}, 'resample': _BILINEAR},
+        _letters,
+    ),
 }
+"""How the random checkpoint of each model is made."""

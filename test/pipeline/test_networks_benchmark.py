@@ -7,10 +7,13 @@ import sys
 import pytest
 from reasons import raises
 from tiny_checkpoints import write_tiny_checkpoints
+import torch
 
 from robot_perception.core import ConfigError, Stage
-from robot_perception.models import find_checkpoint, write_random_checkpoint
-from robot_perception.pipeline import benchmark_networks, PerceptionConfig
+from robot_perception.models import find_checkpoint, find_row, write_random_checkpoint
+from robot_perception.models.families.things import find_things
+from robot_perception.models.published import LAYOUTS
+from robot_perception.pipeline import benchmark_networks, loaded_models, PerceptionConfig
 
 ABSENT = ('rosbags', 'rclpy', 'open3d', 'jinja2', 'rerun', 'sensor_msgs', 'vision_msgs')
 SMALL = {'features': 56, 'depth': 70, 'detector': 96, 'segmenter': 64}
@@ -80,6 +83,38 @@ def test_stubs_are_no_networks(enabled):
     config = PerceptionConfig.from_preset('stub', values)
     with raises(ConfigError, 'no_networks', match='got none but stubs. Use the preset demo'):
         benchmark_networks(config, precisions=['fp32'])
+
+
+@pytest.mark.parametrize('preset', ['robot', 'cpu', 'words'])
+def test_all_networks_of_a_preset_have_a_layout(preset):
+    config = PerceptionConfig.from_preset(preset)
+    assert set(loaded_models(config)) <= set(LAYOUTS)
+
+
+@pytest.mark.parametrize('model', LAYOUTS)
+def test_layouts_have_the_published_size(model):
+    with torch.device('meta'):
+        network = LAYOUTS[model].build()
+    size_mb = sum(one.numel() for one in network.parameters()) * 4 / 1e6
+    # The published SAM 2 is a video model, and that of SigLIP 2 comes with a large tokenizer.
+    tolerance = {'facebook/sam2.1-hiera-tiny': 0.3}.get(model, 0.04)
+    assert size_mb == pytest.approx(find_row(model).size_mb, rel=tolerance)
+
+
+def test_prompts_of_the_preset_have_one_token_for_each_word():
+    tokenize = LAYOUTS['openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det'].tokenizer()
+    for prompt in PerceptionConfig.from_preset('words').detector.prompt_names:
+        assert len(tokenize(f'{prompt}.')['input_ids']) == 4
+    # Letters of others.
+    assert len(tokenize('red cup.')['input_ids']) == 7
+    assert tokenize('a person.')['input_ids'][::4] == [101, 102]
+
+
+@pytest.mark.slow
+def test_objects_are_separated_by_random_eomt(tmp_path):
+    write_random_checkpoint('tue-mps/coco_panoptic_eomt_small_640_2x', tmp_path / 'network')
+    checkpoint = find_checkpoint(str(tmp_path / 'network'), 'semantics')
+    assert len(find_things(checkpoint, tuple(checkpoint.config['id2label'].values()))) == 80
 
 
 def test_a_model_of_unknown_layout_is_refused(tmp_path):
