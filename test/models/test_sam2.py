@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from robot_perception.core.errors import ConfigError, ModelError, ShapeError
 from robot_perception.models import build_segmenter, UploadedImage
+from robot_perception.models.families.sam2_decoder import decode_masks
 
 BOXES = np.array([[5, 4, 60, 40], [20.5, 10, 90, 70], [0, 0, 100, 80]], np.float32)
 IMAGE = sample_image(80, 100)
@@ -29,8 +30,15 @@ def segment(adapter, boxes=BOXES):
     return adapter.segment(adapter.encode(UploadedImage(IMAGE)), boxes)
 
 
+def assert_masks(found, logits):
+    """Compare masks with (N, h, w) logits, but where these are too close to zero for a sign."""
+    clear = np.abs(logits) > 1e-5 * np.abs(logits).max()
+    assert clear.mean() > 0.95
+    np.testing.assert_array_equal(found[clear], logits[clear] > 0)
+
+
 def direct_call(folder, adapter, boxes):
-    """Run the raw network once on pixels and boxes together."""
+    """Run the raw network once on pixels and boxes together; return logits and scores."""
     network, frame = raw_network(folder, 'Sam2Model'), UploadedImage(IMAGE)
     pixels = adapter.prepare(frame)
     side, (height, width) = pixels.shape[-1], IMAGE.size_hw
@@ -42,18 +50,34 @@ def direct_call(folder, adapter, boxes):
             multimask_output=False,
         )
         full = functional.interpolate(output.pred_masks[0], IMAGE.size_hw, mode='bilinear')
-    return (full[:, 0] > 0).numpy(), output.iou_scores[0, :, 0].clamp(0, 1).numpy()
+    return full[:, 0].numpy(), output.iou_scores[0, :, 0].clamp(0, 1).numpy()
 
 
 def test_equals_transformers(tiny):
     adapter = build(tiny['segmenter'])
     found = segment(adapter)
-    pixels, scores = direct_call(tiny['segmenter'], adapter, BOXES)
-    np.testing.assert_array_equal(found.pixels, pixels)
+    logits, scores = direct_call(tiny['segmenter'], adapter, BOXES)
+    assert_masks(found.pixels, logits)
     np.testing.assert_allclose(found.scores, scores, atol=1e-6)
     assert found.size_hw == (80, 100)
     assert all(0 < mask.mean() < 1 for mask in found.pixels)
     assert len(np.unique(found.pixels, axis=0)) == 3
+
+
+@pytest.mark.parametrize('stable', [0.0, 1.0])
+def test_logits_equal_those_of_transformers(tiny, stable):
+    """At a threshold of 0 every single mask counts as stable, at 1 none of random weights."""
+    adapter = build(tiny['segmenter'])
+    network = read_network(adapter)
+    network.mask_decoder.dynamic_multimask_stability_thresh = stable
+    maps = adapter.encode(UploadedImage(IMAGE)).feature_maps
+    boxes = adapter.family.prompts(BOXES, IMAGE.size_hw)
+    with torch.inference_mode():
+        logits, scores = decode_masks(network, maps, boxes)
+        expected = network(image_embeddings=maps, input_boxes=boxes, multimask_output=False)
+    assert logits.shape == expected.pred_masks.shape
+    np.testing.assert_allclose(logits, expected.pred_masks, atol=1e-5)
+    np.testing.assert_allclose(scores, expected.iou_scores, atol=1e-6)
 
 
 def test_an_embedding_serves_several_calls(tiny, monkeypatch):
@@ -89,7 +113,7 @@ def test_the_cache_does_not_keep_the_network_alive(tiny):
 
 def test_the_decoder_does_not_run_without_boxes(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
-    monkeypatch.setattr(type(read_network(adapter)), 'forward', None)
+    monkeypatch.setattr(type(read_network(adapter).prompt_encoder), 'forward', None)
     found = segment(adapter, np.zeros((0, 4), np.float32))
     assert (len(found), found.size_hw) == (0, (80, 100))
 
@@ -101,20 +125,21 @@ def test_many_boxes_are_decoded_in_batches_from_one_embedding(tiny, monkeypatch)
     )
     boxes = np.concatenate([BOXES + np.float32(index) / 4 for index in range(6)])
     calls = []
-    encode, ask = network.get_image_embeddings, network.forward
+    prompts = type(read_network(adapter).prompt_encoder)
+    encode, embed = network.get_image_embeddings, prompts.forward
     monkeypatch.setattr(
         network, 'get_image_embeddings', lambda *args: calls.append('encode') or encode(*args)
     )
     monkeypatch.setattr(
-        network,
+        prompts,
         'forward',
-        lambda *args, **named: calls.append(named['input_boxes'].shape[1]) or ask(*args, **named),
+        lambda *args: calls.append(args[3].shape[1]) or embed(*args),
     )
     found = segment(adapter, boxes)
     assert calls == ['encode', 8, 8, 2]
     monkeypatch.undo()
-    pixels, scores = direct_call(tiny['segmenter'], adapter, boxes)
-    np.testing.assert_array_equal(found.pixels, pixels)
+    logits, scores = direct_call(tiny['segmenter'], adapter, boxes)
+    assert_masks(found.pixels, logits)
     np.testing.assert_allclose(found.scores, scores, atol=1e-6)
 
 
@@ -150,14 +175,9 @@ def test_boxes_of_another_shape_are_rejected(tiny):
         segment(build(tiny['segmenter']), BOXES[0])
 
 
-def test_an_overflow_is_an_error(tiny, monkeypatch):
+def test_an_overflow_is_an_error(tiny):
     adapter = build(tiny['segmenter'])
-
-    class Output:
-        pred_masks = torch.full((1, 3, 1, 32, 32), float('nan'))
-        iou_scores = torch.zeros(1, 3, 1)
-
-    monkeypatch.setattr(type(read_network(adapter)), 'forward', lambda _, **__: Output())
+    read_network(adapter).mask_decoder.mask_tokens.weight.data.fill_(float('nan'))
     with raises(ModelError, 'not_finite'):
         segment(adapter)
 

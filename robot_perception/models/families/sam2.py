@@ -13,6 +13,7 @@ from robot_perception.core import Float32Array, Masks
 from robot_perception.models.checkpoint import Checkpoint
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.families.mask_upsampling import upsample_and_threshold
+from robot_perception.models.families.sam2_decoder import decode_masks
 from robot_perception.models.families.sam2_encoder import skip_unused_work
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
@@ -48,8 +49,7 @@ class Sam2:
             *maps, prompts = inputs
             # Prompts stay in pixels of the own input size, of which shares count.
             network.prompt_encoder.image_embedding_size = tuple(map(int, maps[-1].shape[-2:]))
-            output = network(image_embeddings=maps, input_boxes=prompts, multimask_output=False)
-            return output.pred_masks, output.iou_scores
+            return decode_masks(network, maps, prompts)
 
         encoder = network.vision_encoder
         in_half = (encoder, network.mask_decoder.conv_s0, network.mask_decoder.conv_s1)
