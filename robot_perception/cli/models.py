@@ -76,6 +76,8 @@ def run_list(arguments: argparse.Namespace) -> int:
         f'{_table(rows).as_text()}\n\n'
         f'published accuracy, according to the authors:\n{sources}\n\n'
         f'not pinned, so that the first download decides on the commit:\n{_unpinned()}\n\n'
+        'gated: accept the terms on the page, wait for the approval, run "hf auth login", and '
+        f'pull:\n{_gated()}\n\n'
         'download: robot-perception models pull MODEL, or --preset robot, cpu or words'
     )
     print_results(arguments, rows, text)
@@ -84,6 +86,14 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def _unpinned() -> str:
     return '\n'.join(f'  {row.model}' for row in CATALOGUE if not row.is_pinned)
+
+
+def _gated() -> str:
+    return '\n'.join(
+        f'  {row.model} ({row.license}): https://huggingface.co/{row.model}'
+        for row in CATALOGUE
+        if row.is_gated
+    )
 
 
 def _catalogue() -> Iterator[dict[str, Any]]:

@@ -20,10 +20,8 @@ _SUBSTITUTES: Mapping[str, str] = {
     'mobilevit': 'mobilenet_v2',
     'vit_msn': 'vit',
     'table-transformer': 'detr',
-    'edgetam': 'sam2',
     'sam_hq': 'sam',
-    'sam3': 'sam2',
-    'sam3_tracker': 'sam2',
+    'sam3': 'sam3_video',
     'eomt_dinov3': 'eomt',
     'videomt': 'eomt',
 }

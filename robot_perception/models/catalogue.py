@@ -26,12 +26,14 @@ class CatalogueRow:
         family: the architecture.
         revision: the commit that is loaded, 40 hexadecimal digits; empty if it is not pinned.
         sha256: checksum of its model.safetensors, 64 hexadecimal digits; empty if not pinned.
-        license: of the weights, as an SPDX identifier.
+        license: of the weights, as an SPDX identifier; ``other: NAME`` if it has none.
         unit: of the results.
         size_mb: of the download, in megabytes, rounded.
         accuracy: figure published by the authors, with its data set.
         source: where that figure is published.
         description: one line for a listing.
+        is_gated: whether the Hub gives it only to those whose acceptance of its license the owner
+            has approved.
     """
 
     model: str
@@ -45,6 +47,7 @@ class CatalogueRow:
     accuracy: str
     source: str
     description: str
+    is_gated: bool = False
 
     @property
     def is_pinned(self) -> bool:
@@ -131,6 +134,35 @@ CATALOGUE: tuple[CatalogueRow, ...] = (
         accuracy='SA-V test J&F 76.5 (video)',
         source='github.com/facebookresearch/sam2',
         description='masks of boxes',
+    ),
+    CatalogueRow(
+        model='yonigozlan/EdgeTAM-hf',
+        task=Stage.SEGMENTER,
+        family='EdgeTAM',
+        # No public record of its commit and checksum was found.
+        revision='',
+        sha256='',
+        license='Apache-2.0',
+        unit='pixels, scores 0 to 1',
+        size_mb=56,
+        accuracy='SA-V test J&F 71.7 (video)',
+        source='github.com/facebookresearch/EdgeTAM',
+        description='masks of boxes, for small computers',
+    ),
+    CatalogueRow(
+        model='facebook/sam3',
+        task=Stage.SEGMENTER,
+        family='SAM 3 tracker',
+        # Of its commit the checksum of other files is public, that of model.safetensors is not.
+        revision='',
+        sha256='',
+        license='other: SAM License',
+        unit='pixels, scores 0 to 1',
+        size_mb=3440,
+        accuracy='none for masks of boxes',
+        source='github.com/facebookresearch/sam3',
+        description='masks of boxes, by the largest encoder',
+        is_gated=True,
     ),
     CatalogueRow(
         model='openmmlab-community/mm_grounding_dino_tiny_o365v1_goldg_v3det',

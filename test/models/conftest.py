@@ -4,6 +4,7 @@ import shutil
 
 from checkpoints import write_detector
 import pytest
+from segmenter_checkpoints import SEGMENTERS
 from tiny_checkpoints import write_tiny_checkpoints
 import torch
 
@@ -28,6 +29,19 @@ def detector_folder(tmp_path_factory):
     def find(family):
         if family not in made:
             made[family] = write_detector(folder / family, family)
+        return made[family]
+
+    return find
+
+
+@pytest.fixture(scope='session')
+def segmenter_folder(tmp_path_factory):
+    """Folder of a segmenter of a family, written on first use."""
+    folder, made = tmp_path_factory.mktemp('segmenters'), {}
+
+    def find(family):
+        if family not in made:
+            made[family] = SEGMENTERS[family](folder / family)
         return made[family]
 
     return find

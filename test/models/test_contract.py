@@ -9,6 +9,7 @@ from checkpoints import (
 )
 import numpy as np
 import pytest
+from segmenter_checkpoints import SEGMENTERS
 import torch
 
 from robot_perception.core import Detections, Image, Masks, MetricDepth, RelativeDepth
@@ -37,22 +38,27 @@ BUILD = {
     'segmenter': build_segmenter,
 }
 INPUT_SIZE = {'features': 56, 'depth': 70, 'detector': 96, 'segmenter': 64}
+# Of networks whose inputs are multiples of another number.
+OTHER_INPUT_SIZE = {'sam3_tracker': 56, 'sam3_video': 56}
 NETWORKS = [
     *((task, 'tiny') for task in BUILD),
     *((task, STUB) for task in BUILD),
     *(('detector', family) for family in DETECTORS),
+    *(('segmenter', family) for family in SEGMENTERS),
 ]
 
 
 @pytest.fixture(scope='module', params=NETWORKS, ids='-'.join)
-def network(request, tiny, detector_folder):
+def network(request, tiny, detector_folder, segmenter_folder):
     """A task and a network for it."""
     task, kind = request.param
     if kind == 'tiny':
         model = str(tiny[task])
     else:
-        model = kind if kind == STUB else str(detector_folder(kind))
-    return task, BUILD[task](model, device='cpu', input_size=INPUT_SIZE[task])
+        find = segmenter_folder if task == 'segmenter' else detector_folder
+        model = kind if kind == STUB else str(find(kind))
+    input_size = OTHER_INPUT_SIZE.get(kind, INPUT_SIZE[task])
+    return task, BUILD[task](model, device='cpu', input_size=input_size)
 
 
 def arrays(result):

@@ -47,6 +47,8 @@ _OMDET_TURBO = (f'{_HERE}.omdet_turbo', 'OmDetTurbo', True)
 _DETR = (f'{_HERE}.detr', 'Detr')
 _SAM = (f'{_HERE}.sam', 'Sam')
 _SAM2 = (f'{_HERE}.sam2', 'Sam2')
+_EDGETAM = (f'{_HERE}.edgetam', 'EdgeTam')
+_SAM3_TRACKER = (f'{_HERE}.sam3_tracker', 'Sam3Tracker')
 _BACKBONE = (f'{_HERE}.backbone', 'Backbone')
 _CLIP = (f'{_HERE}.clip', 'Clip', True)
 _SIGLIP = (f'{_HERE}.siglip', 'Siglip', True)
@@ -115,8 +117,12 @@ FAMILIES: Mapping[str, dict[str, FamilyRow]] = {
     Stage.SEGMENTER: {
         'sam': FamilyRow('SamModel', *_SAM),
         'sam2': FamilyRow('Sam2Model', *_SAM2),
-        # Published SAM 2 checkpoints are video models that contain the image model.
+        # Published checkpoints are video models that contain the image model.
         'sam2_video': FamilyRow('Sam2Model', *_SAM2),
+        'edgetam': FamilyRow('EdgeTamModel', *_EDGETAM),
+        'edgetam_video': FamilyRow('EdgeTamModel', *_EDGETAM),
+        'sam3_tracker': FamilyRow('Sam3TrackerModel', *_SAM3_TRACKER),
+        'sam3_video': FamilyRow('Sam3TrackerModel', *_SAM3_TRACKER),
     },
     Stage.SEMANTICS: {
         'mask2former': FamilyRow('Mask2FormerForUniversalSegmentation', *_MASK_QUERIES),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,10 +17,13 @@ from robot_perception.models.families.sam2_decoder import decode_masks
 from robot_perception.models.families.sam2_encoder import skip_unused_work
 from robot_perception.models.network import load_network
 from robot_perception.models.outputs import to_numpy
-from robot_perception.models.preprocess import BILINEAR, read_preprocessor
+from robot_perception.models.preprocess import (
+    BILINEAR,
+    IMAGENET,
+    read_preprocessor,
+    Statistics,
+)
 from robot_perception.models.resize import check_input_size, Exactly, SizeHW
-
-_STRIDE = 32
 
 
 class Sam2:
@@ -30,19 +33,34 @@ class Sam2:
     the network itself falls back to the best of three where the single mask is unstable.
     """
 
+    multiple: ClassVar[int] = 32
+    """Of the sides of its input, pixels."""
+    cell: ClassVar[int] = 16
+    """Side of a cell of the coarsest of its three feature maps, pixels."""
+    statistics: ClassVar[Statistics] = IMAGENET
+    """Mean and standard deviation of its inputs, unless the checkpoint states them."""
+    has_rotary: ClassVar[bool] = False
+    """Whether its encoder rotates by positions, which are of one input size and need fp32."""
+
     def __init__(self, checkpoint: Checkpoint, input_size: int) -> None:
         """Load the network; ``input_size`` as in `build_segmenter`."""
-        check_input_size('segmenter.input_size', input_size, _STRIDE)
-        edit = partial(_set_side, side=input_size) if input_size else None
-        network = load_network(checkpoint, edit=edit)
+        check_input_size('segmenter.input_size', input_size, self.multiple)
+        network = self.load(checkpoint, input_size)
         self._side = int(network.config.prompt_encoder_config.image_size)
-        rule = Exactly(self._side, self._side)
         self.prepare = read_preprocessor(
-            checkpoint, rule, resample=BILINEAR, normalize=True, multiple=_STRIDE
+            checkpoint,
+            Exactly(self._side, self._side),
+            resample=BILINEAR,
+            normalize=True,
+            statistics=self.statistics,
+            multiple=0 if self.has_rotary else self.multiple,
         )
 
+        # Without a reference to the family, which would keep the network alive.
+        cell = self.cell
+
         def encode(pixels: torch.Tensor) -> Tensors:
-            network.backbone_feature_sizes = _feature_sizes(int(pixels.shape[-1]))
+            network.backbone_feature_sizes = _feature_sizes(int(pixels.shape[-1]), cell)
             return tuple(network.get_image_embeddings(pixels))
 
         def decode(*inputs: torch.Tensor) -> Tensors:
@@ -54,10 +72,27 @@ class Sam2:
         encoder = network.vision_encoder
         in_half = (encoder, network.mask_decoder.conv_s0, network.mask_decoder.conv_s1)
         self.networks = (
-            NamedNetwork('encoder', network, encode, in_half, partial(skip_unused_work, encoder)),
+            NamedNetwork(
+                'encoder',
+                network,
+                encode,
+                () if self.has_rotary else in_half,
+                partial(skip_unused_work, encoder),
+            ),
             # Coordinates of prompts need fp32.
             NamedNetwork('decoder', network, decode, varying=(-1, 1)),
         )
+
+    def load(self, checkpoint: Checkpoint, input_size: int) -> Any:  # noqa: ANN401 - untyped
+        """Load the network for inputs of ``input_size`` pixels; 0 = those of its training."""
+        edit = partial(self.set_side, side=input_size) if input_size else None
+        return load_network(checkpoint, edit=edit)
+
+    def set_side(self, config: Any, side: int) -> None:  # noqa: ANN401 - untyped
+        """Set another square input size in a config, which does not change the weights."""
+        config.vision_config.backbone_config.image_size = [side, side]
+        config.vision_config.backbone_feature_sizes = _feature_sizes(side, self.cell)
+        config.prompt_encoder_config.image_size = side
 
     def prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
         """Scale (N, 4) boxes to the input, whose aspect ratio is another: (1, N, 4)."""
@@ -78,13 +113,6 @@ class Sam2:
         return Masks(pixels, to_numpy(scores).clip(0, 1))
 
 
-def _set_side(config: Any, side: int) -> None:  # noqa: ANN401 - transformers publishes no types
-    """Set another square input size, which does not change the weights."""
-    config.vision_config.backbone_config.image_size = [side, side]
-    config.vision_config.backbone_feature_sizes = _feature_sizes(side)
-    config.prompt_encoder_config.image_size = side
-
-
-def _feature_sizes(side: int) -> list[list[int]]:
+def _feature_sizes(side: int, cell: int) -> list[list[int]]:
     """Return rows and columns of the feature maps of a square input."""
-    return [[side // stride] * 2 for stride in (4, 8, 16)]
+    return [[factor * side // cell] * 2 for factor in (4, 2, 1)]

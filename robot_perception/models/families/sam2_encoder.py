@@ -1,4 +1,4 @@
-"""Skips computations of transformers' SAM 2 encoder whose results are not used.
+"""Skips computations of transformers' encoders of SAM 2 and its kin whose results are not used.
 
 They take a third of the encoder's time in the demo model.
 """
