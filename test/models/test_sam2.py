@@ -23,7 +23,7 @@ IMAGE = sample_image(80, 100)
 
 
 def build(folder, **options):
-    return build_segmenter(str(folder), device='cpu', **options)
+    return build_segmenter(str(folder), device='cpu', **{'precision': 'fp32', **options})
 
 
 def segment(adapter, boxes=BOXES):
