@@ -48,3 +48,15 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def precision_of_any_processor():
+    """Let ``precision: auto`` choose among the same ways in this process on every processor.
+
+    Tests of bf16 state it, or that the processor has instructions for it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        name = 'robot_perception.models.runtimes.choice.has_bf16_instructions'
+        patch.setattr(name, lambda: False)
+        yield
