@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 FACTOR = 1.000008
 RUNTIME = f"""
     class Farther:
-        def __init__(self, network, placement, files):
+        def __init__(self, network, placement, files, max_shapes):
             self._call = network.call
             self._factor = {FACTOR} if 'Depth' in type(network.network).__name__ else 1
 
