@@ -94,7 +94,8 @@ class Stage:
         else:
             row = RUNTIMES[runtime]
             kind = getattr(importlib.import_module(row.module), row.name)
-            computed = kind(network, CPU, CompiledFiles(network, fault.__name__, row.libraries))
+            files = CompiledFiles(network, fault.__name__, row.libraries)
+            computed = kind(network, CPU, files, max_shapes=1)
         with torch.inference_mode():
             return measure(self.name, self._expected, computed(self._pixels))
 
