@@ -18,11 +18,7 @@ from robot_perception.nodes.heartbeat import Heartbeat
 from robot_perception.nodes.node import PerceptionNode
 from robot_perception.nodes.signals import end_within, SignalExit
 from robot_perception.nodes.supervisor import WorkerError
-from robot_perception.nodes.transport import (
-    enlarge_shared_memory,
-    publish_asynchronously,
-    remove_stale_segments,
-)
+from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 from robot_perception.pipeline import keep_freed_memory
 
 _EXIT_FAILED, _EXIT_BAD_ARGUMENTS = 1, 2
@@ -55,7 +51,6 @@ def run_node(
         0 after an interruption, 1 if a restart may help, 2 for bad parameters.
     """
     keep_freed_memory()
-    publish_asynchronously()
     try:
         # Created early, while a signal is unlikely: one during its creation leaves it incomplete.
         executor = QuietExecutor()

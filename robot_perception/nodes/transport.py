@@ -1,4 +1,4 @@
-"""Transport of Fast DDS: shared memory for whole images, freed after a crash; sending thread."""
+"""Shared memory of Fast DDS: large enough for a whole image, and freed after a crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ _OLD_PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'
 _OLD_DISTRIBUTIONS = ('humble', 'iron', 'jazzy')
 # The user has chosen a transport by setting one of these.
 _CHOICES = (_PROFILES, _OLD_PROFILES, 'FASTDDS_BUILTIN_TRANSPORTS')
-_PUBLICATION_MODE = 'RMW_FASTRTPS_PUBLICATION_MODE'
 SHARED_MEMORY = Path('/dev/shm')  # noqa: S108 - where Fast DDS puts its segments
 # Lock files of segments and ports, of Fast DDS 3 and 2.
 _LOCK = re.compile(r'(?:fastdds|fastrtps)_(?:[0-9a-z]{16}|port\d{1,5})_[es]l')
@@ -37,15 +36,6 @@ def enlarge_shared_memory() -> None:
     old = os.environ.get('ROS_DISTRO') in _OLD_DISTRIBUTIONS
     variable = _OLD_PROFILES if old else _PROFILES
     os.environ[variable] = str(Path(__file__).with_name('fastdds.xml'))
-
-
-def publish_asynchronously() -> None:
-    """Let new participants send messages on a thread of Fast DDS, unless the user selected a mode.
-
-    Copying a message into shared memory, and waking who receives it, then takes no time of the
-    thread that makes the next message. Other middlewares ignore it.
-    """
-    os.environ.setdefault(_PUBLICATION_MODE, 'ASYNCHRONOUS')
 
 
 def remove_stale_segments(folder: Path = SHARED_MEMORY) -> int:

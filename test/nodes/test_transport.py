@@ -7,11 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from robot_perception.nodes.transport import (
-    enlarge_shared_memory,
-    publish_asynchronously,
-    remove_stale_segments,
-)
+from robot_perception.nodes.transport import enlarge_shared_memory, remove_stale_segments
 
 PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
 NAMESPACE = {'dds': 'http://www.eprosima.com'}
@@ -61,16 +57,6 @@ def test_a_choice_of_the_user_is_respected(environment, choice):
     before = dict(environment)
     enlarge_shared_memory()
     assert environment == before
-
-
-def test_messages_are_sent_on_another_thread_unless_the_user_chose_a_mode(environment):
-    mode = 'RMW_FASTRTPS_PUBLICATION_MODE'
-    environment.pop(mode, None)
-    publish_asynchronously()
-    assert environment[mode] == 'ASYNCHRONOUS'
-    environment[mode] = 'SYNCHRONOUS'
-    publish_asynchronously()
-    assert environment[mode] == 'SYNCHRONOUS'
 
 
 def test_a_raw_image_fits_in_one_piece(environment):
