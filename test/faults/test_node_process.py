@@ -20,7 +20,10 @@ def test_the_oracle_notices_a_fault_and_its_end():
             assert 'depth/image' in node.send_golden(limit_s=1.0)
             assert node.wait_for_status('model', (2,), 'injected') is not None
         assert node.check_survival() == ()
-        assert node.counts().dropped == {'internal_error': 1}
+        dropped = node.counts().dropped
+        assert dropped['internal_error'] == 1
+        # An image may come before the node knows its first reader.
+        assert set(dropped) <= {'internal_error', 'no_subscriber'}
         assert node.stop() == 0
         assert 'ended with 0' in node.check_survival()[0]
     assert not node.log_file.parent.exists()
