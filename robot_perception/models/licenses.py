@@ -26,8 +26,10 @@ _LICENSES = ('LICENSE', 'LICENSE.md', 'LICENSE.txt', 'LICENCE', 'COPYING')
 _FRONT_MATTER = re.compile(r'---[ \t]*\n(.*?)\n---[ \t]*(\n|$)', re.DOTALL)
 # GPL and FDL mention what is "noncommercial", and free licenses both kinds of use.
 _LIMITS = re.compile(
-    r'(?<!commercial or )(?<!commercial and )\b(NonCommercial|[Nn]on-[Cc]ommercial|NON-COMMERCIAL)'
-    r'|[Rr]esearch [Pp]urposes|[Rr]esearch ([Mm]odel )?[Ll]icense|(?i:for research (use )?only)'
+    r'(?<!commercial or )(?<!commercial and )'
+    r'\b(Non[Cc]ommercial|[Nn]on[- ][Cc]ommercial|NON-COMMERCIAL)'
+    r'|[Rr]esearch [Pp]urposes|[Rr]esearch ([Mm]odel )?[Ll]icense'
+    r'|(?i:for (academic )?research (use )?only)'
 )
 _MAX_BYTES = 2**18
 _MAX_TITLE = 80

@@ -249,7 +249,8 @@ class DescriberProcess:
         if running is not None:
             running.connection.close()
             running.process.kill()
-            running.process.join()
+            # Where other programs have all processors, its end may take long: it is not awaited.
+            running.process.join(_STOP_LIMIT_S)
 
 
 def _spawn(network: Network) -> _Running:

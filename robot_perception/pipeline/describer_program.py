@@ -106,10 +106,12 @@ def _give_way() -> None:
     processor that runs only these as idle.
     """
     os.nice(_LOWEST_PRIORITY)
-    with suppress(AttributeError, OSError):
+    with suppress(OSError):
         for thread in (int(one.name) for one in Path('/proc/self/task').iterdir()):
-            os.setpriority(os.PRIO_PROCESS, thread, _LOWEST_PRIORITY)
-            os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
+            # One that has ended meanwhile must not keep the others from it.
+            with suppress(AttributeError, OSError):
+                os.setpriority(os.PRIO_PROCESS, thread, _LOWEST_PRIORITY)
+                os.sched_setscheduler(thread, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _end_with_parent() -> None:

@@ -121,6 +121,7 @@ def test_the_image_part_of_a_video_checkpoint_is_used(folder, own_folder):
         ({'architecture': 'repvit_m1_0'}, 'got repvit_m1_0'),
         ({'model_args': {'out_indices': [1, 2, 3]}}, "got repvit_m1 with {'out_indices'"),
         ({'model_args': {'kernel_size': 5}}, "got repvit_m1 with {'kernel_size': 5}"),
+        ({'model_args': 1}, "got repvit_m1 with {'model_args': 1}"),
     ],
 )
 def test_other_backbones_are_refused(own_folder, change, got):
@@ -131,8 +132,9 @@ def test_other_backbones_are_refused(own_folder, change, got):
         build(own_folder)
 
 
-def test_a_config_without_a_backbone_is_refused(own_folder):
-    vision = EDGETAM['vision_config'] | {'backbone_config': None}
+@pytest.mark.parametrize('backbone', [None, 'timm/repvit_m1'])
+def test_a_config_without_a_backbone_is_refused(own_folder, backbone):
+    vision = EDGETAM['vision_config'] | {'backbone_config': backbone}
     rewrite_config(own_folder, vision_config=vision)
     with raises(WeightsInvalidError, 'unsupported_backbone', 'got None with {}'):
         build(own_folder)

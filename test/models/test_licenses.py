@@ -88,6 +88,9 @@ def test_the_front_matter_of_the_card_counts(folder, text, license_id, note):
         (CC_BY_NC, 'Attribution-NonCommercial 4.0 International', True),
         (APPLE, APPLE.partition('\n')[0], True),
         ('# Weights\nFor research use only.', 'Weights', True),
+        ('# Weights\nFor academic research use only.', 'Weights', True),
+        ('# PolyForm Noncommercial License 1.0.0', 'PolyForm Noncommercial License 1.0.0', True),
+        ('# Weights\nFor non commercial use.', 'Weights', True),
         ('  \n', '', False),
     ],
 )

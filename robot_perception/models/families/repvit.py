@@ -72,10 +72,11 @@ def replace_repvit(config: Mapping[str, Any], where: str) -> dict[str, Any]:
     Raises:
         WeightsInvalidError: the backbone is another one.
     """
-    vision = config.get('vision_config') or {}
-    backbone = vision.get('backbone_config') or {}
+    vision = _mapping(config.get('vision_config'))
+    backbone = _mapping(vision.get('backbone_config'))
     name = str(backbone.get('architecture') or backbone.get('model_type'))
-    arguments = dict(backbone.get('model_args') or {})
+    given = backbone.get('model_args') or {}
+    arguments = dict(given) if isinstance(given, Mapping) else {'model_args': given}
     sizes = {key: arguments.pop(key, None) for key in ('embed_dim', 'depth')}
     # Names may have the publisher before and the training behind: timm/repvit_m1.dist_in1k.
     is_known = name.rpartition('/')[2].partition('.')[0] == _NAME
@@ -85,9 +86,14 @@ def replace_repvit(config: Mapping[str, Any], where: str) -> dict[str, Any]:
             f'{where}: expected the timm backbone {_NAME} with feature maps of its four stages; '
             f'got {name} with {arguments}. Use a checkpoint with that one.',
         )
-    given = {_OWN_NAMES[key]: value for key, value in sizes.items() if value is not None}
-    own = {'model_type': RepVitConfig.model_type, **given}
+    stated = {_OWN_NAMES[key]: value for key, value in sizes.items() if value is not None}
+    own = {'model_type': RepVitConfig.model_type, **stated}
     return {**config, 'vision_config': {**vision, 'backbone_config': own}}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Return a part of a config.json; empty for what is none, in which no backbone is found."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def merge_convolutions(network: nn.Module) -> None:

@@ -79,7 +79,7 @@ class Sam2:
                 () if self.has_rotary else in_half,
                 partial(skip_unused_work, encoder),
             ),
-            # Coordinates of prompts need fp32.
+            # Coordinates of prompts need fp32, so that only matrix products may take less.
             NamedNetwork('decoder', network, decode, varying=(-1, 1)),
         )
 

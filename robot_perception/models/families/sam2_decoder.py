@@ -16,15 +16,15 @@ _Module = Any
 def decode_masks(
     network: _Module, maps: Sequence[torch.Tensor], boxes: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute what ``Sam2Model`` computes for boxes with ``multimask_output=False``.
+    """Compute what transformers computes for boxes with ``multimask_output=False``.
 
     transformers repeats the image for each box before it is projected, and moves channels before
     rows and columns for transposed convolutions. Here all boxes read the same projections as long
     as these are equal, and channels stay last until a mask has one value per pixel.
 
     Args:
-        network: ``Sam2Model``.
-        maps: of one image, as from its ``get_image_embeddings``: (1, C/8, 4h, 4w),
+        network: ``Sam2Model``, ``EdgeTamModel`` or ``Sam3TrackerModel``.
+        maps: of one image and no batch, as from its ``get_image_embeddings``: (1, C/8, 4h, 4w),
             (1, C/4, 2h, 2w) and (1, C, h, w).
         boxes: (1, N, 4) in pixels of the input.
 
