@@ -32,7 +32,9 @@ class ScoreCalibration:
 
     @classmethod
     def from_config(cls, config: PerceptionConfig) -> ScoreCalibration:
-        """Read the file of ``detector.calibration``, by default that of the checkpoint, if any.
+        """Read the file of ``detector.calibration``, by default that beside the detector.
+
+        A detector that is no folder on this machine, or has no such file in it, keeps its scores.
 
         Raises:
             ConfigError: the file is missing or invalid.

@@ -374,8 +374,8 @@ def jump(camera):
     camera.time_jumped()
 
 
-@pytest.mark.parametrize(('change', 'reason'), [(close, 'inactive'), (jump, 'time_jump')])
-def test_images_that_wait_for_their_turn_are_dropped(graph, monkeypatch, change, reason):
+def change_during_a_batch(graph, monkeypatch, change):
+    """Apply a change to every camera while a batch is computed; return the rig and its depth."""
     depth = HeldDepth(monkeypatch)
     rig = Rig(graph, CAMERAS, 'depth/image', batch_cameras='always')
     depth.let_wait(rig, 1)
@@ -384,20 +384,19 @@ def test_images_that_wait_for_their_turn_are_dropped(graph, monkeypatch, change,
         change(camera)
     depth.release.set()
     graph.spin_until(lambda: not any(graph.counts(one).waiting for one in range(3)), 'end')
+    return rig, depth
+
+
+@pytest.mark.parametrize(('change', 'reason'), [(close, 'inactive'), (jump, 'time_jump')])
+def test_images_that_wait_for_their_turn_are_dropped(graph, monkeypatch, change, reason):
+    change_during_a_batch(graph, monkeypatch, change)
     # The first in turn was at work.
     dropped = [graph.counts(index).dropped.get(reason, 0) for index in range(3)]
     assert sorted(dropped) == [0, 1, 1]
 
 
 def test_results_of_dropped_images_are_dropped_too(graph, monkeypatch):
-    depth = HeldDepth(monkeypatch)
-    rig = Rig(graph, CAMERAS, 'depth/image', batch_cameras='always')
-    depth.let_wait(rig, 1)
-    graph.spin_until(lambda: depth.together, 'batch')
-    for camera in graph.node.supervisor.worker.cameras:
-        jump(camera)
-    depth.release.set()
-    graph.spin_until(lambda: not any(graph.counts(one).waiting for one in range(3)), 'end')
+    rig, depth = change_during_a_batch(graph, monkeypatch, jump)
     for index, camera in enumerate(CAMERAS):
         depth.begun.clear()
         # The pixels of the batch.
