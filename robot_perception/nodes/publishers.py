@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 import time
 from typing import Any
 
@@ -69,6 +69,7 @@ class OutputPublishers:
         self._camera = camera
         self._perceive = perceive
         self.tracked: TrackedImage | None = None
+        self._problems: Sequence[str] = ()
         self._publishers: dict[Output, LifecyclePublisher[Any]] = {
             output: self._create(output.topic, output.type_name, qos.output())
             for output in outputs
@@ -83,13 +84,22 @@ class OutputPublishers:
             message_class(type_name),
             camera_topic(f'~/{topic}', self._camera),
             profile,
+            event_callbacks=qos.no_events(),
             qos_overriding_options=QoSOverridingOptions(_OVERRIDABLE),
         )
 
-    def problems(self) -> Iterator[str]:
-        """Describe subscribers that cannot connect."""
-        for publisher in self._all():
-            yield from publisher_problems(self._node, publisher.topic_name)
+    def problems(self) -> Sequence[str]:
+        """Describe subscribers that cannot connect, and log those that have appeared."""
+        problems = [
+            problem
+            for publisher in self._all()
+            for problem in publisher_problems(self._node, publisher.topic_name)
+        ]
+        for problem in problems:
+            if problem not in self._problems:
+                self._node.get_logger().warning(problem)
+        self._problems = problems
+        return problems
 
     @property
     def can_publish(self) -> bool:

@@ -757,11 +757,13 @@ class TestConnections:
 
     # rclpy's own handler of the event calls a deprecated method of its logger.
     @pytest.mark.filterwarnings('ignore:Deprecated in favor of:DeprecationWarning')
-    def test_a_subscriber_with_incompatible_qos_is_named(self, graph):
+    def test_a_subscriber_with_incompatible_qos_is_named(self, graph, capfd):
         graph.start()
         graph.subscribe_outputs('features', qos=LATCHED)
         graph.spin(0.5)
+        graph.statuses()
         level, message, _ = graph.statuses()['connections']
+        assert capfd.readouterr().err.count(message) == 1
         assert level == ERROR
         assert '/perception/features' in message
         assert 'node subscriber is reliable and transient_local' in message
