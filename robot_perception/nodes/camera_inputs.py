@@ -50,6 +50,7 @@ class CameraInputs:
         self._names = CameraTopics(
             *(camera_topic(name, camera) for name in astuple(CameraTopics()))
         )
+        self._full_names = CameraTopics(*map(node.resolve_topic_name, astuple(self._names)))
         self._synchronizer = synchronizer
         self._on_image = on_image
         self._errors = errors
@@ -60,7 +61,7 @@ class CameraInputs:
     @property
     def topics(self) -> CameraTopics:
         """Full names of the topics; that of the images follows the publishers."""
-        names = CameraTopics(*map(self._node.resolve_topic_name, astuple(self._names)))
+        names = self._full_names
         return replace(names, image=next((one.topic for one in self._inputs), names.image))
 
     def subscribe(self, config: PerceptionConfig) -> None:
