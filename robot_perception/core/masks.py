@@ -7,7 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from robot_perception.core.arrays import BoolArray, checked, Float32Array, UInt8Array, UInt16Array
+from robot_perception.core.arrays import (
+    AnyArray,
+    BoolArray,
+    checked,
+    Float32Array,
+    UInt8Array,
+    UInt16Array,
+)
 from robot_perception.core.errors import InputError, requires
 from robot_perception.core.value import ArrayValue, format_size, NotebookImage
 
@@ -91,24 +98,21 @@ class Masks(ArrayValue, NotebookImage):
 
     @cached_property
     def _instance_map(self) -> UInt16Array:
-        # Bytes where they suffice: arithmetic on them is several times as fast as assignment to
-        # selected pixels. The largest number, that of the first mask, wins, and its negative is
-        # index + 1 modulo the size of the type.
-        kind = np.uint8 if len(self) <= np.iinfo(np.uint8).max else np.uint16
-        labels = np.zeros(self.size_hw, kind)
-        numbered = np.empty_like(labels)
-        for index, mask in enumerate(self.pixels):
-            np.multiply(mask.view(np.uint8), kind(np.iinfo(kind).max - index), out=numbered)
-            np.maximum(labels, numbered, out=labels)
-        instances = np.negative(labels, out=labels).astype(np.uint16, copy=False)
+        instances = self._painted(np.arange(1, len(self) + 1, dtype=np.uint16))
         instances.flags.writeable = False
         return instances
 
     def class_map(self, values: UInt8Array) -> UInt8Array:
         """Return (H, W) uint8: ``values[i]`` on mask i, 0 on the background."""
         checked('values', values, (len(self),), np.uint8, 'Pass one value for each mask.')
-        table = np.concatenate([np.zeros(1, np.uint8), values])
-        labels: UInt8Array = table.take(self.instance_map())
+        return self._painted(values)
+
+    def _painted(self, values: AnyArray) -> AnyArray:
+        """Return (H, W) labels: ``values[i]`` on mask i, 0 on the background."""
+        labels: AnyArray = np.zeros(self.size_hw, values.dtype)
+        for index in reversed(range(len(self))):
+            window = self.window(index)
+            labels[window][self.pixels[index][window]] = values[index]
         return labels
 
 

@@ -146,11 +146,11 @@ class OutputFrame:
         if points is None or masks is None or detections is None:
             return None
         instances = masks.instance_map()
-        is_selected = self._is_known & ((instances > 0) == of_objects)
+        is_selected = self._is_known & (instances > 0 if of_objects else instances == 0)
         selected = conversions.select_records(points, is_selected)
         if not of_objects:
             return conversions.add_labels(selected, None)
-        labels = conversions.label_table(detections.class_ids)[instances[is_selected]]
+        labels = conversions.label_table(detections.class_ids).take(instances[is_selected])
         return conversions.add_labels(selected, labels)
 
     def select_ground(self, *, of_ground: bool) -> AnyArray | None:
