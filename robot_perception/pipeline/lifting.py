@@ -19,7 +19,7 @@ from robot_perception.core import (
     ObjectPosition,
     SceneObject,
 )
-from robot_perception.pipeline.outliers import inlier_mask
+from robot_perception.pipeline.outliers import inlier_mask, median
 from robot_perception.pipeline.surfaces import fill_unknown, main_surface
 from robot_perception.pipeline.upright_box import upright_box
 from robot_perception.pipeline.visibility import measure_visibility, Visibility
@@ -128,21 +128,22 @@ def _points(
     known = np.isfinite(meters) & np.isfinite(rays[..., 0])
     if inside is not None:
         known &= inside
-    pixels = np.flatnonzero(known)
-    if len(pixels) < _MIN_POINTS:
+    z = meters[known]
+    if len(z) < _MIN_POINTS:
         return None
-    z = meters.ravel()[pixels]
     kept = _near_median(z) if inside is None else inlier_mask(z, _min_gap(z))
     if not kept.all():
-        pixels, z = pixels[kept], z[kept]
-    if len(pixels) < _MIN_POINTS:
+        known[known] = kept
+        z = z[kept]
+    if len(z) < _MIN_POINTS:
         return None
     # One axis after the other in memory, the order in which they are read below.
-    points: Float64Array = np.empty((3, len(pixels))).T
-    points[:, :2] = rays.reshape(-1, 2)[pixels]
-    points[:, :2] *= z[:, None]
-    points[:, 2] = z
-    return points
+    points: Float64Array = np.empty((3, len(z)))
+    for axis in range(2):
+        points[axis] = rays[..., axis][known]
+    points[:2] *= z
+    points[2] = z
+    return points.T
 
 
 def _points_in_holes(
@@ -161,16 +162,16 @@ def _near_median(z: Float32Array) -> BoolArray:
 
     Gaps are no criterion there: the background may begin at the depth where the object ends.
     """
-    median = np.median(z)
-    distance = np.abs(z - median)
-    deviation = _MAD_TO_SIGMA * np.median(distance)
-    kept: BoolArray = distance <= _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * median)
+    middle = median(z)
+    distance = np.abs(z - middle)
+    deviation = _MAD_TO_SIGMA * median(distance)
+    kept: BoolArray = distance <= _MAX_DEVIATIONS * max(deviation, _RELATIVE_NOISE * middle)
     return kept
 
 
 def _min_gap(z: Float32Array) -> float:
     """Return the narrowest gap in depth that separates outliers from the object, meters."""
-    return float(_MAX_DEVIATIONS * _RELATIVE_NOISE * np.median(z))
+    return _MAX_DEVIATIONS * _RELATIVE_NOISE * median(z)
 
 
 def _position(
@@ -187,9 +188,10 @@ def _position(
     if in_holes_m is not None and len(in_holes_m):
         centroid = mean + (in_holes_m - mean).sum(axis=0) / (len(points_m) + len(in_holes_m))
     return ObjectPosition(
-        depth_m=float(np.median(points_m[:, 2])),
+        depth_m=median(points_m[:, 2]),
         centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
-        points_covariance_m2=offsets.T @ offsets / len(points_m),
+        # By BLAS three columns would take longer, and another thread of it.
+        points_covariance_m2=np.einsum('ni,nj->ij', offsets, offsets) / len(points_m),
         box=_aligned_box(points_m) if gravity_up is None else upright_box(points_m, gravity_up),
     )
 

@@ -60,12 +60,13 @@ def main_surface(
         return inside
     kept = inside.copy()
     step = np.float32(1 + max(STEP, _MAX_SLOPE * pixel + _NOISE))
+    limits = np.where(inside, meters * step, np.float32(np.inf))
     for near, far in neighbor_pairs():
         # The farther pixel of a step is removed, since its depth may be a mixture of both.
-        beyond = meters[far] > meters[near] * step
-        kept[far] &= ~(beyond & inside[near])
+        kept[far] &= ~(meters[far] > limits[near])
     _, labels = cv2.connectedComponents(kept.view(np.uint8), connectivity=4)
-    sizes = np.bincount(labels[kept], minlength=2)
+    sizes = np.bincount(labels.ravel(), minlength=2)
+    sizes[0] = 0
     pixels = np.count_nonzero(inside)
     chosen = [int(sizes.argmax())]
     large = np.flatnonzero(sizes > _MIN_COMPONENT * pixels)
