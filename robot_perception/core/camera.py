@@ -128,7 +128,7 @@ def _rays(camera: CameraModel) -> Float32Array:
 def _rays_at(camera: CameraModel, rows: AnyArray, columns: AnyArray) -> Float32Array:
     """Return the rays of (M,) rows and (N,) columns: (M, N, 2) float32."""
     # One plane for each axis: clouds of all pixels take two thirds of the time.
-    rays = np.empty((2, len(rows), len(columns)), np.float32).transpose(1, 2, 0)
+    rays: Float32Array = np.empty((2, len(rows), len(columns)), np.float32).transpose(1, 2, 0)
     columns = columns.astype(np.float64)
     step = max(1, _MAX_PIXELS_AT_ONCE // max(len(columns), 1))
     for first in range(0, len(rows), step):

@@ -138,12 +138,12 @@ def _points(
     if len(z) < _MIN_POINTS:
         return None
     # One axis after the other in memory, the order in which they are read below.
-    points: Float64Array = np.empty((3, len(z)))
+    points: Float64Array = np.empty((3, len(z))).T
     for axis in range(2):
-        points[axis] = rays[..., axis][known]
-    points[:2] *= z
-    points[2] = z
-    return points.T
+        points[:, axis] = rays[..., axis][known]
+    points[:, :2] *= z[:, None]
+    points[:, 2] = z
+    return points
 
 
 def _points_in_holes(

@@ -142,11 +142,12 @@ class OutputFrame:
 
         (N,) records of `add_labels`; None without metric depth, calibration or masks.
         """
-        points, masks, detections = self._points, self.scene.masks, self.scene.detections
-        if points is None or masks is None or detections is None:
+        points, is_known = self._points, self._is_known
+        masks, detections = self.scene.masks, self.scene.detections
+        if points is None or is_known is None or masks is None or detections is None:
             return None
         instances = masks.instance_map()
-        is_selected = self._is_known & (instances > 0 if of_objects else instances == 0)
+        is_selected = is_known & (instances > 0 if of_objects else instances == 0)
         selected = conversions.select_records(points, is_selected)
         if not of_objects:
             return conversions.add_labels(selected, None)
