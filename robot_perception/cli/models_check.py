@@ -42,7 +42,7 @@ def add_check(actions: Any) -> None:  # noqa: ANN401 - argparse keeps the type t
         '--world',
         metavar='A:B',
         help='compare on scenes of the demo world instead, of seeds A to B-1, and compare the '
-        'accuracy in each runtime that auto can choose',
+        'accuracy in each runtime and precision that auto can choose',
     )
     add_backends(parser)
     add_settings(parser)
@@ -61,7 +61,12 @@ def run_check(arguments: argparse.Namespace) -> int:
 
         frames = map(ground_truth, (frame for _, frame in render_scenes(seeds, _SIZE_HW)))
         bar = tqdm(frames, total=len(seeds), unit='scene', disable=arguments.quiet or None)
-        accuracy = compare_accuracy(config, _keep_images(bar, images), arguments.runtime)
+        accuracy = compare_accuracy(
+            config,
+            _keep_images(bar, images),
+            runtimes=arguments.runtime,
+            precisions=arguments.precision,
+        )
     rows = list(
         check_networks(
             config,
@@ -74,7 +79,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     tables = [_table(rows), *([_accuracy_table(accuracy)] if accuracy else [])]
     document = {
         'networks': [_as_json(row) for row in rows],
-        'accuracy': [{**asdict(row), 'is_kept': row.is_kept} for row in accuracy],
+        'accuracy': [_accuracy_as_json(row) for row in accuracy],
     }
     print_results(arguments, document, '\n\n'.join(table.as_text() for table in tables))
     differs = any(row.verdict == 'differs' for row in rows)
@@ -94,6 +99,18 @@ def _as_json(row: CheckedBackend) -> dict[str, Any]:
     values = asdict(row.difference)
     values['outputs_limit'] = row.difference.outputs_limit._asdict()
     return {**shown, **_without_infinity(values)}
+
+
+def _accuracy_as_json(row: AccuracyDifference) -> dict[str, Any]:
+    return {
+        'stage': row.stage,
+        **row.backend._asdict(),
+        'metric': row.metric,
+        'reference': row.reference,
+        'difference': asdict(row.difference),
+        'limit': row.limit,
+        'is_kept': row.is_kept,
+    }
 
 
 def _without_infinity(values: dict[str, Any]) -> dict[str, Any]:
@@ -134,7 +151,10 @@ def _cells(row: CheckedBackend) -> tuple[str | None, ...]:
 
 
 def _accuracy_table(rows: Iterable[AccuracyDifference]) -> Table:
-    head = ('runtime', 'metric', 'torch fp32', 'difference', '95 % interval', 'limit', 'verdict')
+    head = (
+        *('stage', 'runtime', 'precision', 'metric', 'torch fp32', 'difference'),
+        *('95 % interval', 'limit', 'verdict'),
+    )
     return Table('Accuracy', head, tuple(map(_accuracy_cells, rows)))
 
 
@@ -142,9 +162,10 @@ def _accuracy_cells(row: AccuracyDifference) -> tuple[str | None, ...]:
     found = row.difference
     known = found.value is not None and found.low is not None and found.high is not None
     return (
-        row.runtime,
+        str(row.stage),
+        *row.backend,
         row.metric,
-        None if row.reference is None else f'{row.reference:.4f}',
+        f'{row.reference:.4f}',
         f'{found.value:+.5f}' if known else None,
         f'{found.low:+.5f} to {found.high:+.5f}' if known else None,
         f'{row.limit:+.3f}',

@@ -64,6 +64,7 @@ class NetworkStage(Generic[_Family]):
     Attributes:
         family: prepares inputs and reads outputs.
         placement: device, and precision of torch.
+        candidates: runtimes and precisions, of which the fastest that is right is used.
         has_small_inputs: whether it is prepared to compute images at smaller inputs at once.
     """
 
@@ -95,6 +96,7 @@ class NetworkStage(Generic[_Family]):
             is_precision_given=precision != 'auto',
             gains_by_bf16=any(one.in_half for one in self.family.networks),
         )
+        self.candidates = choice.backends[: choice.timed]
         self._problem = f'{checkpoint.task}: {choice.problem}.' if choice.problem else ''
         # Sizes of images, and whether inputs were small.
         self._checked_sizes: set[tuple[SizeHW, bool]] = set()

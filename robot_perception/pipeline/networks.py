@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 from robot_perception import models
 from robot_perception.core import ConfigError, DepthSource, Scene, Stage
@@ -47,6 +47,9 @@ from robot_perception.pipeline.recovery import (
     RecoveringSensorDepthEstimator,
 )
 from robot_perception.pipeline.scene_gallery import SceneGallery
+
+if TYPE_CHECKING:
+    from robot_perception.models import Backend
 
 _DESCRIBED_FRAME = 2
 NO_CLASSES: Mapping[Stage, Sequence[str]] = MappingProxyType({})
@@ -96,6 +99,11 @@ class Networks(NamedTuple):
     def backends(self) -> Mapping[str, str]:
         """Stage -> runtime and precision of its network; without stubs."""
         return {one.stage.value: one.backend for one in self._recovering() if one.backend}
+
+    @property
+    def candidates(self) -> Mapping[Stage, tuple[Backend, ...]]:
+        """Stage -> runtimes and precisions, of which the fastest that is right is used."""
+        return {one.stage: one.candidates for one in self._recovering()}
 
     @property
     def has_small_inputs(self) -> bool:

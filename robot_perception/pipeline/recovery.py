@@ -35,6 +35,8 @@ from robot_perception.pipeline.config import PerceptionConfig
 if TYPE_CHECKING:
     from typing_extensions import Self  # typing has it from Python 3.11 on
 
+    from robot_perception.models import Backend
+
 _Network = TypeVar('_Network')
 _Result = TypeVar('_Result')
 _Classifier = TypeVar('_Classifier', Detector, SemanticSegmenter, SceneClassifier)
@@ -80,6 +82,11 @@ class RecoveringNetwork(Generic[_Network]):
     def backend(self) -> str:
         """Runtime and precision in use; empty for a stub."""
         return getattr(self._network, 'backend', '')
+
+    @property
+    def candidates(self) -> tuple[Backend, ...]:
+        """Runtimes and precisions, of which the fastest that is right is used."""
+        return getattr(self._network, 'candidates', ())
 
     @property
     def has_small_inputs(self) -> bool:
