@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 import math
 import threading
@@ -13,7 +13,8 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from robot_perception.conversions import FrameTiming
 from robot_perception.core import ConversionError, DepthFit, PerceptionError, Stage
-from robot_perception.nodes.publishers import OutputPublishers
+from robot_perception.nodes.perceive import SceneRequest
+from robot_perception.nodes.publishers import Demand, OutputPublishers
 from robot_perception.nodes.slot import FrameSlot
 from robot_perception.pipeline import (
     AgeBudget,
@@ -46,6 +47,9 @@ _LOG_PERIOD_S = 1.0
 class Health:
     """State of the frames of a camera after the last one.
 
+    The thread that makes outputs writes ``output``, ``age_s`` and ``given_up``, the thread that
+    processes frames the others.
+
     Attributes:
         inputs: status of the inputs of the last frame that needed them, None before the first.
         depth_fit: fit of that frame's depth to the sensor, None without one.
@@ -77,7 +81,7 @@ class BegunFrame:
     Attributes:
         frame_set: the image and what belongs to it.
         read: the image.
-        outputs: to be made.
+        demand: outputs to be made, and requests to be answered.
         config: its parameters.
         watch: times its stages.
         begin: its begin for the budget of the age.
@@ -85,7 +89,7 @@ class BegunFrame:
 
     frame_set: FrameSet
     read: ReadImage
-    outputs: tuple[Output, ...]
+    demand: Demand
     config: PerceptionConfig
     watch: Stopwatch
     begin: FrameBegin
@@ -100,6 +104,8 @@ class CountFrame(Protocol):
 
 class CameraProcessor:
     """Processes the frames of one camera; for the thread of the worker.
+
+    `publish` may run on another thread, for one frame after another.
 
     Attributes:
         slot: counts the frames.
@@ -159,19 +165,26 @@ class CameraProcessor:
         """Whether frames are dropped for the budget of the age."""
         return self._budget.rung.drops
 
-    def begin(self, frame_set: FrameSet, watch: Stopwatch, end: CountFrame) -> BegunFrame | None:
+    def begin(
+        self,
+        frame_set: FrameSet,
+        watch: Stopwatch,
+        end: CountFrame,
+        promised: Collection[SceneRequest] = (),
+    ) -> BegunFrame | None:
         """Read the image of a frame; end the frame and return None if it is not processed.
 
         Args:
             frame_set: the image and what belongs to it.
             watch: times the stages.
             end: ends the frame; it is not called if an error is raised.
+            promised: requests of frames whose outputs are being made.
         """
         if self._jumped.is_set():
             self._jumped.clear()
             self.processor.reset()
-        outputs = self._publishers.begin_frame()
-        if not outputs:
+        demand = self._publishers.begin_frame(promised)
+        if not demand.outputs:
             end(self.slot.drop, 'no_subscriber')
             return None
         config, taken_ns = self.processor.pipeline.config, frame_set.time.taken_ns
@@ -179,7 +192,7 @@ class CameraProcessor:
         if begin is None:
             end(self.slot.drop, 'too_old')
             return None
-        config = self._budget.reduce(config)
+        config = self._budget.reduce(config, begin.rung)
         try:
             read = self.processor.read(frame_set.image, config, watch)
         except ConversionError as error:
@@ -187,21 +200,23 @@ class CameraProcessor:
             end(self.slot.reject, error.reason)
             self._warn(f'image rejected ({error.reason}): {error}')
             return None
-        return BegunFrame(frame_set, read, outputs, config, watch, begin)
+        return BegunFrame(frame_set, read, demand, config, watch, begin)
 
     def due(self, begun: BegunFrame) -> frozenset[Stage]:
         """Return the stages that a frame needs."""
-        return self.processor.pipeline.due(stages_for(begun.outputs, begun.config), begun.config)
+        return self.processor.pipeline.due(
+            stages_for(begun.demand.outputs, begun.config), begun.config
+        )
 
-    def process(self, begun: BegunFrame, end: CountFrame) -> None:
-        """Process a frame, publish its outputs and end it; see `begin`.
+    def process(self, begun: BegunFrame, end: CountFrame) -> OutputFrame | None:
+        """Process a frame; end it and return None if it is dropped, see `begin`.
 
         It is dropped where the node was deactivated, or time jumped, since it began.
         """
         if self.slot.is_closed or self._jumped.is_set():
             end(self.slot.drop, 'inactive' if self.slot.is_closed else 'time_jump')
-            return
-        outputs, watch = begun.outputs, begun.watch
+            return None
+        outputs, watch = begun.demand.outputs, begun.watch
         frame = self.processor.process(begun.frame_set, outputs, watch, begun.config, begun.read)
         for remark in frame.remarks:
             self._warn(remark.problem)
@@ -209,7 +224,7 @@ class CameraProcessor:
             self._logger.info(line)
         self._update_health(frame)
         self._follow_names(self.processor.pipeline)
-        self._publish(begun, frame.output, end)
+        return frame.output
 
     def lose(self, error: BaseException, end: CountFrame) -> None:
         """End a frame whose processing raised an error; call in its handler."""
@@ -238,20 +253,22 @@ class CameraProcessor:
         if frame.status.frames.problem:
             self._warn(frame.status.frames.problem)
 
-    def _publish(self, begun: BegunFrame, frame: OutputFrame, end: CountFrame) -> None:
-        """Publish the outputs, timing last, and count the frame."""
-        outputs, watch, taken_ns = begun.outputs, begun.watch, begun.frame_set.time.taken_ns
+    def publish(self, begun: BegunFrame, frame: OutputFrame, end: CountFrame) -> None:
+        """Make and publish the outputs of a processed frame, timing last, and end it."""
+        demand, watch, taken_ns = begun.demand, begun.watch, begun.frame_set.time.taken_ns
         self.health.output = ''
-        results = tuple(output for output in outputs if output is not TIMING)
+        results = tuple(output for output in demand.outputs if output is not TIMING)
         with watch.stage(_PUBLISH):
-            count = self._publishers.publish(results, frame, self._on_output_error)
+            count = self._publishers.publish(
+                replace(demand, outputs=results), frame, self._on_output_error
+            )
         timing = self.timing.add({_PUBLISH: watch.seconds[_PUBLISH]}, taken_ns, frame.timing)
         self.health.age_s = timing.age_s
         timing = self._end_budget(begun, timing)
-        if TIMING in outputs:
+        if TIMING in demand.outputs:
             last = replace(frame, timing=timing)
             with watch.stage(_PUBLISH):
-                count += self._publishers.publish((TIMING,), last, self._on_output_error)
+                count += self._publishers.publish(Demand((TIMING,)), last, self._on_output_error)
         if count:
             end(self.slot.published)
         else:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined] # Humble
@@ -16,14 +16,15 @@ from robot_perception.nodes.messages import camera_topic, message_class
 
 _SERVICE = 'robot_perception/srv/Perceive'
 _DEFAULT_TIMEOUT_S, _MAX_TIMEOUT_S = 10.0, 3600.0
+# A request that waits for a scene, which is its result; None without one.
+SceneRequest: TypeAlias = 'Future[Any]'
 
 
 class PerceiveService:
     """Answers requests with the scene of the next frame.
 
-    Callbacks add requests; the thread that processes frames takes those that are open when it
-    begins a frame, and answers them when the scene of that frame is ready. A frame that is lost
-    leaves them to the next one.
+    Callbacks add requests; a frame takes those that are open when it begins, and answers them
+    when its scene is ready. A frame that is lost leaves them to the next one.
     """
 
     def __init__(
@@ -52,8 +53,7 @@ class PerceiveService:
         self._refusal = refusal
         self._problem = problem
         self._lock = threading.Lock()
-        self._open: list[Future[Any]] = []
-        self._of_frame: list[Future[Any]] = []
+        self._open: list[SceneRequest] = []
         # Steady time: a request times out under a paused /clock too.
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
         # In another group than the other callbacks, which would wait for its answer.
@@ -65,21 +65,20 @@ class PerceiveService:
             callback_group=self._group,
         )
 
-    def begin_frame(self) -> bool:
-        """Take the open requests for the frame that begins; return whether there are any."""
+    def open_requests(self, promised: Collection[SceneRequest] = ()) -> tuple[SceneRequest, ...]:
+        """Return the open requests for the frame that begins, without ``promised`` ones."""
         with self._lock:
-            self._of_frame = list(self._open)
-            return bool(self._of_frame)
+            return tuple(request for request in self._open if request not in promised)
 
-    def answer(self, scene: object) -> None:
-        """Answer the requests of the frame with its scene."""
-        self._resolve(self._of_frame, scene)
+    def answer(self, requests: Iterable[SceneRequest], scene: object) -> None:
+        """Answer those of the requests that are open with a scene."""
+        self._resolve(requests, scene)
 
     def refuse(self) -> int:
         """Answer all open requests, and return how many: no frame is processed any more."""
         return self._resolve(self._open, None)
 
-    def _resolve(self, futures: Iterable[Future[Any]], scene: object) -> int:
+    def _resolve(self, futures: Iterable[SceneRequest], scene: object) -> int:
         with self._lock:
             resolved = [future for future in futures if future in self._open]
             for future in resolved:
@@ -114,7 +113,7 @@ class PerceiveService:
 
     async def _next_scene(self, timeout_s: float) -> object:
         """Return the scene of the next frame, None after the time or if frames end."""
-        future: Future[Any] = Future(executor=self._node.executor)
+        future: SceneRequest = Future(executor=self._node.executor)
 
         def expire() -> None:
             self._resolve([future], None)

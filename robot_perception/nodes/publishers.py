@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 import time
 from typing import Any
 
@@ -14,7 +15,7 @@ from robot_perception.nodes import qos
 from robot_perception.nodes.ask import TrackedImage
 from robot_perception.nodes.connections import publisher_problems
 from robot_perception.nodes.messages import available_outputs, camera_topic, message_class
-from robot_perception.nodes.perceive import PerceiveService
+from robot_perception.nodes.perceive import PerceiveService, SceneRequest
 from robot_perception.stream import (
     ANNOTATIONS,
     LABEL_INFO,
@@ -35,6 +36,19 @@ _OVERRIDABLE = (
     QoSPolicyKind.LIVELINESS,
     QoSPolicyKind.LIVELINESS_LEASE_DURATION,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a frame is processed for.
+
+    Attributes:
+        outputs: to be made; none if the frame need not be processed.
+        requests: to be answered with its scene.
+    """
+
+    outputs: tuple[Output, ...]
+    requests: tuple[SceneRequest, ...] = ()
 
 
 class OutputPublishers:
@@ -106,21 +120,25 @@ class OutputPublishers:
         """Whether ROS is still running."""
         return bool(self._node.context.ok())
 
-    def begin_frame(self) -> tuple[Output, ...]:
-        """Return the outputs of the frame that begins: subscribed ones, and a requested scene."""
-        requested = self._perceive.begin_frame()
+    def begin_frame(self, promised: Collection[SceneRequest]) -> Demand:
+        """Return what the frame that begins is for: subscribed outputs, and a requested scene.
+
+        Args:
+            promised: requests that an earlier frame will answer, whose outputs are being made.
+        """
+        requests = self._perceive.open_requests(promised)
         outputs = tuple(
             output
             for output, publisher in self._publishers.items()
-            if publisher.get_subscription_count() > 0 or (requested and output is SCENE)
+            if publisher.get_subscription_count() > 0 or (requests and output is SCENE)
         )
         if not outputs:
             self.tracked = None
-        return outputs
+        return Demand(outputs, requests)
 
     def publish(
         self,
-        outputs: tuple[Output, ...],
+        demand: Demand,
         frame: OutputFrame,
         on_error: Callable[[Output, Exception], None],
     ) -> int:
@@ -129,20 +147,27 @@ class OutputPublishers:
         ``on_error`` is called for an output that fails; the others are published.
         """
         image, objects = frame.scene.image, frame.scene.detections
-        self.tracked = None
         if objects is not None and objects.track_ids is not None:
             self.tracked = image, objects, time.monotonic()
-        return sum(self._publish(output, frame, on_error) for output in outputs)
+        else:
+            self.tracked = None
+        return sum(
+            self._publish(output, demand.requests, frame, on_error) for output in demand.outputs
+        )
 
     def _publish(
-        self, output: Output, frame: OutputFrame, on_error: Callable[[Output, Exception], None]
+        self,
+        output: Output,
+        requests: tuple[SceneRequest, ...],
+        frame: OutputFrame,
+        on_error: Callable[[Output, Exception], None],
     ) -> bool:
         try:
             message = output.make(frame)
             if message is not None:
                 self._publishers[output].publish(message)
                 if output is SCENE:
-                    self._perceive.answer(message)
+                    self._perceive.answer(requests, message)
         except Exception as error:  # noqa: BLE001 - the other outputs are independent
             on_error(output, error)
             return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import threading
 
@@ -147,22 +147,36 @@ class FrameQueue:
         # Indices of the slots, the one served least recently first.
         self._order = list(range(cameras))
 
-    def take(self) -> tuple[int, Message] | None:
-        """Wait for a frame; return the index of its slot and it, None once all are closed."""
-        taken = self._take(1)
+    def take(self, is_cancelled: Callable[[], bool] = lambda: False) -> tuple[int, Message] | None:
+        """Wait for a frame; return the index of its slot and it, None once all are closed.
+
+        Args:
+            is_cancelled: whether to return None instead; see `wake`.
+        """
+        taken = self._take(1, is_cancelled)
         return taken[0] if taken else None
 
-    def take_all(self) -> list[tuple[int, Message]]:
+    def take_all(
+        self, is_cancelled: Callable[[], bool] = lambda: False
+    ) -> list[tuple[int, Message]]:
         """Wait for a frame, and return those of all cameras that have one, in their order.
+
+        Args:
+            is_cancelled: whether to return none instead; see `wake`.
 
         Returns:
             The index of each slot and its frame; none once all are closed.
         """
-        return self._take(len(self.slots))
+        return self._take(len(self.slots), is_cancelled)
 
-    def _take(self, most: int) -> list[tuple[int, Message]]:
+    def wake(self) -> None:
+        """Let every `take` check whether it is cancelled."""
         with self._ready:
-            while True:
+            self._ready.notify_all()
+
+    def _take(self, most: int, is_cancelled: Callable[[], bool]) -> list[tuple[int, Message]]:
+        with self._ready:
+            while not is_cancelled():
                 taken: list[tuple[int, Message]] = []
                 for index in tuple(self._order):
                     message = self.slots[index].take() if len(taken) < most else None
@@ -173,3 +187,4 @@ class FrameQueue:
                 if taken or all(slot.is_closed for slot in self.slots):
                     return taken
                 self._ready.wait()
+            return []

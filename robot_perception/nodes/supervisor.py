@@ -74,13 +74,13 @@ class WorkerSupervisor:
         if worker.fatal_error:
             raise WorkerError('device_lost', worker.fatal_error)
         late = worker.late_stage(stopped_s)
-        if worker.is_alive and (late is None or not late.hangs):
+        if not worker.has_ended and (late is None or not late.hangs):
             if late is None and any(one.health.model == '' for one in worker.cameras):
                 self.trouble = ''
             return late
         if not worker.abandon():
             return None
-        what = str(late) if late is not None else 'the thread of the worker has ended'
+        what = str(late) if late is not None else 'a thread of the worker has ended'
         self._abandoned.append(worker)
         self._hangs += 1
         if self._hangs > 1:

@@ -23,6 +23,7 @@ from robot_perception.pipeline.config_stages import (
     DepthConfig,
 )
 from robot_perception.pipeline.describer_process import DescriberProcess
+from robot_perception.pipeline.gpu_options import batches_cameras, overlaps_outputs
 from robot_perception.pipeline.image_input import read_image
 from robot_perception.pipeline.lifting import lift_objects
 from robot_perception.pipeline.location_uncertainty import (
@@ -31,7 +32,6 @@ from robot_perception.pipeline.location_uncertainty import (
     LocationUncertainty,
 )
 from robot_perception.pipeline.malloc import keep_freed_memory
-from robot_perception.pipeline.network_batch import batches_cameras
 from robot_perception.pipeline.networks import (
     BackendReport,
     load_networks,
@@ -108,6 +108,7 @@ __all__ = [
     'measure_visibility',
     'missing_checkpoints',
     'networks_needed',
+    'overlaps_outputs',
     'parameter',
     'pipeline_seconds',
     'read_image',

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 import math
 from statistics import median
+import threading
 import time
 
 from robot_perception.core import Stage
@@ -96,7 +97,7 @@ class AgeBudget:
     It takes the next rung when more than a tenth of the last results was too old, or a twentieth
     by a tenth of the maximum, and the one before when all results of 5 s had a tenth to spare;
     after an attempt that fails, of twice as many seconds.
-    For one thread; others may read `rung` and `is_exceeded`.
+    Thread-safe: frames may end on another thread than the one on which they begin.
 
     Attributes:
         is_exceeded: whether results are too old on the last rung.
@@ -115,12 +116,13 @@ class AgeBudget:
         self.is_exceeded = False
         self._ladder = LADDER if has_small_inputs else _LADDER_OF_ONE_SIZE
         self._now_s = now_s
+        self._lock = threading.Lock()
         self._level = 0
         self._max_age_s = 0.0
         self._climb_s = _CLIMB_S
         self._is_attempt = False
         self._result_s = -math.inf
-        self._reduced: tuple[PerceptionConfig, int, PerceptionConfig] | None = None
+        self._reduced: tuple[PerceptionConfig, Rung, PerceptionConfig] | None = None
         # On this rung: ages of the last results, the times of their frames, their number, when it
         # was taken, and since when all have time to spare.
         self._ages_s: deque[float] = deque(maxlen=_LONG_WINDOW)
@@ -145,35 +147,40 @@ class AgeBudget:
             age_s: its age now; NaN = unknown.
             max_age_s: maximum age of its results; 0 = unlimited.
         """
-        if max_age_s != self._max_age_s:
-            self._max_age_s, self._climb_s, self._is_attempt = max_age_s, _CLIMB_S, False
-            self.is_exceeded = False
-            self._enter(0)
-        begin = FrameBegin(age_s, self._now_s(), self.rung)
-        if not self.rung.drops or begin.time_s - self._result_s > _LONGEST_SILENCE_S:
-            return begin
-        expected_s = median(self._frames_s) if self._frames_s else 0.0
-        # A frame of unknown age is kept.
-        if not age_s + expected_s > max_age_s:
-            return begin
-        self._lack_time()
-        return None
+        with self._lock:
+            if max_age_s != self._max_age_s:
+                self._max_age_s, self._climb_s, self._is_attempt = max_age_s, _CLIMB_S, False
+                self.is_exceeded = False
+                self._enter(0)
+            begin = FrameBegin(age_s, self._now_s(), self.rung)
+            if not self.rung.drops or begin.time_s - self._result_s > _LONGEST_SILENCE_S:
+                return begin
+            expected_s = median(self._frames_s) if self._frames_s else 0.0
+            # A frame of unknown age is kept.
+            if not age_s + expected_s > max_age_s:
+                return begin
+            self._lack_time()
+            return None
 
-    def reduce(self, config: PerceptionConfig) -> PerceptionConfig:
-        """Return the parameters of a frame on this rung."""
-        if not self._level:
+    def reduce(self, config: PerceptionConfig, rung: Rung) -> PerceptionConfig:
+        """Return the parameters of a frame on a rung; for the thread on which frames begin."""
+        if rung == LADDER[0]:
             return config
-        if self._reduced is None or self._reduced[:2] != (config, self._level):
+        if self._reduced is None or self._reduced[:2] != (config, rung):
             changes: dict[str, object] = {
-                f'{stage}.every_k': max(self.rung.every_k, config.stage(stage).every_k)
+                f'{stage}.every_k': max(rung.every_k, config.stage(stage).every_k)
                 for stage in (Stage.FEATURES, Stage.SEGMENTER)
             }
-            changes['small_inputs'] = self.rung.small_inputs or config.small_inputs
-            self._reduced = config, self._level, config.with_values(changes)
+            changes['small_inputs'] = rung.small_inputs or config.small_inputs
+            self._reduced = config, rung, config.with_values(changes)
         return self._reduced[2]
 
     def end(self, begin: FrameBegin, age_s: float) -> None:
         """End a frame whose results were published at this age; NaN = unknown."""
+        with self._lock:
+            self._end(begin, age_s)
+
+    def _end(self, begin: FrameBegin, age_s: float) -> None:
         self._result_s = self._now_s()
         if not self._max_age_s or not 0 <= age_s <= _FOREIGN_CLOCK_S:
             return

@@ -26,8 +26,8 @@ class Precision(StrEnum):
     FP16 = 'fp16'
 
 
-class CameraBatch(StrEnum):
-    """Whether the newest images of several cameras are computed together."""
+class GpuOption(StrEnum):
+    """Whether to do what saves time on a GPU; ``auto`` does it there only."""
 
     AUTO = 'auto'
     ALWAYS = 'always'

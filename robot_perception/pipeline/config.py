@@ -10,7 +10,7 @@ from pathlib import Path
 
 from robot_perception.core import ConfigError, Stage
 from robot_perception.models import DEMO, DEMO_WORDS, is_demo, RUNTIME_CHOICES
-from robot_perception.pipeline.choices import CameraBatch, Precision, Preset
+from robot_perception.pipeline.choices import GpuOption, Precision, Preset
 from robot_perception.pipeline.config_describer import DescriberConfig
 from robot_perception.pipeline.config_sections import (
     BudgetConfig,
@@ -73,10 +73,15 @@ class PerceptionConfig(Section):
         'inputs, where a network takes inputs of another size: faster and less accurate.',
         live=True,
     )
-    batch_cameras: CameraBatch = parameter(
-        CameraBatch.AUTO,
+    batch_cameras: GpuOption = parameter(
+        GpuOption.AUTO,
         'Compute the newest images of several cameras together in each network; auto = on a GPU, '
         'where that takes less time than one after another.',
+    )
+    overlap_outputs: GpuOption = parameter(
+        GpuOption.AUTO,
+        'Make and publish the outputs of a frame on a second thread of the node, while the next '
+        'frame is computed; auto = on a GPU. On a CPU the networks use all cores.',
     )
     autostart: bool = parameter(True, 'Configure and activate the node on startup.', startup=True)
     timing_window: int = parameter(

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from robot_perception import models
 from robot_perception.core import (
     Depth,
     Detections,
@@ -22,9 +21,8 @@ from robot_perception.core import (
     Stage,
 )
 from robot_perception.models import ImageEmbedding, UploadedImage
-from robot_perception.pipeline.choices import CameraBatch
 from robot_perception.pipeline.config import PerceptionConfig
-from robot_perception.pipeline.networks import Networks, networks_needed
+from robot_perception.pipeline.networks import Networks
 from robot_perception.pipeline.prompted_recovery import RecoveringPromptedDetector
 from robot_perception.pipeline.recovery import (
     DEVICE_LOST,
@@ -119,19 +117,6 @@ class WaitingBatches:
                     self._batches.popleft()
                 return taken
         return None
-
-
-def batches_cameras(config: PerceptionConfig) -> bool:
-    """Return whether the newest images of several cameras are computed together.
-
-    By default they are on a GPU. On a CPU a batch takes as long as its images one by one, so that
-    results would only be older.
-    """
-    if config.batch_cameras is not CameraBatch.AUTO:
-        return config.batch_cameras is CameraBatch.ALWAYS
-    names = {config.stage(stage).model for stage in networks_needed(config)}
-    # Stubs need no torch.
-    return bool(names - {models.STUB}) and models.check_device(config.device) != 'cpu'
 
 
 def share_times(

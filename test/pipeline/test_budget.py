@@ -59,7 +59,7 @@ class Robot:
         if begin is None:
             self.dropped += 1
             return
-        config, frame = self._budget.reduce(CONFIG), self._frames[camera]
+        config, frame = self._budget.reduce(CONFIG, begin.rung), self._frames[camera]
         self._frames[camera] += 1
         seconds = self.rest_s
         seconds += self.slow * MASKS_S * (frame % config.segmenter.every_k == 0)
@@ -78,7 +78,7 @@ def test_without_a_budget_nothing_is_given_up():
     robot = Robot(0.0, rest_s=2.0)
     robot.run(60.0)
     assert {name for _, _, name in robot.published} == {''}
-    assert AgeBudget(has_small_inputs=True).reduce(CONFIG) is CONFIG
+    assert AgeBudget(has_small_inputs=True).reduce(CONFIG, LADDER[0]) is CONFIG
 
 
 def test_within_the_budget_nothing_is_given_up():
@@ -163,7 +163,7 @@ def test_without_smaller_inputs_that_rung_is_left_out():
         if begin is not None:
             budget.end(begin, 0.2)
         names.append(budget.rung.name)
-        assert not budget.reduce(CONFIG).small_inputs
+        assert not budget.reduce(CONFIG, budget.rung).small_inputs
     assert list(dict.fromkeys(names)) == [name for name in RUNGS if name != 'small_inputs']
     assert str(budget.rung) == (
         'masks and features on one of 30 frames, frames dropped that would be too old'
@@ -247,7 +247,7 @@ def test_frames_that_begin_together_do_not_end_the_results_of_frames_in_turn():
 
 def test_frames_that_begin_together_keep_the_rung_on_which_they_began():
     budget = AgeBudget(has_small_inputs=True)
-    begun, config = [budget.begin(0.0, 0.1) for _ in range(4)], budget.reduce(CONFIG)
+    begun, config = [budget.begin(0.0, 0.1) for _ in range(4)], budget.reduce(CONFIG, budget.rung)
     for begin in begun:
         budget.end(begin, 0.2)
     assert {begin.rung.name for begin in begun} == {''}
@@ -273,11 +273,11 @@ def test_own_settings_that_give_up_more_are_kept():
     for _ in range(3):
         budget.end(budget.begin(0.0, 0.1), 0.2)
     assert budget.rung.name == 'every_2'
-    reduced = budget.reduce(config)
+    reduced = budget.reduce(config, budget.rung)
     assert (reduced.features.every_k, reduced.segmenter.every_k) == (3, 2)
     assert (reduced.detector.every_k, reduced.depth.every_k) == (1, 1)
-    assert budget.reduce(config) is reduced
+    assert budget.reduce(config, budget.rung) is reduced
     assert not reduced.small_inputs
     while budget.rung.name != 'small_inputs':
         budget.end(budget.begin(0.0, 0.1), 0.2)
-    assert budget.reduce(config).small_inputs
+    assert budget.reduce(config, budget.rung).small_inputs

@@ -11,7 +11,7 @@ import torch
 
 from robot_perception.core import CameraModel, Image, ModelError, Stage
 from robot_perception.models import stages
-from robot_perception.pipeline import batches_cameras, PerceptionConfig, PerceptionPipeline
+from robot_perception.pipeline import PerceptionConfig, PerceptionPipeline
 
 pytestmark = pytest.mark.slow
 SIZE_HW = (48, 64)
@@ -159,18 +159,6 @@ def test_an_image_that_fails_loses_no_other_camera(config, monkeypatch):
     scenes.append(third())
     alone = PerceptionPipeline.load(config)
     compare(scenes, [alone.sibling().process(frames[index], CAMERA) for index in (0, 2)])
-
-
-@pytest.mark.parametrize(
-    ('values', 'expected'),
-    [
-        ({}, False),
-        ({'batch_cameras': 'always'}, True),
-        ({'batch_cameras': 'never'}, False),
-    ],
-)
-def test_on_a_cpu_cameras_are_batched_only_if_that_is_set(config, values, expected):
-    assert batches_cameras(config.with_values(values)) is expected
 
 
 def test_frames_that_were_not_named_or_differ_in_size_are_computed_alone(config, computed):
