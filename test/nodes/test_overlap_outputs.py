@@ -348,7 +348,7 @@ def test_a_request_is_answered_once_by_a_frame_that_began_after_it(graph, stages
     first = ask()
     send(1)
     graph.spin_until(lambda: held, 'scene')
-    # The request is that of the first frame, so that nobody needs the second.
+    # The request is that of the first frame, so that the second serves no one.
     send(2)
     graph.spin_until(lambda: graph.counts().dropped == {'no_subscriber': 1}, 'second frame')
     second = ask()

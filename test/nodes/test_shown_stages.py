@@ -1,4 +1,4 @@
-"""Stages of frames at work, as another process sees them."""
+"""Stages of frames at work, as another process receives them."""
 
 import pytest
 
