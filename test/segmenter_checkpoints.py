@@ -193,3 +193,18 @@ SEGMENTERS = {
     'sam3_tracker': write_sam3_tracker,
     'sam3_video': write_sam3_video,
 }
+
+
+def published_maps(maps):
+    """Return the maps of one image of a family of SAM 2 as transformers orders them."""
+    *fine, image = maps
+    side, channels = image.shape[1], image.shape[3]
+    found = []
+    for times, tokens in zip((2, 1), fine, strict=True):
+        rows, columns = np.mgrid[: side << times, : side << times]
+        index = (rows >> times) * side + (columns >> times)
+        for level in reversed(range(times)):
+            index = 4 * index + 2 * (rows >> level & 1) + (columns >> level & 1)
+        found.append(tokens[0][torch.from_numpy(index)].permute(2, 0, 1)[None])
+    assert [one.shape[1] for one in found] == [channels // 8, channels // 4]
+    return [*found, image.permute(0, 3, 1, 2)]

@@ -337,7 +337,7 @@ class NetworkSegmenter(NetworkStage[SegmenterFamily]):
         missing = min(size - count for size in self._batch_sizes(count) if size >= count)
         if not missing:
             return self._networks('decoder', *maps, prompts)
-        filling = prompts[:, -1:].expand(-1, missing, -1)
+        filling = prompts[:, -1:].expand(-1, missing, *prompts.shape[2:])
         outputs = self._networks('decoder', *maps, torch.cat([prompts, filling], dim=1))
         return tuple(output[:, :count] for output in outputs)
 

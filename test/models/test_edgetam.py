@@ -25,6 +25,7 @@ import torch
 from robot_perception.core.errors import ConfigError, ModelError, WeightsInvalidError
 from robot_perception.models import build_detector, build_segmenter, UploadedImage
 from robot_perception.models.families.repvit import RepVit, RepVitConfig
+from robot_perception.models.families.sam2_decoder import in_rows
 
 REFERENCE = np.load(EDGETAM_OUTPUTS)
 IMAGE = UploadedImage(sample_image(80, 100))
@@ -61,15 +62,21 @@ def test_the_backbone_computes_what_timm_computes(folder):
 
 def test_masks_are_those_of_transformers_with_timm(folder):
     adapter = build(folder)
-    pixels, boxes = edgetam_inputs()
-    outputs = adapter.compute('decoder', *adapter.compute('encoder', pixels), boxes)
-    for found, name in zip(outputs, ('logits', 'scores'), strict=True):
-        expected = REFERENCE[name]
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
     expected = REFERENCE['masks'][:, 0]
-    published = tuple(torch.from_numpy(REFERENCE[name]) for name in ('logits', 'scores'))
-    found = adapter.family.read(published, expected.shape[1:])
+    prompts = adapter.family.prompts(BOXES, (100, 100))
+    outputs = adapter.compute('decoder', *adapter.compute('encoder', edgetam_inputs()[0]), prompts)
+    logits, scores = (one[0] for one in outputs)
+    published, chosen = (
+        torch.from_numpy(REFERENCE[name])[0, :, 0] for name in ('logits', 'scores')
+    )
+    index = (scores - chosen[:, None]).abs().argmin(1)
+    rows = torch.arange(len(BOXES))
+    torch.testing.assert_close(scores[rows, index], chosen, rtol=0, atol=1e-5)
+    limit = 1e-5 * float(published.abs().max())
+    torch.testing.assert_close(in_rows(logits[rows, index]), published, rtol=0, atol=limit)
+    found = adapter.family.read(outputs, expected.shape[1:])
     np.testing.assert_array_equal(found.pixels, expected)
+    np.testing.assert_allclose(found.scores, chosen.clip(0, 1), rtol=0, atol=1e-5)
     assert all(0 < mask.mean() < 1 for mask in expected)
     assert len(np.unique(expected, axis=0)) == 3
 

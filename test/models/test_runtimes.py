@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 import hashlib
+import logging
 import re
 import textwrap
 
@@ -381,7 +382,8 @@ def test_another_file_in_place_of_a_compiled_one_is_compiled_again(
 def test_an_operator_that_a_runtime_lacks_leaves_the_network_to_torch(
     installed, tiny, monkeypatch
 ):
-    original = functional.gelu
+    original, root = functional.gelu, logging.getLogger()
+    before = root.level, [*root.filters], [*root.handlers]
 
     def unknown(values, **options):
         return original(values, **options) + 0 * torch.special.airy_ai(values)
@@ -393,6 +395,7 @@ def test_an_operator_that_a_runtime_lacks_leaves_the_network_to_torch(
     assert re.match(rf'features: {installed} fp32 is replaced by torch fp32, since ', stage.note)
     assert 'cannot convert it' in stage.note
     assert np.isfinite(found.vector).all()
+    assert (root.level, root.filters, root.handlers) == before
 
 
 @pytest.mark.slow

@@ -1,4 +1,6 @@
 import gc
+import json
+import re
 import weakref
 
 from checkpoints import (
@@ -11,12 +13,12 @@ from checkpoints import (
 import numpy as np
 import pytest
 from reasons import raises
+from segmenter_checkpoints import published_maps
 import torch
 from torch.nn import functional
 
 from robot_perception.core.errors import ConfigError, ModelError, ShapeError
 from robot_perception.models import build_segmenter, UploadedImage
-from robot_perception.models.families.sam2_decoder import decode_masks
 
 BOXES = np.array([[5, 4, 60, 40], [20.5, 10, 90, 70], [0, 0, 100, 80]], np.float32)
 IMAGE = sample_image(80, 100)
@@ -53,6 +55,11 @@ def direct_call(folder, adapter, boxes):
     return full[:, 0].numpy(), output.iou_scores[0, :, 0].clamp(0, 1).numpy()
 
 
+def rewrite_part(folder, name, change):
+    config = json.loads((folder / 'config.json').read_text())
+    rewrite_config(folder, **{name: config[name] | change})
+
+
 def test_equals_transformers(tiny):
     adapter = build(tiny['segmenter'])
     found = segment(adapter)
@@ -64,41 +71,58 @@ def test_equals_transformers(tiny):
     assert len(np.unique(found.pixels, axis=0)) == 3
 
 
-@pytest.mark.parametrize('stable', [0.0, 1.0])
-def test_logits_equal_those_of_transformers(tiny, stable):
-    """At a threshold of 0 every single mask counts as stable, at 1 none of random weights."""
-    adapter = build(tiny['segmenter'])
-    network = read_network(adapter)
-    network.mask_decoder.dynamic_multimask_stability_thresh = stable
-    maps = adapter.encode(UploadedImage(IMAGE)).feature_maps
-    boxes = adapter.family.prompts(BOXES, IMAGE.size_hw)
+@pytest.mark.parametrize('side', [0, 64, 96, 160])
+def test_maps_equal_those_of_transformers(tiny, side):
+    """Windows of 4 patches fit the third stage of 64 pixels, and of no other side."""
+    adapter = build(tiny['segmenter'], input_size=side)
+    network, pixels = read_network(adapter), adapter.prepare(UploadedImage(IMAGE))
+    found = adapter.encode(UploadedImage(IMAGE)).feature_maps
     with torch.inference_mode():
-        logits, scores = decode_masks(network, maps, boxes)
-        expected = network(image_embeddings=maps, input_boxes=boxes, multimask_output=False)
-    assert logits.shape == expected.pred_masks.shape
-    np.testing.assert_allclose(logits, expected.pred_masks, atol=1e-5)
-    np.testing.assert_allclose(scores, expected.iou_scores, atol=1e-6)
+        expected = network.get_image_embeddings(pixels)
+    for one, other in zip(published_maps(found), expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+def test_images_are_encoded_together(tiny):
+    adapter = build(tiny['segmenter'])
+    images = [UploadedImage(sample_image(80, 100, seed)) for seed in range(2)]
+    for image, found in zip(images, adapter.encode_many(images), strict=True):
+        expected = adapter.encode(image).feature_maps
+        for one, other in zip(found.feature_maps, expected, strict=True):
+            torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('stable', [0.0, 1.0])
+def test_logits_equal_those_of_transformers(tiny, checkpoint_copy, stable):
+    """At a threshold of 0 every single mask counts as stable, at 1 none of random weights."""
+    folder = checkpoint_copy('segmenter')
+    rewrite_part(folder, 'mask_decoder_config', {'dynamic_multimask_stability_thresh': stable})
+    adapter = build(folder)
+    found = segment(adapter)
+    logits, scores = direct_call(folder, adapter, BOXES)
+    assert_masks(found.pixels, logits)
+    np.testing.assert_allclose(found.scores, scores, atol=1e-6)
 
 
 def test_an_embedding_serves_several_calls(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     expected = segment(adapter)
     embedding = adapter.encode(UploadedImage(IMAGE))
-    monkeypatch.setattr(type(read_network(adapter)), 'get_image_embeddings', None)
+    monkeypatch.setattr(read_network(adapter).vision_encoder.backbone, 'patch_embed', None)
     for boxes, pixels in ((BOXES, expected.pixels), (BOXES[:1], expected.pixels[:1])):
         np.testing.assert_array_equal(adapter.segment(embedding, boxes).pixels, pixels)
 
 
 def test_position_encodings_are_computed_once(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
-    segment(adapter)
-    encoder = read_network(adapter).vision_encoder
-    monkeypatch.setattr(type(encoder.backbone), '_get_pos_embed', None)
-    monkeypatch.setattr(type(encoder.neck.position_encoding), 'forward', None)
+    network = read_network(adapter)
+    monkeypatch.setattr(type(network.vision_encoder.backbone), '_get_pos_embed', None)
+    monkeypatch.setattr(type(network.vision_encoder.neck.position_encoding), 'forward', None)
+    monkeypatch.setattr(network.shared_image_embedding, 'forward', None)
     assert len(segment(adapter)) == 3
 
 
-def test_the_cache_does_not_keep_the_network_alive(tiny):
+def test_the_stage_does_not_keep_the_network_alive(tiny):
     adapter = build(tiny['segmenter'])
     segment(adapter)
     backbone = weakref.ref(read_network(adapter).vision_encoder.backbone)
@@ -111,6 +135,14 @@ def test_the_cache_does_not_keep_the_network_alive(tiny):
         gc.enable()
 
 
+@pytest.mark.parametrize('change', [{'fpn_stride': 2}, {'fpn_top_down_levels': [1, 2]}])
+def test_other_encoders_are_refused(tiny, checkpoint_copy, change):
+    folder = checkpoint_copy('segmenter')
+    rewrite_part(folder, 'vision_config', change)
+    with raises(ModelError, 'unsupported_encoder', re.escape(f'got {change}')):
+        build(folder)
+
+
 def test_the_decoder_does_not_run_without_boxes(tiny, monkeypatch):
     adapter = build(tiny['segmenter'])
     monkeypatch.setattr(type(read_network(adapter).prompt_encoder), 'forward', None)
@@ -118,26 +150,18 @@ def test_the_decoder_does_not_run_without_boxes(tiny, monkeypatch):
     assert (len(found), found.size_hw) == (0, (80, 100))
 
 
-def test_many_boxes_are_decoded_in_batches_from_one_embedding(tiny, monkeypatch):
-    adapter, network = (
-        build(tiny['segmenter']),
-        type(read_network(build(tiny['segmenter']))),
-    )
+def test_many_boxes_are_decoded_in_batches_from_one_embedding(tiny):
+    adapter = build(tiny['segmenter'])
+    network = read_network(adapter)
     boxes = np.concatenate([BOXES + np.float32(index) / 4 for index in range(6)])
     calls = []
-    prompts = type(read_network(adapter).prompt_encoder)
-    encode, embed = network.get_image_embeddings, prompts.forward
-    monkeypatch.setattr(
-        network, 'get_image_embeddings', lambda *args: calls.append('encode') or encode(*args)
-    )
-    monkeypatch.setattr(
-        prompts,
-        'forward',
-        lambda *args: calls.append(args[3].shape[1]) or embed(*args),
+    encode, decode = network.vision_encoder.backbone.patch_embed, network.mask_decoder
+    encode.register_forward_hook(lambda *_: calls.append('encode'))
+    decode.iou_prediction_head.register_forward_hook(
+        lambda _module, inputs, _output: calls.append(len(inputs[0]))
     )
     found = segment(adapter, boxes)
     assert calls == ['encode', 8, 8, 2]
-    monkeypatch.undo()
     logits, scores = direct_call(tiny['segmenter'], adapter, boxes)
     assert_masks(found.pixels, logits)
     np.testing.assert_allclose(found.scores, scores, atol=1e-6)

@@ -36,7 +36,6 @@ class NamedNetwork:
         call: calls the network with tensors by position.
         in_half: modules that may hold and compute everything in fp16 or bf16 on a GPU. Empty if
             some values need fp32; then only matrix products and convolutions use less (autocast).
-        speed_up: changes the network in place for eager torch; exporters need it unchanged.
         varying: index of the input, and its axis, whose length differs from call to call; None
             if the shapes of all inputs follow from the size of the image.
     """
@@ -46,7 +45,6 @@ class NamedNetwork:
     network: Any
     call: Callable[..., Tensors]
     in_half: tuple[nn.Module, ...] = ()
-    speed_up: Callable[[], None] | None = None
     varying: tuple[int, int] | None = None
 
 
@@ -146,7 +144,7 @@ class SegmenterFamily(Family, Protocol):
     """
 
     def prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
-        """Return the last input of the decoder for (N, 4) boxes in pixels: (1, N, 4) float32."""
+        """Return the last input of the decoder for (N, 4) boxes in pixels: (1, N, ...) float32."""
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Masks:
         """Return the masks in the outputs of the decoder for one image of ``size_hw`` pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import Any, ClassVar
 
@@ -11,11 +12,10 @@ from torch.nn import functional
 
 from robot_perception.core import Float32Array, Masks
 from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.families import sam2_decoder, sam2_encoder
 from robot_perception.models.families.interfaces import NamedNetwork, Tensors
 from robot_perception.models.families.mask_upsampling import upsample_and_threshold
-from robot_perception.models.families.sam2_decoder import decode_masks
-from robot_perception.models.families.sam2_encoder import skip_unused_work
-from robot_perception.models.network import load_network
+from robot_perception.models.network import ConfigEdit, load_network
 from robot_perception.models.outputs import to_numpy
 from robot_perception.models.preprocess import (
     BILINEAR,
@@ -56,63 +56,68 @@ class Sam2:
             multiple=0 if self.has_rotary else self.multiple,
         )
 
+        settings = network.config.mask_decoder_config
+        self._choose = sam2_decoder.MaskChoice(
+            settings.dynamic_multimask_via_stability,
+            settings.dynamic_multimask_stability_delta,
+            settings.dynamic_multimask_stability_thresh,
+        )
+        # Coordinates need fp32, whatever the decoder computes in.
+        self._prompt_encoder = deepcopy(network.prompt_encoder)
+        side = self._side // self.cell
+        sam2_decoder.keep_positions(network, (side, side))
+        decoder = (network.mask_decoder,)
+        encoder = () if self.has_rotary else (network.vision_encoder, *decoder)
         # Without a reference to the family, which would keep the network alive.
-        cell = self.cell
-
-        def encode(pixels: torch.Tensor) -> Tensors:
-            network.backbone_feature_sizes = _feature_sizes(int(pixels.shape[-1]), cell)
-            return tuple(network.get_image_embeddings(pixels))
-
-        def decode(*inputs: torch.Tensor) -> Tensors:
-            *maps, prompts = inputs
-            # Prompts stay in pixels of the own input size, of which shares count.
-            network.prompt_encoder.image_embedding_size = tuple(map(int, maps[-1].shape[-2:]))
-            return decode_masks(network, maps, prompts)
-
-        encoder = network.vision_encoder
-        in_half = (encoder, network.mask_decoder.conv_s0, network.mask_decoder.conv_s1)
+        decode = partial(sam2_decoder.decode_masks, network)
         self.networks = (
-            NamedNetwork(
-                'encoder',
-                network,
-                encode,
-                () if self.has_rotary else in_half,
-                partial(skip_unused_work, encoder),
-            ),
-            # Coordinates of prompts need fp32, so that only matrix products may take less.
-            NamedNetwork('decoder', network, decode, varying=(-1, 1)),
+            NamedNetwork('encoder', network, partial(self.encode, network), encoder),
+            NamedNetwork('decoder', network, decode, decoder, varying=(-1, 1)),
         )
 
     def load(self, checkpoint: Checkpoint, input_size: int) -> Any:  # noqa: ANN401 - untyped
         """Load the network for inputs of ``input_size`` pixels; 0 = those of its training."""
-        edit = partial(self.set_side, side=input_size) if input_size else None
-        return load_network(checkpoint, edit=edit)
+        network = load_network(checkpoint, self.edit_for(input_size))
+        encoder = network.vision_encoder
+        sam2_encoder.check_settings(checkpoint, encoder.config)
+        sam2_encoder.keep_positions(
+            encoder.backbone, int(network.config.prompt_encoder_config.image_size)
+        )
+        return network
+
+    def edit_for(self, input_size: int) -> ConfigEdit | None:
+        """Return a function that sets an input size in a config; None for 0."""
+        return partial(self.set_side, side=input_size) if input_size else None
+
+    @staticmethod
+    def encode(network: Any, pixels: torch.Tensor) -> Tensors:  # noqa: ANN401 - untyped
+        """Compute the inputs of `decode_masks` from (B, 3, h, w) pixels."""
+        maps = sam2_encoder.run_hiera(network.vision_encoder.backbone, pixels)
+        return sam2_encoder.fuse_maps(network, maps)
 
     def set_side(self, config: Any, side: int) -> None:  # noqa: ANN401 - untyped
         """Set another square input size in a config, which does not change the weights."""
         config.vision_config.backbone_config.image_size = [side, side]
-        config.vision_config.backbone_feature_sizes = _feature_sizes(side, self.cell)
+        sizes = [[factor * side // self.cell] * 2 for factor in (4, 2, 1)]
+        config.vision_config.backbone_feature_sizes = sizes
         config.prompt_encoder_config.image_size = side
 
     def prompts(self, boxes_xyxy: Float32Array, size_hw: SizeHW) -> torch.Tensor:
-        """Scale (N, 4) boxes to the input, whose aspect ratio is another: (1, N, 4)."""
+        """Embed (N, 4) boxes, scaled to the input, whose aspect ratio is another: (1, N, T, C)."""
         height, width = size_hw
         image = np.array([width, height, width, height], np.float32)
-        return torch.from_numpy(boxes_xyxy * (np.float32(self._side) / image))[None]
+        scaled = torch.from_numpy(boxes_xyxy * (np.float32(self._side) / image))
+        return sam2_decoder.embed_boxes(self._prompt_encoder, scaled[None])
 
     def read(self, outputs: Tensors, size_hw: SizeHW) -> Masks:
-        """Return the masks in (1, N, 1, h, w) logits and (1, N, 1) scores."""
-        logits, scores = outputs[0][0].float(), outputs[1][0, :, 0]
+        """Return the masks in (1, N, M, h * w, 16) logits and (1, N, M) scores."""
+        logits, scores = self._choose(*(one[0].float() for one in outputs))
+        logits = sam2_decoder.in_rows(logits)
         if logits.device.type == 'cpu':
-            pixels = upsample_and_threshold(to_numpy(logits[:, 0]), size_hw)
+            pixels = upsample_and_threshold(to_numpy(logits), size_hw)
         else:
             # The sum shows an overflow of any logit and is cheaper to copy than all of them.
             to_numpy(logits.sum())
-            full = functional.interpolate(logits, size_hw, mode='bilinear', align_corners=False)
+            full = functional.interpolate(logits[:, None], size_hw, mode='bilinear')
             pixels = (full[:, 0] > 0).cpu().numpy()
         return Masks(pixels, to_numpy(scores).clip(0, 1))
-
-
-def _feature_sizes(side: int, cell: int) -> list[list[int]]:
-    """Return rows and columns of the feature maps of a square input."""
-    return [[factor * side // cell] * 2 for factor in (4, 2, 1)]

@@ -2,58 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import math
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 from torch.nn import functional
 
+from robot_perception.models.families.interfaces import Tensors
+from robot_perception.models.resize import SizeHW
+
 # transformers publishes no types.
 _Module = Any
+_POSITIONS = 'positions_of_map'
+
+
+def embed_boxes(prompt_encoder: _Module, boxes: torch.Tensor) -> torch.Tensor:
+    """Embed (1, N, 4) boxes in pixels of the input: (1, N, T, C)."""
+    embeddings: torch.Tensor = prompt_encoder(None, None, boxes, None)[0]
+    return embeddings
 
 
 def decode_masks(
-    network: _Module, maps: Sequence[torch.Tensor], boxes: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute what transformers computes for boxes with ``multimask_output=False``.
+    network: _Module,
+    finest: torch.Tensor,
+    finer: torch.Tensor,
+    image: torch.Tensor,
+    prompts: torch.Tensor,
+) -> Tensors:
+    """Compute all masks that transformers computes for prompts.
 
-    transformers repeats the image for each box before it is projected, and moves channels before
-    rows and columns for transposed convolutions. Here all boxes read the same projections as long
-    as these are equal, and channels stay last until a mask has one value per pixel.
+    transformers repeats the image for each prompt before it is projected, and moves channels
+    before rows and columns for transposed convolutions. Here all prompts read the same projections
+    as long as these are equal, and channels stay last until a mask has one value per pixel.
 
     Args:
         network: ``Sam2Model``, ``EdgeTamModel`` or ``Sam3TrackerModel``.
-        maps: of one image and no batch, as from its ``get_image_embeddings``: (1, C/8, 4h, 4w),
-            (1, C/4, 2h, 2w) and (1, C, h, w).
-        boxes: (1, N, 4) in pixels of the input.
+        finest: map of one image in the order of `in_cells`, (1, h * w * 16, C/8).
+        finer: the same with a quarter of the pixels, (1, h * w * 4, C/4).
+        image: the map that the decoder attends to, (1, h, w, C).
+        prompts: (1, N, T, C) from `embed_boxes`.
 
     Returns:
-        (1, N, 1, 4h, 4w) logits and (1, N, 1) scores.
+        (1, N, M, h * w, 16) logits, whose last two axes have the order of the first map, and
+        (1, N, M) scores; see `MaskChoice`.
     """
-    finest, finer, image = maps
     decoder = network.mask_decoder
-    prompts, dense = network.prompt_encoder(None, None, boxes, None)
     own = (decoder.obj_score_token, decoder.iou_token, decoder.mask_tokens)
     tokens = torch.cat([part.weight for part in own])
     # (N, T, C); objects are the batch from here on.
-    tokens = torch.cat([tokens.expand(boxes.shape[1], -1, -1), prompts[0]], 1)
-    position = network.get_image_wide_positional_embeddings()
-    tokens, pixels = _transform(
-        decoder.transformer, tokens, _channels_last(image + dense), _channels_last(position)
-    )
-    fine = _upscale(decoder.upscale_conv1, pixels) + _in_cells(finer, 1)
+    tokens = torch.cat([tokens.expand(prompts.shape[1], *tokens.shape), prompts[0]], 1)
+    pixels = (image + network.prompt_encoder.no_mask_embed.weight.to(image.dtype)).flatten(1, 2)
+    position = getattr(network, _POSITIONS)
+    if position.shape[1:3] != image.shape[1:3]:
+        position = _positions(network, (int(image.shape[1]), int(image.shape[2])))
+    position = position.to(image.dtype).flatten(1, 2)
+    tokens, pixels = _transform(decoder.transformer, tokens, pixels, position)
+    fine = _upscale(decoder.upscale_conv1, pixels) + finer
     fine = decoder.activation(_normalize(decoder.upscale_layer_norm, fine))
-    fine = decoder.activation(_upscale(decoder.upscale_conv2, fine) + _in_cells(finest, 2))
+    fine = decoder.activation(_upscale(decoder.upscale_conv2, fine) + finest)
     masks = tokens[:, 2 : 2 + decoder.num_mask_tokens].unbind(1)
     heads = zip(decoder.output_hypernetworks_mlps, masks, strict=True)
     kernels = torch.stack([head(token) for head, token in heads], 1)
-    # (1, N, M, h * w, 16): choosing a mask is quicker before rows and columns are in order.
-    logits = (fine @ kernels.transpose(1, 2)).transpose(1, 2).unflatten(2, (-1, 16))[None]
-    scores = decoder.iou_prediction_head(tokens[:, 1])[None]
-    if decoder.dynamic_multimask_via_stability:
-        logits, scores = decoder._dynamic_multimask_via_stability(logits, scores)  # noqa: SLF001
-    return _join_cells(logits[:, :, :1], image.shape[-2:]), scores[:, :, :1]
+    logits = (fine @ kernels.transpose(1, 2)).transpose(1, 2)
+    logits = logits.reshape(1, -1, len(masks), image.shape[1] * image.shape[2], 16)
+    return logits, decoder.iou_prediction_head(tokens[:, 1])[None]
+
+
+def keep_positions(network: _Module, size_hw: SizeHW) -> None:
+    """Compute the position encodings of the pixels of a map once, for all images."""
+    with torch.no_grad():
+        network.register_buffer(_POSITIONS, _positions(network, size_hw), persistent=False)
+
+
+def _positions(network: _Module, size_hw: SizeHW) -> torch.Tensor:
+    """Compute the position encodings of the centers of all pixels: (1, h, w, C)."""
+    embedding = network.shared_image_embedding
+    like = embedding.positional_embedding
+    rows, columns = (
+        (torch.arange(side, dtype=like.dtype, device=like.device) + 0.5) / side for side in size_hw
+    )
+    down, across = torch.meshgrid(rows, columns, indexing='ij')
+    encodings: torch.Tensor = embedding(torch.stack([across, down], -1)[None])
+    return encodings
+
+
+def in_cells(grid: torch.Tensor, times: int) -> torch.Tensor:
+    """Rearrange (B, H, W, C) to (B, H * W, C), as `_upscale` orders pixels after some ``times``.
+
+    Cells of 2 ** ``times`` pixels a side follow row by row, in each its quarters, and so on.
+    """
+    batch, height, width, channels = grid.shape
+    parts = grid.reshape(batch, height >> times, *[2] * times, width >> times, *[2] * times, -1)
+    pairs = [axis for level in range(times + 1) for axis in (1 + level, 2 + times + level)]
+    return parts.permute(0, *pairs, 3 + 2 * times).reshape(batch, -1, channels)
+
+
+def in_rows(logits: torch.Tensor) -> torch.Tensor:
+    """Rearrange (N, h * w, 16) logits of square masks from `decode_masks` to (N, 4h, 4w)."""
+    side = math.isqrt(logits.shape[1])
+    parts = logits.reshape(-1, side, side, 2, 2, 2, 2)
+    return parts.permute(0, 1, 3, 5, 2, 4, 6).reshape(-1, 4 * side, 4 * side)
+
+
+class MaskChoice(NamedTuple):
+    """How one of several masks is chosen, as ``multimask_output=False`` of transformers does.
+
+    Attributes:
+        falls_back: whether to fall back from the first mask to the best of the others.
+        delta: the first mask is stable if its area changes little within this distance of 0.
+        threshold: smallest ratio of both areas of a stable mask.
+    """
+
+    falls_back: bool
+    delta: float
+    threshold: float
+
+    def __call__(self, logits: torch.Tensor, scores: torch.Tensor) -> Tensors:
+        """Choose a mask of (N, M, ...) logits with (N, M) scores: (N, ...) and (N,)."""
+        first, others = logits[:, 0].flatten(1), scores[:, 1:]
+        if not self.falls_back:
+            return logits[:, 0], scores[:, 0]
+        inner, outer = ((first > edge).sum(1) for edge in (self.delta, -self.delta))
+        is_stable = torch.where(outer > 0, inner / outer, 1) >= self.threshold
+        index = torch.where(is_stable, 0, 1 + others.argmax(1))
+        rows = torch.arange(len(index), device=index.device)
+        return logits[rows, index], scores[rows, index]
 
 
 def _transform(
@@ -103,23 +177,19 @@ def _attend(
     if shared:
         query = query.reshape(1, -1, shape[-1])
     query, key, value = (
-        projection(part).unflatten(-1, (layer.num_attention_heads, -1)).transpose(1, 2)
+        # unflatten would make the number of prompts a constant when it is exported.
+        projection(part).reshape(*part.shape[:2], layer.num_attention_heads, -1).transpose(1, 2)
         for projection, part in (
             (layer.q_proj, query),
             (layer.k_proj, key),
             (layer.v_proj, value),
         )
     )
-    query = query.expand(key.shape[0], -1, -1, -1)
+    query = query.expand(key.shape[0], *query.shape[1:])
     found = functional.scaled_dot_product_attention(query, key, value, scale=layer.scaling)
     found = layer.o_proj(found.transpose(1, 2).flatten(2))
     mixed: torch.Tensor = found.reshape(-1, *shape[1:]) if shared else found
     return mixed
-
-
-def _channels_last(grid: torch.Tensor) -> torch.Tensor:
-    """Rearrange (1, C, h, w) to (1, h * w, C)."""
-    return grid.flatten(2).transpose(1, 2)
 
 
 def _upscale(convolution: _Module, pixels: torch.Tensor) -> torch.Tensor:
@@ -136,19 +206,3 @@ def _upscale(convolution: _Module, pixels: torch.Tensor) -> torch.Tensor:
 def _normalize(norm: nn.LayerNorm, pixels: torch.Tensor) -> torch.Tensor:
     shape = list(norm.normalized_shape)
     return functional.layer_norm(pixels, shape, norm.weight, norm.bias, norm.eps)
-
-
-def _in_cells(grid: torch.Tensor, times: int) -> torch.Tensor:
-    """Rearrange (1, C, 2h, 2w), or (1, C, 4h, 4w) for 2 ``times``, as `_upscale` orders pixels."""
-    rows, columns = grid.shape[-2:]
-    parts = grid[0].reshape(-1, rows >> times, *[2] * times, columns >> times, *[2] * times)
-    # Coarse row and column, then row and column within each cell, from coarse to fine.
-    order = [axis for level in range(times + 1) for axis in (1 + level, 2 + times + level)]
-    return parts.permute(*order, 0).reshape(1, rows * columns, -1)
-
-
-def _join_cells(values: torch.Tensor, size_hw: Sequence[int]) -> torch.Tensor:
-    """Rearrange (1, N, 1, h * w, 16) in the order of `_upscale` to (1, N, 1, 4h, 4w)."""
-    height, width = size_hw
-    parts = values.reshape(-1, height, width, 2, 2, 2, 2)
-    return parts.permute(0, 1, 3, 5, 2, 4, 6).reshape(1, -1, 1, 4 * height, 4 * width)

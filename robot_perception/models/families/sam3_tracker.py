@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import transformers
 
 from robot_perception.models.checkpoint import Checkpoint
+from robot_perception.models.families.interfaces import Tensors
 from robot_perception.models.families.sam2 import Sam2
+from robot_perception.models.families.sam2_decoder import in_cells
 from robot_perception.models.network import load_network
 from robot_perception.models.preprocess import HALVES
-
-# Levels of its feature pyramid that the decoder takes, of four.
-_LEVELS = 3
 
 
 class Sam3Tracker(Sam2):
@@ -38,8 +38,20 @@ class Sam3Tracker(Sam2):
             if input_size:
                 self.set_side(config, input_size)
 
-        network = load_network(checkpoint, edit)
-        neck = network.vision_encoder.neck
-        # transformers adds the embedding of an empty memory to the last level, whichever it is.
-        neck.fpn_layers = neck.fpn_layers[:_LEVELS]
-        return network
+        return load_network(checkpoint, edit)
+
+    @staticmethod
+    def encode(network: Any, pixels: torch.Tensor) -> Tensors:  # noqa: ANN401 - untyped
+        """Compute the inputs of `decode_masks` from (B, 3, h, w) pixels."""
+        encoder, decoder = network.vision_encoder, network.mask_decoder
+        tokens = encoder.backbone(pixels).last_hidden_state
+        stride = encoder.config.backbone_config.patch_size
+        rows, columns = (int(side) // stride for side in pixels.shape[-2:])
+        grid = tokens.unflatten(1, (rows, columns)).permute(0, 3, 1, 2)
+        # The decoder takes three levels of the feature pyramid.
+        finest, finer, image = (level(grid) for level in encoder.neck.fpn_layers[:3])
+        finest, finer, image = (
+            one.permute(0, 2, 3, 1)
+            for one in (decoder.conv_s0(finest), decoder.conv_s1(finer), image)
+        )
+        return in_cells(finest, 2), in_cells(finer, 1), image + network.no_memory_embedding

@@ -43,7 +43,7 @@ class CompiledNetwork(ABC):
         files: CompiledFiles,
         max_shapes: int,
     ) -> None:
-        """Prepare a network that was not sped up for torch.
+        """Prepare a network.
 
         Args:
             network: as loaded.

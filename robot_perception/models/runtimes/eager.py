@@ -28,8 +28,6 @@ class EagerNetwork:
             torch.OutOfMemoryError: the device has too little memory.
         """
         device, self._dtype = placement.device, placement.dtype
-        if network.speed_up is not None:
-            network.speed_up()
         # Saves convolutions from reordering their inputs: RT-DETRv2 takes a third less time on a
         # CPU, DETR a fifth on a GPU.
         network.network.to(device, memory_format=torch.channels_last)

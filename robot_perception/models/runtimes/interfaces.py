@@ -39,9 +39,6 @@ def fixed_shapes(network: NamedNetwork, inputs: Tensors) -> Shapes:
 
 
 def compute_in_fp32(network: NamedNetwork, inputs: Tensors) -> Tensors:
-    """Compute a network as loaded, which is in fp32 on the CPU, and return outputs on the device.
-
-    ``network`` is one that was neither sped up nor moved.
-    """
+    """Compute a network as loaded, which is in fp32 on the CPU; return outputs on the device."""
     outputs = network.call(*(one.cpu() for one in inputs))
     return tuple(one.to(inputs[0].device) for one in outputs)

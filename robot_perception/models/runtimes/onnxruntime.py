@@ -37,7 +37,7 @@ class OnnxNetwork(CompiledNetwork):
         files: CompiledFiles,
         max_shapes: int,
     ) -> None:
-        """Prepare a network that was not sped up for torch; arguments as of `CompiledNetwork`.
+        """Prepare a network; arguments as of `CompiledNetwork`.
 
         Raises:
             UnusableRuntimeError: ONNX Runtime cannot be imported, or has no provider of the

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 import functools
 import io
+import logging
 import sys
 from typing import Any
 import warnings
@@ -35,7 +38,7 @@ class OpenVinoNetwork(CompiledNetwork):
         files: CompiledFiles,
         max_shapes: int,
     ) -> None:
-        """Prepare a network that was not sped up for torch; arguments as of `CompiledNetwork`.
+        """Prepare a network; arguments as of `CompiledNetwork`.
 
         Raises:
             UnusableRuntimeError: OpenVINO cannot be imported.
@@ -89,7 +92,7 @@ def _convert(network: NamedNetwork, inputs: Tensors) -> Any:  # noqa: ANN401 - O
     import openvino  # noqa: PLC0415 - optional
 
     module = NetworkModule(network)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _unchanged_logging():
         warnings.simplefilter('ignore')
         if network.varying is None:
             shapes = [tuple(one.shape) for one in inputs]
@@ -102,3 +105,15 @@ def _convert(network: NamedNetwork, inputs: Tensors) -> Any:  # noqa: ANN401 - O
             module, example, strict=False, dynamic_shapes=(tuple(dynamic),)
         )
         return openvino.convert_model(exported)
+
+
+@contextmanager
+def _unchanged_logging() -> Iterator[None]:
+    """Restore the root logger, which OpenVINO leaves without warnings where it cannot convert."""
+    root = logging.getLogger()
+    level, filters, handlers = root.level, [*root.filters], [*root.handlers]
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.filters[:], root.handlers[:] = filters, handlers

@@ -145,7 +145,7 @@ class CheckedNetwork:
         precision: str,
         files: CompiledFiles,
     ) -> None:
-        """Wrap a computed network; ``network`` is the same one, not changed for torch."""
+        """Wrap a computed network; ``network`` is the same one as loaded."""
         self._network, self._computed = network, computed
         self._task, self._limit = task, tolerance(task, precision)
         self._files = files
