@@ -11,13 +11,14 @@ PRESET ?=
 unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH LD_LIBRARY_PATH PYTHONHOME
 unexport PYTHONPATH RMW_IMPLEMENTATION ROS_DISTRO VIRTUAL_ENV _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
-.PHONY: help workspace demo test unit check words docs clean
+.PHONY: help workspace demo test test-runtimes unit check words docs clean
 
 help:
 	@echo 'make demo [SOURCE=PATH [PRESET=robot]]  replay a recording, or the demo world, into the node;'
 	@echo '                         see demo_output/'
 	@echo 'make demo PROMPTS="red cup, blue ball"   detect what these words describe'
 	@echo 'make test                run all tests'
+	@echo 'make test-runtimes       run the tests of OpenVINO and ONNX Runtime, which make test skips'
 	@echo 'make unit                run the fast tests that need no built messages'
 	@echo 'make check               run the linters, the type checker and the architecture test'
 	@echo 'make words               list words that the word list rejects'
@@ -36,6 +37,13 @@ HANG_LIMIT := --max-worker-restart 0 -o faulthandler_timeout=600 -o faulthandler
 
 test: workspace
 	.venv/bin/pytest --numprocesses 2 --dist loadfile $(HANG_LIMIT) $(PYTEST_ARGS)
+
+# Not in the environment of the demo, where networks would be computed in another way.
+test-runtimes: workspace
+	@test -d build/runtimes || .venv/bin/pip install --quiet --no-deps --target build/runtimes \
+	    --requirement workspace/requirements/runtimes.txt
+	PYTHONPATH='$(CURDIR)/build/runtimes' .venv/bin/pytest --numprocesses 2 --dist loadfile \
+	    test/models/test_runtimes.py test/models/test_injected_faults.py $(PYTEST_ARGS)
 
 # From the source tree, because colcon may never have run.
 unit:
