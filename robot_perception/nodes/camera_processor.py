@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 import math
 import threading
 import traceback
@@ -258,17 +259,20 @@ class CameraProcessor:
         demand, watch, taken_ns = begun.demand, begun.watch, begun.frame_set.time.taken_ns
         self.health.output = ''
         results = tuple(output for output in demand.outputs if output is not TIMING)
+        publish = partial(
+            self._publishers.publish,
+            on_error=self._on_output_error,
+            is_cancelled=lambda: watch.is_cancelled,
+        )
         with watch.stage(_PUBLISH):
-            count = self._publishers.publish(
-                replace(demand, outputs=results), frame, self._on_output_error
-            )
+            count = publish(replace(demand, outputs=results), frame)
         timing = self.timing.add({_PUBLISH: watch.seconds[_PUBLISH]}, taken_ns, frame.timing)
         self.health.age_s = timing.age_s
         timing = self._end_budget(begun, timing)
         if TIMING in demand.outputs:
             last = replace(frame, timing=timing)
             with watch.stage(_PUBLISH):
-                count += self._publishers.publish(Demand((TIMING,)), last, self._on_output_error)
+                count += publish(Demand((TIMING,)), last)
         if count:
             end(self.slot.published)
         else:

@@ -141,10 +141,15 @@ class OutputPublishers:
         demand: Demand,
         frame: OutputFrame,
         on_error: Callable[[Output, Exception], None],
+        is_cancelled: Callable[[], bool],
     ) -> int:
         """Make and publish each output of a frame; returns how many were published.
 
-        ``on_error`` is called for an output that fails; the others are published.
+        Args:
+            demand: of the frame.
+            frame: the frame.
+            on_error: called for an output that fails; the others are published.
+            is_cancelled: returns whether the frame was given up; then nothing more is published.
         """
         image, objects = frame.scene.image, frame.scene.detections
         if objects is not None and objects.track_ids is not None:
@@ -152,7 +157,9 @@ class OutputPublishers:
         else:
             self.tracked = None
         return sum(
-            self._publish(output, demand.requests, frame, on_error) for output in demand.outputs
+            self._publish(output, demand.requests, frame, on_error, is_cancelled)
+            for output in demand.outputs
+            if not is_cancelled()
         )
 
     def _publish(
@@ -161,9 +168,12 @@ class OutputPublishers:
         requests: tuple[SceneRequest, ...],
         frame: OutputFrame,
         on_error: Callable[[Output, Exception], None],
+        is_cancelled: Callable[[], bool],
     ) -> bool:
         try:
             message = output.make(frame)
+            if is_cancelled():
+                return False
             if message is not None:
                 self._publishers[output].publish(message)
                 if output is SCENE:

@@ -84,6 +84,11 @@ class Stopwatch:
             self._cancelled = True
             self._show()
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the frame was given up."""
+        return self._cancelled
+
     def _show(self) -> None:
         if self._on_change is not None:
             running = () if self._cancelled else self._running.values()
