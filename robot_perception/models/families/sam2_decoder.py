@@ -185,7 +185,8 @@ def _attend(
             (layer.v_proj, value),
         )
     )
-    query = query.expand(key.shape[0], *query.shape[1:])
+    if query.shape[0] != key.shape[0]:
+        query = query.expand(key.shape[0], *query.shape[1:])
     found = functional.scaled_dot_product_attention(query, key, value, scale=layer.scaling)
     found = layer.o_proj(found.transpose(1, 2).flatten(2))
     mixed: torch.Tensor = found.reshape(-1, *shape[1:]) if shared else found
