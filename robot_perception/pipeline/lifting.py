@@ -190,7 +190,7 @@ def _position(
     return ObjectPosition(
         depth_m=median(points_m[:, 2]),
         centroid_m=(float(centroid[0]), float(centroid[1]), float(centroid[2])),
-        # By BLAS three columns would take longer, and another thread of it.
+        # BLAS takes twice as long for three columns.
         points_covariance_m2=np.einsum('ni,nj->ij', offsets, offsets) / len(points_m),
         box=_aligned_box(points_m) if gravity_up is None else upright_box(points_m, gravity_up),
     )
