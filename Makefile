@@ -39,11 +39,14 @@ test: workspace
 	.venv/bin/pytest --numprocesses 2 --dist loadfile $(HANG_LIMIT) $(PYTEST_ARGS)
 
 # Not in the environment of the demo, where networks would be computed in another way.
-test-runtimes: workspace
-	@test -d build/runtimes || .venv/bin/pip install --quiet --no-deps --target build/runtimes \
-	    --requirement workspace/requirements/runtimes.txt
+test-runtimes: build/runtimes/.installed
 	PYTHONPATH='$(CURDIR)/build/runtimes' .venv/bin/pytest --numprocesses 2 --dist loadfile \
 	    test/models/test_runtimes.py test/models/test_injected_faults.py $(PYTEST_ARGS)
+
+build/runtimes/.installed: workspace/requirements/runtimes.txt | workspace
+	rm -rf build/runtimes
+	.venv/bin/pip install --quiet --no-deps --target build/runtimes --requirement $<
+	touch $@
 
 # From the source tree, because colcon may never have run.
 unit:

@@ -44,7 +44,8 @@ class AccuracyDifference:
             ``cosine`` of the angle between feature vectors and those of torch in fp32.
         reference: value of torch in fp32.
         difference: to it, with the 95 % interval over frames; of AbsRel as a fraction of it.
-        limit: what the lower end of the interval, of AbsRel the upper one, may be at most.
+        limit: smallest lower end of the interval that is accepted; of AbsRel the largest upper
+            end.
     """
 
     stage: Stage

@@ -48,8 +48,8 @@ _LOG_PERIOD_S = 1.0
 class Health:
     """State of the frames of a camera after the last one.
 
-    The thread that makes outputs writes ``output``, ``age_s`` and ``given_up``, the thread that
-    processes frames the others.
+    The thread that makes outputs writes ``output``, ``age_s`` and ``given_up``, and ``model`` if
+    the frame is lost there; the thread that processes frames writes the others.
 
     Attributes:
         inputs: status of the inputs of the last frame that needed them, None before the first.
@@ -106,7 +106,7 @@ class CountFrame(Protocol):
 class CameraProcessor:
     """Processes the frames of one camera; for the thread of the worker.
 
-    `publish` may run on another thread, for one frame after another.
+    `publish` and `lose` may run on another thread, for one frame after another.
 
     Attributes:
         slot: counts the frames.
@@ -266,6 +266,9 @@ class CameraProcessor:
         )
         with watch.stage(_PUBLISH):
             count = publish(replace(demand, outputs=results), frame)
+        if watch.is_cancelled:
+            # Timer and budget are those of the frames that go on.
+            return
         timing = self.timing.add({_PUBLISH: watch.seconds[_PUBLISH]}, taken_ns, frame.timing)
         self.health.age_s = timing.age_s
         timing = self._end_budget(begun, timing)

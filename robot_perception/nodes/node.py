@@ -23,6 +23,7 @@ from robot_perception.nodes.diagnostics import NodeView
 from robot_perception.nodes.enable_service import EnableService
 from robot_perception.nodes.parameters import changed_config, declare_cameras, declare_config
 from robot_perception.nodes.prompts_service import PromptsService
+from robot_perception.nodes.shown_stages import ShownStages
 from robot_perception.nodes.signals import interruptible
 from robot_perception.nodes.slot import FrameQueue
 from robot_perception.nodes.stage_limits import LateStage
@@ -67,7 +68,7 @@ class PerceptionNode(LifecycleNode):
         Raises:
             ConfigError: a parameter has a value that it refuses.
         """
-        self._show_stages = show_stages
+        self._stages = None if show_stages is None else ShownStages(show_stages)
         self.cameras: tuple[Camera, ...] = ()
         self._bond: Bond | None = None
         self._supervisor = WorkerSupervisor()
@@ -165,7 +166,7 @@ class PerceptionNode(LifecycleNode):
         assert self.cameras[0].pipeline is not None  # noqa: S101 - configured
         budget = AgeBudget(has_small_inputs=self.cameras[0].pipeline.has_small_inputs)
         processors = [camera.activate(budget) for camera in self.cameras]
-        self._supervisor.start(FrameWorker(self._queue, processors, show_stages=self._show_stages))
+        self._supervisor.start(FrameWorker(self._queue, processors, stages=self._stages))
         if self._bond is not None:
             self._bond.start()
         return _SUCCESS

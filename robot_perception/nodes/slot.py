@@ -34,8 +34,9 @@ class FrameCounts:
 class FrameSlot:
     """Holds one frame: the newest wins, the one it replaces is counted as dropped.
 
-    `put` is called by the executor's thread, `take` and the outcomes by the worker's. Every
-    taken frame must be ended by exactly one of `published`, `drop` and `reject`.
+    `put` is called by the executor's thread, `take` by that of the worker, and the outcomes by
+    either of its threads. Every taken frame must be ended by exactly one of `published`, `drop`
+    and `reject`.
     """
 
     def __init__(self, ready: threading.Condition | None = None) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 import threading
@@ -64,7 +64,7 @@ class FrameWorker:
         cameras: Sequence[CameraProcessor],
         *,
         limits: StageLimits | None = None,
-        show_stages: Callable[[Collection[str]], None] | None = None,
+        stages: ShownStages | None = None,
     ) -> None:
         """Create the threads; `start` starts them.
 
@@ -73,15 +73,14 @@ class FrameWorker:
             cameras: process the frames of each camera, in the order of the queue; their pipelines
                 share one set of networks.
             limits: times of earlier frames; None without any.
-            show_stages: called with the stages that run, see `Stopwatch`.
+            stages: shows the stages that run; also those of an abandoned worker.
         """
         self.cameras = tuple(cameras)
         self.fatal_error = ''
         self._queue = queue
         self._limits = limits or StageLimits()
-        self._show_stages = show_stages
+        self._stages = stages
         self._lock = threading.Lock()
-        self._stages = None if show_stages is None else ShownStages(show_stages)
         config = self.cameras[0].processor.pipeline.config
         self._batches = len(self.cameras) > 1 and batches_cameras(config)
         self._outputs = OutputThread() if overlaps_outputs(config) else None
@@ -150,7 +149,7 @@ class FrameWorker:
             self._queue,
             [one.resumed(new) for one, new in zip(self.cameras, pipelines, strict=True)],
             limits=self._limits,
-            show_stages=self._show_stages,
+            stages=self._stages,
         )
 
     def time_jumped(self) -> None:

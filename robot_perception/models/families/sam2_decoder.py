@@ -54,9 +54,9 @@ def decode_masks(
     tokens = torch.cat([tokens.expand(prompts.shape[1], *tokens.shape), prompts[0]], 1)
     pixels = (image + network.prompt_encoder.no_mask_embed.weight.to(image.dtype)).flatten(1, 2)
     position = getattr(network, _POSITIONS)
-    if position.shape[1:3] != image.shape[1:3]:
+    if position.shape[:2] != image.shape[1:3]:
         position = _positions(network, (int(image.shape[1]), int(image.shape[2])))
-    position = position.to(image.dtype).flatten(1, 2)
+    position = position.to(image.dtype).flatten(0, 1)
     tokens, pixels = _transform(decoder.transformer, tokens, pixels, position)
     fine = _upscale(decoder.upscale_conv1, pixels) + finer
     fine = decoder.activation(_normalize(decoder.upscale_layer_norm, fine))
@@ -72,18 +72,20 @@ def decode_masks(
 def keep_positions(network: _Module, size_hw: SizeHW) -> None:
     """Compute the position encodings of the pixels of a map once, for all images."""
     with torch.no_grad():
-        network.register_buffer(_POSITIONS, _positions(network, size_hw), persistent=False)
+        positions = _positions(network, size_hw)
+    # Three axes, since the order of four may be changed for convolutions.
+    network.register_buffer(_POSITIONS, positions, persistent=False)
 
 
 def _positions(network: _Module, size_hw: SizeHW) -> torch.Tensor:
-    """Compute the position encodings of the centers of all pixels: (1, h, w, C)."""
+    """Compute the position encodings of the centers of all pixels: (h, w, C)."""
     embedding = network.shared_image_embedding
     like = embedding.positional_embedding
     rows, columns = (
         (torch.arange(side, dtype=like.dtype, device=like.device) + 0.5) / side for side in size_hw
     )
     down, across = torch.meshgrid(rows, columns, indexing='ij')
-    encodings: torch.Tensor = embedding(torch.stack([across, down], -1)[None])
+    encodings: torch.Tensor = embedding(torch.stack([across, down], -1))
     return encodings
 
 

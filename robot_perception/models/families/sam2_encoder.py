@@ -74,7 +74,8 @@ def keep_positions(backbone: _Module, side: int) -> None:
     """Compute the position encodings of inputs of a size once, for all images."""
     rows, columns = (side // stride for stride in backbone.config.patch_stride)
     with torch.no_grad():
-        positions = backbone._get_pos_embed((rows, columns)).contiguous()  # noqa: SLF001
+        positions = backbone._get_pos_embed((rows, columns))[0].contiguous()  # noqa: SLF001
+    # Three axes, since the order of four may be changed for convolutions.
     backbone.register_buffer(_POSITIONS, positions, persistent=False)
 
 
@@ -93,7 +94,7 @@ def run_hiera(backbone: _Module, pixels: torch.Tensor) -> list[FeatureMap]:
     """
     grid = backbone.patch_embed(pixels)
     positions = getattr(backbone, _POSITIONS)
-    if positions.shape[1:3] != grid.shape[1:3]:
+    if positions.shape[:2] != grid.shape[1:3]:
         positions = backbone._get_pos_embed(tuple(map(int, grid.shape[1:3])))  # noqa: SLF001
     one = FeatureMap.in_rows(grid + positions)
     maps = []
@@ -156,12 +157,15 @@ def _attend(layer: _Module, tokens: torch.Tensor) -> torch.Tensor:
     query, key, value = map(functional.linear, [tokens] * 3, weights, biases)
     if layer.query_stride:
         query = _pool(query)
+    heads = layer.num_attention_heads
+    # OpenVINO 2026.4 confuses both axes in bf16 if there are as many queries as heads.
+    axes = (2, 0, 1, 3) if query.shape[1] == heads else (0, 2, 1, 3)
     query, key, value = (
-        part.reshape(*part.shape[:2], layer.num_attention_heads, -1).transpose(1, 2)
-        for part in (query, key, value)
+        part.reshape(*part.shape[:2], heads, -1).permute(axes) for part in (query, key, value)
     )
     found = functional.scaled_dot_product_attention(query, key, value, scale=layer.scale)
-    attended: torch.Tensor = layer.proj(found.transpose(1, 2).flatten(2))
+    found = found.permute([axes.index(axis) for axis in range(4)])
+    attended: torch.Tensor = layer.proj(found.flatten(2))
     return attended
 
 
