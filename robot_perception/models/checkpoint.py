@@ -77,6 +77,11 @@ class Checkpoint:
     onnx_layout: OnnxLayout | None = None
 
     @property
+    def where(self) -> str:
+        """The parameter and the folder, as messages about it begin."""
+        return f'{self.task}.model: {self.folder}'
+
+    @property
     def family(self) -> str:
         """The ``model_type`` of the config."""
         return str(self.config['model_type'])

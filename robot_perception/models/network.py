@@ -47,7 +47,7 @@ def load_network(
     Raises:
         WeightsInvalidError: the weights cannot be read, are not finite, or do not fit the config.
     """
-    where = f'{checkpoint.task}.model: {checkpoint.folder}'
+    where = checkpoint.where
     config: Mapping[str, Any] = checkpoint.config
     weights = _read_weights(checkpoint.weight_files, where)
     if uses_timm(config):

@@ -27,7 +27,7 @@ class Tokenizer:
             WeightsInvalidError: its files cannot be used.
         """
         self._parameter = parameter
-        where = f'{checkpoint.task}.model: {checkpoint.folder}'
+        where = checkpoint.where
         if (checkpoint.folder / _CONFIG).is_file():
             check_content(read_json(checkpoint.folder / _CONFIG, where), where)
         import transformers  # noqa: PLC0415 - its tokenizers load slowly

@@ -127,18 +127,28 @@ class Rig:
             )
 
 
+def hold_first_output(rig, stages):
+    """Send an image and hold the making of its output."""
+    stages.output.clear()
+    rig.send(1)
+    rig.graph.spin_until(lambda: stages.made == [1], 'first output')
+
+
+def begin_second_frame(rig, stages):
+    """Send another image and wait until the network has it."""
+    rig.send(2)
+    rig.graph.spin_until(lambda: stages.computed == [1, 2], 'second frame')
+
+
 def alive(name):
     return [one for one in threading.enumerate() if one.name == name and one.is_alive()]
 
 
 def test_the_next_frame_is_computed_meanwhile_and_no_later_one(graph, stages):
     rig = Rig(graph, 'detections', 'depth/image', 'timing')
-    stages.output.clear()
-    rig.send(1)
-    graph.spin_until(lambda: stages.made == [1], 'first output')
-    rig.send(2)
+    hold_first_output(rig, stages)
     # The output of the first ends only after this.
-    graph.spin_until(lambda: stages.computed == [1, 2], 'second frame')
+    begin_second_frame(rig, stages)
     rig.send(3)
     rig.send(4)
     graph.spin(0.3)
@@ -203,9 +213,7 @@ def test_an_output_that_fails_is_reported_and_loses_no_other_frame(graph, stages
 
 def test_a_network_that_fails_leaves_the_frame_before_alone(graph, stages, monkeypatch):
     rig = Rig(graph, 'detections')
-    stages.output.clear()
-    rig.send(1)
-    graph.spin_until(lambda: stages.made == [1], 'first output')
+    hold_first_output(rig, stages)
 
     def fail(network, image, **options):
         raise ModelError('broken', 'detector: broken')
@@ -222,12 +230,9 @@ def test_a_network_that_fails_leaves_the_frame_before_alone(graph, stages, monke
 
 def test_deactivation_publishes_what_is_at_work_and_nothing_later(graph, stages):
     rig = Rig(graph, 'detections', 'timing')
-    stages.output.clear()
-    rig.send(1)
-    graph.spin_until(lambda: stages.made == [1], 'first output')
+    hold_first_output(rig, stages)
     stages.network.clear()
-    rig.send(2)
-    graph.spin_until(lambda: stages.computed == [1, 2], 'second frame')
+    begin_second_frame(rig, stages)
     rig.send(3)
     release = threading.Timer(0.2, lambda: (stages.network.set(), stages.output.set()))
     release.start()
@@ -248,11 +253,8 @@ def test_deactivation_publishes_what_is_at_work_and_nothing_later(graph, stages)
 
 def test_deactivation_gives_up_outputs_that_do_not_end(graph, stages):
     rig = Rig(graph, 'detections')
-    stages.output.clear()
-    rig.send(1)
-    graph.spin_until(lambda: stages.made == [1], 'first output')
-    rig.send(2)
-    graph.spin_until(lambda: stages.computed == [1, 2], 'second frame')
+    hold_first_output(rig, stages)
+    begin_second_frame(rig, stages)
     graph.node.trigger_deactivate()
     assert graph.counts().dropped == {'hang': 2}
     # The thread of the networks waited for the other one, and is not kept by it.
@@ -305,11 +307,8 @@ def test_outputs_that_hang_are_abandoned_and_frames_go_on(graph, stages, monkeyp
 
 def test_a_shutdown_of_ros_in_the_middle_ends_both_threads(graph, stages):
     rig = Rig(graph, 'detections')
-    stages.output.clear()
-    rig.send(1)
-    graph.spin_until(lambda: stages.made == [1], 'first output')
-    rig.send(2)
-    graph.spin_until(lambda: stages.computed == [1, 2], 'second frame')
+    hold_first_output(rig, stages)
+    begin_second_frame(rig, stages)
     release = threading.Timer(0.2, stages.output.set)
     release.start()
     # Destroys the nodes.

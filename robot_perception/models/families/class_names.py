@@ -18,7 +18,7 @@ def read_class_names(labels: Mapping[int, str], checkpoint: Checkpoint) -> tuple
     if missing:
         raise WeightsInvalidError(
             'invalid_config',
-            f'{checkpoint.task}.model: {checkpoint.folder}: expected id2label of config.json to '
+            f'{checkpoint.where}: expected id2label of config.json to '
             f'number the classes from 0 to {len(labels) - 1}, found none for {min(missing)}. '
             'Number them as the network was trained.',
         )

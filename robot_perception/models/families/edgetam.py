@@ -21,8 +21,7 @@ class EdgeTam(Sam2):
 
     def load(self, checkpoint: Checkpoint, input_size: int) -> Any:  # noqa: ANN401 - untyped
         """Load the network for inputs of ``input_size`` pixels; 0 = those of its training."""
-        where = f'{checkpoint.task}.model: {checkpoint.folder}'
-        config = replace_repvit(checkpoint.config, where)
+        config = replace_repvit(checkpoint.config, checkpoint.where)
         network = load_network(replace(checkpoint, config=config), self.edit_for(input_size))
         sam2_encoder.check_settings(checkpoint, network.vision_encoder.config)
         fold_batch_norm(network)

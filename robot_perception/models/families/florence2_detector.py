@@ -55,7 +55,7 @@ class Florence2Detector(Florence2):
         if {None, tokenizer.unk_token_id} & self._locations.keys():
             raise ModelError(
                 'no_locations',
-                f'{checkpoint.task}.model: {checkpoint.folder}: expected a tokenizer with '
+                f'{checkpoint.where}: expected a tokenizer with '
                 '<loc_0> to <loc_999>, which write boxes, got one without some of them. Copy or '
                 'pull its files again.',
             )

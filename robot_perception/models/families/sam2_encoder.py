@@ -65,7 +65,7 @@ def check_settings(checkpoint: Checkpoint, config: _Module) -> None:
         expected = {name: settings[name][1] for name in other}
         raise WeightsInvalidError(
             'unsupported_encoder',
-            f'{checkpoint.task}.model: {checkpoint.folder}: expected an encoder of SAM 2 with '
+            f'{checkpoint.where}: expected an encoder of SAM 2 with '
             f'{expected}, got {other}. Use a checkpoint with such an encoder.',
         )
 

@@ -67,7 +67,7 @@ class VisionLanguage:
         if template is None and self._family not in _PROMPTS:
             raise ModelError(
                 'no_chat_template',
-                f'{checkpoint.task}.model: {checkpoint.folder}: expected a chat template, which '
+                f'{checkpoint.where}: expected a chat template, which '
                 'states how questions are put to this network, got none. Use a checkpoint that '
                 'is trained on questions, with its chat_template.jinja.',
             )
